@@ -29,7 +29,8 @@ import { wordsFor } from './words.js';
  * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
  *   axis (−1), temperature (1), the mask, the layer and the loss's options (without its reduction, 'mean' and 'sum' both
- *   count as right; without label smoothing, weights or ignored rows, any that explain the numbers do)
+ *   count as right; without label smoothing or weights, those that explain enough numbers do; rows of zeros are 'ambiguous'
+ *   unless they are ignored rows)
  * @param options `onProgress`, for a progress bar
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
  * @example

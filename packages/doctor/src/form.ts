@@ -207,6 +207,30 @@ function whatCounts(target: Problem['target']): string {
   return target?.weight ? 'the weights of the targets' : 'the rows that count';
 }
 
+/** True if the formula has a sum or difference, or the words of an option, outside of all brackets. */
+function isCompound(formula: string): boolean {
+  let depth = 0;
+  let inNorm = false;
+  for (const [k, symbol] of [...formula].entries()) {
+    if ('([⟨'.includes(symbol)) depth++;
+    else if (')]⟩'.includes(symbol)) depth--;
+    else if (symbol === '‖') inNorm = !inNorm;
+    else if (inNorm) continue;
+    else if (depth === 0 && (symbol === ',' || (k > 0 && (symbol === '−' || symbol === '+')))) return true;
+  }
+  return false;
+}
+
+/** The formula as a factor: in brackets if a factor before or after it would otherwise be that of one term only. */
+export function asFactor(formula: string): string {
+  return isCompound(formula) ? `(${formula})` : formula;
+}
+
+/** The formula with a division after it; `over` is empty or starts with the sign of the division. */
+export function dividedBy(formula: string, over: string): string {
+  return over === '' ? formula : asFactor(formula) + over;
+}
+
 /** How a division by the temperature is written. */
 export function overTemperature({ temperature }: Pick<Problem, 'temperature'>): string {
   return temperature === 1 ? '' : ' / T';
@@ -296,7 +320,7 @@ export function loss(
       if (!unscaled) return [];
       const { s } = problem;
       return lossFactors(problem).map(({ factor, over, reduction }) => ({
-        formula: over ? `(${formula})${over}` : formula,
+        formula: dividedBy(formula, over),
         values: lazily(unscaled, factor),
         terms: (k) => (at(s, k) + at(y, k)) * factor,
         ...(sumIsMean(problem) ? {} : { reduction }),

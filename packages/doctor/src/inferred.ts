@@ -1,11 +1,38 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
-import { byIndex, type Candidate, each, lossFactors, type Numbers, overTemperature, scaled } from './form.js';
+import {
+  byIndex,
+  type Candidate,
+  dividedBy,
+  each,
+  lossFactors,
+  type Mistake,
+  type Numbers,
+  overTemperature,
+  scaled,
+} from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { openLoss } from './input-rounding.js';
 import { followsUpstream, lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
+import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
+
+/** A gradient of a loss with options that the caller did not pass. */
+export interface Inferred extends Candidate {
+  /** The mistake that gives the same numbers, if there is one. */
+  readonly mistake?: Mistake;
+  /** True if the options that were passed rule out the loss, so that only the mistake is left. */
+  readonly ruledOut?: boolean;
+  /** The same for numbers in full precision only: rounding may hide that the rows of a class have the same factor. */
+  readonly ruledOutInFullPrecision?: boolean;
+  /** True if the loss is a likelier explanation than the mistake. */
+  readonly lossIsLikelier?: boolean;
+  /** True if it must fit in every row, because its parameters belong to groups of rows. */
+  readonly inEveryRow?: boolean;
+  /** True if it is evidence only for numbers in full precision: there are few more numbers than parameters. */
+  readonly inFullPrecision?: boolean;
+}
 
 /**
  * Correct gradients of losses with options that the caller did not pass: label smoothing, weighted rows, a mask. Their
@@ -16,7 +43,7 @@ export function* inferredRights(
   problem: Problem,
   data: Float64Array,
   onFit: () => void = () => {},
-): Generator<Candidate> {
+): Generator<Inferred> {
   for (const fitted of [smoothedLosses, weightedRows, maskedEntries]) {
     yield* fitted(problem, data);
     onFit();
@@ -26,14 +53,18 @@ export function* inferredRights(
 /** The least number of degrees of freedom that must remain after fitting. */
 const enough = 4;
 
+/** The same for label smoothing if the numbers are in full precision: one number besides that which determines ε. */
+const enoughInFullPrecision = 2;
+
 /** With an ε near 1 hardly anything is left of the target, and zeros would be right of probabilities that are all alike. */
 const mostSmoothing = 0.9;
 
 /** s − y with label smoothing, whose ε is fitted to the numbers by least squares. */
-function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
+function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
   const { y, s, n, f, target, temperature, layer } = problem;
   if (!y || !target || followsUpstream(problem) || layer === 'sigmoid') return [];
-  if (target.labelSmoothing !== null || target.weight || n * (f - 1) < enough) return [];
+  if (target.labelSmoothing !== null || target.weight || n * (f - 1) < enoughInFullPrecision) return [];
+  const inFullPrecision = n * (f - 1) < enough;
   const spread = smooth(y, 1, { keep: problem.masked?.keep ?? null, counted: target.counted, f });
   return lossFactors(problem).flatMap(({ factor, over, reduction }) => {
     // data = (s − (1 − ε) y − ε u) factor / T, which is linear in ε.
@@ -48,7 +79,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
     const epsilon = product / square;
     if (!(epsilon > 1e-3 && epsilon <= mostSmoothing) || data.every((value) => value === 0)) return [];
     const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
-    const written = `(s − y)${over}${overTemperature(problem)}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
+    const written = `${dividedBy('s − y', over + overTemperature(problem))}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
     const values = scaled(lossGradient(problem, smoothed), factor);
     return [
       {
@@ -57,6 +88,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Candidate[] {
         terms: termsOf(problem, factor),
         open: openLoss(problem, smoothed, factor),
         reduction,
+        inFullPrecision,
       },
     ];
   });
@@ -66,11 +98,11 @@ function termsOf({ s, y, temperature }: Problem, factor: number): Float64Array {
   return s.map((value, k) => ((value + at(y ?? s, k)) * factor) / temperature);
 }
 
-/** How the formula of such a gradient ends. */
-export const leftOut = ' left out of the loss';
-
-/** Correct gradients with some rows replaced by zeros, as of a loss that ignores these rows. Nothing is fitted. */
-export function leftOutRows(problem: Problem, data: Float64Array): readonly Candidate[] {
+/**
+ * The gradient with some rows replaced by zeros, as of a loss that leaves these rows out, or of a computation that skips them. Nothing is
+ * fitted. Those that the given options allow come first.
+ */
+export function leftOutRows(problem: Problem, data: Float64Array): readonly Inferred[] {
   const { n, f, target } = problem;
   if (!data.includes(0)) return [];
   const zero = Array.from({ length: n }, (_, row) =>
@@ -78,20 +110,25 @@ export function leftOutRows(problem: Problem, data: Float64Array): readonly Cand
   );
   const counted = zero.filter((left) => !left).length;
   if (counted === n || counted * (f - 1) < enough) return [];
-  // Rows whose target is `ignoreIndex` are known to be 0 already.
-  const ignored = target?.counted;
-  if (ignored && zero.every((left, row) => !left || !isSet(ignored, row))) return [];
-  const rows = zero.flatMap((left, row) => (left ? [String(row)] : []));
-  return summedLoss(problem).flatMap((all) =>
-    divisorsOf(problem, counted).map((divisor) =>
-      rowByRow(
+  return summedLoss(problem).flatMap((all) => {
+    const valueAt = byIndex(all.values);
+    const sizes = Float64Array.from(zero, (_, row) => sizeOfRow(valueAt, row * f, (row + 1) * f));
+    // Rows whose gradient is 0 are no discovery: their target is `ignoreIndex`, or its weight is 0.
+    const rows = zero.flatMap((left, row) => (left && at(sizes, row) > 0 ? [row] : []));
+    if (rows.length === 0) return [];
+    const named = `${rows.length === 1 ? 'row' : 'rows'} ${some(rows.map(String))} left out`;
+    return divisorsOf(problem, zero, sizes).map(({ divisor, isMean, allowed }) => ({
+      ...rowByRow(
         problem,
         all,
-        `${divisor === 1 ? all.formula : `(${all.formula}) / ${divisor}`}, ${rows.length === 1 ? 'row' : 'rows'} ${some(rows)}${leftOut}`,
+        `${divisor === 1 ? all.formula : dividedBy(all.formula, ` / ${Number(divisor.toPrecision(6))}`)}, ${named}`,
         (row) => (zero[row] ? 0 : 1 / divisor),
       ),
-    ),
-  );
+      mistake: rowsSkipped,
+      ruledOut: !allowed || target?.ignoreGiven === true,
+      lossIsLikelier: isMean,
+    }));
+  });
 }
 
 /** A candidate whose rows are multiplied by factors of their own. */
@@ -107,33 +144,156 @@ function summedLoss(problem: Problem): readonly Candidate[] {
   return followsUpstream(problem) ? [] : rightLoss.gives({ ...problem, reduction: 'sum' });
 }
 
-/** Possible divisors of the summed loss: 1, the number of rows that are not left out, or the number of all rows. */
-function divisorsOf({ n, reduction }: Problem, counted: number): readonly number[] {
-  if (reduction === 'sum') return [1];
-  return [...(reduction === null ? [1] : []), counted, n].filter((one, k, all) => all.indexOf(one) === k);
+interface Divisor {
+  readonly divisor: number;
+  /** True for the mean over the rows that are not left out. */
+  readonly isMean: boolean;
+  /** False if the given reduction has another divisor. */
+  readonly allowed: boolean;
 }
 
-/** Each row of the gradient of the loss times a fitted factor ≥ 0, as with class weights or sample weights. */
-function weightedRows(problem: Problem, data: Float64Array): Candidate[] {
-  const { n, f, target, upstreamOfRows } = problem;
-  // Weights that were given are in the loss already.
-  if (n < 2 || target?.weight || upstreamOfRows) return [];
-  return summedLoss(problem).flatMap((all) => {
+/** Possible divisors of the summed loss, those that the given reduction allows first: 1, and the rows that are kept or all rows, or the sum of their weights. */
+function divisorsOf({ n, f, y, layer, reduction, target }: Problem, zero: readonly boolean[], sizes: Float64Array) {
+  const { weight, given, counted } = target ?? {};
+  const { most } = rangeOf(sizes);
+  const weightOf = (row: number) => {
+    if (counted && !isSet(counted, row)) return 0;
+    return weight && given ? at(weight, Math.max(0, labelOf(given, row, f))) : 1;
+  };
+  const sumOver = (isKept: (row: number) => boolean, of: (row: number) => number) =>
+    zero.reduce((sum, _, row) => sum + (isKept(row) ? of(row) : 0), 0);
+  const entries = layer === 'sigmoid' ? f : 1;
+  const weights = weight && y && target?.indices ? weightOf : () => 1;
+  const ofKept = [
+    sumOver((row) => !zero[row], weights),
+    // The gradient of a row that is kept may be so small that it was rounded to 0.
+    sumOver((row) => !zero[row] || at(sizes, row) <= roundedTo0 * most, weights),
+  ].map((divisor) => divisor * entries);
+  const found: Divisor[] = [
+    ...ofKept.map((divisor) => ({ divisor, isMean: true, allowed: reduction !== 'sum' })),
+    { divisor: 1, isMean: false, allowed: reduction !== 'mean' },
+    ...[
+      sumOver(() => true, weights) * entries,
+      sumOver(
+        (row) => !zero[row],
+        () => 1,
+      ),
+      n,
+      n * entries,
+    ].map((divisor) => ({
+      divisor,
+      isMean: false,
+      allowed: reduction === null,
+    })),
+  ];
+  const allowedFirst = [...found.filter(({ allowed }) => allowed), ...found.filter(({ allowed }) => !allowed)];
+  return allowedFirst.filter(
+    ({ divisor }, k) => divisor > 0 && allowedFirst.findIndex((one) => one.divisor === divisor) === k,
+  );
+}
+
+/** A row whose gradient is below this share of the largest may have been rounded to 0. */
+const roundedTo0 = 1e-2;
+
+function sizeOfRow(valueAt: (k: number) => number, start: number, end: number): number {
+  let most = 0;
+  for (let k = start; k < end; k++) most = Math.max(most, Math.abs(valueAt(k)));
+  return most;
+}
+
+/** Each row of the gradient of the loss times a fitted factor, as with class weights or sample weights. */
+function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
+  const { n, f, y, target, upstreamOfRows } = problem;
+  if (n < 2) return [];
+  return summedLoss(problem).flatMap((all): Inferred[] => {
     const valueAt = byIndex(all.values);
     const factors = new Float64Array(n);
+    // Rows in which the gradient is 0 have no factor.
+    const sizes = Float64Array.from(factors, (_, row) => sizeOfRow(valueAt, row * f, (row + 1) * f));
+    const counts = Array.from(sizes, (size) => size > 0);
     for (let row = 0; row < n; row++) {
       const factor = factorOf(data, valueAt, row * f, (row + 1) * f);
-      if (!(factor >= 0)) return [];
+      if (!Number.isFinite(factor)) return [];
       factors[row] = factor;
     }
-    const counted = factors.filter((factor) => factor > 0);
-    if (counted.length * (f - 2) < enough) return [];
+    const others = factors.filter((factor, row) => counts[row] && factor !== 0);
+    if (others.length * (f - 2) < enough) return [];
     // A factor that is the same in all rows is the explanation 'scaled'.
-    const { least, most } = rangeOf(counted);
-    if (most - least <= 2e-2 * most) return [];
-    const formula = `w (${all.formula}), ${weightsInWords(problem, factors)}`;
-    return [rowByRow(problem, all, formula, (row) => at(factors, row))];
+    const { least, most } = rangeOf(others);
+    if (most - least <= 2e-2 * Math.max(most, -least)) return [];
+    const labels = Array.from({ length: n }, (_, row) => (y ? labelOf(target?.given ?? y, row, f) : -1));
+    const isSkipped = factors.some((factor, row) => counts[row] && factor === 0);
+    const ofLoss = (formula: string, own: ArrayLike<number>) => rowByRow(problem, all, formula, (row) => own[row] ?? 0);
+    const start = `w (${all.formula}), w = `;
+    const ofRows = `${start}${some(Array.from(factors, rounded))} for the rows`;
+    const classes = classWeightsOf(labels, factors, sizes);
+    const byClass = classes && `${start}${classes.words}`;
+    // Class weights that were given are in the loss already.
+    if (target?.weight) {
+      return [
+        {
+          ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors),
+          mistake: rowsRescaled,
+          ruledOutInFullPrecision: true,
+        },
+      ];
+    }
+    if (byClass && classes.agree) {
+      // Beside an upstream gradient of the losses, factors of classes that have one row each show nothing.
+      return upstreamOfRows && !classes.several ? [] : [ofLoss(classes.several ? byClass : ofRows, factors)];
+    }
+    // So are other weights in the upstream gradient of the losses of the rows.
+    const ruledOutInFullPrecision = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
+    return [
+      ...(byClass ? [{ ...ofLoss(byClass, classes.factors), inEveryRow: true }] : []),
+      { ...ofLoss(ofRows, factors), mistake: rowsRescaled, ruledOutInFullPrecision },
+    ];
   });
+}
+
+function rounded(factor: number): string {
+  return String(Number(factor.toPrecision(3)));
+}
+
+interface ClassWeights {
+  /** For each row the mean of the factors of its class; small rows, of which rounding leaves less, count less. */
+  readonly factors: readonly number[];
+  readonly words: string;
+  /** True if the factors of the rows of each class are the same within a hundredth. */
+  readonly agree: boolean;
+  /** True if a class has more than one row. */
+  readonly several: boolean;
+}
+
+/** One weight for each class of the target, each a mean of the factors of its rows; null if the target has no classes, or a factor is negative. */
+function classWeightsOf(labels: readonly number[], factors: Float64Array, sizes: Float64Array): ClassWeights | null {
+  const counts = Array.from(sizes, (size) => size > 0);
+  const sums = new Map<number, { readonly sum: number; readonly squares: number; readonly first: number }>();
+  for (const [row, label] of labels.entries()) {
+    if (!counts[row]) continue;
+    const factor = at(factors, row);
+    if (label < 0 || factor < 0) return null;
+    const square = at(sizes, row) ** 2;
+    const { sum, squares, first } = sums.get(label) ?? { sum: 0, squares: 0, first: factor };
+    sums.set(label, { sum: sum + factor * square, squares: squares + square, first });
+  }
+  const meanOf = (label: number) => {
+    const { sum, squares } = sums.get(label) ?? { sum: 0, squares: 1 };
+    return sum / squares;
+  };
+  const agree = labels.every((label, row) => {
+    const first = sums.get(label)?.first ?? 0;
+    return !counts[row] || Math.abs(first - at(factors, row)) <= 1e-2 * first;
+  });
+  const sorted = [...sums.keys()].sort((a, b) => a - b);
+  return {
+    factors: labels.map(meanOf),
+    words: some(
+      sorted.map((label) => `${rounded(agree ? (sums.get(label)?.first ?? 0) : meanOf(label))} for class ${label}`),
+    ),
+    agree,
+    several: sorted.length < counts.filter(Boolean).length,
+  };
 }
 
 /** The least-squares factor between two slices; 0 if the values are all 0. */
@@ -148,27 +308,12 @@ function factorOf(data: Float64Array, valueAt: (k: number) => number, start: num
   return square === 0 ? 0 : product / square;
 }
 
-/** Describes the fitted weights: one for each class of the target if that is possible, otherwise one for each row. */
-function weightsInWords({ y, n, f }: Problem, factors: Float64Array): string {
-  const rounded = factors.map((factor) => Number(factor.toPrecision(3)));
-  const classes = Array.from({ length: n }, (_, row) => (y ? labelOf(y, row, f) : -1));
-  const weights = new Map<number, number>();
-  const byClass = classes.every((label, row) => {
-    const weight = weights.get(label) ?? at(rounded, row);
-    weights.set(label, weight);
-    return label >= 0 && Math.abs(weight - at(rounded, row)) <= 1e-2 * weight;
-  });
-  if (!byClass || weights.size === n) return `w = ${some(Array.from(rounded, String))} for the rows`;
-  const sorted = [...weights].sort(([a], [b]) => a - b).map(([label, weight]) => `${weight} for class ${label}`);
-  return `w = ${some(sorted)}`;
-}
-
 function some(texts: readonly string[]): string {
   return `${texts.slice(0, 6).join(', ')}${texts.length > 6 ? ' …' : ''}`;
 }
 
 /** The correct gradient if the entries whose gradient is exactly 0 were masked out. */
-function maskedEntries(problem: Problem, data: Float64Array): Candidate[] {
+function maskedEntries(problem: Problem, data: Float64Array): Inferred[] {
   const { x, n, f, temperature, masked, layer, y } = problem;
   if (!x || masked || layer === 'sigmoid' || !data.includes(0)) return [];
   const keep = Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));

@@ -1,8 +1,9 @@
 import { at } from './at.js';
 import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
-import type { Mistake } from './form.js';
+import type { Form, Mistake } from './form.js';
 import { lossGradient, right } from './mistakes/right.js';
+import { oneClassLower } from './mistakes/target.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
@@ -58,6 +59,13 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
     return as('s ⊙ (g − ⟨s, g⟩) with the g of another loss');
   if (ofWholeNumbers(problem, data, agreement)) return as('s ⊙ (g − ⟨s, g⟩) with whole numbers in g');
   return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
+}
+
+/** The correct gradient that a gradient with all labels one too low is if the given target counts from 1; null if it has a class 0. */
+export function rightOfTargetFrom1({ target, n, f }: Problem, form: Form | null, formula: string): OpenRight | null {
+  if (form !== oneClassLower || !target?.indices) return null;
+  const labels = Array.from({ length: n }, (_, row) => labelOf(target.given, row, f));
+  return labels.includes(0) ? null : { mistake: right, formula: `${formula}, of a target that counts from 1` };
 }
 
 /** Below this probability, it is no coincidence that all numbers are whole. */

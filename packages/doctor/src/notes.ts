@@ -5,12 +5,12 @@ import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind } from './form.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
-import { leftOut } from './inferred.js';
 import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
+import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals } from './precision.js';
 import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { formatError } from './report.js';
+import { countsFrom1, formatError } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
@@ -55,9 +55,10 @@ export function notesOn(
   if (matches.some(({ id }) => id === 'wrong-axis')) {
     notes.push('If the classes are along the other axis, say so by the axis: the numbers may be right along it.');
   }
-  if (verdict === right.id && matches[0]?.formula.endsWith(leftOut)) {
+  notes.push(...notesOnRows(problem, matches));
+  if (verdict === 'ambiguous' && countsFrom1(matches)) {
     notes.push(
-      'Rows of zeros are right where the loss leaves them out on purpose; a loop that skips rows gives the same.',
+      'No target is class 0. If the target counts from 1, the gradient is right, and it is the target given here that needs 1 taken off; if it counts from 0, the labels of the gradient are one too low.',
     );
   }
   const next = others.find(({ error }) => Number.isFinite(error));
@@ -103,6 +104,34 @@ export function notesOn(
     );
   }
   return notes;
+}
+
+/** What decides whether rows of zeros, or with factors of their own, are right. */
+function notesOnRows({ reduction, target, upstreamOfRows }: Problem, matches: Findings['matches']): readonly string[] {
+  const has = (one: string) => matches.some(({ id }) => id === one);
+  if (has(rowsSkipped.id)) {
+    if (has(right.id)) {
+      return [
+        'Rows of zeros are right where the loss leaves them out on purpose; a loop that skips rows gives the same.',
+      ];
+    }
+    if (target?.ignoreGiven) return ['The target of the rows of zeros is not the ignored class that was given.'];
+    const sum = 'The gradient of the sum of the losses, as was given, is not divided by a number of rows.';
+    const mean = `The mean of the losses, as was given, is over the rows that are not left out: it divides by ${target?.weight ? 'the sum of their weights' : 'their number'}.`;
+    return [reduction === 'sum' ? sum : mean];
+  }
+  if (!has(rowsRescaled.id)) return [];
+  if (has(right.id)) {
+    return [
+      'Factors that differ between rows of one class are right where the loss weights the rows on purpose; rows that are rescaled by mistake give the same.',
+    ];
+  }
+  if (upstreamOfRows) return ['The upstream gradient of the losses that was given has other factors.'];
+  return [
+    target?.weight
+      ? 'The class weights that were given are other factors.'
+      : 'The target of the rows of zeros is not the ignored class that was given.',
+  ];
 }
 
 function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {

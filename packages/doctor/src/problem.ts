@@ -76,7 +76,7 @@ export interface ProblemInput {
   readonly layer?: Layer | undefined;
   /** True (or 1) for entries to keep; broadcast as in NumPy. */
   readonly mask?: TensorInput | undefined;
-  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. If it is not given, a gradient with any ε is right, and the ε is reported. */
+  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. If it is not given, a gradient with an ε from 0.001 to 0.9 is right, and the ε is reported. */
   readonly labelSmoothing?: number | undefined;
   /** One weight a class. */
   readonly weight?: TensorInput | undefined;
@@ -151,6 +151,7 @@ export function readProblem(input: ProblemInput): Problem {
       counted: null,
       labelSmoothing: null,
       weight: null,
+      ignoreGiven: false,
       indices: true,
     },
     fused: true,
@@ -158,7 +159,9 @@ export function readProblem(input: ProblemInput): Problem {
 }
 
 /** @throws ERR_VALUE */
-function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput, f: number, layer: Layer | null) {
+function optionsOf(input: ProblemInput, f: number, layer: Layer | null) {
+  const { labelSmoothing, weight, ignoreIndex = -100 } = input;
+  const ignoreGiven = input.ignoreIndex !== undefined;
   if (
     labelSmoothing !== undefined &&
     !(Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing <= 1)
@@ -175,7 +178,13 @@ function optionsOf({ labelSmoothing, weight, ignoreIndex = -100 }: ProblemInput,
     );
   }
   const binary = layer === 'sigmoid' && f === 1;
-  return { labelSmoothing, ignoreIndex, weight: weight === undefined ? null : readWeight(weight, f), binary };
+  return {
+    labelSmoothing,
+    ignoreIndex,
+    ignoreGiven,
+    weight: weight === undefined ? null : readWeight(weight, f),
+    binary,
+  };
 }
 
 /** @throws ERR_VALUE */

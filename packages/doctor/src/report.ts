@@ -31,10 +31,18 @@ function headingOf({
   }
   if (verdict === 'unknown') return 'To compare with: how the right ones are computed';
   if (verdict === 'ambiguous' && matches.some(({ id }) => id === 'right')) {
+    if (countsFrom1(matches)) return 'What to write instead, with a target that counts from 0';
+    if (matches.some(({ id }) => id === 'rows-skipped' || id === 'rows-rescaled'))
+      return 'What to write instead, if the loss has all rows and weights none of them';
     const fused = matches.some(({ id, formula }) => id === 'jacobian-twice' && formula.startsWith('J (s − y)'));
     return fused ? 'If the loss is the cross-entropy' : 'What is right in any case';
   }
   return 'What to write instead';
+}
+
+/** True if the numbers are right if the target counts from 1, and a mistake if it counts from 0. */
+export function countsFrom1(matches: readonly { readonly id: string }[]): boolean {
+  return ['right', 'labels-off-by-one'].every((wanted) => matches.some(({ id }) => id === wanted));
 }
 
 /** Relative errors up to this count as full precision: the rounding of float32 or of a printout. */

@@ -15,11 +15,12 @@ import {
 } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
-import { inferredRights, leftOutRows } from './inferred.js';
+import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
 import { inputRounding } from './input-rounding.js';
-import { rightLeftOpen } from './left-open.js';
+import { rightLeftOpen, rightOfTargetFrom1 } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
+import { rowsSkipped } from './mistakes/rows.js';
 import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';
 import type { Reading } from './reading.js';
@@ -101,10 +102,11 @@ export function search(
   const [best] = found.matches;
   const [reading] = readings;
   if (!best || !reading || found.matches.some(({ id }) => id === right.id)) return found;
-  for (const { id, error, nearlyRight } of found.matches) {
+  for (const { id, form, formula, error, nearlyRight } of found.matches) {
     const open =
       nearlyRight === undefined
-        ? rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed })
+        ? (rightOfTargetFrom1(problem, form, formula) ??
+          rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed }))
         : { mistake: right, formula: `${nearlyRight}, in half precision` };
     if (!open) continue;
     const also = { ...unnamed(reading.kind, open.formula, error), id: right.id, mistake: open.mistake };
@@ -160,9 +162,8 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     const divided = divide(ranked[exact.length + level] ?? [], fits, noise.resolution);
     return divided.matches.length === 0 ? null : rightUnlessApart(divided, plain);
   });
-  const within =
-    rightWithin(ranked.slice(exact.length), plain, numbers) ??
-    byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1), onFit);
+  const rightOne = rightWithin(ranked.slice(exact.length), plain, numbers);
+  const within = rightOne ? [rightOne] : byLeftOutRows(problem, given, coarse[0] ?? exact.at(-1), onFit);
   const inputs = rounding?.name ?? null;
   const withPrecision = (divided: Divided): Findings => ({ ...withRight(divided, within), precision, inputs });
 
@@ -174,13 +175,13 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     return { ...withRight(found, within), precision: null, inputs: within && off > exactly ? inputs : null };
   }
   if (computed && !isNoise(computed)) return { ...withPrecision(computed), computed: true };
-  if (within) return withPrecision({ matches: [within], others: plain.filter(({ id }) => id !== right.id) });
+  if (within) return withPrecision({ matches: within, others: plain.filter(({ id }) => id !== right.id) });
   for (const [level, noise] of coarse.entries()) {
     // With the tolerance for rounding after every operation, a fitted factor would match too much.
     const scaled = level === 0 ? byFactor(problem, given, noise, onFit) : null;
     onFit();
-    const only = scaled ?? byInference(problem, given, noise, onFit);
-    if (only) return withPrecision({ matches: [only], others: plain });
+    const fitted = scaled ? [scaled] : byInference(problem, given, noise, onFit);
+    if (fitted) return withPrecision({ matches: fitted, others: plain });
   }
   return computed
     ? { ...withPrecision(computed), computed: true }
@@ -234,8 +235,10 @@ function fittingExactly(
     if (fitted && noise === finest && !rightFits && (asNoise || found.matches.length === 0)) {
       const scaled = byFactor(problem, given, noise, onFit);
       onFit();
-      const only = scaled ?? byInference(problem, given, noise, onFit) ?? byPattern(problem, given);
-      if (only) return { matches: [only], others: plain };
+      const inferred = scaled ? [scaled] : byInference(problem, given, noise, onFit);
+      const broken = inferred ? null : byPattern(problem, given);
+      const matches = inferred ?? (broken ? [broken] : []);
+      if (matches.length > 0) return { matches, others: plain };
     }
     if (found.matches.length === 0) continue;
     if (!asNoise || numbers.every((value) => value === 0)) return rightWithoutError(found, noise.resolution);
@@ -274,13 +277,17 @@ function rightWithin(
   return zero && numbers.every((value) => value === 0) && zero.largest <= cutToZero ? zero : null;
 }
 
-/** If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' from them. */
-function withRight({ matches, others }: Divided, found: Match | null): Divided {
+/**
+ * If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' from them. That of a loss
+ * that leaves out rows comes after a mistake that explains the zeros as well as all other numbers.
+ */
+function withRight({ matches, others }: Divided, found: readonly Match[] | null): Divided {
   if (!found || matches.some(({ id }) => id === right.id)) return { matches, others };
-  return {
-    matches: [found, ...matches.filter(({ id }) => id !== scaledMistake.id)],
-    others: others.filter(({ id }) => id !== right.id),
-  };
+  const known = matches.filter(({ id }) => id !== scaledMistake.id);
+  const leavesOut = found.some(({ id }) => id === rowsSkipped.id);
+  const all =
+    leavesOut && known.length > 0 ? [...known, ...found.filter(({ id }) => id === right.id)] : [...found, ...known];
+  return { matches: all, others: others.filter(({ id }) => id !== right.id) };
 }
 
 /** For each noise level, the best form of each explanation, sorted by error. */
@@ -508,7 +515,7 @@ function byLeftOutRows(
   readings: readonly GivenReading[],
   noise: Noise | undefined,
   onFit: () => void,
-): Match | null {
+): readonly Match[] | null {
   return noise ? fittingRight(problem, readings, noise, leftOutRows, onFit) : null;
 }
 
@@ -518,7 +525,7 @@ function byInference(
   readings: readonly GivenReading[],
   noise: Noise,
   onFit: () => void,
-): Match | null {
+): readonly Match[] | null {
   return fittingRight(problem, readings, noise, (one, data) => inferredRights(one, data, onFit), onFit);
 }
 
@@ -526,19 +533,36 @@ function fittingRight(
   problem: Problem,
   readings: readonly GivenReading[],
   noise: Noise,
-  rightOnes: (problem: Problem, data: Float64Array) => Iterable<Candidate>,
+  rightOnes: (problem: Problem, data: Float64Array) => Iterable<Inferred>,
   onFit: () => void,
-): Match | null {
+): readonly Match[] | null {
   for (const { kind, given, data } of readings) {
     if (kind !== 'gradient') continue;
     for (const found of rightOnes(problem, data)) {
       const [error = 1] = relativeErrors(given, found, [noise]);
       onFit();
       if (error > fits || !standsOut(given, found.terms, noise)) continue;
-      return { ...unnamed(kind, found.formula, error), id: right.id, mistake: right, reduction: found.reduction };
+      if (found.inEveryRow && !inEveryRow(problem, given, found, noise)) continue;
+      if (found.inFullPrecision && !isOfFullPrecision(error, noise)) continue;
+      return matchesOf(kind, found, error, noise);
     }
   }
   return null;
+}
+
+/** True if an explanation fits so well that the numbers are not rounded. */
+function isOfFullPrecision(error: number, { slack, ofInputs }: Noise): boolean {
+  return error <= exactly && slack === undefined && !ofInputs;
+}
+
+/** The correct gradient and the mistake that gives the same numbers, the likelier one first; the mistake alone if the loss is ruled out. */
+function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): readonly Match[] {
+  const { formula, reduction, mistake, ruledOut, lossIsLikelier } = found;
+  const asRight: Match = { ...unnamed(kind, formula, error), id: right.id, mistake: right, reduction };
+  if (!mistake) return [asRight];
+  const asMistake: Match = { ...unnamed(kind, formula, error), id: mistake.id, mistake };
+  if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];
+  return lossIsLikelier ? [asRight, asMistake] : [asMistake, asRight];
 }
 
 function unnamed(kind: Kind, formula: string, error: number) {

@@ -20,7 +20,8 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(ownSoftmax, 'softmax(')
     .replace(/\{((?:(?:axis|dim|keepdims?):[^{}:]*)+)\}/gi, (_, named: string) => named.replaceAll(':', '='))
     .replace(/(?<![\w.])reduce_(sum|mean|max)\(/g, '$1(')
-    .replace(/\bdim=/g, 'axis=')
+    .replace(/\bdim(?=[12]?=)/g, 'axis')
+    .replace(/(?<![\w.])(\w+)\.diagonal\((?=axis1=)/g, 'diagonal($1,')
     .replace(/\bkeepdims?=/gi, 'keepdims=')
     .replace(severalAxes, '{$1}')
     .replace(oneAxis, '$1')
@@ -189,7 +190,7 @@ function asContractions(text: string): string {
   const spelled = text
     .replace(/bmm\(J,g\.unsqueeze\(-?\d\)\)\.squeeze\((?:-?\d)?\)/g, "einsum('nij,nj->ni',J,g)")
     .replace(
-      /\(J@g(?:\.unsqueeze\(-?\d\)|\[(?:\.\.\.|:,:),None\])\)(?:\.squeeze\((?:-?\d)?\)|\[(?:\.\.\.|:,:),0\])/g,
+      /\(J@g(?:\.unsqueeze\(-?\d\)|\[(?:\.\.\.|:,:),(?:None|newaxis)\])\)(?:\.squeeze\((?:-?\d)?\)|\[(?:\.\.\.|:,:),0\])/g,
       "einsum('nij,nj->ni',J,g)",
     );
   return rewritten(spelled, /(?<![\w.])(einsum)\(/, (name, [specification, ...operands]) => {
@@ -245,8 +246,10 @@ function asMethods(text: string): string {
 /** `np.dot(a, b)`, `np.matmul(a, b)` and `a.dot(b)` as `a @ b`; `np.multiply(a, b)` as `a * b`. */
 function asOperators(text: string): string {
   const operator = (name: string) => (name === 'multiply' ? '*' : '@');
-  const functions = rewritten(text, /(?<![\w.])(dot|matmul|multiply)\(/, (name, operands) => {
-    return operands.length === 2 ? operands.map(factor).join(operator(name)) : `${name}(${operands.join(',')})`;
+  const functions = rewritten(text, /(?<![\w.])(dot|matmul|multiply)\(/, (name, operands, next) => {
+    if (operands.length !== 2) return `${name}(${operands.join(',')})`;
+    const product = operands.map(factor).join(operator(name));
+    return '.['.includes(next) && next !== '' ? `(${product})` : product;
   });
   return functions.replace(
     /\.(dot|matmul|mul)\(([\w.]+)\)/g,
@@ -254,11 +257,14 @@ function asOperators(text: string): string {
   );
 }
 
-/** Rewrites the calls of a function, the last one first, so that calls inside arguments are rewritten before the outer call. */
+/**
+ * Rewrites the calls of a function, the last one first, so that calls inside arguments are rewritten before the outer call. `next` is the
+ * character after the call.
+ */
 function rewritten(
   text: string,
   call: RegExp,
-  rewrite: (name: string, operands: readonly [string, ...string[]]) => string,
+  rewrite: (name: string, operands: readonly [string, ...string[]], next: string) => string,
 ): string {
   let result = text;
   for (const { 0: start, 1: name = '', index } of [...text.matchAll(new RegExp(call, 'g'))].reverse()) {
@@ -266,7 +272,7 @@ function rewritten(
     const operands = operandsFrom(result, open);
     if (operands === null) continue;
     const end = open + operands.join(',').length + 1;
-    result = result.slice(0, index) + rewrite(name, operands) + result.slice(end);
+    result = result.slice(0, index) + rewrite(name, operands, result.charAt(end)) + result.slice(end);
   }
   return result;
 }

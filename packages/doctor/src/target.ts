@@ -15,6 +15,8 @@ export interface Target {
   /** Null if it was not given. */
   readonly labelSmoothing: number | null;
   readonly weight: Float64Array | null;
+  /** True if the index of ignored rows was given, so that no other row is left out of the loss. */
+  readonly ignoreGiven: boolean;
   /** True unless it was given as probabilities. */
   readonly indices: boolean;
 }
@@ -23,6 +25,7 @@ export interface TargetOptions {
   readonly labelSmoothing: number | undefined;
   readonly weight: Float64Array | null;
   readonly ignoreIndex: number;
+  readonly ignoreGiven: boolean;
   /** True for a sigmoid of one logit a row: its target is no class index, but the probability of the one class. */
   readonly binary: boolean;
 }
@@ -37,7 +40,7 @@ export function readTarget(
 ): Target {
   const target = readValues('target', input);
   const f = sizeAt(shape, axis);
-  const { labelSmoothing = null, weight, ignoreIndex, binary } = options;
+  const { labelSmoothing = null, weight, ignoreIndex, ignoreGiven, binary } = options;
   const otherShape = !sameShape(target.shape, shape);
   if (otherShape) checkIndexShape(target.shape, shape, axis);
   const indices = otherShape && !binary;
@@ -51,7 +54,7 @@ export function readTarget(
   const divisor = indices
     ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
     : y.length / f;
-  return { given, y, divisor, counted, labelSmoothing, weight, indices };
+  return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, indices };
 }
 
 /** (1 − ε) y + ε/K, over the K classes that the mask keeps. */

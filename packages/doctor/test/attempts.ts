@@ -258,8 +258,18 @@ const losses: readonly Attempt[] = [
     given: (d) => ({ target: partlyIgnored(d) }),
   }),
   // Rows left out that nobody spoke of.
-  attempt('right', 'target', (d) => divide(lossOf(d, countedRows(d)), counted(d), d.round), {
+  attempt('rows skipped or left out', 'target', (d) => divide(lossOf(d, countedRows(d)), counted(d), d.round), {
+    among: ['right', 'rows-skipped'],
     when: ({ n, f }) => n > 2 && (n - 1) * (f - 1) > 5,
+  }),
+  attempt('rows skipped or left out', 'target', (d) => map(fused(d), d.round, (value, n) => (n === 0 ? 0 : value)), {
+    among: ['right', 'rows-skipped'],
+    when: ({ n, f }) => (n - 1) * (f - 1) > 5,
+  }),
+  attempt('rows rescaled or weighted', 'target', (d) => map(fused(d), d.round, (value, n) => value * (n + 1)), {
+    among: ['right', 'rows-rescaled'],
+    // Otherwise each row has a class of its own, and with it a weight of its own.
+    when: ({ n, f }) => n > f,
   }),
   attempt('ignored-rows', 'target', (d) => fused({ ...d, y: countedRows(d) }), {
     given: (d) => ({ target: partlyIgnored(d) }),

@@ -28,6 +28,12 @@ const problems: readonly ProblemInput[] = [
   { logits: matrix(4, 3, 1).map(([first = 0, ...row]) => [first - 9, ...row]), target: [0, 2, 1, 1] },
 ].map((known) => ({ logits: matrix(4, 3, 1), ...known }));
 
+/** The formula with (), ⟨⟩ and ‖‖ emptied, from the inside out. */
+function withoutBrackets(formula: string): string {
+  const emptied = formula.replace(/\([^()⟨⟩]+\)|⟨[^()⟨⟩]+⟩|‖[^‖()]+‖/g, '_');
+  return emptied === formula ? formula : withoutBrackets(emptied);
+}
+
 describe('every explanation', () => {
   test('has an id, a name, and says what and why', () => {
     const ids = explanations.map(({ id }) => id);
@@ -81,6 +87,35 @@ describe('every explanation', () => {
     const beyond = ['missing-max-shift', 'batch-max-shift', 'underflow'];
     const ids = explanations.map(({ id }) => id).filter((id) => !beyond.includes(id));
     expect([...seen].sort()).toEqual(ids.sort());
+  });
+
+  test('has formulas in which a division is of a whole sum or difference', () => {
+    const far = matrix(4, 3, 1).map((row, n) => row.map((value) => value + (n % 2 ? 800 : 0)));
+    const divided: string[] = [];
+    for (const input of [...problems, { logits: far, target: [0, 2, 1, 1] }]) {
+      const problem = readProblem(input);
+      for (const { id, forms } of explanations) {
+        // Here the division of one term is the mistake.
+        if (id === 'partly-averaged') continue;
+        for (const { formula } of forms.flatMap((form) => form.gives(problem))) {
+          if (!/ \/ (n|f|T|\d|\(n f\))/.test(formula)) continue;
+          divided.push(formula);
+          for (const part of withoutBrackets(formula.replaceAll('(n f)', 'n')).split(/, | with /))
+            expect(part, `${id}: ${formula}`).not.toMatch(/[^ ] [−+] .* \/ (n|f|T|\d)/);
+        }
+      }
+    }
+    for (const some of [
+      '(s − y) / n with softmax',
+      'in float64',
+      '(softmax(s) − y) / n',
+      '(1 − Σ y s) / n',
+      ') / (1 − s)) / n',
+    ])
+      expect(
+        divided.filter((formula) => formula.includes(some)),
+        some,
+      ).not.toEqual([]);
   });
 
   test('has caveats in sentences, each for an expression that it has', () => {

@@ -26,7 +26,13 @@ interface Row {
 
 // A mistake that is added to the catalogue has to be generated, too.
 const known = [...explanations.map(({ id }) => id), 'saturated', 'scaled', 'unknown'];
-const pairs = ['squared error or J again', 'squared error or the slope again', 'distillation or temperature'];
+const pairs = [
+  'squared error or J again',
+  'squared error or the slope again',
+  'distillation or temperature',
+  'rows skipped or left out',
+  'rows rescaled or weighted',
+];
 const truths = [...new Set([...known, ...pairs])].sort();
 
 /** What is right is asked so often that there is a group for each noise. */

@@ -101,6 +101,8 @@ describe('the letters under other names', () => {
     ['dout * p * (1.0 - p)', 'diagonal'],
     ['softmax(x) * (1 - softmax(x)) * g', 'diagonal'],
     ['s - s**2', 'diagonal'],
+    ['s**2 - s', 'diagonal'],
+    ['J.diagonal(axis1=1, axis2=2)', 'diagonal'],
     ['(g - (g * s).sum(axis=1, keepdims=True)) * s', 'right'],
     ['s * g - (s * g).sum(-1, keepdims=True) * s', 'right'],
     ['s * (1 - s) * (s - y)', 'diagonal'],
@@ -116,7 +118,7 @@ describe('the letters under other names', () => {
   });
 
   // A division and a matrix product are not turned round.
-  test.each(['z - labels * 2', 'p - y.T', 's - eye(3)[z]', 'sin(p) - y', 'n / (s - y)', 'J.T @ s * g', 's ** 2 - s'])(
+  test.each(['z - labels * 2', 'p - y.T', 's - eye(3)[z]', 'sin(p) - y', 'n / (s - y)', 'J.T @ s * g', 's ** 3 - s'])(
     '%s is none of them',
     (gradient) => {
       expect(() => diagnose({ gradient })).toThrow('s are the probabilities, x the logits, g the upstream gradient');

@@ -132,7 +132,7 @@ describe("the loss's options", () => {
       'right',
     );
     expect(diagnose({ logits, target, weight, gradient: scale(weighted, 1 / 5), reduction: 'mean' }).verdict).toBe(
-      'batch-size',
+      'class-weights',
     );
     expect(diagnose({ logits, target, weight, gradient: fused }).verdict).toBe('class-weights');
     const { verdict, matches } = diagnose({ logits, target, gradient: weighted });
@@ -146,11 +146,14 @@ describe("the loss's options", () => {
       'right',
     );
     expect(diagnose({ logits, target: ignoring, gradient: scale(counted, 1 / 5), reduction: 'mean' }).verdict).toBe(
-      'batch-size',
+      'ignored-rows',
     );
     const padded = { logits, target: [0, 7, 1, 1, 2], ignoreIndex: 7, gradient: counted };
     expect(diagnose(padded).verdict).toBe('right');
-    expect(diagnose({ logits, target, gradient: scale(counted, 1 / 4) }).verdict).toBe('right');
+    expect(diagnose({ logits, target, gradient: scale(counted, 1 / 4) }).matches.map(({ id }) => id)).toEqual([
+      'right',
+      'rows-skipped',
+    ]);
     const notIgnored = s.map((row, n) => (n === 1 ? row : (fused[n] ?? row)));
     expect(diagnose({ logits, target: ignoring, gradient: notIgnored }).verdict).toBe('ignored-rows');
   });

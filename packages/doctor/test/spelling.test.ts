@@ -53,6 +53,17 @@ describe('the spelling of an expression', () => {
     ['s.mul(g)', 'g*s'],
     ['np.multiply(s, 1 - s)', '(1-s)*s'],
     ['np.dot(J)', 'dot(J)'],
+    // A product of a function is one operand of what follows it.
+    ['np.matmul(J, g).sum(axis=0)', '(J@g).sum(axis=0)'],
+    ['np.dot(J, g)[0]', '(J@g)[0]'],
+    ['np.matmul(J, g[..., None]).squeeze(-1)', "einsum('ijk,ik->ij',J,g)"],
+    ['np.matmul(J, g[:, :, np.newaxis])[..., 0]', "einsum('ijk,ik->ij',J,g)"],
+    ['torch.matmul(J, g.unsqueeze(-1)).squeeze(-1)', "einsum('ijk,ik->ij',J,g)"],
+    ['J @ g[..., None].squeeze(-1)', 'J@g[...,None].squeeze(-1)'],
+    // Axes of a diagonal.
+    ['J.diagonal(axis1=1, axis2=2)', 'diagonal(J,axis1=1,axis2=2)'],
+    ['torch.diagonal(J, dim1=1, dim2=2)', 'diagonal(J,axis1=1,axis2=2)'],
+    ['J.diagonal(dim1=1, dim2=2)', 'diagonal(J,axis1=1,axis2=2)'],
     // Numbers and shapes.
     ['1. - s', '1-s'],
     ['1.0 - s', '1-s'],

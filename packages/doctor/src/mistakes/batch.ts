@@ -1,5 +1,5 @@
 import { at } from '../at.js';
-import { candidate, each, entries, lazily, type Mistake, scaled } from '../form.js';
+import { asFactor, candidate, each, entries, lazily, type Mistake, scaled } from '../form.js';
 import type { Problem } from '../problem.js';
 import { jacobianEntries, rightLoss, rightProduct, vjp } from './right.js';
 
@@ -53,7 +53,8 @@ const batchContracted: Mistake = {
         [...rightProduct.gives(problem), ...rightLoss.gives(problem)].flatMap(({ formula, values }) => {
           if (typeof values === 'function') return [];
           const sums = columnSums(problem, values);
-          return [candidate(`Σ_n ${formula}`, sums), candidate(`Σ_n ${formula} / n`, scaled(sums, 1 / problem.n))];
+          const sum = `Σ_n ${asFactor(formula)}`;
+          return [candidate(sum, sums), candidate(`(${sum}) / n`, scaled(sums, 1 / problem.n))];
         }),
     },
   ],

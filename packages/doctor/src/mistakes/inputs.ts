@@ -2,6 +2,7 @@ import { at } from '../at.js';
 import {
   type Candidate,
   candidate,
+  dividedBy,
   each,
   entries,
   gradient,
@@ -44,7 +45,7 @@ const softmaxTwice: Mistake = {
         for (const { factor, over } of lossFactors(problem)) {
           if (!y) continue;
           const inner = lossGradient({ ...problem, s: twice, temperature: 1 }, y).map((value) => value * factor);
-          found.push(candidate(`softmax(s) − y${over}`, inner));
+          found.push(candidate(dividedBy('softmax(s) − y', over), inner));
           found.push(candidate(`J(s) (softmax(s) − y)${over}`, vjp(problem, inner)));
         }
         return found;
@@ -255,7 +256,7 @@ const normalisationMissing: Mistake = {
           ...(y
             ? lossFactors(problem).map(({ factor, over }) =>
                 candidate(
-                  `${written} − y${over}`,
+                  dividedBy(`${written} − y`, over),
                   e.map((value, k) => ((value - at(y, k)) * factor) / temperature),
                 ),
               )

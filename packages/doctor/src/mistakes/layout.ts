@@ -5,6 +5,7 @@ import {
   byIndex,
   type Candidate,
   candidate,
+  dividedBy,
   each,
   entries,
   type Form,
@@ -135,7 +136,7 @@ function alongWrongRows(problem: Problem, { along, rows }: Wrong): Candidate[] {
   for (const { factor, over } of lossFactors(problem)) {
     if (!y) continue;
     const values = (k: number) => ((at(wrong, k) - at(y, k)) * factor) / temperature;
-    found.push(candidate(`s − y${over} with softmax along ${along}`, values));
+    found.push(candidate(`${dividedBy('s − y', over)} with softmax along ${along}`, values));
   }
   return found;
 }
@@ -238,7 +239,7 @@ const keepdimsMissing: Mistake = {
         for (const { factor, over } of lossFactors(problem)) {
           if (!y) continue;
           const values = each(problem, (k) => ((at(wrong, k) - at(y, k)) * factor) / problem.temperature);
-          found.push(candidate(`s − y${over}, s divided by the sums of other rows`, values));
+          found.push(candidate(`${dividedBy('s − y', over)}, s divided by the sums of other rows`, values));
         }
         return found;
       },

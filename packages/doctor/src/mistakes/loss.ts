@@ -1,5 +1,5 @@
 import { at } from '../at.js';
-import { type Candidate, candidate, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
+import { type Candidate, candidate, dividedBy, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
 import { addsUp, everyLayer, vjp } from './right.js';
 
@@ -77,7 +77,7 @@ const binaryCrossEntropy: Mistake = {
         const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
         const through = vjp(problem, binary);
         return lossFactors(problem).flatMap(({ factor, over }): Candidate[] => [
-          candidate(`−y / s + (1 − y) / (1 − s)${over}`, scaled(binary, factor)),
+          candidate(dividedBy('−y / s + (1 − y) / (1 − s)', over), scaled(binary, factor)),
           candidate(`J (−y / s + (1 − y) / (1 − s))${over}`, scaled(through, factor)),
         ]);
       },

@@ -4,6 +4,7 @@ import {
   type Candidate,
   candidate,
   cotangents,
+  dividedBy,
   each,
   entries,
   type Form,
@@ -234,7 +235,7 @@ function brokenGradients(problem: Problem, s: Float64Array, note: string): Candi
     if (y)
       found.push(
         candidate(
-          `s − y${over}${note}`,
+          `${dividedBy('s − y', over)}${note}`,
           each(problem, (k) => ((at(s, k) - at(y, k)) * factor) / temperature),
         ),
       );
@@ -392,7 +393,7 @@ function clippedLosses(
   const difference = onFirstUse(() =>
     lossGradient({ ...problem, s: s.map(clipped) }, y).map((value) => value * factor),
   );
-  return [added, ...constant, candidate(`clip(s, ${epsilon}) − y${over}`, difference)];
+  return [added, ...constant, candidate(dividedBy(`clip(s, ${epsilon}) − y`, over), difference)];
 }
 
 export const overflows: readonly Mistake[] = [missingMaxShift, batchMaxShift, underflow, clippedProbabilities];

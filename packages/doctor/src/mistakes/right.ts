@@ -4,6 +4,7 @@ import {
   type Cotangent,
   candidate,
   cotangent,
+  dividedBy,
   each,
   entries,
   type Form,
@@ -176,6 +177,23 @@ export function rightFactors(problem: Problem): readonly LossFactor[] {
   return [...all, ...partial];
 }
 
+/**
+ * What the mean of a cross-entropy with class weights or ignored rows is divided by if it is taken over the wrong rows: all rows, or with weights
+ * also the rows that are not ignored, each counted once. Empty unless the reduction is the mean.
+ */
+export function meansOverOtherRows(problem: Problem): readonly { readonly divisor: number; readonly over: string }[] {
+  const { target, reduction, layer } = problem;
+  const n = batchSize(problem);
+  if (!target?.indices || reduction !== 'mean' || layer === 'sigmoid' || target.divisor === n) return [];
+  const { counted, weight } = problem.whole?.target ?? target;
+  const kept = counted && weight ? counted.reduce((sum, one) => sum + one, 0) : n;
+  const all = [
+    { divisor: n, over: ' / n' },
+    { divisor: kept, over: ` / ${kept}, the rows that count` },
+  ];
+  return all.filter(({ divisor }, k) => divisor > 0 && divisor !== target.divisor && (k === 0 || divisor !== n));
+}
+
 export const rightLoss: Form = {
   kind: 'gradient',
   expressions: ['s - y', '(s - y) / n', 's[np.arange(n), target] -= 1'],
@@ -268,7 +286,7 @@ export const rightProbabilityLoss: Form = {
       );
       const through = throughLayer(problem, cotangent(problem, 'g', values), openUpstream(problem));
       const all = losses.flatMap(([factor, loss]) =>
-        averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: loss + over })),
+        averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: dividedBy(loss, over) })),
       );
       return all
         .filter(({ scale }, k) => all.findIndex((other) => other.scale === scale) === k)

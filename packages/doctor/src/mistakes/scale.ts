@@ -1,7 +1,15 @@
 import { type Candidate, type Form, type Kind, type Mistake, multiple } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import { batchSize as batchRows, type Problem } from '../problem.js';
-import { everyLayer, rightFactors, rightJacobian, rightLoss, rightProduct, times } from './right.js';
+import {
+  everyLayer,
+  meansOverOtherRows,
+  rightFactors,
+  rightJacobian,
+  rightLoss,
+  rightProduct,
+  times,
+} from './right.js';
 
 /** The correct derivative times a wrong factor. */
 
@@ -70,7 +78,9 @@ function lossBatchFactors(problem: Problem): Factor[] {
     ...(reduction === 'mean' ? [{ symbol: 'n · 1/n · ', value: 1 }] : []),
     ...(problem.layer === 'sigmoid' ? [{ symbol: '1/f² · ', value: 1 / f ** 2 }] : []),
   ];
-  return all.filter(({ value }) => !rightOnes.includes(value));
+  // The mean over all rows, of rows with weights or ignored rows, is another mistake.
+  const ownMean = meansOverOtherRows(problem).map(({ divisor }) => 1 / divisor);
+  return all.filter(({ value }) => !rightOnes.includes(value) && !ownMean.includes(value));
 }
 
 const temperature: Mistake = {

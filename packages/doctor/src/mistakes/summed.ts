@@ -97,7 +97,7 @@ const diagonal: Mistake = {
       ['s * (1 - s)', 's - s**2', 's - s * s', 'np.diagonal(J, axis1=1, axis2=2)'],
       ({ s, temperature }) => s.map((value) => (value * (1 - value)) / temperature),
     ),
-    gradient('s ⊙ (s − 1)', ['s * (s - 1)'], ({ s, temperature }) =>
+    gradient('s ⊙ (s − 1)', ['s * (s - 1)', 's**2 - s', 's * s - s'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
     product(

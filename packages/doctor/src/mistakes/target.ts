@@ -1,8 +1,8 @@
 import { at, isSet } from '../at.js';
-import { each, type Form, loss, type Mistake } from '../form.js';
-import { batchSize, type Problem } from '../problem.js';
+import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
+import { batchSize, type Layer, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
-import { addsUp, everyLayer, lossGradient } from './right.js';
+import { addsUp, everyLayer, lossGradient, meansOverOtherRows, rightLoss } from './right.js';
 
 /** The gradient of the correct loss for another target than the given one, or without one of its options. */
 
@@ -37,13 +37,16 @@ function movedTarget(formula: string, expressions: readonly string[], by: number
   });
 }
 
+/** The target counted from 1, if it is the given one that counts from 1. */
+export const oneClassLower = movedTarget('s − y, y one class too low', ['s - np.eye(f)[y - 1]'], -1, true);
+
 const labelsOffByOne: Mistake = {
   id: 'labels-off-by-one',
   name: 'labels off by one',
   what: "s − y with every row's target one class too low or too high",
   why: 'Class indices count from 0: labels that count from 1 (1 … K) need 1 taken off once, in the data or in the code but not in both. Index −1 is the last class in NumPy, and one_hot(K) a row of zeros.',
   forms: [
-    movedTarget('s − y, y one class too low', ['s - np.eye(f)[y - 1]'], -1, true),
+    oneClassLower,
     movedTarget('s − y, y one class too high', ['s - np.eye(f)[y + 1]'], 1, true),
     movedTarget('s − y, y one class too low and 0 where there is none', [], -1, false),
     movedTarget('s − y, y one class too high and 0 where there is none', [], 1, false),
@@ -144,12 +147,35 @@ function weighted({ target, masked, f }: Problem, y: Float64Array): Float64Array
   return y.map((value, k) => (masked && !isSet(masked.keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
 }
 
+/** The gradient of a mean that is taken over other rows than those of the loss. */
+function meanOverOtherRows(weighted: boolean): Form {
+  return {
+    kind: 'gradient',
+    expressions: [],
+    gives: (problem) => {
+      const { target } = problem;
+      if (!target || (target.weight !== null) !== weighted) return [];
+      const divisor = Number(target.divisor.toPrecision(6));
+      const instead = weighted
+        ? `instead of the sum of the weights of the targets, ${divisor}`
+        : `instead of the number of rows that count, ${divisor}`;
+      const summed = rightLoss.gives({ ...problem, reduction: 'sum' }).slice(0, 1);
+      return summed.flatMap((all) =>
+        meansOverOtherRows(problem).map((one) =>
+          multiple({ ...all, reduction: 'mean' }, 1 / one.divisor, `${dividedBy(all.formula, one.over)}, ${instead}`),
+        ),
+      );
+    },
+  };
+}
+
 const classWeights: Mistake = {
   id: 'class-weights',
   name: 'class weights left out or in the wrong place',
-  what: 'the gradient of the cross-entropy without its class weights, or with them on another term than the loss',
-  why: "A row's loss is times the weight of its target's class, and so is the whole row of its gradient: w_t (s − y). Weights on the target alone (s − w y), or one for each column, are no derivative of it.",
+  what: 'the gradient of the cross-entropy without its class weights, with them on another term than the loss, or missing in the divisor of the mean',
+  why: "A row's loss is times the weight of its target's class, and so is the whole row of its gradient: w_t (s − y). Weights on the target alone (s − w y), or one for each column, are no derivative of it. The mean divides by the sum of the weights of the targets, Σ w_t, not by the number of rows.",
   forms: [
+    meanOverOtherRows(true),
     otherTarget('s − y without weights', ({ target }) => (target?.weight ? target.given : null)),
     loss('w_i (s_i − y_i), a weight for each column', [], (problem) => {
       const { target, s, f, temperature } = problem;
@@ -162,9 +188,10 @@ const classWeights: Mistake = {
 const ignoredRows: Mistake = {
   id: 'ignored-rows',
   name: 'ignored rows not ignored',
-  what: 's in the rows that are to be ignored, where the gradient is 0',
+  what: 's in the rows that are to be ignored, where the gradient is 0, or a mean that counts these rows',
   why: 'A row whose target is the ignored index is no part of the loss: its gradient is 0, and it does not count in the mean. A one-hot row of zeros takes the target away, but not s: multiply the row by 0.',
   forms: [
+    meanOverOtherRows(false),
     loss('s − y, y 0 in the ignored rows', [], (problem, y) => {
       const { target, s, temperature } = problem;
       return target?.counted ? each(problem, (k) => (at(s, k) - at(y, k)) / temperature) : null;
@@ -181,11 +208,14 @@ const ignoredRows: Mistake = {
   ],
 };
 
+/** Layers with a softmax whose gradient of the cross-entropy is s − y. */
+const ofCrossEntropy: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'cross-entropy'];
+
 export const targets: readonly Mistake[] = [
-  { ...targetSum, layers: [null, 'softmax', 'log-softmax', 'cross-entropy'] },
+  { ...targetSum, layers: ofCrossEntropy },
   { ...labelsOffByOne, layers: everyLayer },
   { ...partlyAveraged, layers: everyLayer },
   labelSmoothing,
-  classWeights,
-  ignoredRows,
+  { ...classWeights, layers: ofCrossEntropy },
+  { ...ignoredRows, layers: ofCrossEntropy },
 ];

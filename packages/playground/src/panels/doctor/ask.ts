@@ -3,7 +3,7 @@ import { type Diagnosis, diagnose } from '@softgrad/doctor';
 import { isPrinted } from '@softgrad/formats';
 import { messageOf } from '../../backends.js';
 import { readText } from '../../files.js';
-import type { DoctorState } from './state.js';
+import { type DoctorState, empty } from './state.js';
 
 /** The fields that hold arrays. */
 export type Field = (typeof fields)[number];
@@ -47,7 +47,7 @@ export async function ask(state: DoctorState): Promise<Answer> {
       layer: state.layer === '' ? undefined : state.layer,
       reduction: state.reduction === '' ? undefined : state.reduction,
       labelSmoothing: state.labelSmoothing ?? undefined,
-      ignoreIndex: state.ignoreIndex,
+      ignoreIndex: state.ignoreIndex === empty.ignoreIndex ? undefined : state.ignoreIndex,
     });
     return { diagnosis, problem: null };
   } catch (error) {
