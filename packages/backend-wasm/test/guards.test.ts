@@ -165,12 +165,12 @@ test.each(['float32', 'float64'] as const)(
           backend.basis?.select(
             out,
             { buffer: mask, extent },
-            { buffer: a, extent },
-            { buffer: b, extent: [1, 1, inner] },
+            { buffer: a, extent: [1, 1, inner] },
+            { buffer: b, extent },
             extent,
           ),
         );
-        expect(Array.from(selected)).toEqual(Array.from(x, (value, i) => (value > 0 ? value : y[i % inner])));
+        expect(Array.from(selected)).toEqual(Array.from(y, (value, i) => (x[i] > 0 ? x[i % inner] : value)));
         backend.free(mask);
         expect({ extent, broken: broken() }).toEqual({ extent, broken: [] });
       }
