@@ -60,6 +60,24 @@ test('float32 log-sum-exp is right where the sum is just above a power of 2', ()
   }
 });
 
+test.each([24.5, 25.5, 26.5, 27.5, 27.9, 30])(
+  'float32 log-softmax of rows whose other probabilities add up to 2^−%d is within 2 ULP',
+  (gap) => {
+    for (const classes of [17, 64, 128, 256]) {
+      const outer = 4 * Math.floor(256 / classes) * 6;
+      const spread = logits('float32', outer * classes, 0.25, -0.25, classes);
+      const x = spread.map((less, i) =>
+        i % classes === 3 ? 0.3 : 0.3 - Math.LN2 * gap - Math.log(classes - 1) + less,
+      );
+      const rows = { outer, classes, inner: 1 };
+      const actual = compute(backend, [x], (out, input) => logSoftmax(out, input, rows, plain));
+      const expected = reference.logSoftmax(x, rows);
+      const worst = expected.reduce((most, y, i) => Math.max(most, Math.abs(actual[i] - y) / ulp(y, 'float32')), 0);
+      expect({ classes, within: worst <= 2 }).toEqual({ classes, within: true });
+    }
+  },
+);
+
 describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
   test('log-sum-exp of a row with +Infinity is +Infinity, but NaN if there is a NaN anywhere', () => {
     for (const classes of [2, 3, 5, 17]) {
