@@ -94,10 +94,12 @@ async function guardedBackend(dtype: keyof typeof patterns) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const module = await compile(simd, false);
   const instance = await instantiate(module, memory);
-  const top: number = (instance.__stack_pointer as WebAssembly.Global).value;
-  const heap = fenced(memory, createHeap(memory, top + gap), patterns[dtype]);
+  const [top, base] = [instance.__stack_pointer, instance.__heap_base].map(
+    (global): number => (global as WebAssembly.Global).value,
+  );
+  const heap = fenced(memory, createHeap(memory, base + gap), patterns[dtype]);
   const words = (address: number, bytes: number) => new Uint32Array(memory.buffer, address, bytes / 4);
-  words(top, gap).fill(patterns[dtype]);
+  words(top, base + gap - top).fill(patterns[dtype]);
   const storage = createStorage(memory, heap);
   const runner = inThirds(instance as unknown as Exports, heap, () => words(top - stack, stack).fill(patterns[dtype]));
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
@@ -107,7 +109,7 @@ async function guardedBackend(dtype: keyof typeof patterns) {
     basis,
   };
   const broken = () => {
-    const above = words(top, gap).findIndex((word) => word !== patterns[dtype]);
+    const above = words(base, gap).findIndex((word) => word !== patterns[dtype]);
     return above < 0 ? heap.broken() : [`above the stack, at ${4 * above}`, ...heap.broken()];
   };
   return { backend: parts as Backend<WasmBuffer>, broken };
