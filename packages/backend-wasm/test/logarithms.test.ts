@@ -45,16 +45,38 @@ test('the logarithm of a float64 sum is rounded once', () => {
 });
 
 test('float32 log-sum-exp is right where the sum is just above a power of 2', () => {
-  // Σ exp(x) / exp(max) is 2^18 and a little, whose last digits get lost when 1 is added.
+  // Σ exp(x) / exp(max) is 2^18 and a little. Without the largest term it is below 2^18, and its last digit may be lost when 1 is added.
   const [outer, classes] = [6, 2 ** 18 + 1];
   const x = new Float32Array(outer * classes);
-  for (let row = 0; row < outer; row++) x.set([-1 - row / 7, -11 - row / 3], row * classes);
+  for (let row = 0; row < outer; row++) {
+    x.fill(0.3 + row / 10, row * classes, (row + 1) * classes);
+    x[row * classes] = -1 - row / 7;
+  }
   const actual = sums(x, outer);
   for (let row = 0; row < outer; row++) {
-    const expected = Math.log(classes - 2 + Math.exp(x[row * classes]) + Math.exp(x[row * classes + 1]));
+    const [other, most] = x.subarray(row * classes);
+    const expected = most + Math.log(classes - 1 + Math.exp(other - most));
     expect(Math.abs(actual[row] - expected)).toBeLessThanOrEqual(2 * ulp(expected, 'float32'));
   }
 });
+
+test.each([24.5, 25.5, 26.5, 27.5, 27.9, 30])(
+  'float32 log-softmax of rows whose other probabilities add up to 2^−%d is within 2 ULP',
+  (gap) => {
+    for (const classes of [17, 64, 128, 256]) {
+      const outer = 4 * Math.floor(256 / classes) * 6;
+      const spread = logits('float32', outer * classes, 0.25, -0.25, classes);
+      const x = spread.map((less, i) =>
+        i % classes === 3 ? 0.3 : 0.3 - Math.LN2 * gap - Math.log(classes - 1) + less,
+      );
+      const rows = { outer, classes, inner: 1 };
+      const actual = compute(backend, [x], (out, input) => logSoftmax(out, input, rows, plain));
+      const expected = reference.logSoftmax(x, rows);
+      const worst = expected.reduce((most, y, i) => Math.max(most, Math.abs(actual[i] - y) / ulp(y, 'float32')), 0);
+      expect({ classes, within: worst <= 2 }).toEqual({ classes, within: true });
+    }
+  },
+);
 
 describe.each(['float32', 'float64'] as const)('%s', (dtype: FloatDType) => {
   test('log-sum-exp of a row with +Infinity is +Infinity, but NaN if there is a NaN anywhere', () => {
