@@ -2,7 +2,8 @@ import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '@softgrad/
 import { plain } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
-import { compute, largestError, logits, ulp } from './ulp.js';
+import { crossEntropyOf } from './cross-entropy.js';
+import { compute, largestError, logits, random, ulp } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
@@ -162,3 +163,31 @@ test.each([2, 3, 5, 16, 17, 60, 257])(
     }
   },
 );
+
+test.each([2, 3, 7])('with %i classes, neither does Σ q p − q of probabilities between 0.5 and 0.6', (classes) => {
+  const rows = { outer: 20_000, classes, inner: 1 };
+  const next = random(9);
+  for (const temperature of [1, 2.87]) {
+    const x = new Float32Array(rows.outer * classes);
+    for (let first = 0; first < x.length; first += classes) {
+      const others = Array.from({ length: classes - 1 }, () => next() + 1e-3);
+      const share = 0.5 + 0.1 * next();
+      const odds = share / (1 - share);
+      x[first] = temperature * Math.log(odds * others.reduce((sum, value) => sum + value, 0));
+      for (const [c, value] of others.entries()) x[first + 1 + c] = temperature * Math.log(value);
+    }
+    const q = Float32Array.from(x, () => next());
+    const { gradient } = crossEntropyOf(backend, x, rows, q, { temperature, results: 'gradient' });
+    let worst = 0;
+    for (let first = 0; first < x.length; first += classes) {
+      const exponentials = Array.from(x.subarray(first, first + classes), (value) => Math.exp(value / temperature));
+      const sum = exponentials.reduce((total, value) => total + value, 0);
+      const total = q.subarray(first, first + classes).reduce((a, b) => a + b, 0);
+      // The terms that are left when Σ q is subtracted from both.
+      const terms = [total - q[first], ((sum - exponentials[0]) / sum) * total].map((term) => term / temperature);
+      const unit = ulp(Math.max(...terms), 'float32');
+      worst = Math.max(worst, Math.abs(gradient[first] - (terms[0] - terms[1])) / unit);
+    }
+    expect({ temperature, within: worst <= 3.1 }).toEqual({ temperature, within: true });
+  }
+});

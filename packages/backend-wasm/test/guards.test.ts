@@ -19,6 +19,9 @@ const fence = 256;
 const stack = 16384;
 const gap = 65536;
 
+/** Bytes ahead of the first block: as many as it has itself. */
+const aheadBytes = 32 * 1024;
+
 /**
  * The contents of fences and of new blocks: a signaling NaN. Arithmetic turns it into another NaN, so a fence that was written with a result
  * computed from the fence itself is noticed. As an index it is far outside of the memory.
@@ -30,10 +33,13 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
   const live = new Map<number, number>();
   const found: string[] = [];
+  // Scratch memory is the first block. An offset that is subtracted instead of added leads to what is ahead of it.
+  const ahead = inner.allocate(aheadBytes);
   const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
   // The heap allocates multiples of 64 bytes at addresses that are multiples of 64.
   const fill = (address: number, length: number) =>
     new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(pattern);
+  fill(ahead, aheadBytes);
   const check = (address: number, bytes: number) => {
     for (const [side, from] of [
       ['before', address - fence],
@@ -58,6 +64,7 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
     },
     broken() {
       for (const [address, bytes] of live) check(address, bytes);
+      if (bytesAt(ahead, aheadBytes).some((byte, i) => byte !== expected(ahead + i))) found.push('ahead of all blocks');
       return found.splice(0);
     },
   };
