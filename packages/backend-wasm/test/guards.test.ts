@@ -73,11 +73,28 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
 /** Bytes below the top of the stack that no kernel needs: the stack has 16 KiB, and frames take less than 8 KiB. */
 const unused = { from: 15 * 1024, to: 8 * 1024 } as const;
 
-/** Fills the part of each stack that no kernel needs, and says later whether it was written to: operands at a wrong address may lie there. */
-function guardedStacks(memory: WebAssembly.Memory, tops: readonly number[], pattern: number): () => boolean {
-  const wordsOf = (top: number) => new Int32Array(memory.buffer, top - unused.from, (unused.from - unused.to) / 4);
-  for (const top of tops) wordsOf(top).fill(pattern);
-  return () => tops.some((top) => wordsOf(top).some((word) => word !== pattern));
+/** Stacks that contain NaN before each call. Operands at a wrong address may lie in the part that no kernel needs, which each call must leave as it was. */
+function guardedStacks(memory: WebAssembly.Memory, tops: readonly number[], pattern: number) {
+  const words = (address: number, bytes: number) => new Uint32Array(memory.buffer, address, bytes / 4);
+  let isWritten = false;
+  const check = () => {
+    const parts = tops.map((top) => words(top - unused.from, unused.from - unused.to));
+    isWritten ||= parts.some((part) => part.some((word) => word !== pattern));
+  };
+  const fill = () => {
+    for (const top of tops) words(top - stack, stack).fill(pattern);
+  };
+  fill();
+  return {
+    beforeCall() {
+      check();
+      fill();
+    },
+    isWritten() {
+      check();
+      return isWritten;
+    },
+  };
 }
 
 /** A runner that calls each kernel for a third of its units at a time, as three threads do, and `before` each such call. */
@@ -116,15 +133,12 @@ async function guardedBackend(dtype: keyof typeof patterns) {
     (global) => (global as WebAssembly.Global<'i32'>).value,
   );
   const heap = fenced(memory, createHeap(memory, heapBase + gap), patterns[dtype]);
-  const words = (address: number, bytes: number) => new Uint32Array(memory.buffer, address, bytes / 4);
-  words(heapBase, gap).fill(patterns[dtype]);
+  const behind = () => new Uint32Array(memory.buffer, heapBase, gap / 4);
+  behind().fill(patterns[dtype]);
   // The stack is the last thing below the heap. Where kernels are replaced one by one, there are two.
-  const tops = [heapBase, stackTop];
-  const isStackWritten = guardedStacks(memory, tops, patterns[dtype]);
+  const stacks = guardedStacks(memory, [heapBase, stackTop], patterns[dtype]);
   const storage = createStorage(memory, heap);
-  const runner = inThirds(instance as unknown as Exports, heap, () => {
-    for (const top of tops) words(top - stack, stack).fill(patterns[dtype]);
-  });
+  const runner = inThirds(instance as unknown as Exports, heap, stacks.beforeCall);
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
   const parts: Partial<Backend<WasmBuffer>> = {
     ...storage,
@@ -132,10 +146,10 @@ async function guardedBackend(dtype: keyof typeof patterns) {
     basis,
   };
   const broken = () => {
-    const above = words(heapBase, gap).findIndex((word) => word !== patterns[dtype]);
+    const above = behind().findIndex((word) => word !== patterns[dtype]);
     return [
       ...(above < 0 ? [] : [`above the stack, at ${4 * above}`]),
-      ...(isStackWritten() ? ['the unused part of the stack'] : []),
+      ...(stacks.isWritten() ? ['the unused part of the stack'] : []),
       ...heap.broken(),
     ];
   };
