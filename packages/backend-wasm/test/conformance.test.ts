@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
 import { conformance, sections } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
-import { hasFusedMultiplyAdd } from '../src/module.js';
 import { lacking } from './lacking.js';
+import { withRelaxedSimd } from './relaxed.js';
 
 // Both builds in one process, so that the expected values of the cases are computed once.
 for (const relaxedSimd of [false, true]) {
@@ -12,15 +11,4 @@ for (const relaxedSimd of [false, true]) {
     for (const { name, run } of sections(cases)) test(name, run);
     test('lacks only float16 and timing', () => expect(lacking(cases)).toEqual(['has no float16']));
   });
-}
-
-/** Node 20 needs a flag to compile relaxed SIMD. Modules that are already compiled keep working after the flag is cleared. */
-async function withRelaxedSimd<T>(open: () => Promise<T>): Promise<T> {
-  if (hasFusedMultiplyAdd()) return open();
-  setFlagsFromString('--experimental-wasm-relaxed-simd');
-  try {
-    return await open();
-  } finally {
-    setFlagsFromString('--no-experimental-wasm-relaxed-simd');
-  }
 }

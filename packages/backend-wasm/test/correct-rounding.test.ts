@@ -1,9 +1,8 @@
-import { setFlagsFromString } from 'node:v8';
 import { plain, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
-import { hasFusedMultiplyAdd } from '../src/module.js';
 import { crossEntropyOf } from './cross-entropy.js';
+import { withRelaxedSimd } from './relaxed.js';
 import { compute, random, ulp } from './ulp.js';
 
 // Bounds of an ULP or two do not notice that the error of one step is no longer taken into account. The share of results that are the nearest number does.
@@ -124,14 +123,3 @@ test.each([false, true])('float32 exponentials are not biased, relaxed SIMD: %s'
     expect({ from, isSmall: Math.abs(bias / count) < 0.04 }).toEqual({ from, isSmall: true });
   }
 });
-
-/** Node 20 needs a flag to compile relaxed SIMD. */
-async function withRelaxedSimd<T>(open: () => Promise<T>): Promise<T> {
-  if (hasFusedMultiplyAdd()) return open();
-  setFlagsFromString('--experimental-wasm-relaxed-simd');
-  try {
-    return await open();
-  } finally {
-    setFlagsFromString('--no-experimental-wasm-relaxed-simd');
-  }
-}
