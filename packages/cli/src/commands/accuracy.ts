@@ -87,9 +87,7 @@ async function run(options: Options, session: Session): Promise<void> {
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
   }
-  for (const file of [options.json, options.md]) {
-    if (file !== undefined && file !== '-') await checkWritable(file);
-  }
+  await checkWritable([options.json, options.md]);
   const progress = startProgress('accuracy: loading', 1, session);
   const { bench, report } = await measure(options, session, progress.update).finally(() => progress.stop());
   const { accuracyOverview, accuracySummary, accuracyTables, markdownTable, stringifyReport } = bench;

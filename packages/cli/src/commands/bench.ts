@@ -124,9 +124,7 @@ async function run(options: Options, session: Session): Promise<void> {
   if (toStandardOutput > 1)
     throw new SoftgradError('ERR_VALUE', 'only one of --json, --md and --html can be - (standard output)');
   const silent = toStandardOutput === 1;
-  for (const file of [options.json, options.md, options.html]) {
-    if (file !== undefined && file !== '-') await checkWritable(file);
-  }
+  await checkWritable([options.json, options.md, options.html]);
 
   const progress = startProgress('bench', workloads.length, session);
   const print = (lines: string) => {

@@ -91,10 +91,13 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** For results that take long: before they are computed. @throws ERR_VALUE if the file cannot be written */
-export async function checkWritable(path: string): Promise<void> {
-  const output = await fileOutput(path);
-  await output.abort();
+/** For results that take long: before they are computed. Standard output, -, is no file. @throws ERR_VALUE if a file cannot be written */
+export async function checkWritable(paths: readonly (string | undefined)[]): Promise<void> {
+  for (const path of paths) {
+    if (path === undefined || path === '-') continue;
+    const output = await fileOutput(path);
+    await output.abort();
+  }
 }
 
 /** Temporary files of this process that have not been renamed yet. */
