@@ -1,4 +1,4 @@
-import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions } from '@softgrad/core';
 import { type CpuBackend, createBackend } from './backend.js';
 import type { CpuBuffer } from './storage.js';
 
@@ -23,8 +23,7 @@ export const cpu: CpuProvider = {
   name: 'cpu',
   unavailable: async () => null,
   async open(...given: unknown[]) {
-    const [name] = Object.keys(Object(given[0]));
-    if (name !== undefined) throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${name}'; expected none`);
+    checkOptions('cpu', given[0] ?? {}, []);
     return createBackend();
   },
   openSync: createBackend,
