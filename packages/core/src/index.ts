@@ -55,7 +55,7 @@ export { softmin } from './ops/softmin.js';
 export type { BuiltIn, Op } from './ops/table.js';
 export { checkOptions, namesOf, optionMeant } from './options.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
-export { stated as describeOption } from './tensor/describe.js';
+export { describeOption } from './tensor/describe.js';
 export {
   byteSize,
   type DType,

@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { namesOf } from '../options.js';
-import { describe, stated } from '../tensor/describe.js';
+import { describe, describeOption } from '../tensor/describe.js';
 import { type HostArray, hostArray } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { SoftmaxOptions } from './settings.js';
@@ -35,10 +35,16 @@ export const crossEntropyNames = /* @__PURE__ */ namesOf<Outputs<unknown>>({
 export function checkedOptions(operation: string, options: CrossEntropyOptions) {
   const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;
   if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
-    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('labelSmoothing', labelSmoothing)}; expected 0 to 1`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${describeOption('labelSmoothing', labelSmoothing)}; expected 0 to 1`,
+    );
   }
   if (!Number.isInteger(ignoreIndex)) {
-    throw new SoftgradError('ERR_VALUE', `${operation}: ${stated('ignoreIndex', ignoreIndex)}; expected an integer`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${describeOption('ignoreIndex', ignoreIndex)}; expected an integer`,
+    );
   }
   if (reduction !== 'mean' && reduction !== 'sum' && reduction !== 'none') {
     throw new SoftgradError('ERR_VALUE', `${operation}: reduction '${reduction}'; expected 'mean', 'sum' or 'none'`);

@@ -20,6 +20,6 @@ export function describe(value: unknown): string {
  * describeOption('threads', 0); // 'threads 0'
  * describeOption('threads', '2'); // 'threads is the text "2"'
  */
-export function stated(name: string, value: unknown): string {
+export function describeOption(name: string, value: unknown): string {
   return typeof value === 'number' ? `${name} ${value}` : `${name} is ${describe(value)}`;
 }

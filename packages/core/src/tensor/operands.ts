@@ -1,6 +1,6 @@
 import type { Backend, Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { stated } from './describe.js';
+import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { type Shape, sameShape, show } from './shape.js';
 import { asTensor, type DeviceTensor, liveBuffer, type Tensor } from './tensor.js';
@@ -79,6 +79,6 @@ export function checkTemperature(operation: string, temperature: number): number
   if (Number.isFinite(temperature) && temperature > 0) return temperature;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${operation}: ${stated('temperature', temperature)}; expected a finite number above 0`,
+    `${operation}: ${describeOption('temperature', temperature)}; expected a finite number above 0`,
   );
 }

@@ -1,6 +1,6 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
-import { describe, stated } from './describe.js';
+import { describe, describeOption } from './describe.js';
 
 /** Dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
@@ -47,7 +47,7 @@ export function checkShape(what: string, shape: Shape): void {
 export function resolveAxis(what: string, axis: number, shape: Shape): number {
   const rank = shape.length;
   if (typeof axis !== 'number') {
-    throw new SoftgradError('ERR_AXIS', `${what}: ${stated('axis', axis)}; expected an integer`);
+    throw new SoftgradError('ERR_AXIS', `${what}: ${describeOption('axis', axis)}; expected an integer`);
   }
   if (!Number.isInteger(axis) || axis < -rank || axis >= rank) {
     const expected = rank === 0 ? 'a tensor of at least one dimension' : `${-rank} to ${rank - 1}`;
