@@ -188,22 +188,42 @@ async function binaryNonFinite(backend: Backend, op: BinaryOp, dtype: FloatDType
   assertClose(`basis.binary ${op}`, actual, expected, new Float64Array(pairs.length));
 }
 
-async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
+/** Operands of a kernel, its result, and the bound of each element. */
+export interface Example {
+  readonly operands: readonly Float64Array[];
+  readonly expected: ArrayLike<number>;
+  readonly tolerance: ArrayLike<number>;
+}
+
+export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Example {
   const precision = precisionOf(backend.supports, dtype);
   const { outer, classes, inner } = rows;
   const x = cotangents(outer * classes * inner, dtype, 3, `reduce ${op}`);
   const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
   const reduced = (row: readonly number[]) => (op === 'max' ? Math.max(...row) : row.reduce((a, b) => a + b, 0));
-  const expected = rowsOfX.map(reduced);
   const tolerance = rowsOfX.map((row) => {
     const size = row.reduce((a, b) => a + Math.abs(b), 0);
     const bound = op === 'max' ? 0 : precision.unit * summation(classes) * size + precision.floor;
     return precision.stored(bound, reduced(row));
   });
-  const actual = await runKernel(backend, { length: outer * inner, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
+  return { operands: [x], expected: rowsOfX.map(reduced), tolerance };
+}
+
+async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
+  await assertExample(`basis.reduce ${op}`, backend, dtype, reduction(backend, op, dtype, rows), (out, [buffer]) =>
     basisOf(backend).reduce(out, op, buffer, rows),
   );
-  assertClose(`basis.reduce ${op}`, actual, expected, tolerance);
+}
+
+export async function assertExample(
+  what: string,
+  backend: Backend,
+  dtype: FloatDType,
+  { operands, expected, tolerance }: Example,
+  enqueue: (out: unknown, buffers: readonly unknown[]) => void,
+): Promise<void> {
+  const given = operands.map((values) => ({ values, dtype }));
+  assertClose(what, await runKernel(backend, { length: expected.length, dtype }, given, enqueue), expected, tolerance);
 }
 
 async function select(backend: Backend, conditionDType: FloatDType | 'bool', dtype: FloatDType): Promise<void> {
@@ -270,16 +290,18 @@ async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<voi
   assertClose('basis.select of −Infinity', removed, [1, minus, minus, 4], new Float64Array(4));
 }
 
-async function transpose(backend: Backend, dtype: FloatDType, rows: Rows): Promise<void> {
-  const { outer, classes, inner } = rows;
+export function transposition(dtype: FloatDType, { outer, classes, inner }: Rows): Example {
   const x = cotangents(outer * classes * inner, dtype, 3, 'transpose');
   const expected = positions([outer, inner, classes]).map(
     ([o, i, c]) => x[(o * classes + c) * inner + i] ?? Number.NaN,
   );
-  const actual = await runKernel(backend, { length: x.length, dtype }, [{ values: x, dtype }], (out, [buffer]) =>
+  return { operands: [x], expected, tolerance: new Float64Array(x.length) };
+}
+
+async function transpose(backend: Backend, dtype: FloatDType, rows: Rows): Promise<void> {
+  await assertExample('basis.transpose', backend, dtype, transposition(dtype, rows), (out, [buffer]) =>
     basisOf(backend).transpose(out, buffer, rows),
   );
-  assertClose('basis.transpose', actual, expected, new Float64Array(x.length));
 }
 
 async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
