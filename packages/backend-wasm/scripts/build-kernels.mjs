@@ -72,7 +72,9 @@ const optimizerFeatures = { simd: [], relaxed: ['--enable-relaxed-simd'] };
 export function sourceHash() {
   const hash = createHash('sha256');
   for (const name of readdirSync(kernels).sort()) hash.update(`${name}\n`).update(readFileSync(join(kernels, name)));
-  return hash.update(JSON.stringify({ builds, flags, linkFlags, optimizer, optimizerFlags })).digest('hex');
+  return hash
+    .update(JSON.stringify({ builds, flags, linkFlags, optimizer, optimizerFlags, optimizerFeatures }))
+    .digest('hex');
 }
 
 async function run(command, args) {

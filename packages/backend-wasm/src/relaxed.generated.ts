@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = 'c4e5cee052a582c8dee301f3a00283a282ab926b559f79e1d5f6cb0583ba5f1a';
+export const sourceHash = 'c13cf33d4992194658caa580c5e48b56a6bb533f7ef7779f8e143a55a407ac3c';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 352;
