@@ -36,7 +36,10 @@ for (const name of files.keys()) renameSync(join(folder, `${name}.tmp`), join(fo
 console.error(
   `${join(folder, 'performance.md')} is written, after ${((Date.now() - start) / 60_000).toFixed(1)} minutes.`,
 );
-process.exit(folder === docs ? run('node', ['docs/generate/choose-a-backend.mjs']) : 0);
+// Other pages have numbers of this one.
+const dependent = folder === docs ? ['choose-a-backend', 'write-pages'] : [];
+const failed = dependent.find((name) => run('node', [`docs/generate/${name}.mjs`]) !== 0);
+process.exit(failed === undefined ? 0 : 1);
 
 function measure() {
   let shown = '';
