@@ -53,7 +53,7 @@ export function* inferredRights(
 /** The least number of degrees of freedom that must remain after fitting. */
 const enough = 4;
 
-/** The same for label smoothing if the numbers are in full precision: one number besides that which determines ε. */
+/** The same for label smoothing, if the numbers are in full precision: ε is fitted to one of them, and another one checks it. */
 const enoughInFullPrecision = 2;
 
 /** With an ε near 1 hardly anything is left of the target, and zeros would be right of probabilities that are all alike. */
@@ -154,42 +154,26 @@ interface Divisor {
 
 /** Possible divisors of the summed loss, those that the given reduction allows first: 1, and the rows that are kept or all rows, or the sum of their weights. */
 function divisorsOf({ n, f, y, layer, reduction, target }: Problem, zero: readonly boolean[], sizes: Float64Array) {
-  const { weight, given, counted } = target ?? {};
-  const { most } = rangeOf(sizes);
-  const weightOf = (row: number) => {
-    if (counted && !isSet(counted, row)) return 0;
-    return weight && given ? at(weight, Math.max(0, labelOf(given, row, f))) : 1;
-  };
-  const sumOver = (isKept: (row: number) => boolean, of: (row: number) => number) =>
-    zero.reduce((sum, _, row) => sum + (isKept(row) ? of(row) : 0), 0);
+  const { weight, given, counted, indices } = target ?? {};
   const entries = layer === 'sigmoid' ? f : 1;
-  const weights = weight && y && target?.indices ? weightOf : () => 1;
-  const ofKept = [
-    sumOver((row) => !zero[row], weights),
-    // The gradient of a row that is kept may be so small that it was rounded to 0.
-    sumOver((row) => !zero[row] || at(sizes, row) <= roundedTo0 * most, weights),
-  ].map((divisor) => divisor * entries);
+  const weightOf = (row: number) => {
+    if (!weight || !given || !y || !indices) return 1;
+    return counted && !isSet(counted, row) ? 0 : at(weight, Math.max(0, labelOf(given, row, f)));
+  };
+  const total = (rows: (row: number) => boolean) =>
+    entries * zero.reduce((sum, _, row) => sum + (rows(row) ? weightOf(row) : 0), 0);
+  const isKept = (row: number) => !zero[row];
+  // The gradient of a row that is kept may be so small that it was rounded to 0.
+  const small = roundedTo0 * rangeOf(sizes).most;
+  const ofKept = [total(isKept), total((row) => isKept(row) || at(sizes, row) <= small)];
+  const ofOthers = [total(() => true), zero.filter((left) => !left).length, n, n * entries];
   const found: Divisor[] = [
     ...ofKept.map((divisor) => ({ divisor, isMean: true, allowed: reduction !== 'sum' })),
     { divisor: 1, isMean: false, allowed: reduction !== 'mean' },
-    ...[
-      sumOver(() => true, weights) * entries,
-      sumOver(
-        (row) => !zero[row],
-        () => 1,
-      ),
-      n,
-      n * entries,
-    ].map((divisor) => ({
-      divisor,
-      isMean: false,
-      allowed: reduction === null,
-    })),
+    ...ofOthers.map((divisor) => ({ divisor, isMean: false, allowed: reduction === null })),
   ];
-  const allowedFirst = [...found.filter(({ allowed }) => allowed), ...found.filter(({ allowed }) => !allowed)];
-  return allowedFirst.filter(
-    ({ divisor }, k) => divisor > 0 && allowedFirst.findIndex((one) => one.divisor === divisor) === k,
-  );
+  found.sort((a, b) => Number(b.allowed) - Number(a.allowed));
+  return found.filter(({ divisor }, k) => divisor > 0 && found.findIndex((one) => one.divisor === divisor) === k);
 }
 
 /** A row whose gradient is below this share of the largest may have been rounded to 0. */

@@ -42,7 +42,7 @@ test('weights are fitted to every row, and named by class where all rows of a cl
     'w (s − y), w = 2, 3, 0.5, 2.03, 3, 0.5 … for the rows',
   ]);
   expect(by(1, 2, 3, 4, 5, 6, 7, 8).slice(1)).toEqual(['w (s − y), w = 1, 2, 3, 4, 5, 6 … for the rows']);
-  // A factor that is the same up to 2 % in all rows is none of a row; a negative one is no class weight.
+  // Factors within 2 % of each other are one factor of the whole gradient, and class weights are not negative.
   expect(by(1, 1, 1, 1, 1, 1, 1.019, 1)).toEqual([]);
   expect(by(1, 1, 1, 1, 1, 1, 1.021, 1)).toContain('w (s − y), w = 1, 1, 1, 1, 1, 1 … for the rows');
   expect(by(1, 1, 1, 1, 1, 1, -1, -1).slice(-1)).toEqual(['w (s − y), w = 1, 1, 1, 1, 1, 1 … for the rows']);
