@@ -1,4 +1,4 @@
-import { type BackendProvider, checkOptions } from '@softgrad/core';
+import { type BackendProvider, SoftgradError } from '@softgrad/core';
 import { type CpuBackend, createBackend } from './backend.js';
 import type { CpuBuffer } from './storage.js';
 
@@ -23,7 +23,8 @@ export const cpu: CpuProvider = {
   name: 'cpu',
   unavailable: async () => null,
   async open(...given: unknown[]) {
-    checkOptions('cpu', given[0] ?? {}, []);
+    const [name] = Object.keys(Object(given[0]));
+    if (name !== undefined) throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${name}'; expected none`);
     return createBackend();
   },
   openSync: createBackend,

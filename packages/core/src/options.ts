@@ -12,9 +12,6 @@ const elsewhere: Readonly<Record<string, string>> = {
   t: 'temperature',
 };
 
-/** What is expected where there are no options. */
-const none = 'none';
-
 /**
  * The names of the options of a type, for `checkOptions`. A missing name, or one that the type does not have, is a compile error.
  *
@@ -37,7 +34,7 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
-    const expected = known.length === 0 ? none : `an object with ${known.join(', ')}`;
+    const expected = `an object with ${known.join(', ')}`;
     throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
   }
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
@@ -64,6 +61,6 @@ function unknownOption(operation: string, name: string, known: readonly string[]
   const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: unknown option '${name}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ') || none}`,
+    `${operation}: unknown option '${name}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`,
   );
 }
