@@ -117,7 +117,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
   for (const [args, message] of [
     [
       ['--backend', 'cpu', '--id', 'softmax/nothing'],
-      /unknown case 'softmax\/nothing' of the conformance suite; `softgrad conformance --json` lists/,
+      /unknown case 'softmax\/nothing' of the conformance suite; `softgrad conformance --list` prints/,
     ],
     [
       ['--backend', 'cpu', '--id', values('')],

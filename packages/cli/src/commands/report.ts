@@ -180,6 +180,6 @@ function unknownCase(id: string, cases: readonly { readonly id: string }[]): Sof
   const hint =
     similar.length > 0
       ? `did you mean ${similar.map((one) => `'${one.id}'`).join(', ')}?`
-      : '`softgrad conformance --json` lists all of them';
+      : '`softgrad conformance --list` prints all of them';
   return new SoftgradError('ERR_VALUE', `unknown case '${id}' of the conformance suite; ${hint}`);
 }
