@@ -41,12 +41,34 @@ interface Input {
   readonly values: HostArray;
 }
 
-/** Arrays of the result's size that were written to the backend, except for the initial value of outputs, which is one number. */
+/**
+ * The arrays of the result's size that were written to the backend and from which the wrong array was computed. A case may compute several
+ * results: this is followed back from the read of the wrong one.
+ */
 function inputsOf({ got }: Mismatch, calls: readonly TracedCall[]): readonly Input[] {
-  return calls
-    .flatMap((call) => (call.kind === 'write' && call.values.length === got.length ? [call] : []))
-    .filter(({ values }) => values.some((value) => !Object.is(value, values[0])))
-    .slice(0, mostInputs);
+  const isWrong = (values: HostArray) => values.every((value, k) => Object.is(value, at(got, k)));
+  const read = calls.findLast(
+    (call) => call.kind === 'read' && call.values.length === got.length && isWrong(call.values),
+  );
+  if (read?.kind !== 'read') return [];
+  const used = new Set([read.buffer]);
+  const inputs: Input[] = [];
+  for (const call of calls.slice(0, calls.indexOf(read)).reverse()) {
+    if (call.kind === 'kernel') {
+      const { outputs, operands } = buffersOf(call.arguments);
+      if (!call.declined && outputs.some((name) => used.has(name))) for (const name of operands) used.add(name);
+    } else if (call.kind === 'write' && used.has(call.buffer) && call.buffer !== read.buffer) {
+      if (call.values.length === got.length) inputs.unshift(call);
+    }
+  }
+  return inputs.slice(0, mostInputs);
+}
+
+/** The first argument of a kernel is its output, or the object of its outputs. */
+function buffersOf(text: string): { readonly outputs: readonly string[]; readonly operands: readonly string[] } {
+  const end = text.startsWith('{') ? text.indexOf('}') : text.indexOf(',');
+  const names = (part: string) => part.match(/\bb\d+\b/g) ?? [];
+  return { outputs: names(text.slice(0, end)), operands: names(text.slice(end)) };
 }
 
 function formatWorst(mismatch: Mismatch, elements: readonly number[], inputs: readonly Input[]): string {

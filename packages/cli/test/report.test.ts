@@ -194,10 +194,18 @@ test('the worst elements are listed with error, bound and the inputs at their in
     (buffer: string, ...values: readonly number[]): TracedCall => {
       return { kind, buffer, values: Float64Array.from(values) };
     };
-  const write = transfer('write');
-  // Of another size, of one value as outputs have at first, and read instead of written: none of them is an input of the elements.
-  const others: readonly TracedCall[] = [write('b3', 1, 2, 3), write('b4', -7.25, -7.25), transfer('read')('b5', 1, 2)];
-  const calls = [write('b1', 5, 6), ...others, write('b2', 7, 8)];
+  const [write, read] = [transfer('write'), transfer('read')];
+  const kernel = (name: string, args: string, declined = false): TracedCall => {
+    return { kind: 'kernel', name, arguments: args, declined };
+  };
+  // b6 has the wrong values. It is computed from b1, and through b5 from b2, but not from the operands of another result or of a declined call.
+  const calls = [
+    ...[write('b1', 5, 6), write('b2', 7, 8), write('b3', 9, 9), write('b4', 1, 2, 3), write('b6', -7.25, -7.25)],
+    kernel('crossEntropy', '{ loss: b9, gradient: b5 }, b2, { outer: 1, classes: 2 }, { target: b4 }'),
+    kernel('vjp', 'b6, b3, b3, { outer: 1 }', true),
+    ...[kernel('vjp', 'b6, b5, b1, { outer: 1 }'), kernel('softmax', 'b7, b3, { outer: 1 }')],
+    ...[read('b7', 0, 1), read('b6', 1, 2)],
+  ];
   const infinite = Number.POSITIVE_INFINITY;
   const both = mismatch({ expected: [3, Number.NaN], bound: [2, 1], timesBound: [1.5, infinite] });
   expect(formatMismatch(both, calls)).toBe(

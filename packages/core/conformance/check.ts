@@ -19,9 +19,9 @@ export interface Mismatch {
 // Not a property of the error, because test runners print all properties of an error.
 const mismatches = new WeakMap<Error, Mismatch>();
 
-/** The values behind an error of `assertClose` or `assertSame`; undefined for any other error. */
+/** The values behind an error of `assertClose` or `assertSame`, or of an error with such a cause; undefined for any other error. */
 export function mismatchOf(error: unknown): Mismatch | undefined {
-  return error instanceof Error ? mismatches.get(error) : undefined;
+  return error instanceof Error ? (mismatches.get(error) ?? mismatchOf(error.cause)) : undefined;
 }
 
 function mismatch(message: string, values: Mismatch): Error {

@@ -78,6 +78,8 @@ test('a failed comparison keeps both arrays, the element that its message names,
   const unwritten = { what: 'x', got: [-7.25], expected: [1], element: 0 };
   expect(mismatchOf(errorOf(() => assertSame('x', unwritten.got, unwritten.expected)))).toMatchObject(unwritten);
   expect(mismatchOf(errorOf(() => assertClose('x', [-7.25], [1], [1])))).toMatchObject(unwritten);
+  // A case of several combinations reports the first that failed as the cause.
+  expect(mismatchOf(new Error('1 of 2 combinations', { cause: close }))).toBe(mismatchOf(close));
   expect(Object.keys(Object(close))).toEqual([]);
   expect(mismatchOf(new Error('x'))).toBeUndefined();
   expect(mismatchOf('x')).toBeUndefined();
