@@ -109,6 +109,26 @@ describe('the printed report', () => {
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
   });
 
+  test('says what float64 needs, if only operations in float64 fail', () => {
+    const advice =
+      /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;
+    const right = one('vjp/a', 'passed');
+    const wrong = one('vjp/a:x=1;dtype=float64', 'failed', 'off by 1');
+    expect(text(right, wrong)).toMatch(advice);
+    for (const other of [
+      [right],
+      [wrong],
+      [right, wrong, one('vjp/b', 'failed', 'no')],
+      [right, wrong, one('vjp/b', 'skipped', 'has no float32')],
+      [right, wrong, one('jacobian/a:dtype=float64', 'failed', 'no')],
+      [right, wrong, one('storage/b', 'passed'), one('storage/b:dtype=float64', 'failed', 'no')],
+      [one('vjp/a', 'failed', 'no'), wrong],
+      [one('vjp/a;dtype=float16', 'passed'), wrong],
+    ]) {
+      expect(text(...other), other.map(({ id }) => id).join()).not.toMatch(advice);
+    }
+  });
+
   test('says that only a part of the suite ran, of how many cases', () => {
     const cases = [one('vjp/a', 'passed'), one('vjp/b', 'skipped', 'has no float16')];
     expect(formatReport({ backend: 'mine', unavailable: null, total: 2872, cases })).toContain(

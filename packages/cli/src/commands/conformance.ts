@@ -191,12 +191,29 @@ export function formatReport({ backend, unavailable, total, cases }: Conformance
   const failures = cases.filter((c) => c.outcome === 'failed');
   for (const { name, reason } of failures) lines.push(`✗ ${name}\n  ${reason}`);
   for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
+  if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
   const whole = total.toLocaleString('en');
   const part = cases.length < total ? `; only ${cases.length.toLocaleString('en')} of ${whole} cases` : '';
   lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply${part}`);
   return `${lines.join('\n')}\n\n`;
+}
+
+const adviceOnFloat64 =
+  "only operations in float64 fail: they need compensated sums, an exp of float64's own precision, and range: 'ordinary' where results overflow on the way " +
+  '(Write a backend: Add float64)';
+
+/** Whether a backend computes correctly in float32, and not in float64 although it stores it and, if it has a basis, computes with it. */
+function isOnlyFloat64(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
+  const passesInFloat32 = (section: string) =>
+    cases.some((c) => c.section === section && c.outcome === 'passed' && !c.id.includes('dtype='));
+  return (
+    failures.length > 0 &&
+    failures.every(({ id, section }) => id.endsWith('dtype=float64') && !foundations.includes(section)) &&
+    failures.every(({ section }) => passesInFloat32(section)) &&
+    !cases.some(({ reason }) => reason === 'has no float32')
+  );
 }
 
 /** Sections that every other section depends on. */
