@@ -252,6 +252,25 @@ test('backends are tested by name, all of them, or the default', async () => {
   expect(defect.status).toBe(70);
 });
 
+test('a backend is opened with the options after its name, and reported with them', async () => {
+  const cpu = await ownBackends.load('cpu');
+  const opened: unknown[] = [];
+  const open = (options: unknown) => {
+    opened.push(options);
+    return cpu.open();
+  };
+  const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open } });
+  const run = (...args: readonly string[]) => softgrad(args, { backends });
+  const name = 'cpu:threads=2:fast=true:mode=a';
+  const { stdout, status } = await run('conformance', '--backend', `cpu,${name}`, '--only', 'supports/exp-ulp');
+  expect(stdout).toMatch(
+    /│ cpu +│[\s\S]*\ncpu: 1 passed, [\s\S]*│ cpu:threads=2:fast=true:mode=a +│[\s\S]*\ncpu:threads=2:fast=true:mode=a: 1 passed, /,
+  );
+  expect(await run('softmax', '1,1', '--backend', name)).toMatchObject({ stdout: '[0.5,0.5]\n', status });
+  const options = { threads: 2, fast: true, mode: 'a' };
+  expect(opened).toEqual([undefined, options, options]);
+});
+
 test('invalid options are one-line errors with exit code 2', async () => {
   const empty = folder.write('empty.mjs', 'export const x = 1;');
   const nothing = folder.write('nothing.mjs', 'export default null;');
@@ -269,6 +288,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
+    [['--backend', 'cpu,cpu:2'], /backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],
     [['--only', 'vjp,vjb'], /--only vjb: no case/],

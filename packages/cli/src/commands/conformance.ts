@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadDefault } from '../backend.js';
+import { loadDefault, loadWithOptions } from '../backend.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
@@ -26,7 +26,11 @@ export function conformanceCommand(session: Session): Command {
     .description(
       'Runs the conformance suite on a backend of softgrad or on your own: every case that applies to the features that the backend announces, both with its fused kernels and without them. The exit code is 1 if a case fails.',
     )
-    .option('--backend <list>', 'names of backends, or all; default: wasm where it can run, else cpu', list)
+    .option(
+      '--backend <list>',
+      'names of backends, also with options, as wasm:threads=2; or all; default: wasm where it can run, else cpu',
+      list,
+    )
     .option(
       '--module <file>',
       'a JavaScript module that exports a provider or an open backend, as default export or as its only provider',
@@ -118,11 +122,11 @@ async function findTargets({ backend, module }: Options, session: Session): Prom
 /** For `--backend all`: a backend that cannot run here is listed with the reason. */
 async function findAvailable(name: string, backends: Backends): Promise<BackendProvider | Unavailable> {
   try {
-    const provider = await backends.load(name);
+    const provider = await loadWithOptions(name, backends);
     const reason = await provider.unavailable();
     return reason === null ? provider : { name, reason };
   } catch (error) {
-    if (isSoftgradError(error)) return { name, reason: error.message };
+    if (isSoftgradError(error) && error.code !== 'ERR_VALUE') return { name, reason: error.message };
     throw error;
   }
 }
