@@ -3,7 +3,8 @@ import { SoftgradError } from '@softgrad/core';
 /** A backend's name and the options for opening it. */
 export interface BackendWithOptions {
   readonly name: string;
-  readonly options?: Readonly<Record<string, unknown>> | undefined;
+  /** Undefined without any. */
+  readonly options: Readonly<Record<string, unknown>> | undefined;
 }
 
 /**
@@ -14,13 +15,11 @@ export interface BackendWithOptions {
  */
 export function parseBackend(text: string): BackendWithOptions {
   const [name = '', ...settings] = text.split(':');
-  if (settings.length === 0) return { name };
   const options = settings.map((setting) => {
-    const match = /^([A-Za-z]\w*)=(.+)$/.exec(setting);
-    if (!match) throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
-    const [, key = '', value = ''] = match;
+    const [, key = '', value = ''] = /^([A-Za-z]\w*)=(.+)$/.exec(setting) ?? [];
+    if (key === '') throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
     if (value === 'true' || value === 'false') return [key, value === 'true'];
     return [key, Number.isNaN(Number(value)) ? value : Number(value)];
   });
-  return { name, options: Object.fromEntries(options) };
+  return { name, options: options[0] && Object.fromEntries(options) };
 }

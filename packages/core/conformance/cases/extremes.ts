@@ -39,7 +39,7 @@ const confident = [2, 3, 10, 17, 128].map(
 const long: ProblemStatement = { shape: [10, 1000], axis: 1, input: 'peaked' };
 const longConfident: readonly ProblemStatement[] = [...confident, long];
 const lostTerms =
-  'if only this long row is wrong, a sum loses small terms beside a large one: add them with compensation (Neumaier), in a wider dtype or in pairs';
+  'if only this long row is wrong, a sum loses small terms beside a large one: sum with compensation, in a wider dtype or in pairs';
 
 /** One row length for each method: an engine that compiles its kernels has another kernel for each length. */
 const ofLosses = forward.filter(({ shape: [rows, classes = 0] }) => classes === 5 || (rows === 2 && classes > 60));

@@ -28,7 +28,7 @@ type RangeDType = Exclude<FloatDType, 'float16'>;
 const dtypes = ['float32', 'float64'] as const satisfies readonly RangeDType[];
 
 const overflowOnTheWay =
-  "if results overflow or lose digits on the way, compute with operands divided by a power of 2, or announce supports.range: 'ordinary'";
+  "if results overflow on the way, scale the operands by a power of 2, or announce supports.range: 'ordinary'";
 
 /** A case for backends that compute with operands up to the ends of the dtype's range, which is the default of `supports.range`. */
 function fullRangeCase(id: string, requires: Requirements, run: (backend: Backend) => Promise<void>): ConformanceCase {

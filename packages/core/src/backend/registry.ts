@@ -47,8 +47,7 @@ export function registered(): readonly string[] {
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
   if (!load) {
-    const [head = ''] = name.split(':');
-    const known = loaders.has(head)
+    const known = loaders.has(name.replace(/:.*/, ''))
       ? optionsAdvice('setBackend')
       : loaders.size > 0
         ? `known are ${registered().join(', ')}`
