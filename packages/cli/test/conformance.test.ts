@@ -288,7 +288,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
-    [['--backend', 'cpu,cpu:2'], /backend 'cpu:2': expected options like wasm:threads=2\n$/],
+    [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],
     [['--only', 'vjp,vjb'], /--only vjb: no case/],
