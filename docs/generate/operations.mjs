@@ -5,7 +5,7 @@ import { tolerance } from '@softgrad/core/conformance';
 import { table } from './markdown.mjs';
 
 /**
- * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `measured` its names and those of its derivatives in the measurements of speed. `like` is an operation whose measurements hold for it as
+ * An operation: `formula` and `derivatives` in TeX, `example` as code that the tests run, `misuse` in Markdown, `more` sections about options, `measured` its names and those of its derivatives in the measurements of speed. `like` is an operation whose measurements hold for it as
  * `because` says.
  */
 const operations = [
@@ -101,6 +101,23 @@ const { loss } = crossEntropy([[1, 2, 3]], [2]);
 const gradient = crossEntropy.gradient([[1, 2, 3]], [2]);
 console.log((await loss.array()).toFixed(4)); // 0.4076
 console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
+    more: [
+      {
+        title: 'Label smoothing and masks',
+        formula: String.raw`q_c = w_c \left((1 - \varepsilon)\, y_c + \frac{\varepsilon}{K}\right)`,
+        text: 'y is the target: 1 for the class index, or the given probabilities; ε is `labelSmoothing`, w the class weights. K is the number of classes that the mask keeps in the row, so that ε is spread over these alone; q is 0 for the masked ones. A row with masked classes thus has the loss and the gradient of the row without them:',
+        example: `import { crossEntropy } from 'softgrad';
+
+const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
+const { loss, gradient } = crossEntropy([[1, 2, 3, 4]], [2], options);
+console.log((await loss.array()).toFixed(4)); // 0.6076
+console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0234 0.1781 -0.2014 0.0000
+
+const three = crossEntropy.loss([[1, 2, 3]], [2], { labelSmoothing: 0.2 });
+console.log((await three.array()).toFixed(4)); // 0.6076`,
+        end: 'PyTorch has no mask. A logit of −Infinity in its place has probability 0 but keeps its share ε/K of the target, so the loss is Infinity, here as there.',
+      },
+    ],
     misuse:
       'It takes logits: probabilities in their place are put through softmax twice. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
     measured: ['crossEntropy'],
@@ -144,7 +161,7 @@ export function operationPages(studies, errors) {
 export const operationNames = operations.map(({ name }) => name);
 
 function page(operation, studies, errors) {
-  const { name, what, formula, derivatives, note, example, misuse, measured, like } = operation;
+  const { name, what, formula, derivatives, note, example, more = [], misuse, measured, like } = operation;
   const members = derivatives.map(([member, tex]) => `\`${name}.${member}\`:\n\n${display(tex)}`);
   const results = (like === undefined ? measured : [like]).flatMap((op) => resultsOf(op, studies));
   return `---
@@ -165,11 +182,9 @@ ${members.join('\n\n')}
 
 ${note}
 
-\`\`\`ts
-${example}
-\`\`\`
+${code(example)}
 
-## Misuse
+${more.map(section).join('')}## Misuse
 
 ${misuse}
 
@@ -181,6 +196,14 @@ ${accuracy(operation, errors)}
 
 ${speed(operation, results, studies)}
 `;
+}
+
+function section({ title, formula, text, example, end }) {
+  return `## ${title}\n\n${display(formula)}\n\n${text}\n\n${code(example)}\n\n${end}\n\n`;
+}
+
+function code(example) {
+  return `\`\`\`ts\n${example}\n\`\`\``;
 }
 
 function display(tex) {

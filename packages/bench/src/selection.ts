@@ -1,5 +1,6 @@
 import { registered, SoftgradError } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
+import { parseBackend } from './backend-options.js';
 import type { ContenderSource } from './contender.js';
 import { peers } from './peers/all.js';
 import {
@@ -71,9 +72,9 @@ export function selectContenders(
   composed = false,
 ): readonly ContenderSource[] {
   const sources = backendNames.flatMap((text) => {
-    const [name = '', ...settings] = text.split(':');
+    const { name, options } = parseBackend(text);
     oneOf('backend', name, registered());
-    const variant = { options: parseOptions(text, settings), label: text };
+    const variant = { options, label: text };
     const fused = backendSource(name, variant);
     return composed ? [fused, backendSource(name, { ...variant, composed: true })] : [fused];
   });
@@ -86,20 +87,6 @@ function parseShape(text: string): BenchShape {
   const [rows, classes] = match ? [Number(match[1]), Number(match[2])] : [0, 0];
   if (rows > 0 && classes > 0) return [rows, classes];
   throw new SoftgradError('ERR_VALUE', `shape '${text}': expected rows and classes, like 4096x10`);
-}
-
-/** `threads=2` is a number, `relaxedSimd=false` a boolean, anything else a string. */
-function parseOptions(text: string, settings: readonly string[]): Readonly<Record<string, unknown>> | undefined {
-  if (settings.length === 0) return undefined;
-  return Object.fromEntries(
-    settings.map((setting) => {
-      const match = /^([A-Za-z]\w*)=(.+)$/.exec(setting);
-      if (!match) throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
-      const [, key = '', value = ''] = match;
-      if (value === 'true' || value === 'false') return [key, value === 'true'];
-      return [key, Number.isNaN(Number(value)) ? value : Number(value)];
-    }),
-  );
 }
 
 function oneOf<T extends string>(what: string, name: string, known: readonly T[]): T {

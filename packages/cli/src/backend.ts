@@ -1,5 +1,6 @@
 import { createRequire } from 'node:module';
 import { pathToFileURL } from 'node:url';
+import { parseBackend } from '@softgrad/bench/backend-options';
 import {
   type Backend,
   type BackendProvider,
@@ -61,8 +62,35 @@ export async function loadDefault({ backends, notices }: Session): Promise<Backe
   throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; ') || `none of ${defaults.join(', ')} loads`);
 }
 
-async function loadAvailable(name: string, { backends }: Session): Promise<BackendProvider> {
+/**
+ * The provider with a name as `--backend` has it: `wasm:threads=2` opens with that option.
+ *
+ * @throws ERR_VALUE for an option without a value, ERR_BACKEND_UNAVAILABLE for an unknown name
+ */
+export async function loadWithOptions(text: string, backends: Backends): Promise<BackendProvider> {
+  const { name, options } = parseBackend(text);
   const provider = await backends.load(name);
+  if (options === undefined) return provider;
+  return { name: text, unavailable: () => provider.unavailable(), open: () => provider.open(options) };
+}
+
+/**
+ * The name of the backend that computes shards, each of them on its own thread, where it is opened by that name.
+ *
+ * @throws ERR_VALUE for a name with options
+ */
+export async function nameForShards(text: string | undefined, threads: string, session: Session): Promise<string> {
+  if (text === undefined) return (await loadDefault(session)).name;
+  const { name, options } = parseBackend(text);
+  if (options === undefined) return name;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--backend ${text}: shards are computed by a backend without options; expected --backend ${name}, and ${threads} N for N shards at once`,
+  );
+}
+
+async function loadAvailable(name: string, { backends }: Session): Promise<BackendProvider> {
+  const provider = await loadWithOptions(name, backends);
   const reason = await provider.unavailable();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${reason}`);
   return provider;

@@ -50,7 +50,10 @@ export function withFileOptions(command: Command): Command {
         "computes in this dtype; default: the file's own, float64 for text and integers; float16 is computed in float32 and rounded to where the engine lacks it",
       ).choices(['float16', 'float32', 'float64']),
     )
-    .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .option(
+      '--backend <name>',
+      'engine, as `softgrad backends` lists them, also with options, as wasm:threads=2; default: wasm where it can run, else cpu',
+    )
     .option(
       '--out <file>',
       'writes .npy, .npz, .json, .csv or .tsv; an existing file is replaced only by a whole result',

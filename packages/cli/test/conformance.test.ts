@@ -1,8 +1,9 @@
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
-import { conformance as suite } from '@softgrad/core/conformance';
+import { cases, conformance as suite } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
+import { ownBackends } from '../src/backend.js';
 import { formatReport } from '../src/commands/conformance.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
@@ -64,7 +65,8 @@ describe('the printed report', () => {
   const one = (id: string, outcome: CaseReport['outcome'], reason: string | null = null): CaseReport => {
     return { id, name: `mine: ${id}`, section: id.split('/')[0], outcome, reason };
   };
-  const text = (...cases: readonly CaseReport[]) => formatReport({ backend: 'mine', unavailable: null, cases });
+  const text = (...cases: readonly CaseReport[]) =>
+    formatReport({ backend: 'mine', unavailable: null, total: cases.length, cases });
 
   test('has a line for each section with its counts, the failures with their reasons, and the cases that do not apply', () => {
     const lines = text(
@@ -107,14 +109,86 @@ describe('the printed report', () => {
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
   });
 
+  test('says what float64 needs, if only operations in float64 fail', () => {
+    const advice =
+      /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;
+    const right = one('vjp/a', 'passed');
+    const wrong = one('vjp/a:x=1;dtype=float64', 'failed', 'off by 1');
+    expect(text(right, wrong)).toMatch(advice);
+    for (const other of [
+      [right],
+      [wrong],
+      [right, wrong, one('vjp/b', 'failed', 'no')],
+      [right, wrong, one('vjp/b', 'skipped', 'has no float32')],
+      [right, wrong, one('jacobian/a:dtype=float64', 'failed', 'no')],
+      [right, wrong, one('storage/b', 'passed'), one('storage/b:dtype=float64', 'failed', 'no')],
+      [one('vjp/a', 'failed', 'no'), wrong],
+      [one('vjp/a;dtype=float16', 'passed'), wrong],
+    ]) {
+      expect(text(...other), other.map(({ id }) => id).join()).not.toMatch(advice);
+    }
+  });
+
+  test('says that only a part of the suite ran, of how many cases', () => {
+    const cases = [one('vjp/a', 'passed'), one('vjp/b', 'skipped', 'has no float16')];
+    expect(formatReport({ backend: 'mine', unavailable: null, total: 2872, cases })).toContain(
+      '\nmine: 1 passed, 0 failed, 1 do not apply; only 2 of 2,872 cases\n',
+    );
+    expect(text(...cases)).not.toContain('only');
+  });
+
   test('has the reason for a backend that cannot run', () => {
-    const report = { backend: 'mine', unavailable: 'no such chip', cases: [] };
+    const report = { backend: 'mine', unavailable: 'no such chip', total: 0, cases: [] };
     expect(formatReport(report)).toBe('mine: not run: no such chip\n\n');
   });
 });
 
 /** A backend without a required kernel: its suite has one case. */
 const incomplete = 'open: async () => ({ ...(await provider.open()), jacobian: undefined })';
+
+test('--only runs the cases of a section, or with a text in their id, fused and composed, and closes the backend', async () => {
+  const cpu = await ownBackends.load('cpu');
+  const whole = await suite(cpu);
+  await whole.at(-1)?.run();
+  const run = async (...args: readonly string[]) => {
+    const opened = await cpu.open();
+    const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open: async () => opened } });
+    const { status, stdout } = await softgrad(['conformance', '--backend', 'cpu', '--json', ...args], { backends });
+    expect([status, opened.closed]).toEqual([0, true]);
+    const [{ cases: reported, total }]: ConformanceReport[] = JSON.parse(stdout);
+    expect(total).toBe(whole.length);
+    return reported.map(({ name }) => name);
+  };
+  const expected = (test: (one: BoundCase) => boolean) => whole.filter(test).map(({ name }) => name);
+  const relu = expected(({ section }) => section === 'relu');
+  expect(await run('--only', 'relu')).toEqual(relu);
+  expect(new Set(relu.map((name) => name.split(': ')[0]))).toEqual(new Set(['cpu', 'cpu (composed)']));
+  // A function's name is its section, although other sections have it in their ids, too.
+  expect(await run('--only', 'logSumExp')).toEqual(expected(({ section }) => section === 'log-sum-exp'));
+  const several = expected(({ id, section }) => section === 'relu' || /^lifecycle\/[cd]|shape=3x130;/.test(id));
+  expect(await run('--only', 'relu,shape=3x130;', '--only', 'lifecycle/c,lifecycle/d')).toEqual(several);
+});
+
+test('a part of the suite fails on an incomplete backend, where nothing else runs', async () => {
+  const file = module('incomplete-part.mjs', `export default { ...provider, ${incomplete} };`);
+  const { status, stdout } = await conformance('--module', file, '--only', 'vjp');
+  expect(stdout).toContain('✗ right: supports/complete\n  the backend lacks jacobian (a function)\n');
+  expect(stdout).toMatch(/\nright: 0 passed, 1 failed, \d+ do not apply; only \d+ of [\d,]+ cases\n/);
+  expect(status).toBe(1);
+});
+
+test('--list prints the ids of the suite, or of a part, and opens no backend', async () => {
+  const options = { backends: fakeBackends({ wasm: new TypeError('loaded') }) };
+  const list = async (...args: readonly string[]) => {
+    const { status, stdout, stderr } = await softgrad(['conformance', '--list', ...args], options);
+    expect([status, stderr]).toEqual([0, '']);
+    return stdout;
+  };
+  expect(await list()).toBe(cases.map(({ id }) => `${id}\n`).join(''));
+  const relu = cases.filter(({ section }) => section === 'relu');
+  expect(await list('--only', 'relu')).toBe(relu.map(({ id }) => `${id}\n`).join(''));
+  expect(JSON.parse(await list('--only', 'relu', '--json'))).toEqual(relu.map(({ id, section }) => ({ id, section })));
+});
 
 test('a missing kernel is reported once, not by every case that needs it', async () => {
   const file = module('incomplete.mjs', `export default { ...provider, ${incomplete} };`);
@@ -163,6 +237,11 @@ test('backends are tested by name, all of them, or the default', async () => {
   expect(reports.map(({ cases }) => cases.length > 0)).toEqual([false, true, false, true]);
 
   expect((await run('--backend', 'right')).stdout).toMatch(/\nright: 0 passed, 1 failed, /);
+  const two = await run('--backend', 'right,cpu');
+  expect([two.status, two.stdout.match(/\nright: 0 passed, 1 failed, /g)?.length]).toEqual([1, 2]);
+  // Named backends have to run: nothing is tested if one cannot.
+  const part = await run('--backend', 'right,absent');
+  expect(part).toEqual({ status: 2, stdout: '', stderr: 'softgrad: absent cannot run here: no such chip\n' });
   const refused = await run('--backend', 'absent');
   expect([refused.status, refused.stderr]).toEqual([2, 'softgrad: absent cannot run here: no such chip\n']);
   const defaults = fakeBackends({ wasm: absent, cpu: provider });
@@ -171,6 +250,25 @@ test('backends are tested by name, all of them, or the default', async () => {
     backends: fakeBackends({ x: new TypeError('no') }),
   });
   expect(defect.status).toBe(70);
+});
+
+test('a backend is opened with the options after its name, and reported with them', async () => {
+  const cpu = await ownBackends.load('cpu');
+  const opened: unknown[] = [];
+  const open = (options: unknown) => {
+    opened.push(options);
+    return cpu.open();
+  };
+  const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open } });
+  const run = (...args: readonly string[]) => softgrad(args, { backends });
+  const name = 'cpu:threads=2:fast=true:mode=a';
+  const { stdout, status } = await run('conformance', '--backend', `cpu,${name}`, '--only', 'supports/exp-ulp');
+  expect(stdout).toMatch(
+    /│ cpu +│[\s\S]*\ncpu: 1 passed, [\s\S]*│ cpu:threads=2:fast=true:mode=a +│[\s\S]*\ncpu:threads=2:fast=true:mode=a: 1 passed, /,
+  );
+  expect(await run('softmax', '1,1', '--backend', name)).toMatchObject({ stdout: '[0.5,0.5]\n', status });
+  const options = { threads: 2, fast: true, mode: 'a' };
+  expect(opened).toEqual([undefined, options, options]);
 });
 
 test('invalid options are one-line errors with exit code 2', async () => {
@@ -190,7 +288,12 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
+    [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
+    [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],
+    [['--only', 'vjp,vjb'], /--only vjb: no case/],
+    [['--only', ','], /Expected sections or parts of ids\./],
+    [['--list', '--backend', 'cpu'], /'--list' cannot be used with option '--backend <list>'\n$/],
     [['--timeout', '0'], /Expected a finite number above 0/],
   ] as const) {
     const { status, stdout, stderr } = await conformance(...args);

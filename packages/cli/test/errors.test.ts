@@ -115,6 +115,21 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: no backend is named 'abacus': known are cpu, /,
     ],
     [
+      'an option of the backend without a value',
+      ['softmax', good, '--backend', 'wasm:2'],
+      /^softgrad: backend 'wasm:2': expected options like wasm:threads=2\n$/,
+    ],
+    [
+      'an option that the backend does not have',
+      ['softmax', good, '--backend', 'wasm:thread=2'],
+      /^softgrad: wasm: unknown option 'thread'; expected threads, /,
+    ],
+    [
+      'options of a backend of shards',
+      ['run', 'softmax', good, '--out', 'o', '--backend', 'wasm:threads=2'],
+      /^softgrad: --backend wasm:threads=2: shards .*; expected --backend wasm, and --threads N for N shards at once\n$/,
+    ],
+    [
       'a dtype that the backend lacks',
       ['softmax', good, '--backend', 'tfjs', '--dtype', 'float64'],
       /^softgrad: tfjs \w+ does not compute in float64, which --dtype asks for; expected --dtype float32, or another/,

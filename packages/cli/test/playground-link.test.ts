@@ -57,14 +57,28 @@ test('the doctor prints the link in addition to its diagnosis, which does not ch
   const args = ['doctor', '--logits', 'x.json', '--did', 'J.sum(axis=1)'];
   const without = await folder.softgrad(args);
   const here = await folder.softgrad([...args, '--link']);
-  expect(here.stdout).toBe(without.stdout);
-  expect(without.stderr).toBe('');
-  expect(here.stderr).toMatch(/^softgrad: in the playground: http:\/\/127\.0\.0\.1:5210\/#doctor\?\S+\n$/);
-  const elsewhere = await folder.softgrad([...args, '--link', 'https://example.org/playground/']);
-  expect(elsewhere.stderr).toContain(' https://example.org/playground/#doctor?signal=');
+  expect(here.stdout).toMatch(/\n\nIn the playground\n {2}http:\/\/127\.0\.0\.1:5210\/#doctor\?\S+\n$/);
+  expect([here.stdout.startsWith(without.stdout.trimEnd()), here.stderr, without.stderr]).toEqual([true, '', '']);
+  const page = 'https://example.org/playground/';
+  const elsewhere = await folder.softgrad([...args, '--link', page]);
+  expect(elsewhere.stdout).toContain(`\n  ${page}#doctor?signal=`);
+
+  const fields = JSON.parse((await folder.softgrad([...args, '--json'])).stdout);
+  const inJson = await folder.softgrad([...args, '--json', '--link', page]);
+  const { link, ...others } = JSON.parse(inJson.stdout);
+  expect(fields).toEqual(others);
+  expect(fields).not.toHaveProperty('link');
+  expect(elsewhere.stdout).toContain(`\n  ${link}\n`);
+  expect(inJson.stderr).toBe('');
+});
+
+test('numbers that no link can hold are a notice, and in JSON a link of null', async () => {
   folder.write('long.json', JSON.stringify([Array.from({ length: 4000 }, (_, k) => k)]));
-  const long = await folder.softgrad(['doctor', '--logits', 'long.json', '--did', 'J.sum(axis=1)', '--link']);
+  const args = ['doctor', '--logits', 'long.json', '--did', 'J.sum(axis=1)', '--link'];
+  const long = await folder.softgrad(args);
   expect(long.stderr).toBe('softgrad: no link: these are more numbers than a link can hold\n');
+  expect(long.stdout).not.toContain('playground');
+  expect(JSON.parse((await folder.softgrad([...args, '--json'])).stdout).link).toBeNull();
 });
 
 test('the address of the page is a URL without a fragment, which would end the address that the numbers are added to', async () => {

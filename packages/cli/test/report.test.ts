@@ -2,6 +2,7 @@ import { createRequire } from 'node:module';
 import { homedir, hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import type { Backend, BackendProvider, HostArray } from '@softgrad/core';
+import type { Mismatch, TracedCall } from '@softgrad/core/conformance';
 import { afterAll, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import type { Apart } from '../src/context.js';
@@ -53,8 +54,14 @@ test('a failing case is quoted: the calls with their input, the expected and the
   expect(text).toMatch(/```text\nb1 ← float64\[35\] [\d., e-]+\nb2 ← float64\[35\] [\d., e-]+\n/);
   expect(text).toMatch(/\nvjp\(b3, b1, b2, \{ outer: 7, classes: 5, inner: 1 \}, \{ temperature: 1, mask: null \}\)\n/);
   expect(text).toMatch(/\nb3 → float64\[35\] 35 × 0\n```\n/);
-  expect(text).toMatch(/, elements \d+ to \d+ of 35\n +expected {2}got\n(?: *\d+ +\S+ +0(?: {2}← wrong)?\n){32}```\n$/);
-  expect(text.match(/← wrong/g)).toHaveLength(1);
+  const [worst, around] = text
+    .slice(text.indexOf('vjp of 7x5: 35 of 35 elements are wrong; the worst 8:\n'))
+    .split('\n\n');
+  expect(worst.split('\n')[1]).toMatch(/^ +expected +got +error +bound +error \/ bound +b1 +b2$/);
+  const rows = worst.split('\n').slice(2);
+  expect(rows).toHaveLength(8);
+  for (const row of rows) expect(row).toMatch(/^ *\d+ +-?0\.\d+ +0 +0\.\d+ +\d\.\d\de-\d+ +\d\.\d\de\+\d+ +\S+ +\S+$/);
+  expect(around).toMatch(/^elements \d+ to \d+ of 35:\n +expected {2}got\n(?: *\d+ +\S+ +0 {2}← wrong\n){32}```/);
   expect(stdout).toMatch(/\n\| faulty \(--module\) \| the test \| float64 \|\n\| cpu /);
   expect(status).toBe(0);
 });
@@ -117,7 +124,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
   for (const [args, message] of [
     [
       ['--backend', 'cpu', '--id', 'softmax/nothing'],
-      /unknown case 'softmax\/nothing' of the conformance suite; `softgrad conformance --json` lists/,
+      /unknown case 'softmax\/nothing' of the conformance suite; `softgrad conformance --list` prints/,
     ],
     [
       ['--backend', 'cpu', '--id', values('')],
@@ -164,13 +171,66 @@ test('the machine is described by runtime, system, processor and memory, without
   expect(stdout).not.toContain(fileURLToPath(new URL('..', import.meta.url)));
 });
 
+/** One wrong element unless others are given. */
+const mismatch = (parts: Partial<Mismatch>): Mismatch => {
+  return { what: 'x', got: [1, 2], expected: [-0, 2], element: 0, bound: [0.25, 1], timesBound: [4, 0], ...parts };
+};
+
+test('the worst elements are listed with error, bound and the inputs at their index; all others around the worst', () => {
+  expect(formatMismatch(mismatch({}))).toBe(
+    [
+      'x: 1 of 2 elements are wrong:',
+      '   expected  got  error  bound  error / bound',
+      '0        -0    1   1.00  0.250           4.00',
+      '',
+      'elements 0 to 1 of 2:',
+      '   expected  got',
+      '0        -0    1  ← wrong',
+      '1         2    2',
+    ].join('\n'),
+  );
+  const transfer =
+    (kind: 'write' | 'read') =>
+    (buffer: string, ...values: readonly number[]): TracedCall => {
+      return { kind, buffer, values: Float64Array.from(values) };
+    };
+  const [write, read] = [transfer('write'), transfer('read')];
+  const kernel = (name: string, args: string, declined = false): TracedCall => {
+    return { kind: 'kernel', name, arguments: args, declined };
+  };
+  // b6 has the wrong values. It is computed from b1, and through b5 from b2, but not from the operands of another result or of a declined call.
+  const calls = [
+    ...[write('b1', 5, 6), write('b2', 7, 8), write('b3', 9, 9), write('b4', 1, 2, 3), write('b6', -7.25, -7.25)],
+    kernel('crossEntropy', '{ loss: b9, gradient: b5 }, b2, { outer: 1, classes: 2 }, { target: b4 }'),
+    kernel('vjp', 'b6, b3, b3, { outer: 1 }', true),
+    ...[kernel('vjp', 'b6, b5, b1, { outer: 1 }'), kernel('softmax', 'b7, b3, { outer: 1 }')],
+    ...[read('b7', 0, 1), read('b6', 1, 2)],
+  ];
+  const infinite = Number.POSITIVE_INFINITY;
+  const both = mismatch({ expected: [3, Number.NaN], bound: [2, 1], timesBound: [1.5, infinite] });
+  expect(formatMismatch(both, calls)).toBe(
+    [
+      'x: 2 of 2 elements are wrong:',
+      '   expected  got  error  bound  error / bound  b1  b2',
+      '1       NaN    2    NaN   1.00       Infinity   6   8',
+      '0         3    1   2.00   2.00           1.50   5   7',
+    ].join('\n'),
+  );
+  const long = Float64Array.from({ length: 40 }, (_, k) => k);
+  const text = formatMismatch(
+    mismatch({ got: long, expected: long, bound: long, timesBound: long.map((k) => k / 20) }),
+  );
+  const listed = text.split('\n').slice(0, 10);
+  expect(listed[0]).toBe('x: 19 of 40 elements are wrong; the worst 8:');
+  expect(listed.slice(2).map((line) => Number.parseInt(line, 10))).toEqual([39, 38, 37, 36, 35, 34, 33, 32]);
+});
+
 test('a number has as many digits as identify it in its dtype', () => {
   const written = (values: HostArray) => formatCalls([{ kind: 'write', buffer: 'b1', values }]).split('] ')[1];
   const third = 1 / 3;
   expect(written(Float64Array.of(third))).toBe('0.3333333333333333');
-  expect(formatMismatch({ what: 'x', got: [third], expected: [1e-300], element: 0 })).toMatch(
-    /\n0 {4}1e-300 {2}0\.3333333333333333 {2}← wrong$/,
-  );
+  const one = mismatch({ got: [third], expected: [1e-300], bound: [0], timesBound: [Number.POSITIVE_INFINITY] });
+  expect(formatMismatch(one)).toMatch(/\n0 {4}1e-300 {2}0\.3333333333333333 {2}0\.333 {6}0 {7}Infinity$/);
   expect(written(Float32Array.of(third))).toBe('0.33333334');
   for (const value of [0.1, 1234567, 16777215, 8.589973e9, 0.75, 1e-40]) {
     const single = Math.fround(value);
@@ -189,15 +249,17 @@ test('long arrays are quoted from their start, or around the wrong element', () 
   const write = formatCalls([{ kind: 'write', buffer: 'b1', values: ramp }]);
   expect(write).toMatch(/^b1 ← float32\[100\] 0, 0\.1, 0\.2, .*, 6\.3, … 36 more$/);
   const got = Float64Array.from({ length: 1000 }, (_, k) => k);
-  const lines = (element: number) => formatMismatch({ what: 'x', got, expected: got, element }).split('\n');
-  expect(lines(500)[0]).toBe('x, elements 484 to 515 of 1000');
+  const lines = (element: number) => {
+    const timesBound = Float64Array.from(got, (k) => (k === element ? 2 : 0.5));
+    const text = formatMismatch(mismatch({ got, expected: got, bound: got, element, timesBound }));
+    return text.slice(text.indexOf('\n\n') + 2).split('\n');
+  };
+  expect(lines(500)[0]).toBe('elements 484 to 515 of 1000:');
   expect(lines(500).filter((line) => line.includes('←'))).toEqual(['500       500  500  ← wrong']);
   expect(lines(500)).toHaveLength(34);
-  expect(lines(3)[0]).toBe('x, elements 0 to 31 of 1000');
-  expect(lines(999)[0]).toBe('x, elements 968 to 999 of 1000');
+  expect(lines(3)[0]).toBe('elements 0 to 31 of 1000:');
+  expect(lines(999)[0]).toBe('elements 968 to 999 of 1000:');
   expect(lines(999).at(-1)).toBe('999       999  999  ← wrong');
-  const short = formatMismatch({ what: 'x', got: [1, 2], expected: [-0, 2], element: 0 });
-  expect(short).toBe('x\n   expected  got\n0        -0    1  ← wrong\n1         2    2');
   const written = (values: HostArray) => formatCalls([{ kind: 'write', buffer: 'b1', values }]);
   expect(written(Float64Array.of())).toBe('b1 ← float64[0] ');
   expect(written(Float64Array.of(5))).toBe('b1 ← float64[1] 5');

@@ -10,14 +10,18 @@ export interface Mismatch {
   readonly expected: ArrayLike<number>;
   /** The element that the message names. */
   readonly element: number;
+  /** The largest error that each element may have; 0 where the numbers must be the same. */
+  readonly bound: ArrayLike<number>;
+  /** The error of each element divided by its bound: above 1, the element is wrong. */
+  readonly timesBound: ArrayLike<number>;
 }
 
 // Not a property of the error, because test runners print all properties of an error.
 const mismatches = new WeakMap<Error, Mismatch>();
 
-/** The values behind an error of `assertClose` or `assertSame`; undefined for any other error. */
+/** The values behind an error of `assertClose` or `assertSame`, or of an error with such a cause; undefined for any other error. */
 export function mismatchOf(error: unknown): Mismatch | undefined {
-  return error instanceof Error ? mismatches.get(error) : undefined;
+  return error instanceof Error ? (mismatches.get(error) ?? mismatchOf(error.cause)) : undefined;
 }
 
 function mismatch(message: string, values: Mismatch): Error {
@@ -38,7 +42,7 @@ export function assertClose(
   let largest = 1;
   let wrong = 0;
   for (let i = 0; i < expected.length; i++) {
-    const used = toleranceUsed(actual[i] ?? Number.NaN, expected[i] ?? Number.NaN, tolerance[i] ?? Number.NaN);
+    const used = usedBy(i, actual, expected, tolerance);
     if (used > 1) wrong++;
     if (used > largest) {
       largest = used;
@@ -48,10 +52,30 @@ export function assertClose(
   if (worst < 0) return;
   const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
   const many = `${wrong} of ${expected.length} are wrong`;
-  const values = { what, got: actual, expected, element: worst };
+  const values = mismatchAt(worst, what, actual, expected, tolerance);
   if (actual[worst] === poison) throw mismatch(`${unwritten(what, worst, expected)}; ${many}`, values);
   const message = `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`;
   throw mismatch(message, values);
+}
+
+function usedBy(
+  i: number,
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: ArrayLike<number>,
+): number {
+  return toleranceUsed(actual[i] ?? Number.NaN, expected[i] ?? Number.NaN, tolerance[i] ?? Number.NaN);
+}
+
+function mismatchAt(
+  element: number,
+  what: string,
+  got: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  bound: ArrayLike<number>,
+): Mismatch {
+  const timesBound = Float64Array.from({ length: expected.length }, (_, i) => usedBy(i, got, expected, bound));
+  return { what, got, expected, element, bound, timesBound };
 }
 
 /** No kernel computes the value that the output was filled with: the element was not written. */
@@ -73,7 +97,7 @@ export function assertSame(what: string, actual: ArrayLike<number>, expected: Ar
   assertLength(what, actual, expected.length);
   for (let i = 0; i < expected.length; i++) {
     if (actual[i] !== expected[i] && !Object.is(actual[i], expected[i])) {
-      const values = { what, got: actual, expected, element: i };
+      const values = mismatchAt(i, what, actual, expected, new Float64Array(expected.length));
       if (actual[i] === poison) throw mismatch(unwritten(what, i, expected), values);
       throw mismatch(`${what}: element ${i} is ${actual[i]}, expected ${expected[i]}`, values);
     }

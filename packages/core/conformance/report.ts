@@ -15,6 +15,8 @@ export interface ConformanceReport {
   readonly backend: string;
   /** Why the backend cannot run here, or null. */
   readonly unavailable: string | null;
+  /** How many cases the whole suite has for this backend: more than `cases` if only a part of it ran, and 0 if the backend cannot run. */
+  readonly total: number;
   readonly cases: readonly CaseReport[];
 }
 

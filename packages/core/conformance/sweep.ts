@@ -1,4 +1,5 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
+import { mismatchOf } from './check.js';
 import { layout } from './inputs.js';
 
 /** From the first to the last, inclusive. */
@@ -107,4 +108,14 @@ export async function checkEach<T>(
   const message = error instanceof Error ? error.message : String(error);
   const others = `${failures.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;
   throw new Error(`${others}: ${message}`, { cause: error });
+}
+
+/** Adds a cause that the numbers do not show to the error of a failed comparison. */
+export async function explaining(cause: string, check: Promise<void>): Promise<void> {
+  try {
+    await check;
+  } catch (error) {
+    if (mismatchOf(error) === undefined) throw error;
+    throw new Error(`${(error as Error).message}; ${cause}`, { cause: error });
+  }
 }

@@ -32,6 +32,64 @@ describe('with the basis of the template it has every operation', async () => {
   });
 });
 
+describe('float64 in the template, as the page about backends says', () => {
+  const failures = async (parts: Partial<Backend<HostArray>>) => {
+    const template = new MinimalBackend();
+    const supports = { ...template.supports, dtypes: ['float32', 'float64'], ...parts.supports };
+    const bound = await conformance(Object.assign(template, { basis, ...parts, supports }) as Backend<HostArray>);
+    const found = new Map<string, string>();
+    const chosen = /^(softmax\/values|extremes\/log-|vjp\/huge).*dtype=float64$/;
+    for (const { id, skip, run } of bound) {
+      if (skip === null && chosen.test(id)) await run().catch((error: Error) => found.set(id, error.message));
+    }
+    return found;
+  };
+
+  test('needs a compensated sum and an announcement of its range, which the errors say', async () => {
+    const found = await failures({});
+    expect([...found.keys()]).toEqual([
+      'extremes/log-sum-exp-vjp:input=peaked;dtype=float64',
+      'extremes/log-sum-exp-jvp:input=peaked;dtype=float64',
+      'vjp/huge-cotangents:axis=1;dtype=float64',
+      'vjp/huge-cotangents:axis=0;dtype=float64',
+    ]);
+    const [vjp, jvp, ...ranges] = found.values();
+    for (const message of [vjp, jvp])
+      expect(message).toMatch(/1 of 6 .*shape=10x1000.*; if only this long row .* a sum loses small terms/);
+    for (const message of ranges)
+      expect(message).toMatch(/ is Infinity, .*; .*or announce supports\.range: 'ordinary'$/);
+  });
+
+  test('passes with both', async () => {
+    const { supports } = new MinimalBackend();
+    const softmax: Backend<HostArray>['softmax'] = (out, x, { outer, classes, inner }, { temperature, mask }) => {
+      if (temperature !== 1 || mask) return false;
+      for (let row = 0; row < outer * inner; row++) {
+        const start = Math.floor(row / inner) * classes * inner + (row % inner);
+        const logits = Array.from({ length: classes }, (_, c) => x[start + c * inner]);
+        const max = logits.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
+        const exps = logits.map((logit) => Math.exp(logit - max));
+        const sum = sumOf(exps);
+        for (const [c, exp] of exps.entries()) out[start + c * inner] = exp / sum;
+      }
+    };
+    expect(
+      await failures({ softmax, supports: { ...supports, dtypes: ['float32', 'float64'], range: 'ordinary' } }),
+    ).toEqual(new Map());
+  });
+});
+
+function sumOf(values: readonly number[]): number {
+  let sum = 0;
+  let lost = 0;
+  for (const value of values) {
+    const next = sum + value;
+    lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
+    sum = next;
+  }
+  return Number.isFinite(sum) ? sum + lost : sum;
+}
+
 test('a plain loop runs it, and skips cases that need unannounced features, with reasons', async () => {
   const bound = await conformance(minimal);
   const some = bound.filter(({ section }) => ['supports', 'lifecycle'].includes(section));

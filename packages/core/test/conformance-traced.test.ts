@@ -59,7 +59,7 @@ test('a backend that lacks a member still lacks it for the suite', async () => {
   await expect(first.run()).rejects.toThrow('the backend lacks jacobian');
 });
 
-test('a failed comparison keeps both arrays and the element that its message names', () => {
+test('a failed comparison keeps both arrays, the element that its message names, and how wrong each element is', () => {
   const errorOf = (action: () => void): unknown => {
     try {
       action();
@@ -68,13 +68,18 @@ test('a failed comparison keeps both arrays and the element that its message nam
     }
   };
   const values = { what: 'x', got: [0, 3, 9], expected: [0, 1, 2] };
-  const close = errorOf(() => assertClose('x', values.got, values.expected, [1, 1, 1]));
-  expect(mismatchOf(close)).toEqual({ ...values, element: 2 });
-  expect(mismatchOf(errorOf(() => assertSame('x', values.got, values.expected)))).toEqual({ ...values, element: 1 });
-  const unwritten = { what: 'x', got: [-7.25], expected: [1] };
-  const same = errorOf(() => assertSame('x', unwritten.got, unwritten.expected));
-  expect(mismatchOf(same)).toEqual({ ...unwritten, element: 0 });
-  expect(mismatchOf(errorOf(() => assertClose('x', [-7.25], [1], [1])))).toEqual({ ...unwritten, element: 0 });
+  const close = errorOf(() => assertClose('x', values.got, values.expected, [1, 4, 2]));
+  const found = { ...values, element: 2, bound: [1, 4, 2], timesBound: Float64Array.of(0, 0.5, 3.5) };
+  expect(mismatchOf(close)).toEqual(found);
+  const same = errorOf(() => assertSame('x', values.got, values.expected));
+  const [zero, infinite] = [new Float64Array(3), Number.POSITIVE_INFINITY];
+  const different = Float64Array.of(0, infinite, infinite);
+  expect(mismatchOf(same)).toEqual({ ...values, element: 1, bound: zero, timesBound: different });
+  const unwritten = { what: 'x', got: [-7.25], expected: [1], element: 0 };
+  expect(mismatchOf(errorOf(() => assertSame('x', unwritten.got, unwritten.expected)))).toMatchObject(unwritten);
+  expect(mismatchOf(errorOf(() => assertClose('x', [-7.25], [1], [1])))).toMatchObject(unwritten);
+  // A case of several combinations reports the first that failed as the cause.
+  expect(mismatchOf(new Error('1 of 2 combinations', { cause: close }))).toBe(mismatchOf(close));
   expect(Object.keys(Object(close))).toEqual([]);
   expect(mismatchOf(new Error('x'))).toBeUndefined();
   expect(mismatchOf('x')).toBeUndefined();

@@ -292,6 +292,9 @@ test('errors say what to do, with the names that are registered', async () => {
   await expect(loadProvider('nobody')).rejects.toThrow(
     `no backend is named 'nobody': known are ${registered().join(', ')}`,
   );
+  await expect(loadProvider('somebody:threads=2')).rejects.toThrow(
+    "no backend is named 'somebody:threads=2': options are for a provider's open, as in setBackend(await wasm.open({ threads: 2 }))",
+  );
   for (const reason of [new Error('no file'), 'no file']) {
     register('gone', () => Promise.reject(reason));
     await expect(loadProvider('gone')).rejects.toMatchObject({

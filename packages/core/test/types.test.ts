@@ -6,6 +6,8 @@ import {
   type DType,
   empty,
   fromBuffer,
+  gradcheck,
+  gradgradcheck,
   logSoftmax,
   logSumExp,
   relu,
@@ -182,4 +184,45 @@ test('what is read may be kept: its memory is no one else’s', async () => {
   const data: Float32Array<ArrayBuffer> = await x().data();
   const read: Float32Array<ArrayBuffer> = x().dataSync();
   expect([data.length, read.length]).toEqual([6, 6]);
+});
+
+test('the functions of an object literal for gradcheck and gradgradcheck need no types of their parameters', async () => {
+  const square = { name: 'square', outputShape: [2, 3] };
+  const forward = (values: Float64Array) => values.map((v) => v * v);
+  const twice = (a: Tensor, b: Tensor) => {
+    const other = b.dataSync();
+    return tensor(
+      a.dataSync().map((v, k) => 2 * v * other[k]),
+      { shape: a.shape },
+    );
+  };
+  const first = await gradcheck(
+    {
+      ...square,
+      forward: (values) => {
+        expectTypeOf(values).toEqualTypeOf<Float64Array>();
+        return forward(values);
+      },
+      vjp: (of, g) => {
+        expectTypeOf([of, g]).toEqualTypeOf<Tensor[]>();
+        return twice(of, g);
+      },
+    },
+    x(),
+  );
+  const second = await gradgradcheck(
+    {
+      ...square,
+      forward,
+      hvp: (_, g, t) => {
+        expectTypeOf([g, t]).toEqualTypeOf<Tensor[]>();
+        return twice(g, t);
+      },
+    },
+    x(),
+  );
+  expect([first.ok, second.ok]).toEqual([true, true]);
+  // Either kind may be in a variable.
+  const operations: readonly Parameters<typeof gradcheck>[0][] = [softmax, { ...square, forward, vjp: twice }];
+  for (const operation of operations) expect((await gradcheck(operation, x())).ok).toBe(true);
 });

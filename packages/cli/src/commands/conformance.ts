@@ -1,18 +1,21 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
-import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
-import { Command, Option } from 'commander';
-import { loadDefault } from '../backend.js';
+import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
+import { Command, InvalidArgumentError, Option } from 'commander';
+import { loadDefault, loadWithOptions } from '../backend.js';
 import { spread, watchTime } from '../conformance-cost.js';
+import { partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
 import { blaming, loadModule, settled } from '../module.js';
-import { positive } from '../options.js';
+import { list, positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
 import { formatTable } from '../table.js';
 
 interface Options {
-  readonly backend?: string;
+  readonly backend?: readonly string[];
   readonly module?: string;
+  readonly only?: readonly string[];
+  readonly list?: true;
   readonly timeout?: number;
   readonly json?: true;
 }
@@ -23,38 +26,81 @@ export function conformanceCommand(session: Session): Command {
     .description(
       'Runs the conformance suite on a backend of softgrad or on your own: every case that applies to the features that the backend announces, both with its fused kernels and without them. The exit code is 1 if a case fails.',
     )
-    .option('--backend <name>', "a backend's name, or all; default: wasm where it can run, else cpu")
+    .option(
+      '--backend <list>',
+      'names of backends, also with options, as wasm:threads=2; or all; default: wasm where it can run, else cpu',
+      list,
+    )
     .option(
       '--module <file>',
       'a JavaScript module that exports a provider or an open backend, as default export or as its only provider',
+    )
+    .option(
+      '--only <list>',
+      'runs only these sections, as vjp, or the cases with this text in their id, as dtype=float64; can be repeated',
+      parts,
+    )
+    .addOption(
+      new Option('--list', 'prints the ids of all cases, or of those of --only, instead of running them').conflicts([
+        'backend',
+        'module',
+        'timeout',
+      ]),
     )
     .addOption(
       new Option('--timeout <seconds>', 'time limit of a case; a case that takes longer fails; default: 120').argParser(
         positive,
       ),
     )
-    .option('--json', 'prints every case as JSON')
+    .option('--json', 'prints every case as JSON; also with --list')
     .addHelpText(
       'after',
       `
 Examples:
   $ softgrad conformance --backend all
   $ softgrad conformance --module ./my-backend.js
+  $ softgrad conformance --module ./my-backend.js --only vjp,jacobian
+  $ softgrad conformance --backend cpu,wasm --only dtype=float64
+  $ softgrad conformance --list --only cross-entropy
   $ softgrad conformance --backend cpu --json > conformance.json`,
     )
     .action(async (options: Options) => {
       if (options.backend !== undefined && options.module !== undefined) {
         throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
       }
+      // Import the suite on demand: it is large, and only this command needs it.
+      const { cases } = await import('@softgrad/core/conformance');
+      const part = options.only && partOf(options.only, cases);
+      if (options.list) {
+        session.stdout.write(listed(part ? cases.filter(part) : cases, options));
+        return;
+      }
       const reports: ConformanceReport[] = [];
       for (const target of await findTargets(options, session)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, options, session);
+        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session);
         reports.push(report);
         if (!options.json) session.stdout.write(formatReport(report));
       }
       if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
       if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
     });
+}
+
+/** The values of `--only`, each of which may be several. */
+function parts(text: string, before: readonly string[] = []): readonly string[] {
+  const names = list(text);
+  if (names.length === 0) throw new InvalidArgumentError('Expected sections or parts of ids.');
+  return [...before, ...names];
+}
+
+function listed(cases: readonly ConformanceCase[], { json }: Options): string {
+  if (json)
+    return `${JSON.stringify(
+      cases.map(({ id, section }) => ({ id, section })),
+      null,
+      2,
+    )}\n`;
+  return cases.map(({ id }) => `${id}\n`).join('');
 }
 
 interface Unavailable {
@@ -67,18 +113,20 @@ type Target = BackendProvider | Backend | Unavailable;
 async function findTargets({ backend, module }: Options, session: Session): Promise<readonly Target[]> {
   if (module !== undefined) return [await loadModule(module, session)];
   const { backends } = session;
-  if (backend === 'all') return Promise.all(backends.names().map((name) => findAvailable(name, backends)));
-  return [backend === undefined ? await loadDefault(session) : await findRequired(backend, backends)];
+  if (backend === undefined) return [await loadDefault(session)];
+  if (backend.length === 1 && backend[0] === 'all')
+    return Promise.all(backends.names().map((name) => findAvailable(name, backends)));
+  return Promise.all(backend.map((name) => findRequired(name, backends)));
 }
 
 /** For `--backend all`: a backend that cannot run here is listed with the reason. */
 async function findAvailable(name: string, backends: Backends): Promise<BackendProvider | Unavailable> {
   try {
-    const provider = await backends.load(name);
+    const provider = await loadWithOptions(name, backends);
     const reason = await provider.unavailable();
     return reason === null ? provider : { name, reason };
   } catch (error) {
-    if (isSoftgradError(error)) return { name, reason: error.message };
+    if (isSoftgradError(error) && error.code !== 'ERR_VALUE') return { name, reason: error.message };
     throw error;
   }
 }
@@ -93,13 +141,14 @@ export async function findRequired(name: string, backends: Backends): Promise<Ba
 
 async function runSuite(
   target: BackendProvider | Backend,
+  part: ((one: BoundCase) => boolean) | undefined,
   { module, timeout }: Options,
   session: Session,
 ): Promise<ConformanceReport> {
-  // Import the suite on demand: it is large, and only this command needs it.
   const { conformance, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
-  const bound = await blaming(module, session, conformance(target, { required: true, ...limit }));
+  const suite = await blaming(module, session, conformance(target, { required: true, ...limit }));
+  const bound = part ? suite.filter((one) => part(one) || isIncomplete(one, suite)) : suite;
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
   const watch = watchTime(bound.filter(applies));
   const reports = new Map<BoundCase, CaseReport>();
@@ -112,7 +161,16 @@ async function runSuite(
   } finally {
     progress.stop();
   }
-  return { backend: target.name, unavailable: null, cases: bound.flatMap((one) => reports.get(one) ?? []) };
+  const close = suite.at(-1);
+  // The last case closes the backend. If it was not asked for, its outcome is not part of the report.
+  if (close && !reports.has(close)) await settled(close.run(), session).catch(() => {});
+  const cases = bound.flatMap((one) => reports.get(one) ?? []);
+  return { backend: target.name, unavailable: null, total: suite.length, cases };
+}
+
+/** Whether it is the only case that runs on an incomplete backend. Without it, a part of the suite would pass there because nothing ran. */
+function isIncomplete(one: BoundCase, suite: readonly BoundCase[]): boolean {
+  return applies(one) && suite.filter(applies).length === 1;
 }
 
 function applies({ skip }: BoundCase): boolean {
@@ -120,14 +178,14 @@ function applies({ skip }: BoundCase): boolean {
 }
 
 function unavailableReport({ name, reason }: Unavailable): ConformanceReport {
-  return { backend: name, unavailable: reason, cases: [] };
+  return { backend: name, unavailable: reason, total: 0, cases: [] };
 }
 
 function count(cases: readonly CaseReport[], outcome: CaseReport['outcome']): number {
   return cases.filter((c) => c.outcome === outcome).length;
 }
 
-export function formatReport({ backend, unavailable, cases }: ConformanceReport): string {
+export function formatReport({ backend, unavailable, total, cases }: ConformanceReport): string {
   if (unavailable !== null) return `${backend}: not run: ${unavailable}\n\n`;
   const numbers = (some: readonly CaseReport[]) =>
     (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));
@@ -137,10 +195,29 @@ export function formatReport({ backend, unavailable, cases }: ConformanceReport)
   const failures = cases.filter((c) => c.outcome === 'failed');
   for (const { name, reason } of failures) lines.push(`✗ ${name}\n  ${reason}`);
   for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
+  if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
-  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply`);
+  const whole = total.toLocaleString('en');
+  const part = cases.length < total ? `; only ${cases.length.toLocaleString('en')} of ${whole} cases` : '';
+  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply${part}`);
   return `${lines.join('\n')}\n\n`;
+}
+
+const adviceOnFloat64 =
+  "only operations in float64 fail: they need compensated sums, an exp of float64's own precision, and range: 'ordinary' where results overflow on the way " +
+  '(Write a backend: Add float64)';
+
+/** Whether a backend computes correctly in float32, and not in float64 although it stores it and, if it has a basis, computes with it. */
+function isOnlyFloat64(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
+  const passesInFloat32 = (section: string) =>
+    cases.some((c) => c.section === section && c.outcome === 'passed' && !c.id.includes('dtype='));
+  return (
+    failures.length > 0 &&
+    failures.every(({ id, section }) => id.endsWith('dtype=float64') && !foundations.includes(section)) &&
+    failures.every(({ section }) => passesInFloat32(section)) &&
+    !cases.some(({ reason }) => reason === 'has no float32')
+  );
 }
 
 /** Sections that every other section depends on. */

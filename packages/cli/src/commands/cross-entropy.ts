@@ -50,7 +50,10 @@ export function crossEntropyCommand(session: Session): Command {
       new Option('--reduction <how>', 'of the losses of the rows').choices(['mean', 'sum', 'none']).default('mean'),
     )
     .addOption(
-      new Option('--label-smoothing <e>', 'spreads this share of the target evenly over all classes')
+      new Option(
+        '--label-smoothing <e>',
+        'spreads this share of the target evenly over all classes, or those that --mask keeps',
+      )
         .argParser(fraction)
         .default(0),
     )

@@ -92,7 +92,7 @@ In --did s are the probabilities, x the logits, g the upstream gradient, y the o
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
 axis are the same to it.`,
       )
-      .option('--link [url]', `prints a link to these numbers in the playground; default: at ${servedHere}`)
+      .option('--link [url]', `also a link (with --json, its field link) to the playground; default: ${servedHere}`)
       // Accepted only to report which option each file needs, instead of too many arguments.
       .argument('[files...]')
       .usage('[options]')
@@ -123,13 +123,11 @@ axis are the same to it.`,
         } finally {
           progress.stop();
         }
-        const { text, ...rest } = diagnosis;
-        session.stdout.write(options.json ? `${JSON.stringify(rest, null, 2)}\n` : `${text}\n`);
-        if (options.link === undefined) return;
-        const link = playgroundLink(page, question);
-        session.notices.push(
-          link === null ? 'no link: these are more numbers than a link can hold' : `in the playground: ${link}`,
-        );
+        const { text, ...fields } = diagnosis;
+        const link = options.link === undefined ? undefined : playgroundLink(page, question);
+        if (link === null) session.notices.push('no link: these are more numbers than a link can hold');
+        if (options.json) session.stdout.write(`${JSON.stringify({ ...fields, link }, null, 2)}\n`);
+        else session.stdout.write(link ? `${text}\n\nIn the playground\n  ${link}\n` : `${text}\n`);
       })
   );
 }

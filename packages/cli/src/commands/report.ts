@@ -21,7 +21,7 @@ export function reportCommand(session: Session): Command {
   return new Command('report')
     .summary('prints a report to paste into an issue')
     .description(
-      'Prints in Markdown the versions, the machine and the backends that can run on it; with --id also a case of the conformance suite with its input, the expected and the actual result. The report contains no paths and no names.',
+      'Prints in Markdown the versions, the machine and the backends that can run on it; with --id also a case of the conformance suite with its input and, if it fails, the expected and the actual values of the worst elements and their bounds. The report contains no paths and no names.',
     )
     .option('--id <case>', 'runs this case of the conformance suite and quotes it')
     .option('--backend <name>', 'the backend for --id; default: wasm where it can run, else cpu')
@@ -135,7 +135,7 @@ async function runCases(id: string, { backend, module }: Options, session: Sessi
       const values = mismatchOf(outcome.error);
       const quotes = [
         ...(trace.calls.length > 0 ? [fenced(formatCalls(trace.calls))] : []),
-        ...(values === undefined ? [] : [fenced(formatMismatch(values))]),
+        ...(values === undefined ? [] : [fenced(formatMismatch(values, trace.calls))]),
       ];
       texts.push([`**${one.name}** ${outcome.text}`, ...quotes].join('\n\n'));
     }
@@ -180,6 +180,6 @@ function unknownCase(id: string, cases: readonly { readonly id: string }[]): Sof
   const hint =
     similar.length > 0
       ? `did you mean ${similar.map((one) => `'${one.id}'`).join(', ')}?`
-      : '`softgrad conformance --json` lists all of them';
+      : '`softgrad conformance --list` prints all of them';
   return new SoftgradError('ERR_VALUE', `unknown case '${id}' of the conformance suite; ${hint}`);
 }

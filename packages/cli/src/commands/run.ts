@@ -11,7 +11,7 @@ import type {
 import type { QueueStatus } from '@softgrad/distributed/redis';
 import { formatShape } from '@softgrad/formats';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadDefault, ownBackendsModule } from '../backend.js';
+import { nameForShards, ownBackendsModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { startLateProgress } from '../progress.js';
@@ -178,7 +178,7 @@ async function planOf(
       `--target ${numbers}: a run reads files only; expected a .npy, as np.save('labels.npy', [${numbers}]) writes it`,
     );
   }
-  const backend = options.backend ?? (await loadDefault(session)).name;
+  const backend = await nameForShards(options.backend, '--threads', session);
   const { createPlan } = await import('@softgrad/distributed');
   const { out, upstream: direction, mask, target, axis, temperature, dtype, reduction, ignoreIndex } = options;
   const gradient = options.lossOnly ? false : undefined;

@@ -1,7 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
-import { loadDefault, ownBackendsModule } from '../backend.js';
+import { nameForShards, ownBackendsModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { placeOf, positiveInteger, storeOption } from '../options.js';
 import { loadRedis, redisUrl } from '../redis.js';
@@ -42,7 +42,7 @@ Examples:
       if (redis === undefined) {
         throw new SoftgradError('ERR_VALUE', 'no server; expected --redis redis://host:6379, or SOFTGRAD_REDIS');
       }
-      const backend = options.backend ?? (await loadDefault(session)).name;
+      const backend = await nameForShards(options.backend, '--concurrency', session);
       const { startWorker, withoutPassword } = await loadRedis();
       const say = (line: string) => session.stderr.write(`softgrad: ${line}\n`);
       const { concurrency } = options;

@@ -15,7 +15,7 @@ import { type ConformanceCase, defineCase, dtypeOnly, type Requirements } from '
 import { assertClose } from '../check.js';
 import { rounded } from '../inputs.js';
 import { owning } from '../owning.js';
-import { checkEach } from '../sweep.js';
+import { checkEach, explaining } from '../sweep.js';
 import { operationPrecision, type RowErrors, rowErrors, softmaxVjpTolerance, summation } from '../tolerance.js';
 
 /** One row of logits at the ends of a dtype's range, and its temperature. */
@@ -26,6 +26,16 @@ interface RangeRow {
 
 type RangeDType = Exclude<FloatDType, 'float16'>;
 const dtypes = ['float32', 'float64'] as const satisfies readonly RangeDType[];
+
+const overflowOnTheWay =
+  "if results overflow on the way, scale the operands by a power of 2, or announce supports.range: 'ordinary'";
+
+/** A case for backends that compute with operands up to the ends of the dtype's range, which is the default of `supports.range`. */
+function fullRangeCase(id: string, requires: Requirements, run: (backend: Backend) => Promise<void>): ConformanceCase {
+  return defineCase(id, { ...requires, features: ['range: full'] }, (backend) =>
+    explaining(overflowOnTheWay, run(backend)),
+  );
+}
 
 /** Rows for which x/T, x − max or 1/T overflows or underflows, while softmax(x/T) has ordinary values. */
 const rangeRows: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
@@ -128,8 +138,7 @@ const functions: readonly RangeFunction[] = [
 ];
 
 function rangeCase(dtype: RangeDType, { id, rows, requires, run, expected, units }: RangeFunction): ConformanceCase {
-  const needed: Requirements = { dtype, features: ['range: full'], ...requires };
-  return defineCase(`${id}${dtypeOnly(dtype)}`, needed, (backend) =>
+  return fullRangeCase(`${id}${dtypeOnly(dtype)}`, { dtype, ...requires }, (backend) =>
     checkEach(
       rows[dtype],
       ({ x, temperature }) => `[${x.join(', ')}] at temperature ${temperature}`,
@@ -193,8 +202,7 @@ const cotangentRows: readonly (readonly [s: readonly number[], signs: readonly n
 /** Cotangents whose sums and differences overflow although the result does not, each with an ordinary row beside it. */
 function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
   const id = `vjp/huge-cotangents:axis=${axis}${dtypeOnly(dtype).replace(':', ';')}`;
-  const requires: Requirements = { dtype, classes: 1024, features: ['range: full'] };
-  return defineCase(id, requires, (backend) =>
+  return fullRangeCase(id, { dtype, classes: 1024 }, (backend) =>
     checkEach(
       [1, 4].flatMap((temperature) => cotangentRows.map(([s, signs]) => ({ s, signs, temperature }))),
       ({ s, temperature }) => `${s.length} classes at temperature ${temperature}`,
@@ -277,8 +285,7 @@ const farLogits = {
 } as const satisfies Record<RangeDType, readonly RangeRow[]>;
 
 function farLossCase(dtype: RangeDType): ConformanceCase {
-  const requires: Requirements = { dtype, kernel: null, features: ['range: full'] };
-  return defineCase(`cross-entropy/range${dtypeOnly(dtype)}`, requires, (backend) =>
+  return fullRangeCase(`cross-entropy/range${dtypeOnly(dtype)}`, { dtype, kernel: null }, (backend) =>
     checkEach(
       farLogits[dtype],
       ({ temperature }) => `temperature ${temperature}`,

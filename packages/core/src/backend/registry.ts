@@ -47,8 +47,9 @@ export function registered(): readonly string[] {
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
   if (!load) {
-    const known =
-      loaders.size > 0
+    const known = loaders.has(name.replace(/:.*/, ''))
+      ? optionsAdvice('setBackend')
+      : loaders.size > 0
         ? `known are ${registered().join(', ')}`
         : `none is registered; register('${name}', () => import('@softgrad/backend-${name}')) first, or pass the provider itself`;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${name}': ${known}`);
@@ -170,12 +171,16 @@ async function openAvailable(provider: BackendProvider): Promise<Backend | strin
   return reason === null ? provider.open() : `${provider.name}: ${reason}`;
 }
 
+function optionsAdvice(caller: string): string {
+  return `options are for a provider's open, as in ${caller}(await wasm.open({ threads: 2 }))`;
+}
+
 function checkCandidate(caller: string, candidate: unknown): void {
   if (typeof candidate === 'string') return;
   if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; options are for a provider's open, as in ${caller}(await wasm.open({ threads: 2 }))`,
+    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; ${optionsAdvice(caller)}`,
   );
 }
 

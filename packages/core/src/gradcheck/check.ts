@@ -44,6 +44,20 @@ const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntro
 export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
 
 /**
+ * Compares the vjp of a function of your own with differences in float64, as for a built-in operation.
+ *
+ * @example
+ * const report = await gradcheck(
+ *   { name: 'square', forward: (x) => x.map((v) => v * v), vjp: (x, g) => squareVjp(x, g) },
+ *   tensor([[1, 2, 3]]),
+ * );
+ */
+export function gradcheck(
+  operation: GradcheckFunction,
+  x: Tensor,
+  options?: GradcheckOptions,
+): Promise<GradcheckReport>;
+/**
  * Compares an operation's vjp, on the backend and in the dtype of x, with differences in float64: for each entry
  * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
  *
@@ -60,6 +74,12 @@ export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'o
  * report.ok; // true
  * report.entries[0]; // { index: 0, analytic: -0.01015…, numeric: -0.01015…, error: 7.7e-10, tolerance: 8.0e-6, ok: true }
  */
+export function gradcheck(
+  operation: BuiltIn | GradcheckFunction,
+  x: Tensor,
+  options?: GradcheckOptions,
+): Promise<GradcheckReport>;
+// The first signature is there for the types of an object literal's parameters: in the union, vjp could also be that of a built-in one.
 export async function gradcheck(
   operation: BuiltIn | GradcheckFunction,
   x: Tensor,

@@ -35,6 +35,12 @@ export interface GradgradcheckOptions extends GradcheckOptions {
 
 const optionNames = [...gradcheckNames, 'tangent'];
 
+/** Compares the hvp of a function of your own with second differences in float64, as for a built-in operation. */
+export function gradgradcheck(
+  operation: GradgradcheckFunction,
+  x: Tensor,
+  options?: GradgradcheckOptions,
+): Promise<GradcheckReport>;
 /**
  * Compares an operation's hvp, on the backend and in the dtype of x, with second differences in float64: for each entry
  * `∂/∂x_i ∂/∂t ⟨g, f(x)⟩ ≈ (4 D(h/2) − D(h)) / 3`, with D the mixed central difference of four values of φ = ⟨g, f⟩,
@@ -50,6 +56,12 @@ const optionNames = [...gradcheckNames, 'tangent'];
  * const report = await gradgradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
  * report.ok; // true
  */
+export function gradgradcheck(
+  operation: BuiltIn | GradgradcheckFunction,
+  x: Tensor,
+  options?: GradgradcheckOptions,
+): Promise<GradcheckReport>;
+// The first signature is there for the types of an object literal's parameters: in the union, hvp could also be that of a built-in one.
 export async function gradgradcheck(
   operation: BuiltIn | GradgradcheckFunction,
   x: Tensor,

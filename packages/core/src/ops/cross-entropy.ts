@@ -199,6 +199,9 @@ function hvp(
  * Cross-entropy between softmax(logits / T) and a target, with its gradient, in one pass:
  * `loss_n = −Σ_c q_nc log p_nc` and `∂loss_n/∂x = (p Σ q − q) / T`, which does not vanish where softmax saturates.
  *
+ * Here `q_nc = w_c ((1 − ε) y_nc + ε/K)`, y the target, ε the label smoothing and w the class weights. K is the number of classes that the
+ * mask keeps in the row, and q is 0 for the others: a row with masked classes has the loss of the row without them.
+ *
  * `target` is class indices (shape of the logits without the axis: an int32 tensor or plain integers) or probabilities (shape
  * of the logits). Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
  * `torch.nn.functional.cross_entropy`. The loss is a scalar tensor, or one number a row for reduction 'none'. For the mean over
@@ -210,5 +213,8 @@ function hvp(
  * const { loss, gradient } = crossEntropy(tensor([[1, 2, 3]]), [2]);
  * await loss.array(); // 0.4076
  * await gradient.array(); // [[0.0900, 0.2447, -0.3348]]
+ * @example
+ * const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
+ * await crossEntropy.loss([[1, 2, 3, 4]], [2], options).array(); // 0.6076, as of [[1, 2, 3]] without the mask
  */
 export const crossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp, hvp }) as CrossEntropy;

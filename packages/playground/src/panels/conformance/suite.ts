@@ -42,5 +42,5 @@ export async function runSuite(
     }
   }
   onProgress({ total: bound.length, cases });
-  return { backend: name, unavailable: null, cases };
+  return { backend: name, unavailable: null, total: all.length, cases };
 }
