@@ -22,6 +22,7 @@ const longestFirst = [
   'bench',
   'core',
   'backend-cpu',
+  'doctor',
   'lint',
   'examples',
 ];

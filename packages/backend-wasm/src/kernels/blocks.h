@@ -61,18 +61,14 @@ COMPACT SHARED int block_apart(real *out, const real *x, size_t rows, size_t cla
     references[2 * r + 1] = lane0(at.lowest);
   }
   if (!all_true(fine)) return 0;
-  size_t together = STRETCH / classes;
-  for (size_t first = 0; first < rows; first += together) {
-    size_t next = rows - first < together ? rows : first + together, to = 0;
-    for (size_t r = first; r < next; r++, to += classes) {
-      V magic = splat(references[2 * r]), lowest = splat(references[2 * r + 1]);
-      for (size_t c = 0; c < classes; c += W) {
-        store(scratch + MAGICS + to + c, magic);
-        store(scratch + LOWESTS + to + c, lowest);
-      }
+  for (size_t r = 0; r < rows; r++) {
+    V magic = splat(references[2 * r]), lowest = splat(references[2 * r + 1]);
+    for (size_t c = 0; c < classes; c += W) {
+      store(scratch + MAGICS + r * classes + c, magic);
+      store(scratch + LOWESTS + r * classes + c, lowest);
     }
-    exp_apart(out + first * classes, x + first * classes, to, scratch, t);
   }
+  exp_apart(out, x, rows * classes, scratch, t);
   return 1;
 }
 

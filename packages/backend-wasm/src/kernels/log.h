@@ -63,7 +63,7 @@ COMPACT SHARED V log_f64x2_any(V x) {
   y = select(wasm_f64x2_eq(x, C(0.0)), C(-__builtin_inf()), y);
   y = select(wasm_f64x2_lt(x, C(0.0)), C(__builtin_nan("")), y);
   // The logarithm of +Infinity or NaN is the argument itself.
-  return select(wasm_f64x2_lt(x, C(__builtin_inf())), y, ADD(x, and(wasm_f64x2_lt(x, C(0.0)), C(__builtin_nan("")))));
+  return select(wasm_f64x2_lt(x, C(__builtin_inf())), y, x);
 }
 #undef C
 #undef ADD
