@@ -28,24 +28,29 @@ const aheadBytes = 32 * 1024;
  */
 const patterns = { float32: 0x7fb5_a5a5, float64: 0x7ff5_a5a5 } as const;
 
-/** A heap whose blocks initially contain NaN and have fences on both sides; `broken` lists the fences that were written to. */
+/**
+ * A heap whose blocks initially contain NaN and have fences on both sides; `broken` lists the fences that were written to. The NaN of each block is
+ * another one: a kernel that copies from behind one block to behind another is noticed, too.
+ */
 function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap & { broken(): readonly string[] } {
-  const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
-  const live = new Map<number, number>();
+  const byteOf = (word: number, address: number) => (word >>> (8 * (address % 4))) & 0xff;
+  const live = new Map<number, { readonly bytes: number; readonly word: number }>();
+  let allocated = 0;
   const found: string[] = [];
   // Scratch memory is the first block. An offset that is subtracted instead of added leads to what is ahead of it.
   const ahead = inner.allocate(aheadBytes);
   const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
   // The heap allocates multiples of 64 bytes at addresses that are multiples of 64.
-  const fill = (address: number, length: number) =>
-    new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(pattern);
-  fill(ahead, aheadBytes);
-  const check = (address: number, bytes: number) => {
+  const fill = (address: number, length: number, word: number) =>
+    new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(word);
+  fill(ahead, aheadBytes, pattern);
+  const check = (address: number) => {
+    const { bytes, word } = live.get(address) ?? { bytes: 0, word: pattern };
     for (const [side, from] of [
       ['before', address - fence],
       ['after', address + bytes],
     ] as const) {
-      const at = bytesAt(from, fence).findIndex((byte, i) => byte !== expected(from + i));
+      const at = bytesAt(from, fence).findIndex((byte, i) => byte !== byteOf(word, from + i));
       if (at < 0) continue;
       found.push(`${side} a block of ${bytes} bytes, at ${at}`);
     }
@@ -53,18 +58,19 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   return {
     allocate(bytes) {
       const address = inner.allocate(bytes + 2 * fence) + fence;
-      fill(address - fence, bytes + 2 * fence);
-      live.set(address, bytes);
+      const word = pattern + (allocated++ % 1024);
+      fill(address - fence, bytes + 2 * fence, word);
+      live.set(address, { bytes, word });
       return address;
     },
     release(address, bytes) {
-      check(address, bytes);
+      check(address);
       live.delete(address);
       inner.release(address - fence, bytes + 2 * fence);
     },
     broken() {
-      for (const [address, bytes] of live) check(address, bytes);
-      if (bytesAt(ahead, aheadBytes).some((byte, i) => byte !== expected(ahead + i))) found.push('ahead of all blocks');
+      for (const address of live.keys()) check(address);
+      if (bytesAt(ahead, aheadBytes).some((byte, i) => byte !== byteOf(pattern, ahead + i))) found.push('ahead of all blocks');
       return found.splice(0);
     },
   };
