@@ -53,6 +53,22 @@ export const named = [
     tests: ['mixed-rows', 'thresholds'],
   },
   {
+    package: 'backend-wasm',
+    file: 'src/kernels/vjp.c',
+    what: 'rows whose ⟨s, g⟩ is 2^103 count as harmless beside rows in which it is −2^102, with relaxed SIMD',
+    shows: 'rows of four: g = [−2^104, 0, 0, 0], and ±largest, whose differences overflow',
+    edits: [['splat(0x1p27f), sum)', 'splat(0x1p25f), sum)']],
+    tests: ['vjp'],
+  },
+  {
+    package: 'backend-wasm',
+    file: 'src/kernels/jacobian.c',
+    what: 'the strip of an even number of classes is written beyond its end, on the stack',
+    shows: 'a Jacobian of rows of 6 or 10 classes',
+    edits: [['for (size_t c = 0; c < 32; c++) strip[c]', 'for (size_t c = 0; c < 45; c++) strip[c]']],
+    tests: ['guards'],
+  },
+  {
     package: 'backend-cpu',
     file: 'src/tiles.ts',
     what: 'a mask block of row o is ⌊o · m / outer⌋ instead of o mod m',

@@ -28,24 +28,29 @@ const aheadBytes = 32 * 1024;
  */
 const patterns = { float32: 0x7fb5_a5a5, float64: 0x7ff5_a5a5 } as const;
 
-/** A heap whose blocks initially contain NaN and have fences on both sides; `broken` lists the fences that were written to. */
+/**
+ * A heap whose blocks initially contain NaN and have fences on both sides; `broken` lists the fences that were written to. The NaN of each block is
+ * another one: a kernel that copies from behind one block to behind another is noticed, too.
+ */
 function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap & { broken(): readonly string[] } {
-  const expected = (address: number) => (pattern >>> (8 * (address % 4))) & 0xff;
-  const live = new Map<number, number>();
+  const byteOf = (word: number, address: number) => (word >>> (8 * (address % 4))) & 0xff;
+  const live = new Map<number, { readonly bytes: number; readonly word: number }>();
+  let allocated = 0;
   const found: string[] = [];
   // Scratch memory is the first block. An offset that is subtracted instead of added leads to what is ahead of it.
   const ahead = inner.allocate(aheadBytes);
   const bytesAt = (address: number, length: number) => new Uint8Array(memory.buffer, address, length);
   // The heap allocates multiples of 64 bytes at addresses that are multiples of 64.
-  const fill = (address: number, length: number) =>
-    new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(pattern);
-  fill(ahead, aheadBytes);
-  const check = (address: number, bytes: number) => {
+  const fill = (address: number, length: number, word: number) =>
+    new Uint32Array(memory.buffer, address, Math.ceil(length / 4)).fill(word);
+  fill(ahead, aheadBytes, pattern);
+  const check = (address: number) => {
+    const { bytes, word } = live.get(address) ?? { bytes: 0, word: pattern };
     for (const [side, from] of [
       ['before', address - fence],
       ['after', address + bytes],
     ] as const) {
-      const at = bytesAt(from, fence).findIndex((byte, i) => byte !== expected(from + i));
+      const at = bytesAt(from, fence).findIndex((byte, i) => byte !== byteOf(word, from + i));
       if (at < 0) continue;
       found.push(`${side} a block of ${bytes} bytes, at ${at}`);
     }
@@ -53,18 +58,20 @@ function fenced(memory: WebAssembly.Memory, inner: Heap, pattern: number): Heap 
   return {
     allocate(bytes) {
       const address = inner.allocate(bytes + 2 * fence) + fence;
-      fill(address - fence, bytes + 2 * fence);
-      live.set(address, bytes);
+      const word = pattern + (allocated++ % 1024);
+      fill(address - fence, bytes + 2 * fence, word);
+      live.set(address, { bytes, word });
       return address;
     },
     release(address, bytes) {
-      check(address, bytes);
+      check(address);
       live.delete(address);
       inner.release(address - fence, bytes + 2 * fence);
     },
     broken() {
-      for (const [address, bytes] of live) check(address, bytes);
-      if (bytesAt(ahead, aheadBytes).some((byte, i) => byte !== expected(ahead + i))) found.push('ahead of all blocks');
+      for (const address of live.keys()) check(address);
+      if (bytesAt(ahead, aheadBytes).some((byte, i) => byte !== byteOf(pattern, ahead + i)))
+        found.push('ahead of all blocks');
       return found.splice(0);
     },
   };
@@ -125,18 +132,18 @@ function inThirds(exports: Exports, heap: Heap, before: () => void): Runner {
 }
 
 /** The parts of the backend on such a heap, which guards scratch memory as well as operands and results. The stack contains NaN before each call. */
-async function guardedBackend(dtype: keyof typeof patterns) {
+async function guardedBackend(pattern: number) {
   const memory = new WebAssembly.Memory({ initial: 32, maximum: 65536 });
   const module = await compile(simd, false);
   const instance = await instantiate(module, memory);
   const [heapBase, stackTop] = [instance.__heap_base, instance.__stack_pointer].map(
     (global) => (global as WebAssembly.Global<'i32'>).value,
   );
-  const heap = fenced(memory, createHeap(memory, heapBase + gap), patterns[dtype]);
+  const heap = fenced(memory, createHeap(memory, heapBase + gap), pattern);
   const behind = () => new Uint32Array(memory.buffer, heapBase, gap / 4);
-  behind().fill(patterns[dtype]);
+  behind().fill(pattern);
   // The stack is the last thing below the heap. Where kernels are replaced one by one, there are two.
-  const stacks = guardedStacks(memory, [heapBase, stackTop], patterns[dtype]);
+  const stacks = guardedStacks(memory, [heapBase, stackTop], pattern);
   const storage = createStorage(memory, heap);
   const runner = inThirds(instance as unknown as Exports, heap, stacks.beforeCall);
   const basis = createBasis(runner, storage, storage.alloc(3, 'float64'));
@@ -146,7 +153,7 @@ async function guardedBackend(dtype: keyof typeof patterns) {
     basis,
   };
   const broken = () => {
-    const above = behind().findIndex((word) => word !== patterns[dtype]);
+    const above = behind().findIndex((word) => word !== pattern);
     return [
       ...(above < 0 ? [] : [`above the stack, at ${4 * above}`]),
       ...(stacks.isWritten() ? ['the unused part of the stack'] : []),
@@ -166,7 +173,7 @@ test.each(['float32', 'float64'] as const)(
   'no %s kernel writes outside its operands and its scratch memory, computes with data from outside, or depends on how work is divided',
   async (dtype) => {
     const plain = await wasm.open({ relaxedSimd: false });
-    const { backend, broken } = await guardedBackend(dtype);
+    const { backend, broken } = await guardedBackend(patterns[dtype]);
     for (const classes of lengths) {
       const shapes: readonly Rows[] = [
         { outer: outerOf(classes), classes, inner: 1 },
@@ -186,7 +193,7 @@ test.each(['float32', 'float64'] as const)(
 test.each(['float32', 'float64'] as const)(
   '%s: dimensions that are not a multiple of a tile are transposed, and a mask selects, without writing outside the result',
   async (dtype) => {
-    const { backend, broken } = await guardedBackend(dtype);
+    const { backend, broken } = await guardedBackend(patterns[dtype]);
     for (const classes of [5, 16, 21]) {
       for (const inner of [5, 16, 19]) {
         const extent = [2, classes, inner] as const;
@@ -221,6 +228,27 @@ test.each(['float32', 'float64'] as const)(
   },
 );
 
+/** The smallest and the largest normal numbers, nearly. */
+const extremes = { float32: [0x0080_0000, 0x7f7f_0000], float64: [0x0010_0000, 0x7fef_0000] } as const;
+
+test.each(['float32', 'float64'] as const)(
+  'no result of a %s kernel depends on numbers beside its operands, which may be as small or as large as there are',
+  async (dtype) => {
+    const plain = await wasm.open({ relaxedSimd: false });
+    for (const pattern of extremes[dtype]) {
+      const { backend, broken } = await guardedBackend(pattern);
+      for (const classes of [3, 17, 257]) {
+        const rows = { outer: outerOf(classes), classes, inner: 1 };
+        const alone = everyKernel(plain, dtype, rows);
+        const different = everyKernel(backend, dtype, rows).flatMap((values, i) =>
+          sameBits(values, alone[i]) ? [] : [i],
+        );
+        expect({ pattern, rows, different, broken: broken() }).toEqual({ pattern, rows, different: [], broken: [] });
+      }
+    }
+  },
+);
+
 /** Lengths of rows that are computed in blocks. */
 const blockLengths = [2, 3, 4, 5, 8, 15, 16, 17, 40, 100, 128, 256];
 
@@ -228,7 +256,7 @@ test.each([0, 3])(
   'float32 log-softmax of a block and a part of one, with %i rows after the last group, writes only its result, in place too',
   async (more) => {
     const plain = await wasm.open({ relaxedSimd: false });
-    const { backend, broken } = await guardedBackend('float32');
+    const { backend, broken } = await guardedBackend(patterns.float32);
     for (const classes of blockLengths) {
       const rows = { outer: 4 * (Math.floor(256 / classes) + 1) + more, classes, inner: 1 };
       // Rows near each other, and rows each of which has its own reference.

@@ -54,3 +54,38 @@ test.each(['float32', 'float64'] as const)(
     }
   },
 );
+
+/** From weights that leave the factors of a row normal to those with which the largest gradients are subnormal. */
+const exponents = { float32: [30, 126], float64: [930, 1022] } as const;
+
+test.each(['float32', 'float64'] as const)(
+  '%s: a gradient is as accurate with a weight of every exponent, of all classes or of one, as long as it is a normal number',
+  async (dtype) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const rows = 8;
+    const [unit, least] = dtype === 'float32' ? [2 ** -24, 2 ** -126] : [2 ** -53, 2 ** -1022];
+    for (const classes of [3, 8, 40, 256, 300, 1000]) {
+      const shape = [rows, classes] as const;
+      const data = Float64Array.from(logits('float32', rows * classes, classes % 3 === 0 ? 0.5 : 3, 0, classes));
+      // The first and the last class are targets.
+      const target = Array.from({ length: rows }, (_, row) => ((classes - 1) * row) % classes);
+      const options = { reduction: 'none' } as const;
+      const exact = tensor({ data, shape }, { backend, dtype: 'float64' });
+      const ordinary = Float64Array.from(crossEntropy.gradient(exact, target, options).dataSync());
+      const x = tensor({ data, shape }, { backend, dtype });
+      const [from, to] = exponents[dtype];
+      for (let exponent = from; exponent < to; exponent++) {
+        const small = 1.2345678 * 2 ** -exponent;
+        const weights = new Array<number>(classes).fill(exponent % 3 === 0 ? small : 1);
+        if (exponent % 3 > 0) weights[exponent % 3 === 1 ? 0 : classes - 1] = small;
+        const rounded = dtype === 'float32' ? Array.from(new Float32Array(weights)) : weights;
+        const actual = crossEntropy.gradient(x, target, { ...options, weight: weights }).dataSync();
+        const worst = ordinary.reduce((most, value, i) => {
+          const expected = value * (rounded[target[Math.floor(i / classes)] ?? -1] ?? Number.NaN);
+          return Math.abs(expected) < least ? most : Math.max(most, Math.abs((actual[i] ?? Number.NaN) / expected - 1));
+        }, 0);
+        expect({ classes, exponent, within: worst <= 3.5 * unit }).toEqual({ classes, exponent, within: true });
+      }
+    }
+  },
+);

@@ -1,10 +1,11 @@
-import type { FloatDType, Rows } from '@softgrad/core';
+import { type FloatDType, type Rows, softmax, tensor } from '@softgrad/core';
 import { reference, tolerance } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
 import { compile, type Exports, instantiate } from '../src/module.js';
 import * as simd from '../src/simd.generated.js';
 import { defined } from './defines.js';
+import { withRelaxedSimd } from './relaxed.js';
 import { random } from './ulp.js';
 
 // The kernel is called directly: with ranges of rows as threads have them, and operands between blocks of known content.
@@ -285,3 +286,29 @@ test('rows in lanes read no row outside an operand at either end of the memory',
 function rowsDiffer(rows: Rows, row: number, a: Host, b: Host): boolean {
   return Array.from({ length: rows.classes }, (_, c) => indexOf(rows, row, c)).some((at) => !Object.is(a[at], b[at]));
 }
+
+test.each([false, true])(
+  'short rows are found to overflow beside rows whose ⟨s, g⟩ have the other sign, relaxed SIMD: %s',
+  async (relaxedSimd) => {
+    const backend = await withRelaxedSimd(() => wasm.open({ relaxedSimd }));
+    const largest = 2 ** 128 - 2 ** 104;
+    // In the second row ⟨s, g⟩ is 2^103, half an ULP of the largest number, from which it is subtracted.
+    const second = [-largest, largest, 2 ** 105, 0];
+    for (const classes of [3, 4, 7, 12, 16]) {
+      for (const before of [2 ** 100, 2 ** 102, 2 ** 104]) {
+        // Rows of three classes are computed four at a time.
+        const rows = [[-4 * before], second].flatMap((row) =>
+          Array.from({ length: 4 }, () => Array.from({ length: classes }, (_, c) => row[c] ?? 0)),
+        );
+        const s = rows.map((row) => row.map((_, c) => (c < 4 ? 0.25 : 0)));
+        const dx = softmax.vjp(tensor(s, { backend }), tensor(rows, { backend })).dataSync();
+        const expected = rows.flatMap((row) => {
+          const dot = row.reduce((sum, value, c) => sum + (c < 4 ? value / 4 : 0), 0);
+          return row.map((value, c) => (c < 4 ? (value - dot) / 4 : 0));
+        });
+        const wrong = expected.findIndex((value, i) => !(Math.abs((dx[i] ?? Number.NaN) - value) <= 2 ** 102));
+        expect({ classes, before, wrong }).toEqual({ classes, before, wrong: -1 });
+      }
+    }
+  },
+);
