@@ -206,10 +206,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
         );
         const rest = 1 / (classes - first + first * Math.exp(-gap));
         const small = rest * Math.exp(-gap);
-        const errors = [
-          Math.abs(s[classes - 1] - rest) / ulp(rest, dtype),
-          Math.abs(s[0] - small) / ulp(small, dtype),
-        ];
+        const errors = [Math.abs(s[classes - 1] - rest) / ulp(rest, dtype), Math.abs(s[0] - small) / ulp(small, dtype)];
         const few = dtype === 'float32' ? 3 : 4;
         expect({ classes, gap, within: errors.map((error) => error <= few) }).toEqual({
           classes,
