@@ -288,7 +288,11 @@ const tables: fc.Arbitrary<Written> = fc
       inPlace.push([0, column, name]);
     }
     const table = header ? [header.slice(0, columns), ...cells] : cells;
-    const lines = table.map((row) => row.map((cell) => quoted(cell, quotes.next().value)).join(delimiter));
+    // Without quotes, an only cell `1 2` would be a row of two numbers.
+    const isOneCell = (cell: string) => columns === 1 && cell.includes(' ');
+    const lines = table.map((row) =>
+      row.map((cell) => quoted(cell, quotes.next().value || isOneCell(cell))).join(delimiter),
+    );
     // Cells separated by blanks contain none and are not empty; and a single empty cell would be an empty line.
     const plain = table.map((row) =>
       row.map((cell) => quoted(cell === '' ? '""' : cell.replace(/\s/g, ''), false)).join(' '),
