@@ -246,6 +246,102 @@ test('exp is within the error that supports.expUlp announces', async () => {
   expect(beyond).toBe(-1);
 });
 
+/** The largest error and the largest mean error, in ULP, of `parts` equal parts of some results. */
+function errorsUlp(actual: ArrayLike<number>, expected: ArrayLike<number>, parts: number) {
+  const length = expected.length / parts;
+  const means = Array.from({ length: parts }, (_, part) => {
+    let sum = 0;
+    for (let i = part * length; i < (part + 1) * length; i++) {
+      sum += (actual[i] - expected[i]) / 2 ** (Math.floor(Math.log2(Math.abs(expected[i]))) - 23);
+    }
+    return sum / length;
+  });
+  return { worst: worstUlp(actual, expected), bias: Math.max(...means.map(Math.abs)) };
+}
+
+const unary = (op: 'exp' | 'log', x: Float32Array) =>
+  run([x], x.length, (out, [buffer]) => backend.basis.unary(out, op, buffer, x.length));
+
+test('errors of exp and log average out: they are those of rounding, not of coefficients', async () => {
+  const length = 65_536;
+  const x = Float32Array.from({ length }, (_, i) => -87 + (175 * (i + 0.5)) / length);
+  const ofExp = errorsUlp(await unary('exp', x), Float64Array.from(x, Math.exp), 8);
+  expect(ofExp.worst).toBeLessThanOrEqual(1.25);
+  expect(ofExp.bias).toBeLessThan(0.04);
+  const nearOne = Float32Array.from(x, (_, i) => Math.SQRT1_2 * (1 + (i + 0.5) / length));
+  const ofLog = errorsUlp(await unary('log', nearOne), Float64Array.from(nearOne, Math.log), 16);
+  expect(ofLog.worst).toBeLessThanOrEqual(1);
+  expect(ofLog.bias).toBeLessThan(0.04);
+  // From 2^-125 to 2^-1 and from 2 to 2^125.
+  const far = Float32Array.from(
+    x,
+    (_, i) => 2 ** (Math.sign(i - length / 2 + 0.5) + (248 * (i - length / 2)) / length),
+  );
+  const ofFar = errorsUlp(await unary('log', far), Float64Array.from(far, Math.log), 2);
+  expect(ofFar.worst).toBeLessThanOrEqual(1);
+  expect(ofFar.bias).toBeLessThan(0.04);
+});
+
+test('log of a subnormal number is that of its value', async () => {
+  const x = new Float32Array(
+    Uint32Array.of(1, 2, 3, 0x1234, 0x400000, 0x7fffff, 0x800000, 0x80000001, 0x807fffff).buffer,
+  );
+  const y = await unary('log', x);
+  expect(worstUlp(y.slice(0, 7), Float64Array.from(x.slice(0, 7), Math.log))).toBeLessThanOrEqual(1);
+  expect([...y.slice(7)]).toEqual([Number.NaN, Number.NaN]);
+});
+
+test('a sum of exponentials just above 1 is not rounded before its logarithm', async () => {
+  const count = 4096;
+  // The exponential of the second logit is the sum without the maximum; up to √2 − 1 log(1 + r) is as accurate as r, above 1 + r is rounded.
+  const x = Float32Array.from({ length: count }, (_, i) => -0.89 - i / 256);
+  const r = await unary('exp', x);
+  const rows = { outer: count, classes: 2, inner: 1 };
+  const logits = Float32Array.from({ length: 2 * count }, (_, i) => (i % 2 === 0 ? 0 : x[(i - 1) / 2]));
+  const y = await run([logits], 2 * count, (out, [buffer]) =>
+    backend.kernels.logSoftmax(out, buffer, rows, { temperature: 1, mask: null }),
+  );
+  const logarithms = Float64Array.from(r, (rest) => -Math.log1p(rest));
+  expect(
+    worstUlp(
+      y.filter((_, i) => i % 2 === 0),
+      logarithms,
+    ),
+  ).toBeLessThanOrEqual(1);
+});
+
+test('long columns are summed in blocks, to the last element', async () => {
+  // The last block of the first invocation is one element, much larger than the others.
+  const rows = { outer: 1, classes: 31_745, inner: 16 };
+  const x = new Float32Array(rows.classes * rows.inner).fill(0.1);
+  x.fill(500, x.length - rows.inner);
+  const sums = await run([x], rows.inner, (out, [buffer]) => backend.basis.reduce(out, 'sum', buffer, rows));
+  const exact = (rows.classes - 1) * Math.fround(0.1) + 500;
+  expect(worstUlp(sums, new Float64Array(rows.inner).fill(exact))).toBeLessThanOrEqual(16);
+});
+
+test('equal logits of a row have the same probability, whichever invocation computes it', async () => {
+  const [count, classes] = [64, 1000];
+  for (const rows of [
+    { outer: count, classes, inner: 1 },
+    { outer: 1, classes, inner: count },
+  ]) {
+    const random = randomNumbers();
+    // The maximum occurs about 90 times in each row, so that most invocations merge sums of the same maximum.
+    const distinct = Array.from({ length: count }, () =>
+      Array.from({ length: 11 }, (_, k) => (k === 0 ? 0 : -4 * random())),
+    );
+    const rowOf = (i: number) => (rows.inner === 1 ? Math.floor(i / classes) : i % count);
+    const x = Float32Array.from({ length: count * classes }, (_, i) => distinct[rowOf(i)][Math.floor(11 * random())]);
+    const s = await run([x], x.length, (out, [buffer]) => backend.softmax(out, buffer, rows, plain));
+    for (let row = 0; row < count; row++) {
+      const [first, step] = rows.inner === 1 ? [row * classes, 1] : [row, count];
+      const found = new Set(Array.from({ length: classes }, (_, c) => s[first + c * step]));
+      expect(found.size, `row ${row} of ${rows.outer} × ${rows.inner}`).toBe(11);
+    }
+  }
+});
+
 test('a class of weight 0 adds nothing to a loss, however small its logit is', async () => {
   const x = Float32Array.of(3e38, -3e38, 0, 2, -3e38, -3e38, 3e38, 3e38);
   const rows: Rows = { outer: 2, classes: 4, inner: 1 };
@@ -272,6 +368,23 @@ test('a class of weight 0 adds nothing to a loss, however small its logit is', a
     const slopes = await backend.read(gradient);
     const expected = [0, 0, 0, 0, 0, 0, 1 / temperature, -1 / temperature];
     expect(expected.every((value, i) => Math.abs(slopes[i] - value) < 1e-6)).toBe(true);
+  }
+  // With smoothing every class with a weight counts: in the first row those of the maximum, in the second one whose loss overflows.
+  backend.write(logitsBuffer, Float32Array.of(3e38, -3e38, -3e38, 3e38, -3e38, -3e38, 3e38, 3e38));
+  backend.write(target, Int32Array.of(0, 0));
+  for (const labelSmoothing of [0.5, 1]) {
+    backend.kernels.crossEntropy({ loss, gradient: null }, logitsBuffer, rows, {
+      temperature: 0.01,
+      mask: null,
+      target: { kind: 'indices', buffer: target },
+      weight,
+      labelSmoothing,
+      ignoreIndex: -100,
+      scale: 1,
+    });
+    const losses = await backend.read(loss);
+    expect(losses[0] / Math.LN2).toBeCloseTo(0.5 * (1 - labelSmoothing) + (2.5 / 4) * labelSmoothing, 6);
+    expect(losses[1]).toBe(Number.POSITIVE_INFINITY);
   }
   for (const buffer of [logitsBuffer, target, weight, loss, gradient]) backend.free(buffer);
 });

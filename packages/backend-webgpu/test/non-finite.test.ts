@@ -29,7 +29,7 @@ const nan = Number.NaN;
 const inf = Number.POSITIVE_INFINITY;
 
 async function run(
-  operands: readonly (readonly number[])[],
+  operands: readonly (readonly number[] | Float32Array)[],
   lengths: readonly number[],
   enqueue: (outs: readonly WebgpuBuffer[], inputs: readonly WebgpuBuffer[]) => void,
 ): Promise<readonly (readonly number[])[]> {
@@ -80,6 +80,16 @@ describe('a row with NaN or +Infinity, or only −Infinity', () => {
     expect(s).toEqual([...allNaN, 0, 0.5, 0.5]);
     expect(y.slice(0, -2)).toEqual([...allNaN, -inf]);
     for (const value of y.slice(-2)) expect(value).toBeCloseTo(-Math.log(2), 6);
+  });
+
+  test('is NaN in softmax whatever the bits of its NaN are', async () => {
+    const bits = Uint32Array.of(0x7f800001, 0xff800001, 0x7fffffff, 0xffc00000, 0x7fc00001, 0x7fbfffff, 0xff800100);
+    // The middle one of each row.
+    const x = new Float32Array(
+      Uint32Array.from({ length: size }, (_, i) => (i % classes === 1 ? bits[(i - 1) / 3] : 0)).buffer,
+    );
+    const [s] = await run([x], [size], ([out], [input]) => backend.softmax(out, input, rows, plain));
+    expect(s).toEqual(Array<number>(size).fill(nan));
   });
 
   test('is NaN, Infinity or −Infinity in log-sum-exp', async () => {
@@ -173,12 +183,15 @@ describe('derivatives of a row', () => {
         expect(dx.some(Number.isFinite), name).toBe(false);
       }
     }
-    const outputs = replaced(y, 2, nan);
+    // One invocation visits the first class and this one.
+    const outputs = replaced(y, 4, nan);
     const [vjp, jvp] = await run([outputs, g], [classes, classes], ([outVjp, outJvp], [a, b]) => {
       backend.kernels.logSoftmaxVjp(outVjp, a, b, one, { temperature: 1 });
       backend.kernels.logSoftmaxJvp(outJvp, a, b, one, { temperature: 1 });
     });
-    expect(vjp.map(Number.isNaN)).toEqual([false, false, true, false, false]);
+    // The cotangent of the NaN counts in the sum of all of them, 15.
+    expect(vjp.slice(0, 4).every((value, c) => Math.abs(value - (g[c] - 15 * s[c])) < 1e-5)).toBe(true);
+    expect(vjp[4]).toBeNaN();
     expect(jvp.every(Number.isNaN)).toBe(true);
   });
 

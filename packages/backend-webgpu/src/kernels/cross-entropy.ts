@@ -36,13 +36,10 @@ fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0, 0.0, 0.0); }
 fn merge(a: State, b: State) -> State {
   let s = merge_softmax(inner_of(a), inner_of(b));
   let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
-  let lower_flags = select(b.flags, a.flags, second);
-  var z = 0.0;
-  if ((lower_flags & MET_FINITE) != 0u) {
-    let moved = below(select(b.m, a.m, second), s.m);
-    // The low part of an infinite quotient is NaN.
-    z = moved.x + select(moved.y, 0.0, moved.x < -3.4e38);
-  }
+  // An entry that is not finite has weight 0, or makes the loss NaN or infinite, so its z does not matter.
+  let moved = below(select(b.m, a.m, second), s.m);
+  // The low part of an infinite quotient is NaN.
+  let z = moved.x + select(moved.y, 0.0, moved.x < -3.4e38);
   let lower_q = select(b.q, a.q, second);
   let lower_v = select(b.v, a.v, second);
   return State(
@@ -66,7 +63,8 @@ struct Result { m: f32, r: f32, total: f32, share: f32, factor: f32, loss: u32, 
 fn finish(row: Row, s: State) -> Result {
   let undefined = is_undefined(s.flags);
   let certain = 1.0 - P.smoothing;
-  let share = select(P.smoothing / s.kept, 0.0, s.kept == 0.0);
+  // Not a number if all classes are masked, where loss and gradient are 0 whatever it is.
+  let share = P.smoothing / s.kept;
   let total = certain * s.q + share * s.v;
   // The sum over all classes overflows if logits are masked by the lowest finite number, so it must not be used without smoothing.
   let along = select(certain * s.a, 0.0, certain == 0.0) + select(share * s.b, 0.0, share == 0.0);
