@@ -2,6 +2,7 @@ import type { Mistake } from './form.js';
 import { batches } from './mistakes/batch.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
+import { loops } from './mistakes/loops.js';
 import { losses } from './mistakes/loss.js';
 import { masks } from './mistakes/mask.js';
 import { overflows } from './mistakes/overflow.js';
@@ -21,6 +22,7 @@ export const explanations: readonly Mistake[] = [
   ...scales,
   ...layouts,
   ...batches,
+  ...loops,
   ...inputs,
   ...losses,
   ...targets,

@@ -47,6 +47,8 @@ export interface Attempt {
   readonly given?: (data: Data) => Given;
   /** The explanations of which nothing tells which it is, where that is so: the verdict is 'ambiguous' and names them. */
   readonly among?: readonly string[];
+  /** The same, of numbers with few digits only. */
+  readonly amongRounded?: readonly string[];
   /** Sizes that the attempt needs to be what it is. */
   readonly when?: (setting: AttemptSetting) => boolean;
 }
@@ -122,7 +124,7 @@ function built(data: Data, entry: (s: readonly number[], i: number, j: number, r
   );
 }
 
-type More = Pick<Attempt, 'when' | 'given' | 'among'>;
+type More = Pick<Attempt, 'when' | 'given' | 'among' | 'amongRounded'>;
 
 const attempt = (
   id: string,
@@ -508,6 +510,171 @@ const slips: readonly Attempt[] = [
   ),
 ];
 
+const cyclic = (row: number, n: number) => (row + n) % n;
+const runningRows = (a: Matrix, round: Round): number[][] => {
+  const sums = a[0].map(() => 0);
+  return a.map((row) => row.map((value, i) => (sums[i] = round(sums[i] + value))));
+};
+const runningClasses = (a: Matrix, round: Round): number[][] =>
+  a.map((row) => {
+    let total = 0;
+    return row.map((value) => (total = round(total + value)));
+  });
+const withZero = (a: Matrix, at: number, round: Round): number[][] =>
+  map(a, round, (value, _, i) => (i === cyclic(at, a[0].length) ? 0 : value));
+/** Labels of which no two rows in a row are neighbours, so that those of the next row are not one too high or too low. */
+const apart = (d: Data): number[] => d.labels.map((_, n) => [0, 2, 1][n % 3]);
+const apartRows = (d: Data): number[][] => apart(d).map((label) => d.x[0].map((_, i) => (i === label ? 1 : 0)));
+/** s ⊙ (g − ⟨s, g⟩), the inner product by row. */
+function withInner(d: Data, innerOf: (s: Matrix, row: number) => number): number[][] {
+  const s = probabilities(d);
+  return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - innerOf(s, n))) / d.temperature);
+}
+
+/** Few digits leave the right derivative open, too: of rows that repeat each other, or of a class that has hardly any probability. */
+const orRight = (id: string): More => ({ amongRounded: ['right', id] });
+
+/** Loops that start, end, reset or index in the wrong place. */
+const inLoops: readonly Attempt[] = [
+  attempt('class-index-subtracted', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n) => (value - d.labels[n]) / d.temperature),
+  ),
+  attempt('class-index-subtracted', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n) => (value - d.labels[n]) / d.temperature / d.x.length),
+  ),
+  attempt(
+    'class-index-subtracted',
+    'target',
+    (d) => map(probabilities(d), d.round, (value, _, i) => (value - d.labels[i]) / d.temperature),
+    ({ n, f }) => n === f,
+  ),
+
+  ...[0, -1].flatMap((end) => {
+    const all = (a: Matrix) => a.map(() => [...(a.at(end) ?? [])]);
+    return [
+      attempt('one-row-for-all', 'upstream', (d) => product(d, d.g, all(probabilities(d)))),
+      attempt('one-row-for-all', 'upstream', (d) => product(d, all(d.g))),
+      attempt('one-row-for-all', 'upstream', (d) => all(product(d))),
+      attempt('one-row-for-all', 'target', (d) => fused(d, all(probabilities(d)))),
+      attempt('one-row-for-all', 'target', (d) => divide(fused(d, all(probabilities(d))), d.x.length, d.round)),
+      attempt('one-row-for-all', 'target', (d) => fused({ ...d, y: all(d.y) }), orRight('one-row-for-all')),
+      attempt('one-row-for-all', 'target', (d) => all(fused(d)), orRight('one-row-for-all')),
+      attempt('one-row-for-all', 'nothing', (d) => jacobians(d, all(probabilities(d)))),
+      attempt(
+        'one-row-for-all',
+        'nothing',
+        (d) => jacobians(d).at(end),
+        ({ n, f }) => n !== f,
+      ),
+    ];
+  }),
+
+  attempt('not-reset', 'upstream', (d) => runningRows(product(d), d.round)),
+  attempt('not-reset', 'target', (d) => runningRows(fused(d), d.round)),
+  attempt('not-reset', 'target', (d) => divide(runningRows(fused(d), d.round), d.x.length, d.round)),
+  attempt('not-reset', 'upstream', (d) => runningClasses(product(d), d.round)),
+  attempt('not-reset', 'target', (d) => runningClasses(fused(d), d.round)),
+  attempt(
+    'not-reset',
+    'target',
+    (d) => fused(d).map(() => runningRows(fused(d), d.round).at(-1)),
+    orRight('not-reset'),
+  ),
+  attempt('not-reset', 'upstream', (d) =>
+    withInner(d, (s, row) =>
+      sum(
+        s.slice(0, row + 1).map((own, n) => dot(own, d.g[n], d.round)),
+        d.round,
+      ),
+    ),
+  ),
+  attempt('not-reset', 'upstream', (d) =>
+    d.g.map((g, row) => {
+      const parts = jacobians(d)
+        .slice(0, row + 1)
+        .map((J) => times(J, g, d.round));
+      return runningRows(parts, d.round).at(-1);
+    }),
+  ),
+  attempt('not-reset', 'target', (d) => {
+    const e = d.x.map((row) => row.map((value) => d.round(Math.exp(value / d.temperature))));
+    const sums = runningRows(
+      e.map((row) => [sum(row, d.round)]),
+      d.round,
+    );
+    return fused(
+      d,
+      map(e, d.round, (value, n) => value / sums[n][0]),
+    );
+  }),
+  attempt('not-reset', 'target', (d) =>
+    fused({ ...d, y: runningRows(d.y, d.round).map((row) => row.map((value) => Math.min(value, 1))) }),
+  ),
+  attempt('not-reset', 'nothing', (d) =>
+    jacobians(d).map((own, row, all) =>
+      own.map((line, i) =>
+        line.map((_, j) =>
+          sum(
+            all.slice(0, row + 1).map((J) => J[i][j]),
+            d.round,
+          ),
+        ),
+      ),
+    ),
+  ),
+
+  ...[0, -1].flatMap((end) => {
+    const without = (d: Data) => {
+      const s = probabilities(d);
+      return map(s, d.round, (value, n) => value / (1 - (s[n].at(end) ?? 0)));
+    };
+    return [
+      attempt('class-skipped', 'upstream', (d) => withZero(product(d), end, d.round)),
+      attempt('class-skipped', 'target', (d) => withZero(fused(d), end, d.round), orRight('class-skipped')),
+      attempt(
+        'class-skipped',
+        'target',
+        (d) => divide(withZero(fused(d), end, d.round), d.x.length, d.round),
+        orRight('class-skipped'),
+      ),
+      attempt('class-skipped', 'upstream', (d) => product(d, withZero(d.g, end, d.round))),
+      attempt(
+        'class-skipped',
+        'upstream',
+        (d) => withInner(d, (s, n) => dot(s[n], withZero(d.g, end, d.round)[n], d.round)),
+        orRight('class-skipped'),
+      ),
+      attempt('class-skipped', 'target', (d) => fused(d, without(d)), orRight('class-skipped')),
+      attempt('class-skipped', 'upstream', (d) => product(d, d.g, without(d)), orRight('class-skipped')),
+    ];
+  }),
+  attempt('class-skipped', 'target', (d) => fused({ ...d, y: withZero(apartRows(d), 0, d.round) }), {
+    given: (d) => ({ target: apart(d) }),
+  }),
+
+  ...[1, -1].flatMap((by) => {
+    const other = (a: Matrix) => a.map((_, n) => [...a[cyclic(n - by, a.length)]]);
+    return [
+      attempt('rows-shifted', 'upstream', (d) => product(d, d.g, other(probabilities(d)))),
+      attempt('rows-shifted', 'upstream', (d) => product(d, other(d.g))),
+      attempt('rows-shifted', 'upstream', (d) => other(product(d))),
+      attempt('rows-shifted', 'target', (d) => fused(d, other(probabilities(d)))),
+      attempt('rows-shifted', 'target', (d) => other(fused(d))),
+      attempt('rows-shifted', 'target', (d) => divide(other(fused(d)), d.x.length, d.round)),
+      attempt('rows-shifted', 'target', (d) => fused({ ...d, y: other(apartRows(d)) }), {
+        ...orRight('rows-shifted'),
+        given: (d) => ({ target: apart(d) }),
+      }),
+      attempt(
+        'rows-shifted',
+        'target',
+        (d) => map(other(fused(d)), d.round, (value, n) => (n === (by === 1 ? 0 : d.x.length - 1) ? 0 : value)),
+        orRight('rows-shifted'),
+      ),
+    ];
+  }),
+];
+
 export const attempts: readonly Attempt[] = [
   attempt('right', 'upstream', (d) => product(d)),
   attempt('right', 'upstream', (d) => {
@@ -742,6 +909,7 @@ export const attempts: readonly Attempt[] = [
   ...losses,
   ...layers,
   ...slips,
+  ...inLoops,
 
   attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
   attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),
