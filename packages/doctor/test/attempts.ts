@@ -240,9 +240,13 @@ const losses: readonly Attempt[] = [
     },
     { given: (d) => ({ weight: weights(d.x[0].length), target: d.labels, reduction: 'mean' }) },
   ),
-  // Weights that nobody gave are found where the rows are many more numbers than weights.
+  // Weights that nobody gave are found where the rows are many more numbers than weights; if each class has one row, they may be factors of the rows.
   attempt('right', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
-    when: ({ n, f }) => n * (f - 2) >= 4,
+    when: ({ n, f }) => n > f && n * (f - 2) >= 4,
+  }),
+  attempt('rows rescaled or weighted', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
+    among: ['right', 'rows-rescaled'],
+    when: ({ n, f }) => n <= f && n * (f - 2) >= 4,
   }),
   attempt('class-weights', 'target', (d) => fused(d), {
     given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
@@ -270,8 +274,7 @@ const losses: readonly Attempt[] = [
   }),
   attempt('rows rescaled or weighted', 'target', (d) => map(fused(d), d.round, (value, n) => value * (n + 1)), {
     among: ['right', 'rows-rescaled'],
-    // Otherwise each row has a class of its own, and with it a weight of its own.
-    when: ({ n, f }) => n > f,
+    when: ({ n, f }) => n * (f - 2) >= 4,
   }),
   attempt('ignored-rows', 'target', (d) => fused({ ...d, y: countedRows(d) }), {
     given: (d) => ({ target: partlyIgnored(d) }),
