@@ -10,6 +10,7 @@ import { products } from './mistakes/product.js';
 import { right } from './mistakes/right.js';
 import { scales } from './mistakes/scale.js';
 import { sigmoids } from './mistakes/sigmoid.js';
+import { slips } from './mistakes/slips.js';
 import { summed } from './mistakes/summed.js';
 import { targets } from './mistakes/target.js';
 import type { Layer } from './problem.js';
@@ -26,6 +27,7 @@ export const explanations: readonly Mistake[] = [
   ...inputs,
   ...losses,
   ...targets,
+  ...slips,
   ...masks,
   ...sigmoids,
   ...overflows,

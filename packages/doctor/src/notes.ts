@@ -74,7 +74,7 @@ export function notesOn(
   const zero = matches.some(({ id }) => id === 'row-sum');
   if (zero && largest === 0) {
     notes.push(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written looks the same.',
+      'All numbers are exactly 0, without the noise of rounding: an array that was never written, or that holds whole numbers only (np.zeros_like of integers, an Int32Array), looks the same.',
     );
   } else if (zero) {
     notes.push(

@@ -311,10 +311,20 @@ const losses: readonly Attempt[] = [
     const s = probabilities(d);
     return map(s, d.round, (value, n, i) => (value - d.y[n][i] / d.x.length) / d.temperature);
   }),
-  attempt('partly-averaged', 'target', (d) => {
-    const s = probabilities(d);
-    return map(s, d.round, (value, n, i) => (value / d.x.length - d.y[n][i]) / d.temperature);
-  }),
+  ...[2, 0].map((rows) =>
+    attempt(
+      'partly-averaged',
+      'target',
+      (d) => {
+        const s = probabilities(d);
+        return map(s, d.round, (value, n, i) => (value / d.x.length - d.y[n][i]) / d.temperature);
+      },
+      // Of two rows, s / n − y is (s − 2 y) / n.
+      rows === 2
+        ? { among: ['partly-averaged', 'target-added'], when: ({ n }) => n === 2 }
+        : { when: ({ n }) => n > 2 },
+    ),
+  ),
   ...[1e-7, 1e-4].flatMap((epsilon) => [
     attempt('clipped-probabilities', 'target', (d) => clipped(d, (value) => 1 / Math.max(value, epsilon)), {
       given: unlikely,
@@ -537,7 +547,7 @@ function withInner(d: Data, innerOf: (s: Matrix, row: number) => number): number
 /** Few digits leave the right derivative open, too: of rows that repeat each other, or of a class that has hardly any probability. */
 const orRight = (id: string): More => ({ amongRounded: ['right', id] });
 
-/** Loops that start, end, reset or index in the wrong place. */
+/** Loops that start, end, reset or index in the wrong place; at the other end of them, every second attempt. */
 const inLoops: readonly Attempt[] = [
   attempt('class-index-subtracted', 'target', (d) =>
     map(probabilities(d), d.round, (value, n) => (value - d.labels[n]) / d.temperature),
@@ -553,6 +563,7 @@ const inLoops: readonly Attempt[] = [
   ),
 
   ...[0, -1].flatMap((end) => {
+    const isFirst = end === 0;
     const all = (a: Matrix) => a.map(() => [...(a.at(end) ?? [])]);
     return [
       attempt('one-row-for-all', 'upstream', (d) => product(d, d.g, all(probabilities(d)))),
@@ -569,7 +580,7 @@ const inLoops: readonly Attempt[] = [
         (d) => jacobians(d).at(end),
         ({ n, f }) => n !== f,
       ),
-    ];
+    ].filter((_, k) => isFirst || k % 2 === 0);
   }),
 
   attempt('not-reset', 'upstream', (d) => runningRows(product(d), d.round)),
@@ -627,6 +638,7 @@ const inLoops: readonly Attempt[] = [
   ),
 
   ...[0, -1].flatMap((end) => {
+    const isFirst = end === 0;
     const without = (d: Data) => {
       const s = probabilities(d);
       return map(s, d.round, (value, n) => value / (1 - (s[n].at(end) ?? 0)));
@@ -649,13 +661,14 @@ const inLoops: readonly Attempt[] = [
       ),
       attempt('class-skipped', 'target', (d) => fused(d, without(d)), orRight('class-skipped')),
       attempt('class-skipped', 'upstream', (d) => product(d, d.g, without(d)), orRight('class-skipped')),
-    ];
+    ].filter((_, k) => isFirst || k % 2 === 0);
   }),
   attempt('class-skipped', 'target', (d) => fused({ ...d, y: withZero(apartRows(d), 0, d.round) }), {
     given: (d) => ({ target: apart(d) }),
   }),
 
   ...[1, -1].flatMap((by) => {
+    const isFirst = by === 1;
     const other = (a: Matrix) => a.map((_, n) => [...a[cyclic(n - by, a.length)]]);
     return [
       attempt('rows-shifted', 'upstream', (d) => product(d, d.g, other(probabilities(d)))),
@@ -674,8 +687,124 @@ const inLoops: readonly Attempt[] = [
         (d) => map(other(fused(d)), d.round, (value, n) => (n === (by === 1 ? 0 : d.x.length - 1) ? 0 : value)),
         orRight('rows-shifted'),
       ),
-    ];
+    ].filter((_, k) => isFirst || k % 2 === 0);
   }),
+];
+
+/** softmax or s − y of other numbers than exp(x − max) / Σ. */
+const withOther = (id: string, of: (d: Data) => Matrix, more: More = {}): readonly Attempt[] => [
+  attempt(id, 'upstream', (d) => product(d, d.g, of(d))),
+  attempt(id, 'target', (d) => fused(d, of(d)), more),
+  attempt(id, 'target', (d) => divide(fused(d, of(d)), d.x.length, d.round), more),
+];
+const pickedOff = (d: Data, taken: (row: number, i: number) => number): number[][] =>
+  map(probabilities(d), d.round, (value, n, i) => (value - taken(n, i)) / d.temperature);
+
+/** One term, factor or function of the right formula replaced by another one. */
+const replaced: readonly Attempt[] = [
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (_, n) => sum(d.g[n], d.round))),
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (_, n) => sum(d.g[n], d.round) / d.g[n].length)),
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (s, n) => dot(s[n], d.g[n], d.round) / s[n].length)),
+  attempt('inner-product-wrong', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value * d.g[n][i] - dot(s[n], d.g[n], d.round)) / d.temperature);
+  }),
+  attempt('inner-product-wrong', 'upstream', (d) =>
+    probabilities(d).map((row, n) => {
+      const written = [...row];
+      for (let i = 0; i < written.length; i++)
+        written[i] = d.round(written[i] * (d.g[n][i] - dot(written, d.g[n], d.round)));
+      return written.map((value) => d.round(value / d.temperature));
+    }),
+  ),
+  attempt('outer-product-wrong', 'upstream', (d) =>
+    built(d, (s, i, j) => (i === j ? s[i] : 0) - dot(s, s, d.round)).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('outer-product-wrong', 'upstream', (d) =>
+    built(d, (s, i, j) => (i === j ? s[i] : 0) - s[j] ** 2).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('outer-product-wrong', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0) - dot(s, s, d.round))),
+  attempt('outer-product-wrong', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0) - s[j] ** 2)),
+  attempt('outer-product-added', 'nothing', (d) => built(d, (s, i, j) => s[i] * (i === j ? 1 - s[i] : s[j]))),
+  attempt('outer-product-added', 'upstream', (d) =>
+    built(d, (s, i, j) => s[i] * (i === j ? 1 - s[i] : s[j])).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('probabilities-twice', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(product(d), d.round, (value, n, i) => value * s[n][i]);
+  }),
+  attempt('probabilities-twice', 'target', (d) => {
+    const s = probabilities(d);
+    return map(fused(d), d.round, (value, n, i) => value * s[n][i]);
+  }),
+  attempt('target-added', 'target', (d) => pickedOff(d, (n, i) => -d.y[n][i])),
+  attempt('target-added', 'target', (d) =>
+    divide(
+      pickedOff(d, (n, i) => -d.y[n][i]),
+      d.x.length,
+      d.round,
+    ),
+  ),
+  attempt('target-added', 'target', (d) => pickedOff(d, (n, i) => 2 * d.y[n][i])),
+  attempt('diagonal', 'target', (d) => map(fused(d), d.round, (value, n, i) => -d.y[n][i] * value)),
+  attempt('diagonal', 'target', (d) => {
+    const s = probabilities(d);
+    return map(fused(d), d.round, (value, n, i) => d.y[n][i] * value * s[n][i]);
+  }),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, () => 1)),
+  attempt('target-indexing', 'target', (d) =>
+    map(
+      pickedOff(d, () => 1),
+      d.round,
+      (value) => -value,
+    ),
+  ),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, (n) => (n < 3 ? 1 : 0)), {
+    given: (d) => ({ target: apart(d) }),
+    when: ({ n }) => n > 3,
+  }),
+  attempt('target-indexing', 'target', (d) =>
+    pickedOff(d, (n, i) => (n === 0 ? d.labels.filter((label) => label === i).length : 0)),
+  ),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, (n, i) => (n === 0 && d.labels.includes(i) ? 1 : 0))),
+  attempt('logarithms-for-probabilities', 'target', (d) =>
+    fused(
+      d,
+      map(probabilities(d), d.round, (value) => Math.log(value)),
+    ),
+  ),
+  attempt('logarithms-for-probabilities', 'upstream', (d) => {
+    const log = map(probabilities(d), d.round, (value) => Math.log(value));
+    return map(log, d.round, (value, n, i) => (value * (d.g[n][i] - dot(log[n], d.g[n], d.round))) / d.temperature);
+  }),
+  attempt('loss-for-gradient', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n, i) => (d.y[n][i] === 0 ? 0 : -Math.log(value))),
+  ),
+  attempt(
+    'loss-for-gradient',
+    'target',
+    (d) => probabilities(d).map((row, n) => d.round(-Math.log(row[d.labels[n]]))),
+    ({ n, f }) => n !== f,
+  ),
+  ...withOther('other-exponential', (d) => map(d.x, d.round, (value, n) => value / sum(d.x[n], d.round))),
+  ...withOther('other-exponential', (d) =>
+    softmax(
+      map(d.x, d.round, (value) => -value),
+      d.temperature,
+      d.round,
+    ),
+  ),
+  ...withOther('other-exponential', (d) => softmax(d.x, d.temperature / Math.LN2, d.round)),
+  ...withOther(
+    'other-exponential',
+    (d) =>
+      softmax(
+        map(d.x, d.round, (value) => Math.trunc(value)),
+        d.temperature,
+        d.round,
+      ),
+    orRight('other-exponential'),
+  ),
 ];
 
 export const attempts: readonly Attempt[] = [
@@ -913,6 +1042,7 @@ export const attempts: readonly Attempt[] = [
   ...layers,
   ...slips,
   ...inLoops,
+  ...replaced,
 
   attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
   attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),

@@ -14,6 +14,7 @@ import {
   lossFactors,
   type Mistake,
   type Numbers,
+  oncePerProblem,
   onFirstUse,
   scaled,
 } from '../form.js';
@@ -33,16 +34,18 @@ function rights(problem: Problem): readonly Candidate[] {
   return [...rightProduct.gives(problem), ...rightLoss.gives(problem)];
 }
 
+/** With an upstream gradient, s − y may be another mistake. */
+const rightOrFused = oncePerProblem((problem) => [...rights(problem), ...rightLoss.gives({ ...problem, g: null })]);
+
 /** The form without the candidates that equal the right derivative, as those of equal rows do. */
-function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
+export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
   return {
     kind: 'gradient',
     expressions: [],
     ...form,
     ofBatch: true,
     gives: (problem) => {
-      // With an upstream gradient, s − y may be another mistake.
-      const rightOnes = [...rights(problem), ...rightLoss.gives({ ...problem, g: null })].map(({ values }) => ({
+      const rightOnes = rightOrFused(problem).map(({ values }) => ({
         values,
         largest: largestNumber(problem, values),
       }));
@@ -87,7 +90,7 @@ function changed(
 }
 
 /** The right formula with other probabilities: s ⊙ (g − ⟨s, g⟩) with each known g, and s − y. */
-function withProbabilities(problem: Problem, s: Float64Array, words: string): readonly Candidate[] {
+export function withProbabilities(problem: Problem, s: Float64Array, words: string): readonly Candidate[] {
   const other = { ...problem, s };
   return [
     ...cotangents(problem).map(({ symbol, values }) =>
