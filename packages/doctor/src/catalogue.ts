@@ -2,6 +2,7 @@ import type { Mistake } from './form.js';
 import { batches } from './mistakes/batch.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
+import { loops } from './mistakes/loops.js';
 import { losses } from './mistakes/loss.js';
 import { masks } from './mistakes/mask.js';
 import { overflows } from './mistakes/overflow.js';
@@ -9,6 +10,7 @@ import { products } from './mistakes/product.js';
 import { right } from './mistakes/right.js';
 import { scales } from './mistakes/scale.js';
 import { sigmoids } from './mistakes/sigmoid.js';
+import { slips } from './mistakes/slips.js';
 import { summed } from './mistakes/summed.js';
 import { targets } from './mistakes/target.js';
 import type { Layer } from './problem.js';
@@ -21,9 +23,11 @@ export const explanations: readonly Mistake[] = [
   ...scales,
   ...layouts,
   ...batches,
+  ...loops,
   ...inputs,
   ...losses,
   ...targets,
+  ...slips,
   ...masks,
   ...sigmoids,
   ...overflows,

@@ -223,10 +223,11 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
       ];
     }
     if (byClass && classes.agree) {
-      // Beside an upstream gradient of the losses, factors of classes that have one row each show nothing.
-      return upstreamOfRows && !classes.several ? [] : [ofLoss(classes.several ? byClass : ofRows, factors)];
+      if (classes.several) return [ofLoss(byClass, factors)];
+      // If each class has one row, weights of the classes and factors of the rows are the same numbers. Beside an upstream gradient of the losses they show nothing.
+      return upstreamOfRows ? [] : [{ ...ofLoss(ofRows, factors), mistake: rowsRescaled }];
     }
-    // So are other weights in the upstream gradient of the losses of the rows.
+    // An upstream gradient of the losses of the rows has their weights.
     const ruledOutInFullPrecision = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
     return [
       ...(byClass ? [{ ...ofLoss(byClass, classes.factors), inEveryRow: true }] : []),

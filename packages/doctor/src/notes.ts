@@ -8,7 +8,7 @@ import { sigmoidOf, softmaxRows } from './host-softmax.js';
 import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals } from './precision.js';
-import type { Problem } from './problem.js';
+import { labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { countsFrom1, formatError } from './report.js';
 import { exactSum } from './row-sum.js';
@@ -74,7 +74,7 @@ export function notesOn(
   const zero = matches.some(({ id }) => id === 'row-sum');
   if (zero && largest === 0) {
     notes.push(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written looks the same.',
+      'All numbers are exactly 0, without the noise of rounding: an array that was never written, or that holds whole numbers only (np.zeros_like of integers, an Int32Array), looks the same.',
     );
   } else if (zero) {
     notes.push(
@@ -107,7 +107,8 @@ export function notesOn(
 }
 
 /** What decides whether rows of zeros, or with factors of their own, are right. */
-function notesOnRows({ reduction, target, upstreamOfRows }: Problem, matches: Findings['matches']): readonly string[] {
+function notesOnRows(problem: Problem, matches: Findings['matches']): readonly string[] {
+  const { reduction, target, upstreamOfRows, y } = problem;
   const has = (one: string) => matches.some(({ id }) => id === one);
   if (has(rowsSkipped.id)) {
     if (has(right.id)) {
@@ -122,6 +123,12 @@ function notesOnRows({ reduction, target, upstreamOfRows }: Problem, matches: Fi
   }
   if (!has(rowsRescaled.id)) return [];
   if (has(right.id)) {
+    const labels = y && labelsOf(problem, y);
+    if (labels && new Set(labels).size === labels.length) {
+      return [
+        'Each row has another target class, so factors of the rows may be class weights, or weights of the samples, on purpose; rows that are rescaled by mistake give the same. The class weights of the loss, or rows of the same class, tell them apart.',
+      ];
+    }
     return [
       'Factors that differ between rows of one class are right where the loss weights the rows on purpose; rows that are rescaled by mistake give the same.',
     ];

@@ -378,3 +378,11 @@ function isOneHot(isOne: (k: number) => boolean, n: number, f: number): boolean 
 export function labelOf(y: Float64Array, row: number, f: number): number {
   return y.subarray(row * f, (row + 1) * f).indexOf(1);
 }
+
+/** The target's class of each row; null unless every row is one-hot. */
+export function labelsOf({ target, n, f }: Problem, y: Float64Array): readonly number[] | null {
+  const all = target?.given ?? y;
+  const labels = Array.from({ length: n }, (_, row) => labelOf(all, row, f));
+  const ones = all.reduce((count, value) => count + (value === 0 ? 0 : 1), 0);
+  return labels.includes(-1) || ones !== n ? null : labels;
+}

@@ -47,6 +47,8 @@ export interface Attempt {
   readonly given?: (data: Data) => Given;
   /** The explanations of which nothing tells which it is, where that is so: the verdict is 'ambiguous' and names them. */
   readonly among?: readonly string[];
+  /** The same, of numbers with few digits only. */
+  readonly amongRounded?: readonly string[];
   /** Sizes that the attempt needs to be what it is. */
   readonly when?: (setting: AttemptSetting) => boolean;
 }
@@ -122,7 +124,7 @@ function built(data: Data, entry: (s: readonly number[], i: number, j: number, r
   );
 }
 
-type More = Pick<Attempt, 'when' | 'given' | 'among'>;
+type More = Pick<Attempt, 'when' | 'given' | 'among' | 'amongRounded'>;
 
 const attempt = (
   id: string,
@@ -238,9 +240,13 @@ const losses: readonly Attempt[] = [
     },
     { given: (d) => ({ weight: weights(d.x[0].length), target: d.labels, reduction: 'mean' }) },
   ),
-  // Weights that nobody gave are found where the rows are many more numbers than weights.
+  // Weights that nobody gave are found where the rows are many more numbers than weights; if each class has one row, they may be factors of the rows.
   attempt('right', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
-    when: ({ n, f }) => n * (f - 2) >= 4,
+    when: ({ n, f }) => n > f && n * (f - 2) >= 4,
+  }),
+  attempt('rows rescaled or weighted', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
+    among: ['right', 'rows-rescaled'],
+    when: ({ n, f }) => n <= f && n * (f - 2) >= 4,
   }),
   attempt('class-weights', 'target', (d) => fused(d), {
     given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
@@ -268,8 +274,7 @@ const losses: readonly Attempt[] = [
   }),
   attempt('rows rescaled or weighted', 'target', (d) => map(fused(d), d.round, (value, n) => value * (n + 1)), {
     among: ['right', 'rows-rescaled'],
-    // Otherwise each row has a class of its own, and with it a weight of its own.
-    when: ({ n, f }) => n > f,
+    when: ({ n, f }) => n * (f - 2) >= 4,
   }),
   attempt('ignored-rows', 'target', (d) => fused({ ...d, y: countedRows(d) }), {
     given: (d) => ({ target: partlyIgnored(d) }),
@@ -306,10 +311,20 @@ const losses: readonly Attempt[] = [
     const s = probabilities(d);
     return map(s, d.round, (value, n, i) => (value - d.y[n][i] / d.x.length) / d.temperature);
   }),
-  attempt('partly-averaged', 'target', (d) => {
-    const s = probabilities(d);
-    return map(s, d.round, (value, n, i) => (value / d.x.length - d.y[n][i]) / d.temperature);
-  }),
+  ...[2, 0].map((rows) =>
+    attempt(
+      'partly-averaged',
+      'target',
+      (d) => {
+        const s = probabilities(d);
+        return map(s, d.round, (value, n, i) => (value / d.x.length - d.y[n][i]) / d.temperature);
+      },
+      // Of two rows, s / n − y is (s − 2 y) / n.
+      rows === 2
+        ? { among: ['partly-averaged', 'target-added'], when: ({ n }) => n === 2 }
+        : { when: ({ n }) => n > 2 },
+    ),
+  ),
   ...[1e-7, 1e-4].flatMap((epsilon) => [
     attempt('clipped-probabilities', 'target', (d) => clipped(d, (value) => 1 / Math.max(value, epsilon)), {
       given: unlikely,
@@ -505,6 +520,290 @@ const slips: readonly Attempt[] = [
       return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - inner[i])) / d.temperature);
     },
     ({ n, f }) => n === f,
+  ),
+];
+
+const cyclic = (row: number, n: number) => (row + n) % n;
+const runningRows = (a: Matrix, round: Round): number[][] => {
+  const sums = a[0].map(() => 0);
+  return a.map((row) => row.map((value, i) => (sums[i] = round(sums[i] + value))));
+};
+const runningClasses = (a: Matrix, round: Round): number[][] =>
+  a.map((row) => {
+    let total = 0;
+    return row.map((value) => (total = round(total + value)));
+  });
+const withZero = (a: Matrix, at: number, round: Round): number[][] =>
+  map(a, round, (value, _, i) => (i === cyclic(at, a[0].length) ? 0 : value));
+/** Labels of which no two rows in a row are neighbours, so that those of the next row are not one too high or too low. */
+const apart = (d: Data): number[] => d.labels.map((_, n) => [0, 2, 1][n % 3]);
+const apartRows = (d: Data): number[][] => apart(d).map((label) => d.x[0].map((_, i) => (i === label ? 1 : 0)));
+/** s ⊙ (g − ⟨s, g⟩), the inner product by row. */
+function withInner(d: Data, innerOf: (s: Matrix, row: number) => number): number[][] {
+  const s = probabilities(d);
+  return map(s, d.round, (value, n, i) => (value * (d.g[n][i] - innerOf(s, n))) / d.temperature);
+}
+
+/** Few digits leave the right derivative open, too: of rows that repeat each other, or of a class that has hardly any probability. */
+const orRight = (id: string): More => ({ amongRounded: ['right', id] });
+
+/** Loops that start, end, reset or index in the wrong place; at the other end of them, every second attempt. */
+const inLoops: readonly Attempt[] = [
+  attempt('class-index-subtracted', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n) => (value - d.labels[n]) / d.temperature),
+  ),
+  attempt('class-index-subtracted', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n) => (value - d.labels[n]) / d.temperature / d.x.length),
+  ),
+  attempt(
+    'class-index-subtracted',
+    'target',
+    (d) => map(probabilities(d), d.round, (value, _, i) => (value - d.labels[i]) / d.temperature),
+    ({ n, f }) => n === f,
+  ),
+
+  ...[0, -1].flatMap((end) => {
+    const isFirst = end === 0;
+    const all = (a: Matrix) => a.map(() => [...(a.at(end) ?? [])]);
+    return [
+      attempt('one-row-for-all', 'upstream', (d) => product(d, d.g, all(probabilities(d)))),
+      attempt('one-row-for-all', 'upstream', (d) => product(d, all(d.g))),
+      attempt('one-row-for-all', 'upstream', (d) => all(product(d))),
+      attempt('one-row-for-all', 'target', (d) => fused(d, all(probabilities(d)))),
+      attempt('one-row-for-all', 'target', (d) => divide(fused(d, all(probabilities(d))), d.x.length, d.round)),
+      attempt('one-row-for-all', 'target', (d) => fused({ ...d, y: all(d.y) }), orRight('one-row-for-all')),
+      attempt('one-row-for-all', 'target', (d) => all(fused(d)), orRight('one-row-for-all')),
+      attempt('one-row-for-all', 'nothing', (d) => jacobians(d, all(probabilities(d)))),
+      attempt(
+        'one-row-for-all',
+        'nothing',
+        (d) => jacobians(d).at(end),
+        ({ n, f }) => n !== f,
+      ),
+    ].filter((_, k) => isFirst || k % 2 === 0);
+  }),
+
+  attempt('not-reset', 'upstream', (d) => runningRows(product(d), d.round)),
+  attempt('not-reset', 'target', (d) => runningRows(fused(d), d.round)),
+  attempt('not-reset', 'target', (d) => divide(runningRows(fused(d), d.round), d.x.length, d.round)),
+  attempt('not-reset', 'upstream', (d) => runningClasses(product(d), d.round)),
+  attempt('not-reset', 'target', (d) => runningClasses(fused(d), d.round)),
+  attempt(
+    'not-reset',
+    'target',
+    (d) => fused(d).map(() => runningRows(fused(d), d.round).at(-1)),
+    orRight('not-reset'),
+  ),
+  attempt('not-reset', 'upstream', (d) =>
+    withInner(d, (s, row) =>
+      sum(
+        s.slice(0, row + 1).map((own, n) => dot(own, d.g[n], d.round)),
+        d.round,
+      ),
+    ),
+  ),
+  attempt('not-reset', 'upstream', (d) =>
+    d.g.map((g, row) => {
+      const parts = jacobians(d)
+        .slice(0, row + 1)
+        .map((J) => times(J, g, d.round));
+      return runningRows(parts, d.round).at(-1);
+    }),
+  ),
+  attempt('not-reset', 'target', (d) => {
+    const e = d.x.map((row) => row.map((value) => d.round(Math.exp(value / d.temperature))));
+    const sums = runningRows(
+      e.map((row) => [sum(row, d.round)]),
+      d.round,
+    );
+    return fused(
+      d,
+      map(e, d.round, (value, n) => value / sums[n][0]),
+    );
+  }),
+  attempt('not-reset', 'target', (d) =>
+    fused({ ...d, y: runningRows(d.y, d.round).map((row) => row.map((value) => Math.min(value, 1))) }),
+  ),
+  attempt('not-reset', 'nothing', (d) =>
+    jacobians(d).map((own, row, all) =>
+      own.map((line, i) =>
+        line.map((_, j) =>
+          sum(
+            all.slice(0, row + 1).map((J) => J[i][j]),
+            d.round,
+          ),
+        ),
+      ),
+    ),
+  ),
+
+  ...[0, -1].flatMap((end) => {
+    const isFirst = end === 0;
+    const without = (d: Data) => {
+      const s = probabilities(d);
+      return map(s, d.round, (value, n) => value / (1 - (s[n].at(end) ?? 0)));
+    };
+    return [
+      attempt('class-skipped', 'upstream', (d) => withZero(product(d), end, d.round)),
+      attempt('class-skipped', 'target', (d) => withZero(fused(d), end, d.round), orRight('class-skipped')),
+      attempt(
+        'class-skipped',
+        'target',
+        (d) => divide(withZero(fused(d), end, d.round), d.x.length, d.round),
+        orRight('class-skipped'),
+      ),
+      attempt('class-skipped', 'upstream', (d) => product(d, withZero(d.g, end, d.round))),
+      attempt(
+        'class-skipped',
+        'upstream',
+        (d) => withInner(d, (s, n) => dot(s[n], withZero(d.g, end, d.round)[n], d.round)),
+        orRight('class-skipped'),
+      ),
+      attempt('class-skipped', 'target', (d) => fused(d, without(d)), orRight('class-skipped')),
+      attempt('class-skipped', 'upstream', (d) => product(d, d.g, without(d)), orRight('class-skipped')),
+    ].filter((_, k) => isFirst || k % 2 === 0);
+  }),
+  attempt('class-skipped', 'target', (d) => fused({ ...d, y: withZero(apartRows(d), 0, d.round) }), {
+    given: (d) => ({ target: apart(d) }),
+  }),
+
+  ...[1, -1].flatMap((by) => {
+    const isFirst = by === 1;
+    const other = (a: Matrix) => a.map((_, n) => [...a[cyclic(n - by, a.length)]]);
+    return [
+      attempt('rows-shifted', 'upstream', (d) => product(d, d.g, other(probabilities(d)))),
+      attempt('rows-shifted', 'upstream', (d) => product(d, other(d.g))),
+      attempt('rows-shifted', 'upstream', (d) => other(product(d))),
+      attempt('rows-shifted', 'target', (d) => fused(d, other(probabilities(d)))),
+      attempt('rows-shifted', 'target', (d) => other(fused(d))),
+      attempt('rows-shifted', 'target', (d) => divide(other(fused(d)), d.x.length, d.round)),
+      attempt('rows-shifted', 'target', (d) => fused({ ...d, y: other(apartRows(d)) }), {
+        ...orRight('rows-shifted'),
+        given: (d) => ({ target: apart(d) }),
+      }),
+      attempt(
+        'rows-shifted',
+        'target',
+        (d) => map(other(fused(d)), d.round, (value, n) => (n === (by === 1 ? 0 : d.x.length - 1) ? 0 : value)),
+        orRight('rows-shifted'),
+      ),
+    ].filter((_, k) => isFirst || k % 2 === 0);
+  }),
+];
+
+/** softmax or s − y of other numbers than exp(x − max) / Σ. */
+const withOther = (id: string, of: (d: Data) => Matrix, more: More = {}): readonly Attempt[] => [
+  attempt(id, 'upstream', (d) => product(d, d.g, of(d))),
+  attempt(id, 'target', (d) => fused(d, of(d)), more),
+  attempt(id, 'target', (d) => divide(fused(d, of(d)), d.x.length, d.round), more),
+];
+const pickedOff = (d: Data, taken: (row: number, i: number) => number): number[][] =>
+  map(probabilities(d), d.round, (value, n, i) => (value - taken(n, i)) / d.temperature);
+
+/** One term, factor or function of the right formula replaced by another one. */
+const replaced: readonly Attempt[] = [
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (_, n) => sum(d.g[n], d.round))),
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (_, n) => sum(d.g[n], d.round) / d.g[n].length)),
+  attempt('inner-product-wrong', 'upstream', (d) => withInner(d, (s, n) => dot(s[n], d.g[n], d.round) / s[n].length)),
+  attempt('inner-product-wrong', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(s, d.round, (value, n, i) => (value * d.g[n][i] - dot(s[n], d.g[n], d.round)) / d.temperature);
+  }),
+  attempt('inner-product-wrong', 'upstream', (d) =>
+    probabilities(d).map((row, n) => {
+      const written = [...row];
+      for (let i = 0; i < written.length; i++)
+        written[i] = d.round(written[i] * (d.g[n][i] - dot(written, d.g[n], d.round)));
+      return written.map((value) => d.round(value / d.temperature));
+    }),
+  ),
+  attempt('outer-product-wrong', 'upstream', (d) =>
+    built(d, (s, i, j) => (i === j ? s[i] : 0) - dot(s, s, d.round)).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('outer-product-wrong', 'upstream', (d) =>
+    built(d, (s, i, j) => (i === j ? s[i] : 0) - s[j] ** 2).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('outer-product-wrong', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0) - dot(s, s, d.round))),
+  attempt('outer-product-wrong', 'nothing', (d) => built(d, (s, i, j) => (i === j ? s[i] : 0) - s[j] ** 2)),
+  attempt('outer-product-added', 'nothing', (d) => built(d, (s, i, j) => s[i] * (i === j ? 1 - s[i] : s[j]))),
+  attempt('outer-product-added', 'upstream', (d) =>
+    built(d, (s, i, j) => s[i] * (i === j ? 1 - s[i] : s[j])).map((J, n) => times(J, d.g[n], d.round)),
+  ),
+  attempt('probabilities-twice', 'upstream', (d) => {
+    const s = probabilities(d);
+    return map(product(d), d.round, (value, n, i) => value * s[n][i]);
+  }),
+  attempt('probabilities-twice', 'target', (d) => {
+    const s = probabilities(d);
+    return map(fused(d), d.round, (value, n, i) => value * s[n][i]);
+  }),
+  attempt('target-added', 'target', (d) => pickedOff(d, (n, i) => -d.y[n][i])),
+  attempt('target-added', 'target', (d) =>
+    divide(
+      pickedOff(d, (n, i) => -d.y[n][i]),
+      d.x.length,
+      d.round,
+    ),
+  ),
+  attempt('target-added', 'target', (d) => pickedOff(d, (n, i) => 2 * d.y[n][i])),
+  attempt('diagonal', 'target', (d) => map(fused(d), d.round, (value, n, i) => -d.y[n][i] * value)),
+  attempt('diagonal', 'target', (d) => {
+    const s = probabilities(d);
+    return map(fused(d), d.round, (value, n, i) => d.y[n][i] * value * s[n][i]);
+  }),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, () => 1)),
+  attempt('target-indexing', 'target', (d) =>
+    map(
+      pickedOff(d, () => 1),
+      d.round,
+      (value) => -value,
+    ),
+  ),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, (n) => (n < 3 ? 1 : 0)), {
+    given: (d) => ({ target: apart(d) }),
+    when: ({ n }) => n > 3,
+  }),
+  attempt('target-indexing', 'target', (d) =>
+    pickedOff(d, (n, i) => (n === 0 ? d.labels.filter((label) => label === i).length : 0)),
+  ),
+  attempt('target-indexing', 'target', (d) => pickedOff(d, (n, i) => (n === 0 && d.labels.includes(i) ? 1 : 0))),
+  attempt('logarithms-for-probabilities', 'target', (d) =>
+    fused(
+      d,
+      map(probabilities(d), d.round, (value) => Math.log(value)),
+    ),
+  ),
+  attempt('logarithms-for-probabilities', 'upstream', (d) => {
+    const log = map(probabilities(d), d.round, (value) => Math.log(value));
+    return map(log, d.round, (value, n, i) => (value * (d.g[n][i] - dot(log[n], d.g[n], d.round))) / d.temperature);
+  }),
+  attempt('loss-for-gradient', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n, i) => (d.y[n][i] === 0 ? 0 : -Math.log(value))),
+  ),
+  attempt(
+    'loss-for-gradient',
+    'target',
+    (d) => probabilities(d).map((row, n) => d.round(-Math.log(row[d.labels[n]]))),
+    ({ n, f }) => n !== f,
+  ),
+  ...withOther('other-exponential', (d) => map(d.x, d.round, (value, n) => value / sum(d.x[n], d.round))),
+  ...withOther('other-exponential', (d) =>
+    softmax(
+      map(d.x, d.round, (value) => -value),
+      d.temperature,
+      d.round,
+    ),
+  ),
+  ...withOther('other-exponential', (d) => softmax(d.x, d.temperature / Math.LN2, d.round)),
+  ...withOther(
+    'other-exponential',
+    (d) =>
+      softmax(
+        map(d.x, d.round, (value) => Math.trunc(value)),
+        d.temperature,
+        d.round,
+      ),
+    orRight('other-exponential'),
   ),
 ];
 
@@ -742,6 +1041,8 @@ export const attempts: readonly Attempt[] = [
   ...losses,
   ...layers,
   ...slips,
+  ...inLoops,
+  ...replaced,
 
   attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
   attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),

@@ -35,12 +35,16 @@ const layouts = [
 ] as const;
 
 /** What happens to numbers on their way to the doctor. */
-const noises: readonly { readonly name: string; readonly change: (value: number, next: () => number) => number }[] = [
+const noises: readonly {
+  readonly name: string;
+  readonly digits?: 'few';
+  readonly change: (value: number, next: () => number) => number;
+}[] = [
   { name: '0', change: (value) => value },
   { name: '1e-6', change: (value, next) => value * (1 + 1e-6 * (2 * next() - 1)) },
-  { name: 'float16', change: (value) => toBits(value, 11, -24) },
-  { name: 'bfloat16', change: (value) => toBits(value, 8, -133) },
-  { name: '4 decimals', change: (value) => value },
+  { name: 'float16', digits: 'few', change: (value) => toBits(value, 11, -24) },
+  { name: 'bfloat16', digits: 'few', change: (value) => toBits(value, 8, -133) },
+  { name: '4 decimals', digits: 'few', change: (value) => value },
 ];
 
 /** A value with so many bits, ties to even. */
@@ -130,7 +134,7 @@ export function* cases(sample: boolean): Generator<Case> {
     let counter = setting.seed;
     const chosen = () =>
       (sample ? [noises[counter++ % noises.length] ?? noises[0]] : noises).filter((one) => one !== undefined);
-    for (const { id, known, compute, when, given, among } of attempts) {
+    for (const { id, known, compute, when, given, among, amongRounded } of attempts) {
       if (when && !when(setting)) continue;
       for (const noise of chosen()) {
         const input = asked(setting, data, known, compute(data), noise, given?.(data));
@@ -138,7 +142,17 @@ export function* cases(sample: boolean): Generator<Case> {
         const lost = known !== 'upstream' && [input.gradient].flat(4).every((value) => value === 0);
         // If no label is class 0, the labels may count from 1, and a gradient that is one too low is right.
         const from1 = id === 'labels-off-by-one' && input.target === data.labels && !data.labels.includes(0);
-        yield { truth: id, noise: noise.name, input, among: among ?? (lost || from1 ? ['right', id] : undefined) };
+        // Of labels that are each one higher than those of the row before, those of another row are one too low or too high.
+        const ofOtherRow = id === 'labels-off-by-one' && setting.n % setting.f === 0;
+        const both =
+          lost || from1
+            ? ['right', id]
+            : ofOtherRow
+              ? ['rows-shifted', id]
+              : noise.digits === 'few'
+                ? amongRounded
+                : undefined;
+        yield { truth: id, noise: noise.name, input, among: among ?? both };
       }
     }
     for (const { truth, known, data: own, numbers, least } of others(setting, data)) {

@@ -88,6 +88,22 @@ describe('rows times factors that differ within a class', () => {
     expect(idsOf(times((row) => -weightOf(row)))).toEqual(['rows-rescaled', 'right']);
   });
 
+  test('if each class has one row, class weights and factors of rows are both named', () => {
+    const few = { logits: logits.slice(0, 4), target: [3, 0, 4, 1] };
+    const of = (factors: readonly number[], divisor = 1) =>
+      few.logits.map((_, k) =>
+        (s[k] ?? []).map((p, i) => ((factors[k] ?? 0) * (p - (i === few.target[k] ? 1 : 0))) / divisor),
+      );
+    const both = ['rows-rescaled', 'right'];
+    const byRow = [1, 2, 3, 4];
+    for (const divisor of [1, 4]) expect(idsOf(of(byRow, divisor), few)).toEqual(both);
+    expect(diagnose({ ...few, gradient: of(byRow) }).evidence.notes.join()).toContain('may be class weights');
+    // The weights that are given decide.
+    const weights = [2, 4, 1, 7, 3];
+    expect(idsOf(of(byRow), { ...few, weight: weights })).toEqual(['rows-rescaled']);
+    expect(idsOf(of(few.target.map((label) => weights[label] ?? 0)), { ...few, weight: weights })).toEqual(['right']);
+  });
+
   test('class weights of numbers with few decimals, of which small rows keep one digit', () => {
     const confident = logits.map((row, k) => row.map((value, i) => value + (k === 3 && i === 0 ? 6 : 0)));
     const gradient = softmax(confident, 1, exact).map((row, k) =>

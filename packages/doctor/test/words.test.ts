@@ -172,7 +172,7 @@ describe('a verdict in words', () => {
   test('zeros that were never written look like summed rows', () => {
     const zeros = x.map((row) => row.map(() => 0));
     expect(diagnose({ logits: x, gradient: zeros }).evidence.notes).toContain(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written looks the same.',
+      'All numbers are exactly 0, without the noise of rounding: an array that was never written, or that holds whole numbers only (np.zeros_like of integers, an Int32Array), looks the same.',
     );
     const noise = x.map((row) => row.map((_, i) => (i - 1) * 1e-17));
     const largest = Math.max(...s.flat()).toPrecision(2);

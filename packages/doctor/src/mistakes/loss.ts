@@ -1,6 +1,17 @@
 import { at } from '../at.js';
-import { type Candidate, candidate, dividedBy, each, loss, lossFactors, type Mistake, scaled } from '../form.js';
+import {
+  type Candidate,
+  candidate,
+  dividedBy,
+  each,
+  type Form,
+  loss,
+  lossFactors,
+  type Mistake,
+  scaled,
+} from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
+import { labelsOf, type Problem } from '../problem.js';
 import { addsUp, everyLayer, vjp } from './right.js';
 
 /** Mistakes in how the cross-entropy uses its target. */
@@ -39,11 +50,27 @@ const predictedClass: Mistake = {
   ],
 };
 
+/** s minus what a wrong index picks, in place of one entry a row. */
+function picked(
+  formula: string,
+  expressions: readonly string[],
+  pick: (problem: Problem, labels: readonly number[]) => ((k: number) => number) | null,
+): Form {
+  return {
+    ...loss(formula, expressions, (problem, y) => {
+      const labels = labelsOf(problem, y);
+      const taken = problem.f > 1 && labels ? pick(problem, labels) : null;
+      return taken && each(problem, (k) => (at(problem.s, k) - taken(k)) / problem.temperature);
+    }),
+    ofBatch: true,
+  };
+}
+
 const targetIndexing: Mistake = {
   id: 'target-indexing',
-  name: '1 subtracted from whole columns',
-  what: "s with 1 taken off every sample's entry of each class that occurs in the target",
-  why: 'dx[:, target] -= 1 picks columns; the target picks one entry a row: dx[np.arange(n), target] -= 1.',
+  name: '1 subtracted in the wrong places',
+  what: "s with 1 taken off other entries than each row's target: whole columns, whole rows, every entry, or the start of the flat array",
+  why: 'dx[:, target] -= 1 picks columns, dx[target] -= 1 rows, and dx.flat[target] or dx[target[i]] of a flat array entries of row 0; the target picks one entry a row: dx[np.arange(n), target] -= 1, or dx[i * K + target[i]] -= 1.',
   forms: [
     {
       ofBatch: true,
@@ -59,6 +86,28 @@ const targetIndexing: Mistake = {
         return each(problem, (k, _row, i) => (at(s, k) - at(taken, i)) / temperature);
       }),
     },
+    picked('s − 1', ['s - 1'], () => () => 1),
+    loss('1 − s', ['1 - s'], (problem) =>
+      problem.f > 1 ? each(problem, (k) => (1 - at(problem.s, k)) / problem.temperature) : null,
+    ),
+    picked('s − 1 in the rows of the target', ['dx[target] -= 1'], ({ n, f }, labels) => {
+      const rows = new Set(labels);
+      // Of all rows it is s − 1.
+      if (rows.size === n || labels.some((label) => label >= n)) return null;
+      return (k) => (rows.has(Math.floor(k / f)) ? 1 : 0);
+    }),
+    ...[false, true].map((once) =>
+      picked(
+        `s − 1 at the target in the flat array${once ? ', once a class' : ''}`,
+        once ? ['dx.flat[target] -= 1'] : [],
+        ({ n }, labels) => {
+          if (n < 2 || (once && new Set(labels).size === n)) return null;
+          const counts = new Map<number, number>();
+          for (const label of labels) counts.set(label, once ? 1 : (counts.get(label) ?? 0) + 1);
+          return (k) => counts.get(k) ?? 0;
+        },
+      ),
+    ),
   ],
 };
 

@@ -239,11 +239,23 @@ const diagonalMissing: Mistake = {
 const outerProductAdded: Mistake = {
   id: 'outer-product-added',
   name: 's sᵀ added',
-  what: 'diag(s) + s sᵀ: the outer product with the wrong sign',
+  what: 'diag(s) + s sᵀ: the outer product with the wrong sign, in all entries or in those off the diagonal',
   why: `J = diag(s) − s sᵀ: a class that gains takes from the others. ${vjpFormula}.`,
   forms: [
     product('s ⊙ (g + ⟨s, g⟩)', ['s * (g + (s * g).sum(axis=1, keepdims=True))'], (problem, g) =>
       each(problem, (k, row) => (at(problem.s, k) * (at(g.values, k) + at(g.inner, row))) / problem.temperature),
+    ),
+    product('s ⊙ ((1 − 2 s) ⊙ g + ⟨s, g⟩)', [], (problem, g) =>
+      each(problem, (k, row) => {
+        const own = at(problem.s, k);
+        return (own * ((1 - 2 * own) * at(g.values, k) + at(g.inner, row))) / problem.temperature;
+      }),
+    ),
+    jacobian('s_i (1 − s_i) on the diagonal, s_i s_j off it', [], (problem) =>
+      entries(
+        problem,
+        (i, j, same) => (at(problem.s, i) * (same ? 1 - at(problem.s, i) : at(problem.s, j))) / problem.temperature,
+      ),
     ),
     jacobian('diag(s) + s sᵀ', ['np.diag(s) + np.outer(s, s)'], (problem) =>
       entries(

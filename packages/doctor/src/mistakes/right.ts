@@ -1,5 +1,6 @@
 import { at, isSet } from '../at.js';
 import {
+  byIndex,
   type Candidate,
   type Cotangent,
   candidate,
@@ -349,6 +350,46 @@ const wantedJacobian: Form = {
   gives: (problem) => (problem.g || problem.y ? [] : rightJacobian.gives(problem)),
 };
 
+/** The first class and the last one, of several. */
+export function endClasses({ f }: Problem): readonly (readonly [skipped: number, words: string])[] {
+  if (f < 2) return [];
+  return [
+    [0, 'class 0'],
+    [f - 1, 'the last class'],
+  ];
+}
+
+/** The right derivative with 0 for one class. */
+export function withClassZeroed(problem: Problem, skipped: number, words: string): readonly Candidate[] {
+  const { f } = problem;
+  return [...rightProduct.gives(problem), ...rightLoss.gives(problem)].map((found) => {
+    const [valueAt, termAt] = [byIndex(found.values), byIndex(found.terms)];
+    return {
+      ...found,
+      formula: `${found.formula}${words}`,
+      values: (k) => (k % f === skipped ? 0 : valueAt(k)),
+      terms: (k) => (k % f === skipped ? 0 : termAt(k)),
+      open: undefined,
+    };
+  });
+}
+
+/** If the logits of a class are 0 in every row, it may be the reference class, whose logit is a constant without a gradient. */
+const rightOfReferenceClass: Form = {
+  kind: 'gradient',
+  expressions: [],
+  ofBatch: true,
+  gives: (problem) => {
+    const { x } = problem;
+    if (!x) return [];
+    return endClasses(problem)
+      .filter(([skipped]) => x.every((value, k) => k % problem.f !== skipped || value === 0))
+      .flatMap(([skipped, words]) =>
+        withClassZeroed(problem, skipped, `, 0 for ${words}, whose logits are the constant 0`),
+      );
+  },
+};
+
 /** The elementwise derivative of a sigmoid. */
 const slope: Form = {
   kind: 'gradient',
@@ -399,5 +440,14 @@ export const right: Mistake = {
   what: 'the right derivative',
   why: whyOfSoftmax,
   layers: everyLayer,
-  forms: [rightProduct, rightLoss, rightProbabilityLoss, rightLastProbability, rightDistilled, wantedJacobian, slope],
+  forms: [
+    rightProduct,
+    rightLoss,
+    rightProbabilityLoss,
+    rightLastProbability,
+    rightDistilled,
+    rightOfReferenceClass,
+    wantedJacobian,
+    slope,
+  ],
 };

@@ -7,6 +7,7 @@ import {
   gradient,
   jacobian,
   type Kind,
+  loss,
   type Mistake,
   type Numbers,
   product,
@@ -119,6 +120,12 @@ const diagonal: Mistake = {
         return [unscaled, { ...unscaled, formula: `${unscaled.formula} / n`, values: mean, terms: mean.map(Math.abs) }];
       },
     },
+    loss('y ⊙ (1 − s)', ['y * (1 - s)'], ({ s, f, temperature }, y) =>
+      f > 1 ? s.map((value, k) => (at(y, k) * (1 - value)) / temperature) : null,
+    ),
+    loss('−y ⊙ s ⊙ (1 − s)', ['-y * s * (1 - s)'], ({ s, f, temperature }, y) =>
+      f > 1 ? s.map((value, k) => (-at(y, k) * value * (1 - value)) / temperature) : null,
+    ),
     jacobian('diag(s ⊙ (1 − s))', ['np.diag(s * (1 - s))'], (problem) =>
       entries(problem, (i, _, same) => (same ? (at(problem.s, i) * (1 - at(problem.s, i))) / problem.temperature : 0)),
     ),

@@ -1,6 +1,6 @@
 import { at, isSet } from '../at.js';
 import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
-import { batchSize, type Layer, type Problem } from '../problem.js';
+import { batchSize, type Layer, labelsOf, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, everyLayer, lossGradient, meansOverOtherRows, rightLoss } from './right.js';
 
@@ -50,6 +50,33 @@ const labelsOffByOne: Mistake = {
     movedTarget('s − y, y one class too high', ['s - np.eye(f)[y + 1]'], 1, true),
     movedTarget('s − y, y one class too low and 0 where there is none', [], -1, false),
     movedTarget('s − y, y one class too high and 0 where there is none', [], 1, false),
+  ],
+};
+
+const classIndexSubtracted: Mistake = {
+  id: 'class-index-subtracted',
+  name: 'class index subtracted',
+  what: "the index of the target's class taken off every probability of its row, in place of a one-hot row",
+  why: 's − y is with y one-hot: 1 in the column of the target, 0 in the others. s − target[:, None] broadcasts the number of the class over the whole row; write np.eye(K)[target], or s[np.arange(n), target] −= 1.',
+  forms: [
+    {
+      ofBatch: true,
+      ...loss('s − t, t the class index', ['s - y[:, None]', 's - y.reshape(-1, 1)'], (problem, y) => {
+        const labels = labelsOf(problem, y);
+        // Of class 0 alone it is s.
+        if (problem.f < 2 || !labels || labels.every((label) => label === 0)) return null;
+        return each(problem, (k, row) => (at(problem.s, k) - (labels[row] ?? 0)) / problem.temperature);
+      }),
+    },
+    {
+      ofBatch: true,
+      ...loss('s − t, the class indices laid along the classes', [], (problem, y) => {
+        const { s, n, f, shape, temperature } = problem;
+        const labels = labelsOf(problem, y);
+        if (!labels || n !== f || n === 1 || shape.length !== 2) return null;
+        return each(problem, (k, _row, i) => (at(s, k) - (labels[i] ?? 0)) / temperature);
+      }),
+    },
   ],
 };
 
@@ -214,6 +241,7 @@ const ofCrossEntropy: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax
 export const targets: readonly Mistake[] = [
   { ...targetSum, layers: ofCrossEntropy },
   { ...labelsOffByOne, layers: everyLayer },
+  { ...classIndexSubtracted, layers: ofCrossEntropy },
   { ...partlyAveraged, layers: everyLayer },
   labelSmoothing,
   { ...classWeights, layers: ofCrossEntropy },

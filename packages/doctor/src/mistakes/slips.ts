@@ -1,0 +1,257 @@
+import { at } from '../at.js';
+import {
+  byIndex,
+  type Candidate,
+  candidate,
+  dividedBy,
+  each,
+  entries,
+  type Form,
+  gradient,
+  jacobian,
+  loss,
+  lossFactors,
+  type Mistake,
+  product,
+} from '../form.js';
+import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import type { Problem } from '../problem.js';
+import { unlessRight, withProbabilities } from './loops.js';
+import { vjp } from './right.js';
+
+/** One term, factor or function of the correct formula replaced by another one. */
+
+/** A form of the upstream gradient that was given alone: with −y / s many of these formulas coincide. */
+function ofUpstream(
+  formula: string,
+  expressions: readonly string[],
+  compute: (problem: Problem, g: Float64Array) => (k: number, row: number) => number,
+): Form {
+  const form = product(
+    formula,
+    expressions,
+    (problem, g) => (g.symbol === 'g' && problem.f > 1 ? each(problem, compute(problem, g.values)) : null),
+    (_, g) => (k) => byIndex(g.terms)(k) + Math.abs(at(g.values, k)),
+  );
+  return unlessRight(form);
+}
+
+/** s ⊙ (g − c), with a number c for each row. */
+function withInner(
+  formula: string,
+  expressions: readonly string[],
+  innerOf: (problem: Problem, g: Float64Array) => Float64Array,
+): Form {
+  return ofUpstream(formula, expressions, (problem, g) => {
+    const { s, temperature } = problem;
+    const inner = innerOf(problem, g);
+    return (k, row) => (at(s, k) * (at(g, k) - at(inner, row))) / temperature;
+  });
+}
+
+/** The loop over the classes that writes dx into the array of s, and reads s from it in every step. */
+function inPlace({ s, f, temperature }: Problem, g: Float64Array): (k: number) => number {
+  const values = s.slice();
+  for (let first = 0; first < s.length; first += f) {
+    for (let k = first; k < first + f; k++) {
+      let inner = 0;
+      for (let j = first; j < first + f; j++) inner += at(values, j) * at(g, j);
+      values[k] = at(values, k) * (at(g, k) - inner);
+    }
+  }
+  return (k) => at(values, k) / temperature;
+}
+
+const innerProductWrong: Mistake = {
+  id: 'inner-product-wrong',
+  name: 'another sum in place of ⟨s, g⟩',
+  what: 's ⊙ (g − c) with a c that is not ⟨s, g⟩: the sum or mean of g, the mean of s ⊙ g, ⟨s, g⟩ subtracted outside of the brackets, or computed of an s that was partly overwritten',
+  why: 'dx = s ⊙ (g − ⟨s, g⟩): ⟨s, g⟩ is the sum over the classes of s ⊙ g, one number a row, subtracted from g before the multiplication by s. Compute it before the loop that overwrites s.',
+  forms: [
+    withInner('s ⊙ (g − Σ g)', ['s * (g - g.sum(axis=1, keepdims=True))'], ({ n, f }, g) => rowSums(g, n, f)),
+    withInner('s ⊙ (g − Σ g / f)', ['s * (g - g.mean(axis=1, keepdims=True))'], ({ n, f }, g) =>
+      rowSums(g, n, f).map((sum) => sum / f),
+    ),
+    withInner('s ⊙ (g − ⟨s, g⟩ / f)', ['s * (g - (s * g).mean(axis=1, keepdims=True))'], ({ s, n, f }, g) =>
+      innerProducts(s, g, n, f).map((sum) => sum / f),
+    ),
+    ofUpstream('s ⊙ g − ⟨s, g⟩', ['s * g - (s * g).sum(axis=1, keepdims=True)'], ({ s, n, f, temperature }, g) => {
+      const inner = innerProducts(s, g, n, f);
+      return (k, row) => (at(s, k) * at(g, k) - at(inner, row)) / temperature;
+    }),
+    ofUpstream('s ⊙ (g − ⟨s, g⟩), written into s class by class', [], inPlace),
+  ],
+};
+
+const outerProductWrong: Mistake = {
+  id: 'outer-product-wrong',
+  name: 'another product in place of s sᵀ',
+  what: 'diag(s) minus the number ‖s‖², or minus the row s ⊙ s, in place of the matrix s sᵀ',
+  why: 'J = diag(s) − s sᵀ with the outer product, (f, f). np.dot(s, s) and s @ s of one row are a single number, also with s.T, and s * s is one row, which is subtracted from every row: write np.outer(s, s).',
+  forms: [
+    ofUpstream('s ⊙ g − ‖s‖² Σ g', [], ({ s, n, f, temperature }, g) => {
+      const [squares, sums] = [innerProducts(s, s, n, f), rowSums(g, n, f)];
+      return (k, row) => (at(s, k) * at(g, k) - at(squares, row) * at(sums, row)) / temperature;
+    }),
+    ofUpstream('s ⊙ g − ⟨s ⊙ s, g⟩', [], ({ s, n, f, temperature }, g) => {
+      const sums = innerProducts(
+        s.map((value) => value * value),
+        g,
+        n,
+        f,
+      );
+      return (k, row) => (at(s, k) * at(g, k) - at(sums, row)) / temperature;
+    }),
+    jacobian('diag(s) − ‖s‖²', ['np.diag(s) - np.dot(s, s)'], (problem) => {
+      const { s, n, f, temperature } = problem;
+      if (f < 2) return null;
+      const squares = innerProducts(s, s, n, f);
+      return entries(problem, (i, _, same) => ((same ? at(s, i) : 0) - at(squares, Math.floor(i / f))) / temperature);
+    }),
+    jacobian('diag(s) − s ⊙ s', ['np.diag(s) - s * s', 'np.diag(s) - s**2'], (problem) => {
+      const { s, f, temperature } = problem;
+      return f < 2 ? null : entries(problem, (i, j, same) => ((same ? at(s, i) : 0) - at(s, j) ** 2) / temperature);
+    }),
+  ],
+};
+
+const probabilitiesTwice: Mistake = {
+  id: 'probabilities-twice',
+  name: 'multiplied by s again',
+  what: 'the right derivative multiplied by the probabilities once more, elementwise',
+  why: 's ⊙ (g − ⟨s, g⟩) has its factor s already, and s − y has the whole of softmax in it: nothing is multiplied by s after it.',
+  forms: [
+    ofUpstream('s ⊙ s ⊙ (g − ⟨s, g⟩)', ['s * s * (g - (s * g).sum(axis=1, keepdims=True))'], (problem, g) => {
+      const through = vjp(problem, g);
+      return (k) => at(through, k) * at(problem.s, k);
+    }),
+    unlessRight(
+      loss('s ⊙ (s − y)', ['s * (s - y)'], (problem, y) => {
+        const { s, f, temperature } = problem;
+        return f < 2 ? null : each(problem, (k) => (at(s, k) * (at(s, k) - at(y, k))) / temperature);
+      }),
+    ),
+  ],
+};
+
+const targetAdded: Mistake = {
+  id: 'target-added',
+  name: 'target added, or subtracted twice',
+  what: 's + y or s − 2 y: the target with the wrong sign, or taken off probabilities from which it was taken off before',
+  why: 'The gradient of −Σ y log s is s − y. `s[range(n), target] -= 1` changes s itself: of the same array, s − y after it subtracts the target again.',
+  forms: [
+    loss('s + y', ['s + y'], (problem, y) => each(problem, (k) => (at(problem.s, k) + at(y, k)) / problem.temperature)),
+    loss('s − 2 y', ['s - 2 * y'], (problem, y) =>
+      each(problem, (k) => (at(problem.s, k) - 2 * at(y, k)) / problem.temperature),
+    ),
+  ],
+};
+
+/** log s; null if a probability is 0. */
+function logarithms({ s, f }: Problem): Float64Array | null {
+  return f < 2 || s.includes(0) ? null : s.map(Math.log);
+}
+
+const logarithmsForProbabilities: Mistake = {
+  id: 'logarithms-for-probabilities',
+  name: 'log-probabilities in place of probabilities',
+  what: "softmax's formula with log s, the output of log-softmax, where the probabilities s belong",
+  why: 's − y and s ⊙ (g − ⟨s, g⟩) are written in the probabilities: of the output of log-softmax, take exp first.',
+  forms: [
+    unlessRight(
+      loss('log s − y', ['np.log(s) - y'], (problem, y) => {
+        const log = logarithms(problem);
+        return log && each(problem, (k) => (at(log, k) - at(y, k)) / problem.temperature);
+      }),
+    ),
+    gradient('log s ⊙ (g − ⟨log s, g⟩)', [], (problem) => {
+      const { g } = problem;
+      const log = logarithms(problem);
+      return g && log && vjp(problem, g, log);
+    }),
+  ],
+};
+
+const lossForGradient: Mistake = {
+  id: 'loss-for-gradient',
+  name: 'the loss in place of its gradient',
+  what: 'the terms of the cross-entropy, −y log s, or their sums over the classes: the loss itself, not differentiated',
+  why: 'The gradient of −Σ y log s in the logits is s − y: one number for each logit, of both signs, that adds up to 0 in every row.',
+  forms: [
+    loss('−y ⊙ log s', ['-y * np.log(s)'], (problem, y) => {
+      const log = logarithms(problem);
+      return log?.map((value, k) => -value * at(y, k));
+    }),
+    {
+      kind: 'sum over the classes',
+      expressions: ['-(y * np.log(s)).sum(axis=1)'],
+      gives: (problem) => {
+        const { y, n, f } = problem;
+        const log = logarithms(problem);
+        if (!y || !log) return [];
+        const losses = innerProducts(y, log, n, f);
+        return lossFactors(problem).map(({ factor, over }) =>
+          candidate(
+            dividedBy('−Σ y log s', over),
+            losses.map((value) => -value * factor),
+          ),
+        );
+      },
+    },
+  ],
+};
+
+/** Candidates of probabilities that may be negative, without cancellation. */
+function withNumbers(problem: Problem, s: Float64Array, words: string): readonly Candidate[] {
+  if (!s.every(Number.isFinite)) return [];
+  return withProbabilities(problem, s, words).map(({ formula, values }) => candidate(formula, values));
+}
+
+const otherExponential: Mistake = {
+  id: 'other-exponential',
+  name: 'another function in place of exp(x)',
+  what: 'the right formula with x, exp(−x) or 2ˣ divided by its sum, or with logits cut to whole numbers, where s = softmax(x) belongs',
+  why: 's = exp(x) / Σ exp(x), of all digits of x: without exp the numbers are no probabilities, exp(−x) turns the order of the classes around, and an array of integers (astype(int), Int32Array, | 0) cuts the logits.',
+  forms: [
+    unlessRight({
+      gives: (problem) => {
+        const { x, n, f, temperature } = problem;
+        if (!x || f < 2) return [];
+        const rows = { outer: n, classes: f, inner: 1 };
+        const sums = rowSums(x, n, f);
+        const cut = x.map(Math.trunc);
+        return [
+          ...withNumbers(
+            problem,
+            x.map((value, k) => value / at(sums, Math.floor(k / f))),
+            's = x / Σ x',
+          ),
+          // Masked entries would have all of the probability.
+          ...(x.every(Number.isFinite)
+            ? withNumbers(
+                problem,
+                softmaxRows(
+                  x.map((value) => -value),
+                  rows,
+                  temperature,
+                ),
+                's = softmax(−x)',
+              )
+            : []),
+          ...withNumbers(problem, softmaxRows(x, rows, temperature / Math.LN2), 's = 2ˣ / Σ 2ˣ'),
+          ...withNumbers(problem, softmaxRows(cut, rows, temperature), 's = softmax(x), x cut to whole numbers'),
+        ];
+      },
+    }),
+  ],
+};
+
+export const slips: readonly Mistake[] = [
+  innerProductWrong,
+  outerProductWrong,
+  probabilitiesTwice,
+  targetAdded,
+  logarithmsForProbabilities,
+  lossForGradient,
+  otherExponential,
+];
