@@ -178,7 +178,7 @@ export function fitFactor({ data, unit }: Given, { values }: Candidate): number 
 export const sampled = 1024;
 
 /** Arrays of up to this many entries are always compared whole. */
-export const comparedWhole = 64 * sampled;
+export const comparedWhole = 8 * sampled;
 
 /** A step that visits about `sampled` of the entries and every class; 1 for an array that is compared whole. */
 export function sampleStep(length: number, f: number): number {

@@ -1,6 +1,6 @@
 import { placeOf } from './arrays.js';
 import { at } from './at.js';
-import { comparedWhole, largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
+import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind } from './form.js';
@@ -173,10 +173,13 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
 /** Temperatures that people use. */
 const temperatures = [0.1, 0.2, 0.25, 0.5, 0.7, 0.8, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 10, 20, 50, 100];
 
+/** More numbers than these are not compared at every temperature. */
+const mostAtTemperatures = 65_536;
+
 /** The temperature at which the numbers are right; null where there is none among those that people use. */
 function fittingTemperature(problem: Problem, data: Float64Array): number | null {
   const { x, n, f, layer } = problem;
-  if (!x || data.length > comparedWhole) return null;
+  if (!x || data.length > mostAtTemperatures) return null;
   const given = measure(data);
   const levels = noiseLevels(f, true).slice(-1);
   const fits = (temperature: number): boolean => {

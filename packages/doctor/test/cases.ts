@@ -127,13 +127,13 @@ function asked(
   } as DiagnoseInput;
 }
 
-/** All cases; of the `sample`, each with one noise, of which every one comes up with every attempt. */
+/** All cases; of the `sample` every other one, with one noise. */
 export function* cases(sample: boolean): Generator<Case> {
   for (const setting of settings()) {
     const data = dataOf(setting);
     let counter = setting.seed;
     const chosen = () =>
-      (sample ? [noises[counter++ % noises.length] ?? noises[0]] : noises).filter((one) => one !== undefined);
+      (sample ? [noises[counter++ % (2 * noises.length)]] : noises).filter((one) => one !== undefined);
     for (const { id, known, compute, when, given, among, amongRounded } of attempts) {
       if (when && !when(setting)) continue;
       for (const noise of chosen()) {
