@@ -210,8 +210,8 @@ function display(tex) {
   return `$$\n${tex}\n$$`;
 }
 
-const shown = ['cpu', 'wasm:relaxedSimd=true', 'naive'];
-const titles = ['cpu', 'wasm', 'plain loops'];
+const shown = ['cpu', 'wasm:relaxedSimd=false', 'wasm:relaxedSimd=true', 'naive'];
+const titles = ['cpu', 'wasm (SIMD)', 'wasm (relaxed SIMD)', 'plain loops'];
 
 /** The measurements of an operation, one for each shape. */
 function resultsOf(op, { softmax, ops }) {
@@ -268,5 +268,5 @@ function speed({ because }, results, { ops: { environment } }) {
       return ms === undefined ? '–' : formatMs(ms);
     }),
   ]);
-  return `${because === undefined ? '' : `${because} `}float32, the output reused, on ${environment.processor} with ${environment.runtime}; [Performance](../performance.md) has the intervals and other libraries.\n\n${table(['', 'rows×classes', ...titles], rows)}`;
+  return `${because === undefined ? '' : `${because} `}float32, the output reused, on ${environment.processor} with ${environment.runtime}; wasm uses relaxed SIMD where the engine has it, as browsers and Node from 22 on. [Performance](../performance.md) has the intervals and other libraries.\n\n${table(['', 'rows×classes', ...titles], rows)}`;
 }
