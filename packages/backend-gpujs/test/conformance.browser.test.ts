@@ -62,7 +62,7 @@ conforms('in Chromium', {
   leftOut: [
     {
       ids: /^(?!(storage|vjp|jacobian|sigmoid|lifecycle)\/)/,
-      cases: 1337,
+      cases: 1338,
       because: "WebGL 2's GLSL runs kernels of the same building blocks",
     },
     {

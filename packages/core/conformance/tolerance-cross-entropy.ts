@@ -91,8 +91,7 @@ export function crossEntropyJvpTolerance(
  * Absolute bounds of the gradient's entries: the errors of p Σ q, whose factors are rounded and multiplied, and of q; of their difference, the
  * division by the temperature and the reduction. `extra` units are added for further steps.
  *
- * Where p_i is above ½ this would cancel, so the terms are those of `p_i Σ_{j≠i} q_j − q_i Σ_{j≠i} p_j`. Its first sum may be computed as
- * Σ q − q_i, with the error of Σ q; for a one-hot target it is 0.
+ * Where p_i is above ½ this would cancel, so the terms are those of `p_i Σ_{j≠i} q_j − q_i Σ_{j≠i} p_j`.
  */
 function gradientBounds(
   precision: Precision,
@@ -121,13 +120,12 @@ function gradientBounds(
     /** p and the part of it that is error, in units. Where the mask keeps nothing of a row, 0 is exact and the errors of its sum are undefined. */
     const probability = (i: number) => Math.exp(logs[i] ?? Number.NaN);
     const erring = (i: number) => (probability(i) === 0 ? 0 : probability(i) * relative(i));
-    const oneHot = sumUnits(target, rows, options) === 0;
     const products = ofTarget + sumUnits(target, rows, options) + 1 + after;
     at.forEach((i, c) => {
       const p = probability(i);
       const own = Math.abs(q[c] ?? Number.NaN);
       const isTop = p > 0.5;
-      const taken = sum - (isTop && oneHot ? own : 0);
+      const taken = isTop ? q.reduce((all, weight, j) => (j === c ? all : all + Math.abs(weight)), 0) : sum;
       const left = isTop ? sumOf(at, (j) => (j === i ? 0 : probability(j))) : 1;
       const lost = isTop ? sumOf(at, (j) => (j === i ? 0 : erring(j))) + summation(at.length) * left : 0;
       const expected = taken * (erring(i) + p * products);

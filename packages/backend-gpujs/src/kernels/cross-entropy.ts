@@ -14,7 +14,7 @@ import {
   temperatureNames,
   temperatureOf,
 } from './logits.js';
-import { bySum, reduceRows } from './reduce.js';
+import { bySum } from './reduce.js';
 
 type Parameters = CrossEntropyParameters<GpujsBuffer>;
 
@@ -68,6 +68,15 @@ const loss: Reduction = {
   inParts: true,
 };
 
+/** Σ q over the classes other than the pivot: at the pivot Σ q − q would cancel. */
+const left: Reduction = {
+  name: 'cross-entropy/left',
+  arrays: ['q', 'pivot'],
+  start: ({ row }) => `const pivotClass = pivot[${row}]; let result = 0;`,
+  step: (j, k) => `if (${k} != pivotClass) { part += q[${j}]; }`,
+  inParts: true,
+};
+
 /**
  * At the pivot p − 1 is computed as −rest / (1 + rest), which does not cancel where p is nearly 1. Where p is below ½ the quotient p itself is
  * accurate: for one of 300 equal logits p = 1/300, and w − w · 299/300 would lose two digits.
@@ -75,16 +84,17 @@ const loss: Reduction = {
 const gradient = maskable(
   (masked): Elementwise => ({
     name: 'cross-entropy/gradient',
-    arrays: ['x', 'pivot', 'rest', 'q', 'total'],
+    arrays: ['x', 'pivot', 'rest', 'q', 'left'],
     numbers: [...temperatureNames, 'factor'],
     body: (place) => `
       ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
-      const w = total[${place.row}];
+      ${atPivot('top', 'q', place)}
+      const w = left[${place.row}] + top;
       const own = q[this.thread.x];
       if (w == 0 && own == 0) { return 0; }
       const others = rest[${place.row}];
       const k = ${place.class};
-      if (k == pivot[${place.row}] && others < 1) { return factor * (w - own - w * others / (1 + others)); }
+      if (k == topPivot && others < 1) { return factor * (left[${place.row}] - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
       return factor * (w * ${expOfExponent('x[this.thread.x]', 'm')} / (1 + others) - own);`,
   }),
@@ -107,11 +117,11 @@ export function crossEntropyInto(
       launch.reduce(loss, out.loss, inputs, rows, { numbers: [...temperature, parameters.scale] }, bySum);
     }
     if (out.gradient) {
-      const total = scratch(rows.outer * rows.inner);
-      reduceRows(launch, total, 'sum', q, rows);
+      const others = scratch(rows.outer * rows.inner);
+      launch.reduce(left, others, [q, pivot], rows, {}, bySum);
       const { arrays, integers } = maskOperands(parameters, rows);
       const numbers = [...temperature, parameters.scale / parameters.temperature];
-      launch.elementwise(gradient(parameters), out.gradient, [...inputs, total, ...arrays], rows, {
+      launch.elementwise(gradient(parameters), out.gradient, [...inputs, others, ...arrays], rows, {
         integers,
         numbers,
       });

@@ -49,9 +49,12 @@ const lossAndGradient = [
   ...lossOrGradient('gradient', { target: 'probabilities', reduction: 'none' }),
 ];
 
-const ofLargest = (['loss', 'gradient'] as const).flatMap((member) =>
-  lossOrGradient(member, { target: 'largest', reduction: 'none' }),
-);
+const ofLargest = [
+  ...(['loss', 'gradient'] as const).flatMap((member) =>
+    lossOrGradient(member, { target: 'largest', reduction: 'none' }),
+  ),
+  ...lossOrGradient('gradient', { target: 'nearly', reduction: 'none' }),
+];
 
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
   return crossEntropyOperations(setting)

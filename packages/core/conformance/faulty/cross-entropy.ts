@@ -63,6 +63,29 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'target-without-the-rest',
+    'takes the target of the other classes for Σ q − q, which a rounded Σ q loses where q is nearly all of it.',
+    'extremes/cross-entropy-gradient:target=nearly;reduction=none',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.(out, x, rows, parameters);
+        const { gradient } = out;
+        const { kind, buffer } = parameters.target;
+        if (!gradient || kind === 'indices') return;
+        for (const at of rowIndices(rows)) {
+          const p = softmaxOf(rowValues(x.data, at));
+          const q = rowValues(buffer.data, at);
+          const sum = Math.fround(q.reduce((a, b) => a + b, 0));
+          at.forEach((i, c) => {
+            if ((p[c] ?? 0) <= 0.5) return;
+            const others = p.reduce((all, share, k) => (k === c ? all : all + share), 0);
+            gradient.data[i] = sum - (q[c] ?? Number.NaN) - others * sum;
+          });
+        }
+      },
+    }),
+  ),
+  faultyKernels(
     'gradient-times-the-jacobian',
     'multiplies p − q by the Jacobian of softmax once more.',
     `cross-entropy/gradient:target=indices;${small}`,

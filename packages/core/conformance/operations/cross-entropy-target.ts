@@ -9,9 +9,9 @@ import type { Operand } from './operation.js';
 export interface TargetSetting {
   /**
    * ignored: indices, with −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities, with one row that
-   * sums to 0.6 or 1.7.
+   * sums to 0.6 or 1.7. nearly: probabilities, 1 for the row's largest logit and tiny ones for the others.
    */
-  readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised';
+  readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised' | 'nearly';
   /** Every third row, starting with the second, has this index, and no other row has it if there is another class. 'last' is the index of the last class. */
   readonly ignoreIndex?: number | 'default' | 'last';
   /** The target is a tensor and the last operand. */
@@ -30,12 +30,9 @@ export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTar
     return { kind: 'probabilities', values: shares(problem, setting.target === 'unnormalised') };
   }
   const { rows, parameters } = problem;
+  if (setting.target === 'nearly') return { kind: 'probabilities', values: nearlyOneHot(problem) };
   if (setting.target === 'largest') {
-    const values = rowIndices(rows).map((at) => {
-      const logits = rowValues(problem.values, at);
-      return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
-    });
-    return { kind: 'indices', values };
+    return { kind: 'indices', values: rowIndices(rows).map((at) => largestOf(problem, at)) };
   }
   const ignored = ignoreIndexOf(setting, problem);
   const values = rowIndices(rows).map((at, row) => {
@@ -58,6 +55,25 @@ export function targetOperand({ kind, values }: ReferenceTarget, problem: Proble
   if (kind === 'probabilities') return { values: Float64Array.from(values), shape: problem.shape };
   const shape = problem.shape.filter((_, k) => k !== problem.axis);
   return { values: Float64Array.from(values), shape, dtype: 'int32' };
+}
+
+/** The class of the largest logit of a row. */
+function largestOf({ values }: Problem, at: readonly number[]): number {
+  const logits = rowValues(values, at);
+  return logits.indexOf(logits.reduce((a, b) => Math.max(a, b)));
+}
+
+/** 1 at the largest logit. What the other classes have together is from 2⁻⁸ to 2⁻⁵⁷, in another order than the probabilities of 'peaked' rows. */
+function nearlyOneHot(problem: Problem): Float64Array {
+  const values = new Float64Array(problem.values.length);
+  rowIndices(problem.rows).forEach((at, row) => {
+    const largest = largestOf(problem, at);
+    at.forEach((i, c) => {
+      const share = (1 + (c % 3)) / (2 * at.length);
+      values[i] = c === largest ? 1 : rounded(share * 2 ** -(8 + ((7 * row) % 50)), problem.dtype);
+    });
+  });
+  return values;
 }
 
 function shares({ rows, dtype, values: logits }: Problem, unnormalised: boolean): Float64Array {
