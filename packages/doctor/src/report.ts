@@ -17,14 +17,21 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   ].join('\n');
 }
 
+/** How a note begins that states the condition under which an expression is right. */
+export const onlyWhere = 'Right only where';
+
 /** The heading of the last part, which says what the code is for. */
 function headingOf({
   verdict,
   matches,
+  evidence,
   insteadIsTheSame,
-}: Pick<Diagnosis, 'verdict' | 'matches' | 'insteadIsTheSame'>): string {
+}: Pick<Diagnosis, 'verdict' | 'matches' | 'evidence' | 'insteadIsTheSame'>): string {
   if (verdict === 'right' && !insteadIsTheSame)
     return 'Nothing to change, if that is the loss; the usual one, to compare with';
+  if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(onlyWhere))) {
+    return 'Nothing to change on that condition; the same in one line';
+  }
   if (verdict === 'right') {
     const digits = digitsOf(matches[0]?.error ?? 0);
     return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';
