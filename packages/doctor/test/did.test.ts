@@ -278,3 +278,12 @@ describe('a target that is subtracted as it is', () => {
     expect(diagnose({ gradient: 's - labels', layer: 'sigmoid' }).verdict).toBe('right');
   });
 });
+
+test.each([
+  'dx = s - np.eye(10)[s.argmax(1)]',
+  '(p - np.eye(10)[np.argmax(p, axis=-1)]) / n',
+  'probs - F.one_hot(logits.argmax(dim=1), num_classes=10).float()',
+  's[np.arange(n), s.argmax(1)] -= 1',
+])('the own prediction as the target: %s', (gradient) => {
+  expect(diagnose({ gradient }).verdict).toBe('predicted-class');
+});
