@@ -1,7 +1,7 @@
 import { type Shape, SoftgradError } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
-import { saturatedRows, underflowedRows } from './condition.js';
+import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
@@ -148,7 +148,9 @@ function ofNumbers(
   input: DiagnoseInput,
   onProgress: DiagnoseOptions['onProgress'],
 ): Diagnosis {
-  const found = search(problem, readings, onProgress && ((share) => onProgress(searchShare * share)));
+  const asLogits = search(problem, readings, onProgress && ((share) => onProgress(searchShare * share)));
+  const ofProbabilities = rightOfProbabilities(problem, readings, asLogits, input);
+  const found = ofProbabilities ? alsoRight(asLogits, ofProbabilities) : asLogits;
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
   }
@@ -168,6 +170,7 @@ function ofNumbers(
   const matches = found.matches.map(summaryOf);
   onProgress?.(evidenceShare);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
+  if (ofProbabilities) notes.unshift(rightAsProbabilities);
   onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
@@ -182,6 +185,30 @@ function ofNumbers(
     instead: remedyFor(wanted, settingFor(problem, input), problem.reduction ?? best?.reduction ?? null),
     insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
   });
+}
+
+const rightAsProbabilities =
+  'Each row of the logits is between 0 and 1 and adds up to 1. With these as probabilities (`probabilities`, --probs) the gradient is right.';
+
+/** The right derivative of the given logits read as probabilities, where they look like that and it fits; null otherwise, or if the gradient is right of them as logits. */
+function rightOfProbabilities(
+  problem: Problem,
+  readings: readonly Reading[],
+  { matches }: Findings,
+  { logits, ...others }: DiagnoseInput,
+): Match | null {
+  if (logits === undefined || problem.layer === 'sigmoid' || !looksLikeProbabilities(problem)) return null;
+  if (matches.some(({ id }) => id === right.id)) return null;
+  const known = search(readProblem({ ...others, probabilities: logits }), readings);
+  const found = known.matches.find(({ id }) => id === right.id);
+  const isSure = found && (found.form !== null || known.matches.length === 1);
+  return isSure ? { ...found, formula: `${found.formula}, with the logits as the probabilities s` } : null;
+}
+
+/** Adds a right explanation in front of the mistakes that give the same numbers. Numbers that nothing else explains stay unknown. */
+function alsoRight(found: Findings, one: Match): Findings {
+  if (found.matches.length === 0) return found;
+  return { ...found, matches: [one, ...found.matches], others: found.others.filter(({ id }) => id !== right.id) };
 }
 
 /** The properties of the problem that the suggested code depends on. */

@@ -398,3 +398,52 @@ describe('an expression is judged by what is said of the loss', () => {
     ]);
   });
 });
+
+describe('logits that are probabilities', () => {
+  const probabilities = [
+    [0.2, 0.3, 0.5],
+    [0.7, 0.2, 0.1],
+    [0.05, 0.15, 0.8],
+    [0.32, 0.33, 0.35],
+  ];
+  const target = [2, 1, 2, 0];
+  const upstream = [
+    [1, -2, 0.5],
+    [0.3, 0.1, 2],
+    [-1, 0.7, 0.2],
+    [0.4, 1.4, -0.4],
+  ];
+  const errors = map(probabilities, (p, n, i) => p - (i === target[n] ? 1 : 0));
+  const note = 'With these as probabilities (`probabilities`, --probs) the gradient is right.';
+
+  test.each<[string, Partial<DiagnoseInput>]>([
+    ['s − y', { target, gradient: errors }],
+    ['(s − y) / n', { target, gradient: map(errors, (value) => value / 4) }],
+    ['the product', { upstream, gradient: productOf(probabilities, upstream) }],
+    [
+      'the Jacobians',
+      { gradient: probabilities.map((row) => row.map((p, i) => row.map((q, j) => (i === j ? p : 0) - p * q))) },
+    ],
+  ])('whose gradient is right of them as probabilities: %s', (_, known) => {
+    const { verdict, matches, evidence } = diagnose({
+      ...known,
+      logits: probabilities,
+      gradient: known.gradient ?? '',
+    });
+    expect(verdict).toBe('ambiguous');
+    expect(matches[0]?.id).toBe('right');
+    expect(matches.length).toBeGreaterThan(1);
+    expect(evidence.notes[0]).toContain(note);
+    expect(evidence.notes.join()).not.toContain('explanation, right');
+    expect(verdictOf({ ...known, probabilities, gradient: known.gradient ?? '' })).toBe('right');
+  });
+
+  test('whose gradient is right of them as logits, or of neither', () => {
+    const twice = map(softmax(probabilities, 1, exactly), (p, n, i) => p - (i === target[n] ? 1 : 0));
+    for (const gradient of [twice, map(errors, (value, n) => value * (n + 2))]) {
+      const { verdict, evidence } = diagnose({ logits: probabilities, target, gradient });
+      expect(verdict).not.toBe('ambiguous');
+      expect(evidence.notes.join()).not.toContain(note);
+    }
+  });
+});
