@@ -24,7 +24,7 @@ import { wordsFor } from './words.js';
  * differences within the rounding of the terms that were added up (float64; float32; 1e-6) count as none, so that ±2.8e-17
  * is 0 where terms of size 0.1 cancel. Numbers of bfloat16 or float16, or printed with 3 to 8 decimals, are judged within
  * that precision. What is right within it is never called a mistake: where a mistake gives the same numbers, the verdict is
- * 'ambiguous' and names both.
+ * 'ambiguous' and names both. The exception is −(s − y) without an upstream gradient, 'sign-flipped'.
  *
  * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),

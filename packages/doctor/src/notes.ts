@@ -52,6 +52,11 @@ export function notesOn(
       'The last column of the Jacobian is the gradient of the last probability: if that is the loss, it is right. The upstream gradient tells them apart.',
     );
   }
+  if (problem.y && !problem.g && matches.some(({ id, kind: own }) => id === 'sign-flipped' && own === 'gradient')) {
+    notes.push(
+      'If the sign is meant, as of a loss that is maximised, or of a policy gradient whose advantages are all −1, it is right: the upstream gradient of the losses (one number a row) says so.',
+    );
+  }
   if (matches.some(({ id }) => id === 'wrong-axis')) {
     notes.push('If the classes are along the other axis, say so by the axis: the numbers may be right along it.');
   }

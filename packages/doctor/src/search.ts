@@ -17,7 +17,7 @@ import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
 import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
 import { inputRounding } from './input-rounding.js';
-import { rightLeftOpen, rightOfTargetFrom1 } from './left-open.js';
+import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
 import { rowsSkipped } from './mistakes/rows.js';
@@ -106,6 +106,7 @@ export function search(
     const open =
       nearlyRight === undefined
         ? (rightOfTargetFrom1(problem, form, formula) ??
+          rightOfUnlikelihood(problem, form, formula) ??
           rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed }))
         : { mistake: right, formula: `${nearlyRight}, in half precision` };
     if (!open) continue;

@@ -447,3 +447,45 @@ describe('logits that are probabilities', () => {
     }
   });
 });
+
+describe('losses that are not the cross-entropy', () => {
+  test('the unlikelihood of two classes has the gradient of the other label', () => {
+    const all = {
+      x: [
+        [0.5, -1.2],
+        [2, 0.3],
+        [0.1, 0.7],
+      ],
+      labels: [0, 1, 0],
+    };
+    for (const rows of [1, 3]) {
+      const [logits, target] = [all.x.slice(0, rows), all.labels.slice(0, rows)];
+      const hot = target.map((label) => [1 - label, label]);
+      for (const divisor of [1, rows]) {
+        const gradient = map(softmax(logits, 1, exactly), (p, n, i) => (p - (i === target[n] ? 0 : 1)) / divisor);
+        for (const given of [target, hot]) {
+          const { verdict, matches, text } = diagnose({ logits, target: given, gradient });
+          expect(verdict).toBe('ambiguous');
+          expect(matches.map(({ id }) => id)).toEqual(['labels-off-by-one', 'right']);
+          expect(matches[1]?.formula).toContain('of the unlikelihood loss −log(1 − s_t)');
+          expect(text).toContain('\nIf the loss is the cross-entropy\n');
+        }
+        expect(idsOf({ logits, target, layer: 'cross-entropy', gradient })).toEqual(['labels-off-by-one']);
+      }
+    }
+  });
+
+  test('a flipped sign may be meant', () => {
+    const logits = [
+      [1, 2, 0.5],
+      [0.3, -1, 2],
+      [0, 0.7, 1.1],
+    ];
+    const target = [0, 1, 2];
+    const gradient = map(softmax(logits, 1, exactly), (p, n, i) => (i === target[n] ? 1 : 0) - p);
+    const { verdict, evidence } = diagnose({ logits, target, gradient });
+    expect(verdict).toBe('sign-flipped');
+    expect(evidence.notes.join()).toContain('whose advantages are all −1');
+    expect(verdictOf({ logits, target, upstream: [-1, -1, -1], gradient })).toBe('right');
+  });
+});
