@@ -284,6 +284,7 @@ test.each([
   '(p - np.eye(10)[np.argmax(p, axis=-1)]) / n',
   'probs - F.one_hot(logits.argmax(dim=1), num_classes=10).float()',
   's[np.arange(n), s.argmax(1)] -= 1',
-])('the own prediction as the target: %s', (gradient) => {
+  'F.one_hot(s.argmax(axis=1)) - y',
+])('the predicted class in place of the target or of the probabilities: %s', (gradient) => {
   expect(diagnose({ gradient }).verdict).toBe('predicted-class');
 });

@@ -42,16 +42,12 @@ const predictedClass: Mistake = {
   what: 'the one-hot row of the predicted class in place of the probabilities, which leaves 1, 0 and −1 only, or in place of the target',
   why: 'The argmax has no derivative; the gradient of −Σ y log s is s − y, with the probabilities themselves and the given target. The one-hot difference is the update of a perceptron, and s − onehot(argmax s) makes each prediction more certain, right or wrong: if these pseudo-labels are the target on purpose, give them as the target.',
   forms: [
-    loss(
-      'onehot(argmax s) − y',
-      ['np.eye(f)[s.argmax(axis=1)] - y', 'F.one_hot(s.argmax(axis=1)) - y'],
-      (problem, y) => {
-        const predicted = predictedOf(problem);
-        const difference = each(problem, (k) => (at(predicted, k) - at(y, k)) / problem.temperature);
-        // Of predictions that are all correct nothing is left.
-        return difference.every((value) => value === 0) ? null : difference;
-      },
-    ),
+    loss('onehot(argmax s) − y', ['np.eye(f)[s.argmax(axis=1)] - y'], (problem, y) => {
+      const predicted = predictedOf(problem);
+      const difference = each(problem, (k) => (at(predicted, k) - at(y, k)) / problem.temperature);
+      // Of predictions that are all correct nothing is left.
+      return difference.every((value) => value === 0) ? null : difference;
+    }),
     loss(
       's − onehot(argmax s)',
       [
