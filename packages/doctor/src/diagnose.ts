@@ -1,4 +1,4 @@
-import { type Shape, SoftgradError } from '@softgrad/core';
+import { type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
@@ -9,7 +9,7 @@ import { underflow } from './mistakes/overflow.js';
 import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
 import { checkReduction, type Problem, readProblem } from './problem.js';
-import { type Reading, readingsOf, shapeError } from './reading.js';
+import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
 import { remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
@@ -51,7 +51,7 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
     throw new SoftgradError('ERR_VALUE', 'diagnose: no gradient is given; expected numbers or an expression');
   }
   if (typeof gradient === 'string') return ofExpression(gradient, input);
-  const problem = readProblem(input);
+  const problem = readProblemOf({ ...input, gradient });
   const values = readValues('gradient', gradient);
   return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
@@ -72,6 +72,15 @@ const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {
   weight: true,
   ignoreIndex: true,
 };
+
+/** @throws as readProblem does; where the gradient and the target agree with each other, the error names the logits. */
+function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }): Problem {
+  try {
+    return readProblem(input);
+  } catch (error) {
+    throw (error instanceof SoftgradError && error.code === 'ERR_SHAPE' && shapeErrorOfLogits(input)) || error;
+  }
+}
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;

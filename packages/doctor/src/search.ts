@@ -41,6 +41,8 @@ export interface Match {
   readonly reduction?: LossReduction | undefined;
   /** True where the losses were divided by something else than what their mean is divided by. */
   readonly unusual?: boolean | undefined;
+  /** The constant by which the correct derivative is multiplied, if it was fitted. */
+  readonly factor?: number | undefined;
   /** Of a constant factor so near to 1 that half precision may have left it: the formula of the correct derivative. */
   readonly nearlyRight?: string | undefined;
 }
@@ -491,7 +493,7 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
       if (kind === 'gradient' && !inEveryRow(problem, given, product, noise)) continue;
       const written = `${Number(factor.toPrecision(6))} × (${formula})`;
       const nearlyRight = Math.abs(factor - 1) <= nearOne ? formula : undefined;
-      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, nearlyRight };
+      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, factor, nearlyRight };
     }
   }
   return null;
