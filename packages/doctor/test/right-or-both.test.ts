@@ -4,6 +4,7 @@ import { readProblem } from '../src/problem.js';
 import { isSumOfRounded } from '../src/row-sum.js';
 import { type Matrix, softmax } from './attempts.js';
 import { toBits } from './cases.js';
+import { normal } from './random.js';
 
 /** Small inputs on the border between right gradients and mistakes, each one of a kind. */
 const idsOf = (input: DiagnoseInput) => diagnose(input).matches.map(({ id }) => id);
@@ -436,6 +437,19 @@ describe('logits that are probabilities', () => {
     expect(evidence.notes[0]).toContain(note);
     expect(evidence.notes.join()).not.toContain('explanation, right');
     expect(verdictOf({ ...known, probabilities, gradient: known.gradient ?? '' })).toBe('right');
+  });
+
+  test.each([3, 4])('printed with %i decimals, whose rows no longer add up to 1 exactly', (digits) => {
+    const random = normal(5);
+    const x = Array.from({ length: 12 }, () => Array.from({ length: 20 }, random));
+    const exact = softmax(x, 1, exactly);
+    const printed = (a: Matrix) => map(a, (value) => Number(value.toFixed(digits)));
+    const logits = printed(exact);
+    expect(logits.some((row) => Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) > 1.5e-4)).toBe(true);
+    const gradient = printed(map(exact, (p, n, i) => p - (i === n ? 1 : 0)));
+    const { verdict, matches } = diagnose({ logits, target: logits.map((_, n) => n), gradient });
+    expect(verdict).toBe('ambiguous');
+    expect(matches[0]?.id).toBe('right');
   });
 
   test('whose gradient is right of them as logits, or of neither', () => {
