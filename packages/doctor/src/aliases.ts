@@ -43,7 +43,8 @@ const signs: Readonly<Record<string, string>> = {
 export function inOurLetters(expression: string): string {
   const typed = expression
     .replace(/[⊙·−δŷᵀ′]/g, (sign) => signs[sign] ?? sign)
-    .replace(/(?<![\w.])(?:self|this)\./g, '');
+    .replace(/(?<![\w.])(?:self|this)\./g, '')
+    .replace(classesSubtracted, '$1y');
   const renamed = outputIsY(typed)
     ? renamedBy(typed, (name) => ({ y: 's', t: 'y' })[name])
     : targetIsT(typed)
@@ -72,4 +73,31 @@ function targetIsT(text: string): boolean {
   const [, output = ''] = /(?<![\w.])(\w+)\s*-\s*t(?![\w[(.])/.exec(text) ?? [];
   const names: readonly string[] = text.match(variable) ?? [];
   return (output === 's' || letterFor(output) === 's') && !names.includes('y');
+}
+
+/** Names of class indices. What `classes` is, depends: subtracted from probabilities it is no number of classes. */
+const indices =
+  'labels?|classes|idxs?|indices|class_?id(?:x|s|xs)?|class_?ind(?:ex|ices)|target_?(?:idxs?|ind(?:ex|ices))|label_?(?:idxs?|ind(?:ex|ices))';
+
+/** A name of class indices that is subtracted, without an index of its own. */
+const classesSubtracted = new RegExp(`(-\\s*)(?:${indices})\\b(?!\\s*[[(.])`, 'gi');
+
+/** Names of the target that do not say whether it holds class indices or probabilities. */
+const either = 't|y|Y|targets?|y_?true';
+
+/** A target that is subtracted as it is, or element by element. */
+const subtracted = new RegExp(
+  `(?:-|\\b(?:sub|subtract|minus)\\(\\s*(?:[\\w.]+(?:\\(\\w+\\))?\\s*,)?)\\s*(?:(?:self|this)\\.)?(?:(${indices})|(${either}))(?=\\s*(?:$|[);/\\n]|\\[\\s*i\\s*\\]|\\.(?:float|double|half|astype|to|cast|asType)\\())`,
+  'i',
+);
+
+/** Code that makes a one-hot target of class indices, or subtracts 1 at them. */
+const oneHotByCode = /one_?hot|cross_?entropy|to_categorical|\b(?:eye|identity)\b|range\s*\(|={2,3}|-=|\.at\[/i;
+
+/** The target that an expression subtracts as it is; null if the expression makes it one-hot, or by its name it is. */
+export function nameOfTarget(expression: string): { readonly text: string; readonly indices: boolean } | null {
+  if (oneHotByCode.test(expression)) return null;
+  const [, asIndices, asEither] = subtracted.exec(expression.replaceAll('−', '-')) ?? [];
+  const text = asIndices ?? asEither;
+  return text === undefined ? null : { text, indices: asIndices !== undefined };
 }

@@ -1,4 +1,5 @@
 import { at } from './at.js';
+import { haveDecimals } from './precision.js';
 import type { Problem } from './problem.js';
 
 /** A row is saturated if its Jacobian has no entry above this (1/250 of the possible maximum 1/4). */
@@ -81,9 +82,12 @@ function everyRow(values: Float64Array, f: number, slack: number): boolean {
 /** True if the logits look like probabilities: all are between 0 and 1, and every row adds up to 1. */
 export function looksLikeProbabilities({ x, n, f }: Problem): boolean {
   if (!x || f < 2 || x.some((value) => value < 0 || value > 1)) return false;
+  const digits = [3, 4].find((decimals) => haveDecimals(x, decimals));
+  // Each number of a printout is off by half of its last decimal at most.
+  const slack = Math.max(1e-4, digits === undefined ? 0 : (f * 10 ** -digits) / 2);
   return Array.from({ length: n }).every((_, row) => {
     let sum = 0;
     for (let k = row * f; k < (row + 1) * f; k++) sum += at(x, k);
-    return Math.abs(sum - 1) < 1e-4;
+    return Math.abs(sum - 1) < slack + 1e-9;
   });
 }

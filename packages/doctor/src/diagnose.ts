@@ -1,7 +1,7 @@
-import { type Shape, SoftgradError } from '@softgrad/core';
+import { type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
-import { saturatedRows, underflowedRows } from './condition.js';
+import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
@@ -9,7 +9,7 @@ import { underflow } from './mistakes/overflow.js';
 import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
 import { checkReduction, type Problem, readProblem } from './problem.js';
-import { type Reading, readingsOf, shapeError } from './reading.js';
+import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
 import { remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
@@ -24,7 +24,7 @@ import { wordsFor } from './words.js';
  * differences within the rounding of the terms that were added up (float64; float32; 1e-6) count as none, so that ±2.8e-17
  * is 0 where terms of size 0.1 cancel. Numbers of bfloat16 or float16, or printed with 3 to 8 decimals, are judged within
  * that precision. What is right within it is never called a mistake: where a mistake gives the same numbers, the verdict is
- * 'ambiguous' and names both.
+ * 'ambiguous' and names both. The exception is −(s − y) without an upstream gradient, 'sign-flipped'.
  *
  * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
@@ -51,7 +51,7 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
     throw new SoftgradError('ERR_VALUE', 'diagnose: no gradient is given; expected numbers or an expression');
   }
   if (typeof gradient === 'string') return ofExpression(gradient, input);
-  const problem = readProblem(input);
+  const problem = readProblemOf({ ...input, gradient });
   const values = readValues('gradient', gradient);
   return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
@@ -72,6 +72,15 @@ const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {
   weight: true,
   ignoreIndex: true,
 };
+
+/** @throws as readProblem does; where the gradient and the target agree with each other, the error names the logits. */
+function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }): Problem {
+  try {
+    return readProblem(input);
+  } catch (error) {
+    throw (error instanceof SoftgradError && error.code === 'ERR_SHAPE' && shapeErrorOfLogits(input)) || error;
+  }
+}
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
@@ -148,7 +157,9 @@ function ofNumbers(
   input: DiagnoseInput,
   onProgress: DiagnoseOptions['onProgress'],
 ): Diagnosis {
-  const found = search(problem, readings, onProgress && ((share) => onProgress(searchShare * share)));
+  const asLogits = search(problem, readings, onProgress && ((share) => onProgress(searchShare * share)));
+  const ofProbabilities = rightOfProbabilities(problem, readings, asLogits, input);
+  const found = ofProbabilities ? alsoRight(asLogits, ofProbabilities) : asLogits;
   if (found.matches.length === 0 && !readings.some(({ kind }) => rowwise(kind))) {
     throw shapeError(problem, shape, 'which no known mistake of that shape explains');
   }
@@ -168,6 +179,7 @@ function ofNumbers(
   const matches = found.matches.map(summaryOf);
   onProgress?.(evidenceShare);
   const notes = notesOn(problem, readings[0], found, verdict, evidence);
+  if (ofProbabilities) notes.unshift(rightAsProbabilities);
   onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
@@ -182,6 +194,30 @@ function ofNumbers(
     instead: remedyFor(wanted, settingFor(problem, input), problem.reduction ?? best?.reduction ?? null),
     insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
   });
+}
+
+const rightAsProbabilities =
+  'Each row of the logits is between 0 and 1 and adds up to 1. With these as probabilities (`probabilities`, --probs) the gradient is right.';
+
+/** The right derivative of the given logits read as probabilities, where they look like that and it fits; null otherwise, or if the gradient is right of them as logits. */
+function rightOfProbabilities(
+  problem: Problem,
+  readings: readonly Reading[],
+  { matches }: Findings,
+  { logits, ...others }: DiagnoseInput,
+): Match | null {
+  if (logits === undefined || problem.layer === 'sigmoid' || !looksLikeProbabilities(problem)) return null;
+  if (matches.some(({ id }) => id === right.id)) return null;
+  const known = search(readProblem({ ...others, probabilities: logits }), readings);
+  const found = known.matches.find(({ id }) => id === right.id);
+  const isSure = found && (found.form !== null || known.matches.length === 1);
+  return isSure ? { ...found, formula: `${found.formula}, with the logits as the probabilities s` } : null;
+}
+
+/** Adds a right explanation in front of the mistakes that give the same numbers. Numbers that nothing else explains stay unknown. */
+function alsoRight(found: Findings, one: Match): Findings {
+  if (found.matches.length === 0) return found;
+  return { ...found, matches: [one, ...found.matches], others: found.others.filter(({ id }) => id !== right.id) };
 }
 
 /** The properties of the problem that the suggested code depends on. */

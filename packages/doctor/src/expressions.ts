@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { lettersInWords, variable } from './aliases.js';
+import { lettersInWords, nameOfTarget, variable } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';
 import { lossOtherThanUpstream } from './mistakes/product.js';
@@ -7,6 +7,7 @@ import { addsUp, right, rightLoss } from './mistakes/right.js';
 import { nearest } from './nearest.js';
 import type { Layer, LossReduction, Problem } from './problem.js';
 import type { Setting } from './remedy.js';
+import { onlyWhere } from './report.js';
 import { type Advised, adviceIn, type Scaling } from './round-trip.js';
 import { normalised, withoutOuterParentheses } from './spelling.js';
 
@@ -68,7 +69,10 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
   const found = here ? foundAdvice(here, false) : (alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
-  if (found) return judged(here?.own ? found : forLayer(found, layer, wanted), expression, wanted, said);
+  if (found) {
+    const verdict = judged(here?.own ? found : forLayer(found, layer, wanted), expression, wanted, said);
+    return byNameOfTarget(verdict, expression, layer);
+  }
   const [advice] = advised;
   if (advice && !problem) {
     const elsewhere = foundAdvice(advice, true);
@@ -99,6 +103,21 @@ function judged(found: Found, expression: string, wanted: string, said: Said): F
   }
   const otherLoss = found.goal === 'loss' && problem && lossOtherThanUpstream(problem).length > 0;
   return otherLoss ? { ...found, also: explanationOf('upstream-missing', found) } : found;
+}
+
+/**
+ * s − y by the name of the target: a name of class indices, as in s − labels, makes it `class-index-subtracted` too, and a name that may hold
+ * either adds the condition that it is one-hot. Unchanged if the target is one-hot by its name or by the code.
+ */
+function byNameOfTarget(found: Found, expression: string, layer: Layer | null): Found {
+  if (found.mistake.id !== right.id || found.form !== rightLoss || layer === 'sigmoid') return found;
+  const name = nameOfTarget(expression);
+  if (name === null) return found;
+  const condition = `${onlyWhere} \`${name.text}\` is one-hot or holds probabilities, with the shape of s; for class indices write s - np.eye(s.shape[-1])[${name.text}].`;
+  const caveat = found.caveat === null ? condition : `${condition} ${found.caveat}`;
+  return name.indices
+    ? { ...found, caveat, also: explanationOf('class-index-subtracted', found) }
+    : { ...found, caveat };
 }
 
 /** True if an expression is not the gradient of the losses' sum or mean, whichever was said. */
@@ -262,7 +281,7 @@ function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, else
   const what = goal === 'softmax' ? 'softmax itself, which is safe from overflow' : right.what;
   const added = reduction === null ? null : (form.caveats?.[reduction === 'sum' ? 's - y' : '(s - y) / n'] ?? null);
   const at = temperature === 1 ? '' : ` and the temperature is ${temperature}`;
-  const where = `Right only where the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
+  const where = `${onlyWhere} the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
   return {
     mistake: { ...right, what },
     form,

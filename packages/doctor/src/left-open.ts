@@ -7,6 +7,7 @@ import { oneClassLower } from './mistakes/target.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
+import { targetFrom1 } from './report.js';
 import { isNoiseOfSums, isTellingSum, isWithinDouble } from './row-sum.js';
 
 /**
@@ -65,7 +66,16 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
 export function rightOfTargetFrom1({ target, n, f }: Problem, form: Form | null, formula: string): OpenRight | null {
   if (form !== oneClassLower || !target?.indices) return null;
   const labels = Array.from({ length: n }, (_, row) => labelOf(target.given, row, f));
-  return labels.includes(0) ? null : { mistake: right, formula: `${formula}, of a target that counts from 1` };
+  return labels.includes(0) ? null : { mistake: right, formula: `${formula}${targetFrom1}` };
+}
+
+/**
+ * The correct gradient that one with the labels of the other of two classes is: that of the unlikelihood loss −log(1 − s_t), because 1 − s_t is the
+ * probability of the other class. Null where the layer says that the loss is another one.
+ */
+export function rightOfUnlikelihood({ f, layer }: Problem, form: Form | null, formula: string): OpenRight | null {
+  if (form !== oneClassLower || f !== 2 || layer === 'cross-entropy' || layer === 'sigmoid') return null;
+  return { mistake: right, formula: `${formula}, of the unlikelihood loss −log(1 − s_t)` };
 }
 
 /** Below this probability, it is no coincidence that all numbers are whole. */

@@ -8,7 +8,7 @@ import { sigmoidOf, softmaxRows } from './host-softmax.js';
 import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals } from './precision.js';
-import { labelsOf, type Problem } from './problem.js';
+import { batchSize, labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { countsFrom1, formatError } from './report.js';
 import { exactSum } from './row-sum.js';
@@ -52,6 +52,11 @@ export function notesOn(
       'The last column of the Jacobian is the gradient of the last probability: if that is the loss, it is right. The upstream gradient tells them apart.',
     );
   }
+  if (problem.y && !problem.g && matches.some(({ id, kind: own }) => id === 'sign-flipped' && own === 'gradient')) {
+    notes.push(
+      'If the sign is meant, as of a loss that is maximised, or of a policy gradient whose advantages are all −1, it is right: the upstream gradient of the losses (one number a row) says so.',
+    );
+  }
   if (matches.some(({ id }) => id === 'wrong-axis')) {
     notes.push('If the classes are along the other axis, say so by the axis: the numbers may be right along it.');
   }
@@ -85,6 +90,13 @@ export function notesOn(
     const first = data.findIndex((value) => !Number.isFinite(value));
     const place = kind === 'gradient' ? ` The first is gradient${placeOf(first, problem.shape, problem.axis)}.` : '';
     notes.push(`${nonFinite} of ${data.length} numbers are NaN or infinite.${place}`);
+    if (verdict === 'unknown' && data.every(Number.isNaN)) notes.push(causesOfNaN(problem));
+  }
+  const scale = matches.map(({ factor }) => (factor === undefined ? null : lossScaleOf(factor, problem))).find(Boolean);
+  if (scale) {
+    notes.push(
+      `${scale} is a power of 2, as the loss scale of mixed precision is (GradScaler): if the gradient was taken before it was unscaled, divide it by ${scale}.`,
+    );
   }
   if (problem.fused) {
     notes.push(
@@ -104,6 +116,26 @@ export function notesOn(
     );
   }
   return notes;
+}
+
+/** What makes every number NaN, although softmax has finite values here. */
+function causesOfNaN({ x }: Problem): string {
+  const known = x ? 'logits' : 'probabilities';
+  return `All numbers are NaN, though these ${known} give finite ones. The usual causes are log 0 or y / s where s is 0, 0 / 0 (a mean over no rows, a norm of 0), 0 · ∞ (a mask of −∞ times 0), and a loss that was NaN already: look at the loss first.`;
+}
+
+/** The least factor that counts as a loss scale: smaller powers of 2 are often weights or batch sizes. */
+const leastLossScale = 256;
+/** How far a fitted factor may be from the loss scale, relative to it. */
+const nearScale = 1e-4;
+
+/** The power of 2, at least 256, that a factor of the right gradient is, with or without the 1/n of a mean; null if it is none. */
+function lossScaleOf(factor: number, problem: Problem): number | null {
+  for (const one of problem.reduction === null ? [factor, factor * batchSize(problem)] : [factor]) {
+    const scale = 2 ** Math.round(Math.log2(one));
+    if (scale >= leastLossScale && Math.abs(one - scale) <= nearScale * scale) return scale;
+  }
+  return null;
 }
 
 /** What decides whether rows of zeros, or with factors of their own, are right. */

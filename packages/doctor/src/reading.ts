@@ -1,8 +1,8 @@
-import { formatShape, type Shape, SoftgradError, sameShape, sizeOf } from '@softgrad/core';
-import { classesLast, type HostValues } from './arrays.js';
+import { formatShape, type Shape, SoftgradError, sameShape, sizeOf, type TensorInput } from '@softgrad/core';
+import { classesLast, type HostValues, readValues } from './arrays.js';
 import { at, sizeAt } from './at.js';
 import type { Kind } from './form.js';
-import type { Problem } from './problem.js';
+import type { Problem, ProblemInput } from './problem.js';
 
 /** The caller's array under one interpretation of its shape, with classes last. */
 export interface Reading {
@@ -50,6 +50,24 @@ export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more
   return new SoftgradError(
     'ERR_SHAPE',
     `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row`,
+  );
+}
+
+/** The error for logits or probabilities of another shape than the gradient and the target have, which agree with each other; null if they do not. */
+export function shapeErrorOfLogits(input: ProblemInput & { readonly gradient: TensorInput }): SoftgradError | null {
+  const { logits, probabilities, gradient, target, axis = -1 } = input;
+  if (target === undefined) return null;
+  const name = logits === undefined ? 'probabilities' : 'logits';
+  const own = readValues(name, logits ?? probabilities).shape;
+  const wanted = readValues('gradient', gradient).shape;
+  const given = readValues('target', target).shape;
+  const rows = wanted.filter((_, d) => d !== (axis < 0 ? axis + wanted.length : axis));
+  const agree = rows.length < wanted.length && [wanted, rows, [...rows, 1]].some((shape) => sameShape(given, shape));
+  if (!agree || sameShape(own, wanted)) return null;
+  const look = sameShape(own.toReversed(), wanted) ? `; the ${name} look transposed` : '';
+  return new SoftgradError(
+    'ERR_SHAPE',
+    `diagnose: ${name} are ${formatShape(own)}, but gradient ${formatShape(wanted)} and target ${formatShape(given)} agree with each other; expected ${name} ${formatShape(wanted)}${look}`,
   );
 }
 

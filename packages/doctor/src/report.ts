@@ -17,14 +17,21 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   ].join('\n');
 }
 
+/** How a note begins that states the condition under which an expression is right. */
+export const onlyWhere = 'Right only where';
+
 /** The heading of the last part, which says what the code is for. */
 function headingOf({
   verdict,
   matches,
+  evidence,
   insteadIsTheSame,
-}: Pick<Diagnosis, 'verdict' | 'matches' | 'insteadIsTheSame'>): string {
+}: Pick<Diagnosis, 'verdict' | 'matches' | 'evidence' | 'insteadIsTheSame'>): string {
   if (verdict === 'right' && !insteadIsTheSame)
     return 'Nothing to change, if that is the loss; the usual one, to compare with';
+  if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(onlyWhere))) {
+    return 'Nothing to change on that condition; the same in one line';
+  }
   if (verdict === 'right') {
     const digits = digitsOf(matches[0]?.error ?? 0);
     return digits === null ? 'Nothing to change; the same in one line' : 'To compare with in full precision';
@@ -34,15 +41,22 @@ function headingOf({
     if (countsFrom1(matches)) return 'What to write instead, with a target that counts from 0';
     if (matches.some(({ id }) => id === 'rows-skipped' || id === 'rows-rescaled'))
       return 'What to write instead, if the loss has all rows and weights none of them';
-    const fused = matches.some(({ id, formula }) => id === 'jacobian-twice' && formula.startsWith('J (s − y)'));
-    return fused ? 'If the loss is the cross-entropy' : 'What is right in any case';
+    const ofOtherLoss = matches.some(
+      ({ id, formula }) => id === 'labels-off-by-one' || (id === 'jacobian-twice' && formula.startsWith('J (s − y)')),
+    );
+    return ofOtherLoss ? 'If the loss is the cross-entropy' : 'What is right in any case';
   }
   return 'What to write instead';
 }
 
+/** How the formula of a gradient ends that is right if the given target counts from 1. */
+export const targetFrom1 = ', of a target that counts from 1';
+
 /** True if the numbers are right if the target counts from 1, and a mistake if it counts from 0. */
-export function countsFrom1(matches: readonly { readonly id: string }[]): boolean {
-  return ['right', 'labels-off-by-one'].every((wanted) => matches.some(({ id }) => id === wanted));
+export function countsFrom1(matches: readonly { readonly id: string; readonly formula: string }[]): boolean {
+  const has = (wanted: string, ending: string) =>
+    matches.some(({ id, formula }) => id === wanted && formula.endsWith(ending));
+  return has('labels-off-by-one', '') && has('right', targetFrom1);
 }
 
 /** Relative errors up to this count as full precision: the rounding of float32 or of a printout. */

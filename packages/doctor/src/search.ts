@@ -17,7 +17,7 @@ import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
 import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
 import { inputRounding } from './input-rounding.js';
-import { rightLeftOpen, rightOfTargetFrom1 } from './left-open.js';
+import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
 import { rowsSkipped } from './mistakes/rows.js';
@@ -41,6 +41,8 @@ export interface Match {
   readonly reduction?: LossReduction | undefined;
   /** True where the losses were divided by something else than what their mean is divided by. */
   readonly unusual?: boolean | undefined;
+  /** The constant by which the correct derivative is multiplied, if it was fitted. */
+  readonly factor?: number | undefined;
   /** Of a constant factor so near to 1 that half precision may have left it: the formula of the correct derivative. */
   readonly nearlyRight?: string | undefined;
 }
@@ -106,6 +108,7 @@ export function search(
     const open =
       nearlyRight === undefined
         ? (rightOfTargetFrom1(problem, form, formula) ??
+          rightOfUnlikelihood(problem, form, formula) ??
           rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed }))
         : { mistake: right, formula: `${nearlyRight}, in half precision` };
     if (!open) continue;
@@ -490,7 +493,7 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
       if (kind === 'gradient' && !inEveryRow(problem, given, product, noise)) continue;
       const written = `${Number(factor.toPrecision(6))} × (${formula})`;
       const nearlyRight = Math.abs(factor - 1) <= nearOne ? formula : undefined;
-      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, nearlyRight };
+      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, factor, nearlyRight };
     }
   }
   return null;

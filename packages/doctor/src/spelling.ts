@@ -37,10 +37,11 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
   const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))
-    .replace(/\.(sum|mean|max)\((-?\d|\{)/g, '.$1(axis=$2')
+    .replace(/\.(sum|mean|max|argmax)\((-?\d|\{)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean|max)\(axis=(?:-?\d|\{[^}]*\})),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
     .replaceAll('axis=-1', 'axis=1')
+    .replace(oneHotOfArgmax, 'eye(f)[s.argmax(axis=1)]')
     .replace(restoredAxis, '$1,keepdims=True)')
     .replace(/-\((\w+)\/(\w+)\)/g, '-$1/$2')
     .replace(jacobianInParentheses, 'J');
@@ -60,6 +61,10 @@ const oneAxis = /(?<=axis=|\.(?:sum|mean|max)\()[([](-?\d),?[)\]]/g;
 /** A dimension that a reduction removed and that an index or a reshape restores: equivalent to keepdims. */
 const restoredAxis =
   /(\.(?:sum|mean|max)\(axis=1)\)(?:\[(?::|\.\.\.),(?:None|newaxis)\]|\.(?:unsqueeze|expandDims)\(-?1\)|\.(?:reshape|view)\((?:-1|n),1\))/g;
+
+/** The one-hot row of the largest probability, which is also that of the largest logit. */
+const oneHotOfArgmax =
+  /(?<![\w.])(?:(?:eye|identity)\([^()]*\)\[[sx]\.argmax\(axis=1\)\]|(?:one_hot|oneHot|to_categorical)\([sx]\.argmax\(axis=1\)(?:,[^()]*)?\))/g;
 
 /** s sᵀ of one row, written as an outer product or with new axes. */
 const outerOfRow =
@@ -238,7 +243,7 @@ function asLetters(text: string): string {
 
 /** `sum(J, axis=1)` as `J.sum(axis=1)`. */
 function asMethods(text: string): string {
-  return rewritten(text, /(?<![\w.])(sum|mean|max)\(/, (name, [operand, ...rest]) => {
+  return rewritten(text, /(?<![\w.])(sum|mean|max|argmax)\(/, (name, [operand, ...rest]) => {
     return `${factor(operand.replace(/^(?:a|input|x)=/, ''))}.${name}(${rest.join(',')})`;
   });
 }

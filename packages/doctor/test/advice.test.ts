@@ -272,3 +272,53 @@ test('weights that are applied twice are not right where the weights are given',
   expect(named({ ...known, upstream: [1, 3] })).not.toContain('right');
   expect(named({ ...known, upstream: [1, 9] })).toContain('right');
 });
+
+describe('numbers of a mixed-precision loop', () => {
+  const logits = [
+    [1, 2, 0.5],
+    [0.3, -1, 2],
+    [0, 0.7, 1.1],
+  ];
+  const target = [0, 1, 2];
+  const s = logits.map((row) => {
+    const total = row.reduce((sum, x) => sum + Math.exp(x), 0);
+    return row.map((x) => Math.exp(x) / total);
+  });
+  const times = (factor: number) => s.map((row, n) => row.map((p, i) => factor * (p - (i === target[n] ? 1 : 0))));
+  const about = (factor: number, more: Partial<DiagnoseInput> = {}) => {
+    const { verdict, evidence } = diagnose({ logits, target, gradient: times(factor), ...more });
+    return { verdict, notes: evidence.notes.join('\n') };
+  };
+
+  test.each<[factor: number, scale: number]>([
+    [256, 256],
+    [65536, 65536],
+    [1024 / 3, 1024],
+    [2 ** 24 / 3, 2 ** 24],
+  ])('times %f name the loss scale', (factor, scale) => {
+    const { verdict, notes } = about(factor);
+    expect(verdict).toBe('scaled');
+    expect(notes).toContain(`${scale} is a power of 2, as the loss scale of mixed precision is`);
+  });
+
+  test.each([128, 1000, -256, 65536 * 1.001])('times %f are not of a loss scale', (factor) => {
+    const { verdict, notes } = about(factor);
+    expect(verdict).toBe('scaled');
+    expect(notes).not.toContain('loss scale');
+  });
+
+  test('the 1/n counts only where the reduction may be a mean over rows', () => {
+    expect(about(1024 / 3, { reduction: 'sum' }).notes).not.toContain('loss scale');
+    expect(about(1024 / 3, { reduction: 'mean' }).notes).toContain('loss scale');
+  });
+
+  test('that are all NaN have their usual causes listed', () => {
+    const causes = 'The usual causes are log 0 or y / s where s is 0';
+    expect(about(Number.NaN)).toEqual({ verdict: 'unknown', notes: expect.stringContaining(causes) });
+    expect(about(Number.NaN).notes).toContain('though these logits give finite ones');
+    const gradient = times(Number.NaN);
+    const ofProbabilities = diagnose({ probabilities: s, target, gradient }).evidence.notes.join('\n');
+    expect(ofProbabilities).toContain('though these probabilities give finite ones');
+    expect(about(1, { gradient: [...gradient.slice(1), [0.1, 0.2, 0.3]] }).notes).not.toContain(causes);
+  });
+});

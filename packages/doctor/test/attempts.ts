@@ -1046,6 +1046,23 @@ export const attempts: readonly Attempt[] = [
 
   attempt('scaled', 'upstream', (d) => divide(product(d), 1 / 0.01234, d.round)),
   attempt('scaled', 'target', (d) => divide(fused(d), 1 / 0.01234, d.round)),
+  ...[1, 0].map((power) =>
+    attempt(
+      'predicted-class',
+      'target',
+      (d) =>
+        divide(
+          fused({ ...d, y: d.x.map((row) => row.map((value) => (value === Math.max(...row) ? 1 : 0))) }),
+          d.x.length ** power,
+          d.round,
+        ),
+      // The predicted classes of few rows may be the labels, or those of another row.
+      { when: ({ n }) => n > 4 },
+    ),
+  ),
+  attempt('logits-for-probabilities', 'target', (d) =>
+    map(d.x, d.round, (value, n, i) => (value - d.y[n][i]) / d.x.length),
+  ),
 ];
 
 /** The sum over np.roll: s (1 − s) + Σ_k −s roll(s, k). */

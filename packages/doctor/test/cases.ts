@@ -144,11 +144,12 @@ export function* cases(sample: boolean): Generator<Case> {
         const from1 = id === 'labels-off-by-one' && input.target === data.labels && !data.labels.includes(0);
         // Of labels that are each one higher than those of the row before, those of another row are one too low or too high.
         const ofOtherRow = id === 'labels-off-by-one' && setting.n % setting.f === 0;
+        const ofPrediction = id === 'labels-off-by-one' && arePredicted(data, setting.f);
         const both =
           lost || from1
             ? ['right', id]
-            : ofOtherRow
-              ? ['rows-shifted', id]
+            : ofOtherRow || ofPrediction
+              ? [ofOtherRow ? 'rows-shifted' : 'predicted-class', id]
               : noise.digits === 'few'
                 ? amongRounded
                 : undefined;
@@ -162,6 +163,11 @@ export function* cases(sample: boolean): Generator<Case> {
       }
     }
   }
+}
+
+/** True if the predicted classes are all one lower, or all one higher, than the labels. */
+function arePredicted({ x, labels }: Data, f: number): boolean {
+  return [1, f - 1].some((by) => x.every((row, n) => row[((labels[n] ?? 0) + by) % f] === Math.max(...row)));
 }
 
 interface Other {

@@ -233,3 +233,58 @@ describe('what people say they did', () => {
     expect(() => diagnose({ gradient })).toThrow('is none of the expressions known');
   });
 });
+
+describe('a target that is subtracted as it is', () => {
+  const same = 'Nothing to change; the same in one line';
+
+  test.each(['labels', 'label', 'idx', 'classes', 'class_idx', 'labels.astype(float)'])(
+    'by the name %s may hold class indices',
+    (name) => {
+      for (const gradient of [`s - ${name}`, `(probs - ${name}) / n`, `softmax(x) - ${name}`]) {
+        const { verdict, matches, evidence, text } = diagnose({ gradient });
+        expect(verdict, gradient).toBe('ambiguous');
+        expect(matches.map(({ id }) => id)).toEqual(['right', 'class-index-subtracted']);
+        expect(evidence.notes[0]).toContain(`Right only where \`${name.split('.')[0]}\` is one-hot`);
+        expect(text).not.toContain(same);
+      }
+    },
+  );
+
+  test.each(['s - target', 's - t', 'p - y', 'y - t', '(s - Y) / n', 'probs.sub(targets)', 'np.subtract(s, target)'])(
+    'makes %s right on a condition',
+    (gradient) => {
+      const { verdict, evidence, text } = diagnose({ gradient });
+      expect(verdict).toBe('right');
+      expect(evidence.notes[0]).toContain('is one-hot or holds probabilities, with the shape of s; for class indices');
+      expect(text).toContain('Nothing to change on that condition; the same in one line');
+    },
+  );
+
+  test.each([
+    's - onehot',
+    's - np.eye(10)[labels]',
+    'F.softmax(x, dim=1) - F.one_hot(target, 10)',
+    's[np.arange(n), labels] -= 1',
+    's[i] - (i === label ? 1 : 0)',
+    "const { loss, gradient } = crossEntropy(logits, target, { reduction: 'sum' });",
+  ])('needs no condition if the name or the code says that it is one-hot: %s', (gradient) => {
+    const { verdict, evidence, text } = diagnose({ gradient });
+    expect(verdict).toBe('right');
+    expect(evidence.notes.join()).not.toContain('Right only where');
+    expect(text).toContain(same);
+  });
+
+  test('of a sigmoid, labels are 0 and 1', () => {
+    expect(diagnose({ gradient: 's - labels', layer: 'sigmoid' }).verdict).toBe('right');
+  });
+});
+
+test.each([
+  'dx = s - np.eye(10)[s.argmax(1)]',
+  '(p - np.eye(10)[np.argmax(p, axis=-1)]) / n',
+  'probs - F.one_hot(logits.argmax(dim=1), num_classes=10).float()',
+  's[np.arange(n), s.argmax(1)] -= 1',
+  'F.one_hot(s.argmax(axis=1)) - y',
+])('the predicted class in place of the target or of the probabilities: %s', (gradient) => {
+  expect(diagnose({ gradient }).verdict).toBe('predicted-class');
+});

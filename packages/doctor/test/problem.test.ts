@@ -1,6 +1,7 @@
 import type { ErrorCode } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { classesLast, placeOf } from '../src/arrays.js';
+import { type DiagnoseInput, diagnose } from '../src/index.js';
 import { type ProblemInput, readProblem } from '../src/problem.js';
 import { readingsOf } from '../src/reading.js';
 import { failure } from './failure.js';
@@ -377,5 +378,59 @@ describe('an array of numbers', () => {
     expect(refused([1, 2, 3], [])[0]).toBe('ERR_SHAPE');
     expect(refused([1, 2, 3], [1, 3])[0]).toBe('ERR_SHAPE');
     expect(refused([two, two], [3, 2, 2])[0]).toBe('ERR_SHAPE');
+  });
+});
+
+describe('logits of another shape than the gradient and the target', () => {
+  const gradient = [
+    [0.1, 0.2, -0.3],
+    [0.1, -0.2, 0.1],
+    [-0.3, 0.1, 0.2],
+    [0.5, -0.6, 0.1],
+  ];
+  const of = (rows: number, columns: number) =>
+    Array.from({ length: rows }, (_, n) => Array.from({ length: columns }, (__, i) => (2 * n + i) % 5));
+  const hot = gradient.map(() => [0, 1, 0]);
+  const agree = 'but gradient (4, 3) and target';
+
+  test.each<[string, DiagnoseInput, string]>([
+    [
+      'transposed',
+      { logits: of(3, 4), target: [2, 1, 0, 1], gradient },
+      'logits are (3, 4), but gradient (4, 3) and target (4,) agree with each other; expected logits (4, 3); the logits look transposed',
+    ],
+    ['transposed, with probabilities as the target', { logits: of(3, 4), target: hot, gradient }, 'look transposed'],
+    [
+      'of other rows',
+      { logits: of(6, 3), target: [[2], [1], [0], [1]], gradient },
+      `logits are (6, 3), ${agree} (4, 1) agree with each other; expected logits (4, 3)`,
+    ],
+    [
+      'of other columns',
+      { logits: of(5, 4), target: [0, 1, 2], axis: 0, gradient },
+      `logits are (5, 4), ${agree} (3,) agree`,
+    ],
+    [
+      'probabilities',
+      {
+        probabilities: [
+          [0.5, 0.25, 0.25, 0],
+          [1, 0, 0, 0],
+          [0, 0, 1, 0],
+        ],
+        target: [2, 1, 0, 1],
+        gradient,
+      },
+      'the probabilities look transposed',
+    ],
+  ])('are named: %s', (_, input, message) => {
+    expect(failure(() => diagnose(input))).toEqual(['ERR_SHAPE', expect.stringContaining(message)]);
+  });
+
+  test('are not named if the target fits neither', () => {
+    const [, neither] = failure(() => diagnose({ logits: of(3, 4), target: [0, 1, 2, 1, 0], gradient }));
+    expect(neither).toBe('diagnose: target is (5,); expected class indices (3,) or probabilities (3, 4)');
+    const [, notTransposed] = failure(() => diagnose({ logits: of(6, 3), target: [2, 1, 0, 1], gradient }));
+    expect(notTransposed).not.toContain('transposed');
   });
 });

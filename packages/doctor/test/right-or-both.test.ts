@@ -4,6 +4,7 @@ import { readProblem } from '../src/problem.js';
 import { isSumOfRounded } from '../src/row-sum.js';
 import { type Matrix, softmax } from './attempts.js';
 import { toBits } from './cases.js';
+import { normal } from './random.js';
 
 /** Small inputs on the border between right gradients and mistakes, each one of a kind. */
 const idsOf = (input: DiagnoseInput) => diagnose(input).matches.map(({ id }) => id);
@@ -396,5 +397,109 @@ describe('an expression is judged by what is said of the loss', () => {
     expect(idsOf({ gradient: 's * (1 - s)', logits, layer: 'sigmoid', upstream: [[1, 2, 3]] })).toEqual([
       'slope-alone',
     ]);
+  });
+});
+
+describe('logits that are probabilities', () => {
+  const probabilities = [
+    [0.2, 0.3, 0.5],
+    [0.7, 0.2, 0.1],
+    [0.05, 0.15, 0.8],
+    [0.32, 0.33, 0.35],
+  ];
+  const target = [2, 1, 2, 0];
+  const upstream = [
+    [1, -2, 0.5],
+    [0.3, 0.1, 2],
+    [-1, 0.7, 0.2],
+    [0.4, 1.4, -0.4],
+  ];
+  const errors = map(probabilities, (p, n, i) => p - (i === target[n] ? 1 : 0));
+  const note = 'With these as probabilities (`probabilities`, --probs) the gradient is right.';
+
+  test.each<[string, Partial<DiagnoseInput>]>([
+    ['s − y', { target, gradient: errors }],
+    ['(s − y) / n', { target, gradient: map(errors, (value) => value / 4) }],
+    ['the product', { upstream, gradient: productOf(probabilities, upstream) }],
+    [
+      'the Jacobians',
+      { gradient: probabilities.map((row) => row.map((p, i) => row.map((q, j) => (i === j ? p : 0) - p * q))) },
+    ],
+  ])('whose gradient is right of them as probabilities: %s', (_, known) => {
+    const { verdict, matches, evidence } = diagnose({
+      ...known,
+      logits: probabilities,
+      gradient: known.gradient ?? '',
+    });
+    expect(verdict).toBe('ambiguous');
+    expect(matches[0]?.id).toBe('right');
+    expect(matches.length).toBeGreaterThan(1);
+    expect(evidence.notes[0]).toContain(note);
+    expect(evidence.notes.join()).not.toContain('explanation, right');
+    expect(verdictOf({ ...known, probabilities, gradient: known.gradient ?? '' })).toBe('right');
+  });
+
+  test.each([3, 4])('printed with %i decimals, whose rows no longer add up to 1 exactly', (digits) => {
+    const random = normal(5);
+    const x = Array.from({ length: 12 }, () => Array.from({ length: 20 }, random));
+    const exact = softmax(x, 1, exactly);
+    const printed = (a: Matrix) => map(a, (value) => Number(value.toFixed(digits)));
+    const logits = printed(exact);
+    expect(logits.some((row) => Math.abs(row.reduce((sum, p) => sum + p, 0) - 1) > 1.5e-4)).toBe(true);
+    const gradient = printed(map(exact, (p, n, i) => p - (i === n ? 1 : 0)));
+    const { verdict, matches } = diagnose({ logits, target: logits.map((_, n) => n), gradient });
+    expect(verdict).toBe('ambiguous');
+    expect(matches[0]?.id).toBe('right');
+  });
+
+  test('whose gradient is right of them as logits, or of neither', () => {
+    const twice = map(softmax(probabilities, 1, exactly), (p, n, i) => p - (i === target[n] ? 1 : 0));
+    for (const gradient of [twice, map(errors, (value, n) => value * (n + 2))]) {
+      const { verdict, evidence } = diagnose({ logits: probabilities, target, gradient });
+      expect(verdict).not.toBe('ambiguous');
+      expect(evidence.notes.join()).not.toContain(note);
+    }
+  });
+});
+
+describe('losses that are not the cross-entropy', () => {
+  test('the unlikelihood of two classes has the gradient of the other label', () => {
+    const all = {
+      x: [
+        [0.5, -1.2],
+        [2, 0.3],
+        [0.1, 0.7],
+      ],
+      labels: [0, 1, 0],
+    };
+    for (const rows of [1, 3]) {
+      const [logits, target] = [all.x.slice(0, rows), all.labels.slice(0, rows)];
+      const hot = target.map((label) => [1 - label, label]);
+      for (const divisor of [1, rows]) {
+        const gradient = map(softmax(logits, 1, exactly), (p, n, i) => (p - (i === target[n] ? 0 : 1)) / divisor);
+        for (const given of [target, hot]) {
+          const { verdict, matches, text } = diagnose({ logits, target: given, gradient });
+          expect(verdict).toBe('ambiguous');
+          expect(matches.map(({ id }) => id)).toEqual(['labels-off-by-one', 'right']);
+          expect(matches[1]?.formula).toContain('of the unlikelihood loss −log(1 − s_t)');
+          expect(text).toContain('\nIf the loss is the cross-entropy\n');
+        }
+        expect(idsOf({ logits, target, layer: 'cross-entropy', gradient })).toEqual(['labels-off-by-one']);
+      }
+    }
+  });
+
+  test('a flipped sign may be meant', () => {
+    const logits = [
+      [1, 2, 0.5],
+      [0.3, -1, 2],
+      [0, 0.7, 1.1],
+    ];
+    const target = [0, 1, 2];
+    const gradient = map(softmax(logits, 1, exactly), (p, n, i) => (i === target[n] ? 1 : 0) - p);
+    const { verdict, evidence } = diagnose({ logits, target, gradient });
+    expect(verdict).toBe('sign-flipped');
+    expect(evidence.notes.join()).toContain('whose advantages are all −1');
+    expect(verdictOf({ logits, target, upstream: [-1, -1, -1], gradient })).toBe('right');
   });
 });

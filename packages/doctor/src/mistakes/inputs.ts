@@ -11,6 +11,7 @@ import {
   lossFactors,
   type Mistake,
   product,
+  scaled,
 } from '../form.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
@@ -109,11 +110,19 @@ const logitsForProbabilities: Mistake = {
       const x = finiteLogits(problem);
       return x?.map((value, k) => at(problem.s, k) * (1 - value));
     }),
-    gradient('x − y', ['x - y'], (problem) => {
-      const x = finiteLogits(problem);
-      const { y } = problem;
-      return x && y && x.map((value, k) => value - at(y, k));
-    }),
+    {
+      kind: 'gradient',
+      expressions: ['x - y', '(x - y) / n'],
+      gives: (problem) => {
+        const x = finiteLogits(problem);
+        const { y } = problem;
+        const difference = x && y && x.map((value, k) => value - at(y, k));
+        if (!difference) return [];
+        return lossFactors(problem).map(({ factor, over }) =>
+          candidate(dividedBy('x − y', over), scaled(difference, factor)),
+        );
+      },
+    },
     product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
       const x = finiteLogits(problem);
       return x && scaledByLogits(problem, x, g.values);

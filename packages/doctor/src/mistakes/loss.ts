@@ -25,26 +25,42 @@ const targetMissing: Mistake = {
   forms: [loss('s', ['s', 's / n'], ({ s, temperature }) => scaled(s, 1 / temperature))],
 };
 
+/** The one-hot row of the largest probability, the first of equal ones, for each row. */
+function predictedOf(problem: Problem): Float64Array {
+  const { s, n, f } = problem;
+  const largest = rowMaxima(s, n, f);
+  return each(problem, (_, row, i) => {
+    const isFirst = s.subarray(row * f, (row + 1) * f).indexOf(at(largest, row)) === i;
+    return isFirst ? 1 : 0;
+  });
+}
+
 const predictedClass: Mistake = {
   id: 'predicted-class',
   layers: everyLayer,
-  name: 'predicted class in place of probabilities',
-  what: 'the one-hot row of the predicted class minus the target: 1, 0 and −1 only, and 0 where the prediction is correct',
-  why: 'The argmax has no derivative; the gradient of −Σ y log s is s − y, with the probabilities themselves. The one-hot difference is the update of a perceptron.',
+  name: 'predicted class in place of the probabilities or of the target',
+  what: 'the one-hot row of the predicted class in place of the probabilities, which leaves 1, 0 and −1 only, or in place of the target',
+  why: 'The argmax has no derivative; the gradient of −Σ y log s is s − y, with the probabilities themselves and the given target. The one-hot difference is the update of a perceptron, and s − onehot(argmax s) makes each prediction more certain, right or wrong: if these pseudo-labels are the target on purpose, give them as the target.',
   forms: [
+    loss('onehot(argmax s) − y', ['np.eye(f)[s.argmax(axis=1)] - y'], (problem, y) => {
+      const predicted = predictedOf(problem);
+      const difference = each(problem, (k) => (at(predicted, k) - at(y, k)) / problem.temperature);
+      // Of predictions that are all correct nothing is left.
+      return difference.every((value) => value === 0) ? null : difference;
+    }),
     loss(
-      'onehot(argmax s) − y',
-      ['np.eye(f)[s.argmax(axis=1)] - y', 'F.one_hot(s.argmax(axis=1)) - y'],
+      's − onehot(argmax s)',
+      [
+        's - np.eye(f)[s.argmax(axis=1)]',
+        '(s - np.eye(f)[s.argmax(axis=1)]) / n',
+        's[np.arange(n), s.argmax(axis=1)] -= 1',
+      ],
       (problem, y) => {
-        const { s, n, f, temperature } = problem;
-        const largest = rowMaxima(s, n, f);
-        const predicted = each(problem, (_, row, i) => {
-          const isFirst = s.subarray(row * f, (row + 1) * f).indexOf(at(largest, row)) === i;
-          return isFirst ? 1 : 0;
-        });
-        const difference = each(problem, (k) => (at(predicted, k) - at(y, k)) / temperature);
-        // Of predictions that are all correct nothing is left.
-        return difference.every((value) => value === 0) ? null : difference;
+        if (problem.layer === 'sigmoid' || problem.f < 2) return null;
+        const predicted = predictedOf(problem);
+        // Of predictions that are all correct it is s − y.
+        if (predicted.every((value, k) => value === at(y, k))) return null;
+        return each(problem, (k) => (at(problem.s, k) - at(predicted, k)) / problem.temperature);
       },
     ),
   ],
