@@ -43,8 +43,31 @@ async function axisEqualsTransposed(backend: Backend, operation: Operation): Pro
   await Promise.all([0, 1, 2].map(overAxis));
 }
 
-/** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
+/** Both at temperature 1 and at another one. */
 async function shift(backend: Backend, operation: Operation): Promise<void> {
+  await shiftAtOne(backend, operation);
+  await shiftAtThree(backend, operation);
+}
+
+/**
+ * softmax(x + c, T) = softmax(x, T): the result for x + c is as accurate as that for x, however large c is, because x + c is exact. Where c/T is
+ * added to the result, its rounding is that of x/T, and nothing more is required.
+ */
+async function shiftAtThree(backend: Backend, operation: Operation): Promise<void> {
+  const plain = problemIn(backend, { shape: [3, 7], temperature: 3 });
+  if (shifts[operation.name] === 'adds' || !operation.takes.includes('temperature')) return;
+  // Kernels may decline a temperature, and without a basis nothing else computes it.
+  if (!backend.basis) return;
+  const c = plain.dtype === 'float16' ? 96 : 65536;
+  const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
+  const moved = { ...original, values: original.values.map((value) => value + c) };
+  const { expected, tolerance } = expectation(backend, operation, original);
+  const after = await evaluate(backend, operation, moved);
+  assertClose(`${operation.name} of logits + ${c} at temperature 3`, after, expected, tolerance);
+}
+
+/** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
+async function shiftAtOne(backend: Backend, operation: Operation): Promise<void> {
   const plain = problemIn(backend, { shape: [3, 7] });
   const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
   const moved = { ...original, values: original.values.map((value) => value + 96) };
