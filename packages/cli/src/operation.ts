@@ -77,11 +77,13 @@ export async function runRowwise(
     const count = axis === 0 ? Number.MAX_SAFE_INTEGER : rowsAtATime(input, operation, axis, session);
     const settings = { axis: axis ?? -1, temperature: options.temperature ?? 1 };
     let precision: Precision | undefined;
+    const notices = sources.map((reader) => overflowNotice(reader, session));
     const compute = async (chunk: Chunk): Promise<Computed> => {
       const [first, upstream, tangent] = chunk.operands;
       precision ??= choosePrecision(backend, options.dtype, first, input.name);
       const { computed, written } = precision;
       if (operation.matrices) checkFits(first, axis ?? 0, computed, backend, operation, session, input.name);
+      for (const [k, array] of chunk.operands.entries()) notices[k]?.(array, computed);
       using x = toTensor(first, computed, backend);
       using g = upstream && toTensor(upstream, computed, backend);
       using t = tangent && toTensor(tangent, computed, backend);
@@ -313,7 +315,7 @@ async function wholeInMemory(
       ? 'its only axis needs all of it at once, on a machine with more memory'
       : "axis 0 needs all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
   const array = await readWatched(reader, matrices ? `so is its Jacobian, but ${advice}` : ofAxis, session);
-  return arrayRows(array, reader.name);
+  return { ...arrayRows(array, reader.name), lineOf: reader.lineOf };
 }
 
 /** The whole array, with a progress bar if reading takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
@@ -438,6 +440,34 @@ export function choosePrecision(
   const computed = written === 'float16' && !backend.supports.dtypes.includes('float16') ? 'float32' : written;
   checkDType(backend, computed, asked ? '--dtype' : name);
   return { computed, written };
+}
+
+/** Checks the chunks of a file one after another, and notices the first number that is finite in the file and infinite in the dtype. */
+export function overflowNotice(
+  reader: Pick<RowReader, 'name' | 'lineOf'>,
+  { notices }: Session,
+): (array: FileArray, dtype: FloatDType) => void {
+  let checked = 0;
+  let noticed = false;
+  return ({ data, shape }, dtype) => {
+    if (noticed || dtype === 'float64' || (dtype === 'float32' && data instanceof Float32Array)) return;
+    const overflows = (value: number) => Number.isFinite(value) && !Number.isFinite(rounded(value, dtype));
+    const first = data.findIndex(overflows);
+    if (first >= 0) {
+      const [rows = 1, ...rest] = shape;
+      const place = placeOf(reader, checked + first, shape.length === 0 ? [] : [checked + rows, ...rest]);
+      const infinity = (data[first] ?? 0) > 0 ? 'Infinity' : '-Infinity';
+      notices.push(
+        `${reader.name}: ${place} is ${data[first]}, beyond ${dtype}: computed as ${infinity}; --dtype float64 keeps it`,
+      );
+      noticed = true;
+    }
+    checked += data.length;
+  };
+}
+
+function rounded(value: number, dtype: FloatDType): number {
+  return dtype === 'float16' ? halfToNumber(numberToHalf(value)) : Math.fround(value);
 }
 
 export function toTensor(array: FileArray, dtype: FloatDType, backend: Backend): Tensor {

@@ -314,6 +314,28 @@ describe('the options of the library', () => {
     await cpu.close();
   });
 
+  test('a number that is finite in the file and infinite in the dtype is noticed once a file, with its place', async () => {
+    const large = folder.write('large.csv', 'a,b\n1,2\n3,4\n\n5,1e39\n-1e39,3\n');
+    const nested = folder.write('large.json', '[[[0, 1]], [[-1e39, "Infinity"]]]');
+    const half = folder.write('large-half.csv', '65504,65520\n');
+    const limits = { chunk: 1 };
+    const noticed = async (args: readonly string[]) => {
+      const { status, stderr } = await folder.softgrad([...args, '--backend', 'cpu'], { limits });
+      expect(status, stderr).toBe(0);
+      return stderr;
+    };
+    const notice = (what: string) => `softgrad: ${what}; --dtype float64 keeps it\n`;
+    const ofTable = notice('large.csv: line 5, column 2 is 1e+39, beyond float32: computed as Infinity');
+    expect(await noticed(['softmax', large, '--dtype', 'float32'])).toBe(ofTable);
+    expect(await noticed(['softmax', large, '--dtype', 'float32', '--axis', '0'])).toBe(ofTable);
+    expect(await noticed(['cross-entropy', large, '--target', '0,1,0,1', '--dtype', 'float32'])).toBe(ofTable);
+    expect(await noticed(['softmax', nested, '--dtype', 'float32'])).toBe(
+      notice('large.json: [1, 0, 0] is -1e+39, beyond float32: computed as -Infinity'),
+    );
+    expect(await noticed(['softmax', large])).toBe('');
+    expect(await noticed(['softmax', half, '--dtype', 'float32'])).toBe('');
+  });
+
   test('--header determines whether the first line of tables is a header', async () => {
     const numbers = folder.write('numbered.csv', '1,2\n0,0\n');
     expect(await run('softmax', numbers, '--header', 'yes')).toBe('[[0.5,0.5]]\n');

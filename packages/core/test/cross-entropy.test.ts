@@ -11,6 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '../src/index.js';
+import { balancedWeight } from '../src/ops/cross-entropy-target.js';
 import { failure } from './failure.js';
 
 /** The exact backend with its fused kernel, and the same without, on which core composes. */
@@ -255,6 +256,43 @@ describe('the mean', () => {
       expect(result.loss.dataSync()).toEqual(Float32Array.of(Number.NaN));
       expect(result.gradient.dataSync()).toEqual(Float32Array.of(0, 0, 0));
     }
+  });
+
+  test('with weights of any size and sign is that with the same weights of ordinary size, fused and composed', () => {
+    for (const [dtype, logits, weight] of [
+      ['float32', [1e30, 0], [2 ** 59, 2 ** 59]],
+      ['float32', [1e30, 0], [2 ** 61, 2 ** 61]],
+      ['float32', [3e38, 0], [3, 3]],
+      ['float32', [1, 0], [-1e-45, -1e-45]],
+      ['float64', [1e308, 0], [-3, -3]],
+    ] as const) {
+      for (const backend of backends) {
+        const x = tensor([logits], { backend, dtype });
+        const what = `${backend.name} ${logits} ${weight}`;
+        const result = (options: CrossEntropyOptions) => {
+          const { loss, gradient } = crossEntropy(x, [1], options);
+          return [...values(loss), ...values(gradient)];
+        };
+        const ordinary = result({});
+        for (const [k, value] of result({ weight }).entries()) {
+          expect(Math.abs(value / ordinary[k] - 1), `${what}: ${value}, expected ${ordinary[k]}`).toBeLessThan(1e-6);
+        }
+      }
+    }
+  });
+
+  test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class overflows', () => {
+    const balanced = (weight: readonly number[]) => {
+      const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1) } as const;
+      return [...(balancedWeight(target, Float64Array.from(weight), -100, 'float64') ?? [])];
+    };
+    expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
+    expect(balanced([-12, -3, -20])).toEqual([-0.75, -0.1875, -1.25]);
+    expect(balanced([2 ** -1074, -(2 ** -1074), 0])).toEqual([1, -1, 0]);
+    for (const sign of [1, -1]) {
+      expect(balanced([2 ** -600, 2 ** -600, sign * 2 ** 1000])).toEqual([2 ** -577, 2 ** -577, sign * 2 ** 1023]);
+    }
+    expect(balanced([0, 0, 5])).toEqual([0, 0, 5]);
   });
 
   test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {

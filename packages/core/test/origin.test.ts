@@ -126,6 +126,23 @@ describe('a result remembers how it was made', () => {
     );
   });
 
+  test('and its mask is compared in every row, whichever of the two masks is the shorter', () => {
+    const one = [true, true, false];
+    const other = [true, false, true];
+    for (const [made, given, same] of [
+      [[one, other], one, false],
+      [[other, one], one, false],
+      [one, [one, other], false],
+      [one, [other, one], false],
+      [[one, one], one, true],
+      [one, [one, one], true],
+    ] as const) {
+      const call = () => softmax.vjp(softmax(x(), { mask: made }), g(), { mask: given });
+      if (same) expect(call).not.toThrow();
+      else expect(call, JSON.stringify([made, given])).toThrow('one that keeps other entries');
+    }
+  });
+
   test('and its function: the derivative of another function is an error', () => {
     expect(failure(() => softmax.vjp(logSoftmax(x()), g()))).toEqual([
       'ERR_VALUE',

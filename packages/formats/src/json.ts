@@ -2,6 +2,7 @@ import { SoftgradError } from '@softgrad/core';
 import { type ParseError, parse as parseWithPlaces } from 'jsonc-parser';
 import { type FileArray, formatShape, sizeOf } from './array.js';
 import { decodeText } from './decode.js';
+import { withinRange } from './number.js';
 import { isPrinted } from './printed.js';
 import { quote } from './quote.js';
 import type { OnShare } from './row-reader.js';
@@ -18,7 +19,7 @@ export interface JsonOptions {
  * Reads nested lists of numbers, or one of an object of such lists, each of which may also be flat, as `{"data": […], "shape": […]}`. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
  * the same words without quotes, as Python's json module writes them, are accepted too.
  *
- * @throws ERR_VALUE naming line and column of a syntax error, or the path of an entry that is not a number
+ * @throws ERR_VALUE naming line and column of a syntax error or of a name that an object has twice, or the path of an entry that is not a number
  * @throws ERR_SHAPE for ragged lists
  */
 export function parseJson(bytes: Uint8Array, name: string, options: JsonOptions = {}): FileArray {
@@ -26,7 +27,9 @@ export function parseJson(bytes: Uint8Array, name: string, options: JsonOptions 
   options.onShare?.(0.1);
   const syntax = readJson(text);
   options.onShare?.(shareOfSyntax);
-  return jsonArray(syntax ? syntax.root : refuseSyntax(text, name), name, options);
+  if (!syntax) refuseSyntax(text, name);
+  if (isObject(syntax.root)) refuseRepeatedNames(text, name);
+  return jsonArray(syntax.root, name, options);
 }
 
 /** How much of the time of reading JSON its syntax takes. */
@@ -101,24 +104,88 @@ function isFlat(value: JsonObject): boolean {
   return Array.isArray(value.data) && Array.isArray(value.shape);
 }
 
-/** `{"data": [1, 2], "shape": [2, 1]}`, as softgrad's own tensors have it. */
-function flatArray({ data, shape }: JsonObject, name: string, onShare: OnShare | undefined): FileArray {
+/** `{"data": [1, 2], "shape": [2, 1]}`, as softgrad's own tensors have it; the data are in row-major order. */
+function flatArray({ data, shape, ...layout }: JsonObject, name: string, onShare: OnShare | undefined): FileArray {
   const flat = jsonArray(data, `${name}:data`, { onShare });
-  const lengths = jsonArray(shape, `${name}:shape`).data;
-  const counts = Array.from(lengths);
-  const fits = counts.every((length) => Number.isSafeInteger(length) && length >= 0);
-  if (fits && flat.shape.length === 1 && sizeOf(counts) === flat.data.length) return { ...flat, shape: counts };
+  const lengths = jsonArray(shape, `${name}:shape`);
+  const counts = Array.from(lengths.data);
+  const fits =
+    lengths.shape.length === 1 &&
+    lengths.data instanceof Float64Array &&
+    counts.every((length) => Number.isSafeInteger(length) && length >= 0);
+  if (!fits) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${name}: the shape is ${quote(JSON.stringify(shape))}; expected a flat list of lengths, as in [2, 3]`,
+    );
+  }
+  refuseOtherLayout(layout, counts, name);
+  if (flat.shape.length === 1 && sizeOf(counts) === flat.data.length) return { ...flat, shape: counts };
   throw new SoftgradError(
     'ERR_SHAPE',
     `${name}: data of shape ${formatShape(flat.shape)} for the shape ${formatShape(counts)}; expected a flat list of as many numbers`,
   );
 }
 
+/** @throws ERR_VALUE for a layout that is not row-major: read as if it were, the numbers would be in other places */
+function refuseOtherLayout(layout: JsonObject, shape: readonly number[], name: string): void {
+  const rowMajor = shape.map((_, axis) => sizeOf(shape.slice(axis + 1)));
+  const isRowMajor: readonly (readonly [key: string, test: (value: unknown) => boolean])[] = [
+    ['order', (value) => value === 'C'],
+    ['stride', (value) => JSON.stringify(value) === JSON.stringify(rowMajor)],
+    ['strides', (value) => JSON.stringify(value) === JSON.stringify(rowMajor)],
+    ['offset', (value) => value === 0],
+  ];
+  for (const [key, test] of isRowMajor) {
+    const value = layout[key];
+    if (value === undefined || value === null || test(value)) continue;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${name}: ${key} is ${quote(JSON.stringify(value))}; expected the data in row-major order, without ${key}`,
+    );
+  }
+}
+
+/** @throws ERR_VALUE for an object with a name twice, of which JSON.parse keeps only the last */
+function refuseRepeatedNames(text: string, name: string): void {
+  const open: Set<string>[] = [];
+  const colon = /\s*:/y;
+  /** The opening quote of the text that is being read, or −1. */
+  let start = -1;
+  // One escape at a time: a pattern for whole texts would take stack for each.
+  for (const { 0: token, index } of text.matchAll(/\\.|["{}]/g)) {
+    if (token === '"') {
+      colon.lastIndex = index + 1;
+      if (start < 0) start = index;
+      else {
+        if (colon.test(text)) addName(open.at(-1), start, index);
+        start = -1;
+      }
+    } else if (start < 0) {
+      if (token === '{') open.push(new Set());
+      else open.pop();
+    }
+  }
+  function addName(names: Set<string> | undefined, begin: number, end: number): void {
+    const key: string = JSON.parse(text.slice(begin, end + 1));
+    if (names?.has(key)) {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${name}: ${formatPlace(text, begin)}: the name ${quote(key)} a second time; expected each name once`,
+      );
+    }
+    names?.add(key);
+  }
+}
+
+/** Line and column of a character, from 1. */
+function formatPlace(text: string, offset: number): string {
+  const before = text.slice(0, offset);
+  return `line ${before.split('\n').length}, column ${offset - before.lastIndexOf('\n')}`;
+}
+
 function refuseSyntax(text: string, name: string): never {
   const offset = firstError(text, name)?.offset ?? text.length;
-  const before = text.slice(0, offset);
-  const line = before.split('\n').length;
-  const column = offset - before.lastIndexOf('\n');
   const found = offset >= text.trimEnd().length ? 'the end of the file' : quote(text.slice(offset, offset + 20));
   const other =
     isPrinted(text) && !/^\s*\[/.test(text)
@@ -126,7 +193,7 @@ function refuseSyntax(text: string, name: string): never {
       : '';
   throw new SoftgradError(
     'ERR_VALUE',
-    `${name}: line ${line}, column ${column}: not JSON at ${found}; expected nested lists of numbers${other}`,
+    `${name}: ${formatPlace(text, offset)}: not JSON at ${found}; expected nested lists of numbers${other}`,
   );
 }
 
@@ -172,6 +239,13 @@ function fill(data: Float64Array, root: unknown, shape: readonly number[], name:
     const axis = path.length;
     if (axis === shape.length) {
       const value = leaf(node);
+      if (typeof node === 'number' && !Number.isFinite(node)) {
+        const infinity = `"${node}" in quotes`;
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `${name}: ${formatPath(path)} is a number beyond float64; expected ${withinRange(infinity)}`,
+        );
+      }
       if (value === null) {
         const hint = node === null ? ' (write "NaN" for a missing value)' : '';
         throw new SoftgradError(

@@ -1,4 +1,4 @@
-import { parseNumber } from './number.js';
+import { isBeyondRange, parseNumber, withinRange } from './number.js';
 import { invisible, quote } from './quote.js';
 
 const missing = 'a number (write nan for a missing value)';
@@ -51,6 +51,7 @@ function percent(cell: string, number: string): string {
 export function expectedInstead(cell: string): string {
   const word = words.find(([pattern]) => pattern.test(cell));
   if (word) return word[1](cell);
+  if (isBeyondRange(cell)) return withinRange(cell.startsWith('-') ? '-inf' : 'inf');
   // One group of three digits may be a thousand or three decimals.
   const either = /^([-+]?\d{1,3}),(\d{3})$/.exec(cell);
   if (either)

@@ -5,13 +5,23 @@ const words: ReadonlyMap<string | undefined, number> = new Map([
   ['infinity', Number.POSITIVE_INFINITY],
 ]);
 
-/** The decimal number in a text, or NaN or infinity for "nan", "inf", "infinity" in any case; null for any other text. */
+/** The decimal number in a text, or NaN or infinity for "nan", "inf", "infinity" in any case; null for any other text, and for digits beyond float64. */
 export function parseNumber(text: string): number | null {
-  if (number.test(text)) return Number(text);
+  if (number.test(text)) return isBeyondRange(text) ? null : Number(text);
   const [, sign, word] = /^([+-]?)([a-z]+)$/.exec(text.toLowerCase()) ?? [];
   const value = words.get(word);
   if (value === undefined) return null;
   return sign === '-' ? -value : value;
+}
+
+/** Whether a text is a decimal number so large that float64 would be infinite. */
+export function isBeyondRange(text: string): boolean {
+  return number.test(text) && !Number.isFinite(Number(text));
+}
+
+/** What to expect instead of such a number. */
+export function withinRange(infinity: string): string {
+  return `a number in the range of float64, up to 1.8e308 in size, or ${infinity}`;
 }
 
 /** A number, or with `booleans` also 1 for "true" and 0 for "false" in any case; null for any other text. */

@@ -1,6 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, sizeOf } from './array.js';
-import { isEllipsis, parseEntry, printWhole } from './number.js';
+import { isBeyondRange, isEllipsis, parseEntry, printWhole, withinRange } from './number.js';
 import { quote } from './quote.js';
 import type { OnShare } from './row-reader.js';
 
@@ -241,6 +241,10 @@ class Printed {
     if (this.#done && this.#lists.length === 0) return this.#afterEnd(at);
     const comment = /^(?:#|\/\/).*/.exec(this.#text.slice(at))?.[0];
     if (comment !== undefined) return this.#error('ERR_VALUE', `a comment; remove ${quote(comment)}`, at);
+    if (isBeyondRange(word)) {
+      const expectation = withinRange(word.startsWith('-') ? '-inf' : 'inf');
+      return this.#error('ERR_VALUE', `${quote(word)} is beyond float64; expected ${expectation}`, at);
+    }
     const rows = word.includes(';') ? '; expected each row in brackets, as in [[1, 2], [3, 4]]' : '';
     return this.#error('ERR_VALUE', `${quote(word)} is not a number${rows}`, at);
   }

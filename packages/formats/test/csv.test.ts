@@ -111,11 +111,15 @@ describe('invalid tables are errors that say where and why', () => {
     'x.csv: line 1 leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them';
   const numbered =
     'x.csv: line 1 numbers the columns 0 to 1, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)';
+  const inRange = 'a number in the range of float64, up to 1.8e308 in size, or';
   test.each<[string, string, Delimiter?]>([
     ['1,2\n3,x', 'x.csv: line 2, column 2 is "x"; expected a number'],
     ['1,2\n,3', 'x.csv: line 2, column 1 is empty; expected a number (write nan for a missing value)'],
     ['1,2\n3', 'x.csv: line 2 has 1 cell; expected 2, as in line 1'],
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
+    ['1,1e400', `x.csv: line 1, column 2 is "1e400"; expected ${inRange} inf`],
+    ['1,2\n-1e309,4', `x.csv: line 2, column 1 is "-1e309"; expected ${inRange} -inf`],
+    [`${9 * 1e15}${'0'.repeat(300)},2`, `x.csv: line 1, column 1 is "9${'0'.repeat(56)}..."; expected ${inRange} inf`],
     ['1,2\n...', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
     ['1,2\n3,…', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
     ['1,2\n3,...,4', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
@@ -135,6 +139,7 @@ describe('invalid tables are errors that say where and why', () => {
     ['1,5;x\n3;4', 'x.csv: line 1, column 1 is "1,5"; expected a decimal point, as in 1.5', ';'],
     [',a,b\n0,1.0,2.0', index],
     [',0,1\n0,1.0,2.0', index],
+    [',logit\n0,0.5\n1,0.7', index],
     ['a,b\n0,1,2', index],
     ['a,b\n1,1,2', index],
     ['0,1\n1.5,2.5', numbered],
@@ -351,6 +356,8 @@ describe('a line before the rows', () => {
       ['1,2\n## 3,nan\n5,6', 2],
       ['# 3,4\na,b\n1,2', 1],
       ['1,2\n3,4\n#5,6', 3],
+      ['# 1,2\n# 1,2,3\n1,2', 1],
+      ['# 1,2,3\n# 1,2\n# 1\n1,2', 2],
     ] as const) {
       expect(await refusal(text), text).toBe(
         `x.csv: line ${line} starts with # but reads as a row of numbers; expected the row without #, or a comment in words`,
@@ -363,6 +370,10 @@ describe('a line before the rows', () => {
       const reader = open([['1', '2'], commented], ' ').then((rows) => rows.next(9));
       await expect(reader).rejects.toThrow('x.csv: line 2 starts with # but reads as a row');
     }
+  });
+
+  test('is a comment if # stands in place of the first cell: only blanks make it a sign before the row', async () => {
+    expect(await refusal('#,2\n1\n3')).toBe('read 1,3');
   });
 
   test("may be Excel's declaration of the delimiter", async () => {

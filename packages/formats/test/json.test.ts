@@ -88,7 +88,28 @@ describe('invalid arrays are errors that say where and why', () => {
     ],
     [
       '{"data": [1], "shape": [-1, -1]}',
-      'x.json: data of shape (1,) for the shape (-1, -1); expected a flat list of as many numbers',
+      'x.json: the shape is "[-1,-1]"; expected a flat list of lengths, as in [2, 3]',
+    ],
+    [
+      '{"shape": [[2], [2]], "data": [1, 2, 3, 4]}',
+      'x.json: the shape is "[[2],[2]]"; expected a flat list of lengths, as in [2, 3]',
+    ],
+    ['{"shape": [true], "data": [1]}', 'x.json: the shape is "[true]"; expected a flat list of lengths, as in [2, 3]'],
+    [
+      '[[1, 1e400]]',
+      'x.json: [0][1] is a number beyond float64; expected a number in the range of float64, up to 1.8e308 in size, or "Infinity" in quotes',
+    ],
+    [
+      '{"a": [-1e400]}',
+      'x.json: [0] is a number beyond float64; expected a number in the range of float64, up to 1.8e308 in size, or "-Infinity" in quotes',
+    ],
+    [
+      '{"a": [1],\n "b": 2, "\\u0061": [3]}',
+      'x.json: line 2, column 10: the name "a" a second time; expected each name once',
+    ],
+    [
+      '{"x": {"data": [1], "shape": [1], "data": [2]}}',
+      'x.json: line 1, column 35: the name "data" a second time; expected each name once',
     ],
     ['[1, true]', 'x.json: [1] is a boolean and [0] is a number; expected all of one kind'],
     ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
@@ -143,6 +164,33 @@ test('an object holds one array, or several of which one is named, nested or fla
   );
   expect(() => named('nested')).toThrow('x.json:nested: "nested" is an object; ');
   expect(() => named('a', bytes([1]))).toThrow('x.json: has no array "a"; it holds one without a name');
+});
+
+test('names that only seem to be repeated are read: in another object, within texts, and as texts', () => {
+  const text = String.raw`{"x": {"data": [1], "shape": [1]}, "y": {"data": [2], "shape": [1]}, "a": ["x", "x"], "\"a": "{\"a\": 1, \"a\": 1}"}`;
+  expect(parseJson(Buffer.from(text), 'x.json', { entry: 'y' }).data).toEqual(Float64Array.of(2));
+});
+
+test('a flat array is read in row-major order; any other layout is refused by the name of its key', () => {
+  const flat = { data: [1, 2, 3, 4, 5, 6], shape: [2, 3] };
+  const read = (layout: object) => parse(JSON.stringify({ ...flat, ...layout }));
+  for (const layout of [{ order: 'C' }, { stride: [3, 1], offset: 0 }, { strides: [3, 1], offset: null }]) {
+    expect(read(layout), JSON.stringify(layout)).toEqual({ shape: [2, 3], data: Float64Array.of(1, 2, 3, 4, 5, 6) });
+  }
+  for (const [layout, found] of [
+    [{ order: 'F' }, String.raw`order is "\"F\""`],
+    [{ stride: [1, 2] }, 'stride is "[1,2]"'],
+    [{ strides: [24, 8] }, 'strides is "[24,8]"'],
+    [{ offset: 1 }, 'offset is "1"'],
+  ] as const) {
+    const [key] = Object.keys(layout);
+    expect(() => read(layout)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_VALUE',
+        message: `x.json: ${found}; expected the data in row-major order, without ${key}`,
+      }),
+    );
+  }
 });
 
 test('any text gives an array that fits its shape, or a one-line error', () => {

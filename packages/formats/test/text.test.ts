@@ -344,3 +344,16 @@ test('any text gives an array that fits its shape, or a one-line error', async (
     { numRuns: 300 },
   );
 });
+
+test('numbers beyond float64 are errors in every form of text, with their place', async () => {
+  for (const [text, place] of [
+    ['[1 -1e400]', 'line 1, column 4: "-1e400" is beyond float64'],
+    ['array([[1.5,\n 1e309]])', 'line 2, column 2: "1e309" is beyond float64'],
+    ['1 1e400', 'line 1, column 2 is "1e400"'],
+    ['[1, 1e400]', '[1] is a number beyond float64'],
+  ]) {
+    await expect(parseText(Buffer.from(text), 'x.txt', 1e9), text).rejects.toThrow(
+      `x.txt: ${place}; expected a number in`,
+    );
+  }
+});

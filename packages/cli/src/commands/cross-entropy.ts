@@ -18,6 +18,7 @@ import {
   fromTensor,
   maskOperands,
   openResult,
+  overflowNotice,
   readWatched,
   resolveAxis,
   toMask,
@@ -88,6 +89,7 @@ Examples:
         const [weightReader] = optional;
         const weight = weightReader && toWeight(await read(weightReader), weightReader, logits.shape[axis]);
         const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
+        overflowNotice(reader, session)(logits, computed);
         const progress = startLateProgress('cross-entropy', 1, session, logits.data.byteLength);
         const compute = async () => {
           using x = toTensor(logits, computed, backend);

@@ -163,12 +163,9 @@ export function meanDivisor(target: DeviceTarget, weight: HostArray | null, igno
   return divisor;
 }
 
-/** Exponents of 2 beyond which class weights are scaled before a mean: their product with a loss, or its quotient, is a normal number. */
-const ordinaryExponent = { float16: 4, float32: 60, float64: 500 } as const satisfies Record<FloatDType, number>;
-
 /**
- * The class weights for a mean, which a common factor does not change. If the weights of the targets are so small or so large that their
- * sum, its reciprocal or a product could leave the dtype's range, all weights are scaled by one power of 2.
+ * The class weights for a mean, which a common factor does not change: all are scaled by the power of 2 by which the largest weight of a target
+ * is between ½ and 1. Then their sum, its reciprocal and their products with losses leave the dtype's range only where the mean does.
  */
 export function balancedWeight(
   target: DeviceTarget,
@@ -179,8 +176,7 @@ export function balancedWeight(
   if (weight === null || target.kind === 'probabilities') return weight;
   let largest = 0;
   for (const index of target.host) if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
-  const most = ordinaryExponent[dtype];
-  if (largest === 0 || (largest >= 2 ** -most && largest <= 2 ** most)) return weight;
+  if (largest === 0) return weight;
   let largestOfAll = 0;
   for (const value of weight) largestOfAll = Math.max(largestOfAll, Math.abs(value));
   const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(largestOfAll);
@@ -189,7 +185,9 @@ export function balancedWeight(
   const first = 2 ** Math.trunc(exponent / 2);
   const second = 2 ** (exponent - Math.trunc(exponent / 2));
   const balanced = hostArray(weight.length, dtype);
-  balanced.set(Array.from(weight, (value) => value * first * second));
+  weight.forEach((value, index) => {
+    balanced[index] = value * first * second;
+  });
   return balanced;
 }
 
