@@ -395,6 +395,11 @@ test('the error for TypeScript that node cannot load says what to do', () => {
   }
   for (const file of ['mine.js', 'mine.mjs', 'mine.ts.js', 'arts'])
     expect(hintOf(file, new SyntaxError('no'))).toBe('');
+  const inCommonJs = new SyntaxError("Unexpected token 'export'");
+  expect(hintOf('mine.js', inCommonJs)).toMatch(
+    /^; it is an ES module in .*: rename it to \.mjs, or write "type": "module"/,
+  );
+  for (const file of ['mine.mjs', 'mine.cjs']) expect(hintOf(file, inCommonJs)).toBe('');
 });
 
 test('a module that throws, hangs or provides no backend is named in the error, exit code 2', async () => {
