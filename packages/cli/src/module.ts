@@ -67,8 +67,11 @@ export function registeringModule(file: string): string {
   return url.href;
 }
 
-/** What to do if Node cannot load TypeScript, or not all of its syntax. */
+/** What to do if Node cannot load TypeScript, or not all of its syntax, or takes an ES module for CommonJS. */
 export function hintOf(file: string, cause: unknown): string {
+  const ofModule = /Cannot use import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta'/;
+  if (file.endsWith('.js') && cause instanceof SyntaxError && ofModule.test(cause.message))
+    return '; it is an ES module in a package of type commonjs: rename it to .mjs, or write "type": "module" into package.json';
   if (!/\.[mc]?tsx?$/.test(file)) return '';
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
   if (!ofLoading.includes(codeOf(cause)) && !(cause instanceof SyntaxError)) return '';

@@ -57,6 +57,18 @@ test('a run in which nothing is timed is an error with the reasons, after the re
   expect(parseReport(readFileSync(json, 'utf8'), json).unavailable).toEqual([{ name: 'closed', reason: 'no key' }]);
 });
 
+test('where a package is not installed, the line that installs it is printed', async () => {
+  const open = `open() { throw new Error("does not load: Cannot find package '@one/engine' imported from /a b/c.js") }`;
+  const module = folder.write(
+    'missing.mjs',
+    `export default { name: 'missing', unavailable: async () => null, ${open} }`,
+  );
+  const args = ['--ops', 'softmax', '--shapes', '4x4', '--rounds', '1', '--peers', 'none'];
+  const { stdout } = await softgrad(['bench', '--module', module, ...args]);
+  const line = "missing: not run: does not load: Cannot find package '@one/engine': npm install @one/engine\n";
+  expect(stdout).toContain(line);
+});
+
 test('with - for a file, standard output has only that file; composed kernels are timed as well as fused ones', async () => {
   const args = ['bench', '--ops', 'logSoftmax', ...least, '--rounds', '1', '--composed', '--baseline', 'cpu'];
   const { status, stdout } = await softgrad([...args, '--json', '-']);

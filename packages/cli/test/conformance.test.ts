@@ -7,6 +7,7 @@ import { ownBackends } from '../src/backend.js';
 import { formatReport } from '../src/commands/conformance.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
+import { framesOf } from '../src/stack.js';
 import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
@@ -77,23 +78,34 @@ describe('the printed report', () => {
       one('vjp/e', 'failed', 'NaN'),
     ).split('\n');
     const at = lines.findIndex((line) => line.startsWith('└')) + 1;
-    const cells = lines.slice(0, at).map((line) => line.split('│').map((cell) => cell.trim()));
+    const top = lines.findIndex((line) => line.startsWith('┌'));
+    expect(lines.slice(0, top)).toEqual(['✗ mine: vjp/b', '  off by 1', '✗ mine: vjp/e', '  NaN']);
+    const cells = lines.slice(top, at).map((line) => line.split('│').map((cell) => cell.trim()));
     expect(cells.filter(({ length }) => length > 1)).toEqual([
       ['', 'mine', 'passed', 'failed', 'does not apply', ''],
       ['', 'softmax', '2', '0', '1', ''],
       ['', 'vjp', '0', '2', '0', ''],
     ]);
     expect(lines.slice(at)).toEqual([
-      '✗ mine: vjp/b',
-      '  off by 1',
-      '✗ mine: vjp/e',
-      '  NaN',
       'start with: vjp/b',
       '1 does not apply: it has no float16',
       'mine: 2 passed, 2 failed, 1 do not apply',
       '',
       '',
     ]);
+  });
+
+  test('has the first failures of each section and the number of the others; --all has every one', () => {
+    const failed = ['vjp/a', 'vjp/b', 'vjp/c', 'vjp/d', 'vjp/e', 'jvp/f', 'jvp/g', 'jvp/h'].map((id) =>
+      one(id, 'failed', 'no'),
+    );
+    const report = { backend: 'mine', unavailable: null, total: failed.length, cases: failed };
+    const shown = (printed: string) => printed.match(/^(?:✗|and ).*$/gm)?.map((line) => line.replace('✗ mine: ', ''));
+    expect(shown(formatReport(report))).toEqual([
+      ...['vjp/a', 'vjp/b', 'vjp/c', 'and 2 more of vjp; --all lists every one'],
+      ...['jvp/f', 'jvp/g', 'jvp/h'],
+    ]);
+    expect(shown(formatReport(report, { all: true }))).toEqual(failed.map(({ id }) => id));
   });
 
   test('starts with a failure that others may follow from: of supports, of storage, of the basis, otherwise the first', () => {
@@ -177,6 +189,70 @@ test('a part of the suite fails on an incomplete backend, where nothing else run
   expect(status).toBe(1);
 });
 
+test('where a kernel of a module throws: its frames, the whole stack with SOFTGRAD_DEBUG and in JSON, no absolute path in a report', async () => {
+  const file = module(
+    'throws.mjs',
+    [
+      'const broken = (x) => x.missing.length;',
+      'const open = async () => Object.assign(await provider.open(), { vjp: function mine(out, s) { broken(s); } });',
+      'export default { ...provider, open };',
+    ].join('\n'),
+  );
+  const only = ['--module', file, '--only', 'vjp/values'];
+  const message = "Cannot read properties of undefined \\(reading 'length'\\)";
+  const frames = '\\s+at broken \\(…/throws\\.mjs:2:\\d+\\)\\s+at .*mine.* \\(…/throws\\.mjs:3:\\d+\\)\n';
+  const { stdout } = await conformance(...only);
+  expect(stdout).toMatch(new RegExp(`^✗ right: vjp/.*\n  ${message}${frames}✗`, 'm'));
+
+  const debug = await softgrad(['conformance', ...only], { env: { SOFTGRAD_DEBUG: '1' } });
+  expect(debug.stdout).toMatch(/ {4}at broken \(.*\/throws\.mjs:2:\d+\)\n(?: {4}at .*\n)+ {4}at .*core/);
+
+  const [{ cases: reports }] = JSON.parse((await conformance(...only, '--json')).stdout);
+  const failed = reports.find(({ outcome }: CaseReport) => outcome === 'failed');
+  expect(failed.stack).toMatch(/^TypeError: Cannot read .*\n +at broken /);
+  expect(failed.stack).toContain('/throws.mjs:2:');
+
+  const report = await softgrad(['report', '--module', file, '--id', failed.id]);
+  expect(report.stdout).toMatch(new RegExp(`fails: ${message}\n\n\`\`\`text${frames}\`\`\``));
+  expect(report.stdout).not.toContain(folder.path);
+});
+
+test('frames are the innermost three outside of softgrad, also of a cause; paths are relative to the current folder', () => {
+  const own = fileURLToPath(new URL('../src/run.ts', import.meta.url));
+  const at = (file: string, line: number) => `    at f${line} (${file}:${line}:1)`;
+  const here = (name: string) => pathToFileURL(name).href;
+  const cause = new Error('no');
+  cause.stack = [
+    'Error: no',
+    '    at Array.map (<anonymous>)',
+    at('/node_modules/@softgrad/core/dist/a.js', 1),
+    `    at ${here('mine.mjs')}?v=1:2:1`,
+    at('node:internal/process', 3),
+    ...[4, 5, 6].map((line) => at(here('lib/b.js'), line)),
+    at(own, 7),
+    at(here('caller.js'), 8),
+  ].join('\n');
+  expect(framesOf(new Error('wrapped', { cause }))).toEqual([
+    'at mine.mjs:2:1',
+    'at f4 (lib/b.js:4:1)',
+    'at f5 (lib/b.js:5:1)',
+  ]);
+  cause.stack = ['Error: no', at('/elsewhere/c.js', 1), at(own, 2), at(here('caller.js'), 3)].join('\n');
+  expect(framesOf(cause)).toEqual(['at f1 (…/c.js:1:1)']);
+  expect(framesOf('text')).toEqual([]);
+});
+
+test('--list with --module prints the ids that apply to its backend', async () => {
+  const { status, stdout } = await conformance('--module', fixture('right'), '--list', '--only', 'vjp');
+  expect(status).toBe(0);
+  const ids = stdout.trimEnd().split('\n');
+  const { default: right } = await import(fixture('right'));
+  const bound = await suite(right);
+  await bound.at(-1)?.run();
+  expect(ids).toEqual(bound.filter(({ section, skip }) => section === 'vjp' && skip === null).map(({ id }) => id));
+  expect(ids.length).toBeLessThan(cases.filter(({ section }) => section === 'vjp').length);
+});
+
 test('--list prints the ids of the suite, or of a part, and opens no backend', async () => {
   const options = { backends: fakeBackends({ wasm: new TypeError('loaded') }) };
   const list = async (...args: readonly string[]) => {
@@ -224,7 +300,7 @@ test('backends are tested by name, all of them, or the default', async () => {
   const run = (...args: readonly string[]) => softgrad(['conformance', ...args], { backends });
 
   const all = await run('--backend', 'all');
-  expect(all.stdout).toMatch(/^absent: not run: no such chip\n\n┌[\s\S]*\nright: 0 passed, 1 failed, /);
+  expect(all.stdout).toMatch(/^absent: not run: no such chip\n\n✗[\s\S]*\nright: 0 passed, 1 failed, /);
   expect(all.stdout).toContain("\n\nmissing: not run: backend 'missing' did not load: not installed\n\n");
   expect(all.status).toBe(1);
   const reports: ConformanceReport[] = JSON.parse((await run('--backend', 'all', '--json')).stdout);
@@ -319,6 +395,11 @@ test('the error for TypeScript that node cannot load says what to do', () => {
   }
   for (const file of ['mine.js', 'mine.mjs', 'mine.ts.js', 'arts'])
     expect(hintOf(file, new SyntaxError('no'))).toBe('');
+  const inCommonJs = new SyntaxError("Unexpected token 'export'");
+  expect(hintOf('mine.js', inCommonJs)).toMatch(
+    /^; it is an ES module in .*: rename it to \.mjs, or write "type": "module"/,
+  );
+  for (const file of ['mine.mjs', 'mine.cjs']) expect(hintOf(file, inCommonJs)).toBe('');
 });
 
 test('a module that throws, hangs or provides no backend is named in the error, exit code 2', async () => {
@@ -361,7 +442,7 @@ test('a module that throws, hangs or provides no backend is named in the error, 
 test('reads that never end fail individually after the time limit', async () => {
   const never = 'read: () => new Promise(() => {})';
   const code = `export default { ...provider, open: async () => ({ ...(await provider.open()), ${never} }) };`;
-  const { status, stdout } = await conformance('--module', module('hanging.mjs', code), '--timeout', '0.002');
+  const { status, stdout } = await conformance('--module', module('hanging.mjs', code), '--timeout', '0.002', '--all');
   expect(stdout).toMatch(
     /✗ right: storage\/order\n {2}storage\/order did not end within 0\.002 s: .*--timeout SECONDS/,
   );

@@ -158,6 +158,7 @@ async function run(options: Options, session: Session): Promise<void> {
   } finally {
     progress.stop();
   }
+  report = { ...report, unavailable: report.unavailable.map(withInstallation) };
   const tables = earlier ? [bench.comparisonTable(bench.compareReports(earlier, report))] : [];
   if (!silent) {
     for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
@@ -170,6 +171,12 @@ async function run(options: Options, session: Session): Promise<void> {
     await write(options.html, toHtml(report, tables), stdout);
   }
   checkTimed(report);
+}
+
+/** Where a library is not installed, the line that installs it, instead of the file that imports it. */
+function withInstallation({ name, reason }: BenchReport['unavailable'][number]): BenchReport['unavailable'][number] {
+  const missing = /Cannot find package '([^'/][^']*)' imported from .*/;
+  return { name, reason: reason.replace(missing, "Cannot find package '$1': npm install $1") };
 }
 
 /** A run in which nothing was timed, with the reasons above, is an error. */

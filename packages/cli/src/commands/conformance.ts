@@ -9,6 +9,7 @@ import { blaming, loadModule, settled } from '../module.js';
 import { list, positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
+import { framesOf, stackOf } from '../stack.js';
 import { formatTable } from '../table.js';
 
 interface Options {
@@ -18,6 +19,18 @@ interface Options {
   readonly list?: true;
   readonly timeout?: number;
   readonly json?: true;
+  readonly all?: true;
+}
+
+/** A case that failed also has its stack, unless it compared numbers. */
+interface Reported extends CaseReport {
+  readonly stack?: string;
+  /** Where it was thrown in files that are not softgrad's own. */
+  readonly frames?: readonly string[];
+}
+
+interface Report extends ConformanceReport {
+  readonly cases: readonly Reported[];
 }
 
 export function conformanceCommand(session: Session): Command {
@@ -41,17 +54,17 @@ export function conformanceCommand(session: Session): Command {
       parts,
     )
     .addOption(
-      new Option('--list', 'prints the ids of all cases, or of those of --only, instead of running them').conflicts([
-        'backend',
-        'module',
-        'timeout',
-      ]),
+      new Option(
+        '--list',
+        'prints the ids of all cases, or of those of --only, instead of running them; with --module, of those that apply to its backend',
+      ).conflicts(['backend', 'timeout']),
     )
     .addOption(
       new Option('--timeout <seconds>', 'time limit of a case; a case that takes longer fails; default: 120').argParser(
         positive,
       ),
     )
+    .option('--all', 'prints every failure instead of the first few of each section')
     .option('--json', 'prints every case as JSON; also with --list')
     .addHelpText(
       'after',
@@ -72,14 +85,16 @@ Examples:
       const { cases } = await import('@softgrad/core/conformance');
       const part = options.only && partOf(options.only, cases);
       if (options.list) {
-        session.stdout.write(listed(part ? cases.filter(part) : cases, options));
+        const some = options.module === undefined ? cases : await applying(options.module, session);
+        session.stdout.write(listed(part ? some.filter(part) : some, options));
         return;
       }
-      const reports: ConformanceReport[] = [];
+      const reports: Report[] = [];
       for (const target of await findTargets(options, session)) {
         const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session);
         reports.push(report);
-        if (!options.json) session.stdout.write(formatReport(report));
+        if (!options.json)
+          session.stdout.write(formatReport(report, { ...options, debug: Boolean(session.env.SOFTGRAD_DEBUG) }));
       }
       if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
       if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
@@ -93,7 +108,17 @@ function parts(text: string, before: readonly string[] = []): readonly string[] 
   return [...before, ...names];
 }
 
-function listed(cases: readonly ConformanceCase[], { json }: Options): string {
+/** The cases that apply to a module's backend, each once. */
+async function applying(file: string, session: Session): Promise<readonly BoundCase[]> {
+  const { conformance } = await import('@softgrad/core/conformance');
+  const target = await loadModule(file, session);
+  const suite = await blaming(file, session, conformance(target, { required: true, composed: false }));
+  // The last case closes the backend.
+  await settled(suite.at(-1)?.run() ?? Promise.resolve(), session).catch(() => {});
+  return suite.filter(applies);
+}
+
+function listed(cases: readonly Pick<ConformanceCase, 'id' | 'section'>[], { json }: Options): string {
   if (json)
     return `${JSON.stringify(
       cases.map(({ id, section }) => ({ id, section })),
@@ -144,18 +169,26 @@ async function runSuite(
   part: ((one: BoundCase) => boolean) | undefined,
   { module, timeout }: Options,
   session: Session,
-): Promise<ConformanceReport> {
-  const { conformance, reportCase } = await import('@softgrad/core/conformance');
+): Promise<Report> {
+  const { conformance, mismatchOf, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const suite = await blaming(module, session, conformance(target, { required: true, ...limit }));
   const bound = part ? suite.filter((one) => part(one) || isIncomplete(one, suite)) : suite;
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
   const watch = watchTime(bound.filter(applies));
-  const reports = new Map<BoundCase, CaseReport>();
+  const reports = new Map<BoundCase, Reported>();
   try {
     for (const boundCase of spread(bound)) {
       const began = session.now();
-      reports.set(boundCase, await reportCase({ ...boundCase, run: () => settled(boundCase.run(), session) }));
+      let thrown: unknown;
+      const run = () =>
+        settled(boundCase.run(), session).catch((error: unknown) => {
+          thrown = error;
+          throw error;
+        });
+      const report = await reportCase({ ...boundCase, run });
+      const stack = mismatchOf(thrown) ? null : stackOf(thrown);
+      reports.set(boundCase, stack === null ? report : { ...report, frames: framesOf(thrown), stack });
       if (applies(boundCase)) progress.update(watch(boundCase, session.now() - began));
     }
   } finally {
@@ -185,15 +218,29 @@ function count(cases: readonly CaseReport[], outcome: CaseReport['outcome']): nu
   return cases.filter((c) => c.outcome === outcome).length;
 }
 
-export function formatReport({ backend, unavailable, total, cases }: ConformanceReport): string {
+interface Format {
+  /** Whether every failure is listed. */
+  readonly all?: boolean;
+  /** Whether failures are listed with their whole stack. */
+  readonly debug?: boolean;
+}
+
+export function formatReport({ backend, unavailable, total, cases }: Report, format: Format = {}): string {
   if (unavailable !== null) return `${backend}: not run: ${unavailable}\n\n`;
   const numbers = (some: readonly CaseReport[]) =>
     (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));
   const sections = [...new Set(cases.map(({ section }) => section))];
   const rows = sections.map((section) => [section, ...numbers(cases.filter((c) => c.section === section)).map(String)]);
-  const lines = [formatTable([backend, 'passed', 'failed', 'does not apply'], rows)];
   const failures = cases.filter((c) => c.outcome === 'failed');
-  for (const { name, reason } of failures) lines.push(`✗ ${name}\n  ${reason}`);
+  const lines = sections.flatMap((section) =>
+    formatFailures(
+      section,
+      failures.filter((c) => c.section === section),
+      format,
+    ),
+  );
+  // The table is last: after many failures, the beginning is out of sight.
+  lines.push(formatTable([backend, 'passed', 'failed', 'does not apply'], rows));
   for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
   if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
@@ -202,6 +249,19 @@ export function formatReport({ backend, unavailable, total, cases }: Conformance
   const part = cases.length < total ? `; only ${cases.length.toLocaleString('en')} of ${whole} cases` : '';
   lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply${part}`);
   return `${lines.join('\n')}\n\n`;
+}
+
+/** The most failures of a section that are listed without `--all`. */
+const mostFailures = 3;
+
+function formatFailures(section: string, failures: readonly Reported[], { all, debug }: Format): readonly string[] {
+  const listed = failures.slice(0, all ? failures.length : mostFailures);
+  const lines = listed.map(({ name, reason, frames = [], stack }) => {
+    const where = debug && stack !== undefined ? stack.split('\n') : frames;
+    return [`✗ ${name}`, `  ${reason}`, ...where.map((line) => `    ${line.trim()}`)].join('\n');
+  });
+  const more = failures.length - listed.length;
+  return more > 0 ? [...lines, `and ${more.toLocaleString('en')} more of ${section}; --all lists every one`] : lines;
 }
 
 const adviceOnFloat64 =

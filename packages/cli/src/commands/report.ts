@@ -6,6 +6,7 @@ import type { Session } from '../context.js';
 import type { Machine } from '../machine.js';
 import { blaming, loadModule, settled } from '../module.js';
 import { startLateProgress } from '../progress.js';
+import { framesOf } from '../stack.js';
 import { formatCalls, formatMismatch } from '../trace.js';
 import { type Installed, installedVersions } from '../versions.js';
 import { type BackendReport, cannotRun, described, inspectAll } from './backends.js';
@@ -133,7 +134,9 @@ async function runCases(id: string, { backend, module }: Options, session: Sessi
       trace.clear();
       const outcome = await outcomeOf(one, session);
       const values = mismatchOf(outcome.error);
+      const frames = values === undefined ? framesOf(outcome.error) : [];
       const quotes = [
+        ...(frames.length > 0 ? [fenced(frames.join('\n'))] : []),
         ...(trace.calls.length > 0 ? [fenced(formatCalls(trace.calls))] : []),
         ...(values === undefined ? [] : [fenced(formatMismatch(values, trace.calls))]),
       ];
@@ -166,7 +169,7 @@ async function outcomeOf({ skip, run: runCase }: BoundCase, session: Session): P
     await settled(runCase(), session);
     return { text: 'passes here' };
   } catch (error) {
-    return { text: `fails: ${error instanceof Error ? error.message : String(error)}`, error };
+    return { text: `fails: ${withoutFolders(error instanceof Error ? error.message : String(error))}`, error };
   }
 }
 
