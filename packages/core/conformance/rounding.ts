@@ -7,7 +7,7 @@ import type { Precision } from './precision.js';
 export interface RowErrors {
   /** Relative error of exp(x/T − max) for the entry at position i. */
   term(i: number): number;
-  /** Rounding of its x/T − max itself. */
+  /** Rounding of its x/T − max, computed as (x − T max)/T. */
   shift(i: number): number;
   /** Relative error of the sum of the exps: the errors of its terms weighted by their share (at least that of a gap of 1), and of the summation. */
   readonly sum: number;
@@ -17,7 +17,7 @@ export interface RowErrors {
   readonly logarithm: number;
 }
 
-/** The rounding errors of one row. Dividing by a temperature rounds x/T and max/T, by 5 u each, before they are subtracted. */
+/** The rounding errors of one row. Subtracting the maximum rounds the difference, by 1 u, and dividing it by a temperature by 5 u more. */
 export function rowErrors(
   precision: Precision,
   x: Values,
@@ -29,8 +29,7 @@ export function rowErrors(
   const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
   const sum = exponentials.reduce((a, b) => a + b, 0);
   const divided = divisionUnits(temperature);
-  const shiftOf = (value: number) =>
-    Number.isFinite(value) ? max - value + divided * (Math.abs(value) + Math.abs(max)) : 0;
+  const shiftOf = (value: number) => (Number.isFinite(value) ? (1 + divided) * (max - value) : 0);
   const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
   const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
   const ofSum = Math.max(precision.exp(1), errors.reduce((a, b) => a + b, 0) / sum) + summation(at.length);

@@ -46,8 +46,8 @@ export const statedBounds = {
   },
   softmin: {
     of: 'The error of a probability',
-    tex: String.raw`\left(e(x_i - x_{\min}) + 5 \, \left(\lvert x_i \rvert + \lvert x_{\min} \rvert\right) + \sigma + 5\right) \, u \, s_i`,
-    where: [sumOf(String.raw`e(x_k - x_{\min}) + 5 \, \left(\lvert x_k \rvert + \lvert x_{\min} \rvert\right)`)],
+    tex: String.raw`\left(e(x_i - x_{\min}) + 5 \, \left(x_i - x_{\min}\right) + \sigma + 5\right) \, u \, s_i`,
+    where: [sumOf(String.raw`e(x_k - x_{\min}) + 5 \, \left(x_k - x_{\min}\right)`)],
   },
   logSoftmax: {
     of: 'The error of a log-probability',

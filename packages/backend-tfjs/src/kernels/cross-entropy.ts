@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Target, Verbs } from '../verbs/verbs.js';
-import { type Logits, logitsOf, shapesOf } from './logits.js';
+import { type Logits, logitsOf, shapesOf, shiftedLogits } from './logits.js';
 
 /**
  * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. For a p above ½ the gradient would
@@ -20,7 +20,7 @@ export function crossEntropy(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const x = logitsOf(verbs, logits, rows, parameters);
     const q = verbs.keep(targetWeights(verbs, x, rows, parameters));
-    const shifted = verbs.binary('sub', x.values, verbs.reduce('max', x.values));
+    const shifted = shiftedLogits(verbs, x);
     const exponentials = verbs.unary('exp', shifted);
     const results: V[] = [];
     if (out.loss) {

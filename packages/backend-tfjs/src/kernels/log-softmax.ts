@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, overTemperature, shapesOf } from './logits.js';
+import { logitsOf, overTemperature, shapesOf, shiftedLogits } from './logits.js';
 
 /** `x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
@@ -13,8 +13,9 @@ export function logSoftmax(
   parameters: SoftmaxParameters<TfBuffer>,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { values, mask } = logitsOf(verbs, logits, rows, parameters);
-    const shifted = verbs.binary('sub', values, verbs.reduce('max', values));
+    const x = logitsOf(verbs, logits, rows, parameters);
+    const { mask } = x;
+    const shifted = shiftedLogits(verbs, x);
     const result = verbs.binary('sub', shifted, verbs.log1p(verbs.sumOfOthers(shifted, verbs.unary('exp', shifted))));
     return [mask === null ? result : verbs.select(mask, result, Number.NEGATIVE_INFINITY)];
   };

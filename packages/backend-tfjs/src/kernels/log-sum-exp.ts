@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, shapesOf } from './logits.js';
+import { logitsOf, overTemperature, shapesOf, shiftedBy } from './logits.js';
 
 const largestFloat32 = 3.4028234663852886e38;
 
@@ -18,13 +18,13 @@ export function logSumExp(
   parameters: SoftmaxParameters<TfBuffer>,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { values } = logitsOf(verbs, logits, rows, parameters);
-    const max = verbs.reduce('max', values);
+    const x = logitsOf(verbs, logits, rows, parameters);
+    const max = verbs.reduce('max', x.values);
     const shift = verbs.binary('min', verbs.binary('max', max, -largestFloat32), largestFloat32);
-    const shifted = verbs.binary('sub', values, shift);
+    const shifted = shiftedBy(verbs, x, shift);
     const rest = verbs.sumOfOthers(shifted, verbs.unary('exp', shifted));
     const finite = verbs.binary('min', verbs.binary('max', rest, 0), largestFloat32);
-    return [verbs.binary('add', verbs.log1p(finite), max)];
+    return [verbs.binary('add', verbs.log1p(finite), overTemperature(verbs, max, x.divisor))];
   };
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).reduced }], program);
 }

@@ -2,10 +2,12 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { TfBuffer } from '../storage.js';
 import type { Shape, Verbs } from '../verbs/verbs.js';
 
-/** Logits divided by the temperature, and their mask. */
+/** Logits before the division by the temperature, and their mask. */
 export interface Logits<V> {
-  /** x/T, −Infinity where masked. */
+  /** `divisor` times x/T, −Infinity where masked. */
   readonly values: V;
+  /** |T|, or its half where the logits are halved. */
+  readonly divisor: number;
   readonly mask: V | null;
   /** Dimensions of the logits; a mask with fewer blocks repeats over the first dimension. */
   readonly shape: Shape;
@@ -36,8 +38,25 @@ export function logitsOf<V>(
   const { temperature } = parameters;
   const { shape, reduced } = shapesOf(rows, parameters);
   const x = verbs.input(logits, shape);
-  const tempered = overTemperature(verbs, x, temperature);
-  if (!parameters.mask) return { values: tempered, mask: null, shape, reduced };
+  // Above 1 the logits are halved: their difference may overflow even if the quotient is finite.
+  const unit = Math.abs(temperature) > 1 ? 0.5 : 1;
+  const factor = temperature < 0 ? -unit : unit;
+  const divisor = Math.abs(temperature) * unit;
+  const signed = factor === 1 ? x : verbs.binary('mul', x, factor);
+  if (!parameters.mask) return { values: signed, divisor, mask: null, shape, reduced };
   const mask = verbs.input(parameters.mask.buffer, [1, shape[1], shape[2], shape[3]]);
-  return { values: verbs.select(mask, tempered, Number.NEGATIVE_INFINITY), mask, shape, reduced };
+  return { values: verbs.select(mask, signed, Number.NEGATIVE_INFINITY), divisor, mask, shape, reduced };
+}
+
+/**
+ * `x/T − max` with the maximum of x/T, or another number, given as `divisor` times itself. It is subtracted before the division, because the
+ * difference of neighbours is exact and that of two rounded quotients is not.
+ */
+export function shiftedBy<V>(verbs: Verbs<V>, { values, divisor }: Logits<V>, maximum: V): V {
+  return overTemperature(verbs, verbs.binary('sub', values, maximum), divisor);
+}
+
+/** `x/T − max`. */
+export function shiftedLogits<V>(verbs: Verbs<V>, logits: Logits<V>): V {
+  return shiftedBy(verbs, logits, verbs.reduce('max', logits.values));
 }

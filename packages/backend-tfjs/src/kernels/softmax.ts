@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, shapesOf } from './logits.js';
+import { logitsOf, shapesOf, shiftedLogits } from './logits.js';
 
 export const plain: SoftmaxParameters<TfBuffer> = { temperature: 1, mask: null };
 
@@ -15,8 +15,10 @@ export function softmax(
   parameters: SoftmaxParameters<TfBuffer>,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { values, mask } = logitsOf(verbs, logits, rows, parameters);
-    const probabilities = verbs.softmax(values) ?? normalised(verbs, values);
+    const x = logitsOf(verbs, logits, rows, parameters);
+    const { mask } = x;
+    const plainKernel = x.divisor === 1 ? verbs.softmax(x.values) : null;
+    const probabilities = plainKernel ?? ofShifted(verbs, shiftedLogits(verbs, x));
     // A row in which all entries are masked is NaN at this point, but 0 by definition.
     return [mask === null ? probabilities : verbs.select(mask, probabilities, 0)];
   };
@@ -24,8 +26,7 @@ export function softmax(
 }
 
 /** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes the whole row NaN. */
-function normalised<V>(verbs: Verbs<V>, values: V): V {
-  const shifted = verbs.binary('sub', values, verbs.reduce('max', values));
+function ofShifted<V>(verbs: Verbs<V>, shifted: V): V {
   const exponentials = verbs.unary('exp', shifted);
   return verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
 }

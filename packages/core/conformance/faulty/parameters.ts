@@ -21,6 +21,18 @@ export const faultyParameters: readonly Fault[] = [
         right.softmax(out, x, rows, { ...parameters, temperature: 1 / parameters.temperature }),
     }),
   ),
+  fault(
+    'divides-before-the-maximum',
+    'divides the logits by the temperature before it subtracts their maximum, so that the differences have the rounding of x/T.',
+    'laws/tempered-shift:operation=softmax',
+    (right) => ({
+      softmax(out, x, rows, parameters) {
+        const { temperature, mask } = parameters;
+        if (mask !== null || temperature === 1) return right.softmax(out, x, rows, parameters);
+        eachRow(out, x, rows, (row) => softmaxOf(row.map((value) => Math.fround(value / temperature))));
+      },
+    }),
+  ),
   fault('ignores-the-sign-of-the-temperature', 'computes softmax for softmin.', `softmin/values:${small}`, (right) => ({
     softmax: (out, x, rows, parameters) =>
       right.softmax(out, x, rows, { ...parameters, temperature: Math.abs(parameters.temperature) }),

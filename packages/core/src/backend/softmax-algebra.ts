@@ -54,8 +54,8 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * The logits for a plain softmax: `x / T` where the mask keeps an entry, −Infinity elsewhere. If x / T may overflow, or T is so large that
-   * x / T loses the difference of two logits, it is `(x − max) / T` instead: a constant does not change softmax and log-softmax.
+   * The logits for a plain softmax: `x / T` where the mask keeps an entry, −Infinity elsewhere. Where T is not ±1 it is `(x − max) / T` instead,
+   * because rounding x / T loses the difference of two logits: a constant does not change softmax and log-softmax.
    */
   tempered(x: Value<B>): Value<B> {
     if (!this.#shiftsFirst) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
@@ -101,8 +101,7 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   get #shiftsFirst(): boolean {
-    const size = Math.abs(this.temperature);
-    return size < 1 || size > 2 ** ordinaryExponent[this.dtype];
+    return Math.abs(this.temperature) !== 1;
   }
 
   /** x times the sign of the temperature where the mask keeps an entry, −Infinity elsewhere. */

@@ -32,14 +32,17 @@ export function stepsIn(r: Round): Steps {
   const over = (value: number, temperature = 1) => (temperature === 1 ? value : r(value / temperature));
 
   /** One row's maximum, its shifted logits, the sum of their exponentials and its logarithm, for which the maximum's own stays out of the sum. */
-  function exponentials(x: Values, at: readonly number[], { temperature, mask }: ReferenceParameters) {
-    const scaled = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : over(x[i], temperature)));
-    const max = scaled.reduce((a, b) => Math.max(a, b));
-    const shifted = scaled.map((value) => (max === Number.NEGATIVE_INFINITY ? max : r(value - max)));
+  function exponentials(x: Values, at: readonly number[], { temperature = 1, mask }: ReferenceParameters) {
+    const sign = Math.sign(temperature);
+    const kept = at.map((i) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : sign * x[i]));
+    const largest = kept.reduce((a, b) => Math.max(a, b));
+    const shifted = kept.map((value) =>
+      largest === Number.NEGATIVE_INFINITY ? largest : over(r(value - largest), Math.abs(temperature)),
+    );
     const terms = shifted.map((value) => r(Math.exp(value)));
-    const top = scaled.indexOf(max);
+    const top = kept.indexOf(largest);
     const logarithm = r(Math.log1p(sum(terms.map((term, c) => (c === top ? 0 : term)))));
-    return { max, shifted, terms, total: sum(terms), logarithm };
+    return { max: over(largest, Math.abs(temperature)), shifted, terms, total: sum(terms), logarithm };
   }
 
   /** The exponentials of a row of log-probabilities, the class of the one above ½ (−1 without) and the sum of the others. */

@@ -2,8 +2,8 @@ import type { Backend } from '../../../src/index.js';
 import { assertClose } from '../../check.js';
 import { withoutKernels } from '../../counted.js';
 import type { Operation } from '../../operations/operation.js';
-import { evaluate, expectation } from '../../problem.js';
-import { type Law, problemIn, take, withTensors } from './law.js';
+import { evaluate, expectation, problemOf } from '../../problem.js';
+import { type Law, problemIn, statement, take, withTensors } from './law.js';
 
 /** The effect on a result of adding a constant to all logits. */
 const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
@@ -20,6 +20,17 @@ const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
 export const invarianceLaws: readonly Law[] = [
   { name: 'axis', composable: false, appliesTo: ({ takes }) => takes.includes('axis'), run: axisEqualsTransposed },
   { name: 'shift', composable: true, appliesTo: ({ name }) => name in shifts, run: shift },
+  {
+    name: 'tempered-shift',
+    composable: true,
+    // A backend may decline a temperature, and core composes the call if there is a basis.
+    requires(operation) {
+      const kernel = operation.needs(problemOf({ ...statement, temperature: 3 }));
+      return kernel === undefined ? {} : { kernel };
+    },
+    appliesTo: ({ name }) => shifts[name] === 'nothing',
+    run: shiftAtTemperature,
+  },
   {
     name: 'fused-equals-composed',
     composable: false,
@@ -41,6 +52,20 @@ async function axisEqualsTransposed(backend: Backend, operation: Operation): Pro
     });
   };
   await Promise.all([0, 1, 2].map(overAxis));
+}
+
+/**
+ * softmax(x + c, T) = softmax(x, T): the result for x + c is as accurate as that for x, however large c is, because x + c is exact. An
+ * operation whose result moves by c/T has the rounding of that.
+ */
+async function shiftAtTemperature(backend: Backend, operation: Operation): Promise<void> {
+  const plain = problemIn(backend, { shape: [3, 7], temperature: 3 });
+  const c = plain.dtype === 'float16' ? 96 : 65536;
+  const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
+  const moved = { ...original, values: original.values.map((value) => value + c) };
+  const { expected, tolerance } = expectation(backend, operation, original);
+  const after = await evaluate(backend, operation, moved);
+  assertClose(`${operation.name} of logits + ${c} at temperature 3`, after, expected, tolerance);
 }
 
 /** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
