@@ -54,19 +54,35 @@ const targets = new Map(
   ),
 );
 
-const loss: Reduction = {
-  name: 'cross-entropy/loss',
-  arrays: ['x', 'pivot', 'rest', 'q'],
-  numbers: [...temperatureNames, 'scale'],
-  start: (place) => `
-    ${atPivot('m', 'x', place)}
-    const tail = log1pOf(rest[${place.row}]);
-    let result = 0;`,
-  step: (j) => `
-    const w = q[${j}];
-    if (w != 0) { part -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
-  inParts: true,
-};
+/** The operands that tell which rows are ignored, after a kernel's own: a target weight of 0 may also be that of a class. */
+const ignoring = {
+  indices: { arrays: ['target'], numbers: ['ignored'] },
+  probabilities: { arrays: [], numbers: [] },
+} as const;
+
+type TargetKind = keyof typeof ignoring;
+
+/** A row without a softmax has a rest of NaN, which is the only value neither below 1 nor above 0, and a loss of NaN whatever its weights are. */
+function lossOf(kind: TargetKind): Reduction {
+  const poisoned = 'if (others < 1 || others > 0) { result = 0; } else { result = others; }';
+  return {
+    name: `cross-entropy/loss/${kind}`,
+    arrays: ['x', 'pivot', 'rest', 'q', ...ignoring[kind].arrays],
+    numbers: [...temperatureNames, 'scale', ...ignoring[kind].numbers],
+    start: (place) => `
+      ${atPivot('m', 'x', place)}
+      const others = rest[${place.row}];
+      const tail = log1pOf(others);
+      let result = 0;
+      ${kind === 'indices' ? `const t = target[${place.row}]; if (t != ignored) { ${poisoned} }` : poisoned}`,
+    step: (j) => `
+      const w = q[${j}];
+      if (w != 0) { part -= scale * w * (${exponent(`x[${j}]`, 'm')} - tail); }`,
+    inParts: true,
+  };
+}
+
+const losses = { indices: lossOf('indices'), probabilities: lossOf('probabilities') } as const;
 
 /** Σ q over the classes other than the pivot: at the pivot Σ q − q would cancel. */
 const left: Reduction = {
@@ -81,24 +97,28 @@ const left: Reduction = {
  * At the pivot p − 1 is computed as −rest / (1 + rest), which does not cancel where p is nearly 1. Where p is below ½ the quotient p itself is
  * accurate: for one of 300 equal logits p = 1/300, and w − w · 299/300 would lose two digits.
  */
-const gradient = maskable(
-  (masked): Elementwise => ({
-    name: 'cross-entropy/gradient',
-    arrays: ['x', 'pivot', 'rest', 'q', 'left'],
-    numbers: [...temperatureNames, 'factor'],
-    body: (place) => `
+const gradientOf = (kind: TargetKind) =>
+  maskable(
+    (masked): Elementwise => ({
+      name: `cross-entropy/gradient/${kind}`,
+      arrays: ['x', 'pivot', 'rest', 'q', 'left', ...ignoring[kind].arrays],
+      numbers: [...temperatureNames, 'factor', ...ignoring[kind].numbers],
+      body: (place) => `
       ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
+      ${kind === 'indices' ? `const t = target[${place.row}]; if (t == ignored) { return 0; }` : ''}
       ${atPivot('top', 'q', place)}
       const w = left[${place.row}] + top;
       const own = q[this.thread.x];
-      if (w == 0 && own == 0) { return 0; }
       const others = rest[${place.row}];
+      if (w == 0 && own == 0 && (others < 1 || others > 0)) { return 0; }
       const k = ${place.class};
       if (k == topPivot && others < 1) { return factor * (left[${place.row}] - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
       return factor * (w * ${expOfExponent('x[this.thread.x]', 'm')} / (1 + others) - own);`,
-  }),
-);
+    }),
+  );
+
+const gradients = { indices: gradientOf('indices'), probabilities: gradientOf('probabilities') } as const;
 
 /** `loss = −scale Σ q log p` per row and `gradient = scale/T (p Σ q − q)`; either may be null. */
 export function crossEntropyInto(
@@ -112,16 +132,19 @@ export function crossEntropyInto(
     const { pivot, rest } = logitRows(launch, scratch, logits, rows, parameters);
     const q = enqueueTarget(launch, scratch, logits.length, rows, parameters);
     const temperature = temperatureOf(parameters);
+    const { kind, buffer } = parameters.target;
+    const [ofRow, ignored] = kind === 'indices' ? [[buffer], [parameters.ignoreIndex]] : [[], []];
     const inputs = [logits, pivot, rest, q];
     if (out.loss) {
-      launch.reduce(loss, out.loss, inputs, rows, { numbers: [...temperature, parameters.scale] }, bySum);
+      const numbers = [...temperature, parameters.scale, ...ignored];
+      launch.reduce(losses[kind], out.loss, [...inputs, ...ofRow], rows, { numbers }, bySum);
     }
     if (out.gradient) {
       const others = scratch(rows.outer * rows.inner);
       launch.reduce(left, others, [q, pivot], rows, {}, bySum);
       const { arrays, integers } = maskOperands(parameters, rows);
-      const numbers = [...temperature, parameters.scale / parameters.temperature];
-      launch.elementwise(gradient(parameters), out.gradient, [...inputs, others, ...arrays], rows, {
+      const numbers = [...temperature, parameters.scale / parameters.temperature, ...ignored];
+      launch.elementwise(gradients[kind](parameters), out.gradient, [...inputs, others, ...ofRow, ...arrays], rows, {
         integers,
         numbers,
       });

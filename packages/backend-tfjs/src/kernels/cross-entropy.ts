@@ -23,11 +23,20 @@ export function crossEntropy(
     const shifted = shiftedLogits(verbs, x);
     const exponentials = verbs.unary('exp', shifted);
     const results: V[] = [];
+    // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
+    const unlessIgnored = (v: V): V =>
+      target.kind === 'indices'
+        ? verbs.select(verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex), 0, v)
+        : v;
     if (out.loss) {
-      const y = verbs.binary('sub', shifted, verbs.log1p(verbs.sumOfOthers(shifted, exponentials)));
+      const others = verbs.sumOfOthers(shifted, exponentials);
+      const y = verbs.binary('sub', shifted, verbs.log1p(others));
       // Avoids 0 · −Infinity, which is NaN.
       const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));
-      results.push(verbs.binary('mul', verbs.reduce('sum', terms), -scale));
+      const sum = verbs.binary('mul', verbs.reduce('sum', terms), -scale);
+      // A row without a softmax has no loss either, whatever its weights are: the sum of its others is NaN.
+      const loss = unlessIgnored(verbs.select(verbs.binary('add', others, 1), sum, others));
+      results.push(x.mask === null ? loss : verbs.select(verbs.reduce('sum', x.mask), loss, 0));
     }
     if (out.gradient) {
       const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
@@ -39,11 +48,7 @@ export function crossEntropy(
       const ofTop = verbs.binary('sub', verbs.binary('mul', kept, othersOfQ), verbs.binary('mul', q, othersOfP));
       const rest = verbs.binary('sub', verbs.binary('mul', kept, verbs.reduce('sum', q)), q);
       const slopes = verbs.binary('mul', verbs.select(isTop, ofTop, rest), scale / temperature);
-      if (target.kind === 'indices') {
-        // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
-        const ignored = verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex);
-        results.push(verbs.select(ignored, 0, slopes));
-      } else results.push(slopes);
+      results.push(unlessIgnored(slopes));
     }
     return results;
   };

@@ -75,14 +75,35 @@ const settings: readonly CrossEntropySetting[] = [
   { target: 'probabilities', labelSmoothing: 0.25, reduction: 'sum' },
 ];
 
+/** Rows whose target weights are all 0: where such a row has no softmax it has no loss either, unless it is ignored. */
+const weightless: readonly CrossEntropySetting[] = [
+  { target: 'nothing', reduction: 'none' },
+  { target: 'ignored', reduction: 'none', weighted: 'zero' },
+];
+
+const undefinedRows: readonly ProblemStatement[] = (['nan', 'infinite', 'nothing'] as const).map((input) => ({
+  shape: small,
+  axis: 1,
+  input,
+}));
+
 /** Cross-entropy under all of its options, as PyTorch defines them. */
-export const crossEntropyValues: readonly ConformanceCase[] = settings.flatMap((setting) =>
-  crossEntropyOperations(setting).flatMap((operation) =>
-    crossEntropyStatements(setting, operation).map((statement) =>
-      valueCase(operation, statement, `${settingParameters(setting)};`),
+export const crossEntropyValues: readonly ConformanceCase[] = [
+  ...settings.flatMap((setting) =>
+    crossEntropyOperations(setting).flatMap((operation) =>
+      crossEntropyStatements(setting, operation).map((statement) =>
+        valueCase(operation, statement, `${settingParameters(setting)};`),
+      ),
     ),
   ),
-);
+  ...weightless.flatMap((setting) =>
+    crossEntropyOperations(setting)
+      .filter(({ member }) => member === 'loss' || member === 'gradient')
+      .flatMap((operation) =>
+        undefinedRows.map((statement) => valueCase(operation, statement, `${settingParameters(setting)};`)),
+      ),
+  ),
+];
 
 function statementsFor({ family, member, takes }: Operation): readonly ProblemStatement[] {
   const masks = takes.includes('mask');

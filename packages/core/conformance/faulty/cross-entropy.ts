@@ -44,6 +44,21 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'skips-rows-without-weight',
+    'gives a row whose weights are all 0 the loss 0, even if a NaN leaves it without a softmax.',
+    'cross-entropy/loss:target=nothing;reduction=none;shape=7x5;axis=1;input=nan',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.(out, x, rows, parameters);
+        const { target } = parameters;
+        rowIndices(rows).forEach((at, row) => {
+          const isSkipped = target.kind === 'probabilities' && at.every((i) => valueAt(target.buffer, i) === 0);
+          if (out.loss && isSkipped) out.loss.data[row] = 0;
+        });
+      },
+    }),
+  ),
+  faultyKernels(
     'gradient-of-the-difference',
     'computes p − q with a p that is rounded to 1.',
     'extremes/cross-entropy-gradient:target=largest;reduction=none',

@@ -24,7 +24,7 @@ export const faultyParameters: readonly Fault[] = [
   fault(
     'divides-before-the-maximum',
     'divides the logits by the temperature before it subtracts their maximum, so that the differences have the rounding of x/T.',
-    'laws/shift:operation=softmax',
+    'laws/tempered-shift:operation=softmax',
     (right) => ({
       softmax(out, x, rows, parameters) {
         const { temperature, mask } = parameters;

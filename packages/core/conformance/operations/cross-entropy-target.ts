@@ -9,9 +9,9 @@ import type { Operand } from './operation.js';
 export interface TargetSetting {
   /**
    * ignored: indices, with −100 in every third row. largest: the index of the row's largest logit. unnormalised: probabilities, with one row that
-   * sums to 0.6 or 1.7. nearly: probabilities, 1 for the row's largest logit and tiny ones for the others.
+   * sums to 0.6 or 1.7. nearly: probabilities, 1 for the row's largest logit and tiny ones for the others. nothing: probabilities that are all 0.
    */
-  readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised' | 'nearly';
+  readonly target: 'indices' | 'probabilities' | 'ignored' | 'largest' | 'unnormalised' | 'nearly' | 'nothing';
   /** Every third row, starting with the second, has this index, and no other row has it if there is another class. 'last' is the index of the last class. */
   readonly ignoreIndex?: number | 'default' | 'last';
   /** The target is a tensor and the last operand. */
@@ -29,6 +29,7 @@ export function targetOf(setting: TargetSetting, problem: Problem): ReferenceTar
   if (setting.target === 'probabilities' || setting.target === 'unnormalised') {
     return { kind: 'probabilities', values: shares(problem, setting.target === 'unnormalised') };
   }
+  if (setting.target === 'nothing') return { kind: 'probabilities', values: new Float64Array(problem.values.length) };
   const { rows, parameters } = problem;
   if (setting.target === 'nearly') return { kind: 'probabilities', values: nearlyOneHot(problem) };
   if (setting.target === 'largest') {

@@ -34,8 +34,8 @@ import {
 export interface CrossEntropySetting extends TargetSetting {
   readonly reduction?: 'mean' | 'sum' | 'none';
   readonly labelSmoothing?: number;
-  /** Weights 0.5, 1, 1.5, … by class. */
-  readonly weighted?: boolean;
+  /** Weights 0.5, 1, 1.5, … by class; 'zero': 0 for every class. */
+  readonly weighted?: boolean | 'zero';
 }
 
 /** Loss, gradient, vjp, jvp and hvp of cross-entropy with the same setting. */
@@ -46,11 +46,11 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
     ...problem.parameters,
     reduction,
     labelSmoothing: setting.labelSmoothing ?? 0,
-    weight: setting.weighted ? weights(problem) : null,
+    weight: setting.weighted ? weights(problem, setting) : null,
     ignoreIndex: ignoreIndexOf(setting, problem),
   });
   const call = (problem: Problem): readonly [CrossEntropyTarget, CrossEntropyOptions] => {
-    const weight = setting.weighted ? { weight: weights(problem) } : {};
+    const weight = setting.weighted ? { weight: weights(problem, setting) } : {};
     const smoothing = setting.labelSmoothing === undefined ? {} : { labelSmoothing: setting.labelSmoothing };
     const { ignoreIndex } = setting;
     const ignoring =
@@ -143,12 +143,13 @@ export function crossEntropyOperations(setting: CrossEntropySetting): readonly O
 /** The setting as parameters of a case's id. */
 export function settingParameters(setting: CrossEntropySetting): string {
   const { target, reduction, labelSmoothing, weighted, ignoreIndex } = setting;
+  const weight = weighted ? `;weight=${weighted === 'zero' ? 'zero' : 'classes'}` : '';
   const smoothing = labelSmoothing === undefined ? '' : `;labelSmoothing=${labelSmoothing}`;
   const ignoring = ignoreIndex === undefined ? '' : `;ignoreIndex=${ignoreIndex}`;
   const reduced = reduction ? `;reduction=${reduction}` : '';
-  return `target=${target}${reduced}${smoothing}${weighted ? ';weight=classes' : ''}${ignoring}`;
+  return `target=${target}${reduced}${smoothing}${weight}${ignoring}`;
 }
 
-function weights({ rows }: Problem): Float64Array {
-  return Float64Array.from({ length: rows.classes }, (_, c) => (c + 1) / 2);
+function weights({ rows }: Problem, { weighted }: CrossEntropySetting): Float64Array {
+  return Float64Array.from({ length: rows.classes }, (_, c) => (weighted === 'zero' ? 0 : (c + 1) / 2));
 }

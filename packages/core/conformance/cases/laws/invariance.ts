@@ -2,8 +2,8 @@ import type { Backend } from '../../../src/index.js';
 import { assertClose } from '../../check.js';
 import { withoutKernels } from '../../counted.js';
 import type { Operation } from '../../operations/operation.js';
-import { evaluate, expectation } from '../../problem.js';
-import { type Law, problemIn, take, withTensors } from './law.js';
+import { evaluate, expectation, problemOf } from '../../problem.js';
+import { type Law, problemIn, statement, take, withTensors } from './law.js';
 
 /** The effect on a result of adding a constant to all logits. */
 const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
@@ -20,6 +20,17 @@ const shifts: Readonly<Record<string, 'nothing' | 'adds'>> = {
 export const invarianceLaws: readonly Law[] = [
   { name: 'axis', composable: false, appliesTo: ({ takes }) => takes.includes('axis'), run: axisEqualsTransposed },
   { name: 'shift', composable: true, appliesTo: ({ name }) => name in shifts, run: shift },
+  {
+    name: 'tempered-shift',
+    composable: true,
+    // A backend may decline a temperature, and core composes the call if there is a basis.
+    requires(operation) {
+      const kernel = operation.needs(problemOf({ ...statement, temperature: 3 }));
+      return kernel === undefined ? {} : { kernel };
+    },
+    appliesTo: ({ name }) => shifts[name] === 'nothing',
+    run: shiftAtTemperature,
+  },
   {
     name: 'fused-equals-composed',
     composable: false,
@@ -43,21 +54,12 @@ async function axisEqualsTransposed(backend: Backend, operation: Operation): Pro
   await Promise.all([0, 1, 2].map(overAxis));
 }
 
-/** Both at temperature 1 and at another one. */
-async function shift(backend: Backend, operation: Operation): Promise<void> {
-  await shiftAtOne(backend, operation);
-  await shiftAtThree(backend, operation);
-}
-
 /**
- * softmax(x + c, T) = softmax(x, T): the result for x + c is as accurate as that for x, however large c is, because x + c is exact. Where c/T is
- * added to the result, its rounding is that of x/T, and nothing more is required.
+ * softmax(x + c, T) = softmax(x, T): the result for x + c is as accurate as that for x, however large c is, because x + c is exact. An
+ * operation whose result moves by c/T has the rounding of that.
  */
-async function shiftAtThree(backend: Backend, operation: Operation): Promise<void> {
+async function shiftAtTemperature(backend: Backend, operation: Operation): Promise<void> {
   const plain = problemIn(backend, { shape: [3, 7], temperature: 3 });
-  if (shifts[operation.name] === 'adds' || !operation.takes.includes('temperature')) return;
-  // Kernels may decline a temperature, and without a basis nothing else computes it.
-  if (!backend.basis) return;
   const c = plain.dtype === 'float16' ? 96 : 65536;
   const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
   const moved = { ...original, values: original.values.map((value) => value + c) };
@@ -67,7 +69,7 @@ async function shiftAtThree(backend: Backend, operation: Operation): Promise<voi
 }
 
 /** softmax(x + c) = softmax(x), logSumExp(x + c) = logSumExp(x) + c: multiples of 1/8 and c = 96, so that x + c is exact. */
-async function shiftAtOne(backend: Backend, operation: Operation): Promise<void> {
+async function shift(backend: Backend, operation: Operation): Promise<void> {
   const plain = problemIn(backend, { shape: [3, 7] });
   const original = { ...plain, values: plain.values.map((value) => Math.round(value * 8) / 8) };
   const moved = { ...original, values: original.values.map((value) => value + 96) };
