@@ -7,7 +7,10 @@ const words: ReadonlyMap<string | undefined, number> = new Map([
 
 /** The decimal number in a text, or NaN or infinity for "nan", "inf", "infinity" in any case; null for any other text, and for digits beyond float64. */
 export function parseNumber(text: string): number | null {
-  if (number.test(text)) return isBeyondRange(text) ? null : Number(text);
+  if (number.test(text)) {
+    const value = Number(text);
+    return Number.isFinite(value) ? value : null;
+  }
   const [, sign, word] = /^([+-]?)([a-z]+)$/.exec(text.toLowerCase()) ?? [];
   const value = words.get(word);
   if (value === undefined) return null;
