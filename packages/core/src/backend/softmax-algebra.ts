@@ -58,7 +58,7 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
    * because rounding x / T loses the difference of two logits: a constant does not change softmax and log-softmax.
    */
   tempered(x: Value<B>): Value<B> {
-    if (!this.#shiftsFirst) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
+    if (Math.abs(this.temperature) === 1) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
     const kept = this.#signed(x);
     return this.#quotient(kept, this.max(kept));
   }
@@ -68,11 +68,6 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
    * so that log-sum-exp gives SciPy's results for +Infinity and for rows of only −Infinity.
    */
   shifted(x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
-    if (!this.#shiftsFirst) {
-      const tempered = this.tempered(x);
-      const maximum = this.#finite(this.max(tempered));
-      return { maximum, difference: this.sub(tempered, maximum) };
-    }
     const kept = this.#signed(x);
     const maximum = this.#finite(this.max(kept));
     return { maximum: this.div(maximum, Math.abs(this.temperature)), difference: this.#quotient(kept, maximum) };
@@ -93,15 +88,11 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.div(this.sum(this.mul(q, finite)), size * unit);
   }
 
-  /** `(x − maximum) / |T|`. If |T| ≥ 1, both are halved first, because the quotient may be finite even if the difference overflows. */
+  /** `(x − maximum) / |T|`. If |T| > 1, both are halved first, because the quotient may be finite even if the difference overflows. */
   #quotient(x: Value<B>, maximum: Value<B>): Value<B> {
     const size = Math.abs(this.temperature);
-    if (size < 1) return this.div(this.sub(x, maximum), size);
+    if (size <= 1) return this.div(this.sub(x, maximum), size);
     return this.div(this.sub(this.mul(x, 0.5), this.mul(maximum, 0.5)), size / 2);
-  }
-
-  get #shiftsFirst(): boolean {
-    return Math.abs(this.temperature) !== 1;
   }
 
   /** x times the sign of the temperature where the mask keeps an entry, −Infinity elsewhere. */
