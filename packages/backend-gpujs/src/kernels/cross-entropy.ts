@@ -140,11 +140,11 @@ export function crossEntropyInto(
       launch.reduce(losses[kind], out.loss, [...inputs, ...ofRow], rows, { numbers }, bySum);
     }
     if (out.gradient) {
-      const others = scratch(rows.outer * rows.inner);
-      launch.reduce(left, others, [q, pivot], rows, {}, bySum);
+      const remaining = scratch(rows.outer * rows.inner);
+      launch.reduce(left, remaining, [q, pivot], rows, {}, bySum);
       const { arrays, integers } = maskOperands(parameters, rows);
       const numbers = [...temperature, parameters.scale / parameters.temperature, ...ignored];
-      launch.elementwise(gradients[kind](parameters), out.gradient, [...inputs, others, ...ofRow, ...arrays], rows, {
+      launch.elementwise(gradients[kind](parameters), out.gradient, [...inputs, remaining, ...ofRow, ...arrays], rows, {
         integers,
         numbers,
       });
