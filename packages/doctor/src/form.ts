@@ -253,18 +253,6 @@ export function entries({ f }: Problem, entry: (i: number, j: number, same: bool
   };
 }
 
-/** Caches the candidates of a problem, because many mistakes are computed from the correct ones. */
-export function oncePerProblem(gives: Form['gives']): Form['gives'] {
-  const found = new WeakMap<Problem, readonly Candidate[]>();
-  return (problem) => {
-    const before = found.get(problem);
-    if (before) return before;
-    const candidates = gives(problem);
-    found.set(problem, candidates);
-    return candidates;
-  };
-}
-
 /** A form that multiplies each of the known cotangents by something. */
 export function product(
   formula: string,

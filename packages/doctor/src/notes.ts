@@ -129,7 +129,7 @@ const leastLossScale = 256;
 /** How far a fitted factor may be from the loss scale, relative to it. */
 const nearScale = 1e-4;
 
-/** The power of 2, at least 256, that a factor of the right gradient is, with or without the 1/n of a mean; null if it is none. */
+/** The loss scale in a factor of the right gradient: a power of 2 of at least 256, alone or divided by the n of a mean. Null for any other factor. */
 function lossScaleOf(factor: number, problem: Problem): number | null {
   for (const one of problem.reduction === null ? [factor, factor * batchSize(problem)] : [factor]) {
     const scale = 2 ** Math.round(Math.log2(one));
@@ -140,7 +140,7 @@ function lossScaleOf(factor: number, problem: Problem): number | null {
 
 /** What decides whether rows of zeros, or with factors of their own, are right. */
 function notesOnRows(problem: Problem, matches: Findings['matches']): readonly string[] {
-  const { reduction, target, upstreamOfRows, y } = problem;
+  const { reduction, target, upstreamOfRows } = problem;
   const has = (one: string) => matches.some(({ id }) => id === one);
   if (has(rowsSkipped.id)) {
     if (has(right.id)) {
@@ -155,7 +155,7 @@ function notesOnRows(problem: Problem, matches: Findings['matches']): readonly s
   }
   if (!has(rowsRescaled.id)) return [];
   if (has(right.id)) {
-    const labels = y && labelsOf(problem, y);
+    const labels = labelsOf(problem);
     if (labels && new Set(labels).size === labels.length) {
       return [
         'Each row has another target class, so factors of the rows may be class weights, or weights of the samples, on purpose; rows that are rescaled by mistake give the same. The class weights of the loss, or rows of the same class, tell them apart.',

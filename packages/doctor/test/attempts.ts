@@ -240,7 +240,7 @@ const losses: readonly Attempt[] = [
     },
     { given: (d) => ({ weight: weights(d.x[0].length), target: d.labels, reduction: 'mean' }) },
   ),
-  // Weights that nobody gave are found where the rows are many more numbers than weights; if each class has one row, they may be factors of the rows.
+  // Class weights that were not given are inferred only from several rows of a class: of one row each, they may be factors of the rows.
   attempt('right', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n)), {
     when: ({ n, f }) => n > f && n * (f - 2) >= 4,
   }),

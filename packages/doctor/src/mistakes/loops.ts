@@ -15,12 +15,10 @@ import {
   lossFactors,
   type Mistake,
   type Numbers,
-  oncePerProblem,
   onFirstUse,
-  scaled,
 } from '../form.js';
 import { rowMaxima, rowSums } from '../host-softmax.js';
-import { labelsOf, type Problem } from '../problem.js';
+import { labelsOf, oncePerProblem, type Problem } from '../problem.js';
 import { endClasses, jacobianEntries, lossGradient, rightLoss, rightProduct, vjp, withClassZeroed } from './right.js';
 
 /** The correct formula in a loop over rows or classes that starts, ends, resets or indexes in the wrong place. */
@@ -118,9 +116,30 @@ function withTarget(problem: Problem, y: Float64Array | null, words: string): re
   }));
 }
 
-/** The matrix whose row k is row `from(k)` of the given one; rows below 0 are zeros. */
+/** s − t for a t that is not the target, for each possible reduction. */
+function minusOther(problem: Problem, t: Float64Array, words: string): readonly Candidate[] {
+  const { s, temperature } = problem;
+  return lossFactors(problem).map(({ factor, over }) => ({
+    formula: `${dividedBy('s − y', over)}, ${words}`,
+    values: (k) => ((at(s, k) - at(t, k)) * factor) / temperature,
+    terms: (k) => ((at(s, k) + at(t, k)) * factor) / temperature,
+  }));
+}
+
+/** The matrix whose row k is row `from(k)` of the given one. */
 function rowsFrom(problem: Problem, values: Float64Array, from: (row: number) => number): Float64Array {
-  return each(problem, (_, row, i) => (from(row) < 0 ? 0 : at(values, from(row) * problem.f + i)));
+  return each(problem, (_, row, i) => at(values, from(row) * problem.f + i));
+}
+
+/** The right formula with the probabilities, the upstream gradient or the target of other rows: row k has those of `from(k)`. */
+function ofOtherRows(problem: Problem, from: (row: number) => number, words: string): readonly Candidate[] {
+  const { s, g, y } = problem;
+  const of = (values: Float64Array) => rowsFrom(problem, values, from);
+  return [
+    ...withProbabilities(problem, of(s), `with the s of ${words}`),
+    ...(g ? [through(problem, cotangent(problem, 'g', of(g)), `, with the g of ${words}`)] : []),
+    ...withTarget(problem, y && of(y), `with the y of ${words}`),
+  ];
 }
 
 /** The first row and the last one, of several. */
@@ -145,16 +164,7 @@ const oneRowForAll: Mistake = {
   why: 'Every row has its own s_n, J_n, g_n and y_n: dx_n = J_n g_n. A loop that overwrites J or s leaves those of the last row, an index 0 those of the first; [[0] * f] * n and Array(n).fill(row) are n times the same row.',
   forms: [
     unlessRight({
-      gives: (problem) =>
-        endsOf(problem).flatMap(([row, words]) => {
-          const { s, g, y } = problem;
-          const of = (values: Float64Array) => rowsFrom(problem, values, () => row);
-          return [
-            ...withProbabilities(problem, of(s), `with the s of ${words}`),
-            ...(g ? [through(problem, cotangent(problem, 'g', of(g)), `, with the g of ${words}`)] : []),
-            ...withTarget(problem, y && of(y), `with the y of ${words}`),
-          ];
-        }),
+      gives: (problem) => endsOf(problem).flatMap(([row, words]) => ofOtherRows(problem, () => row, words)),
     }),
     ...[0, 1].map((end) =>
       changed(end === 0 ? ' of row 0 in all rows' : ' of the last row in all rows', ({ n, f }, valueAt) => {
@@ -246,7 +256,7 @@ const notReset: Mistake = {
       gives: (problem) => {
         const { s, g, y, n, f, temperature } = problem;
         if (n < 2) return [];
-        const hasLabels = y !== null && labelsOf(problem, y) !== null;
+        const hasLabels = labelsOf(problem) !== null;
         const known = cotangents(problem).filter(({ symbol }) => symbol === 'g' || hasLabels);
         const found: Candidate[] = known.map(({ symbol, values, inner, terms }) => {
           const sums = running(inner);
@@ -271,15 +281,7 @@ const notReset: Mistake = {
         }
         if (y && hasLabels) {
           const hot = summedRows(false)(problem, (k) => at(y, k)).map((value) => Math.min(value, 1));
-          const values = each(problem, (k) => (at(s, k) - at(hot, k)) / temperature);
-          const terms = (k: number) => (at(s, k) + at(hot, k)) / temperature;
-          for (const { factor, over } of lossFactors(problem)) {
-            found.push({
-              formula: `${dividedBy('s − y', over)}, y with the ones of the rows before`,
-              values: scaled(values, factor),
-              terms: (k) => terms(k) * factor,
-            });
-          }
+          found.push(...minusOther(problem, hot, 'y with the ones of the rows before'));
         }
         return found;
       },
@@ -345,15 +347,9 @@ const classSkipped: Mistake = {
           if (others.every(Number.isFinite)) {
             found.push(...withProbabilities(problem, others, `Σ exp x without ${words}`));
           }
-          if (y && labelsOf(problem, y)?.includes(skipped)) {
+          if (y && labelsOf(problem)?.includes(skipped)) {
             const some = y.map((value, k) => (isSkipped(k) ? 0 : value));
-            for (const { factor, over } of lossFactors(problem)) {
-              found.push({
-                formula: `${dividedBy('s − y', over)}, y without ${words}`,
-                values: (k) => ((at(s, k) - at(some, k)) * factor) / temperature,
-                terms: (k) => ((at(s, k) + at(some, k)) * factor) / temperature,
-              });
-            }
+            found.push(...minusOther(problem, some, `y without ${words}`));
           }
           return found;
         }),
@@ -375,16 +371,11 @@ const rowsShifted: Mistake = {
   forms: [
     unlessRight({
       gives: (problem) => {
-        const { s, g, y, n } = problem;
+        const { n } = problem;
         if (n < 2) return [];
-        return moves.slice(0, n === 2 ? 1 : 2).flatMap(({ by, words }) => {
-          const of = (values: Float64Array) => rowsFrom(problem, values, (row) => (row + n - by) % n);
-          return [
-            ...withProbabilities(problem, of(s), `with the s of ${words}`),
-            ...(g ? [through(problem, cotangent(problem, 'g', of(g)), `, with the g of ${words}`)] : []),
-            ...withTarget(problem, y && of(y), `with the y of ${words}`),
-          ];
-        });
+        return moves
+          .slice(0, n === 2 ? 1 : 2)
+          .flatMap(({ by, words }) => ofOtherRows(problem, (row) => (row + n - by) % n, words));
       },
     }),
     ...moves.flatMap(({ by, words }) => [

@@ -73,8 +73,8 @@ function picked(
   pick: (problem: Problem, labels: readonly number[]) => ((k: number) => number) | null,
 ): Form {
   return {
-    ...loss(formula, expressions, (problem, y) => {
-      const labels = labelsOf(problem, y);
+    ...loss(formula, expressions, (problem) => {
+      const labels = labelsOf(problem);
       const taken = problem.f > 1 && labels ? pick(problem, labels) : null;
       return taken && each(problem, (k) => (at(problem.s, k) - taken(k)) / problem.temperature);
     }),

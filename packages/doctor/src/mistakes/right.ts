@@ -14,14 +14,13 @@ import {
   type Mistake,
   multiple,
   type Numbers,
-  oncePerProblem,
   overTemperature,
   scaled,
   sumIsMean,
 } from '../form.js';
 import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
 import { inputRounding, openJacobian, openLoss, openProduct } from '../input-rounding.js';
-import { batchSize, type Layer, type Problem } from '../problem.js';
+import { batchSize, type Layer, oncePerProblem, type Problem } from '../problem.js';
 
 /** s ⊙ (g − ⟨s, g⟩) / T: the vector-Jacobian product of softmax, also if the layer is another one. */
 export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem.s): Float64Array {

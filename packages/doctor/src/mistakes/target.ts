@@ -61,8 +61,8 @@ const classIndexSubtracted: Mistake = {
   forms: [
     {
       ofBatch: true,
-      ...loss('s − t, t the class index', ['s - y[:, None]', 's - y.reshape(-1, 1)'], (problem, y) => {
-        const labels = labelsOf(problem, y);
+      ...loss('s − t, t the class index', ['s - y[:, None]', 's - y.reshape(-1, 1)'], (problem) => {
+        const labels = labelsOf(problem);
         // Of class 0 alone it is s.
         if (problem.f < 2 || !labels || labels.every((label) => label === 0)) return null;
         return each(problem, (k, row) => (at(problem.s, k) - (labels[row] ?? 0)) / problem.temperature);
@@ -70,9 +70,9 @@ const classIndexSubtracted: Mistake = {
     },
     {
       ofBatch: true,
-      ...loss('s − t, the class indices laid along the classes', [], (problem, y) => {
+      ...loss('s − t, the class indices laid along the classes', [], (problem) => {
         const { s, n, f, shape, temperature } = problem;
-        const labels = labelsOf(problem, y);
+        const labels = labelsOf(problem);
         if (!labels || n !== f || n === 1 || shape.length !== 2) return null;
         return each(problem, (k, _row, i) => (at(s, k) - (labels[i] ?? 0)) / temperature);
       }),
