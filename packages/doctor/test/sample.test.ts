@@ -7,6 +7,15 @@ import { sampleOfRows } from '../src/sample.js';
 import { softmax } from './attempts.js';
 import { normal, uniform } from './random.js';
 
+/** The arrays with a number for each row, or for each entry, in an object and those within it. */
+function arraysOf(values: object, path = ''): [path: string, array: Float64Array | Uint8Array][] {
+  return Object.entries(values).flatMap(([name, value]: [string, unknown]) => {
+    const here = `${path}.${name}`;
+    if (value instanceof Float64Array || value instanceof Uint8Array) return [[here, value]];
+    return name !== 'whole' && typeof value === 'object' && value !== null ? arraysOf(value, here) : [];
+  });
+}
+
 /** Large problems are compared in a sample of their rows first: what every row-wise form gives there are rows of the whole. */
 
 const [n, f] = [9000, 8];
@@ -30,8 +39,9 @@ const inputs: Readonly<Record<string, ProblemInput>> = {
     logits,
     mask,
     labelSmoothing: 0.1,
-    target: labels.map((label, row) => (row % 5 === 1 ? -100 : label)),
+    target: labels.map((label, row) => (row % 3 === 1 ? -100 : label)),
   },
+  'upstream of rows': { logits, target: labels, upstream: Array.from({ length: n }, next) },
   ...Object.fromEntries(layers.map((layer) => [layer, { logits, target: labels, layer }])),
 };
 
@@ -43,6 +53,30 @@ describe.each(Object.entries(inputs))('with %s', (_, input) => {
     expect(sample?.problem.n).toBe(128);
     const step = Math.floor(n / 128);
     expect(sample?.given.data.subarray(f, 2 * f)).toEqual(numbers.subarray(step * f, (step + 1) * f));
+  });
+
+  test('every array is the rows of the array of the whole', () => {
+    const problem = readProblem(input);
+    const slack = Float64Array.from(numbers, Math.abs);
+    const levels = [{ relative: 1e-6, absolute: 0, resolution: 1e-6, slack }];
+    const sample = sampleOfRows(problem, numbers, levels);
+    if (!sample) throw new Error('no sample');
+    const step = Math.floor(n / 128);
+    const whole = new Map(arraysOf({ problem, levels }));
+    const some = arraysOf({ problem: sample.problem, levels: sample.levels });
+    expect(some.length).toBeGreaterThan(2);
+    for (const [path, array] of some) {
+      const all = whole.get(path);
+      if (all === array) {
+        expect(array.length, `${path} has no rows`).toBe(f);
+        continue;
+      }
+      const width = (all?.length ?? 0) / n;
+      const rows = Array.from({ length: 128 }, (_, row) => [
+        ...(all ?? []).slice(row * step * width, (row * step + 1) * width),
+      ]);
+      expect([...array], path).toEqual(rows.flat());
+    }
   });
 
   test('each form gives rows of what it gives for the whole', () => {
