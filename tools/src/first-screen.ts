@@ -1,4 +1,5 @@
 import { accuracySummary, type BenchReport, type Mode } from '@softgrad/bench';
+import { shareOfJavaScript } from './javascript-bound.js';
 import { plainWasm, relaxedWasm, shownName } from './names.js';
 import type { Studies } from './studies.js';
 import { find, geometricMean, select, shapeText, type Target } from './targets.js';
@@ -68,7 +69,17 @@ function bounds(report: BenchReport): string {
     );
     return [`${shownName(name)} reaches at least ${low} and at most ${high} of its bound`];
   });
-  return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}`;
+  const ofJavaScript = select(report, { op: 'softmax' }).flatMap((result) => shareOfJavaScript(result, 'cpu') ?? []);
+  const cpu =
+    ofJavaScript.length === 0
+      ? ''
+      : `; of a loop in plain JavaScript that only computes exp, which is what it can attain, cpu reaches ${[
+          Math.min,
+          Math.max,
+        ]
+          .map((pick) => `${(100 * pick(...ofJavaScript)).toFixed(0)} %`)
+          .join(' to ')}`;
+  return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}${cpu}`;
 }
 
 function accuracy({ accuracy: report }: Studies): string {

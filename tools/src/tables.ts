@@ -11,6 +11,7 @@ import {
   timing,
   type WorkloadResult,
 } from '@softgrad/bench';
+import { shareOfJavaScript } from './javascript-bound.js';
 import { find, type Selector, select, shapeText } from './targets.js';
 
 type Table = Pick<TextTable, 'head' | 'rows'>;
@@ -66,7 +67,7 @@ export function ratioTable(report: BenchReport, selector: Selector, mode: Mode, 
 export function boundsTable(report: BenchReport, selector: Selector): Table {
   const results = select(report, selector);
   const names = contenderNames(results, (line) => line.bound !== null);
-  const exps = simdExps.filter(({ from }) =>
+  const exps = expLoops.filter(({ from }) =>
     results.some(({ roofs }) => roofs.some((roof) => roof.name === 'exp' && roof.from === from)),
   );
   const stores = results.some(({ roofs }) => roofs.some(({ name }) => name === 'store')) ? ['store'] : [];
@@ -85,15 +86,17 @@ export function boundsTable(report: BenchReport, selector: Selector): Table {
       ...['memcpy', 'fill', ...stores].map((wanted) => roofTime(result.roofs.find(({ name }) => name === wanted))),
       ...exps.map(({ from }) => roofTime(result.roofs.find((roof) => roof.name === 'exp' && roof.from === from))),
       boundText(result),
-      ...names.map((name) => shareText(find(result, name))),
+      ...names.map((name) => shareText(find(result, name), name === 'cpu' ? shareOfJavaScript(result, name) : null)),
     ]),
   };
 }
 
-/** The two loops that only compute exp; the exp of contenders is slower. */
-const simdExps = [
+/** The loops that only compute exp; those of the other contenders are left out. */
+const expLoops = [
   { from: 'a SIMD loop', head: 'exp (SIMD)' },
   { from: 'a relaxed SIMD loop', head: 'exp (relaxed SIMD)' },
+  { from: 'a JavaScript loop', head: 'exp (JavaScript)' },
+  { from: 'naive', head: 'exp (Math.exp)' },
 ] as const;
 
 function roofTime(roof: Roof | undefined): string {
@@ -105,11 +108,18 @@ function boundText({ bounds }: WorkloadResult): string {
   return first ? `${first.name}: ${formatMs(first.ms)} (${first.from})` : '';
 }
 
-function shareText(line: ContenderResult | undefined): string {
+function shareText(line: ContenderResult | undefined, ofJavaScript: number | null): string {
   if (!line?.bound) return '';
   const { name, ms, share } = line.bound;
-  const percent = share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
-  return name === 'call' ? `${percent} (call: ${formatMs(ms)})` : percent;
+  const details = [
+    ...(name === 'call' ? [`call: ${formatMs(ms)}`] : []),
+    ...(ofJavaScript === null ? [] : [`JavaScript: ${percent(ofJavaScript)}`]),
+  ];
+  return details.length === 0 ? percent(share) : `${percent(share)} (${details.join(', ')})`;
+}
+
+function percent(share: number): string {
+  return share < 0.01 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
 function contenderNames(

@@ -174,6 +174,28 @@ describe('tables', () => {
       head: ['shape', 'memcpy', 'fill', 'exp (SIMD)', 'bound', 'fast', 'slow'],
       rows: [['10×100', '500 µs', '250 µs', '800 µs', 'exp: 800 µs (a SIMD loop)', '50 % (call: 1.00 ms)', '20 %']],
     });
+    const inJavaScript = workload('softmax', [10, 100], { cpu: 4, slow: 4 }, { memcpy: 0.5, fill: 0.25 });
+    const roofs = [
+      ...inJavaScript.roofs,
+      { name: 'exp' as const, from: 'a JavaScript loop', samples: [[3, 3, 3]] },
+      { name: 'exp' as const, from: 'naive', samples: [[9, 9, 9]] },
+    ];
+    const withLoop = { ...report, workloads: [summarize({ ...inJavaScript, roofs })] };
+    expect(boundsTable(withLoop, { op: 'softmax' })).toEqual({
+      head: ['shape', 'memcpy', 'fill', 'exp (JavaScript)', 'exp (Math.exp)', 'bound', 'cpu', 'slow'],
+      rows: [
+        [
+          '10×100',
+          '500 µs',
+          '250 µs',
+          '3.00 ms',
+          '9.00 ms',
+          'exp: 3.00 ms (a JavaScript loop)',
+          '75 % (JavaScript: 75 %)',
+          '75 %',
+        ],
+      ],
+    });
   });
 
   test('list every contender that is left out, with wrong results or an unsupported operation', () => {

@@ -1,4 +1,5 @@
 import type { Batch, Contender, DeviceBatch, Job } from './contender.js';
+import { javaScriptExpLoop } from './exp-loop/javascript.js';
 import { simdExpLoops, simdFillLoop } from './exp-loop/loops.js';
 import { modes, type RawResult, type Timed } from './report.js';
 import { memoryLoops, type Roof } from './roofline.js';
@@ -114,7 +115,9 @@ async function roofLoops(
   const store = workload.op === 'jacobian' ? simdFillLoop(outputBytes(workload)) : null;
   if (store) loops.push({ of: 'roof', from: 'a SIMD loop', roof: 'store', batch: store });
   if (exponentials(workload) === 0) return loops;
-  for (const { name, batch } of simdExpLoops(logits)) loops.push({ of: 'roof', from: name, roof: 'exp', batch });
+  for (const { name, batch } of [...simdExpLoops(logits), javaScriptExpLoop(logits)]) {
+    loops.push({ of: 'roof', from: name, roof: 'exp', batch });
+  }
   for (const { contender } of entries) {
     const loop = await contender.exp(logits);
     if (!loop) continue;

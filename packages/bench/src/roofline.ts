@@ -6,7 +6,7 @@ import { bytesMoved, outputBytes, type Workload } from './workloads.js';
 export interface Roof {
   /** 'store' is a fill by vector stores in WebAssembly, which lacks the non-temporal stores that an engine's own fill may use. */
   readonly name: 'memcpy' | 'fill' | 'store' | 'exp';
-  /** Origin of the loop: 'engine' for the JavaScript engine's memmove and memset, a contender, or 'a SIMD loop'. */
+  /** Origin of the loop: 'engine' for the JavaScript engine's memmove and memset, a contender, 'a SIMD loop', 'a relaxed SIMD loop' or 'a JavaScript loop'. */
   readonly from: string;
   readonly samples: Samples;
 }

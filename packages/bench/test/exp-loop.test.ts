@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { javaScriptExpLoop } from '../src/exp-loop/javascript.js';
 import { simdExpLoops, simdFillLoop } from '../src/exp-loop/loops.js';
 import { relaxed } from '../src/exp-loop/module.generated.js';
 
@@ -12,7 +13,7 @@ test.each([
     const x = new Vector(Array.from({ length }, (_, k) => -80 + (160 * k) / length));
     const loops = simdExpLoops(x);
     expect(loops.map(({ name }) => name)).toEqual(['a SIMD loop', ...(hasRelaxed ? ['a relaxed SIMD loop'] : [])]);
-    for (const loop of loops) {
+    for (const loop of [...loops, javaScriptExpLoop(x)]) {
       loop.batch(2);
       const result = loop.result();
       expect(result).toHaveLength(length);

@@ -17,6 +17,7 @@ describe('a run', () => {
       'memcpy by engine',
       'fill by engine',
       'exp by a SIMD loop',
+      'exp by a JavaScript loop',
       'exp by right',
       'exp by naive',
     ]);
