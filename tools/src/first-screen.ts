@@ -1,4 +1,5 @@
 import { accuracySummary, type BenchReport, type Mode } from '@softgrad/bench';
+import { browserName } from './browser.js';
 import { shareOfJavaScript } from './javascript-bound.js';
 import { plainWasm, relaxedWasm, shownName } from './names.js';
 import type { Studies } from './studies.js';
@@ -29,7 +30,20 @@ function oneThread({ softmax, slowPeers }: Studies): string {
   return `${builds.join('; ')}; of cpu ${orNothing(ofCpu.join())} (geometric means over the shapes)`;
 }
 
-function twoThreads({ threads }: Studies): string {
+/** The smallest and the largest speed-up of two threads over one, of a build of wasm at the shapes of more than 100,000 elements. */
+function overOneThread(report: BenchReport, one: string, two: string): string | null {
+  const found = select(report, { op: 'softmax', shapes: ([rows, classes]) => rows * classes > 100_000 }).flatMap(
+    (result) => {
+      const [fast, slow] = [two, one].map((name) => find(result, name)?.timings.reused?.medianMs);
+      return fast !== undefined && slow !== undefined ? [slow / fast] : [];
+    },
+  );
+  if (found.length === 0) return null;
+  const [least, most] = [Math.min(...found), Math.max(...found)].map((one) => one.toFixed(1));
+  return least === most ? `${least}×` : `${least} to ${most}×`;
+}
+
+function twoThreads({ threads, browser }: Studies): string {
   const [plain, relaxed] = [plainWasm, relaxedWasm].map((name) => {
     const fast = `${name}:threads=2`;
     const long = { shapes: ([rows, classes]: readonly [number, number]) => rows * classes >= 500_000 };
@@ -42,7 +56,14 @@ function twoThreads({ threads }: Studies): string {
     });
     return mean === null ? 'not measured' : `${mean.toFixed(1)}×`;
   });
-  return `at 500,000 elements and more, softmax of wasm (SIMD) is ${plain} and of wasm (relaxed SIMD) ${relaxed} over onnxruntime-node with two`;
+  const here = overOneThread(threads, plainWasm, `${plainWasm}:threads=2`);
+  const inBrowser = browser && overOneThread(browser, 'wasm', 'wasm:threads=2');
+  const scale = [
+    ...(here ? [`${here} over one`] : []),
+    ...(browser && inBrowser ? [`${inBrowser} in ${browserName(browser.environment.runtime)}`] : []),
+  ];
+  const overOne = scale.length === 0 ? '' : `; from 100,000 elements on, two threads are ${scale.join(', and ')}`;
+  return `at 500,000 elements and more, softmax of wasm (SIMD) is ${plain} and of wasm (relaxed SIMD) ${relaxed} over onnxruntime-node with two${overOne}`;
 }
 
 function speedUps(report: BenchReport, fast: string, slow: readonly string[], mode: Mode): readonly string[] {

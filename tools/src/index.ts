@@ -3,6 +3,6 @@ export { type CallOverhead, measureCallOverhead } from './call-overhead.js';
 export { type Cost, type CostPair, measureCosts } from './costs.js';
 export { performancePage } from './page.js';
 export { performancePictures } from './pictures.js';
-export { runStudies, type Studies } from './studies.js';
+export { browserBench, runStudies, type Studies } from './studies.js';
 export { parseStudies, stringifyStudies } from './studies-file.js';
 export type { Target } from './targets.js';

@@ -9,6 +9,7 @@ export function shownName(name: string): string {
   return name
     .replace(`${plainWasm}:threads=2`, 'wasm (SIMD, 2 threads)')
     .replace(`${relaxedWasm}:threads=2`, 'wasm (relaxed SIMD, 2 threads)')
+    .replace('wasm:threads=2', 'wasm (2 threads)')
     .replace(plainWasm, 'wasm (SIMD)')
     .replace(relaxedWasm, 'wasm (relaxed SIMD)');
 }

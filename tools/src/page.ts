@@ -10,6 +10,7 @@ import {
   type TextTable,
 } from '@softgrad/bench';
 import { speedTargets } from './bars.js';
+import { browserName } from './browser.js';
 import { firstScreen } from './first-screen.js';
 import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
 import type { Studies } from './studies.js';
@@ -26,7 +27,7 @@ const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 
 /** The page of measurements as Markdown. `command` is the command that writes it. */
 export function performancePage(studies: Studies, command: string): string {
-  const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy } = studies;
+  const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy, browser } = studies;
   const targets = speedTargets(studies);
   const [where] = describeRun(softmax)[0].split(';');
   const named = {
@@ -124,6 +125,13 @@ export function performancePage(studies: Studies, command: string): string {
       ...times(backends, { op }, ['reused', 'endToEnd']),
     ]),
     '',
+    '## In a browser',
+    '',
+    ...(browser ? inBrowser(browser) : ['Not measured.']),
+    '',
+    'These are the numbers of the Bench panel of the playground (`npm run playground`). Those of another browser or device make this section if its *Download JSON* is given to',
+    `\`${command} -- --from docs/data/performance.json --browser softgrad-bench.json\`, which measures nothing.`,
+    '',
     '## Accuracy',
     '',
     'Largest errors in units in the last place, as measured by `softgrad accuracy --peers …`. Logits are uniform in the range given.',
@@ -131,6 +139,21 @@ export function performancePage(studies: Studies, command: string): string {
     ...more('By classes and logits', accuracyTables(named).map(markdownTable)),
     '',
   ].join('\n');
+}
+
+/** softmax in a browser. */
+function inBrowser({ environment, ...rest }: BenchReport): readonly string[] {
+  const { logicalProcessors, date } = environment;
+  const runtime = browserName(environment.runtime);
+  const report = { ...rest, environment: { ...environment, runtime } };
+  const selector = { op: 'softmax' } as const;
+  return [
+    `softmax in ${runtime}, ${logicalProcessors} logical processors, on ${date.slice(0, 10)}.`,
+    ...who(report),
+    ...times(report, selector, ['reused', 'allocating', 'endToEnd']),
+    ...ratios(report, selector, ['wasm', 'wasm:threads=2'].map(shownName), ['reused', 'allocating']),
+    ...bounds(report, selector),
+  ];
 }
 
 const introduction = [

@@ -22,11 +22,16 @@ const names = Object.keys({
 
 /** Studies as JSON: every round, but nothing that can be computed from the rounds, so that the page can be written again from it. */
 export function stringifyStudies(studies: Studies): string {
-  const reports = names.map((name) => {
-    const report: BenchReport = Reflect.get(studies, name);
-    return [name, { ...report, workloads: report.workloads.map(rawOf) }];
+  const reports = names.map((name) => [name, raw(Reflect.get(studies, name))]);
+  return stringifyReport({
+    ...studies,
+    ...Object.fromEntries(reports),
+    browser: studies.browser && raw(studies.browser),
   });
-  return stringifyReport({ ...studies, ...Object.fromEntries(reports) });
+}
+
+function raw(report: BenchReport) {
+  return { ...report, workloads: report.workloads.map(rawOf) };
 }
 
 /** Without the values that `summarize` computes. */
@@ -46,10 +51,13 @@ export function parseStudies(text: string, source: string): Studies {
   }
   if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no studies');
   if (value.schema !== 'softgrad-studies/1') throw refuse(`studies of schema ${value.schema}`);
-  const missing = [...names, 'costs', 'callOverhead', 'accuracy'].filter((name) => !Object.hasOwn(Object(value), name));
+  const missing = [...names, 'costs', 'callOverhead', 'accuracy', 'browser'].filter(
+    (name) => !Object.hasOwn(Object(value), name),
+  );
   if (missing.length > 0) throw refuse(`without ${missing.join(', ')}`);
   const reports = names.map((name) => [name, summarized(Reflect.get(Object(value), name))]);
-  return { ...(value as Studies), ...Object.fromEntries(reports) };
+  const studies = value as Studies;
+  return { ...studies, ...Object.fromEntries(reports), browser: studies.browser && summarized(studies.browser) };
 }
 
 function summarized(report: BenchReport): BenchReport {

@@ -24,6 +24,8 @@ export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
   readonly costs: readonly Cost[];
   readonly callOverhead: Readonly<Record<string, CallOverhead>>;
   readonly accuracy: AccuracyReport;
+  /** A report of the Bench panel of the playground in a browser; null if none was measured. */
+  readonly browser: BenchReport | null;
 }
 
 export type StudyName = keyof typeof plan;
@@ -38,7 +40,8 @@ interface Study {
 }
 
 const ownOnCpu = ['cpu', plainWasm, relaxedWasm];
-const largeShapes = ['4096x128', '1024x1000', '256x32000', '32x128256'];
+/** Shapes of more than 100,000 elements. */
+const largeShapes = ['65536x3', '4096x128', '1024x1000', '256x32000', '32x128256'];
 const someShapes = ['4096x10', '4096x128', '1024x1000'];
 
 const plan = {
@@ -108,11 +111,26 @@ const plan = {
   },
 } as const satisfies Readonly<Record<string, Study>>;
 
-/** Takes about ten minutes on two cores; `quick` a minute. */
+/** What the page needs of a browser: the state of the Bench panel of the playground, as the part of its address after `#`. */
+export function browserBench(quick: boolean): string {
+  const shapes = quick ? ['64x10', '4096x10'] : ['64x10', '4096x10', ...largeShapes];
+  const backends = ['cpu', 'wasm', 'wasm:threads=2'];
+  const peers = ['naive', 'onnxruntime-web', 'tfjs-wasm'];
+  const state = {
+    ops: 'softmax',
+    shapes: shapes.join(),
+    backends: backends.join(),
+    peers: peers.join(),
+    rounds: quick ? '3' : '9',
+  };
+  return `bench?${new URLSearchParams(state)}`;
+}
+
+/** Everything but the browser. Takes about ten minutes on two cores; `quick` a minute. */
 export async function runStudies(
   onProgress: (label: string) => void,
   { quick = false }: { readonly quick?: boolean } = {},
-): Promise<Studies> {
+): Promise<Omit<Studies, 'browser'>> {
   registerBackends();
   const flags = relaxedSimdFlags();
   const study = (name: StudyName): Promise<BenchReport> => {

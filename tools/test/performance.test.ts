@@ -1,5 +1,6 @@
 import { type BenchOp, peers, runBench } from '@softgrad/bench';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { browserName } from '../src/browser.js';
 import { costRatio, measureCosts } from '../src/costs.js';
 import { parseStudies, performancePage, performancePictures, type Studies, stringifyStudies } from '../src/index.js';
 import { plainWasm, relaxedWasm } from '../src/names.js';
@@ -16,6 +17,13 @@ beforeAll(async () => {
       ...quick,
     });
   const softmax = await study(['softmax']);
+  const inBrowser = await runBench({
+    workloads: [small],
+    contenders: ['cpu', 'wasm', 'wasm:threads=2'].map((name) => source(name)),
+    ...quick,
+  });
+  const userAgent =
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36';
   const ops = await study(['logSoftmax', 'crossEntropy', 'vjp', 'jacobian']);
   studies = {
     schema: 'softgrad-studies/1',
@@ -41,13 +49,21 @@ beforeAll(async () => {
         },
       ],
     },
+    browser: {
+      ...inBrowser,
+      environment: { ...inBrowser.environment, runtime: userAgent, logicalProcessors: 8 },
+      workloads: inBrowser.workloads.map((result) => ({ ...result, workload: { ...small, shape: [50_001, 2] } })),
+    },
   };
 });
 
 describe('studies as a file', () => {
   test('give the same studies again: values that follow from the rounds are recomputed', () => {
     const text = stringifyStudies(studies);
-    expect(parseStudies(text, 'studies.json')).toEqual(studies);
+    const { browser, ...here } = studies;
+    const { browser: again, ...rest } = parseStudies(text, 'studies.json');
+    expect(rest).toEqual(here);
+    expect(again?.workloads[0]?.results).toEqual(browser?.workloads[0]?.results);
     expect(text).not.toContain('medianMs');
   });
 
@@ -57,6 +73,7 @@ describe('studies as a file', () => {
     expect(() => parseStudies('{"schema": "softgrad-bench/1"}', 'a.json')).toThrow(
       'studies of schema softgrad-bench/1',
     );
+    expect(parseStudies(stringifyStudies({ ...studies, browser: null }), 'a.json').browser).toBeNull();
     const { costs, ...rest } = JSON.parse(stringifyStudies(studies));
     expect(costs).toHaveLength(1);
     expect(() => parseStudies(JSON.stringify(rest), 'a.json')).toThrow('a.json: without costs');
@@ -99,11 +116,25 @@ describe('the page of measurements', () => {
       'Missed targets',
     ]);
     expect(lines[0]).toMatch(/of cpu [\d.]+× over naive loops/);
-    expect(lines[1]).toMatch(/not measured/);
+    expect(lines[1]).toMatch(/is not measured .*; from 100,000 elements on, two threads are [\d.]+× in Chrome 140\.$/);
     expect(lines[2]).toMatch(/cpu reaches at least \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
     expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
     expect(lines[4]).toMatch(/\d+ of \d+ targets/);
     expect(first).not.toContain('relaxedSimd');
+  });
+
+  test('has a section about a browser, or says that none was measured', () => {
+    const section = (part: Partial<Studies>) =>
+      performancePage({ ...studies, ...part }, 'make it')
+        .split('\n## ')
+        .find((text) => text.startsWith('In a browser'));
+    const measured = section({});
+    expect(measured).toMatch(/^softmax in Chrome 140, 8 logical processors, on \d{4}-\d\d-\d\d\.$/m);
+    expect(measured).toMatch(/^Medians of \d rounds|^Medians of \d interleaved rounds/m);
+    expect(measured).toContain('| shape | cpu | wasm | wasm (2 threads) |');
+    expect(measured).toContain('`make it -- --from docs/data/performance.json --browser softgrad-bench.json`');
+    expect(measured).not.toContain('Not measured');
+    expect(section({ browser: null })).toContain('Not measured.');
   });
 
   test('collapses details, and closes every collapsed section', () => {
@@ -122,6 +153,25 @@ describe('the page of measurements', () => {
       expect(svg).not.toContain('NaN');
     }
   });
+});
+
+test.each([
+  [
+    'Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/156.0.0.0 Safari/537.36',
+    'Chromium 156',
+  ],
+  [
+    'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0',
+    'Edge 140',
+  ],
+  ['Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:143.0) Gecko/20100101 Firefox/143.0', 'Firefox 143'],
+  [
+    'Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Mobile/15E148 Safari/604.1',
+    'Safari 26',
+  ],
+  ['Node 20', 'Node 20'],
+])('the browser of %s is %s', (userAgent, name) => {
+  expect(browserName(userAgent)).toBe(name);
 });
 
 describe('the cost of one workload over another', () => {
