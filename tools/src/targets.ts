@@ -99,6 +99,28 @@ function scaled({ ratio, interval: [low, high] }: Ratio, by: number): Ratio {
   return { ratio: ratio * by, interval: [low * by, high * by] };
 }
 
+/** The share that a contender reaches of its bound at each shape: exp alone, memory, or the call itself. */
+export interface BoundBar extends Selector {
+  readonly what: string;
+  readonly bar: string;
+  readonly contender: string;
+  readonly least: number;
+}
+
+export function boundTarget(report: BenchReport, bar: BoundBar): Target {
+  const found = select(report, bar).flatMap((result) => {
+    const share = find(result, bar.contender)?.bound?.share;
+    return share === undefined ? [] : [{ shape: result.workload.shape, share }];
+  });
+  if (found.length === 0) return { what: bar.what, bar: bar.bar, measured: 'not measured', met: null };
+  return {
+    what: bar.what,
+    bar: bar.bar,
+    measured: found.map(({ shape, share }) => `${shapeText(shape)}: ${share.toFixed(2)}`).join('; '),
+    met: found.every(({ share }) => share >= bar.least),
+  };
+}
+
 /** The time of one op relative to another, or of one dtype relative to another, in the same rounds: at each shape at most `most`. */
 export interface CostBar {
   readonly what: string;

@@ -8,7 +8,7 @@ import {
 } from '@softgrad/bench';
 import { describe, expect, test } from 'vitest';
 import { absences, boundsTable, matrixTable, ratioTable } from '../src/tables.js';
-import { costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/targets.js';
+import { boundTarget, costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/targets.js';
 
 /** A workload with constant times in ms: of contenders with a reused output, and of the reference loops. */
 function workload(
@@ -112,6 +112,21 @@ test('a share of bandwidth is the time for the bytes at the speed of the loop di
     met: true,
   });
   expect(shareTarget(report, { ...bar, least: () => 0.51 })).toMatchObject({ met: false });
+});
+
+test('a share of a bound is that of the tables: of memory, exp, or the call', () => {
+  const bar = { what: 'x', bar: 'y', op: 'vjp', contender: 'fast' } as const;
+  expect(boundTarget(report, { ...bar, least: 0.5 })).toEqual({
+    what: 'x',
+    bar: 'y',
+    measured: '10×100: 0.50',
+    met: true,
+  });
+  expect(boundTarget(report, { ...bar, least: 0.51 }).met).toBe(false);
+  expect(boundTarget(report, { ...bar, contender: 'nobody', least: 0 })).toMatchObject({
+    measured: 'not measured',
+    met: null,
+  });
 });
 
 test('the cost of one op relative to another uses their rounds, for the given shapes and contender', () => {
