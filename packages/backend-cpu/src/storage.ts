@@ -71,7 +71,8 @@ export function write(buffer: CpuBuffer, host: HostArray): void {
 }
 
 export function read(buffer: CpuBuffer): HostArray {
-  return buffer.slice();
+  // The constructor copies at once; slice would make zeros first.
+  return new (buffer.constructor as new (from: CpuBuffer) => HostArray)(buffer);
 }
 
 /** Longest scratch array that is kept between calls, in elements: 2 MiB each. */

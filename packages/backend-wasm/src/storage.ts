@@ -21,7 +21,11 @@ export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
   return {
     alloc: (length, dtype) => ({ address: heap.allocate(length * byteSize(dtype)), length, dtype }),
     write: (buffer, host) => view(buffer).set(host),
-    readSync: (buffer) => view(buffer).slice(),
+    // The constructor copies at once; slice would make zeros first.
+    readSync: (buffer) => {
+      const array = view(buffer);
+      return new (array.constructor as new (from: HostArray) => HostArray)(array);
+    },
     view,
     free: ({ address, length, dtype }) => heap.release(address, length * byteSize(dtype)),
   };
