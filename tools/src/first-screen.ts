@@ -1,7 +1,7 @@
 import { accuracySummary, type BenchReport, type Mode } from '@softgrad/bench';
 import { browserName } from './browser.js';
-import { shareOfJavaScript } from './javascript-bound.js';
 import { plainWasm, relaxedWasm, shownName } from './names.js';
+import { shareOfOwnLoop } from './own-loop.js';
 import type { Studies } from './studies.js';
 import { find, geometricMean, select, shapeText, type Target } from './targets.js';
 
@@ -90,17 +90,14 @@ function bounds(report: BenchReport): string {
     );
     return [`${shownName(name)} reaches at least ${low} and at most ${high} of its bound`];
   });
-  const ofJavaScript = select(report, { op: 'softmax' }).flatMap((result) => shareOfJavaScript(result, 'cpu') ?? []);
-  const cpu =
-    ofJavaScript.length === 0
-      ? ''
-      : `; of a loop in plain JavaScript that only computes exp, which is what it can attain, cpu reaches ${[
-          Math.min,
-          Math.max,
-        ]
-          .map((pick) => `${(100 * pick(...ofJavaScript)).toFixed(0)} %`)
-          .join(' to ')}`;
-  return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}${cpu}`;
+  const own = ['cpu', plainWasm].flatMap((name) => {
+    const shares = select(report, { op: 'softmax' }).flatMap((result) => shareOfOwnLoop(result, name) ?? []);
+    if (shares.length === 0) return [];
+    const [least, most] = [Math.min, Math.max].map((pick) => `${(100 * pick(...shares)).toFixed(0)} %`);
+    return [`${shownName(name)} reaches ${least} to ${most}`];
+  });
+  const attainable = own.length === 0 ? '' : `; of an exp-only loop with its own instructions, ${own.join(', ')}`;
+  return `the fastest exp, memory, or the call itself: ${orNothing(builds.join('; '))}${attainable}`;
 }
 
 function accuracy({ accuracy: report }: Studies): string {

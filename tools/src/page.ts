@@ -168,8 +168,8 @@ const introduction = [
   'The memory bound is the time for the bytes that an operation has to read and write at the speed of memcpy, at least that of the fill; the exp bound',
   'is the fastest exp of the run; if calling the engine with a single element takes longer than both, the call is',
   'the bound. A share of 50 % means that the result takes twice its bound. The loops use one thread and WebAssembly’s vector width, so',
-  'native code with wider vectors can exceed 100 %. Plain JavaScript has no vectors: what an engine in it can attain is a loop in JavaScript that only computes exp, with tables',
-  'in float64 arithmetic; `Math.exp` takes longer. cpu’s share of that loop stands in brackets.',
+  'native code with wider vectors can exceed 100 %. Plain JavaScript has no vectors and plain SIMD no fused multiply-add: the share of a loop that only computes exp with',
+  'the contender’s own instructions stands in brackets.',
 ];
 
 /** Collapsed lines. */

@@ -11,7 +11,7 @@ import {
   timing,
   type WorkloadResult,
 } from '@softgrad/bench';
-import { shareOfJavaScript } from './javascript-bound.js';
+import { ownLoop, shareOfOwnLoop } from './own-loop.js';
 import { find, type Selector, select, shapeText } from './targets.js';
 
 type Table = Pick<TextTable, 'head' | 'rows'>;
@@ -86,7 +86,7 @@ export function boundsTable(report: BenchReport, selector: Selector): Table {
       ...['memcpy', 'fill', ...stores].map((wanted) => roofTime(result.roofs.find(({ name }) => name === wanted))),
       ...exps.map(({ from }) => roofTime(result.roofs.find((roof) => roof.name === 'exp' && roof.from === from))),
       boundText(result),
-      ...names.map((name) => shareText(find(result, name), name === 'cpu' ? shareOfJavaScript(result, name) : null)),
+      ...names.map((name) => shareText(result, name)),
     ]),
   };
 }
@@ -108,12 +108,14 @@ function boundText({ bounds }: WorkloadResult): string {
   return first ? `${first.name}: ${formatMs(first.ms)} (${first.from})` : '';
 }
 
-function shareText(line: ContenderResult | undefined, ofJavaScript: number | null): string {
+function shareText(result: WorkloadResult, contender: string): string {
+  const line = find(result, contender);
   if (!line?.bound) return '';
+  const own = shareOfOwnLoop(result, contender);
   const { name, ms, share } = line.bound;
   const details = [
     ...(name === 'call' ? [`call: ${formatMs(ms)}`] : []),
-    ...(ofJavaScript === null ? [] : [`JavaScript: ${percent(ofJavaScript)}`]),
+    ...(own === null ? [] : [`${ownLoop(contender)?.name}: ${percent(own)}`]),
   ];
   return details.length === 0 ? percent(share) : `${percent(share)} (${details.join(', ')})`;
 }
