@@ -128,9 +128,12 @@ function indexAboveHalf(p: Float64Array, start: number, end: number): number {
   return top;
 }
 
-/** `v Σp − ⟨p, v⟩` in place, v's entry at `top` subtracted first: the mean is then that of the other entries only. */
+/**
+ * `v Σp − ⟨p, v⟩` in place. A constant in v does not change it and is subtracted first, so that what all entries have in common costs no
+ * digits of their differences: v's entry at `top`, after which the mean is that of the other entries only, or else the rounded mean.
+ */
 function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number, total: number): void {
-  const origin = top < 0 ? 0 : v[top];
+  const origin = top < 0 ? weightedSum(p, v, start, end) : v[top];
   for (let k = start; k < end; k++) v[k] -= origin;
   const mean = weightedSum(p, v, start, end);
   for (let k = start; k < end; k++) v[k] = v[k] * total - mean;
