@@ -37,10 +37,7 @@ function terms(p: ArrayLike<number>, classes: number, directions: readonly Array
     const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
     const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
     const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
-    // Nothing is taken off a direction but where a probability is above ½.
-    const distance = (v: number, center: number) =>
-      p[top] > 0.5 ? Math.abs(v - center) : Math.abs(v) + Math.abs(center);
-    const size = (i: number) => directions.reduce((product, v, k) => product * distance(v[i], centers[k]), 1);
+    const size = (i: number) => directions.reduce((product, v, k) => product * Math.abs(v[i] - centers[k]), 1);
     const whole = mean(size);
     for (const i of at) out[i] = p[i] * (size(i) + whole);
   }
@@ -51,7 +48,7 @@ describe.each(dtypes)('in %s', (dtype) => {
   const random = randomFrom(9);
   // float64 has no wider arithmetic: both directions, their product and the rest are rounded.
   const bar = dtype === 'float32' ? 1 : 3;
-  const directions = (length: number) => floats(length, dtype).map(() => 4 * random() - 2);
+  const directions = (length: number, center = 0) => floats(length, dtype).map(() => 4 * random() - 2 + center);
   /** Rows whose largest logit is ahead of the others by 0 to 80. */
   const logitsOf = (classes: number) => {
     const x = floats(21 * classes, dtype);
@@ -65,8 +62,10 @@ describe.each(dtypes)('in %s', (dtype) => {
     const rows = { outer: 21, classes, inner: 1 };
     const x = logitsOf(classes);
     const out = floats(x.length, dtype);
-    for (const temperature of [1, 0.5, -3]) {
-      const [g, t, perRow] = [directions(x.length), directions(x.length), directions(21)];
+    for (const [temperature, offset] of [1, 0.5, -3].flatMap((value) =>
+      [0, 1000].map((constant) => [value, constant]),
+    )) {
+      const [g, t, perRow] = [directions(x.length, offset), directions(x.length, offset), directions(21)];
       const squared = temperature ** 2;
       const s = floats(x.length, dtype);
       s.set(reference.softmax(x, rows, { temperature }));

@@ -38,10 +38,7 @@ function terms(
     const mean = (v: (i: number) => number) => at.reduce((sum, i) => sum + p[i] * v(i), 0);
     const top = at.reduce((a, b) => (p[b] > p[a] ? b : a));
     const centers = directions.map((v) => v[top] + mean((i) => v[i] - v[top]));
-    // A direction is shifted only if a probability is above ½.
-    const distance = (v: number, center: number) =>
-      p[top] > 0.5 ? Math.abs(v - center) : Math.abs(v) + Math.abs(center);
-    const size = (i: number) => directions.reduce((product, v, k) => product * distance(v[i], centers[k]), 1);
+    const size = (i: number) => directions.reduce((product, v, k) => product * Math.abs(v[i] - centers[k]), 1);
     const whole = mean(size);
     for (const i of at) out[i] = p[i] * (size(i) + whole) * ofRow(row);
   });
@@ -64,14 +61,15 @@ describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
     const size = rows.outer * rows.classes * rows.inner;
     const count = rows.outer * rows.inner;
     const x = aheadBySteps(dtype, rows);
-    const [g, t, perRow] = [size, size, count].map((length, k) => logits(dtype, length, 2, 0, 2 + k));
+    const [cotangent, tangent, perRow] = [size, size, count].map((length, k) => logits(dtype, length, 2, 0, 2 + k));
     const stored = (values: Float64Array) => (dtype === 'float64' ? values : Float32Array.from(values));
-    const sums = reference.rowIndices(rows).map((at) => at.reduce((sum, i) => sum + Math.abs(g[i]), 0));
+    const sums = reference.rowIndices(rows).map((at) => at.reduce((sum, i) => sum + Math.abs(cotangent[i]), 0));
     const { kernels } = backend;
     const cotangents = backend.alloc(count, dtype);
     backend.write(cotangents, perRow);
-    for (const temperature of [1, -2]) {
+    for (const [temperature, offset] of [1, -2].flatMap((value) => [0, 1000].map((constant) => [value, constant]))) {
       const squared = temperature ** 2;
+      const [g, t] = [cotangent, tangent].map((v) => v.map((value) => value + offset));
       const s = stored(reference.softmax(x, rows, { temperature }));
       const y = stored(reference.logSoftmax(x, rows, { temperature }));
       const found = [
@@ -83,8 +81,10 @@ describe.each(['float32', 'float64'] as const)('in %s', (dtype) => {
           dtype,
         ),
         worst(
-          compute(backend, [y, g, t], (out, a, b, c) => kernels?.logSoftmaxHvp?.(out, a, b, c, rows, { temperature })),
-          reference.logSoftmaxHvp(y, g, t, rows, { temperature }),
+          compute(backend, [y, cotangent, t], (out, a, b, c) =>
+            kernels?.logSoftmaxHvp?.(out, a, b, c, rows, { temperature }),
+          ),
+          reference.logSoftmaxHvp(y, cotangent, t, rows, { temperature }),
           terms(s, rows, [t], (row) => sums[row] / squared),
           rows,
           dtype,

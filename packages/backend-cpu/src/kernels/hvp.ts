@@ -25,6 +25,7 @@ export function softmaxHvp(
 ): void {
   const { classes } = rows;
   const factor = inverseTemperature(temperature);
+  const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const s = probabilityScratch(length);
   const g = cotangentScratch(length);
@@ -37,10 +38,12 @@ export function softmaxHvp(
       const start = row * classes;
       const end = start + classes;
       const top = indexAboveHalf(s, start, end);
+      const ofCotangent = originOf(g, s, start, end, top, isDouble);
+      const ofTangent = originOf(t, s, start, end, top, isDouble);
       // Rounded probabilities add up to 1 only as far as they are rounded.
       const total = sumOf(s, start, end);
-      center(g, s, start, end, top, total);
-      center(t, s, start, end, top, total);
+      center(g, s, start, end, ofCotangent, total);
+      center(t, s, start, end, ofTangent, total);
       for (let k = start; k < end; k++) t[k] *= g[k];
       const mean = weightedSum(s, t, start, end);
       for (let k = start; k < end; k++) t[k] = s[k] * (t[k] * total - mean) * factor * factor;
@@ -60,6 +63,7 @@ export function logSoftmaxHvp(
 ): void {
   const { classes } = rows;
   const factor = inverseTemperature(temperature);
+  const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const y = logScratch(length);
   const p = probabilityScratch(length);
@@ -69,12 +73,13 @@ export function logSoftmaxHvp(
     gather(y, logProbabilities, tile, classes);
     gather(g, cotangent, tile, classes);
     gather(t, tangent, tile, classes);
-    exponentiate(p, y, tile.count * classes, out instanceof Float64Array);
+    exponentiate(p, y, tile.count * classes, isDouble);
     for (let row = 0; row < tile.count; row++) {
       const start = row * classes;
       const end = start + classes;
       const cotangents = 0 - sumOf(g, start, end);
-      center(t, p, start, end, indexAboveHalf(p, start, end), sumOf(p, start, end));
+      const origin = originOf(t, p, start, end, indexAboveHalf(p, start, end), isDouble);
+      center(t, p, start, end, origin, sumOf(p, start, end));
       for (let k = start; k < end; k++) t[k] = cotangents * (p[k] * t[k]) * factor * factor;
     }
     scatter(out, t, tile, classes);
@@ -112,7 +117,7 @@ export function logSumExpHvp(
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
       const sum = 1 + row.others;
       for (let k = start; k < end; k++) exp[k] /= sum;
-      center(t, exp, start, end, Number.isNaN(sum) ? -1 : start + row.top, 1);
+      center(t, exp, start, end, Number.isNaN(sum) ? 0 : t[start + row.top], 1);
       const g = cotangent[row.row];
       for (let k = start; k < end; k++) exp[k] = g * (exp[k] * t[k]) * factor * factor;
       fillMasked(exp, row, classes, 0);
@@ -128,9 +133,24 @@ function indexAboveHalf(p: Float64Array, start: number, end: number): number {
   return top;
 }
 
-/** `v Σp − ⟨p, v⟩` in place, v's entry at `top` subtracted first: the mean is then that of the other entries only. */
-function center(v: Float64Array, p: Float64Array, start: number, end: number, top: number, total: number): void {
-  const origin = top < 0 ? 0 : v[top];
+/**
+ * What all entries of v have in common, near enough to cost no digits of their differences: v at a probability above ½, whose own difference would
+ * cancel otherwise, or the rounded mean. Of float32 the bits that float64 has to spare are enough.
+ */
+function originOf(
+  v: Float64Array,
+  p: Float64Array,
+  start: number,
+  end: number,
+  top: number,
+  isDouble: boolean,
+): number {
+  if (top >= 0) return v[top];
+  return isDouble ? weightedSum(p, v, start, end) : 0;
+}
+
+/** `v Σp − ⟨p, v⟩` in place, a constant subtracted first that does not change it: then the mean is that of the differences. */
+function center(v: Float64Array, p: Float64Array, start: number, end: number, origin: number, total: number): void {
   for (let k = start; k < end; k++) v[k] -= origin;
   const mean = weightedSum(p, v, start, end);
   for (let k = start; k < end; k++) v[k] = v[k] * total - mean;

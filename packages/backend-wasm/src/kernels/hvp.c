@@ -1,6 +1,7 @@
 // The derivative of each vjp along a tangent of the logits, in lanes. Directions are centred, v − ⟨p, v⟩, before they are
-// multiplied by anything. If one probability is above 1/2, v at its entry is subtracted first, because the difference
-// would cancel otherwise.
+// multiplied by anything. A constant in a direction does not change the result, and is subtracted first: v at the entry of
+// a probability above 1/2, because the difference would cancel otherwise; in other rows the rounded mean, so that what all
+// entries have in common costs no digits of their differences.
 #include "partition.h"
 
 // The values that are subtracted from a direction: `shift`, and then the mean of the result.
@@ -8,12 +9,16 @@ typedef struct {
   V shift, mean;
 } Center;
 
-COMPACT SHARED Center center_of(Lanes p, Lanes v, size_t classes) {
-  V half = splat((real)0.5), shift = splat(0);
-  for (size_t c = 0; c < classes; c++) shift = select(lt(half, lanes_load(p, c)), lanes_load(v, c), shift);
+COMPACT SHARED V mean_of(Lanes p, Lanes v, size_t classes, V shift) {
   Sum sum = sum_zero();
   for (size_t c = 0; c < classes; c++) sum = sum_add(sum, mul(lanes_load(p, c), sub(lanes_load(v, c), shift)));
-  return (Center){shift, sum_rounded(sum)};
+  return sum_rounded(sum);
+}
+
+COMPACT SHARED Center center_of(Lanes p, Lanes v, size_t classes) {
+  V half = splat((real)0.5), shift = mean_of(p, v, classes, splat(0));
+  for (size_t c = 0; c < classes; c++) shift = select(lt(half, lanes_load(p, c)), lanes_load(v, c), shift);
+  return (Center){shift, mean_of(p, v, classes, shift)};
 }
 
 INLINE V centred(Lanes v, size_t c, Center at) { return sub(sub(lanes_load(v, c), at.shift), at.mean); }

@@ -199,6 +199,9 @@ SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes
 #endif
 
 #if REAL == 32
+// In each lane the element that is not 0; one of both if s is not a softmax, whose entries above 1/2 may be several.
+#define one_of(a, b) wasm_u32x4_max(a, b)
+
 // A row of up to sixteen classes in registers; the last vector may overlap the one before, and `last`
 // are the lanes that do not overlap.
 INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size_t vectors, V last, V scale,
@@ -207,11 +210,11 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
   EACH(vectors, {
     size_t at = u + 1 < vectors ? u * W : classes - W;
     a[u] = load(s + at), b[u] = load(g + at);
-    shift = or (shift, and(lt(half, a[u]), b[u]));
+    shift = one_of(shift, and(lt(half, a[u]), b[u]));
   })
-  // At most one probability is above 1/2, and if it is in both of the last two vectors, they agree.
-  shift = or (shift, swap_halves(shift));
-  shift = or (shift, swap_pairs(shift));
+  // If a probability above 1/2 is in both of the last two vectors, they agree.
+  shift = one_of(shift, swap_halves(shift));
+  shift = one_of(shift, swap_pairs(shift));
   EACH(vectors, b[u] = sub(b[u], shift))
   V d = mul(a[vectors - 1], b[vectors - 1]);
   if (vectors > 1) d = and(d, last);
@@ -255,7 +258,7 @@ SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size
   for (; rows; rows -= 4, out += 12, s += 12, g += 12) {
     V a[3], b[3], half = splat((real)0.5), shift = splat(0);
     triples_in(a, s), triples_in(b, g);
-    EACH(3, shift = or (shift, and(lt(half, a[u]), b[u])))
+    EACH(3, shift = one_of(shift, and(lt(half, a[u]), b[u])))
     EACH(3, b[u] = sub(b[u], shift))
     V dot = add(add(mul(a[0], b[0]), mul(a[1], b[1])), mul(a[2], b[2]));
     watch = watched(watch, dot);

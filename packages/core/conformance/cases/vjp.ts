@@ -1,4 +1,4 @@
-import { softmaxVjp as reference } from '../../reference/functions.js';
+import { softmaxVjp as reference, rowIndices } from '../../reference/functions.js';
 import type { Backend, FloatDType } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -22,7 +22,7 @@ import {
   type Sweep,
   showSweep,
 } from '../sweep.js';
-import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
+import { precisionOf, softmaxVjpTolerance, summation } from '../tolerance.js';
 import { confidentLengths, probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
@@ -79,6 +79,9 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
         checkEach(confidentLengths, String, (classes) =>
           assertValues(backend, dtype, [60, classes], 1, 'peaked', 'offset'),
         ),
+    ),
+    defineKernelCase(`vjp/not-a-softmax${dtypeOnly(dtype)}`, { dtype, classes: 40 }, (backend) =>
+      checkEach([2, 3, 4, 7, 10, 16, 17, 40], String, (classes) => assertNotSoftmax(backend, dtype, classes)),
     ),
     defineKernelCase(`vjp/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),
@@ -144,6 +147,37 @@ async function assertValues(
 ): Promise<void> {
   const stated = problem(backend, dtype, shape, axis, input, cotangent);
   assertClose(`vjp of ${shape.join('x')}`, await run(backend, dtype, stated), stated.expected, stated.tolerance);
+}
+
+/**
+ * Of an s whose rows do not add up to 1, with several entries above ½, the result is `s ⊙ (g − ⟨s, g⟩)` up to `|1 − Σ s| Σ |g|` times s: a kernel may
+ * subtract a cotangent from all of them first or multiply them by Σ s, which changes nothing for a softmax. The cotangents are small, so that a
+ * constant which is none of them shows.
+ */
+async function assertNotSoftmax(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
+  const { unit, floor, stored } = precisionOf(backend.supports, dtype);
+  for (const axis of [1, 0]) {
+    const shape = axis === 1 ? [13, classes] : [classes, 13];
+    const rows = layout(shape, axis);
+    const s = cotangents(13 * classes, dtype, 1, 's').map((value) => rounded(value / 8 + 0.5, dtype));
+    const g = cotangents(13 * classes, dtype, 2 ** -6);
+    const expected = new Float64Array(s.length);
+    const tolerance = new Float64Array(s.length);
+    for (const at of rowIndices(rows)) {
+      const row = at.map((i) => ({ i, p: s[i] ?? Number.NaN, cotangent: g[i] ?? Number.NaN }));
+      const total = row.reduce((sum, { p }) => sum + p, 0);
+      const mean = row.reduce((sum, { p, cotangent }) => sum + p * cotangent, 0);
+      const size = row.reduce((sum, { cotangent }) => sum + Math.abs(cotangent), 0);
+      const rounding = unit * (summation(classes) + 8) * (1 + total) * size;
+      for (const { i, p, cotangent } of row) {
+        const value = p * (cotangent - mean);
+        expected[i] = value;
+        tolerance[i] = stored(p * (Math.abs(1 - total) * size + rounding) + floor * classes, value);
+      }
+    }
+    const result = await run(backend, dtype, { rows, s, g, expected });
+    assertClose(`vjp of ${shape.join('x')} that is no softmax`, result, expected, tolerance);
+  }
 }
 
 async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promise<void> {

@@ -81,6 +81,21 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
   fault(
+    'vjp-of-joined-bits',
+    'finds the cotangent of the largest probability by an or of all whose probability is above ½, which joins the bits of several.',
+    'vjp/not-a-softmax',
+    () => ({
+      vjp(out, s, g, rows, { temperature }) {
+        for (const at of rowIndices(rows)) {
+          const bits = at.reduce((joined, i) => (valueAt(s, i) > 0.5 ? joined | bitsOf(valueAt(g, i)) : joined), 0);
+          const origin = floatOf(bits);
+          const inner = at.reduce((sum, i) => sum + valueAt(s, i) * (valueAt(g, i) - origin), 0);
+          for (const i of at) out.data[i] = (valueAt(s, i) * (valueAt(g, i) - origin - inner)) / temperature;
+        }
+      },
+    }),
+  ),
+  fault(
     'diagonal-of-the-difference',
     'writes s (1 − s) on the diagonal even where s is above ½.',
     'jacobian/nearly-one-hot',
@@ -142,3 +157,11 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
 ];
+
+function bitsOf(value: number): number {
+  return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;
+}
+
+function floatOf(bits: number): number {
+  return new Float32Array(Int32Array.of(bits).buffer)[0] ?? 0;
+}

@@ -45,6 +45,22 @@ export const faultyHvp: readonly Fault[] = [
       },
     }),
   ),
+  faultyKernels(
+    'hvp-that-keeps-an-offset',
+    'centres the directions by one subtraction of a rounded ⟨s, v⟩: a constant that all entries have costs their differences digits.',
+    'laws/hvp-of-an-offset:operation=softmax.hvp',
+    () => ({
+      softmaxHvp(out, s, g, t, rows, { temperature }) {
+        for (const at of rowIndices(rows)) {
+          const mean = (value: (i: number) => number) => at.reduce((sum, i) => sum + valueAt(s, i) * value(i), 0);
+          const [ofG, ofT] = [g, t].map((v) => Math.fround(mean((i) => valueAt(v, i)))) as [number, number];
+          const product = (i: number) => (valueAt(g, i) - ofG) * (valueAt(t, i) - ofT);
+          const ofProduct = mean(product);
+          for (const i of at) out.data[i] = (valueAt(s, i) * (product(i) - ofProduct)) / temperature ** 2;
+        }
+      },
+    }),
+  ),
   faultyKernels('hvp-with-one-temperature', 'divides by T, not by T².', hvpSpread, ({ softmaxHvp }) => ({
     softmaxHvp(out, s, g, t, rows, { temperature }) {
       softmaxHvp?.(out, s, g, t, rows, plain);

@@ -26,7 +26,8 @@ export interface Softmax {
    * The classic misuse is to sum rows of the Jacobian instead: that is `vjp(s, ones)`, identically 0.
    *
    * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
-   *   options given here
+   *   options given here. Each row must add up to 1 as accurately as its entries are known: backends use Σ s = 1 to keep digits, and if
+   *   it does not hold, their results differ from the formula, and from each other, by up to `|1 − Σ s| Σ|g|` times s / |T|
    * @param cotangent the upstream gradient ∂L/∂s
    * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
    *   contradict those of the forward pass

@@ -24,6 +24,13 @@ export const hvpLaws: readonly Law[] = [
     run: (backend, operation) => hvpOfShift(backend, operation, problemIn(backend, spread)),
   },
   {
+    name: 'hvp-of-an-offset',
+    composable: true,
+    appliesTo: (operation) => isHvp(operation) && operation.takes.includes('temperature'),
+    run: (backend, operation) =>
+      hvpOfOffset(backend, operation, problemIn(backend, { shape: [3, 7], input: 'narrow' })),
+  },
+  {
     name: 'hvp-equals-differences',
     composable: true,
     appliesTo: isHvp,
@@ -42,17 +49,30 @@ function isHvp({ member }: Operation): boolean {
 }
 
 /** The operands of an hvp: the point at which it is taken, the cotangent, the tangent, and the target if it is a tensor. */
+const cotangentAt = 1;
 const tangentAt = 2;
 
 /** An hvp along a given tangent, with its bound. */
-async function along(backend: Backend, operation: Operation, problem: Problem, tangent: Float64Array) {
-  const operands = statedFor(operation, problem).operands.map((operand, k) =>
-    k === tangentAt ? { ...operand, values: tangent } : operand,
-  );
-  const values = operands.map((operand) => operand.values);
-  const expected = operation.expected(values, problem);
+function along(backend: Backend, operation: Operation, problem: Problem, tangent: Float64Array) {
+  return withOperands(backend, operation, problem, (values, k) => (k === tangentAt ? tangent : values));
+}
+
+/** An hvp of operands that are moved without a change of the result: what is expected and its bound are those before. */
+async function withOperands(
+  backend: Backend,
+  operation: Operation,
+  problem: Problem,
+  given: (values: Float64Array, k: number) => Float64Array,
+  move: (values: Float64Array, k: number) => Float64Array = (values) => values,
+) {
+  const before = statedFor(operation, problem).operands.map((operand, k) => given(operand.values, k));
+  const expected = operation.expected(before, problem);
   const precision = operationPrecision(backend.supports, problem.dtype);
-  const tolerance = operation.tolerance(precision, values, expected, problem);
+  const tolerance = operation.tolerance(precision, before, expected, problem);
+  const operands = statedFor(operation, problem).operands.map((operand, k) => ({
+    ...operand,
+    values: move(before[k] ?? operand.values, k),
+  }));
   const tensors = tensorsOf(backend, operands, problem);
   const result = operation.apply(tensors, callOptions(operation, problem), problem);
   try {
@@ -92,6 +112,25 @@ async function hvpOfShift(backend: Backend, operation: Operation, problem: Probl
   );
   assertClose(`${operation.name} along a tangent of ones`, result, new Float64Array(result.length), tolerance);
 }
+
+/**
+ * H (t + c) = H t, as accurately as without c, because t + c is exact: multiples of 1/8 with a constant that leaves no more digits for them.
+ * No probability is above ½. softmax.hvp and softmin.hvp do not depend on a constant in the cotangent, either.
+ */
+async function hvpOfOffset(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const offset = offsets[problem.dtype];
+  const isDirection = (k: number) => k === tangentAt || (k === cotangentAt && /^soft(max|min)\./.test(operation.name));
+  const { result, expected, tolerance } = await withOperands(
+    backend,
+    operation,
+    problem,
+    (values, k) => (isDirection(k) ? values.map((value) => Math.round(value * 8) / 8) : values),
+    (values, k) => (isDirection(k) ? values.map((value) => value + offset) : values),
+  );
+  assertClose(`${operation.name} of directions + ${offset}`, result, expected, tolerance);
+}
+
+const offsets = { float16: 96, float32: 2 ** 20, float64: 2 ** 48 } as const;
 
 /** The derivative of the reference's vjp along the tangent: Richardson's extrapolation of central differences, accurate to 1e-9 of its size. */
 async function hvpEqualsDifferences(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
