@@ -69,6 +69,15 @@ export const inputs = {
         ? 0
         : -Math.LN2 * (1 + ((row * 23 + 19) % 60)) - Math.log(classes - 1) - random() / 2,
     ),
+  /** One probability of each row is ½ but for a few units of the last place, above or below. */
+  halved: (classes, row, random, dtype) => {
+    const shares = series(classes, () => 0.1 + random());
+    const top = row % classes;
+    const others = shares.reduce((sum, share, c) => (c === top ? sum : sum + share), 0);
+    const unit = dtype === 'float64' ? 2 ** -53 : dtype === 'float32' ? 2 ** -24 : 2 ** -11;
+    const shift = 4 * random() - 2;
+    return shares.map((share, c) => shift + (c === top ? (4 * random() - 2) * unit : Math.log(share / others)));
+  },
   /** All logits 20, except one in every fourth row: lower by 90 to 130 in float32, where exp underflows; by 690 to 770 in float64. */
   mixed: (classes, row, _, dtype) => {
     const step = row >> 2;

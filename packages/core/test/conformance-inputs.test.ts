@@ -28,6 +28,7 @@ const fingerprints: Readonly<Record<InputName, string>> = {
   huge: '701dad21 701dad21 a4f10c89',
   displaced: '158fbc78 158fbc78 726d3bf0',
   dominated: 'a19a5765 73d6a889 9cfc04ac',
+  halved: '0e5387f1 d58c249c 605c3446',
   confident: '2812b886 2812b886 957f952b',
   peaked: '0942b320 0942b320 296d244a',
   mixed: '904c3388 45804116 904c3388',

@@ -109,9 +109,10 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     }
     if (!gradient) continue;
     Factor recip = reciprocal(p.sum);
-    // Σ q without the class whose probability is above 1/2: Σ q − q would cancel.
-    V others = splat(0);
-    if (any_true(lt(l.remainder, half))) {
+    // Σ q without the class whose probability is above 1/2: Σ q − q would cancel. A remainder may be rounded to 1/2 where the probability is rounded
+    // to a number above it: such a row has no digits to lose.
+    V others = splat(0), dominated = lt(l.remainder, half);
+    if (any_true(dominated)) {
       Sum rest = sum_zero();
       for (size_t c = 0; c < r.classes; c++) {
         V w = target_weight(target, &g, r, c, index, q, share);
@@ -123,7 +124,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       V w = target_weight(target, &g, r, c, index, q, share), probability = mul(lanes_load(e, c), recip.whole);
       V plain = sub(mul(probability, sum), w);
       V near = sub(others, mul(l.remainder, sum));
-      V d = andnot(mul(select(lt(half, probability), near, plain), per), ignored);
+      V d = andnot(mul(select(and(dominated, lt(half, probability)), near, plain), per), ignored);
       if (target->mask) d = and(d, kept(target, &g, r, c));
       lanes_store(e, c, d);
     }

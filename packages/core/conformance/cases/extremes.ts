@@ -35,6 +35,10 @@ const derivative: readonly ProblemStatement[] = [1, 0.3, 2, 2.87].flatMap((tempe
 const confident = [2, 3, 10, 17, 128].map(
   (classes): ProblemStatement => ({ shape: [60, classes], axis: 1, input: 'peaked' }),
 );
+/** Where the gradient of a class above ½ is computed in another way than that of the others, all ways must agree on which class that is. */
+const halved: ProblemStatement = { shape: [2000, 5], axis: 1, input: 'halved' };
+const disagreement =
+  'if a few rows are wholly wrong, whether a class is above ½ is decided twice, from values that are rounded differently';
 /** To detect small terms that are lost when they are added to 1. */
 const long: ProblemStatement = { shape: [10, 1000], axis: 1, input: 'peaked' };
 const longConfident: readonly ProblemStatement[] = [...confident, long];
@@ -54,6 +58,17 @@ const ofLargest = [
     lossOrGradient(member, { target: 'largest', reduction: 'none' }),
   ),
   ...lossOrGradient('gradient', { target: 'nearly', reduction: 'none' }),
+];
+
+const ofHalves = [
+  ...operations
+    .filter(
+      ({ family, member }) =>
+        ['softmax', 'log-softmax'].includes(family) && ['vjp', 'hvp', 'jacobian'].includes(member),
+    )
+    .map((operation) => ({ operation, parameters: '' })),
+  ...lossOrGradient('gradient', { target: 'probabilities', reduction: 'none' }),
+  ...lossOrGradient('gradient', { target: 'indices', reduction: 'none' }),
 ];
 
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
@@ -94,6 +109,9 @@ export const extremes: readonly ConformanceCase[] = [
       ),
     ...lossAndGradient.map(({ operation, parameters }) => extremesCase(operation, ofLosses, dtype, parameters)),
     ...ofLargest.map(({ operation, parameters }) => extremesCase(operation, confident, dtype, parameters)),
+    ...ofHalves.map(({ operation, parameters }) =>
+      extremesCase(operation, [halved], dtype, `input=halved${parameters && ';'}${parameters}`),
+    ),
   ]),
   ...lossAndGradient.map(({ operation, parameters }) => valueCase(operation, manyClasses, `${parameters};`)),
 ];
@@ -163,7 +181,8 @@ function extremesCase(
         const compared = evaluate(backend, operation, problem).then((actual) =>
           assertClose(operation.name, actual, expected, tolerance),
         );
-        await (statement.shape === long.shape ? explaining(lostTerms, compared) : compared);
+        const advice = statement.shape === long.shape ? lostTerms : statement.input === 'halved' ? disagreement : null;
+        await (advice === null ? compared : explaining(advice, compared));
       },
     ),
   );

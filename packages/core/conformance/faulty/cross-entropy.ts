@@ -101,6 +101,31 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'two-decisions-about-a-half',
+    'takes the target of the other classes where 1 − p is below ½, and uses it where p is above ½, each rounded in its own way.',
+    'extremes/cross-entropy-gradient:input=halved;target=probabilities;reduction=none',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        crossEntropy?.(out, x, rows, parameters);
+        const { gradient } = out;
+        const { kind, buffer } = parameters.target;
+        if (!gradient || kind === 'indices') return;
+        for (const at of rowIndices(rows)) {
+          const powers = rowValues(x.data, at).map(Math.exp);
+          const sum = powers.reduce((a, b) => a + b, 0);
+          const q = rowValues(buffer.data, at);
+          const total = q.reduce((a, b) => a + b, 0);
+          at.forEach((i, c) => {
+            const p = Math.fround(Math.fround(powers[c] ?? Number.NaN) * Math.fround(1 / sum));
+            if (!(p > 0.5)) return;
+            const rest = Math.fround(1 - (powers[c] ?? Number.NaN) / sum);
+            gradient.data[i] = (rest < 0.5 ? total - (q[c] ?? Number.NaN) : 0) - rest * total;
+          });
+        }
+      },
+    }),
+  ),
+  faultyKernels(
     'gradient-times-the-jacobian',
     'multiplies p − q by the Jacobian of softmax once more.',
     `cross-entropy/gradient:target=indices;${small}`,
