@@ -13,6 +13,7 @@ import { speedTargets } from './bars.js';
 import { browserName } from './browser.js';
 import { firstScreen } from './first-screen.js';
 import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
+import { reasonsOf } from './reasons.js';
 import type { Studies } from './studies.js';
 import { absences, boundsTable, matrixTable, ratioTable } from './tables.js';
 import { type Selector, targetsTable } from './targets.js';
@@ -57,6 +58,8 @@ export function performancePage(studies: Studies, command: string): string {
     'The targets that softgrad sets itself, and the measured values. Every ratio is in the tables below.',
     '',
     ...table(targetsTable(targets)),
+    '',
+    ...folded('What keeps the missed targets from being met, and what was tried', reasonsOf(studies, targets)),
     '',
     'This command does not measure code compiled for this processor, or GPUs.',
     '',

@@ -2,8 +2,16 @@ import { type BenchOp, peers, runBench } from '@softgrad/bench';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { browserName } from '../src/browser.js';
 import { costRatio, measureCosts } from '../src/costs.js';
-import { parseStudies, performancePage, performancePictures, type Studies, stringifyStudies } from '../src/index.js';
+import {
+  parseStudies,
+  performancePage,
+  performancePictures,
+  type Studies,
+  speedTargets,
+  stringifyStudies,
+} from '../src/index.js';
 import { plainWasm, relaxedWasm } from '../src/names.js';
+import { reasonsOf } from '../src/reasons.js';
 import { quick, small, source, withResult } from './contenders.js';
 
 let studies: Studies;
@@ -121,6 +129,29 @@ describe('the page of measurements', () => {
     expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
     expect(lines[4]).toMatch(/\d+ of \d+ targets/);
     expect(first).not.toContain('relaxedSimd');
+  });
+
+  test('says what keeps missed targets from being met, and names those of which it does not know it', () => {
+    const missed = (what: string) => ({ what, bar: '', measured: '', met: false });
+    const met = { ...missed('wasm (SIMD) vjp: bytes'), met: true };
+    const reasons = reasonsOf(studies, [missed('wasm (relaxed SIMD) vjp: bytes'), met, missed('another')]);
+    expect(reasons).toEqual([
+      expect.stringMatching(/^- \*\*vjp\*\*: four vectors/),
+      '- another: the reason is not known.',
+    ]);
+    expect(reasonsOf(studies, [met])).toEqual([]);
+    const all = reasonsOf(
+      studies,
+      speedTargets(studies).map((target) => ({ ...target, met: false })),
+    );
+    expect(
+      all.filter((line) => line.endsWith('the reason is not known.')).map((line) => line.replace(/: .*/, '')),
+    ).toEqual([
+      '- wasm softmax over onnxruntime-node with two threads, both allocating',
+      '- cpu softmax over naive loops, both with a reused output',
+      '- cpu softmax in float64',
+      '- cpu',
+    ]);
   });
 
   test('has a section about a browser, or says that none was measured', () => {
