@@ -17,19 +17,26 @@ export interface Program {
   readonly integers: readonly string[];
   readonly numbers: readonly string[];
   /** Statements that return element `this.thread.x` of the result; indices are divided by `quotient`. */
-  body(quotient: Quotient): string;
+  body(quotient: Quotient, arithmetic: Arithmetic): string;
 }
 
 /** The source of ⌊a / b⌋, exactly, of integer expressions. */
 export type Quotient = (a: string, b: string) => string;
 
-export function sourceOf({ arrays, integers, numbers, body }: Program, quotient: Quotient): string {
-  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body(quotient)} }`;
+export function sourceOf(
+  { arrays, integers, numbers, body }: Program,
+  quotient: Quotient,
+  arithmetic: Arithmetic,
+): string {
+  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body(quotient, arithmetic)} }`;
 }
 
+/** The type in which a mode computes. Every mode stores float32. */
+export type Arithmetic = 'float32' | 'float64';
+
 /** The helper functions that a source calls. */
-export function helpersOf(source: string): readonly HelperFunction[] {
-  return [...helpers].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
+export function helpersOf(source: string, arithmetic: Arithmetic): readonly HelperFunction[] {
+  return [...helpers[arithmetic]].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
 }
 
 /**
@@ -43,7 +50,7 @@ export const longQuotient: Quotient = (a, b) => {
 
 /**
  * For 0 ≤ a < 2²⁰. (a + ½) / b is at least ½ / b away from an integer, and a float32 quotient with an error of 2.5 ULP, which WGSL
- * (section 15.7.4) and Vulkan allow, is off by less: (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.
+ * (section 15.7.4) and Vulkan allow, is off by less: (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰. In float64 it is exact for all a < 2³⁰.
  */
 export const shortQuotient: Quotient = (a, b) => `estimate(${a}, ${b})`;
 
@@ -68,7 +75,7 @@ const floored = 'return Math.floor((a + 0.5) / b);';
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
-const helpers: ReadonlyMap<string, HelperFunction> = new Map([
+const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
   helper('estimate', { a: integer, b: integer }, integer, floored),
   helper('refine', { a: integer, b: integer }, integer, floored),
   helper(
@@ -121,6 +128,47 @@ const helpers: ReadonlyMap<string, HelperFunction> = new Map([
     return v;`,
   ),
 ]);
+
+/** exp is computed as 2^(k/64) of a table times exp of a remainder below ln 2 / 64. */
+const parts = 64;
+/** The exponent of the table's first whole power, below that of exp(−104). */
+const lowest = -152;
+
+/** The constant `powers` of mode cpu: 2^(k/64) for k < 64, then 2^−152 to 2^129. */
+export const powers = Float64Array.from({ length: parts + 282 }, (_, k) =>
+  k < parts ? 2 ** (k / parts) : 2 ** (k - parts + lowest),
+);
+
+/**
+ * The helpers of mode cpu, which computes in float64:
+ * - `estimate`: exact for every index. V8 would convert the result of Math.floor to an integer once more.
+ * - `expOf`: its relative error is below 2⁻³⁸, far below that of rounding to float32. Math.exp takes twice as long: V8 calls a C++ function.
+ */
+const inFloat64: ReadonlyMap<string, HelperFunction> = new Map([
+  ...inFloat32,
+  helper('estimate', { a: integer, b: integer }, integer, 'return ((a + 0.5) * (1 / b)) | 0;'),
+  helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return v | 0;'),
+  helper(
+    'expOf',
+    { v: number },
+    number,
+    `if (v >= -104) {
+      if (v > 88.7229) { return v * 3e38; }
+      const f = v * ${parts / Math.LN2} + ${-lowest * parts};
+      const k = f | 0;
+      const r = (f - k) * ${Math.LN2 / parts};
+      return this.constants.powers[${parts} + (k >> ${Math.log2(parts)})] * this.constants.powers[k & ${parts - 1}]
+        * (1 + r * (1 + r * (0.5 + r * (${1 / 6} + r * ${1 / 24}))));
+    }
+    if (v < 0) { return 0; }
+    return v;`,
+  ),
+]);
+
+const helpers: Readonly<Record<Arithmetic, ReadonlyMap<string, HelperFunction>>> = {
+  float32: inFloat32,
+  float64: inFloat64,
+};
 
 function helper(
   name: string,

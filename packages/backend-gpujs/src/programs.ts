@@ -36,11 +36,16 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
   const sources = new WeakMap<Program, Sources>();
   const most = Math.min(bound, engine.mostKernels);
 
-  /** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. */
+  /** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. In float64 they are the same. */
   function sourcesOf(program: Program): Sources {
     const known = sources.get(program);
     if (known) return known;
-    const made = { short: sourceOf(program, shortQuotient), long: sourceOf(program, longQuotient) };
+    const { arithmetic } = engine;
+    const ofLong = arithmetic === 'float64' ? shortQuotient : longQuotient;
+    const made = {
+      short: sourceOf(program, shortQuotient, arithmetic),
+      long: sourceOf(program, ofLong, arithmetic),
+    };
     sources.set(program, made);
     return made;
   }
@@ -71,7 +76,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     ]);
     return engine.gpu.createKernel(source, {
       argumentTypes,
-      functions: helpersOf(source),
+      functions: helpersOf(source, engine.arithmetic),
       output: [1],
       returnType: 'Number',
       // Kernels divide integers by `quotient`, which does not rely on exact division.

@@ -15,9 +15,12 @@ const divided: Program = {
 };
 const copied: Program = { ...divided, name: 'copied', body: () => 'return x[this.thread.x];' };
 
-test('indices up to 2²⁰ are divided by a single division, longer ones in steps, and programs without division are compiled once', async () => {
+test.each([
+  ['float32', 'indices up to 2²⁰ are divided by a single division, longer ones in steps', longQuotient, 2],
+  ['float64', 'all indices are divided by a single division', shortQuotient, 1],
+] as const)('in %s %s, and programs without division are compiled once', async (arithmetic, _, ofLong, kernels) => {
   const library = await loadGpu();
-  const engine = await openHost(library, 'cpu');
+  const engine = { ...(await openHost(library, 'cpu')), arithmetic };
   const sources = new Map<GpuKernel, string>();
   const gpu: Engine['gpu'] = {
     context: null,
@@ -39,13 +42,13 @@ test('indices up to 2²⁰ are divided by a single division, longer ones in step
     programs.run(program, length, [{ resident: none, length: operand }], [3]);
     return run.at(-1);
   };
-  const long = expect.stringContaining(longQuotient('this.thread.x', 'divisor'));
+  const long = expect.stringContaining(`[${ofLong('this.thread.x', 'divisor')}]`);
   const short = expect.stringContaining(`[${shortQuotient('this.thread.x', 'divisor')}]`);
   expect(sourceFor(divided, 2 ** 20, 2 ** 20)).toEqual(short);
   expect(sourceFor(divided, 2 ** 20 + 1, 1)).toEqual(long);
   expect(sourceFor(divided, 1, 2 ** 20 + 1)).toEqual(long);
-  expect(programs.size).toBe(2);
+  expect(programs.size).toBe(kernels);
   for (const length of [1, 2 ** 24]) sourceFor(copied, length, length);
-  expect(programs.size).toBe(3);
+  expect(programs.size).toBe(kernels + 1);
   await engine.close();
 });

@@ -61,6 +61,8 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     limits: { elements, classes: 2 ** 24 },
     limitedBy,
     argumentType: 'MemoryOptimizedNumberTexture',
+    arithmetic: 'float32',
+    softmaxPlan: 'fewest',
     // 'precision' means highp: by default gpu.js uses the lowest precision that can index the texels.
     settings: { optimizeFloatMemory: true, tactic: 'precision' },
     mostKernels: Number.POSITIVE_INFINITY,

@@ -1,6 +1,7 @@
 import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { powers } from '../program.js';
 import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
@@ -28,7 +29,10 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
     limits: { elements, classes: 2 ** 24 },
     limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
-    settings: {},
+    arithmetic: mode === 'webasm' ? 'float32' : 'float64',
+    // gpu.js imports exp into WebAssembly from JavaScript.
+    softmaxPlan: mode === 'webasm' ? 'stored' : 'row-maxima',
+    settings: mode === 'webasm' ? {} : { constants: { powers } },
     mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
     asynchronous: false,
     host,

@@ -109,6 +109,8 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     limits: { elements, classes: 2 ** 24 },
     limitedBy,
     argumentType: 'WebGPUBuffer',
+    arithmetic: 'float32',
+    softmaxPlan: 'fewest',
     settings: {},
     mostKernels: Number.POSITIVE_INFINITY,
     asynchronous: true,
