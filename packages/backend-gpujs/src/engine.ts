@@ -2,10 +2,13 @@ import { type ErrorCode, type HostArray, SoftgradError, type Supports } from '@s
 import { type GpuInstance, type GpuKernel, messageOf } from './gpu.js';
 import type { Arithmetic } from './program.js';
 
-/** The modes in which gpu.js runs kernels, the best first. */
-export const modes = ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'cpu'] as const;
+/** The modes in which gpu.js runs kernels, those of a GPU and those of the host, the best first: mode cpu is more exact than webasm. */
+export const gpuModes = ['webgpu', 'webgl2', 'webgl', 'headlessgl'] as const;
+export const hostModes = ['cpu', 'webasm'] as const;
+export const modes = [...gpuModes, ...hostModes] as const;
 
 export type Mode = (typeof modes)[number];
+export type HostMode = (typeof hostModes)[number];
 
 /**
  * How softmax is divided into kernels:

@@ -63,7 +63,7 @@ describe('where code generation is forbidden', () => {
     expect(await gpujs.unavailable()).toBeNull();
     vi.stubGlobal('WebAssembly', undefined);
     const reasons =
-      /^gpujs: no mode can run here: gpujs \(webgpu\): .*; .*gpujs \(webgl2\): .*; gpujs \(webasm\): .*; gpujs \(cpu\): /;
+      /^gpujs: no mode can run here: gpujs \(webgpu\): .*; .*gpujs \(webgl2\): .*; gpujs \(cpu\): .*; gpujs \(webasm\): /;
     await expect(gpujs.open()).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
       message: expect.stringMatching(reasons),

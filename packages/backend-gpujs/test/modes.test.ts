@@ -28,13 +28,6 @@ test.each([
   expect(name).toBe(runs.includes(mode) ? `gpujs-${mode}` : null);
 });
 
-test('auto chooses the best mode that works', async () => {
-  expect(await gpujs.unavailable()).toBeNull();
-  const backend = await gpujs.open();
-  expect(backend.name).toBe(`gpujs-${nodeModes[0]}`);
-  await backend.close();
-});
-
 test.each(nodeModes)("mode %s: temperatures and weights at the ends of float32's range", async (mode) => {
   const backend = await gpujs.open({ mode });
   const softmaxAt = async (logits: readonly number[], temperature: number) =>

@@ -1,5 +1,5 @@
 import type { HostArray } from '@softgrad/core';
-import { type Engine, failure, kernelFailed, type Resident } from '../engine.js';
+import { type Engine, failure, type HostMode, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
 import { powers } from '../program.js';
 import { runModule } from './wasm-module.js';
@@ -15,7 +15,7 @@ const large = 2 ** 20;
  *
  * @throws ERR_BACKEND_UNAVAILABLE if a Content-Security-Policy or the engine forbids code generation
  */
-export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Promise<Engine> {
+export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Engine> {
   const reason = hostReason(mode);
   if (reason !== null) throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason);
   const gpu = new library.GPU({ mode });
@@ -49,7 +49,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
 }
 
 /** Why a mode cannot run here, or null. */
-export function hostReason(mode: 'webasm' | 'cpu'): string | null {
+export function hostReason(mode: HostMode): string | null {
   return mode === 'webasm' ? withoutWebAssembly() : withoutEval();
 }
 
