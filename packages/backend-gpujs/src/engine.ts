@@ -37,6 +37,8 @@ export interface Engine {
   /** gpu.js's name for the type of an array that a kernel takes. */
   readonly argumentType: string;
   readonly arithmetic: Arithmetic;
+  /** Maximum length of operands whose indices a single division divides exactly. */
+  readonly exactDivision: number;
   readonly softmaxPlan: SoftmaxPlan;
   /** Additional settings for kernels of this mode. */
   readonly settings: Readonly<Record<string, unknown>>;

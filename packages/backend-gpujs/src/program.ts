@@ -49,13 +49,18 @@ export const longQuotient: Quotient = (a, b) => {
 };
 
 /**
- * For 0 ≤ a < 2²⁰. (a + ½) / b is at least ½ / b away from an integer, and a float32 quotient with an error of 2.5 ULP, which WGSL
- * (section 15.7.4) and Vulkan allow, is off by less: (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰. In float64 it is exact for all a < 2³⁰.
+ * For 0 ≤ a < {@link short}, or {@link roundedShort}; in float64 for every a < 2³⁰. (a + ½) / b is at least ½ / b away from an integer.
  */
 export const shortQuotient: Quotient = (a, b) => `estimate(${a}, ${b})`;
 
-/** Numbers below this are divided by {@link shortQuotient}. */
+/**
+ * A float32 quotient with an error of 2.5 ULP, which WGSL (section 15.7.4) and Vulkan allow, is off by less than ½ / b:
+ * (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.
+ */
 export const short = 2 ** 20;
+
+/** Where float32 division rounds to the nearest, as in WebAssembly: (a + ½) / b · 2⁻²⁴ < ½ / b, and a + ½ is exact, below 2²³. */
+export const roundedShort = 2 ** 22;
 
 const integer = 'Integer';
 const number = 'Number';

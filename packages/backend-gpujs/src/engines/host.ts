@@ -1,13 +1,16 @@
 import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, type HostMode, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
-import { powers } from '../program.js';
+import { powers, roundedShort } from '../program.js';
 import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
 const mostMemories = 48;
 
-/** From this many elements on, a WebAssembly kernel's memory, which contains its operands and its result, is freed after each run. */
+/** WebAssembly kernels whose memories, which contain operands and results, take more than this are destroyed, the least recently used first. */
+const memoryBudget = 2 ** 27;
+
+/** Kernels with a result of at least this many elements are counted. */
 const large = 2 ** 20;
 
 /**
@@ -21,6 +24,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
   const gpu = new library.GPU({ mode });
   // A module's result and its operands, at most seven, must fit into 4 GiB.
   const elements = mode === 'webasm' ? 2 ** 26 : 2 ** 28;
+  const keep = keeper();
   const device = mode === 'webasm' ? 'WebAssembly' : 'JavaScript, float64 rounded to float32';
   return {
     mode,
@@ -30,6 +34,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
     limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
     arithmetic: mode === 'webasm' ? 'float32' : 'float64',
+    exactDivision: mode === 'webasm' ? roundedShort : 2 ** 30,
     // gpu.js imports exp into WebAssembly from JavaScript.
     softmaxPlan: mode === 'webasm' ? 'stored' : 'row-maxima',
     settings: mode === 'webasm' ? {} : { constants: { powers } },
@@ -41,7 +46,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
       return mode === 'webasm' ? values : library.input(values, [length]);
     },
     run: (kernel, values, length) =>
-      host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length) : runJavaScript(kernel, values)),
+      host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length, keep) : runJavaScript(kernel, values)),
     check: () => undefined,
     finish: async () => undefined,
     close: () => gpu.destroy(),
@@ -66,6 +71,7 @@ function runWebAssembly(
   kernel: GpuKernel,
   values: readonly unknown[],
   length: number,
+  keep: (kernel: GpuKernel) => void,
 ): Float32Array {
   try {
     return runModule(library, kernel, values, length);
@@ -73,8 +79,25 @@ function runWebAssembly(
     if (kernel.kernel.constructor.mode === 'webasm') throw kernelFailed('webasm', cause);
     throw failure('webasm', 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel', cause);
   } finally {
-    if (length >= large) kernel.destroy();
+    if (length >= large) keep(kernel);
   }
+}
+
+/** Keeps the memories of large kernels within the budget. */
+function keeper(): (kernel: GpuKernel) => void {
+  const kept = new Set<GpuKernel>();
+  const bytesOf = ({ kernel }: GpuKernel) => kernel._active?.f32.byteLength ?? 0;
+  return (kernel) => {
+    kept.delete(kernel);
+    kept.add(kernel);
+    let bytes = [...kept].reduce((sum, each) => sum + bytesOf(each), 0);
+    for (const oldest of kept) {
+      if (bytes <= memoryBudget) return;
+      bytes -= bytesOf(oldest);
+      kept.delete(oldest);
+      oldest.destroy();
+    }
+  };
 }
 
 function runJavaScript(kernel: GpuKernel, values: readonly unknown[]): Float32Array {

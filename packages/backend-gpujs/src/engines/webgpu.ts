@@ -1,5 +1,6 @@
 import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { short } from '../program.js';
 
 const mode = 'webgpu';
 
@@ -110,6 +111,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     limitedBy,
     argumentType: 'WebGPUBuffer',
     arithmetic: 'float32',
+    exactDivision: short,
     softmaxPlan: 'fewest',
     settings: {},
     mostKernels: Number.POSITIVE_INFINITY,
