@@ -70,13 +70,18 @@ const artanhSeries = [15, 13, 11, 9, 7, 5, 3, 1].reduce((rest, n) => `(${1 / n} 
 
 const floored = 'return Math.floor((a + 0.5) / b);';
 
+/** Statements that return `exp`, an expression for exp(v), with IEEE's results. */
+const guardedExp = (exp: string) =>
+  `if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return ${exp}; } return v;`;
+
 /**
  * - `estimate`, and `refine` for its remainder: ⌊a / b⌋ as computed in float32; `settle`: q or a neighbour, such that
  *   0 ≤ a − q b < b.
  * - `whole`: an integer stored as a float; −1, which means none, becomes 0.
  * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity), whatever the device's own exp returns for them.
- * - `unrounded`: exp(r), r being what `q = sgn (x − m) / (size + sizeRest)` lost by rounding: the errors of the difference (Knuth's TwoSum), of
- *   the quotient (Dekker's product) and of the temperature. 1 where that is not finite, or where the device's compiler simplifies it away.
+ * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, times exp(r) = 1 + r, r being what v lost by rounding: the errors of the
+ *   difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. r counts as 0 where it is not finite, or where the
+ *   device's compiler simplifies it away.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
@@ -90,14 +95,9 @@ const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
     'if (a - q * b < 0) { return q - 1; } if (a - q * b >= b) { return q + 1; } return q;',
   ),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return Math.floor(v + 0.5);'),
+  helper('expOf', { v: number }, number, guardedExp('Math.exp(v)')),
   helper(
-    'expOf',
-    { v: number },
-    number,
-    'if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return Math.exp(v); } return v;',
-  ),
-  helper(
-    'unrounded',
+    'expOfExponent',
     { x: number, m: number, sgn: number, size: number, sizeRest: number },
     number,
     `const d = x - m;
@@ -113,8 +113,10 @@ const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
       const lost = ((q1 * s1 - p) + q1 * s2 + q2 * s1) + q2 * s2;
       rest = ((sgn * d - p) - lost + rest - q * sizeRest) / size;
     }
-    if (rest < 0.001 && rest > -0.001) { return 1 + rest; }
-    return 1;`,
+    const v = sgn * d / size;
+    let factor = 1;
+    if (rest < 0.001 && rest > -0.001) { factor = 1 + rest; }
+    ${guardedExp('Math.exp(v) * factor')}`,
   ),
   helper(
     'lnOf',

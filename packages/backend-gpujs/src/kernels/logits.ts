@@ -33,9 +33,7 @@ export const exponent = (x: string, pivot: string) => `sgn * (${x} - ${pivot}) /
 
 /** exp of the exponent. In float32, times what its rounding took off it: half an ULP of 114 alone would be 57 ULP of the exp. */
 export const expOfExponent = (x: string, pivot: string, { arithmetic }: Place) =>
-  arithmetic === 'float64'
-    ? `expOf((${x} - ${pivot}) * perT)`
-    : `expOf(${exponent(x, pivot)}) * unrounded(${x}, ${pivot}, sgn, size, sizeRest)`;
+  arithmetic === 'float64' ? `expOf((${x} - ${pivot}) * perT)` : `expOfExponent(${x}, ${pivot}, sgn, size, sizeRest)`;
 
 /**
  * Declares `name` as the element of `array` at the row's pivot, or at class 0 if there is none. The pivot is
