@@ -142,7 +142,7 @@ const parts = 64;
 const lowest = -152;
 
 /** The constant `powers` of mode cpu: 2^(k/64) for k < 64, then 2^−152 to 2^129. */
-export const powers = Float64Array.from({ length: parts + 282 }, (_, k) =>
+export const powers: Float64Array = Float64Array.from({ length: parts + 282 }, (_, k) =>
   k < parts ? 2 ** (k / parts) : 2 ** (k - parts + lowest),
 );
 
