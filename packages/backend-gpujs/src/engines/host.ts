@@ -24,7 +24,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
   const gpu = new library.GPU({ mode });
   // A module's result and its operands, at most seven, must fit into 4 GiB.
   const elements = mode === 'webasm' ? 2 ** 26 : 2 ** 28;
-  const keep = keeper();
+  const keep = createKeeper(memoryBudget);
   const device = mode === 'webasm' ? 'WebAssembly' : 'JavaScript, float64 rounded to float32';
   return {
     mode,
@@ -83,8 +83,8 @@ function runWebAssembly(
   }
 }
 
-/** Keeps the memories of large kernels within the budget. */
-function keeper(): (kernel: GpuKernel) => void {
+/** Keeps the memories of the kernels that it is called with within a number of bytes: destroys the least recently used. */
+export function createKeeper(budget: number): (kernel: GpuKernel) => void {
   const kept = new Set<GpuKernel>();
   const bytesOf = ({ kernel }: GpuKernel) => kernel._active?.f32.byteLength ?? 0;
   return (kernel) => {
@@ -92,7 +92,7 @@ function keeper(): (kernel: GpuKernel) => void {
     kept.add(kernel);
     let bytes = [...kept].reduce((sum, each) => sum + bytesOf(each), 0);
     for (const oldest of kept) {
-      if (bytes <= memoryBudget) return;
+      if (bytes <= budget) return;
       bytes -= bytesOf(oldest);
       kept.delete(oldest);
       oldest.destroy();
