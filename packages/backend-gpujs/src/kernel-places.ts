@@ -48,7 +48,7 @@ export interface Reduction extends Kernel {
   start(place: Place): string;
   /** Processes class `k`, whose element has index `j`. */
   step(j: string, k: string, place: Place): string;
-  /** Whether the steps add to the variable `part` and not to `result`, which gets the sums of 16 of them: of a plain sum rounding errors add up. */
+  /** Whether the steps add to the variable `part` and not to `result`, which in float32 gets the sums of 16 of them: of a plain sum rounding errors add up. */
   readonly inParts?: boolean;
 }
 
@@ -87,7 +87,7 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
       for (let j = ${place.at(first)}; k < end; j += ${flat ? '1' : 'inner'}) {
         ${kernel.step('j', 'k', place)}
         k += 1;
-        ${inParts ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
+        ${inParts && arithmetic === 'float32' ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
       }
       return ${inParts ? 'result + part' : 'result'};`;
     },

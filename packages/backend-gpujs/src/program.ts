@@ -136,12 +136,13 @@ const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
   ),
 ]);
 
-/** exp is computed as 2^(k/64) of a table times exp of a remainder below ln 2 / 64. */
-const parts = 64;
+/** exp(v) is computed as 2^(k/256) of a table times 2^(r/256), where k + r = 256 v / ln 2 and 0 ≤ r < 1. */
+const parts = 256;
+const unit = Math.LN2 / parts;
 /** The exponent of the table's first whole power, below that of exp(−104). */
 const lowest = -152;
 
-/** The constant `powers` of mode cpu: 2^(k/64) for k < 64, then 2^−152 to 2^129. */
+/** The constant `powers` of mode cpu: 2^(k/256) for k < 256, then 2^−152 to 2^129. */
 export const powers: Float64Array = Float64Array.from({ length: parts + 282 }, (_, k) =>
   k < parts ? 2 ** (k / parts) : 2 ** (k - parts + lowest),
 );
@@ -161,11 +162,11 @@ const inFloat64: ReadonlyMap<string, HelperFunction> = new Map([
     number,
     `if (v >= -104) {
       if (v > 88.7229) { return v * 3e38; }
-      const f = v * ${parts / Math.LN2} + ${-lowest * parts};
+      const f = v * ${1 / unit} + ${-lowest * parts};
       const k = f | 0;
-      const r = (f - k) * ${Math.LN2 / parts};
+      const r = f - k;
       return this.constants.powers[${parts} + (k >> ${Math.log2(parts)})] * this.constants.powers[k & ${parts - 1}]
-        * (1 + r * (1 + r * (0.5 + r * (${1 / 6} + r * ${1 / 24}))));
+        * (1 + r * (${unit} + r * (${unit ** 2 / 2} + r * ${unit ** 3 / 6})));
     }
     if (v < 0) { return 0; }
     return v;`,
