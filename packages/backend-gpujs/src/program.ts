@@ -53,6 +53,9 @@ export const longQuotient: Quotient = (a, b) => {
  */
 export const shortQuotient: Quotient = (a, b) => `estimate(${a}, ${b})`;
 
+/** The same without a call; a sum that begins with a float converts the integers, not the float. */
+export const inlineQuotient: Quotient = (a, b) => `Math.floor((0.5 + (${a})) / (${b}))`;
+
 /**
  * A float32 quotient with an error of 2.5 ULP, which WGSL (section 15.7.4) and Vulkan allow, is off by less than ½ / b:
  * (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.

@@ -2,7 +2,7 @@ import type { HostArray } from '@softgrad/core';
 import type { Engine, Resident } from './engine.js';
 import type { GpuKernel, GpuLibrary } from './gpu.js';
 import { block } from './kernel-places.js';
-import { helpersOf, longQuotient, type Program, shortQuotient, sourceOf } from './program.js';
+import { helpersOf, longQuotient, type Program, sourceOf } from './program.js';
 
 /** The elements of an input, and how many there are. */
 export interface Input {
@@ -41,7 +41,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     const known = sources.get(program);
     if (known) return known;
     const made = {
-      short: sourceOf(program, shortQuotient, engine.arithmetic),
+      short: sourceOf(program, engine.shortQuotient, engine.arithmetic),
       long: sourceOf(program, longQuotient, engine.arithmetic),
     };
     sources.set(program, made);

@@ -4,7 +4,7 @@ import { openGl } from '../src/engines/gl.js';
 import { openHost } from '../src/engines/host.js';
 import { openWebGpu } from '../src/engines/webgpu.js';
 import { type GpuLibrary, loadGpu } from '../src/gpu.js';
-import { longQuotient, type Program, type Quotient, shortQuotient } from '../src/program.js';
+import { longQuotient, type Program, type Quotient } from '../src/program.js';
 import { createPrograms } from '../src/programs.js';
 
 /** `a − ⌊a / b⌋ b`, where a counts up from `start`, so that no large array is needed. */
@@ -42,7 +42,7 @@ export async function expectExactQuotients(mode: Mode): Promise<void> {
     resident.delete();
   }
   const long = remainderBy('long', longQuotient);
-  const ofShort = remainderBy('short', shortQuotient);
+  const ofShort = remainderBy('short', engine.shortQuotient);
   try {
     for (const divisor of divisors) {
       for (const magnitude of magnitudes) await expectExact(long, divisor, magnitude, 2 ** 30);

@@ -1,7 +1,7 @@
 import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, type HostMode, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
-import { powers, roundedShort } from '../program.js';
+import { inlineQuotient, powers, roundedShort, shortQuotient } from '../program.js';
 import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
@@ -34,6 +34,8 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
     limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
     arithmetic: mode === 'webasm' ? 'float32' : 'float64',
+    // gpu.js calls functions once per lane.
+    shortQuotient: mode === 'webasm' ? inlineQuotient : shortQuotient,
     exactDivision: mode === 'webasm' ? roundedShort : 2 ** 30,
     // gpu.js imports exp into WebAssembly from JavaScript.
     softmaxPlan: mode === 'webasm' ? 'stored' : 'row-maxima',
