@@ -11,9 +11,9 @@ export type Mode = (typeof modes)[number];
 export type HostMode = (typeof hostModes)[number];
 
 /**
- * How softmax is divided into kernels:
+ * How softmax and its vjp are divided into kernels:
  * - `fewest`: three kernels, for a GPU, where a launch costs more than computing exponentials twice;
- * - `row-maxima`: a kernel reads the largest logit once per row, which elements would otherwise look up by its index;
+ * - `row-maxima`: another kernel reads the logit or cotangent of each row's pivot, which elements would otherwise look up by its index;
  * - `stored`: the same, and exponentials are stored instead of computed twice, for an engine where exp is a function call.
  */
 export type SoftmaxPlan = 'fewest' | 'row-maxima' | 'stored';

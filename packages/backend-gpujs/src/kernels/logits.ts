@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import type { Kernel, Place, Reduction } from '../kernel-places.js';
+import type { Kernel, Place, Reduction, Rowwise } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
 import type { Quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
@@ -41,6 +41,25 @@ export const expOfExponent = (x: string, pivot: string, { arithmetic }: Place) =
  */
 export const atPivot = (name: string, array: string, { row, at }: Place) =>
   `const ${name}Pivot = pivot[${row}]; let ${name} = ${array}[${at(`whole(${name}Pivot)`)}];`;
+
+const pivotValue: Rowwise = {
+  name: 'pivot/value',
+  arrays: ['x', 'pivot'],
+  body: (place) => `${atPivot('m', 'x', place)} return m;`,
+};
+
+/** Enqueues the elements of an operand at each row's pivot, or at class 0 if there is none. */
+export function pivotValues(
+  launch: Launch,
+  scratch: Scratch,
+  x: GpujsBuffer,
+  pivot: GpujsBuffer,
+  rows: Rows,
+): GpujsBuffer {
+  const values = scratch(pivot.length);
+  launch.rowwise(pivotValue, values, [x, pivot], rows);
+  return values;
+}
 
 /** Two variants of a kernel, with and without a mask as an operand, with different names. */
 export function maskable<K extends Kernel>(

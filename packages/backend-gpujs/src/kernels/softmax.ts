@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import type { Elementwise, Reduction, Rowwise } from '../kernel-places.js';
+import type { Elementwise, Reduction } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
@@ -11,6 +11,7 @@ import {
   maskable,
   maskOperands,
   pivotRows,
+  pivotValues,
   temperatureNames,
   temperatureOf,
 } from './logits.js';
@@ -29,13 +30,6 @@ const softmax = maskable(
       return ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + rest[${place.row}]);`,
   }),
 );
-
-/** A row's logit at the pivot. */
-const maximum: Rowwise = {
-  name: 'softmax/maximum',
-  arrays: ['x', 'pivot'],
-  body: (place) => `${atPivot('m', 'x', place)} return m;`,
-};
 
 /** The plans that have the rows' maxima: a quotient, or its numerator alone. */
 const ofMaxima = (name: string, arrays: readonly string[], quotient: (row: string) => string) =>
@@ -99,7 +93,7 @@ export function softmaxInto(
       launch.elementwise(softmax(parameters), out, [logits, pivot, rest, ...arrays], rows, scalars);
       return;
     }
-    const maxima = maximaOf(launch, scratch, logits, pivot, rows);
+    const maxima = pivotValues(launch, scratch, logits, pivot, rows);
     launch.elementwise(withMaxima(parameters), out, [logits, maxima, rest, ...arrays], rows, scalars);
   });
 }
@@ -113,7 +107,7 @@ function storedSoftmax(
   parameters: Parameters,
 ): void {
   const pivot = pivotRows(launch, scratch, logits, rows, parameters);
-  const maxima = maximaOf(launch, scratch, logits, pivot, rows);
+  const maxima = pivotValues(launch, scratch, logits, pivot, rows);
   const rest = scratch(pivot.length);
   const { arrays, integers } = maskOperands(parameters, rows);
   launch.elementwise(exponentials(parameters), out, [logits, maxima, ...arrays], rows, {
@@ -122,10 +116,4 @@ function storedSoftmax(
   });
   launch.reduce(storedRest, rest, [out, pivot, maxima], rows, { numbers: [largest, Number.NaN] }, bySum);
   launch.elementwise(storedQuotient(parameters), out, [out, rest, ...arrays], rows, { integers });
-}
-
-function maximaOf(launch: Launch, scratch: Scratch, logits: GpujsBuffer, pivot: GpujsBuffer, rows: Rows): GpujsBuffer {
-  const maxima = scratch(pivot.length);
-  launch.rowwise(maximum, maxima, [logits, pivot], rows);
-  return maxima;
 }
