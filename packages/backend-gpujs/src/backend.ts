@@ -9,10 +9,10 @@ import { logSoftmaxInto, logSoftmaxJvpInto, logSoftmaxVjpInto, logSumExpInto } f
 import { softmaxInto } from './kernels/softmax.js';
 import { softmaxVjpInto } from './kernels/vjp.js';
 import { createLaunch, type Launch } from './launch.js';
-import { type Measured, measure, wrongSoftmax } from './measure.js';
-import { createPrograms } from './programs.js';
+import { type Measured, measure, softmaxTime, wrongSoftmax } from './measure.js';
+import { createPrograms, type Programs } from './programs.js';
 import { createStorage, type GpujsBuffer, type Storage } from './storage.js';
-import { immediate, queued } from './stream.js';
+import { immediate, queued, type Stream } from './stream.js';
 
 /** A backend that runs on gpu.js. */
 export interface GpujsBackend extends Backend<GpujsBuffer> {
@@ -21,17 +21,49 @@ export interface GpujsBackend extends Backend<GpujsBuffer> {
   readonly compiled: number;
 }
 
-/**
- * Creates a backend on an opened engine and measures `supports`.
- *
- * @throws ERR_BACKEND_UNAVAILABLE if the engine computes a wrong softmax
- */
-export async function createBackend(library: GpuLibrary, engine: Engine, bound: number): Promise<GpujsBackend> {
+/** An opened engine that computes a softmax correctly. */
+export interface Candidate {
+  /** The time of a softmax on a synchronous engine, by a clock of milliseconds. */
+  softmaxTime(now: () => number): number;
+  /** Measures `supports`, and closes with the engine. */
+  backend(): Promise<GpujsBackend>;
+  close(): Promise<void>;
+}
+
+/** @throws ERR_BACKEND_UNAVAILABLE if the engine computes a wrong softmax */
+export async function createCandidate(library: GpuLibrary, engine: Engine, bound: number): Promise<Candidate> {
   const programs = createPrograms(engine, library, bound);
   const stream = engine.asynchronous ? queued() : immediate;
   const storage = createStorage(engine, stream, programs);
   const launch = createLaunch(storage);
-  const measured = await checkAndMeasure(engine, launch, storage);
+  const wrong = await wrongSoftmax(launch, storage);
+  if (wrong !== null) {
+    throw failure(engine.mode, 'ERR_BACKEND_UNAVAILABLE', `the device computes wrong results: ${wrong}`);
+  }
+  return {
+    softmaxTime: (now) => softmaxTime(launch, storage, now),
+    backend: async () => {
+      const measured = await measure(launch, storage);
+      return backendOf(engine, { programs, stream, storage, launch }, measured);
+    },
+    close: () => engine.close(),
+  };
+}
+
+/** Creates a backend on an opened engine and measures `supports`. @throws ERR_BACKEND_UNAVAILABLE if the engine computes a wrong softmax */
+export async function createBackend(library: GpuLibrary, engine: Engine, bound: number): Promise<GpujsBackend> {
+  const candidate = await createCandidate(library, engine, bound);
+  return candidate.backend();
+}
+
+interface Parts {
+  readonly programs: Programs;
+  readonly stream: Stream;
+  readonly storage: Storage;
+  readonly launch: Launch;
+}
+
+function backendOf(engine: Engine, { programs, stream, storage, launch }: Parts, measured: Measured): GpujsBackend {
   let closed = false;
 
   const expectOpen = () => {
@@ -79,12 +111,6 @@ export async function createBackend(library: GpuLibrary, engine: Engine, bound: 
     basis: createBasis(launch, storage),
     kernels: createKernels(launch),
   };
-}
-
-async function checkAndMeasure(engine: Engine, launch: Launch, storage: Storage): Promise<Measured> {
-  const wrong = await wrongSoftmax(launch, storage);
-  if (wrong === null) return await measure(launch, storage);
-  throw failure(engine.mode, 'ERR_BACKEND_UNAVAILABLE', `the device computes wrong results: ${wrong}`);
 }
 
 function supportsOf({ device, limits }: Engine, measured: Measured): Supports {

@@ -1,10 +1,22 @@
 import { type ErrorCode, type HostArray, SoftgradError, type Supports } from '@softgrad/core';
 import { type GpuInstance, type GpuKernel, messageOf } from './gpu.js';
+import type { Arithmetic, Quotient } from './program.js';
 
-/** The modes in which gpu.js runs kernels, the best first. */
-export const modes = ['webgpu', 'webgl2', 'webgl', 'headlessgl', 'webasm', 'cpu'] as const;
+/** The modes in which gpu.js runs kernels, those of a GPU and those of the host, the best first: mode cpu is more exact than webasm. */
+export const gpuModes = ['webgpu', 'webgl2', 'webgl', 'headlessgl'] as const;
+export const hostModes = ['cpu', 'webasm'] as const;
+export const modes = [...gpuModes, ...hostModes] as const;
 
 export type Mode = (typeof modes)[number];
+export type HostMode = (typeof hostModes)[number];
+
+/**
+ * How softmax and its vjp are divided into kernels:
+ * - `fewest`: three kernels, for a GPU, where a launch costs more than computing exponentials twice;
+ * - `row-maxima`: another kernel reads the logit or cotangent of each row's pivot, which elements would otherwise look up by its index;
+ * - `stored`: the same, and exponentials are stored instead of computed twice, for an engine where exp is a function call.
+ */
+export type SoftmaxPlan = 'fewest' | 'row-maxima' | 'stored';
 
 /** Data in the engine's representation: a texture, a storage buffer or an array. */
 export interface Resident {
@@ -24,6 +36,11 @@ export interface Engine {
   readonly limitedBy: string;
   /** gpu.js's name for the type of an array that a kernel takes. */
   readonly argumentType: string;
+  readonly arithmetic: Arithmetic;
+  /** A single division, and the maximum length of operands whose indices it divides exactly. */
+  readonly shortQuotient: Quotient;
+  readonly exactDivision: number;
+  readonly softmaxPlan: SoftmaxPlan;
   /** Additional settings for kernels of this mode. */
   readonly settings: Readonly<Record<string, unknown>>;
   /** Maximum number of compiled kernels in this mode, regardless of the options. */

@@ -1,4 +1,4 @@
-import type { Program, Quotient } from './program.js';
+import type { Arithmetic, Program, Quotient } from './program.js';
 
 const p = 'this.thread.x';
 
@@ -15,6 +15,7 @@ export interface Place {
   /** The index of class `k` of its row, in an operand with `classes` classes. */
   at(k: string, classes?: string): string;
   readonly quotient: Quotient;
+  readonly arithmetic: Arithmetic;
 }
 
 /** The place of one element of an (outer, classes, inner) result. */
@@ -47,22 +48,22 @@ export interface Reduction extends Kernel {
   start(place: Place): string;
   /** Processes class `k`, whose element has index `j`. */
   step(j: string, k: string, place: Place): string;
-  /** Whether the steps add to the variable `part` and not to `result`, which gets the sums of 16 of them: of a plain sum rounding errors add up. */
+  /** Whether the steps add to the variable `part` and not to `result`, which in float32 gets the sums of 16 of them: of a plain sum rounding errors add up. */
   readonly inParts?: boolean;
 }
 
 /** @param flat inner is 1, which saves divisions */
 export function elementwise(kernel: Elementwise, flat: boolean): Program {
-  return once(kernel, flat ? '/flat' : '', (quotient) => {
+  return once(kernel, flat ? '/flat' : '', (quotient, arithmetic) => {
     const outer = flat ? quotient(p, 'classes') : quotient(p, 'classes * inner');
-    const place = placeOf(outer, flat, quotient);
+    const place = placeOf(outer, flat, quotient, arithmetic);
     return kernel.body({ ...place, class: `${flat ? p : quotient(p, 'inner')} - ${outer} * classes` });
   });
 }
 
 export function rowwise(kernel: Rowwise, flat: boolean): Program {
-  return once(kernel, flat ? '/flat' : '', (quotient) =>
-    kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat, quotient)),
+  return once(kernel, flat ? '/flat' : '', (quotient, arithmetic) =>
+    kernel.body(placeOf(flat ? p : quotient(p, 'inner'), flat, quotient, arithmetic)),
   );
 }
 
@@ -72,10 +73,10 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
   return once(
     kernel,
     variant,
-    (quotient) => {
+    (quotient, arithmetic) => {
       const line = flat ? p : quotient(p, 'inner');
       const outer = single ? line : flat ? quotient(p, 'blocks') : quotient(p, 'inner * blocks');
-      const place = placeOf(outer, flat, quotient);
+      const place = placeOf(outer, flat, quotient, arithmetic);
       const first = single ? '0' : `(${line} - ${outer} * blocks) * ${block}`;
       const { inParts = false } = kernel;
       return `
@@ -86,7 +87,7 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
       for (let j = ${place.at(first)}; k < end; j += ${flat ? '1' : 'inner'}) {
         ${kernel.step('j', 'k', place)}
         k += 1;
-        ${inParts ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
+        ${inParts && arithmetic === 'float32' ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
       }
       return ${inParts ? 'result + part' : 'result'};`;
     },
@@ -94,13 +95,14 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
   );
 }
 
-function placeOf(outer: string, flat: boolean, quotient: Quotient): Place {
+function placeOf(outer: string, flat: boolean, quotient: Quotient, arithmetic: Arithmetic): Place {
   const column = `${p} - ${quotient(p, 'inner')} * inner`;
   return {
     row: flat ? outer : `${outer} * inner + ${column}`,
     at: (k, classes = 'classes') =>
       flat ? `${outer} * ${classes} + ${k}` : `(${outer} * ${classes} + ${k}) * inner + ${column}`,
     quotient,
+    arithmetic,
   };
 }
 

@@ -1,4 +1,5 @@
 import type { Rows } from '@softgrad/core';
+import type { SoftmaxPlan } from './engine.js';
 import {
   block,
   type Elementwise,
@@ -22,6 +23,7 @@ export type Scratch = (length: number) => GpujsBuffer;
 
 /** How operations enqueue their kernels. */
 export interface Launch {
+  readonly softmaxPlan: SoftmaxPlan;
   run(program: Program, out: GpujsBuffer, inputs: readonly GpujsBuffer[], scalars: readonly number[]): void;
   elementwise(
     kernel: Elementwise,
@@ -72,6 +74,7 @@ export function createLaunch(storage: Storage): Launch {
   }
 
   const launch: Launch = {
+    softmaxPlan: storage.softmaxPlan,
     within,
     run: storage.run,
     elementwise(kernel, out, inputs, rows, scalars) {

@@ -91,6 +91,31 @@ function ulps(actual: Float32Array, expected: readonly number[]): readonly numbe
   );
 }
 
+/** V8 compiles and optimizes JavaScript kernels during the first twenty or so. */
+export const timedRuns = 40;
+
+/** The least time of a softmax of 2¹² elements, on an engine that runs kernels synchronously. */
+export function softmaxTime(launch: Launch, storage: Storage, now: () => number): number {
+  const rows = { outer: 32, classes: 128, inner: 1 };
+  const x = storage.alloc(rows.outer * rows.classes, 'float32');
+  const out = storage.alloc(x.length, 'float32');
+  try {
+    storage.write(
+      x,
+      Float32Array.from({ length: x.length }, (_, k) => (k * 37) % 11),
+    );
+    let best = Number.POSITIVE_INFINITY;
+    for (let run = 0; run < timedRuns; run++) {
+      const start = now();
+      softmaxInto(launch, out, x, rows, plain);
+      best = Math.min(best, now() - start);
+    }
+    return best;
+  } finally {
+    for (const buffer of [x, out]) storage.free(buffer);
+  }
+}
+
 /** Runs `work` on buffers with these values and returns its output, which has the length of the first input. */
 async function computed(
   storage: Storage,

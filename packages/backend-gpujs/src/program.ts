@@ -17,19 +17,26 @@ export interface Program {
   readonly integers: readonly string[];
   readonly numbers: readonly string[];
   /** Statements that return element `this.thread.x` of the result; indices are divided by `quotient`. */
-  body(quotient: Quotient): string;
+  body(quotient: Quotient, arithmetic: Arithmetic): string;
 }
 
 /** The source of ⌊a / b⌋, exactly, of integer expressions. */
 export type Quotient = (a: string, b: string) => string;
 
-export function sourceOf({ arrays, integers, numbers, body }: Program, quotient: Quotient): string {
-  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body(quotient)} }`;
+export function sourceOf(
+  { arrays, integers, numbers, body }: Program,
+  quotient: Quotient,
+  arithmetic: Arithmetic,
+): string {
+  return `function(${[...arrays, ...integers, ...numbers].join(', ')}) { ${body(quotient, arithmetic)} }`;
 }
 
+/** The type in which a mode computes. Every mode stores float32. */
+export type Arithmetic = 'float32' | 'float64';
+
 /** The helper functions that a source calls. */
-export function helpersOf(source: string): readonly HelperFunction[] {
-  return [...helpers].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
+export function helpersOf(source: string, arithmetic: Arithmetic): readonly HelperFunction[] {
+  return [...helpers[arithmetic]].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
 }
 
 /**
@@ -42,13 +49,21 @@ export const longQuotient: Quotient = (a, b) => {
 };
 
 /**
- * For 0 ≤ a < 2²⁰. (a + ½) / b is at least ½ / b away from an integer, and a float32 quotient with an error of 2.5 ULP, which WGSL
- * (section 15.7.4) and Vulkan allow, is off by less: (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.
+ * For 0 ≤ a < {@link short}, or {@link roundedShort}; in float64 for every a < 2³⁰. (a + ½) / b is at least ½ / b away from an integer.
  */
 export const shortQuotient: Quotient = (a, b) => `estimate(${a}, ${b})`;
 
-/** Numbers below this are divided by {@link shortQuotient}. */
+/** The same without a call; a sum that begins with a float converts the integers, not the float. */
+export const inlineQuotient: Quotient = (a, b) => `Math.floor((0.5 + (${a})) / (${b}))`;
+
+/**
+ * A float32 quotient with an error of 2.5 ULP, which WGSL (section 15.7.4) and Vulkan allow, is off by less than ½ / b:
+ * (a + ½) / b · 2.5 · 2⁻²³ < ½ / b up to a = 1.6 · 2²⁰.
+ */
 export const short = 2 ** 20;
+
+/** Where float32 division rounds to the nearest, as in WebAssembly: (a + ½) / b · 2⁻²⁴ < ½ / b, and a + ½ is exact, below 2²³. */
+export const roundedShort = 2 ** 22;
 
 const integer = 'Integer';
 const number = 'Number';
@@ -58,17 +73,22 @@ const artanhSeries = [15, 13, 11, 9, 7, 5, 3, 1].reduce((rest, n) => `(${1 / n} 
 
 const floored = 'return Math.floor((a + 0.5) / b);';
 
+/** Statements that return `exp`, an expression for exp(v), with IEEE's results. */
+const guardedExp = (exp: string) =>
+  `if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return ${exp}; } return v;`;
+
 /**
  * - `estimate`, and `refine` for its remainder: ⌊a / b⌋ as computed in float32; `settle`: q or a neighbour, such that
  *   0 ≤ a − q b < b.
  * - `whole`: an integer stored as a float; −1, which means none, becomes 0.
  * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity), whatever the device's own exp returns for them.
- * - `unrounded`: exp(r), r being what `q = sgn (x − m) / (size + sizeRest)` lost by rounding: the errors of the difference (Knuth's TwoSum), of
- *   the quotient (Dekker's product) and of the temperature. 1 where that is not finite, or where the device's compiler simplifies it away.
+ * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, times exp(r) = 1 + r, r being what v lost by rounding: the errors of the
+ *   difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. r counts as 0 where it is not finite, or where the
+ *   device's compiler simplifies it away.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
-const helpers: ReadonlyMap<string, HelperFunction> = new Map([
+const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
   helper('estimate', { a: integer, b: integer }, integer, floored),
   helper('refine', { a: integer, b: integer }, integer, floored),
   helper(
@@ -78,14 +98,9 @@ const helpers: ReadonlyMap<string, HelperFunction> = new Map([
     'if (a - q * b < 0) { return q - 1; } if (a - q * b >= b) { return q + 1; } return q;',
   ),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return Math.floor(v + 0.5);'),
+  helper('expOf', { v: number }, number, guardedExp('Math.exp(v)')),
   helper(
-    'expOf',
-    { v: number },
-    number,
-    'if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return Math.exp(v); } return v;',
-  ),
-  helper(
-    'unrounded',
+    'expOfExponent',
     { x: number, m: number, sgn: number, size: number, sizeRest: number },
     number,
     `const d = x - m;
@@ -101,8 +116,10 @@ const helpers: ReadonlyMap<string, HelperFunction> = new Map([
       const lost = ((q1 * s1 - p) + q1 * s2 + q2 * s1) + q2 * s2;
       rest = ((sgn * d - p) - lost + rest - q * sizeRest) / size;
     }
-    if (rest < 0.001 && rest > -0.001) { return 1 + rest; }
-    return 1;`,
+    const v = sgn * d / size;
+    let factor = 1;
+    if (rest < 0.001 && rest > -0.001) { factor = 1 + rest; }
+    ${guardedExp('Math.exp(v) * factor')}`,
   ),
   helper(
     'lnOf',
@@ -121,6 +138,48 @@ const helpers: ReadonlyMap<string, HelperFunction> = new Map([
     return v;`,
   ),
 ]);
+
+/** exp(v) is computed as 2^(k/256) of a table times 2^(r/256), where k + r = 256 v / ln 2 and 0 ≤ r < 1. */
+const parts = 256;
+const unit = Math.LN2 / parts;
+/** The exponent of the table's first whole power, below that of exp(−104). */
+const lowest = -152;
+
+/** The constant `powers` of mode cpu: 2^(k/256) for k < 256, then 2^−152 to 2^129. */
+export const powers: Float64Array = Float64Array.from({ length: parts + 282 }, (_, k) =>
+  k < parts ? 2 ** (k / parts) : 2 ** (k - parts + lowest),
+);
+
+/**
+ * The helpers of mode cpu, which computes in float64:
+ * - `estimate`: exact for every index. V8 would convert the result of Math.floor to an integer once more.
+ * - `expOf`: its relative error is below 2⁻³⁸, far below that of rounding to float32. Math.exp takes twice as long: V8 calls a C++ function.
+ */
+const inFloat64: ReadonlyMap<string, HelperFunction> = new Map([
+  ...inFloat32,
+  helper('estimate', { a: integer, b: integer }, integer, 'return ((a + 0.5) * (1 / b)) | 0;'),
+  helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return v | 0;'),
+  helper(
+    'expOf',
+    { v: number },
+    number,
+    `if (v >= -104) {
+      if (v > 88.7229) { return v * 3e38; }
+      const f = v * ${1 / unit} + ${-lowest * parts};
+      const k = f | 0;
+      const r = f - k;
+      return this.constants.powers[${parts} + (k >> ${Math.log2(parts)})] * this.constants.powers[k & ${parts - 1}]
+        * (1 + r * (${unit} + r * (${unit ** 2 / 2} + r * ${unit ** 3 / 6})));
+    }
+    if (v < 0) { return 0; }
+    return v;`,
+  ),
+]);
+
+const helpers: Readonly<Record<Arithmetic, ReadonlyMap<string, HelperFunction>>> = {
+  float32: inFloat32,
+  float64: inFloat64,
+};
 
 function helper(
   name: string,

@@ -2,7 +2,7 @@ import type { HostArray } from '@softgrad/core';
 import type { Engine, Resident } from './engine.js';
 import type { GpuKernel, GpuLibrary } from './gpu.js';
 import { block } from './kernel-places.js';
-import { helpersOf, longQuotient, type Program, short, shortQuotient, sourceOf } from './program.js';
+import { helpersOf, longQuotient, type Program, sourceOf } from './program.js';
 
 /** The elements of an input, and how many there are. */
 export interface Input {
@@ -29,18 +29,21 @@ const large = 2 ** 20;
 /**
  * Compiles programs when they are first run and keeps at most `bound` of them, with least-recently-used eviction. Lengths and
  * shapes are arguments, so programs differ only in the layout (whether `inner` is 1, whether rows have one block or several), in
- * their operands, and in how they divide indices: those of short buffers by a single division.
+ * their operands, and in how they divide indices: those of buffers up to `exactDivision` by a single division.
  */
 export function createPrograms(engine: Engine, library: GpuLibrary, bound: number): Programs {
   const kernels = new Map<string, GpuKernel>();
   const sources = new WeakMap<Program, Sources>();
   const most = Math.min(bound, engine.mostKernels);
 
-  /** The sources of a program for buffers of at most 2²⁰ elements and for longer ones, generated once. */
+  /** The sources of a program for buffers whose indices a single division divides and for longer ones, generated once. */
   function sourcesOf(program: Program): Sources {
     const known = sources.get(program);
     if (known) return known;
-    const made = { short: sourceOf(program, shortQuotient), long: sourceOf(program, longQuotient) };
+    const made = {
+      short: sourceOf(program, engine.shortQuotient, engine.arithmetic),
+      long: sourceOf(program, longQuotient, engine.arithmetic),
+    };
     sources.set(program, made);
     return made;
   }
@@ -71,7 +74,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     ]);
     return engine.gpu.createKernel(source, {
       argumentTypes,
-      functions: helpersOf(source),
+      functions: helpersOf(source, engine.arithmetic),
       output: [1],
       returnType: 'Number',
       // Kernels divide integers by `quotient`, which does not rely on exact division.
@@ -104,7 +107,8 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
       return kernels.size;
     },
     run(program, length, inputs, scalars) {
-      const isShort = length <= short && inputs.every((input) => input.length <= short);
+      const { exactDivision } = engine;
+      const isShort = length <= exactDivision && inputs.every((input) => input.length <= exactDivision);
       const kernel = kernelOf(program, engine.argumentType, sourcesOf(program)[isShort ? 'short' : 'long']);
       const values = inputs.map(({ resident, length: elements }) => engine.argument(resident, elements));
       return run(kernel, [...values, ...scalars], length);

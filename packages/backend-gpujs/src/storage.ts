@@ -1,5 +1,5 @@
 import { type DType, type HostArray, hostArray } from '@softgrad/core';
-import { type Engine, outOfMemory, type Resident } from './engine.js';
+import { type Engine, outOfMemory, type Resident, type SoftmaxPlan } from './engine.js';
 import type { Program } from './program.js';
 import type { Programs } from './programs.js';
 import type { Stream } from './stream.js';
@@ -22,6 +22,7 @@ export interface GpujsBuffer {
 }
 
 export interface Storage {
+  readonly softmaxPlan: SoftmaxPlan;
   alloc(length: number, dtype: DType): GpujsBuffer;
   write(buffer: GpujsBuffer, host: HostArray): void;
   read(buffer: GpujsBuffer): Promise<HostArray>;
@@ -106,6 +107,7 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
   }
 
   return {
+    softmaxPlan: engine.softmaxPlan,
     hostData,
     alloc(length, dtype) {
       if (length > engine.limits.elements) throw outOfMemory(engine.mode, length, engine.limitedBy);

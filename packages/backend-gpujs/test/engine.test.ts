@@ -2,7 +2,7 @@ import { logSumExp, softmax, tensor } from '@softgrad/core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { createBackend, type GpujsBackend } from '../src/backend.js';
 import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../src/engine.js';
-import { openHost } from '../src/engines/host.js';
+import { createKeeper, openHost } from '../src/engines/host.js';
 import { runModule } from '../src/engines/wasm-module.js';
 import { type GpuKernel, type GpuLibrary, loadGpu } from '../src/gpu.js';
 import { gpujs } from '../src/index.js';
@@ -63,7 +63,7 @@ describe('where code generation is forbidden', () => {
     expect(await gpujs.unavailable()).toBeNull();
     vi.stubGlobal('WebAssembly', undefined);
     const reasons =
-      /^gpujs: no mode can run here: gpujs \(webgpu\): .*; .*gpujs \(webgl2\): .*; gpujs \(webasm\): .*; gpujs \(cpu\): /;
+      /^gpujs: no mode can run here: gpujs \(webgpu\): .*; .*gpujs \(webgl2\): .*; gpujs \(cpu\): .*; gpujs \(webasm\): /;
     await expect(gpujs.open()).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
       message: expect.stringMatching(reasons),
@@ -163,6 +163,30 @@ test.each([
     expect.objectContaining({ code: 'ERR_UNSUPPORTED', message, cause }),
   );
   await engine.close();
+});
+
+test('kernels are destroyed if their memories exceed the budget, the least recently used first', () => {
+  const destroyed: string[] = [];
+  const kernelOf = (name: string, byteLength: number) => {
+    const kernel = { kernel: { _active: { f32: { byteLength } } as object | null }, destroy: () => {} };
+    kernel.destroy = () => {
+      destroyed.push(name);
+      kernel.kernel._active = null;
+    };
+    return kernel as unknown as GpuKernel & { kernel: { _active: object | null } };
+  };
+  const keep = createKeeper(10);
+  const [a, b, c, d] = [kernelOf('a', 5), kernelOf('b', 4), kernelOf('c', 2), kernelOf('d', 11)];
+  for (const kernel of [a, b, a]) keep(kernel);
+  expect(destroyed).toEqual([]);
+  keep(c);
+  expect(destroyed).toEqual(['b']);
+  // What was destroyed elsewhere takes nothing.
+  a.kernel._active = null;
+  keep(kernelOf('e', 8));
+  expect(destroyed).toEqual(['b']);
+  keep(d);
+  expect(destroyed).toEqual(['b', 'a', 'c', 'e', 'd']);
 });
 
 test('a kernel for which gpu.js assembles no module is an error', () => {

@@ -2,6 +2,7 @@ import { sigmoid, softmax, tensor } from '@softgrad/core';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { loadGpu } from '../src/gpu.js';
 import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
+import { createProvider } from '../src/provider.js';
 
 // gpu.js detects the browser's features once: trigger this before a test removes a feature.
 beforeAll(async () => {
@@ -93,17 +94,17 @@ describe('the error names what is missing', () => {
 
 describe('auto', () => {
   const opened = async (): Promise<Mode> => {
-    const backend = await gpujs.open();
+    const backend = await createProvider(() => 0).open();
     await backend.close();
     return backend.name.slice('gpujs-'.length) as Mode;
   };
 
   // bundle.test.ts tests that it prefers WebGPU.
-  test('chooses WebGL2 without WebGPU, and WebAssembly without both', async () => {
+  test('chooses WebGL2 without WebGPU, and JavaScript without both', async () => {
     vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
     expect(await opened()).toBe('webgl2');
     vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockReturnValue(null);
-    expect(await opened()).toBe('webasm');
+    expect(await opened()).toBe('cpu');
   });
 
   test('skips a device that computes wrong results', async () => {

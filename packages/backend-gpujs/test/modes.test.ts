@@ -28,13 +28,6 @@ test.each([
   expect(name).toBe(runs.includes(mode) ? `gpujs-${mode}` : null);
 });
 
-test('auto chooses the best mode that works', async () => {
-  expect(await gpujs.unavailable()).toBeNull();
-  const backend = await gpujs.open();
-  expect(backend.name).toBe(`gpujs-${nodeModes[0]}`);
-  await backend.close();
-});
-
 test.each(nodeModes)("mode %s: temperatures and weights at the ends of float32's range", async (mode) => {
   const backend = await gpujs.open({ mode });
   const softmaxAt = async (logits: readonly number[], temperature: number) =>
@@ -106,9 +99,28 @@ test('in mode webasm a kernel keeps its module for operands that fit, and gets a
   expect(await pagesFor(16_385)).toBe(8 + 16);
   expect(await pagesFor(65_537)).toBe(16 + 16);
   for (const length of [65_535, 131_072, 2]) expect(await pagesFor(length)).toBeUndefined();
-  // The memory of a large result is freed with it.
+  // A large memory is kept for large operands, but not for short ones.
   expect(await pagesFor(2 ** 20 + 1)).toBe(2 * 68 + 16);
+  expect(await pagesFor(2 ** 20 + 2)).toBeUndefined();
   expect(await pagesFor(3)).toBe(1 + 16);
   unwrap();
+  await backend.close();
+});
+
+test.each([
+  ['webasm', 1],
+  ['cpu', 0],
+] as const)('mode %s: softmax calls Math.exp %i times per element', async (mode, perElement) => {
+  let calls = 0;
+  const unwrap = wrap([Math, 'exp'], () => calls++);
+  const backend = await gpujs.open({ mode });
+  const x = tensor(
+    Float32Array.from({ length: 24 }, (_, k) => k % 7),
+    { shape: [4, 6], backend },
+  );
+  const before = calls;
+  await softmax(x).data();
+  unwrap();
+  expect(calls - before).toBe(perElement * 24);
   await backend.close();
 });

@@ -2,7 +2,7 @@ import { createRequire } from 'node:module';
 import type { Mode } from '../src/index.js';
 
 /** The modes that run in this Node: headless WebGL only if gpu.js's optional native package is installed. */
-export const nodeModes: readonly Mode[] = hasHeadlessGl() ? ['headlessgl', 'webasm', 'cpu'] : ['webasm', 'cpu'];
+export const nodeModes: readonly Mode[] = hasHeadlessGl() ? ['headlessgl', 'cpu', 'webasm'] : ['cpu', 'webasm'];
 
 function hasHeadlessGl(): boolean {
   try {

@@ -4,7 +4,7 @@ import { openGl } from '../src/engines/gl.js';
 import { openHost } from '../src/engines/host.js';
 import { openWebGpu } from '../src/engines/webgpu.js';
 import { type GpuLibrary, loadGpu } from '../src/gpu.js';
-import { longQuotient, type Program, type Quotient, short, shortQuotient } from '../src/program.js';
+import { longQuotient, type Program, type Quotient } from '../src/program.js';
 import { createPrograms } from '../src/programs.js';
 
 /** `a − ⌊a / b⌋ b`, where a counts up from `start`, so that no large array is needed. */
@@ -22,7 +22,9 @@ const divisors = [
   ...[2 ** 20 + 1, 2 ** 24 - 1, 2 ** 24, 2 ** 24 + 1, 2 ** 26 + 3, 2 ** 29 + 1, 2 ** 30 - 1],
 ];
 const magnitudes = [0, 2 ** 12, 2 ** 22, 2 ** 24, 2 ** 25, 2 ** 26, 2 ** 27, 2 ** 28, 2 ** 29, 2 ** 30];
-const shortMagnitudes = [0, 2 ** 12, 2 ** 16, 2 ** 18, 2 ** 19, 2 ** 19 + 2 ** 18, short];
+
+/** Parts of the range in which a single division is exact. */
+const shares = [0, 2 ** -8, 2 ** -4, 1 / 4, 1 / 2, 3 / 4, 1];
 
 /** Divides by numbers of every magnitude, on both sides of a multiple near the powers of two from which on floats are rounded. */
 export async function expectExactQuotients(mode: Mode): Promise<void> {
@@ -40,11 +42,12 @@ export async function expectExactQuotients(mode: Mode): Promise<void> {
     resident.delete();
   }
   const long = remainderBy('long', longQuotient);
-  const ofShort = remainderBy('short', shortQuotient);
+  const ofShort = remainderBy('short', engine.shortQuotient);
   try {
     for (const divisor of divisors) {
       for (const magnitude of magnitudes) await expectExact(long, divisor, magnitude, 2 ** 30);
-      for (const magnitude of shortMagnitudes) await expectExact(ofShort, divisor, magnitude, short);
+      for (const share of shares)
+        await expectExact(ofShort, divisor, share * engine.exactDivision, engine.exactDivision);
     }
   } finally {
     await engine.close();

@@ -1,5 +1,6 @@
 import { deviceLost, type Engine, failure, kernelFailed, type Mode, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { short, shortQuotient } from '../program.js';
 
 type GlMode = 'webgl2' | 'webgl' | 'headlessgl';
 type Gl = WebGLRenderingContext | WebGL2RenderingContext;
@@ -61,6 +62,10 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     limits: { elements, classes: 2 ** 24 },
     limitedBy,
     argumentType: 'MemoryOptimizedNumberTexture',
+    arithmetic: 'float32',
+    shortQuotient,
+    exactDivision: short,
+    softmaxPlan: 'fewest',
     // 'precision' means highp: by default gpu.js uses the lowest precision that can index the texels.
     settings: { optimizeFloatMemory: true, tactic: 'precision' },
     mostKernels: Number.POSITIVE_INFINITY,

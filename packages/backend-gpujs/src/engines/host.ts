@@ -1,12 +1,16 @@
 import type { HostArray } from '@softgrad/core';
-import { type Engine, failure, kernelFailed, type Resident } from '../engine.js';
+import { type Engine, failure, type HostMode, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { inlineQuotient, powers, roundedShort, shortQuotient } from '../program.js';
 import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
 const mostMemories = 48;
 
-/** From this many elements on, a WebAssembly kernel's memory, which contains its operands and its result, is freed after each run. */
+/** WebAssembly kernels whose memories, which contain operands and results, take more than this are destroyed, the least recently used first. */
+const memoryBudget = 2 ** 27;
+
+/** Kernels with a result of at least this many elements are counted. */
 const large = 2 ** 20;
 
 /**
@@ -14,12 +18,13 @@ const large = 2 ** 20;
  *
  * @throws ERR_BACKEND_UNAVAILABLE if a Content-Security-Policy or the engine forbids code generation
  */
-export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Promise<Engine> {
+export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Engine> {
   const reason = hostReason(mode);
   if (reason !== null) throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason);
   const gpu = new library.GPU({ mode });
   // A module's result and its operands, at most seven, must fit into 4 GiB.
   const elements = mode === 'webasm' ? 2 ** 26 : 2 ** 28;
+  const keep = createKeeper(memoryBudget);
   const device = mode === 'webasm' ? 'WebAssembly' : 'JavaScript, float64 rounded to float32';
   return {
     mode,
@@ -28,7 +33,13 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
     limits: { elements, classes: 2 ** 24 },
     limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
-    settings: {},
+    arithmetic: mode === 'webasm' ? 'float32' : 'float64',
+    // gpu.js calls functions once per lane.
+    shortQuotient: mode === 'webasm' ? inlineQuotient : shortQuotient,
+    exactDivision: mode === 'webasm' ? roundedShort : 2 ** 30,
+    // gpu.js imports exp into WebAssembly from JavaScript.
+    softmaxPlan: mode === 'webasm' ? 'stored' : 'row-maxima',
+    settings: mode === 'webasm' ? {} : { constants: { powers } },
     mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
     asynchronous: false,
     host,
@@ -37,7 +48,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
       return mode === 'webasm' ? values : library.input(values, [length]);
     },
     run: (kernel, values, length) =>
-      host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length) : runJavaScript(kernel, values)),
+      host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length, keep) : runJavaScript(kernel, values)),
     check: () => undefined,
     finish: async () => undefined,
     close: () => gpu.destroy(),
@@ -45,7 +56,7 @@ export async function openHost(library: GpuLibrary, mode: 'webasm' | 'cpu'): Pro
 }
 
 /** Why a mode cannot run here, or null. */
-export function hostReason(mode: 'webasm' | 'cpu'): string | null {
+export function hostReason(mode: HostMode): string | null {
   return mode === 'webasm' ? withoutWebAssembly() : withoutEval();
 }
 
@@ -62,6 +73,7 @@ function runWebAssembly(
   kernel: GpuKernel,
   values: readonly unknown[],
   length: number,
+  keep: (kernel: GpuKernel) => void,
 ): Float32Array {
   try {
     return runModule(library, kernel, values, length);
@@ -69,8 +81,25 @@ function runWebAssembly(
     if (kernel.kernel.constructor.mode === 'webasm') throw kernelFailed('webasm', cause);
     throw failure('webasm', 'ERR_UNSUPPORTED', 'gpu.js fell back to its cpu mode for a kernel', cause);
   } finally {
-    if (length >= large) kernel.destroy();
+    if (length >= large) keep(kernel);
   }
+}
+
+/** Keeps the memories of the kernels that it is called with within a number of bytes: destroys the least recently used. */
+export function createKeeper(budget: number): (kernel: GpuKernel) => void {
+  const kept = new Set<GpuKernel>();
+  const bytesOf = ({ kernel }: GpuKernel) => kernel._active?.f32.byteLength ?? 0;
+  return (kernel) => {
+    kept.delete(kernel);
+    kept.add(kernel);
+    let bytes = [...kept].reduce((sum, each) => sum + bytesOf(each), 0);
+    for (const oldest of kept) {
+      if (bytes <= budget) return;
+      bytes -= bytesOf(oldest);
+      kept.delete(oldest);
+      oldest.destroy();
+    }
+  };
 }
 
 function runJavaScript(kernel: GpuKernel, values: readonly unknown[]): Float32Array {

@@ -1,5 +1,6 @@
 import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
+import { short, shortQuotient } from '../program.js';
 
 const mode = 'webgpu';
 
@@ -109,6 +110,10 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     limits: { elements, classes: 2 ** 24 },
     limitedBy,
     argumentType: 'WebGPUBuffer',
+    arithmetic: 'float32',
+    shortQuotient,
+    exactDivision: short,
+    softmaxPlan: 'fewest',
     settings: {},
     mostKernels: Number.POSITIVE_INFINITY,
     asynchronous: true,

@@ -114,7 +114,7 @@ const gradientOf = (kind: TargetKind) =>
       const k = ${place.class};
       if (k == topPivot && others < 1) { return factor * (left[${place.row}] - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
-      return factor * (w * ${expOfExponent('x[this.thread.x]', 'm')} / (1 + others) - own);`,
+      return factor * (w * ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + others) - own);`,
     }),
   );
 

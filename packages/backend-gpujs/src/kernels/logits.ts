@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import type { Kernel, Place, Reduction } from '../kernel-places.js';
+import type { Kernel, Place, Reduction, Rowwise } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
 import type { Quotient } from '../program.js';
 import type { GpujsBuffer } from '../storage.js';
@@ -18,22 +18,22 @@ export interface LogitRows {
 
 /**
  * The temperature as sign and magnitude, and what the magnitude lost by rounding to float32. Kernels divide x_c − x_k by it, which is 0 at the pivot
- * and exact for large x.
+ * and exact for large x. In float64 they multiply by 1/T.
  */
 export function temperatureOf({
   temperature,
-}: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number, sizeRest: number] {
+}: SoftmaxParameters<GpujsBuffer>): readonly [sgn: number, size: number, sizeRest: number, perT: number] {
   const size = Math.fround(Math.abs(temperature));
-  return [Math.sign(temperature), size, Math.abs(temperature) - size];
+  return [Math.sign(temperature), size, Math.abs(temperature) - size, 1 / temperature];
 }
 
 /** The names of these numbers in a kernel's source, and the exponent for a logit and the pivot's logit. */
-export const temperatureNames = ['sgn', 'size', 'sizeRest'] as const;
+export const temperatureNames = ['sgn', 'size', 'sizeRest', 'perT'] as const;
 export const exponent = (x: string, pivot: string) => `sgn * (${x} - ${pivot}) / size`;
 
-/** exp of the exponent, times what its rounding took off it: half an ULP of 114 alone would be 57 ULP of the exp. */
-export const expOfExponent = (x: string, pivot: string) =>
-  `expOf(${exponent(x, pivot)}) * unrounded(${x}, ${pivot}, sgn, size, sizeRest)`;
+/** exp of the exponent. In float32, times what its rounding took off it: half an ULP of 114 alone would be 57 ULP of the exp. */
+export const expOfExponent = (x: string, pivot: string, { arithmetic }: Place) =>
+  arithmetic === 'float64' ? `expOf((${x} - ${pivot}) * perT)` : `expOfExponent(${x}, ${pivot}, sgn, size, sizeRest)`;
 
 /**
  * Declares `name` as the element of `array` at the row's pivot, or at class 0 if there is none. The pivot is
@@ -41,6 +41,25 @@ export const expOfExponent = (x: string, pivot: string) =>
  */
 export const atPivot = (name: string, array: string, { row, at }: Place) =>
   `const ${name}Pivot = pivot[${row}]; let ${name} = ${array}[${at(`whole(${name}Pivot)`)}];`;
+
+const pivotValue: Rowwise = {
+  name: 'pivot/value',
+  arrays: ['x', 'pivot'],
+  body: (place) => `${atPivot('m', 'x', place)} return m;`,
+};
+
+/** Enqueues the elements of an operand at each row's pivot, or at class 0 if there is none. */
+export function pivotValues(
+  launch: Launch,
+  scratch: Scratch,
+  x: GpujsBuffer,
+  pivot: GpujsBuffer,
+  rows: Rows,
+): GpujsBuffer {
+  const values = scratch(pivot.length);
+  launch.rowwise(pivotValue, values, [x, pivot], rows);
+  return values;
+}
 
 /** Two variants of a kernel, with and without a mask as an operand, with different names. */
 export function maskable<K extends Kernel>(
@@ -113,7 +132,7 @@ const rests = maskable(
     if (m > largest) { m = largest; }
     if (m < -largest) { m = -largest; }`,
     step(j, k, place) {
-      const add = `if (${k} != mPivot) { part += ${expOfExponent(`x[${j}]`, 'm')}; }`;
+      const add = `if (${k} != mPivot) { part += ${expOfExponent(`x[${j}]`, 'm', place)}; }`;
       return masked ? `if (${isKept(j, place)}) { ${add} }` : add;
     },
     inParts: true,
@@ -121,22 +140,19 @@ const rests = maskable(
 );
 
 /** The largest finite float32. */
-const largest = (2 - 2 ** -23) * 2 ** 127;
+export const largest = (2 - 2 ** -23) * 2 ** 127;
 
-/** Enqueues the pivots and rests of a block of logits. */
-export function logitRows(
+/** Enqueues the pivots of a block of logits. */
+export function pivotRows(
   launch: Launch,
   scratch: Scratch,
   x: GpujsBuffer,
   rows: Rows,
   parameters: SoftmaxParameters<GpujsBuffer>,
-  poison = Number.NaN,
-): LogitRows {
-  const temperature = temperatureOf(parameters);
-  const [sgn] = temperature;
+): GpujsBuffer {
+  const [sgn] = temperatureOf(parameters);
   const mask = maskOperands(parameters, rows);
   const pivot = scratch(rows.outer * rows.inner);
-  const rest = scratch(rows.outer * rows.inner);
   const { integers } = mask;
   launch.reduce(
     pivots(parameters),
@@ -150,8 +166,23 @@ export function logitRows(
       scalars: { integers: [rows.classes], numbers: [sgn] },
     },
   );
-  const numbers = [...temperature, largest, poison];
-  launch.reduce(rests(parameters), rest, [x, pivot, ...mask.arrays], rows, { integers, numbers }, bySum);
+  return pivot;
+}
+
+/** Enqueues the pivots and rests of a block of logits. */
+export function logitRows(
+  launch: Launch,
+  scratch: Scratch,
+  x: GpujsBuffer,
+  rows: Rows,
+  parameters: SoftmaxParameters<GpujsBuffer>,
+  poison = Number.NaN,
+): LogitRows {
+  const { arrays, integers } = maskOperands(parameters, rows);
+  const pivot = pivotRows(launch, scratch, x, rows, parameters);
+  const rest = scratch(rows.outer * rows.inner);
+  const numbers = [...temperatureOf(parameters), largest, poison];
+  launch.reduce(rests(parameters), rest, [x, pivot, ...arrays], rows, { integers, numbers }, bySum);
   return { pivot, rest };
 }
 

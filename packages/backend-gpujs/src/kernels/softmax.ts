@@ -1,17 +1,23 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import type { Elementwise } from '../kernel-places.js';
-import type { Launch } from '../launch.js';
+import type { Elementwise, Reduction } from '../kernel-places.js';
+import type { Launch, Scratch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
   atPivot,
   expOfExponent,
   isMasked,
+  largest,
   logitRows,
   maskable,
   maskOperands,
+  pivotRows,
+  pivotValues,
   temperatureNames,
   temperatureOf,
 } from './logits.js';
+import { bySum } from './reduce.js';
+
+type Parameters = SoftmaxParameters<GpujsBuffer>;
 
 const softmax = maskable(
   (masked): Elementwise => ({
@@ -21,7 +27,49 @@ const softmax = maskable(
     body: (place) => `
       ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
       ${atPivot('m', 'x', place)}
-      return ${expOfExponent('x[this.thread.x]', 'm')} / (1 + rest[${place.row}]);`,
+      return ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + rest[${place.row}]);`,
+  }),
+);
+
+/** The plans that have the rows' maxima: a quotient, or its numerator alone. */
+const ofMaxima = (name: string, arrays: readonly string[], quotient: (row: string) => string) =>
+  maskable(
+    (masked): Elementwise => ({
+      name: `softmax/${name}`,
+      arrays: ['x', 'maximum', ...arrays],
+      numbers: temperatureNames,
+      body: (place) => `
+        ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
+        const m = maximum[${place.row}];
+        return ${expOfExponent('x[this.thread.x]', 'm', place)}${quotient(place.row)};`,
+    }),
+  );
+
+const withMaxima = ofMaxima('with-maxima', ['rest'], (row) => ` / (1 + rest[${row}])`);
+const exponentials = ofMaxima('exponentials', [], () => '');
+
+/** The sum of a row's exponentials other than the pivot's; NaN if the pivot's logit is ±Infinity. Masked ones are 0. */
+const storedRest: Reduction = {
+  name: 'softmax/stored-rest',
+  arrays: ['e', 'pivot', 'maximum'],
+  numbers: ['largest', 'nan'],
+  start: ({ row }) => `
+    const pivotClass = pivot[${row}];
+    const m = maximum[${row}];
+    let result = 0;
+    if (pivotClass >= 0 && (m > largest || m < -largest)) { result = nan; }`,
+  step: (j, k) => `if (${k} != pivotClass) { part += e[${j}]; }`,
+  inParts: true,
+};
+
+/** Masked entries are 0 even where the rest is NaN. */
+const storedQuotient = maskable(
+  (masked): Elementwise => ({
+    name: 'softmax/stored-quotient',
+    arrays: ['e', 'rest'],
+    body: (place) => `
+      ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
+      return e[this.thread.x] / (1 + rest[${place.row}]);`,
   }),
 );
 
@@ -31,12 +79,41 @@ export function softmaxInto(
   out: GpujsBuffer,
   logits: GpujsBuffer,
   rows: Rows,
-  parameters: SoftmaxParameters<GpujsBuffer>,
+  parameters: Parameters,
 ): void {
   launch.within((scratch) => {
+    if (launch.softmaxPlan === 'stored') {
+      storedSoftmax(launch, scratch, out, logits, rows, parameters);
+      return;
+    }
     const { pivot, rest } = logitRows(launch, scratch, logits, rows, parameters);
     const { arrays, integers } = maskOperands(parameters, rows);
-    const inputs = [logits, pivot, rest, ...arrays];
-    launch.elementwise(softmax(parameters), out, inputs, rows, { integers, numbers: temperatureOf(parameters) });
+    const scalars = { integers, numbers: temperatureOf(parameters) };
+    if (launch.softmaxPlan === 'fewest') {
+      launch.elementwise(softmax(parameters), out, [logits, pivot, rest, ...arrays], rows, scalars);
+      return;
+    }
+    const maxima = pivotValues(launch, scratch, logits, pivot, rows);
+    launch.elementwise(withMaxima(parameters), out, [logits, maxima, rest, ...arrays], rows, scalars);
   });
+}
+
+function storedSoftmax(
+  launch: Launch,
+  scratch: Scratch,
+  out: GpujsBuffer,
+  logits: GpujsBuffer,
+  rows: Rows,
+  parameters: Parameters,
+): void {
+  const pivot = pivotRows(launch, scratch, logits, rows, parameters);
+  const maxima = pivotValues(launch, scratch, logits, pivot, rows);
+  const rest = scratch(pivot.length);
+  const { arrays, integers } = maskOperands(parameters, rows);
+  launch.elementwise(exponentials(parameters), out, [logits, maxima, ...arrays], rows, {
+    integers,
+    numbers: temperatureOf(parameters),
+  });
+  launch.reduce(storedRest, rest, [out, pivot, maxima], rows, { numbers: [largest, Number.NaN] }, bySum);
+  launch.elementwise(storedQuotient(parameters), out, [out, rest, ...arrays], rows, { integers });
 }

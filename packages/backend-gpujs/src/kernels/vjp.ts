@@ -2,7 +2,7 @@ import type { Rows } from '@softgrad/core';
 import type { Elementwise, Reduction } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
-import { atPivot, largestClasses } from './logits.js';
+import { atPivot, largestClasses, pivotValues } from './logits.js';
 import { bySum } from './reduce.js';
 
 const innerProduct: Reduction = {
@@ -22,6 +22,14 @@ const vjp: Elementwise = {
     return s[this.thread.x] * (g[this.thread.x] - base - product[${place.row}]) / temperature;`,
 };
 
+/** The same, given g at each row's pivot. */
+const vjpOfBases: Elementwise = {
+  name: 'vjp/of-bases',
+  arrays: ['s', 'g', 'base', 'product'],
+  numbers: ['temperature'],
+  body: ({ row }) => `return s[this.thread.x] * (g[this.thread.x] - base[${row}] - product[${row}]) / temperature;`,
+};
+
 /**
  * `s ⊙ (g − ⟨s, g⟩) / T`. First g_k is subtracted from g, where k is the most probable class: this does not change the result, because Σ s = 1,
  * and avoids cancellation if s_k is nearly 1.
@@ -38,7 +46,13 @@ export function softmaxVjpInto(
     const pivot = largestClasses(launch, scratch, probabilities, rows);
     const products = scratch(rows.outer * rows.inner);
     launch.reduce(innerProduct, products, [probabilities, cotangent, pivot], rows, {}, bySum);
-    const inputs = [probabilities, cotangent, pivot, products];
-    launch.elementwise(vjp, out, inputs, rows, { numbers: [temperature] });
+    const inputs = [probabilities, cotangent];
+    const numbers = [temperature];
+    if (launch.softmaxPlan === 'fewest') {
+      launch.elementwise(vjp, out, [...inputs, pivot, products], rows, { numbers });
+      return;
+    }
+    const bases = pivotValues(launch, scratch, cotangent, pivot, rows);
+    launch.elementwise(vjpOfBases, out, [...inputs, bases, products], rows, { numbers });
   });
 }
