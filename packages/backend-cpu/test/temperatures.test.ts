@@ -167,6 +167,38 @@ test.each(dtypes)('functions of the logits in %s are right at every temperature'
   }
 });
 
+test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the range of temperatures and weights too', () => {
+  const random = randomFrom(3);
+  const rows = { outer: 150, classes: 5, inner: 1 };
+  const z = Float64Array.from({ length: 750 }, () => Math.round((8 * random() - 4) * 2 ** 20) / 2 ** 20);
+  const target = { kind: 'indices', buffer: Int32Array.from({ length: 150 }, () => Math.floor(random() * 5)) } as const;
+  const weights = [0, 0.3, 1, 1.7, 1.9];
+  const { gradient: expected } = referenceCrossEntropy(z, { kind: 'indices', values: target.buffer }, rows, {
+    temperature: 1.3,
+    weight: weights,
+    reduction: 'none',
+  });
+  for (const [temperature, weight] of [
+    [430, 0],
+    [-890, 0],
+    [890, 0],
+    [-600, 420],
+    [0, 998],
+    [0, 1022],
+    [800, 1020],
+    [1010, 500],
+    [0, -960],
+  ]) {
+    const [x, gradient] = [times(z, temperature), z.slice()];
+    const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
+    const settings = { ...parameters, target, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    kernels.crossEntropy({ loss: null, gradient }, x, rows, settings);
+    const label = `T = 1.3 · 2^${temperature}, weights · 2^${weight}`;
+    const units = Math.max(Math.abs(temperature), Math.abs(weight - temperature)) < 900 ? 2 : 4;
+    expectNear(gradient, times(expected, weight - temperature), 'float64', units, label);
+  }
+});
+
 test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse overflows', (dtype) => {
   const temperature = Number.MIN_VALUE;
   for (const classes of [2, 3, 5, 17]) {
