@@ -133,12 +133,18 @@ test.each([
 
 test('⟨s, g⟩ of a float64 row is rounded once, wherever its terms are', () => {
   const random = randomFrom(11);
-  const share = 1 / 8;
   const significand = () => (random() < 0.5 ? -1 : 1) * (1 + random());
   /** A number as a multiple of 2^−260. */
   const exact = (value: number) => BigInt(value * 2 ** 260);
   // Short rows, and rows that are taken in eights, of which only sums are compensated: no two of the three terms are in the same eight.
-  for (const classes of [8, 9, 15, 40, 45]) {
+  // Probabilities of ⅛ add up to 1, those of 1/16 to ½.
+  for (const [classes, share] of [
+    [8, 1 / 8],
+    [9, 1 / 8],
+    [15, 1 / 16],
+    [40, 1 / 16],
+    [45, 1 / 8],
+  ]) {
     const rows = { outer: 200, classes, inner: 1 };
     const [s, g] = [new Float64Array(rows.outer * classes), new Float64Array(rows.outer * classes)];
     const expected: number[] = [];
