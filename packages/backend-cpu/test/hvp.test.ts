@@ -91,6 +91,19 @@ describe.each(dtypes)('in %s', (dtype) => {
     }
   });
 
+  test('of log-softmax depends on nothing but the sum of the cotangent, whatever cancels in it', () => {
+    for (const classes of [3, 40]) {
+      const rows = { outer: 1, classes, inner: 1 };
+      const [y, g, t] = [floats(classes, dtype).fill(-Math.log(classes)), floats(classes, dtype), directions(classes)];
+      const [out, expected] = [floats(classes, dtype), floats(classes, dtype)];
+      g[1] = 1;
+      kernels.logSoftmaxHvp(expected, y, g, t, rows, { temperature: 1 });
+      [g[0], g[classes - 1]] = [2 ** 60, -(2 ** 60)];
+      kernels.logSoftmaxHvp(out, y, g, t, rows, { temperature: 1 });
+      expect(out).toEqual(expected);
+    }
+  });
+
   test('a constant in the cotangent or the tangent changes no bit of a dominated row', () => {
     const rows = { outer: 21, classes: 10, inner: 1 };
     const s = floats(210, dtype);

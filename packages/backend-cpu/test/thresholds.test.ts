@@ -202,8 +202,8 @@ test('float32 rows whose largest logit is about as small as leaves out the other
 });
 
 test('float64 probabilities are right down to the last subnormal, and those beyond are 0', () => {
-  for (const top of [0, 3, -doubleLimit + 1, -doubleLimit - 1]) {
-    for (const far of [leastExponent, leastExponent / 2, vanishing, -700, -708.5, -720, -740, -744]) {
+  for (const top of [0, 3, 3 - doubleLimit, 1 - doubleLimit, -1 - doubleLimit]) {
+    for (const far of [leastExponent, leastExponent / 2, vanishing, -540, -700, -708.5, -720, -740, -744]) {
       for (const step of [-0.75, 0, 0.75]) {
         const logits = [top, top + far + step, top - 2];
         expectRows([logits], 'float64', `${logits}`);

@@ -1,6 +1,7 @@
 import { plain } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
+import { randomFrom, ulp } from './accuracy.js';
 
 /** Rows of float64 in which a difference or a sum of cotangents overflows, among rows in which none does. */
 
@@ -59,4 +60,90 @@ describe.each([2, 3, 5])('of %i classes', (classes) => {
       }
     }
   });
+});
+
+test.each([2, 3, 5, 17, 200])(
+  'of %i classes, any cotangents up to the largest have the derivatives of smaller ones',
+  (classes) => {
+    const random = randomFrom(classes);
+    const outer = classes < 100 ? 300 : 30;
+    const rows = { outer, classes, inner: 1 };
+    /** 0, around 1, the largest, or near where a constant still changes the largest when it is subtracted. */
+    const cotangent = () => {
+      const size = [0, random(), Number.MAX_VALUE, Number.MAX_VALUE / 8, 2 ** (955 + Math.floor(69 * random()))];
+      return (random() < 0.5 ? -1 : 1) * size[Math.floor(random() * size.length)];
+    };
+    const [s, g] = [new Float64Array(outer * classes), new Float64Array(outer * classes)];
+    for (let row = 0; row < outer; row++) {
+      const top = Math.floor(random() * classes);
+      // Even rows, and others that are nearly one-hot.
+      const share = 2 ** (-32 * (row % 9));
+      const shares = Array.from({ length: classes }, (_, c) => (c === top ? 1 : random() * share));
+      const total = shares.reduce((sum, p) => sum + p);
+      for (const [c, p] of shares.entries()) s[row * classes + c] = p / total;
+      // Every third row has one sign, of which the sum overflows.
+      for (let c = 0; c < classes; c++) g[row * classes + c] = row % 3 === 0 ? Math.abs(cotangent()) : cotangent();
+    }
+    const scale = 2 ** -100;
+    const smaller = g.map((value) => value * scale);
+    const y = s.map(Math.log);
+    const sizes = s.map((p, k) => {
+      const start = k - (k % classes);
+      const row = s.subarray(start, start + classes);
+      const isDominated = row.some((other) => other > 0.5);
+      const distance = (c: number) =>
+        isDominated ? Math.abs(smaller[k] - smaller[start + c]) : Math.abs(smaller[start + c]);
+      return (
+        p * (row.reduce((sum, other, c) => sum + other * distance(c), 0) + (isDominated ? 0 : Math.abs(smaller[k])))
+      );
+    });
+    const largest = g.map((_, k) =>
+      Math.max(...smaller.slice(k - (k % classes), k - (k % classes) + classes).map(Math.abs)),
+    );
+    for (const [name, bounds, kernel] of [
+      ['softmax.vjp', sizes, (out, v) => backend.vjp(out, s, v, rows, plain)],
+      ['logSoftmax.vjp', largest, (out, v) => backend.kernels.logSoftmaxVjp(out, y, v, rows, plain)],
+      ['logSoftmax.jvp', largest, (out, v) => backend.kernels.logSoftmaxJvp(out, y, v, rows, plain)],
+    ] as const satisfies readonly (readonly [
+      string,
+      Float64Array,
+      (out: Float64Array, v: Float64Array) => unknown,
+    ])[]) {
+      const [actual, expected] = [g.slice(), g.slice()];
+      kernel(actual, g);
+      kernel(expected, smaller);
+      for (let k = 0; k < g.length; k++) {
+        // The result itself is not in the range.
+        if (!Number.isFinite(expected[k] / scale)) continue;
+        const error = Math.abs(actual[k] * scale - expected[k]);
+        if (!(error <= 16 * ulp(bounds[k], 'float64')))
+          expect.fail(
+            `${name}: ${actual[k]} at ${k}, expected ${expected[k] / scale}, for ${g.slice(k - (k % classes), k - (k % classes) + classes)}`,
+          );
+      }
+    }
+  },
+);
+
+test('cross-entropy of float64 logits whose differences overflow has the losses that are in the range', () => {
+  const x = Float64Array.of(1.7e308, 1.7e308, -1.7e308);
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  const lossOf = (target: { kind: 'indices' | 'probabilities'; buffer: Float64Array | Int32Array }, scale: number) => {
+    const loss = new Float64Array(1);
+    const settings = { ...plain, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale };
+    backend.kernels.crossEntropy({ loss, gradient: null }, x, rows, { ...settings, target });
+    return loss[0];
+  };
+  for (const [index, expected] of [
+    [0, Math.LN2],
+    [2, 3.4e307],
+  ]) {
+    const q = Float64Array.from(x, (_, k) => Number(k === index));
+    const scale = index === 0 ? 1 : 0.1;
+    for (const target of [
+      { kind: 'indices', buffer: Int32Array.of(index) },
+      { kind: 'probabilities', buffer: q },
+    ] as const)
+      expect(Math.abs(lossOf(target, scale) / expected - 1), `${target.kind}, target ${index}`).toBeLessThan(1e-15);
+  }
 });

@@ -180,7 +180,7 @@ function preciseOneHotGradient(
 ): boolean {
   const total = 1 + others;
   const divisor = total * temperature;
-  if (!isOrdinary(divisor) || !isOrdinary(temperature)) return false;
+  if (!isOrdinary(temperature) || !(weight === 0 || isOrdinary(weight / temperature))) return false;
   const divisorLow = productError(total, temperature, divisor) + (sumError(1, others, total) + othersLow) * temperature;
   const { high, low } = quotient(weight, { high: divisor, low: divisorLow });
   const own = exp[start + index];
@@ -194,10 +194,10 @@ function preciseOneHotGradient(
   return true;
 }
 
-/** Whether products and quotients with x, and their errors, are far from the ends of the range. */
+/** Whether products and quotients with x or with sums of exponentials times x, and their errors, are in the range. */
 function isOrdinary(x: number): boolean {
   const size = Math.abs(x);
-  return size > 2 ** -400 && size < 2 ** 400;
+  return size > 2 ** -900 && size < 2 ** 900;
 }
 
 /** q of a class index: smoothed, then weighted, then 0 where masked. */

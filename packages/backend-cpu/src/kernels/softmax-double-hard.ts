@@ -119,9 +119,7 @@ function shiftedExpAndSum(
   return Number.isFinite(max);
 }
 
-/** What `quotient`, x · factor as rounded, lacks of x / T. Not finite, and of no matter, where x is so large that splitting overflows. */
+/** What `quotient`, x · factor as rounded, lacks of x / T. Splitting x does not overflow: x is less than `doubleLimit` times an ordinary T. */
 function productRest(x: number, { high, low }: Pair, quotient: number): number {
-  if (high === 1) return 0;
-  const rest = productError(x, high, quotient) + x * low;
-  return Number.isFinite(rest) ? rest : 0;
+  return high === 1 ? 0 : productError(x, high, quotient) + x * low;
 }

@@ -326,7 +326,7 @@ function scaleShifted(
 }
 
 /** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
-export const leastExcess = 2 ** -40;
+const leastExcess = 2 ** -40;
 
 /**
  * ⟨s, g⟩ is summed in float64 by eights whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one

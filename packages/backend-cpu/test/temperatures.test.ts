@@ -1,0 +1,230 @@
+import type { Rows } from '@softgrad/core';
+import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import { expect, test } from 'vitest';
+import { cpu } from '../src/index.js';
+import type { FloatArray } from '../src/storage.js';
+import { randomFrom, ulp } from './accuracy.js';
+import { type DType, dtypes, floats } from './layouts.js';
+
+/**
+ * Temperatures from one end of the range to the other. Multiplying logits and T by the same power of 2 changes no probability, and divides
+ * derivatives by it, so that one reference serves for all. Logits and cotangents have few digits, which remain where they are subnormal.
+ */
+
+const backend = cpu.openSync();
+const { kernels } = backend;
+
+const base = 1.45;
+
+/** Most of them near the ends of float64's range, where 1 / T, its rounding error or parts of a product may not be in the range. */
+function exponents(least: number, most: number): number[] {
+  const all = Array.from({ length: most - least + 1 }, (_, k) => least + k);
+  return all.filter((exponent) => exponent % (Math.abs(exponent) < 880 ? 55 : 5) === 0);
+}
+
+/** Rows from even to nearly one-hot; from three classes on, one probability of each row is 0. */
+function problem(classes: number, dtype: DType) {
+  const random = randomFrom(classes);
+  const rows: Rows = { outer: 3, classes, inner: 1 };
+  const few = (size: number) => Math.round((2 * random() - 1) * size * 2 ** 10) / 2 ** 10;
+  const length = rows.outer * classes;
+  const z = Float64Array.from({ length }, (_, k) => few(1) + (k % classes === 0 ? Math.floor(k / classes) * 12 : 0));
+  if (classes > 2) for (let row = 0; row < rows.outer; row++) z[row * classes + 1 + (row % (classes - 1))] = -Infinity;
+  const target = Int32Array.from({ length: rows.outer }, (_, row) => (row === 1 ? classes - 1 : 0));
+  const s = floats(length, dtype);
+  s.set(reference.softmax(z, rows, { temperature: base }));
+  const y = floats(length, dtype);
+  y.set(reference.logSoftmax(z, rows, { temperature: base }));
+  return {
+    rows,
+    z,
+    target,
+    s,
+    y,
+    g: z.map(() => few(4)),
+    t: z.map(() => few(4)),
+    perRow: Float64Array.from(target, () => few(4)),
+  };
+}
+
+/** Expects each value within `units` ULP of its own size or, with `ofRow`, of that of the largest of its row. What overflows is an infinity. */
+function expectNear(
+  actual: FloatArray,
+  exact: Float64Array,
+  dtype: DType,
+  units: number,
+  label: string,
+  ofRow = 0,
+): void {
+  const expected = floats(exact.length, dtype);
+  expected.set(exact);
+  const largest = dtype === 'float32' ? 3.4e38 : 1.7e308;
+  for (const [k, value] of expected.entries()) {
+    let size = Math.abs(value);
+    const start = k - (k % ofRow);
+    if (ofRow) for (let c = start; c < start + ofRow; c++) size = Math.max(size, Math.abs(expected[c]));
+    const isNear = actual[k] === value || Math.abs(actual[k] - value) <= units * ulp(Math.min(size, largest), dtype);
+    if (!isNear) expect.fail(`${label}: ${actual[k]} at ${k}, expected ${value}`);
+  }
+}
+
+/** A power of 2 that may be beyond the range, in two factors. */
+const times = (values: ArrayLike<number>, exponent: number) =>
+  Float64Array.from(
+    values,
+    (value) => value * 2 ** Math.trunc(exponent / 2) * 2 ** (exponent - Math.trunc(exponent / 2)),
+  );
+
+test.each(dtypes)('derivatives in %s are right at every temperature', (dtype) => {
+  // Its products with 1 / T are the largest that a float32 can have.
+  const raised = dtype === 'float32' ? 100 : 0;
+  const most = dtype === 'float32' ? 120 : 900;
+  for (const classes of [2, 3, 5, 17]) {
+    const { rows, s, y, g, t } = problem(classes, dtype);
+    const at = { temperature: base };
+    const first = {
+      vjp: reference.softmaxVjp(s, g, rows, at),
+      jacobian: reference.softmaxJacobian(s, rows, at),
+      logVjp: reference.logSoftmaxVjp(y, g, rows, at),
+      logJvp: reference.logSoftmaxJvp(y, g, rows, at),
+      logJacobian: reference.logSoftmaxJacobian(y, rows, at),
+      hvp: reference.softmaxHvp(s, g, t, rows, at),
+      logHvp: reference.logSoftmaxHvp(y, g, t, rows, at),
+    };
+    const out = floats(g.length, dtype);
+    const matrices = floats(first.jacobian.length, dtype);
+    const v = floats(g.length, dtype);
+    v.set(times(g, raised));
+    for (const exponent of exponents(-1020, 1015)) {
+      const sign = exponent % 2 === 0 ? 1 : -1;
+      const temperature = sign * base * 2 ** exponent;
+      const label = `${classes} classes, T = ${temperature}`;
+      const expected = (values: Float64Array, power: number) => times(values, power).map((value) => sign * value);
+      backend.vjp(out, s, v, rows, { temperature });
+      expectNear(out, expected(first.vjp, raised - exponent), dtype, 16, `vjp ${label}`, classes);
+      kernels.logSoftmaxVjp(out, y, v, rows, { temperature });
+      expectNear(out, expected(first.logVjp, raised - exponent), dtype, 16, `logSoftmax.vjp ${label}`, classes);
+      kernels.logSoftmaxJvp(out, y, v, rows, { temperature });
+      expectNear(out, expected(first.logJvp, raised - exponent), dtype, 16, `logSoftmax.jvp ${label}`, classes);
+      backend.jacobian(matrices, s, rows, { temperature });
+      expectNear(matrices, expected(first.jacobian, -exponent), dtype, 2, `jacobian ${label}`);
+      kernels.logSoftmaxJacobian(matrices, y, rows, { temperature });
+      expectNear(matrices, expected(first.logJacobian, -exponent), dtype, 2, `logSoftmax.jacobian ${label}`);
+      // Divided by T²: the cotangent takes up one T where it can.
+      const power = Math.max(-most, Math.min(most, exponent));
+      const scaled = floats(g.length, dtype);
+      scaled.set(times(g, power));
+      kernels.softmaxHvp(out, s, scaled, t, rows, { temperature });
+      expectNear(out, times(first.hvp, power - 2 * exponent), dtype, 64, `hvp ${label}`, classes);
+      kernels.logSoftmaxHvp(out, y, scaled, t, rows, { temperature });
+      expectNear(out, times(first.logHvp, power - 2 * exponent), dtype, 64, `logSoftmax.hvp ${label}`, classes);
+    }
+  }
+});
+
+test.each(dtypes)('functions of the logits in %s are right at every temperature', (dtype) => {
+  const [least, most] = dtype === 'float32' ? [-120, 120] : [-1020, 1015];
+  for (const classes of [2, 3, 5, 17]) {
+    const { rows, z, target, t, perRow } = problem(classes, dtype);
+    const at = { temperature: base };
+    const reduction = 'none' as const;
+    const shares = floats(z.length, dtype).map((_, k) => (z[k] === Number.NEGATIVE_INFINITY ? 0 : (k % 4) / 4));
+    const first = {
+      softmax: reference.softmax(z, rows, at),
+      logSoftmax: reference.logSoftmax(z, rows, at),
+      logSumExp: reference.logSumExp(z, rows, at),
+      hvp: reference.logSumExpHvp(z, perRow, t, rows, at),
+      indices: referenceCrossEntropy(z, { kind: 'indices', values: target }, rows, { ...at, reduction }),
+      probabilities: referenceCrossEntropy(z, { kind: 'probabilities', values: [...shares] }, rows, {
+        ...at,
+        reduction,
+      }),
+    };
+    const [x, out, sums] = [floats(z.length, dtype), floats(z.length, dtype), floats(rows.outer, dtype)];
+    for (const exponent of exponents(least, most)) {
+      const sign = exponent % 2 === 0 ? 1 : -1;
+      x.set(times(z, exponent).map((value) => sign * value));
+      const temperature = sign * base * 2 ** exponent;
+      const label = `${classes} classes, T = ${temperature}`;
+      const parameters = { temperature, mask: null };
+      backend.softmax(out, x, rows, parameters);
+      expectNear(out, first.softmax, dtype, 1, `softmax ${label}`);
+      kernels.logSoftmax(out, x, rows, parameters);
+      expectNear(out, first.logSoftmax, dtype, 2, `logSoftmax ${label}`);
+      kernels.logSumExp(sums, x, rows, parameters);
+      expectNear(sums, first.logSumExp, dtype, 2, `logSumExp ${label}`);
+      for (const [kind, buffer] of [
+        ['indices', target],
+        ['probabilities', shares],
+      ] as const) {
+        const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+        kernels.crossEntropy({ loss: sums, gradient: out }, x, rows, { ...settings, target: { kind, buffer } });
+        expectNear(sums, first[kind].loss, dtype, 2, `loss of ${kind}, ${label}`);
+        const gradient = times(first[kind].gradient, -exponent).map((value) => sign * value);
+        expectNear(out, gradient, dtype, 16, `gradient of ${kind}, ${label}`, classes);
+      }
+    }
+  }
+});
+
+test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the range of temperatures and weights too', () => {
+  const random = randomFrom(3);
+  const rows = { outer: 150, classes: 5, inner: 1 };
+  const z = Float64Array.from({ length: 750 }, () => Math.round((8 * random() - 4) * 2 ** 20) / 2 ** 20);
+  const target = { kind: 'indices', buffer: Int32Array.from({ length: 150 }, () => Math.floor(random() * 5)) } as const;
+  const weights = [0, 0.3, 1, 1.7, 1.9];
+  const { gradient: expected } = referenceCrossEntropy(z, { kind: 'indices', values: target.buffer }, rows, {
+    temperature: 1.3,
+    weight: weights,
+    reduction: 'none',
+  });
+  for (const [temperature, weight] of [
+    [430, 0],
+    [-890, 0],
+    [890, 0],
+    [-600, 420],
+    [0, 998],
+    [0, 1022],
+    [800, 1020],
+    [1010, 500],
+    [0, -960],
+  ]) {
+    const [x, gradient] = [times(z, temperature), z.slice()];
+    const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
+    const settings = { ...parameters, target, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    kernels.crossEntropy({ loss: null, gradient }, x, rows, settings);
+    const label = `T = 1.3 · 2^${temperature}, weights · 2^${weight}`;
+    const units = Math.max(Math.abs(temperature), Math.abs(weight - temperature)) < 900 ? 2 : 4;
+    expectNear(gradient, times(expected, weight - temperature), 'float64', units, label);
+  }
+});
+
+test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse overflows', (dtype) => {
+  const temperature = Number.MIN_VALUE;
+  for (const classes of [2, 3, 5, 17]) {
+    const rows = { outer: 1, classes, inner: 1 };
+    const ofRow = (first: number, others: number) => floats(classes, dtype).map((_, c) => (c === 0 ? first : others));
+    const [s, y, x, g] = [ofRow(1, 0), ofRow(0, Number.NEGATIVE_INFINITY), ofRow(1, -1), ofRow(3, 5)];
+    const zeros = (length: number, kernel: (out: FloatArray) => void) => {
+      const out = floats(length, dtype).fill(1);
+      kernel(out);
+      expect(
+        out.map(Math.abs).every((value) => value === 0),
+        `${classes} classes: ${out}`,
+      ).toBe(true);
+    };
+    zeros(classes, (out) => backend.vjp(out, s, g, rows, { temperature }));
+    zeros(classes ** 2, (out) => backend.jacobian(out, s, rows, { temperature }));
+    zeros(classes, (out) => kernels.softmaxHvp(out, s, g, g, rows, { temperature }));
+    zeros(classes, (out) => kernels.logSoftmaxHvp(out, y, g, g, rows, { temperature }));
+    for (const [kind, buffer] of [
+      ['indices', Int32Array.of(0)],
+      ['probabilities', s],
+    ] as const) {
+      const settings = { temperature, mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+      zeros(classes, (gradient) =>
+        kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, target: { kind, buffer } }),
+      );
+    }
+  }
+});
