@@ -199,6 +199,22 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
   }
 });
 
+test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const settings = { mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+  for (const gap of [700, 715, 740]) {
+    for (const exponent of [-300, -500]) {
+      const temperature = 2 ** exponent;
+      const [x, gradient] = [Float64Array.of(0, -gap * temperature), new Float64Array(2)];
+      const target = { kind: 'indices', buffer: Int32Array.of(0) } as const;
+      kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, temperature, target });
+      expect(Math.abs(gradient[1] * temperature - Math.exp(-gap))).toBeLessThanOrEqual(
+        Math.max(2 ** -1074, Math.exp(-gap) * 2 ** -51),
+      );
+    }
+  }
+});
+
 test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse overflows', (dtype) => {
   const temperature = Number.MIN_VALUE;
   for (const classes of [2, 3, 5, 17]) {
