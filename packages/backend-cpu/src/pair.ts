@@ -4,10 +4,9 @@ export interface Pair {
   low: number;
 }
 
-/** 1 / x, for an x between 1e-290 and 1e290; beyond this range with float64 accuracy, and finite, because 0 / x is 0 for any x except 0. */
+/** 1 / x, for an x between 1e-290 and 1e290. */
 export function reciprocal(x: number): Pair {
   const high = 1 / x;
-  if (!Number.isFinite(high)) return { high: Math.sign(x) * Number.MAX_VALUE, low: 0 };
   const product = high * x;
   return { high, low: high * (1 - product - productError(high, x, product)) };
 }

@@ -199,6 +199,42 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
   }
 });
 
+test('logarithms and losses in float64 have the same bits for logits and a temperature times any power of 2', () => {
+  const random = randomFrom(8);
+  const rows = { outer: 200, classes: 5, inner: 1 };
+  const z = Float64Array.from({ length: 1000 }, () => 2 ** (10 * random()) * (2 * random() - 1));
+  const indices = { kind: 'indices', buffer: Int32Array.from({ length: 200 }, (_, row) => row % 5) } as const;
+  const shares = { kind: 'probabilities', buffer: z.map(Math.abs) } as const;
+  const computed = (exponent: number) => {
+    const [x, parameters] = [times(z, exponent), { temperature: 1.3 * 2 ** exponent, mask: null }];
+    const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    const [y, sums, ...losses] = [z.slice(), ...[0, 1, 2].map(() => new Float64Array(rows.outer))];
+    kernels.logSoftmax(y, x, rows, parameters);
+    kernels.logSumExp(sums, x, rows, parameters);
+    for (const [k, target] of [indices, shares].entries())
+      kernels.crossEntropy({ loss: losses[k], gradient: null }, x, rows, { ...settings, target });
+    return [y, sums, ...losses];
+  };
+  const expected = computed(0);
+  for (const exponent of [-900, -410, 410, 1000]) expect(computed(exponent), `2^${exponent}`).toEqual(expected);
+});
+
+test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const settings = { mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+  for (const gap of [700, 715, 740]) {
+    for (const exponent of [-300, -500]) {
+      const temperature = 2 ** exponent;
+      const [x, gradient] = [Float64Array.of(0, -gap * temperature), new Float64Array(2)];
+      const target = { kind: 'indices', buffer: Int32Array.of(0) } as const;
+      kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, temperature, target });
+      expect(Math.abs(gradient[1] * temperature - Math.exp(-gap))).toBeLessThanOrEqual(
+        Math.max(2 ** -1074, Math.exp(-gap) * 2 ** -51),
+      );
+    }
+  }
+});
+
 test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse overflows', (dtype) => {
   const temperature = Number.MIN_VALUE;
   for (const classes of [2, 3, 5, 17]) {

@@ -128,22 +128,30 @@ test.each([2, 3, 5, 17, 200])(
 test('cross-entropy of float64 logits whose differences overflow has the losses that are in the range', () => {
   const x = Float64Array.of(1.7e308, 1.7e308, -1.7e308);
   const rows = { outer: 1, classes: 3, inner: 1 };
-  const lossOf = (target: { kind: 'indices' | 'probabilities'; buffer: Float64Array | Int32Array }, scale: number) => {
+  const lossOf = (
+    target: { kind: 'indices' | 'probabilities'; buffer: Float64Array | Int32Array },
+    temperature: number,
+    scale: number,
+  ) => {
     const loss = new Float64Array(1);
-    const settings = { ...plain, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale };
+    const settings = { ...plain, temperature, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale };
     backend.kernels.crossEntropy({ loss, gradient: null }, x, rows, { ...settings, target });
     return loss[0];
   };
-  for (const [index, expected] of [
-    [0, Math.LN2],
-    [2, 3.4e307],
+  for (const [index, temperature, scale, expected] of [
+    [0, 1, 1, Math.LN2],
+    [2, 1, 0.1, 3.4e307],
+    // x / T − max is beyond the range by a factor of 2^61, in which its rounding error has no part.
+    [2, 2 ** -60, 2 ** -80, 1.7e308 * 2 ** -19],
   ]) {
     const q = Float64Array.from(x, (_, k) => Number(k === index));
-    const scale = index === 0 ? 1 : 0.1;
     for (const target of [
       { kind: 'indices', buffer: Int32Array.of(index) },
       { kind: 'probabilities', buffer: q },
     ] as const)
-      expect(Math.abs(lossOf(target, scale) / expected - 1), `${target.kind}, target ${index}`).toBeLessThan(1e-15);
+      expect(
+        Math.abs(lossOf(target, temperature, scale) / expected - 1),
+        `${target.kind}, target ${index}`,
+      ).toBeLessThan(1e-15);
   }
 });

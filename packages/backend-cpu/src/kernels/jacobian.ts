@@ -75,16 +75,6 @@ function jacobianShort(
   let to = base;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
-    // Σ s and its rounding error, from which 1 − p of float64 is exact enough up to ½.
-    let total = 0;
-    let low = 0;
-    if (!isSingle) {
-      for (let k = start; k < end; k++) {
-        const next = total + s[k];
-        low += sumError(total, s[k], next);
-        total = next;
-      }
-    }
     for (let r = start; r < end; r++) {
       const p = s[r];
       let others = 0;
@@ -102,7 +92,8 @@ function jacobianShort(
         out[to] = 0 - p * other * factor;
         to = (to + 1) | 0;
       }
-      if (!isSingle) others = p > 0.5 ? sumOfOthers(s, start, end, r) : total - p + low;
+      // Up to ½, 1 − p of float64 does not cancel.
+      if (!isSingle) others = p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p;
       out[diagonal] = p * others * factor;
     }
   }
