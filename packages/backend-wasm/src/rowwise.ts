@@ -1,6 +1,6 @@
 import type { Rows } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
-import { type Runner, suffix } from './run.js';
+import { kernelName, type Runner } from './run.js';
 
 /** Bytes of a vector, which holds one class of a group of rows in lanes. */
 const vector = 16;
@@ -34,7 +34,7 @@ export function runRows(
   before?: () => void,
 ): void {
   const { outer, classes, inner } = rows;
-  runner.run(name + suffix(out), {
+  runner.run(kernelName(name, out), {
     ...(before && { before }),
     units: groups(rows, out),
     work: outer * classes * inner * operands.length,
@@ -59,7 +59,7 @@ export function runMatrices(
   temperature: number,
 ): void {
   const { outer, classes, inner } = rows;
-  runner.run(name + suffix(out), {
+  runner.run(kernelName(name, out), {
     units: outer * inner,
     work: outer * inner * classes * classes,
     args: [outer, classes, inner, out.address, x.address, 0, temperature],
@@ -75,7 +75,7 @@ export function runElements(
   operands: readonly WasmBuffer[],
   length: number,
 ): void {
-  runner.run(name + suffix(out), {
+  runner.run(kernelName(name, out), {
     units: length,
     work: length * (operands.length + 1),
     args: [out.address, ...operands.map(({ address }) => address)],
