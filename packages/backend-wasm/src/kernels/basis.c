@@ -1,6 +1,7 @@
 // The basis primitives, from which core composes operations without a kernel.
 #include "lanes.h"
 #include "log.h"
+#include "single-rows.h"
 
 COMPACT KERNEL(natural_log)(size_t begin, size_t end, real *out, const real *x) {
   for (size_t i = begin; i < end; i += W) {
@@ -76,6 +77,16 @@ COMPACT KERNEL(reduce_sum)(size_t begin, size_t end, size_t outer, size_t classe
   Rows r = {outer, classes, inner};
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
+    if (inner == 1 && classes >= ROWS_FROM) {
+      // Row by row: the losses of a batch are one long row.
+      for (size_t l = 0; l < g.lanes; l++) {
+        Sum s = sum_zero();
+        for (size_t c = 0; c < classes; c += W)
+          s = sum_add(s, load_part_or_all(x + g.base[l] + c, classes - c < W ? classes - c : W));
+        out[g.row + l] = lane0(sum_rounded(row_sum(s)));
+      }
+      continue;
+    }
     Lanes l = lanes_in(x, &g, classes, scratch);
     Sum s = sum_zero();
     for (size_t c = 0; c < classes; c++) s = sum_add(s, lanes_load(l, c));
