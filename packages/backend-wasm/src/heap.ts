@@ -28,6 +28,8 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   /** A bit for each bin that is not empty. */
   const occupied = new Int32Array(Math.ceil(bins.length / 32));
   let top = rounded(base);
+  /** The size of the memory, which only this heap grows: asking for `buffer` takes as long as everything else here. */
+  let reserved = memory.buffer.byteLength;
 
   function binOf(size: number): Set<number> {
     const bin = bins[classOf(size)];
@@ -86,7 +88,11 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
         if (whole > size) insert(found + size, whole - size);
         return found;
       }
-      ensure(memory, top + size + granule, bytes);
+      const end = top + size + granule;
+      if (end > reserved) {
+        ensure(memory, end, bytes);
+        reserved = memory.buffer.byteLength;
+      }
       const start = top;
       top += size;
       return start;
@@ -121,10 +127,9 @@ function classOf(size: number): number {
   return octave * classesPerOctave + ((size >>> (octave - 2)) & (classesPerOctave - 1));
 }
 
-/** Grows the memory until `end` is inside. */
+/** Grows the memory until `end`, which is behind it, is inside. */
 function ensure(memory: WebAssembly.Memory, end: number, asked: number): void {
   const have = memory.buffer.byteLength;
-  if (end <= have) return;
   const missing = Math.ceil((end - have) / page);
   const spare = Math.floor(Math.min(have / 8, Math.max(0, heapLimit - end)) / page);
   if (end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)))) return;
