@@ -34,11 +34,15 @@ export function runRows(
   before?: () => void,
 ): void {
   const { outer, classes, inner } = rows;
+  const args = [outer, classes, inner];
+  for (let k = 0; k < operands.length; k++) args.push(operands[k] as number);
+  args.push(0);
+  for (let k = 0; k < rest.length; k++) args.push(rest[k] as number);
   runner.run(kernelName(name, out), {
-    ...(before && { before }),
+    before,
     units: groups(rows, out),
     work: outer * classes * inner * operands.length,
-    args: [outer, classes, inner, ...operands, 0, ...rest],
+    args,
     scratch: { argument: 3 + operands.length, bytes: scratchVectors * classes * vector },
     alignment: groupsPerBlock(rows),
   });

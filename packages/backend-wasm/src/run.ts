@@ -17,7 +17,7 @@ export interface Call {
   readonly scratch?: { readonly argument: number; readonly bytes: number };
   readonly alignment?: number;
   /** What is done before the kernel runs, once there is all the memory that it needs: running out of it changes nothing. */
-  readonly before?: () => void;
+  readonly before?: (() => void) | undefined;
 }
 
 /** Runs kernels, on all threads where the work is large. */
