@@ -11,10 +11,14 @@ INLINE V row_largest(const real *x, size_t classes) {
 }
 
 SHARED V fours_largest(const real *x, size_t f) {
-  if (f < W) {
-    V top = wasm_f32x4_make(x[0], x[f], x[2 * f], x[3 * f]);
-    for (size_t c = 1; c < f; c++) top = pmax(top, wasm_f32x4_make(x[c], x[f + c], x[2 * f + c], x[3 * f + c]));
-    return top;
+  if (f == 2) {
+    V a = load(x), b = load(x + 4);
+    return pmax(wasm_i32x4_shuffle(a, b, 0, 2, 4, 6), wasm_i32x4_shuffle(a, b, 1, 3, 5, 7));
+  }
+  if (f == 3) {
+    V v[3];
+    triples_in(v, x);
+    return pmax(pmax(v[0], v[1]), v[2]);
   }
   V a = row_largest(x, f), b = row_largest(x + f, f), c = row_largest(x + 2 * f, f), d = row_largest(x + 3 * f, f);
   transpose(&a, &b, &c, &d);
@@ -28,6 +32,10 @@ COMPACT SHARED double less_largest(const real *e, const real *x, size_t classes,
     if (x[c] != largest) s += e[c];
   return s;
 }
+
+// Entries of the rows a, b, c and d.
+#define LESS_ROWS(x, a, b, c, d)                                                                                       \
+  sub(sub(x, wasm_i32x4_shuffle(top, top, a, b, c, d)), wasm_i32x4_shuffle(log, log, a, b, c, d))
 
 // In separate loops, so that many logarithms are computed in parallel.
 SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t classes, real *scratch, const real *magic,
@@ -58,12 +66,22 @@ SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t clas
   }
   for (size_t r = 0; r < rows; r += 4)
     store(sums + 4 * r, minus_log((Share){load(sums + 4 * r), load(sums + 4 * r + 4)}));
+  if (classes < W) {
+    for (size_t r = 0; r < rows; r += 4, out += 4 * classes, x += 4 * classes) {
+      V top = load(largests + r), log = load(sums + 4 * r);
+      if (classes == 2) {
+        store(out, LESS_ROWS(load(x), 0, 0, 1, 1));
+        store(out + 4, LESS_ROWS(load(x + 4), 2, 2, 3, 3));
+      } else {
+        store(out, LESS_ROWS(load(x), 0, 0, 0, 1));
+        store(out + 4, LESS_ROWS(load(x + 4), 1, 1, 2, 2));
+        store(out + 8, LESS_ROWS(load(x + 8), 2, 3, 3, 3));
+      }
+    }
+    return;
+  }
   for (size_t r = 0; r < rows; r++, out += classes, x += classes) {
     V top = splat(largests[r]), log = splat(sums[r / 4 * 16 + r % 4]);
-    if (classes < W) {
-      for (size_t c = 0; c < classes; c++) out[c] = x[c] - lane0(top) - lane0(log);
-      continue;
-    }
     V last = sub(sub(load(x + classes - W), top), log);
     for (size_t c = 0; c + W < classes; c += W) store(out + c, sub(sub(load(x + c), top), log));
     store(out + classes - W, last);
