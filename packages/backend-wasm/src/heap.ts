@@ -25,7 +25,11 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   const sizeAt = new Map<number, number>();
   const startOfEnd = new Map<number, number>();
   const bins: Set<number>[] = Array.from({ length: 33 * classesPerOctave }, () => new Set());
+  /** A bit for each bin that is not empty. */
+  const occupied = new Int32Array(Math.ceil(bins.length / 32));
   let top = rounded(base);
+  /** The size of the memory, which only this heap grows: asking for `buffer` takes as long as everything else here. */
+  let reserved = memory.buffer.byteLength;
 
   function binOf(size: number): Set<number> {
     const bin = bins[classOf(size)];
@@ -33,27 +37,44 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     return bin;
   }
 
+  function mark(size: number, isOccupied: boolean): void {
+    const bin = classOf(size);
+    const bit = 1 << (bin & 31);
+    const word = occupied[bin >>> 5] ?? 0;
+    occupied[bin >>> 5] = isOccupied ? word | bit : word & ~bit;
+  }
+
+  /** A start in the first bin after `bin` that is not empty. */
+  function startAfter(bin: number): number | null {
+    let bits = (occupied[bin >>> 5] ?? 0) & (-2 << (bin & 31));
+    let at = bin >>> 5;
+    while (bits === 0 && ++at < occupied.length) bits = occupied[at] ?? 0;
+    for (const start of bins[at * 32 + 31 - Math.clz32(bits & -bits)] ?? []) return start;
+    return null;
+  }
+
   function insert(start: number, size: number): void {
     sizeAt.set(start, size);
     startOfEnd.set(start + size, start);
     binOf(size).add(start);
+    mark(size, true);
   }
 
   function remove(start: number, size: number): void {
     sizeAt.delete(start);
     startOfEnd.delete(start + size);
-    binOf(size).delete(start);
+    const bin = binOf(size);
+    bin.delete(start);
+    mark(size, bin.size > 0);
   }
 
   /** A free block of at least `size`: the first block of the same size class if it fits, otherwise one of a larger class. */
   function find(size: number): number | null {
-    const own = classOf(size);
     for (const start of binOf(size)) {
       if ((sizeAt.get(start) ?? 0) >= size) return start;
       break;
     }
-    for (let bin = own + 1; bin < bins.length; bin++) for (const start of bins[bin] ?? []) return start;
-    return null;
+    return startAfter(classOf(size));
   }
 
   return {
@@ -67,7 +88,11 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
         if (whole > size) insert(found + size, whole - size);
         return found;
       }
-      ensure(memory, top + size + granule, bytes);
+      const end = top + size + granule;
+      if (end > reserved) {
+        ensure(memory, end, bytes);
+        reserved = memory.buffer.byteLength;
+      }
       const start = top;
       top += size;
       return start;
@@ -99,13 +124,12 @@ function rounded(bytes: number): number {
 
 function classOf(size: number): number {
   const octave = 31 - Math.clz32(size);
-  return octave * classesPerOctave + (Math.floor(size / 2 ** (octave - 2)) & (classesPerOctave - 1));
+  return octave * classesPerOctave + ((size >>> (octave - 2)) & (classesPerOctave - 1));
 }
 
-/** Grows the memory until `end` is inside. */
+/** Grows the memory until `end`, which is behind it, is inside. */
 function ensure(memory: WebAssembly.Memory, end: number, asked: number): void {
   const have = memory.buffer.byteLength;
-  if (end <= have) return;
   const missing = Math.ceil((end - have) / page);
   const spare = Math.floor(Math.min(have / 8, Math.max(0, heapLimit - end)) / page);
   if (end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)))) return;

@@ -1,6 +1,6 @@
 import type { Rows } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
-import { type Runner, suffix } from './run.js';
+import { kernelName, type Runner } from './run.js';
 
 /** Bytes of a vector, which holds one class of a group of rows in lanes. */
 const vector = 16;
@@ -34,11 +34,15 @@ export function runRows(
   before?: () => void,
 ): void {
   const { outer, classes, inner } = rows;
-  runner.run(name + suffix(out), {
-    ...(before && { before }),
+  const args = [outer, classes, inner];
+  for (let k = 0; k < operands.length; k++) args.push(operands[k] as number);
+  args.push(0);
+  for (let k = 0; k < rest.length; k++) args.push(rest[k] as number);
+  runner.run(kernelName(name, out), {
+    before,
     units: groups(rows, out),
     work: outer * classes * inner * operands.length,
-    args: [outer, classes, inner, ...operands, 0, ...rest],
+    args,
     scratch: { argument: 3 + operands.length, bytes: scratchVectors * classes * vector },
     alignment: groupsPerBlock(rows),
   });
@@ -59,7 +63,7 @@ export function runMatrices(
   temperature: number,
 ): void {
   const { outer, classes, inner } = rows;
-  runner.run(name + suffix(out), {
+  runner.run(kernelName(name, out), {
     units: outer * inner,
     work: outer * inner * classes * classes,
     args: [outer, classes, inner, out.address, x.address, 0, temperature],
@@ -75,7 +79,7 @@ export function runElements(
   operands: readonly WasmBuffer[],
   length: number,
 ): void {
-  runner.run(name + suffix(out), {
+  runner.run(kernelName(name, out), {
     units: length,
     work: length * (operands.length + 1),
     args: [out.address, ...operands.map(({ address }) => address)],

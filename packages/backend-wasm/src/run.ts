@@ -17,7 +17,7 @@ export interface Call {
   readonly scratch?: { readonly argument: number; readonly bytes: number };
   readonly alignment?: number;
   /** What is done before the kernel runs, once there is all the memory that it needs: running out of it changes nothing. */
-  readonly before?: () => void;
+  readonly before?: (() => void) | undefined;
 }
 
 /** Runs kernels, on all threads where the work is large. */
@@ -73,6 +73,18 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): R
     call: (kernel, ...args) => kernelOf(exports, kernel)(...args),
     withTemporary,
   };
+}
+
+const names = { _f32: new Map<string, string>(), _f64: new Map<string, string>() };
+
+/** The kernel of a buffer's dtype. The names are kept, since an engine hashes a string that was put together anew at each call. */
+export function kernelName(name: string, buffer: WasmBuffer): string {
+  const ofDType = suffix(buffer);
+  const known = names[ofDType].get(name);
+  if (known !== undefined) return known;
+  const made = name + ofDType;
+  names[ofDType].set(name, made);
+  return made;
 }
 
 /** The suffix of the kernels of a buffer's dtype. */

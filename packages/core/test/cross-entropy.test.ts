@@ -159,6 +159,27 @@ describe('a target of class indices', () => {
     }
   });
 
+  test('that is used again is checked against the classes and the ignoreIndex of each call, and after it was overwritten', () => {
+    const rows = logits.slice(0, 3);
+    const target = tensor([0, 2, 1], { dtype: 'int32' });
+    const again = (options: CrossEntropyOptions) =>
+      values(crossEntropy.loss(rows, target, { reduction: 'mean', ...options }));
+    const fresh = (indices: number[], options: CrossEntropyOptions) =>
+      values(crossEntropy.loss(rows, indices, { reduction: 'mean', ...options }));
+    for (const ignoreIndex of [-100, 2, 0, 2, -100]) {
+      expect(again({ ignoreIndex }), `ignoreIndex ${ignoreIndex}`).toEqual(fresh([0, 2, 1], { ignoreIndex }));
+    }
+    const two = rows.map((row) => row.slice(0, 2));
+    expect(failure(() => crossEntropy(two, target))[1]).toContain('target 1 is class 2; expected 0 to 1');
+    expect(values(crossEntropy.loss(two, target, { ignoreIndex: 2 }))).toEqual(
+      values(crossEntropy.loss(two, [0, 2, 1], { ignoreIndex: 2 })),
+    );
+    tensor(new Int32Array([1, -100, 0]), { shape: [3], out: target });
+    expect(again({})).toEqual(fresh([1, -100, 0], {}));
+    tensor(new Int32Array([1, 0, -1]), { shape: [3], out: target });
+    expect(failure(() => crossEntropy(rows, target))[1]).toContain('target 2 is class -1; expected 0 to 2');
+  });
+
   test('smoothing spreads over the classes that the mask keeps', () => {
     for (const backend of backends) {
       const x = tensor([logits[0], logits[0]], { backend, dtype: 'float64' });

@@ -29,12 +29,10 @@ INLINE V log_f64x2_terms(V x, V *whole, V *significand) {
   return SUB(tail, half);
 }
 
-INLINE V log_f64x2_inline(V x) {
+SHARED V log_f64x2(V x) {
   V whole, f, rest = log_f64x2_terms(x, &whole, &f);
   return ADD(ADD(rest, f), whole);
 }
-
-SHARED V log_f64x2(V x) { return log_f64x2_inline(x); }
 
 // log(u + v), where v is too small to change u (u ≥ 1).
 INLINE V log_f64x2_of_sum(V u, V v) { return ADD(log_f64x2(u), wasm_f64x2_div(v, u)); }
@@ -49,11 +47,35 @@ INLINE V log_f64x2_pair_of_sum(V u, V v, V *low) {
 }
 #endif
 
-// log(1 + r) for r so small that 1 + r loses digits (HP-15C handbook, 1982).
-INLINE V log_1p(V r) {
-  V u = ADD(C(1.0), r);
-  return ADD(log_f64x2_inline(u), wasm_f64x2_div(SUB(r, SUB(u, C(1.0))), u));
+#if REAL == 32
+// A share p of a sum, of four rows: p = 2^-octaves (1 + rest). For large shares the rest is −q, q = 1 − p, which keeps
+// its digits where p is nearly 1. NaN if q is NaN.
+typedef struct {
+  V octaves, rest;
+} Share;
+
+INLINE Share share_of(V low, V high, V q) {
+  V bits = wasm_i32x4_add(wasm_i32x4_shuffle(low, high, 1, 3, 5, 7), wasm_i32x4_const_splat(0x3ff00000 - 0x3fe6a09e));
+  V exponent = wasm_i32x4_sub(and(bits, wasm_i32x4_const_splat(~0xfffff)), wasm_i32x4_const_splat(0x3ff00000));
+  V zero = wasm_i32x4_const_splat(0), far = lt(splat(0.25f), q);
+  low = SUB(wasm_i64x2_sub(low, wasm_i32x4_shuffle(zero, exponent, 0, 4, 1, 5)), C(1.0));
+  high = SUB(wasm_i64x2_sub(high, wasm_i32x4_shuffle(zero, exponent, 2, 6, 3, 7)), C(1.0));
+  return (Share){
+      .octaves = and(far, wasm_f32x4_convert_i32x4(wasm_i32x4_shr(wasm_i32x4_neg(exponent), 20))),
+      .rest = select(far, narrow(low, high), neg(q)),
+  };
 }
+
+// −log p ≥ 0, after FreeBSD's logf (e_logf.c, k_logf.h). No term cancels if p is nearly 1.
+INLINE V minus_log(Share p) {
+  V f = p.rest, s = div(f, add(f, splat(2))), z = mul(s, s), w = mul(z, z);
+  V odd = mul(w, fma(w, splat(0xf89e26.0p-26f), splat(0xccce13.0p-25f)));
+  V series = fma(z, fma(w, splat(0x91e9ee.0p-25f), splat(0xaaaaaa.0p-24f)), odd);
+  V half = mul(mul(f, f), splat(0.5f));
+  V low = sub(mul(p.octaves, splat(0x1.7f7d1cp-20f)), mul(s, add(half, series)));
+  return fma(p.octaves, splat(0x1.62e4p-1f), sub(add(half, low), f));
+}
+#endif
 
 // Any argument: 0 gives −Infinity, negative ones NaN, and subnormal ones are scaled first.
 COMPACT SHARED V log_f64x2_any(V x) {

@@ -92,6 +92,10 @@ export function reduceRows(
     fill(x, out, 1, ofNothing);
     return;
   }
+  if (count === 1) {
+    write(out);
+    return;
+  }
   const { backend, dtype } = call;
   const rowValues = allocate(backend, count, dtype);
   try {

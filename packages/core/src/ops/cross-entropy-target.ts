@@ -5,14 +5,14 @@ import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js'
 import { keeps, type Mask } from '../tensor/mask.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
-import { allocate, asTensor, isTensor, type Tensor } from '../tensor/tensor.js';
+import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
 export type CrossEntropyTarget = Tensor | TensorInput;
 
-/** A target on the logits' backend. Class indices are known on the host too. */
+/** A target on the logits' backend. Class indices are known on the host too; `counted` is how many of them are not ignored. */
 export type DeviceTarget =
-  | { readonly kind: 'indices'; readonly buffer: unknown; readonly host: HostArray }
+  | { readonly kind: 'indices'; readonly buffer: unknown; readonly host: HostArray; readonly counted: number }
   | { readonly kind: 'probabilities'; readonly buffer: unknown };
 
 /** Further requirements for a target. */
@@ -49,11 +49,15 @@ export function withTarget<T>(
   const expected = probabilities ? logits.shape : reduced;
   const own = readInput(input, ArrayBuffer.isView(input) ? expected : undefined, dtype, `${operation}: target`);
   if (!sameShape(own.shape, expected)) throw wrongShape(operation, own.shape, logits.shape, reduced);
-  if (!probabilities) checkIndices(operation, own.data, rows, rules);
+  const counted = probabilities
+    ? 0
+    : checkedCount(operation, own.data, rows, rules, summaryOf(own.data, rules.ignoreIndex));
   const buffer = allocate(logits.backend, own.data.length, dtype);
   try {
     logits.backend.write(buffer, own.data);
-    return body(probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data });
+    return body(
+      probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data, counted },
+    );
   } finally {
     logits.backend.free(buffer);
   }
@@ -106,8 +110,13 @@ function fromTensor(
     if (sameShape(target.shape, logits.shape)) throw notProbabilities(operation, target, logits.dtype);
     throw wrongShape(operation, target.shape, logits.shape, reduced);
   }
-  checkIndices(operation, target.host, rows, rules);
-  return { kind: 'indices', buffer: target.buffer, host: target.host };
+  const { buffer, host } = target;
+  let summary = target.summary;
+  if (summary?.host !== host || summary.ignoreIndex !== rules.ignoreIndex) {
+    summary = summaryOf(host, rules.ignoreIndex);
+    target.summary = summary;
+  }
+  return { kind: 'indices', buffer, host, counted: checkedCount(operation, host, rows, rules, summary) };
 }
 
 function wrongShape(operation: string, shape: Shape, logits: Shape, reduced: Shape): SoftgradError {
@@ -131,9 +140,33 @@ function notProbabilities(operation: string, { shape }: Tensor, dtype: DType): S
   );
 }
 
-function checkIndices(operation: string, indices: HostArray, rows: Rows, rules: TargetRules): void {
-  let row = 0;
-  for (const index of indices) checkIndex(operation, row++, index, rows, rules);
+function summaryOf(host: HostArray, ignoreIndex: number): IndexSummary {
+  let least = 0;
+  let largest = 0;
+  let counted = 0;
+  for (let row = 0; row < host.length; row++) {
+    const index = host[row] as number;
+    if (index === ignoreIndex) continue;
+    if (index < least) least = index;
+    if (index > largest) largest = index;
+    counted++;
+  }
+  return { host, ignoreIndex, least, largest, counted };
+}
+
+/** How many indices are not ignored. @throws ERR_VALUE for the first that is no class, or one that the mask excludes */
+function checkedCount(
+  operation: string,
+  indices: HostArray,
+  rows: Rows,
+  rules: TargetRules,
+  { least, largest, counted }: IndexSummary,
+): number {
+  if (least < 0 || largest >= rows.classes || rules.mask !== null) {
+    let row = 0;
+    for (const index of indices) checkIndex(operation, row++, index, rows, rules);
+  }
+  return counted;
 }
 
 function checkIndex(operation: string, row: number, index: number, rows: Rows, rules: TargetRules): void {
@@ -158,8 +191,9 @@ function checkIndex(operation: string, row: number, index: number, rows: Rows, r
 /** The divisor of PyTorch's mean: the weights of the targets that are not ignored, or the number of rows. */
 export function meanDivisor(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
   if (target.kind === 'probabilities') return rows.outer * rows.inner;
+  if (weight === null) return target.counted;
   let divisor = 0;
-  for (const index of target.host) if (index !== ignoreIndex) divisor += weight?.[index] ?? 1;
+  for (const index of target.host) if (index !== ignoreIndex) divisor += weight[index] ?? 0;
   return divisor;
 }
 

@@ -83,6 +83,17 @@ export interface TensorSummary {
 const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 const symbolDispose: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
 
+/** What the checks of class indices need to know. */
+export interface IndexSummary {
+  readonly host: HostArray;
+  readonly ignoreIndex: number;
+  /** The smallest and the largest index that is not `ignoreIndex`, or 0. */
+  readonly least: number;
+  readonly largest: number;
+  /** How many are not `ignoreIndex`. */
+  readonly counted: number;
+}
+
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand] = true;
@@ -93,6 +104,8 @@ export class DeviceTensor implements Tensor {
   readonly size: number;
   /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
   host: HostArray | null;
+  /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
+  summary: IndexSummary | null = null;
   /** `undefined` once disposed. */
   buffer: unknown;
   /** The call that made it, where derivatives depend on that. */
