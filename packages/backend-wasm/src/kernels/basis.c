@@ -72,31 +72,19 @@ COMPACT KERNEL(select_where)(int floats, size_t outer, size_t middle, size_t las
     }
 }
 
-INLINE Sum sum_join(Sum a, Sum b) {
-#if REAL == 32
-  return (Sum){wasm_f64x2_add(a.high, b.high), wasm_f64x2_add(a.low, b.low)};
-#else
-  return terms_join(a, b);
-#endif
-}
-
 COMPACT KERNEL(reduce_sum)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
                            const real *x, real *scratch) {
   Rows r = {outer, classes, inner};
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
+#if REAL == 32
+    // Row by row: the losses of a batch are one long row.
     if (inner == 1 && classes >= ROWS_FROM) {
-      // Row by row: the losses of a batch are one long row.
-      for (size_t l = 0; l < g.lanes; l++) {
-        const real *row = x + g.base[l];
-        Sum s = sum_zero(), z = s;
-        size_t c = 0;
-        for (; c + 2 * W <= classes; c += 2 * W) s = sum_add(s, load(row + c)), z = sum_add(z, load(row + c + W));
-        for (; c < classes; c += W) s = sum_add(s, load_part_or_all(row + c, classes - c < W ? classes - c : W));
-        out[g.row + l] = lane0(sum_rounded(row_sum(sum_join(s, z))));
-      }
+      for (size_t l = 0; l < g.lanes; l++)
+        out[g.row + l] = (real)sum_total(terms_of(x + g.base[l], classes, SINGLY));
       continue;
     }
+#endif
     Lanes l = lanes_in(x, &g, classes, scratch);
     Sum s = sum_zero();
     for (size_t c = 0; c < classes; c++) s = sum_add(s, lanes_load(l, c));
