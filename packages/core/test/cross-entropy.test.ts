@@ -304,7 +304,7 @@ describe('the mean', () => {
 
   test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class overflows', () => {
     const balanced = (weight: readonly number[]) => {
-      const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1) } as const;
+      const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1), counted: 2 } as const;
       return [...(balancedWeight(target, Float64Array.from(weight), -100, 'float64') ?? [])];
     };
     expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
