@@ -6,3 +6,4 @@ export { performancePictures } from './pictures.js';
 export { browserBench, runStudies, type Studies } from './studies.js';
 export { parseStudies, stringifyStudies } from './studies-file.js';
 export type { Target } from './targets.js';
+export { measureWaking, type Waking } from './waking.js';

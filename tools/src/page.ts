@@ -5,6 +5,7 @@ import {
   type BenchReport,
   benchOps,
   describeRun,
+  formatMs,
   type Mode,
   markdownTable,
   type TextTable,
@@ -16,7 +17,8 @@ import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
 import { reasonsOf } from './reasons.js';
 import type { Studies } from './studies.js';
 import { absences, boundsTable, matrixTable, ratioTable } from './tables.js';
-import { type Selector, targetsTable } from './targets.js';
+import { type Selector, shapeText, targetsTable } from './targets.js';
+import type { Waking } from './waking.js';
 
 const modeWords: Record<Mode, string> = {
   reused: 'output reused',
@@ -87,6 +89,7 @@ export function performancePage(studies: Studies, command: string): string {
       [plainWasm, relaxedWasm].map((name) => shownName(`${name}:threads=2`)),
       ['reused', 'allocating'],
     ),
+    ...wakingSection(studies.waking),
     '',
     '### float64',
     ...who(float64),
@@ -183,6 +186,28 @@ function folded(title: string, lines: readonly string[]): readonly string[] {
 /** Collapsed lines after a table, if there are any. */
 function more(title: string, lines: readonly string[]): readonly string[] {
   return lines.length === 0 ? [] : ['', ...folded(title, lines)];
+}
+
+/** What a second thread gains, and what it costs to wake it. */
+function wakingSection(measured: readonly Waking[]): readonly string[] {
+  return [
+    '',
+    'A thread that has nothing to do watches for work for half a millisecond, then it sleeps, and waking it takes a part of a millisecond, in which the other thread has computed much of a short call. Calls of wasm',
+    'with its default options that follow at once, and calls after a pause of 4 ms:',
+    '',
+    ...table({
+      head: ['shape', 'one thread', 'two', 'gain', 'one, after a pause', 'two, after a pause', 'gain after a pause'],
+      rows: measured.map(({ shape, one, two }) => [
+        shapeText(shape),
+        formatMs(one.atOnceMs),
+        formatMs(two.atOnceMs),
+        `${(one.atOnceMs / two.atOnceMs).toFixed(2)}×`,
+        formatMs(one.afterPauseMs),
+        formatMs(two.afterPauseMs),
+        `${(one.afterPauseMs / two.afterPauseMs).toFixed(2)}×`,
+      ]),
+    }),
+  ];
 }
 
 function opSection(op: BenchOp, report: BenchReport): readonly string[] {

@@ -51,7 +51,7 @@ export function parseStudies(text: string, source: string): Studies {
   }
   if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no studies');
   if (value.schema !== 'softgrad-studies/1') throw refuse(`studies of schema ${value.schema}`);
-  const missing = [...names, 'costs', 'callOverhead', 'accuracy', 'browser'].filter(
+  const missing = [...names, 'costs', 'callOverhead', 'accuracy', 'waking', 'browser'].filter(
     (name) => !Object.hasOwn(Object(value), name),
   );
   if (missing.length > 0) throw refuse(`without ${missing.join(', ')}`);

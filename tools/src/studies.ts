@@ -14,6 +14,7 @@ import { registerBackends } from 'softgrad/backends';
 import { type CallOverhead, measureCallOverhead } from './call-overhead.js';
 import { type Cost, type CostPair, measureCosts } from './costs.js';
 import { plainWasm, relaxedWasm } from './names.js';
+import { measureWaking, type Waking } from './waking.js';
 
 /** All data of the page of measurements: plain data. */
 export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
@@ -24,6 +25,8 @@ export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
   readonly costs: readonly Cost[];
   readonly callOverhead: Readonly<Record<string, CallOverhead>>;
   readonly accuracy: AccuracyReport;
+  /** One thread and two, with a pause before a call and without. */
+  readonly waking: readonly Waking[];
   /** A report of the Bench panel of the playground in a browser; null if none was measured. */
   readonly browser: BenchReport | null;
 }
@@ -164,6 +167,7 @@ export async function runStudies(
     backends: await study('backends'),
     costs: await costs(quick, onProgress),
     callOverhead: await callOverheads(['cpu', 'wasm'], quick, onProgress),
+    waking: await wakingOfThreads(quick, onProgress),
     accuracy: await measureAccuracy(
       {
         contenders: selectContenders(ownOnCpu, [
@@ -208,6 +212,18 @@ async function costs(quick: boolean, onProgress: (label: string) => void): Promi
 function relaxedSimdFlags(): readonly string[] {
   const [major = 0, minor = 0] = process.versions.v8.split('.').map(Number);
   return major < 11 || (major === 11 && minor < 4) ? ['--experimental-wasm-relaxed-simd'] : [];
+}
+
+async function wakingOfThreads(quick: boolean, onProgress: (label: string) => void): Promise<readonly Waking[]> {
+  onProgress('waking a thread');
+  const provider = await loadProvider('wasm');
+  const [one, two] = [await provider.open(), await provider.open({ threads: 2 })];
+  try {
+    return await measureWaking(one, two, quick ? { rounds: 3, most: 2 } : {});
+  } finally {
+    await one.close();
+    await two.close();
+  }
 }
 
 async function callOverheads(

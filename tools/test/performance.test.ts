@@ -1,4 +1,6 @@
 import { type BenchOp, peers, runBench } from '@softgrad/bench';
+import { loadProvider } from '@softgrad/core';
+import { registerBackends } from 'softgrad/backends';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { browserName } from '../src/browser.js';
 import { costRatio, measureCosts } from '../src/costs.js';
@@ -12,6 +14,7 @@ import {
 } from '../src/index.js';
 import { plainWasm, relaxedWasm } from '../src/names.js';
 import { reasonsOf } from '../src/reasons.js';
+import { measureWaking } from '../src/waking.js';
 import { quick, small, source, withResult } from './contenders.js';
 
 let studies: Studies;
@@ -57,6 +60,13 @@ beforeAll(async () => {
         },
       ],
     },
+    waking: [
+      {
+        shape: [512, 128],
+        one: { atOnceMs: 0.04, afterPauseMs: 0.05 },
+        two: { atOnceMs: 0.02, afterPauseMs: 0.1 },
+      },
+    ],
     browser: {
       ...inBrowser,
       environment: { ...inBrowser.environment, runtime: userAgent, logicalProcessors: 8 },
@@ -154,6 +164,11 @@ describe('the page of measurements', () => {
     ]);
   });
 
+  test('shows what a second thread gains at once and after a pause', () => {
+    const page = performancePage(studies, 'make it');
+    expect(page).toContain('| 512×128 | 40.0 µs | 20.0 µs | 2.00× | 50.0 µs | 100 µs | 0.50× |');
+  });
+
   test('has a section about a browser, or says that none was measured', () => {
     const section = (part: Partial<Studies>) =>
       performancePage({ ...studies, ...part }, 'make it')
@@ -203,6 +218,34 @@ test.each([
   ['Node 20', 'Node 20'],
 ])('the browser of %s is %s', (userAgent, name) => {
   expect(browserName(userAgent)).toBe(name);
+});
+
+test('a call after a pause is timed alone, one at once within many, of both backends in turn', async () => {
+  registerBackends();
+  const backend = await (await loadProvider('cpu')).open();
+  let time = 0;
+  let paused = 0;
+  const [first, ...others] = await measureWaking(backend, backend, {
+    rounds: 2,
+    most: 1,
+    // Each look at the clock takes a millisecond; the first one after a pause takes 5.
+    now: () => {
+      time += paused > 0 ? 5 : 1;
+      paused = Math.max(0, paused - 1);
+      return time;
+    },
+    pause: (ms) => {
+      expect(ms).toBe(4);
+      paused = 2;
+    },
+  });
+  expect(others).toEqual([]);
+  expect(first).toEqual({
+    shape: [512, 128],
+    one: { atOnceMs: 1 / 8, afterPauseMs: 5 },
+    two: { atOnceMs: 1 / 8, afterPauseMs: 5 },
+  });
+  await backend.close();
 });
 
 describe('the cost of one workload over another', () => {
