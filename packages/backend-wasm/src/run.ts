@@ -1,10 +1,8 @@
 import type { WasmBuffer } from './buffer.js';
 import type { Heap } from './heap.js';
 import { type Exports, kernelOf } from './module.js';
+import { createSharing, sharedFrom } from './sharing.js';
 import type { Pool } from './threads.js';
-
-/** Work from which threads are worth waking, in elements read and written. */
-export const threadedFrom = 2 ** 17;
 
 /** One call of a kernel. */
 export interface Call {
@@ -33,9 +31,10 @@ export interface Runner {
 /** Scratch memory of a thread that is there for good, SCRATCH of src/kernels/stretch.h or more; what needs more borrows it for the call. */
 const residentScratch = 32 * 1024;
 
-export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): Runner {
+export function createRunner(exports: Exports, heap: Heap, pool: Pool | null, now?: () => number): Runner {
   const most = pool ? pool.threads : 1;
   const resident = heap.allocate(residentScratch * most);
+  const sharing = createSharing(() => pool?.isAsleep() === true, now);
 
   function execute(kernel: string, call: Call, scratch: number, stride: number): void {
     const { units, work, alignment = 1 } = call;
@@ -43,11 +42,16 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null): R
     const args = call.args as number[];
     if (argument >= 0) args[argument] = scratch;
     call.before?.();
-    if (pool && work >= threadedFrom && units > alignment && pool.threads > 1) {
+    if (!pool || work < sharedFrom || units <= alignment || pool.threads === 1) {
+      kernelOf(exports, kernel)(0, units, ...args);
+      return;
+    }
+    if (sharing.isWorth(work)) {
       pool.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
     } else {
       kernelOf(exports, kernel)(0, units, ...args);
     }
+    sharing.ended();
   }
 
   function withTemporary<T>(bytes: number, use: (address: number) => T): T {

@@ -27,6 +27,8 @@ export interface Job {
 export interface Pool {
   /** Threads that compute, the calling one included. */
   readonly threads: number;
+  /** Whether a thread has gone to sleep, because there was nothing to do. */
+  isAsleep(): boolean;
   /** Runs a job to its end. @throws ERR_DEVICE_LOST if a thread was lost during the job; the pool is then closed */
   run(job: Job): void;
   close(): void;
@@ -126,6 +128,7 @@ export async function openPool(options: PoolOptions): Promise<Pool> {
     get threads() {
       return alive + 1;
     },
+    isAsleep: () => Atomics.load(words, word.parked) > 0,
     run(work) {
       const chunks = publish(work);
       for (;;) {

@@ -251,7 +251,7 @@ describe('a runner', () => {
   test('shares work among threads from 2¹⁷ elements on, if it can be cut', () => {
     const alone: number[] = [];
     const jobs: Job[] = [];
-    const pool = { threads: 3, run: (job: Job) => void jobs.push(job), close: () => {} };
+    const pool = { threads: 3, isAsleep: () => false, run: (job: Job) => void jobs.push(job), close: () => {} };
     const runner = createRunner({ kernel: (...args) => void alone.push(args[1] ?? -1) }, heapOf(), pool);
     const run = (units: number, work: number, more: Partial<Call> = {}) =>
       runner.run('kernel', { units, work, args: [0], ...more });
@@ -268,6 +268,33 @@ describe('a runner', () => {
       { ...common, units: 17, alignment: 16, args: [0], scratchArgument: -1, scratchStride: 32_768 },
       { ...common, args: [64 + 3 * 32_768], scratchStride: 70_016 },
       { ...common, args: [64], scratchStride: 32_768 },
+    ]);
+  });
+
+  test('leaves a short job to the calling thread while the others are asleep, and wakes them if another one follows', () => {
+    const alone: number[] = [];
+    const shared: number[] = [];
+    let time = 0;
+    const pool = {
+      threads: 3,
+      isAsleep: () => true,
+      run: ({ units }: Job) => void shared.push(units),
+      close: () => {},
+    };
+    const runner = createRunner({ kernel: (...args) => void alone.push(args[1] ?? -1) }, heapOf(), pool, () => time);
+    const run = (units: number, work: number) => runner.run('kernel', { units, work, args: [0] });
+    run(1000, 2 ** 17);
+    time = 0.4;
+    run(1001, 2 ** 17);
+    time = 0.8;
+    run(1002, 2 ** 17);
+    time = 9;
+    run(1003, 2 ** 20 - 1);
+    time = 20;
+    run(1004, 2 ** 20);
+    expect([alone, shared]).toEqual([
+      [1000, 1003],
+      [1001, 1002, 1004],
     ]);
   });
 });
@@ -340,7 +367,9 @@ describe('a pool', () => {
     const notify = vi.spyOn(Atomics, 'notify').mockReturnValue(0);
     pool.run(job);
     expect(notify).not.toHaveBeenCalled();
+    expect(pool.isAsleep()).toBe(false);
     words[word.parked] = 1;
+    expect(pool.isAsleep()).toBe(true);
     pool.run(job);
     expect(notify).toHaveBeenCalledOnce();
   });

@@ -14,7 +14,7 @@ import { openThreads, workerThread } from './worker-thread.js';
 afterEach(() => vi.unstubAllGlobals());
 
 const large: Rows = { outer: 700, classes: 600, inner: 1 };
-/** The smallest shape for which threads are used: `threadedFrom` of src/run.ts. */
+/** The smallest shape for which threads are used: `sharedFrom` of src/sharing.ts. */
 const shapes: readonly Rows[] = [
   { outer: 24_001, classes: 3, inner: 1 },
   { outer: 11_501, classes: 6, inner: 1 },
