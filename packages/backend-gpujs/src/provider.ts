@@ -31,8 +31,9 @@ export function createProvider(now: () => number): GpujsProvider {
 }
 
 async function unavailable(open: GpujsProvider['open']): Promise<string | null> {
-  // Modes without a GPU are checked first, because a GPU mode must be opened to find out whether it works.
-  if (hostModes.some((mode) => hostReason(mode) === null)) return null;
+  // Modes without a GPU are checked first, because a GPU mode must be opened to find out whether it works; webasm before cpu, because where a
+  // Content-Security-Policy forbids eval, trying it is reported as a violation.
+  if (hostReason('webasm') === null || hostReason('cpu') === null) return null;
   try {
     const backend = await open();
     await backend.close();

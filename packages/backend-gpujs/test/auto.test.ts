@@ -67,3 +67,21 @@ test('a mode that was asked for is not measured', async () => {
   expect(backend.name).toBe('gpujs-webasm');
   await backend.close();
 });
+
+test('whether a mode can run is found without evaluating code where WebAssembly may be compiled', async () => {
+  const evaluated: unknown[] = [];
+  vi.stubGlobal(
+    'Function',
+    class {
+      constructor(code: unknown) {
+        evaluated.push(code);
+      }
+    },
+  );
+  try {
+    expect(await createProvider(() => 0).unavailable()).toBeNull();
+  } finally {
+    vi.unstubAllGlobals();
+  }
+  expect(evaluated).toEqual([]);
+});
