@@ -69,6 +69,14 @@ export const named = [
     tests: ['guards'],
   },
   {
+    package: 'backend-wasm',
+    file: 'src/kernels/jacobian.c',
+    what: 'the strip of an even number of classes is written one number beyond its end, on the stack',
+    shows: 'a Jacobian of rows of 6 or 10 classes',
+    edits: [['for (size_t c = 0; c < 32; c++) strip[c]', 'for (size_t c = 0; c <= 32; c++) strip[c]']],
+    tests: ['guards'],
+  },
+  {
     package: 'backend-cpu',
     file: 'src/tiles.ts',
     what: 'a mask block of row o is ⌊o · m / outer⌋ instead of o mod m',
