@@ -84,7 +84,9 @@ export async function runTypeScriptMutants(
       return null;
     }
     const known = readResults(kept);
-    const tests = hash(...testTexts(copy.folder));
+    const texts = hash(...testTexts(copy.folder));
+    // A survivor of a run with other limits is tried again: other tests may kill it.
+    const tests = hash(texts, String(most), String(testsEach), String(oneCaseOf));
     const isOpen = ({ key }) =>
       (withLoaded && known.get(key)?.status === 'atLoad') ||
       !known.has(key) ||
@@ -102,7 +104,7 @@ export async function runTypeScriptMutants(
       casesAsTests(copy.folder, oneCaseOf);
       watchMemos(copy.folder);
       const place = { ...copy, state: folder, measured: join(folder, 'measured.json') };
-      const kind = hash(tests, String(oneCaseOf), ...present.map(({ key }) => key));
+      const kind = hash(texts, String(oneCaseOf), ...present.map(({ key }) => key));
       await measureOnce(place, `${kept.slice(0, -'.jsonl'.length)}.measured.json`, kind);
       await tryAll(place, toTry, { withLoaded, most, testsEach }, (id, outcome) => {
         const result = { key: keyOf.get(id), tests, ...outcome };
