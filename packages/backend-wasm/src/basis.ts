@@ -1,7 +1,7 @@
 import type { Basis, BinaryOp, Extent, Operand, UnaryOp } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
 import { runElements, runRows } from './rowwise.js';
-import { type Runner, suffix } from './run.js';
+import { kernelName, type Runner } from './run.js';
 import type { Storage } from './storage.js';
 
 const unaryKernels: Record<Exclude<UnaryOp, 'neg'>, string> = { exp: 'exponential', log: 'natural_log' };
@@ -56,7 +56,7 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
     const { dims, operands } = flattened(extent, [strided(a, extent, out, 0), strided(b, extent, out, 1)]);
     const [outer, middle, last] = dims;
     const flat = outer === 1 && middle === 1;
-    runner.run(`binary${suffix(out)}`, {
+    runner.run(kernelName('binary', out), {
       units: last,
       work: flat ? 3 * last : 0,
       args: [binaryCodes[op], ...dims, out.address, ...operands],
@@ -76,10 +76,10 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
       const bytes = typeof condition !== 'number' && condition.buffer.dtype === 'bool';
       const sides = [strided(condition, extent, out, 2), strided(a, extent, out, 0), strided(b, extent, out, 1)];
       const { dims, operands } = flattened(extent, sides);
-      runner.call(`select_where${suffix(out)}`, bytes ? 0 : 1, ...dims, out.address, ...operands);
+      runner.call(kernelName('select_where', out), bytes ? 0 : 1, ...dims, out.address, ...operands);
     },
     transpose: (out, x, { outer, classes, inner }) =>
-      runner.call(`transpose${suffix(out)}`, outer, classes, inner, out.address, x.address),
+      runner.call(kernelName('transpose', out), outer, classes, inner, out.address, x.address),
   };
 }
 

@@ -9,7 +9,7 @@ import {
 import type { ElementVerbs } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
 import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
-import { type Runner, suffix } from './run.js';
+import { kernelName, type Runner } from './run.js';
 
 /** The temperatures for which the range reduction works in float32; calls with others are composed by core. */
 const lowestTemperature = 1e-30;
@@ -59,7 +59,7 @@ export function createKernels(
     value: number,
   ): void {
     const block = rows.classes * rows.inner;
-    runner.run(`mask_fill${suffix(out)}`, {
+    runner.run(kernelName('mask_fill', out), {
       units: rows.outer,
       work: rows.outer * block * 2,
       args: [block, out.address, x, mask.buffer.address, mask.outer, value],

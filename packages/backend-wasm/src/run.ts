@@ -83,15 +83,10 @@ const names = { _f32: new Map<string, string>(), _f64: new Map<string, string>()
 
 /** The kernel of a buffer's dtype. The names are kept, since an engine hashes a string that was put together anew at each call. */
 export function kernelName(name: string, buffer: WasmBuffer): string {
-  const ofDType = suffix(buffer);
-  const known = names[ofDType].get(name);
+  const suffix = buffer.dtype === 'float64' ? '_f64' : '_f32';
+  const known = names[suffix].get(name);
   if (known !== undefined) return known;
-  const made = name + ofDType;
-  names[ofDType].set(name, made);
+  const made = name + suffix;
+  names[suffix].set(name, made);
   return made;
-}
-
-/** The suffix of the kernels of a buffer's dtype. */
-export function suffix({ dtype }: WasmBuffer): '_f32' | '_f64' {
-  return dtype === 'float64' ? '_f64' : '_f32';
 }
