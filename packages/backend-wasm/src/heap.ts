@@ -31,50 +31,54 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   /** The size of the memory, which only this heap grows: asking for `buffer` takes as long as everything else here. */
   let reserved = memory.buffer.byteLength;
 
-  function binOf(size: number): Set<number> {
-    const bin = bins[classOf(size)];
+  /** The bin of a size class, of blocks of about `size`. */
+  function binAt(index: number, size: number): Set<number> {
+    const bin = bins[index];
     if (bin === undefined) throw outOfMemory(memory, size);
     return bin;
   }
 
-  function mark(size: number, isOccupied: boolean): void {
-    const bin = classOf(size);
-    const bit = 1 << (bin & 31);
-    const word = occupied[bin >>> 5] ?? 0;
-    occupied[bin >>> 5] = isOccupied ? word | bit : word & ~bit;
+  function mark(index: number, isOccupied: boolean): void {
+    const bit = 1 << (index & 31);
+    const word = occupied[index >>> 5] ?? 0;
+    occupied[index >>> 5] = isOccupied ? word | bit : word & ~bit;
   }
 
-  /** A start in the first bin after `bin` that is not empty. */
-  function startAfter(bin: number): number | null {
-    let bits = (occupied[bin >>> 5] ?? 0) & (-2 << (bin & 31));
-    let at = bin >>> 5;
-    while (bits === 0 && ++at < occupied.length) bits = occupied[at] ?? 0;
-    for (const start of bins[at * 32 + 31 - Math.clz32(bits & -bits)] ?? []) return start;
+  /** A start in the first bin behind that of `index` which is not empty. */
+  function startAfter(index: number): number | null {
+    let word = index >>> 5;
+    let bits = (occupied[word] ?? 0) & (-2 << (index & 31));
+    while (bits === 0 && ++word < occupied.length) bits = occupied[word] ?? 0;
+    if (bits === 0) return null;
+    for (const start of bins[word * 32 + 31 - Math.clz32(bits & -bits)] ?? []) return start;
     return null;
   }
 
   function insert(start: number, size: number): void {
     sizeAt.set(start, size);
     startOfEnd.set(start + size, start);
-    binOf(size).add(start);
-    mark(size, true);
+    const index = classOf(size);
+    binAt(index, size).add(start);
+    mark(index, true);
   }
 
   function remove(start: number, size: number): void {
     sizeAt.delete(start);
     startOfEnd.delete(start + size);
-    const bin = binOf(size);
+    const index = classOf(size);
+    const bin = binAt(index, size);
     bin.delete(start);
-    mark(size, bin.size > 0);
+    mark(index, bin.size > 0);
   }
 
   /** A free block of at least `size`: the first block of the same size class if it fits, otherwise one of a larger class. */
   function find(size: number): number | null {
-    for (const start of binOf(size)) {
+    const index = classOf(size);
+    for (const start of binAt(index, size)) {
       if ((sizeAt.get(start) ?? 0) >= size) return start;
       break;
     }
-    return startAfter(classOf(size));
+    return startAfter(index);
   }
 
   return {

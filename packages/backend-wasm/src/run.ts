@@ -42,16 +42,13 @@ export function createRunner(exports: Exports, heap: Heap, pool: Pool | null, no
     const args = call.args as number[];
     if (argument >= 0) args[argument] = scratch;
     call.before?.();
-    if (!pool || work < sharedFrom || units <= alignment || pool.threads === 1) {
-      kernelOf(exports, kernel)(0, units, ...args);
-      return;
-    }
-    if (sharing.isWorth(work)) {
-      pool.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
+    const others = pool && pool.threads > 1 && work >= sharedFrom && units > alignment ? pool : null;
+    if (others && sharing.isWorth(work)) {
+      others.run({ kernel, units, alignment, args, scratchArgument: argument, scratchStride: stride });
     } else {
       kernelOf(exports, kernel)(0, units, ...args);
     }
-    sharing.ended();
+    if (others) sharing.ended();
   }
 
   function withTemporary<T>(bytes: number, use: (address: number) => T): T {
