@@ -151,8 +151,8 @@ async function assertValues(
 
 /**
  * Of an s whose rows do not add up to 1, with several entries above ½, the result is `s ⊙ (g − ⟨s, g⟩)` up to `|1 − Σ s| Σ |g|` times s: a kernel may
- * subtract a cotangent from all of them first or multiply them by Σ s, which changes nothing for a softmax. The cotangents are small, so that a
- * constant which is none of them shows.
+ * subtract a cotangent from all of them first or multiply them by Σ s, which changes nothing for a softmax. The cotangents are small, so that the
+ * error is seen if the number that is subtracted is not one of them.
  */
 async function assertNotSoftmax(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
   const { unit, floor, stored } = precisionOf(backend.supports, dtype);

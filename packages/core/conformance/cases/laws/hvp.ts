@@ -65,14 +65,15 @@ async function withOperands(
   given: (values: Float64Array, k: number) => Float64Array,
   move: (values: Float64Array, k: number) => Float64Array = (values) => values,
 ) {
-  const before = statedFor(operation, problem).operands.map((operand, k) => given(operand.values, k));
+  const stated = statedFor(operation, problem).operands.map((operand, k) => ({
+    ...operand,
+    values: given(operand.values, k),
+  }));
+  const before = stated.map(({ values }) => values);
   const expected = operation.expected(before, problem);
   const precision = operationPrecision(backend.supports, problem.dtype);
   const tolerance = operation.tolerance(precision, before, expected, problem);
-  const operands = statedFor(operation, problem).operands.map((operand, k) => ({
-    ...operand,
-    values: move(before[k] ?? operand.values, k),
-  }));
+  const operands = stated.map((operand, k) => ({ ...operand, values: move(operand.values, k) }));
   const tensors = tensorsOf(backend, operands, problem);
   const result = operation.apply(tensors, callOptions(operation, problem), problem);
   try {
