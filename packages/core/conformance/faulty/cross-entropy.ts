@@ -1,4 +1,5 @@
 import { rowIndices, rowValues, softmaxVjp } from '../../reference/functions.js';
+import type { CrossEntropyParameters, Rows } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
 import { eachRow, type Fault, faultyKernels, logOfSum, softmaxOf, valueAt } from './fault.js';
 
@@ -58,87 +59,55 @@ export const faultyCrossEntropy: readonly Fault[] = [
       },
     }),
   ),
-  faultyKernels(
+  faultyGradient(
     'gradient-of-the-difference',
     'computes p − q with a p that is rounded to 1.',
     'extremes/cross-entropy-gradient:target=largest;reduction=none',
-    ({ crossEntropy }) => ({
-      crossEntropy(out, x, rows, parameters) {
-        crossEntropy?.(out, x, rows, parameters);
-        const { gradient } = out;
-        if (!gradient) return;
-        rowIndices(rows).forEach((at, row) => {
-          const target = valueAt(parameters.target.buffer, row);
-          const p = softmaxOf(rowValues(x.data, at));
-          at.forEach((i, c) => {
-            gradient.data[i] = Math.fround(p[c] ?? Number.NaN) - (c === target ? 1 : 0);
-          });
-        });
-      },
-    }),
+    (gradient, x, rows, { target }) => {
+      eachRow(gradient, x, rows, (logits, row) => {
+        const own = valueAt(target.buffer, row);
+        return softmaxOf(logits).map((p, c) => Math.fround(p) - (c === own ? 1 : 0));
+      });
+    },
   ),
-  faultyKernels(
+  faultyGradientOfProbabilities(
     'target-without-the-rest',
     'takes the target of the other classes for Σ q − q, which a rounded Σ q loses where q is nearly all of it.',
     'extremes/cross-entropy-gradient:target=nearly;reduction=none',
-    ({ crossEntropy }) => ({
-      crossEntropy(out, x, rows, parameters) {
-        crossEntropy?.(out, x, rows, parameters);
-        const { gradient } = out;
-        const { kind, buffer } = parameters.target;
-        if (!gradient || kind === 'indices') return;
-        for (const at of rowIndices(rows)) {
-          const p = softmaxOf(rowValues(x.data, at));
-          const q = rowValues(buffer.data, at);
-          const sum = Math.fround(q.reduce((a, b) => a + b, 0));
-          at.forEach((i, c) => {
-            if ((p[c] ?? 0) <= 0.5) return;
-            const others = p.reduce((all, share, k) => (k === c ? all : all + share), 0);
-            gradient.data[i] = sum - (q[c] ?? Number.NaN) - others * sum;
-          });
-        }
-      },
-    }),
+    (logits, q) => {
+      const p = softmaxOf(logits);
+      const sum = Math.fround(q.reduce((a, b) => a + b, 0));
+      return p.map((own, c) => {
+        if (own <= 0.5) return null;
+        const others = p.reduce((all, share, k) => (k === c ? all : all + share), 0);
+        return sum - (q[c] ?? Number.NaN) - others * sum;
+      });
+    },
   ),
-  faultyKernels(
+  faultyGradientOfProbabilities(
     'two-decisions-about-a-half',
     'takes the target of the other classes where 1 − p is below ½, and uses it where p is above ½, each rounded in its own way.',
     'extremes/cross-entropy-gradient:input=halved;target=probabilities;reduction=none',
-    ({ crossEntropy }) => ({
-      crossEntropy(out, x, rows, parameters) {
-        crossEntropy?.(out, x, rows, parameters);
-        const { gradient } = out;
-        const { kind, buffer } = parameters.target;
-        if (!gradient || kind === 'indices') return;
-        for (const at of rowIndices(rows)) {
-          const powers = rowValues(x.data, at).map(Math.exp);
-          const sum = powers.reduce((a, b) => a + b, 0);
-          const q = rowValues(buffer.data, at);
-          const total = q.reduce((a, b) => a + b, 0);
-          at.forEach((i, c) => {
-            const p = Math.fround(Math.fround(powers[c] ?? Number.NaN) * Math.fround(1 / sum));
-            if (!(p > 0.5)) return;
-            const rest = Math.fround(1 - (powers[c] ?? Number.NaN) / sum);
-            gradient.data[i] = (rest < 0.5 ? total - (q[c] ?? Number.NaN) : 0) - rest * total;
-          });
-        }
-      },
-    }),
+    (logits, q) => {
+      const powers = logits.map(Math.exp);
+      const sum = powers.reduce((a, b) => a + b, 0);
+      const total = q.reduce((a, b) => a + b, 0);
+      return powers.map((power, c) => {
+        if (!(Math.fround(Math.fround(power) * Math.fround(1 / sum)) > 0.5)) return null;
+        const rest = Math.fround(1 - power / sum);
+        return (rest < 0.5 ? total - (q[c] ?? Number.NaN) : 0) - rest * total;
+      });
+    },
   ),
-  faultyKernels(
+  faultyGradient(
     'gradient-times-the-jacobian',
     'multiplies p − q by the Jacobian of softmax once more.',
     `cross-entropy/gradient:target=indices;${small}`,
-    ({ crossEntropy }) => ({
-      crossEntropy(out, x, rows, parameters) {
-        crossEntropy?.(out, x, rows, parameters);
-        const { gradient } = out;
-        if (!gradient) return;
-        const s: ExactBuffer = { dtype: x.dtype, data: x.data.slice() };
-        eachRow(s, x, rows, softmaxOf);
-        gradient.data.set(softmaxVjp(s.data, gradient.data, rows));
-      },
-    }),
+    (gradient, x, rows) => {
+      const s: ExactBuffer = { dtype: x.dtype, data: x.data.slice() };
+      eachRow(s, x, rows, softmaxOf);
+      gradient.data.set(softmaxVjp(s.data, gradient.data, rows));
+    },
   ),
   faultyKernels(
     'gradient-without-weights',
@@ -165,3 +134,36 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
 ];
+
+/** A mistake in the gradient alone: `change` is given the right one and makes it wrong. */
+function faultyGradient(
+  name: string,
+  mistake: string,
+  caughtBy: string,
+  change: (gradient: ExactBuffer, x: ExactBuffer, rows: Rows, parameters: CrossEntropyParameters<ExactBuffer>) => void,
+): Fault {
+  return faultyKernels(name, mistake, caughtBy, ({ crossEntropy }) => ({
+    crossEntropy(out, x, rows, parameters) {
+      crossEntropy?.(out, x, rows, parameters);
+      if (out.gradient) change(out.gradient, x, rows, parameters);
+    },
+  }));
+}
+
+/** The same for targets of probabilities: the wrong gradient of a row of logits and its target, null where it stays right. */
+function faultyGradientOfProbabilities(
+  name: string,
+  mistake: string,
+  caughtBy: string,
+  wrong: (logits: number[], q: readonly number[]) => readonly (number | null)[],
+): Fault {
+  return faultyGradient(name, mistake, caughtBy, (gradient, x, rows, { target: { kind, buffer } }) => {
+    if (kind === 'indices') return;
+    for (const at of rowIndices(rows)) {
+      wrong(rowValues(x.data, at), rowValues(buffer.data, at)).forEach((value, c) => {
+        const i = at[c];
+        if (value !== null && i !== undefined) gradient.data[i] = value;
+      });
+    }
+  });
+}
