@@ -50,12 +50,6 @@ export async function createCandidate(library: GpuLibrary, engine: Engine, bound
   };
 }
 
-/** Creates a backend on an opened engine and measures `supports`. @throws ERR_BACKEND_UNAVAILABLE if the engine computes a wrong softmax */
-export async function createBackend(library: GpuLibrary, engine: Engine, bound: number): Promise<GpujsBackend> {
-  const candidate = await createCandidate(library, engine, bound);
-  return candidate.backend();
-}
-
 interface Parts {
   readonly programs: Programs;
   readonly stream: Stream;

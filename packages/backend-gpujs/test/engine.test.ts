@@ -1,6 +1,6 @@
 import { logSumExp, softmax, tensor } from '@softgrad/core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
-import { createBackend, type GpujsBackend } from '../src/backend.js';
+import { createCandidate, type GpujsBackend } from '../src/backend.js';
 import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../src/engine.js';
 import { createKeeper, openHost } from '../src/engines/host.js';
 import { runModule } from '../src/engines/wasm-module.js';
@@ -264,7 +264,8 @@ async function onDevice(fails: (run: number) => boolean = () => false) {
       await engine.close();
     },
   };
-  const backend: GpujsBackend = await createBackend(library, device, 64);
+  const candidate = await createCandidate(library, device, 64);
+  const backend: GpujsBackend = await candidate.backend();
   return { backend, count };
 }
 

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { createBackend, type GpujsBackend } from '../src/backend.js';
+import { createCandidate, type GpujsBackend } from '../src/backend.js';
 import type { Resident } from '../src/engine.js';
 import { openHost } from '../src/engines/host.js';
 import { loadGpu } from '../src/gpu.js';
@@ -17,7 +17,8 @@ async function withFault(fault: Fault): Promise<GpujsBackend> {
     const values = (engine.run(...call) as Resident).toArray() as Float32Array;
     return host(values.map((value, i) => fault(value, i, values.length)));
   };
-  return createBackend(library, { ...engine, run }, 64);
+  const candidate = await createCandidate(library, { ...engine, run }, 64);
+  return candidate.backend();
 }
 
 async function measured(fault: Fault) {

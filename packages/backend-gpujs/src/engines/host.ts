@@ -13,6 +13,33 @@ const memoryBudget = 2 ** 27;
 /** Kernels with a result of at least this many elements are counted. */
 const large = 2 ** 20;
 
+/** What differs between the modes. */
+const ofMode = {
+  webasm: {
+    device: 'WebAssembly',
+    // A module's result and its operands, at most seven, must fit into 4 GiB.
+    elements: 2 ** 26,
+    arithmetic: 'float32',
+    // gpu.js calls functions once per lane.
+    shortQuotient: inlineQuotient,
+    exactDivision: roundedShort,
+    // gpu.js imports exp into WebAssembly from JavaScript.
+    softmaxPlan: 'stored',
+    settings: {},
+    mostKernels: mostMemories,
+  },
+  cpu: {
+    device: 'JavaScript, float64 rounded to float32',
+    elements: 2 ** 28,
+    arithmetic: 'float64',
+    shortQuotient,
+    exactDivision: 2 ** 30,
+    softmaxPlan: 'row-maxima',
+    settings: { constants: { powers } },
+    mostKernels: Number.POSITIVE_INFINITY,
+  },
+} as const;
+
 /**
  * gpu.js on the CPU: kernels are WebAssembly modules or JavaScript, results are arrays.
  *
@@ -22,10 +49,8 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
   const reason = hostReason(mode);
   if (reason !== null) throw failure(mode, 'ERR_BACKEND_UNAVAILABLE', reason);
   const gpu = new library.GPU({ mode });
-  // A module's result and its operands, at most seven, must fit into 4 GiB.
-  const elements = mode === 'webasm' ? 2 ** 26 : 2 ** 28;
   const keep = createKeeper(memoryBudget);
-  const device = mode === 'webasm' ? 'WebAssembly' : 'JavaScript, float64 rounded to float32';
+  const { device, elements, ...settings } = ofMode[mode];
   return {
     mode,
     gpu,
@@ -33,14 +58,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
     limits: { elements, classes: 2 ** 24 },
     limitedBy: `the limit is ${elements}, because of memory`,
     argumentType: 'Input',
-    arithmetic: mode === 'webasm' ? 'float32' : 'float64',
-    // gpu.js calls functions once per lane.
-    shortQuotient: mode === 'webasm' ? inlineQuotient : shortQuotient,
-    exactDivision: mode === 'webasm' ? roundedShort : 2 ** 30,
-    // gpu.js imports exp into WebAssembly from JavaScript.
-    softmaxPlan: mode === 'webasm' ? 'stored' : 'row-maxima',
-    settings: mode === 'webasm' ? {} : { constants: { powers } },
-    mostKernels: mode === 'webasm' ? mostMemories : Number.POSITIVE_INFINITY,
+    ...settings,
     asynchronous: false,
     host,
     argument: (resident, length) => {

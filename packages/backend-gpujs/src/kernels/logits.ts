@@ -48,7 +48,7 @@ const pivotValue: Rowwise = {
   body: (place) => `${atPivot('m', 'x', place)} return m;`,
 };
 
-/** Enqueues the elements of an operand at each row's pivot, or at class 0 if there is none. */
+/** Enqueues a kernel that reads, for each row, the operand at the row's pivot, or at class 0 if the row has none. */
 export function pivotValues(
   launch: Launch,
   scratch: Scratch,

@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import type { Elementwise, Reduction } from '../kernel-places.js';
+import type { Elementwise, Place, Reduction } from '../kernel-places.js';
 import type { Launch, Scratch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
 import {
@@ -19,34 +19,29 @@ import { bySum } from './reduce.js';
 
 type Parameters = SoftmaxParameters<GpujsBuffer>;
 
-const softmax = maskable(
-  (masked): Elementwise => ({
-    name: 'softmax',
-    arrays: ['x', 'pivot', 'rest'],
-    numbers: temperatureNames,
-    body: (place) => `
-      ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
-      ${atPivot('m', 'x', place)}
-      return ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + rest[${place.row}]);`,
-  }),
-);
-
-/** The plans that have the rows' maxima: a quotient, or its numerator alone. */
-const ofMaxima = (name: string, arrays: readonly string[], quotient: (row: string) => string) =>
+/** exp of the exponent, over what `divisor` says; `m` is the logit at the row's pivot, which is declared first. */
+const exponentialOf = (name: string, arrays: readonly string[], declared: (place: Place) => string, divisor: Divisor) =>
   maskable(
     (masked): Elementwise => ({
-      name: `softmax/${name}`,
-      arrays: ['x', 'maximum', ...arrays],
+      name,
+      arrays: ['x', ...arrays],
       numbers: temperatureNames,
       body: (place) => `
         ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
-        const m = maximum[${place.row}];
-        return ${expOfExponent('x[this.thread.x]', 'm', place)}${quotient(place.row)};`,
+        ${declared(place)}
+        return ${expOfExponent('x[this.thread.x]', 'm', place)}${divisor(place)};`,
     }),
   );
 
-const withMaxima = ofMaxima('with-maxima', ['rest'], (row) => ` / (1 + rest[${row}])`);
-const exponentials = ofMaxima('exponentials', [], () => '');
+type Divisor = (place: Place) => string;
+const sum: Divisor = ({ row }) => ` / (1 + rest[${row}])`;
+const none: Divisor = () => '';
+const maximum = ({ row }: Place) => `const m = maximum[${row}];`;
+
+const softmax = exponentialOf('softmax', ['pivot', 'rest'], (place) => atPivot('m', 'x', place), sum);
+// Those of the plans that have the rows' maxima.
+const withMaxima = exponentialOf('softmax/with-maxima', ['maximum', 'rest'], maximum, sum);
+const exponentials = exponentialOf('softmax/exponentials', ['maximum'], maximum, none);
 
 /** The sum of a row's exponentials other than the pivot's; NaN if the pivot's logit is ±Infinity. Masked ones are 0. */
 const storedRest: Reduction = {
