@@ -22,7 +22,7 @@ const { values } = argumentsOf(import.meta.url, {
 const backends = ['cpu', 'wasm', 'gpujs', 'tfjs', 'webgpu'];
 
 /** Cases, and kinds of cases, that differ from the others by this share of the time of a run are listed. */
-const leastShare = 0.005;
+const leastShare = 0.002;
 
 await prepare();
 mkdirSync(values.folder, { recursive: true });
@@ -92,7 +92,7 @@ export interface Costs {
 }
 
 /**
- * For each backend, means of processor time. Written by \`npm run conformance:costs\`, to be run again when the suite has changed much: cases that it does not
+ * For each backend, means of times. Written by \`npm run conformance:costs\`, to be run again when the suite has changed much: cases that it does not
  * know cost as much as their kind.
  */
 export const measuredCosts: Readonly<Record<string, Costs>> = ${JSON.stringify(tables, null, 2)};

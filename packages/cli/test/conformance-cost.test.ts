@@ -90,7 +90,7 @@ test('the share is that of the table whose costs are nearest to proportional to 
   expect(sharesOf('mine', 0, 0, 0, 0)).toEqual(even);
 });
 
-/** Processor time of each case of a run of `softgrad conformance`, in its order, by `npm run conformance:costs`; no part of the costs. */
+/** Milliseconds of each case of a run of `softgrad conformance`, in its order, by `npm run conformance:costs`; no part of the costs. */
 const recorded: Readonly<Record<string, Readonly<Record<string, number>>>> = JSON.parse(
   gunzipSync(readFileSync(new URL('fixtures/conformance-times.json.gz', import.meta.url))).toString(),
 );
