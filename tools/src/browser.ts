@@ -7,7 +7,7 @@ const browsers = [
   [/Version\/(\d+).* Safari\//, 'Safari'],
 ] as const;
 
-/** The browser that a user agent stands for, such as 'Chrome 140'; the agent itself if it is none of the usual ones. */
+/** The name and version of the browser in a user agent, such as 'Chrome 140'; the user agent itself if the browser is not known. */
 export function browserName(userAgent: string): string {
   for (const [pattern, name] of browsers) {
     const version = pattern.exec(userAgent)?.[1];

@@ -98,7 +98,7 @@ describe('a speed-up', () => {
   });
 
   test('that was not measured is neither met nor missed', () => {
-    expect(speedUpTarget(report, { ...bar, slow: 'nobody', least: () => 1 })).toMatchObject({
+    expect(speedUpTarget(report, { ...bar, slow: 'not-measured', least: () => 1 })).toMatchObject({
       measured: 'not measured',
       met: null,
     });
@@ -123,7 +123,7 @@ test('a share of a bound is that of the tables: of memory, exp, or the call', ()
     met: true,
   });
   expect(boundTarget(report, { ...bar, least: 0.51 }).met).toBe(false);
-  expect(boundTarget(report, { ...bar, contender: 'nobody', least: 0 })).toMatchObject({
+  expect(boundTarget(report, { ...bar, contender: 'not-measured', least: 0 })).toMatchObject({
     measured: 'not measured',
     met: null,
   });
@@ -147,7 +147,7 @@ test('the cost of one op relative to another uses their rounds, for the given sh
     met: true,
   });
   expect(costTarget(costs, { ...bar, most: 1.24 })).toMatchObject({ met: false });
-  expect(costTarget(costs, { ...bar, contender: 'nobody', most: 9 })).toMatchObject({ met: null });
+  expect(costTarget(costs, { ...bar, contender: 'not-measured', most: 9 })).toMatchObject({ met: null });
 });
 
 describe('tables', () => {
@@ -169,7 +169,7 @@ describe('tables', () => {
         ['10×100', '≈ 1.00× (1.00–1.00)'],
       ],
     });
-    expect(ratioTable(report, { op: 'softmax' }, 'reused', 'nobody').rows).toEqual([]);
+    expect(ratioTable(report, { op: 'softmax' }, 'reused', 'not-measured').rows).toEqual([]);
   });
 
   test('of bounds: the loops, the tightest bound, and its share of each time', () => {

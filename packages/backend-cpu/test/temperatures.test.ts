@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
 import type { FloatArray } from '../src/storage.js';
@@ -157,7 +157,7 @@ test.each(dtypes)('functions of the logits in %s are right at every temperature'
         ['indices', target],
         ['probabilities', shares],
       ] as const) {
-        const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+        const settings = { ...plainCrossEntropy, ...parameters };
         kernels.crossEntropy({ loss: sums, gradient: out }, x, rows, { ...settings, target: { kind, buffer } });
         expectNear(sums, first[kind].loss, dtype, 2, `loss of ${kind}, ${label}`);
         const gradient = times(first[kind].gradient, -exponent).map((value) => sign * value);
@@ -191,7 +191,7 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
   ]) {
     const [x, gradient] = [times(z, temperature), z.slice()];
     const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
-    const settings = { ...parameters, target, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    const settings = { ...plainCrossEntropy, ...parameters, target };
     kernels.crossEntropy({ loss: null, gradient }, x, rows, settings);
     const label = `T = 1.3 · 2^${temperature}, weights · 2^${weight}`;
     const units = Math.max(Math.abs(temperature), Math.abs(weight - temperature)) < 900 ? 2 : 4;
@@ -207,7 +207,7 @@ test('logarithms and losses in float64 have the same bits for logits and a tempe
   const shares = { kind: 'probabilities', buffer: z.map(Math.abs) } as const;
   const computed = (exponent: number) => {
     const [x, parameters] = [times(z, exponent), { temperature: 1.3 * 2 ** exponent, mask: null }];
-    const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    const settings = { ...plainCrossEntropy, ...parameters };
     const [y, sums, ...losses] = [z.slice(), ...[0, 1, 2].map(() => new Float64Array(rows.outer))];
     kernels.logSoftmax(y, x, rows, parameters);
     kernels.logSumExp(sums, x, rows, parameters);
@@ -221,13 +221,12 @@ test('logarithms and losses in float64 have the same bits for logits and a tempe
 
 test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
-  const settings = { mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
   for (const gap of [700, 715, 740]) {
     for (const exponent of [-300, -500]) {
       const temperature = 2 ** exponent;
       const [x, gradient] = [Float64Array.of(0, -gap * temperature), new Float64Array(2)];
       const target = { kind: 'indices', buffer: Int32Array.of(0) } as const;
-      kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, temperature, target });
+      kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...plainCrossEntropy, temperature, target });
       expect(Math.abs(gradient[1] * temperature - Math.exp(-gap))).toBeLessThanOrEqual(
         Math.max(2 ** -1074, Math.exp(-gap) * 2 ** -51),
       );
@@ -257,7 +256,7 @@ test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse o
       ['indices', Int32Array.of(0)],
       ['probabilities', s],
     ] as const) {
-      const settings = { temperature, mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+      const settings = { ...plainCrossEntropy, temperature };
       zeros(classes, (gradient) =>
         kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, target: { kind, buffer } }),
       );

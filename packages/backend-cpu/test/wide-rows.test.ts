@@ -1,4 +1,4 @@
-import { plain } from '@softgrad/core/conformance';
+import { plain, plainCrossEntropy } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { randomFrom, ulp } from './accuracy.js';
@@ -134,7 +134,7 @@ test('cross-entropy of float64 logits whose differences overflow has the losses 
     scale: number,
   ) => {
     const loss = new Float64Array(1);
-    const settings = { ...plain, temperature, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale };
+    const settings = { ...plainCrossEntropy, temperature, scale };
     backend.kernels.crossEntropy({ loss, gradient: null }, x, rows, { ...settings, target });
     return loss[0];
   };

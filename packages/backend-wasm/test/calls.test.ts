@@ -1,4 +1,5 @@
 import type { Backend, Extent, Rows } from '@softgrad/core';
+import { plainCrossEntropy } from '@softgrad/core/conformance';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { openBackend } from '../src/backend.js';
 import { createBasis } from '../src/basis.js';
@@ -68,7 +69,7 @@ test('temperatures for which the kernels are not made are left to core, by every
   const mask = { buffer: storage.alloc(2, 'bool'), outer: 1 };
   const answersAt = (temperature: number, isMasked: boolean) => {
     const parameters = { temperature, mask: isMasked ? mask : null };
-    const weighed = { ...parameters, target, weight: null, labelSmoothing: 0, ignoreIndex: -1, scale: 1 };
+    const weighed = { ...plainCrossEntropy, ...parameters, target, ignoreIndex: -1 };
     const { kernels } = backend;
     return [
       backend.softmax(out, x, rows, parameters),

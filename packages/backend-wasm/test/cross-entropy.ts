@@ -1,4 +1,5 @@
 import type { Backend, Rows } from '@softgrad/core';
+import { plainCrossEntropy } from '@softgrad/core/conformance';
 import type { WasmBuffer } from '../src/index.js';
 
 type Host = Float32Array | Float64Array;
@@ -33,15 +34,9 @@ export function crossEntropyOf(
   const gradient = results === 'loss' ? null : own;
   const weights = weight && hold(weight);
   const buffer = hold(target);
-  backend.kernels?.crossEntropy?.({ loss, gradient }, logits, rows, {
-    temperature,
-    mask: null,
-    target: { kind: target instanceof Int32Array ? 'indices' : 'probabilities', buffer },
-    weight: weights,
-    labelSmoothing: 0,
-    ignoreIndex: -100,
-    scale,
-  });
+  const kind = target instanceof Int32Array ? 'indices' : 'probabilities';
+  const parameters = { ...plainCrossEntropy, temperature, target: { kind, buffer }, weight: weights, scale } as const;
+  backend.kernels?.crossEntropy?.({ loss, gradient }, logits, rows, parameters);
   const found = {
     loss: (loss && backend.readSync?.(loss)) ?? [],
     gradient: (gradient && backend.readSync?.(gradient)) ?? [],

@@ -1,4 +1,5 @@
 import type { Backend, CrossEntropyParameters, FloatDType, Rows } from '@softgrad/core';
+import { plainCrossEntropy } from '@softgrad/core/conformance';
 import type { WasmBuffer } from '../src/index.js';
 import { compute, logits } from './ulp.js';
 
@@ -27,11 +28,11 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     Uint8Array.from({ length: size }, (_, i) => Number(i % 5 !== 0)),
   );
   const masked = { temperature: 2, mask: { buffer: mask, outer } };
-  const weighed = { weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 0.5 };
+  const scaled = { ...plainCrossEntropy, scale: 0.5 };
   const loss = backend.alloc(outer * inner, dtype);
   backend.write(loss, logits(dtype, outer * inner, 2, 0, 8));
   const both = (target: CrossEntropyParameters<WasmBuffer>['target'], more: object) => {
-    const parameters = { ...plain, ...weighed, target, ...more };
+    const parameters = { ...scaled, target, ...more };
     const gradient = compute(backend, [x], (out, input) =>
       kernels?.crossEntropy?.({ loss, gradient: out }, input, rows, parameters),
     );
@@ -40,7 +41,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
   const byIndex = { kind: 'indices', buffer: indices } as const;
   /** Only the loss, and only the gradient, in place. */
   const apart = (temperature: number) => {
-    const parameters = { ...plain, ...weighed, temperature, target: byIndex };
+    const parameters = { ...scaled, temperature, target: byIndex };
     compute(backend, [x], (_, input) => kernels?.crossEntropy?.({ loss, gradient: null }, input, rows, parameters));
     const losses = backend.readSync?.(loss) ?? [];
     const gradient = compute(backend, [x], (out) => {

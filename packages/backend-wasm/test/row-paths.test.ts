@@ -1,5 +1,5 @@
 import type { FloatDType, Kernels, Rows } from '@softgrad/core';
-import { plain, reference } from '@softgrad/core/conformance';
+import { plain, plainCrossEntropy, reference } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { defined } from './defines.js';
@@ -23,13 +23,9 @@ function crossEntropy(x: Host, rows: Rows, index: number, weight = 1): readonly 
   backend.write(weights, hostOf(dtype, new Array(rows.classes).fill(weight)));
   const gradient = compute(backend, [x], (out, input) =>
     kernels.crossEntropy?.({ loss, gradient: out }, input, rows, {
-      temperature: 1,
-      mask: null,
+      ...plainCrossEntropy,
       target: { kind: 'indices', buffer: target },
       weight: weights,
-      labelSmoothing: 0,
-      ignoreIndex: -100,
-      scale: 1,
     }),
   );
   const losses = backend.readSync?.(loss) ?? [];

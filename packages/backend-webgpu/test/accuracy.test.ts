@@ -1,5 +1,5 @@
 import type { Rows } from '@softgrad/core';
-import { plain, reference } from '@softgrad/core/conformance';
+import { plain, plainCrossEntropy, reference } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 
@@ -125,13 +125,8 @@ test('the gradient of cross-entropy is within 4 ULP if the probability of the ta
   backend.write(target, Int32Array.of(0, 2, 1));
   const gradient = await run([x], 9, (out, [buffer]) =>
     backend.kernels.crossEntropy({ loss: null, gradient: out }, buffer, rows, {
-      temperature: 1,
-      mask: null,
+      ...plainCrossEntropy,
       target: { kind: 'indices', buffer: target },
-      weight: null,
-      labelSmoothing: 0,
-      ignoreIndex: -100,
-      scale: 1,
     }),
   );
   backend.free(target);
@@ -354,13 +349,10 @@ test('a class of weight 0 adds nothing to a loss, however small its logit is', a
   backend.write(weight, weights);
   for (const temperature of [1, 0.3]) {
     backend.kernels.crossEntropy({ loss, gradient }, logitsBuffer, rows, {
+      ...plainCrossEntropy,
       temperature,
-      mask: null,
       target: { kind: 'indices', buffer: target },
       weight,
-      labelSmoothing: 0,
-      ignoreIndex: -100,
-      scale: 1,
     });
     const losses = await backend.read(loss);
     expect(losses[0]).toBe(0);

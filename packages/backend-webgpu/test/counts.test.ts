@@ -1,5 +1,5 @@
 import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
-import { plain } from '@softgrad/core/conformance';
+import { plain, plainCrossEntropy } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   type OperationStatistics,
@@ -73,7 +73,7 @@ describe.each(layouts)('$outer × $classes × $inner', (rows) => {
     const [x, gradient] = [backend.alloc(size, 'float32'), backend.alloc(size, 'float32')];
     const [loss, target] = [backend.alloc(count, 'float32'), backend.alloc(count, 'int32')];
     const indices = { kind: 'indices', buffer: target } as const;
-    const options = { ...parameters, target: indices, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+    const options = { ...plainCrossEntropy, ...parameters, target: indices };
     const { dispatches, bytesRead, bytesWritten } = cost('crossEntropy', () =>
       backend.kernels.crossEntropy({ loss, gradient }, x, rows, options),
     );
@@ -98,7 +98,7 @@ test('every kernel is one call of the operation with its name', async () => {
   const [x, y, out] = [6, 6, 6].map((length) => own.alloc(length, 'float32'));
   const [matrices, perRow] = [18, 2].map((length) => own.alloc(length, 'float32'));
   const target = { kind: 'indices', buffer: own.alloc(2, 'int32') } as const;
-  const options = { ...plainly, target, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+  const options = { ...plainCrossEntropy, ...plainly, target };
   const { kernels } = own;
   const calls: Readonly<Record<string, readonly [written: number, call: () => unknown]>> = {
     softmax: [6, () => own.softmax(out, x, rows, plainly)],

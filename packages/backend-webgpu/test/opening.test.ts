@@ -1,3 +1,4 @@
+import { plainCrossEntropy } from '@softgrad/core/conformance';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { webgpu } from '../src/index.js';
 import { altered, newNullDevice, nullEntry } from './device.js';
@@ -291,7 +292,7 @@ test('bytes of each operation are counted, and outputs that are left out have a 
   expect(operations['basis.unary']).toEqual({ calls: 1, dispatches: 1, bytesRead: 24, bytesWritten: 24 });
   const rows = { outer: 2, classes: 3, inner: 1 };
   const target = { kind: 'indices', buffer: backend.alloc(2, 'int32') } as const;
-  const parameters = { temperature: 1, mask: null, target, weight: null, labelSmoothing: 0, ignoreIndex: -1, scale: 1 };
+  const parameters = { ...plainCrossEntropy, target, ignoreIndex: -1 };
   const loss = backend.alloc(2, 'float32');
   const before = backend.statistics().pipelines;
   for (const outputs of [

@@ -18,7 +18,7 @@ export { type ExactBuffer, exact } from './exact.js';
 export { faulty } from './faulty/all.js';
 export type { Fault } from './faulty/fault.js';
 export { type InputName, inputs, logits } from './inputs.js';
-export { plain } from './kernel.js';
+export { plain, plainCrossEntropy } from './kernel.js';
 export { type CaseReport, type ConformanceReport, reportCase } from './report.js';
 export { type BoundCase, type ConformanceOptions, conformance } from './run.js';
 export { type ConformanceSection, sections, skipReasons } from './sections.js';

@@ -1,7 +1,17 @@
+import { plain } from '../src/backend/softmax-algebra.js';
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
-export { plain } from '../src/backend/softmax-algebra.js';
+export { plain };
+
+/** Parameters of a plain call of `crossEntropy`, but for its target. */
+export const plainCrossEntropy = Object.freeze({
+  ...plain,
+  weight: null,
+  labelSmoothing: 0,
+  ignoreIndex: -100,
+  scale: 1,
+});
 
 /** Whether no backend may decline the call. */
 export function isPlain({

@@ -1,18 +1,11 @@
-import type { Batch } from '../contender.js';
 import type { FloatArray } from '../workloads.js';
-
-/** An exp-only loop in plain JavaScript, with its result. */
-export interface JavaScriptExpLoop {
-  readonly name: 'a JavaScript loop';
-  readonly batch: Batch;
-  result(): FloatArray;
-}
+import type { ExpOnlyLoop } from './exp-only-loop.js';
 
 /**
  * exp over `x` as fast as we know to make it in plain JavaScript: with tables, in float64 arithmetic, valid for |x| < 80 only. JavaScript has
  * no vectors, so this takes several times as long as a loop in WebAssembly; it is what an engine in JavaScript can attain.
  */
-export function javaScriptExpLoop(x: FloatArray): JavaScriptExpLoop {
+export function javaScriptExpLoop(x: FloatArray): ExpOnlyLoop {
   const padded = Math.ceil(x.length / 4) * 4;
   const single = x instanceof Float32Array;
   const [from, out] = single

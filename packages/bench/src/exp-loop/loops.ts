@@ -1,13 +1,7 @@
 import type { Batch } from '../contender.js';
 import type { FloatArray } from '../workloads.js';
+import type { ExpOnlyLoop } from './exp-only-loop.js';
 import { relaxed, simd } from './module.generated.js';
-
-/** An exp-only loop in WebAssembly, with its result. */
-export interface SimdExpLoop {
-  readonly name: string;
-  readonly batch: Batch;
-  result(): FloatArray;
-}
 
 const pageBytes = 65536;
 
@@ -15,7 +9,7 @@ const pageBytes = 65536;
  * exp over `x` as fast as this engine's WebAssembly allows, with fixed-width SIMD and, where available, with relaxed SIMD: bare
  * polynomials, valid for |x| < 80 only. Empty if WebAssembly or its SIMD is missing or forbidden.
  */
-export function simdExpLoops(x: FloatArray): readonly SimdExpLoop[] {
+export function simdExpLoops(x: FloatArray): readonly ExpOnlyLoop[] {
   return (
     [
       ['a SIMD loop', simd],
@@ -38,7 +32,7 @@ export function simdFillLoop(bytes: number): Batch | null {
   };
 }
 
-function simdExpLoop(name: string, base64: string, x: FloatArray): SimdExpLoop | null {
+function simdExpLoop(name: string, base64: string, x: FloatArray): ExpOnlyLoop | null {
   // The loop processes two vectors per iteration.
   const paddedBytes = Math.ceil(x.byteLength / 32) * 32;
   const [from, to] = [pageBytes, pageBytes + paddedBytes];
