@@ -180,25 +180,28 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
 
 /**
  * Merges the states of a row's lanes by a butterfly reduction: by shuffles within a subgroup, then through workgroup memory.
- * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits.
+ * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits; after the shuffles one of each
+ * subgroup stores them for all, because drivers clear this memory at the start, some by code for every word of it.
  */
 function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  const merged = /* wgsl */ `if ((lane & reach) == 0u) { s = merge(s, other); } else { s = merge(other, s); }`;
+  // One call of merge, because compilers inline each.
+  const merged = /* wgsl */ `if ((lane & reach) != 0u) { let upper = s; s = other; other = upper; }
+    s = merge(s, other);`;
   const byShuffles = /* wgsl */ `
   for (var reach = 1u; reach < ${shuffled}u; reach *= 2u) {
-    let other = State(${shuffle.join(', ')});
+    var other = State(${shuffle.join(', ')});
     ${merged}
   }`;
   const throughMemory = /* wgsl */ `
   for (var reach = ${shuffled}u; reach < ${lanes}u; reach *= 2u) {
-    exchange[local] = s;
+    if (local % ${shuffled}u == 0u) { exchange[local / ${shuffled}u] = s; }
     workgroupBarrier();
-    let other = exchange[local ^ (reach * ${stride}u)];
+    var other = exchange[(local ^ (reach * ${stride}u)) / ${shuffled}u];
     workgroupBarrier();
     ${merged}
   }`;
-  return `${lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize}>;` : ''}
+  return `${lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize / shuffled}>;` : ''}
 fn across_lanes(own: State, local: u32, lane: u32) -> State {
   var s = own;${shuffled > 1 ? byShuffles : ''}${lanes > shuffled ? throughMemory : ''}
   return s;
