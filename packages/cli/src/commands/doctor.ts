@@ -1,5 +1,5 @@
 import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core';
-import { type DiagnoseInput, type Diagnosis, diagnose, knownExpressions, type Layer } from '@softgrad/doctor';
+import type { DiagnoseInput, Diagnosis, KnownExpression, Layer } from '@softgrad/doctor';
 import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
@@ -98,10 +98,11 @@ axis are the same to it.`,
       .usage('[options]')
       .action(async (nameless: readonly string[], options: Options) => {
         if (nameless.length > 0) throw namelessFiles(nameless, options);
+        // Not loaded by other commands, of which it would take a quarter of the start.
+        const { diagnose, knownExpressions } = await import('@softgrad/doctor');
         if (options.list) {
-          session.stdout.write(
-            options.json ? `${JSON.stringify(knownExpressions(), null, 2)}\n` : `${listExpressions()}\n`,
-          );
+          const known = knownExpressions();
+          session.stdout.write(options.json ? `${JSON.stringify(known, null, 2)}\n` : `${listOf(known)}\n`);
           return;
         }
         const page = typeof options.link === 'string' ? pageOf(options.link) : servedHere;
@@ -145,8 +146,7 @@ function namelessFiles(args: readonly string[], options: Options): SoftgradError
 }
 
 /** The expressions, grouped by their diagnosis. */
-function listExpressions(): string {
-  const known = knownExpressions();
+function listOf(known: readonly KnownExpression[]): string {
   return [...new Set(known.map(({ id }) => id))]
     .map((id) => {
       const lines = known
