@@ -3,7 +3,8 @@ import type { Parameters } from './program.js';
 
 /**
  * An operation that reduces each row to a state, and from the state computes the row's elements, one value per row, or both.
- * Its WGSL functions process single elements; row-program.ts generates the loops and the layout around them.
+ * Its WGSL functions process single elements; row-program.ts generates the loops and the layout around them, and `NAME_at(Row, c) -> u32`, which
+ * loads an input of `elements` at one class.
  *
  * - `empty() -> State`, `visit(State, Row, c, Element) -> State`, `merge(State, State) -> State`: the reduction, in one pass.
  * - `finish(Row, State) -> Result`: called once per row.

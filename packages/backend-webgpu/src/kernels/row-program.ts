@@ -53,6 +53,7 @@ ${numerics}
 struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${input.name}: i32`).join('')} }
 struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
 struct State { ${fieldsOf(state).join(', ')} }
+${elements.map((input) => loadAt(input, width)).join('\n')}
 ${operation.code()}
 ${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
 ${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${slots}>;`).join('\n')}
@@ -97,15 +98,22 @@ function loadPerRow(inputs: readonly Input[]): string {
   workgroupBarrier();`;
 }
 
+/** A function that loads an input at one class of a row. */
+function loadAt(input: Input, width: Width): string {
+  const { name } = input;
+  const load = width === 4 ? /* wgsl */ `${loadOf(input, width, 'c / 4u')}[c % 4u]` : loadOf(input, width, 'c');
+  return /* wgsl */ `fn ${name}_at(row: Row, c: u32) -> u32 { return ${load}; }`;
+}
+
 /** Loads one unit of each input. */
 function loadUnit(elements: readonly Input[], width: Width): string {
-  return elements
-    .map(({ name, buffer }) => {
-      const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
-      const at = width === 4 ? /* wgsl */ `${base} / 4u + u` : /* wgsl */ `${base} + u * P.inner`;
-      return `let ${name}_unit = load_${name}(${at});`;
-    })
-    .join(' ');
+  return elements.map((input) => `let ${input.name}_unit = ${loadOf(input, width, 'u')};`).join(' ');
+}
+
+function loadOf({ name, buffer }: Input, width: Width, unit: string): string {
+  const base = buffer.dtype === 'bool' ? 'row.mask_base' : 'row.base';
+  const at = width === 4 ? /* wgsl */ `${base} / 4u + ${unit}` : /* wgsl */ `${base} + ${unit} * P.inner`;
+  return `load_${name}(${at})`;
 }
 
 /** The Element of class k of the unit. Loops over k are left to the compiler to unroll, because unrolled source takes seconds to compile. */

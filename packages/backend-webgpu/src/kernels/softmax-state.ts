@@ -13,6 +13,18 @@ import type { Input } from './row-operation.js';
  */
 export const softmaxState = { m: 'f32', r: 'f32', flags: 'u32' } as const;
 
+/** The reduction of operations whose state is that of the family. */
+export const softmaxReduction = /* wgsl */ `
+struct Softmax { m: f32, r: f32, flags: u32 }
+fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
+fn outer_of(s: Softmax) -> State { return State(s.m, s.r, s.flags); }
+fn empty() -> State { return outer_of(empty_softmax()); }
+fn merge(a: State, b: State) -> State { return outer_of(merge_softmax(inner_of(a), inner_of(b))); }
+fn visit(s: State, row: Row, c: u32, e: Element) -> State {
+  return outer_of(merge_softmax(inner_of(s), one_logit(e)));
+}
+`;
+
 /** A variant of the family: its parameters, inputs and WGSL. */
 export interface Logits {
   readonly variant: string;

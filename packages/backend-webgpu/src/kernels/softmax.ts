@@ -3,7 +3,7 @@ import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
 import type { RowOperation } from './row-operation.js';
 import { runRows } from './run-rows.js';
-import { type Logits, logitsOf, softmaxState } from './softmax-state.js';
+import { type Logits, logitsOf, softmaxReduction, softmaxState } from './softmax-state.js';
 
 type Parameters = SoftmaxParameters<WebgpuBuffer>;
 
@@ -71,21 +71,11 @@ function family(
   out: WebgpuBuffer | null,
   rowOut: WebgpuBuffer | null,
 ): RowOperation {
-  const reduction = /* wgsl */ `
-struct Softmax { m: f32, r: f32, flags: u32 }
-fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
-fn outer_of(s: Softmax) -> State { return State(s.m, s.r, s.flags); }
-fn empty() -> State { return outer_of(empty_softmax()); }
-fn merge(a: State, b: State) -> State { return outer_of(merge_softmax(inner_of(a), inner_of(b))); }
-fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  return outer_of(merge_softmax(inner_of(s), one_logit(e)));
-}
-`;
   return {
     ...logits,
     name,
     state: softmaxState,
-    code: () => logits.code + reduction + code,
+    code: () => logits.code + softmaxReduction + code,
     out,
     rowOut,
   };
