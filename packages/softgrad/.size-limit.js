@@ -48,7 +48,7 @@ export default [
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '49.9 kB', ['./worker.generated.js']),
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '48.5 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
-  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19 kB', ['webgpu']),
+  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.4 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '14.9 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),
   entry('bench without the competing libraries', 'bench/dist/index.js', '45.5 kB', competitors),
