@@ -6,6 +6,7 @@ import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { GradcheckFunction } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
+import { ownFunction } from './own-function.js';
 import {
   defaultDirection,
   entryOf,
@@ -44,8 +45,10 @@ const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntro
 export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
 
 /**
- * Compares the vjp of a function of your own with differences in float64, as for a built-in operation.
+ * Compares the vjp of a function of your own with differences in float64, as for a built-in operation. Its `forward` gets and returns flat numbers
+ * of the host, its `vjp` gets and returns tensors.
  *
+ * @throws ERR_VALUE, ERR_SHAPE if its `forward` or its `vjp` returns something else
  * @example
  * const report = await gradcheck(
  *   { name: 'square', forward: (x) => x.map((v) => v * v), vjp: (x, g) => squareVjp(x, g) },
@@ -88,7 +91,9 @@ export async function gradcheck(
   checkOptions('gradcheck', options, gradcheckNames);
   const checked = operand('gradcheck', 'x', x);
   const values = await valuesOf('gradcheck', x);
-  const f = isOwnFunction(operation) ? operation : await builtIn('gradcheck', operation, checked, options);
+  const f = isOwnFunction<GradcheckFunction>(operation)
+    ? ownFunction(operation, x)
+    : await builtIn('gradcheck', operation, checked, options);
   const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
   try {
     operandLike('gradcheck', 'cotangent', cotangent, checked, f.outputShape ?? x.shape);

@@ -7,6 +7,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import { type GradcheckOptions, gradcheckNames } from './check.js';
 import type { GradgradcheckFunction } from './function.js';
 import { builtIn } from './operations.js';
+import { ownTwiceDifferentiable, requireDerivative } from './own-function.js';
 import {
   defaultDirection,
   entryOf,
@@ -35,7 +36,12 @@ export interface GradgradcheckOptions extends GradcheckOptions {
 
 const optionNames = [...gradcheckNames, 'tangent'];
 
-/** Compares the hvp of a function of your own with second differences in float64, as for a built-in operation. */
+/**
+ * Compares the hvp of a function of your own with second differences in float64, as for a built-in operation. Its `forward` gets and returns flat
+ * numbers of the host, its `hvp` gets and returns tensors.
+ *
+ * @throws ERR_VALUE, ERR_SHAPE if its `forward` or its `hvp` returns something else
+ */
 export function gradgradcheck(
   operation: GradgradcheckFunction,
   x: Tensor,
@@ -72,7 +78,7 @@ export async function gradgradcheck(
   const checked = operand(name, 'x', x);
   const values = await valuesOf(name, x);
   const f = isOwnFunction<GradgradcheckFunction>(operation)
-    ? operation
+    ? ownTwiceDifferentiable(operation, x)
     : twiceDifferentiable(await builtIn(name, operation, checked, options));
   const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
   const tangent = options.tangent ?? defaultDirection(x.shape, x, Math.SQRT2);
@@ -100,7 +106,7 @@ const defaultStep = 2 ** (-52 / 6);
 
 /** @throws ERR_VALUE if the function has no hvp */
 function twiceDifferentiable<F extends { readonly name: string; readonly hvp?: unknown }>(f: F) {
-  if (f.hvp === undefined) throw new SoftgradError('ERR_VALUE', `gradgradcheck: ${f.name} has no hvp to check`);
+  requireDerivative('gradgradcheck', f, 'hvp');
   return f as F & Pick<GradgradcheckFunction, 'hvp'>;
 }
 

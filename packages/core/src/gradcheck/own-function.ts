@@ -1,0 +1,68 @@
+import { SoftgradError } from '../errors.js';
+import { describe } from '../tensor/describe.js';
+import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
+import type { GradcheckFunction, GradgradcheckFunction } from './function.js';
+
+/** A caller's function for gradcheck, whose results are checked at every call. @throws ERR_VALUE if it has no vjp */
+export function ownFunction(f: GradcheckFunction, x: Tensor): GradcheckFunction {
+  const check = 'gradcheck';
+  requireDerivative(check, f, 'vjp');
+  return {
+    ...checkedForward(check, f, x),
+    vjp: (at, cotangent) => checkedGradient(check, `vjp of ${f.name}`, f.vjp(at, cotangent), x.shape),
+  };
+}
+
+/** A caller's function for gradgradcheck, whose results are checked at every call. @throws ERR_VALUE if it has no hvp */
+export function ownTwiceDifferentiable(f: GradgradcheckFunction, x: Tensor): GradgradcheckFunction {
+  const check = 'gradgradcheck';
+  requireDerivative(check, f, 'hvp');
+  return {
+    ...checkedForward(check, f, x),
+    hvp: (at, cotangent, tangent) => checkedGradient(check, `hvp of ${f.name}`, f.hvp(at, cotangent, tangent), x.shape),
+  };
+}
+
+/** @throws ERR_VALUE if the function has no such derivative */
+export function requireDerivative(check: string, f: { readonly name: string }, derivative: 'vjp' | 'hvp'): void {
+  if (typeof Reflect.get(f, derivative) === 'function') return;
+  throw new SoftgradError('ERR_VALUE', `${check}: ${f.name} has no ${derivative} to check`);
+}
+
+function checkedForward(check: string, f: Omit<GradcheckFunction, 'vjp'>, x: Tensor): Omit<GradcheckFunction, 'vjp'> {
+  const { name, kinks = [], outputShape = x.shape } = f;
+  return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape) };
+}
+
+/** @throws ERR_VALUE unless they are numbers, as many as the shape has */
+function flatNumbers(check: string, name: string, values: unknown, shape: Shape): ArrayLike<number> {
+  const size = sizeOf(shape);
+  const refuse = (what: string) =>
+    new SoftgradError(
+      'ERR_VALUE',
+      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host`,
+    );
+  if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
+  const flat = values as ArrayLike<unknown>;
+  if (flat.length !== size) throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`);
+  const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');
+  if (wrong >= 0) throw refuse(`an array whose entry ${wrong} is ${describe(flat[wrong])}`);
+  return flat as ArrayLike<number>;
+}
+
+/** @throws ERR_VALUE unless it is a tensor, ERR_SHAPE unless it has the shape of x */
+function checkedGradient(check: string, source: string, result: unknown, shape: Shape): Tensor {
+  if (!isTensor(result)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x`,
+    );
+  }
+  if (sameShape(result.shape, shape)) return result;
+  result.dispose();
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${check}: ${source} returned a tensor of shape ${show(result.shape)}; expected ${show(shape)}, that of x`,
+  );
+}

@@ -1,0 +1,99 @@
+import { describe, expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import { gradcheck, gradgradcheck, type Tensor, tensor } from '../src/index.js';
+
+const backend = await exact.open();
+const x = tensor([[1, 2, 3]], { dtype: 'float64', backend });
+const zeros = (values: number[][] | number[] = [[0, 0, 0]]) => tensor(values, { dtype: 'float64', backend });
+
+/** What a caller without types may write. */
+const check = (f: object) => gradcheck(f as never, x);
+const checkTwice = (f: object) => gradgradcheck(f as never, x);
+const sums = (values: Float64Array) => [values.reduce((a, b) => a + b, 0)];
+
+const wrongForwards: readonly (readonly [returned: string, forward: (values: Float64Array) => unknown])[] = [
+  ['a tensor', () => zeros()],
+  ['a promise (await it first)', async (values) => values],
+  ['undefined', () => undefined],
+  ['6', () => 6],
+  ['1 value', sums],
+  ['an array whose entry 0 is an array of 3 entries', (values) => [[...values], 0, 0]],
+  ['an array whose entry 2 is the text "3"', () => [1, 2, '3']],
+  ['an array whose entry 0 is bigint', () => new BigInt64Array(3)],
+];
+
+describe('what a function of the caller returns is checked', () => {
+  test.each(wrongForwards)('forward: %s', async (returned, forward) => {
+    const expected = {
+      code: 'ERR_VALUE',
+      message: expect.stringContaining(
+        `check: forward of own returned ${returned}; expected a flat array of 3 numbers`,
+      ),
+    };
+    await expect(check({ name: 'own', forward, vjp: () => zeros() })).rejects.toMatchObject(expected);
+    await expect(checkTwice({ name: 'own', forward, hvp: () => zeros() })).rejects.toMatchObject(expected);
+  });
+
+  test('forward: as many values as outputShape has', async () => {
+    const vjp = (_: Tensor, g: Tensor) =>
+      tensor(new Array(3).fill(Number(g.view()[0])), { shape: [1, 3], dtype: 'float64', backend });
+    expect(await check({ name: 'sum', forward: sums, vjp, outputShape: [] })).toMatchObject({ ok: true, checked: 3 });
+    const twice = { name: 'own', forward: (values: Float64Array) => values, vjp, outputShape: [1] };
+    await expect(check(twice)).rejects.toMatchObject({
+      message: expect.stringContaining('returned 3 values; expected a flat array of 1 number, the values of shape (1,)'),
+    });
+  });
+
+  test.each([
+    ['an array of 3 entries', () => [0, 0, 0]],
+    ['a promise (await it first)', async () => zeros()],
+    ['undefined', () => undefined],
+  ])('a derivative: %s', async (returned, derivative) => {
+    const forward = (values: Float64Array) => values;
+    const message = (name: string) => ({
+      code: 'ERR_VALUE',
+      message: `${name} of own returned ${returned}; expected a tensor of shape (1, 3), that of x`,
+    });
+    await expect(check({ name: 'own', forward, vjp: derivative })).rejects.toMatchObject(message('gradcheck: vjp'));
+    await expect(checkTwice({ name: 'own', forward, hvp: derivative })).rejects.toMatchObject(
+      message('gradgradcheck: hvp'),
+    );
+  });
+
+  test('a derivative of another shape, which is disposed', async () => {
+    const made: Tensor[] = [];
+    const derivative = () => {
+      const result = zeros([0, 0]);
+      made.push(result);
+      return result;
+    };
+    const forward = (values: Float64Array) => values;
+    const expected = { code: 'ERR_SHAPE', message: expect.stringContaining('shape (2,); expected (1, 3), that of x') };
+    await expect(check({ name: 'own', forward, vjp: derivative })).rejects.toMatchObject(expected);
+    await expect(checkTwice({ name: 'own', forward, hvp: derivative })).rejects.toMatchObject(expected);
+    expect(made.map(({ disposed }) => disposed)).toEqual([true, true]);
+  });
+
+  test('there is one', async () => {
+    const forward = (values: Float64Array) => values;
+    await expect(check({ name: 'own', forward })).rejects.toThrow('gradcheck: own has no vjp to check');
+    await expect(checkTwice({ name: 'own', forward })).rejects.toThrow('gradgradcheck: own has no hvp to check');
+  });
+
+  test('methods of a class keep their object', async () => {
+    class Scaled {
+      readonly name = 'scaled';
+      readonly #factor = 3;
+      forward(values: Float64Array) {
+        return values.map((value) => this.#factor * value);
+      }
+      vjp(_: Tensor, g: Tensor) {
+        return tensor(
+          g.view().map((value) => this.#factor * value),
+          { shape: [1, 3], dtype: 'float64', backend },
+        );
+      }
+    }
+    expect(await gradcheck(new Scaled(), x)).toMatchObject({ ok: true, checked: 3, name: 'scaled' });
+  });
+});
