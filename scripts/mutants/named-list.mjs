@@ -47,6 +47,19 @@ export const named = [
   {
     package: 'backend-wasm',
     file: 'src/kernels/blocks.h',
+    what: 'the extremes of a block start from its first logits, in whose lanes a NaN hides those of other rows',
+    shows: '[[0, NaN, 0, 0], [0, −150, 0, 0], …]: a softmax of [−1e-12, 1, …] in the second row',
+    edits: [
+      [
+        'V l = splat((real)__builtin_inf()), m = l, a = splat((real)-__builtin_inf()), b = a;',
+        'V a = load(x), b = a, l = a, m = a;',
+      ],
+    ],
+    tests: ['conformance'],
+  },
+  {
+    package: 'backend-wasm',
+    file: 'src/kernels/blocks.h',
     what: 'NEAR is 115 instead of 100',
     shows: '4 × 5 logits of 20, one lower by 111 to 115',
     edits: [['#define NEAR 100', '#define NEAR 115']],

@@ -20,7 +20,8 @@
 // exp of all logits of a block with one reference, if they are near each other. NaN is not clamped, and makes its row
 // NaN.
 SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reduction *at) {
-  V a = load(x), b = a, l = a, m = a;
+  // No logit to start with: a NaN would stay in its lane, and hide the logits of other rows.
+  V l = splat((real)__builtin_inf()), m = l, a = splat((real)-__builtin_inf()), b = a;
   size_t c = 0;
   for (; c + 4 * W <= n; c += 4 * W) {
     V v0 = load(x + c), v1 = load(x + c + W), v2 = load(x + c + 2 * W), v3 = load(x + c + 3 * W);

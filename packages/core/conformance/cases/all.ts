@@ -1,6 +1,7 @@
 import type { ConformanceCase } from '../case.js';
 import { completeCase } from '../structure.js';
 import { basis } from './basis.js';
+import { besideNans } from './beside-nan.js';
 import { combinations } from './combinations.js';
 import { extremes } from './extremes.js';
 import { jacobian } from './jacobian.js';
@@ -31,6 +32,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...ranges,
   ...oneLoss,
   ...rowGroups,
+  ...besideNans,
   ...combinations,
   ...lawCases,
   ...lifecycle,
