@@ -103,7 +103,8 @@ async function prepareProject(project, packages, others) {
   project.write('entries.ts', importing(entries));
   const names = packages.map(({ manifest }) => manifest.name);
   project.write('main-entries.ts', importing(names.filter((name) => entries.includes(name))));
-  if (names.includes('softgrad')) for (const file of ['typings.ts', 'typings-dom.ts']) project.copy(file);
+  if (names.includes('softgrad'))
+    for (const file of ['typings.ts', 'typings-dom.ts', 'declarations.ts']) project.copy(file);
   // The template of a backend, as a reader copies it.
   const template = join(project.folder, 'node_modules/@softgrad/core/template');
   if (existsSync(template)) cpSync(template, join(project.folder, 'template'), { recursive: true });
@@ -123,13 +124,15 @@ function filesFor(lib) {
   return [
     'entries.ts',
     'typings.ts',
+    'declarations.ts',
     'template/*.ts',
     ...(lib.includes('DOM') ? ['typings-dom.ts', 'readmes/*.ts'] : []),
   ];
 }
 
 async function compile({ project, blocks, mayBeForeign, types }, tsc, options, include = filesFor(options.lib)) {
-  const compilerOptions = { target: 'ES2022', strict: true, noEmit: true, skipLibCheck: false, types, ...options };
+  const checked = { strict: true, declaration: true, noEmit: true, skipLibCheck: false };
+  const compilerOptions = { target: 'ES2022', ...checked, types, ...options };
   project.write('tsconfig.json', { compilerOptions, include });
   try {
     await project.run(process.execPath, [tsc, '--pretty', 'false', '-p', '.']);
@@ -137,7 +140,8 @@ async function compile({ project, blocks, mayBeForeign, types }, tsc, options, i
     if (!(error instanceof CommandFailed)) throw error;
     const lines = error.output.split('\n').filter((line) => /error TS/.test(line));
     const ours = lines.filter(
-      (line) => !mayBeForeign || /^(main-entries|entries|typings|readmes\/|node_modules\/@softgrad\/)/.test(line),
+      (line) =>
+        !mayBeForeign || /^(main-entries|entries|typings|declarations|readmes\/|node_modules\/@softgrad\/)/.test(line),
     );
     if (lines.length > 0 && ours.length === 0) return;
     const flags = Object.keys(options).filter((name) => options[name] === true);

@@ -44,7 +44,14 @@ export { type CrossEntropy, type CrossEntropyResult, crossEntropy } from './ops/
 export type { CrossEntropyOptions } from './ops/cross-entropy-options.js';
 export type { CrossEntropyTarget } from './ops/cross-entropy-target.js';
 export type { Elementwise } from './ops/elementwise.js';
-export type { LinearOperator, OutOption, SquareOperator, TensorLike } from './ops/linear-operator.js';
+export type {
+  LinearOperator,
+  OperatorOf,
+  OutOption,
+  RowOperatorOf,
+  SquareOperator,
+  TensorLike,
+} from './ops/linear-operator.js';
 export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
 export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
 export { relu } from './ops/relu.js';
@@ -57,8 +64,11 @@ export { checkOptions, namesOf, optionMeant } from './options.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
 export { describeOption } from './tensor/describe.js';
 export {
+  type ArrayMethods,
   byteSize,
+  type CopyMethods,
   type DType,
+  type ElementOf,
   type FloatDType,
   type HostArray,
   type HostArrayOf,
@@ -79,7 +89,8 @@ export {
   type UncheckedArrayLike,
 } from './tensor/input.js';
 export type { MaskInput } from './tensor/mask.js';
-export type { NestedArray } from './tensor/nested.js';
+export type { Nested, NestedArray } from './tensor/nested.js';
 export { scope } from './tensor/scope.js';
 export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './tensor/shape.js';
 export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor/tensor.js';
+export type { DTypeOf, Like, LikeOfRank, MatricesOf, RankOf, RowsOf } from './tensor/typed.js';

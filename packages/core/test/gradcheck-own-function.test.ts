@@ -40,7 +40,9 @@ describe('what a function of the caller returns is checked', () => {
     expect(await check({ name: 'sum', forward: sums, vjp, outputShape: [] })).toMatchObject({ ok: true, checked: 3 });
     const twice = { name: 'own', forward: (values: Float64Array) => values, vjp, outputShape: [1] };
     await expect(check(twice)).rejects.toMatchObject({
-      message: expect.stringContaining('returned 3 values; expected a flat array of 1 number, the values of shape (1,)'),
+      message: expect.stringContaining(
+        'returned 3 values; expected a flat array of 1 number, the values of shape (1,)',
+      ),
     });
   });
 

@@ -12,7 +12,7 @@ export type HostArray = Float32Array | Float64Array | Int32Array | Uint8Array;
 /** The host array type of a dtype. Of one of several dtypes, the methods with callbacks can be called too. */
 export type HostArrayOf<D extends DType> = [OtherDTypes<D>] extends [never]
   ? HostArrays[D]
-  : ArrayMethods<HostArrayOf<D>, HostCopyOf<D>> & HostArrays[D];
+  : ArrayMethods<D> & HostArrays[D];
 
 interface HostArrays {
   readonly float16: Float32Array;
@@ -28,7 +28,7 @@ interface HostArrays {
  */
 export type HostCopyOf<D extends DType> = [OtherDTypes<D>] extends [never]
   ? HostCopies[D]
-  : ArrayMethods<HostCopyOf<D>, HostCopyOf<D>> & HostCopies[D];
+  : CopyMethods<D> & HostCopies[D];
 
 /** A host copy of any dtype. */
 export type HostCopy = HostCopyOf<DType>;
@@ -36,11 +36,17 @@ export type HostCopy = HostCopyOf<DType>;
 /** Never for a single dtype. */
 type OtherDTypes<D extends DType> = { readonly [One in D]: Exclude<D, One> }[D];
 
+/** Methods of a host array of one of several dtypes. */
+export interface ArrayMethods<D extends DType> extends Methods<HostArrayOf<D>, HostCopyOf<D>> {}
+
+/** Methods of a host copy of one of several dtypes. */
+export interface CopyMethods<D extends DType> extends Methods<HostCopyOf<D>, HostCopyOf<D>> {}
+
 /**
  * Methods of every typed array. TypeScript cannot call a method of a union of typed arrays that takes a callback, because the
  * callback's last parameter differs: the same signatures have to be in each of them, before their own.
  */
-export interface ArrayMethods<Self, Copy> {
+interface Methods<Self, Copy> {
   every(predicate: (value: number, index: number, array: Self) => unknown, thisArg?: unknown): boolean;
   some(predicate: (value: number, index: number, array: Self) => unknown, thisArg?: unknown): boolean;
   find(predicate: (value: number, index: number, array: Self) => boolean, thisArg?: unknown): number | undefined;
