@@ -51,15 +51,15 @@ function vjpRows(
   // float64 is divided by T, since a rounded 1/T alone costs an ULP.
   const factor = isSingle ? inverseTemperature(temperature) : 1;
   if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
-    vjpShort(out, s, g, length, classes, factor);
+    (classes === 2 ? vjpPairs : vjpTriples)(out, s, g, length, factor);
     if (!isSingle) divide(out, 0, length, temperature);
   } else if (isSingle) {
     (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
-  } else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
-    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, temperature);
   } else {
-    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, 1);
-    divide(out, 0, length, temperature);
+    const isOrdinary = Math.abs(Math.log2(Math.abs(temperature))) < mostExponent;
+    const divisor = isOrdinary ? temperature : 1;
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisor);
+    if (!isOrdinary) divide(out, 0, length, temperature);
   }
 }
 
@@ -70,59 +70,34 @@ function divide(out: FloatArray, start: number, end: number, temperature: number
   if (temperature !== 1) for (let k = start; k < end; k++) out[k] /= temperature;
 }
 
-/** Rows of two and three, and those once more whose differences overflow. */
-function vjpShort(
-  out: FloatArray,
-  s: FloatArray,
-  g: FloatArray,
-  length: number,
-  classes: number,
-  factor: number,
-): void {
-  const isDouble = out instanceof Float64Array;
-  const probabilities = isDouble && out === s ? s.slice(0, length) : s;
-  const cotangent = isDouble && out === g ? g.slice(0, length) : g;
-  const watch = (classes === 2 ? vjpPairs : vjpTriples)(out, probabilities, cotangent, length, factor);
-  // Not a number where one of the results is not finite.
-  if (watch === 0 || !isDouble) return;
-  for (let k = 0; k < length; k += classes) {
-    let sum = 0;
-    for (let c = k; c < k + classes; c++) sum += out[c] * 0;
-    if (sum !== 0) vjpWideRow(out, probabilities, cotangent, k, k + classes, factor);
-  }
-}
-
-/** The sum of all results times 0: 0 where they are finite. */
-function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
-  let watch = 0;
+/** With the difference of halves, which does not overflow. */
+function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
   for (let k = 0; k < length; k += 2) {
     const l = (k + 1) | 0;
-    const first = s[k] * s[l] * (g[k] - g[l]) * factor;
-    watch += first * 0;
+    const first = 2 * s[k] * s[l] * (g[k] / 2 - g[l] / 2) * factor;
     out[k] = first;
     out[l] = 0 - first;
   }
-  return watch;
 }
 
-/** `out_i = s_i Σ_j s_j (g_i − g_j)`; gives the sum of all differences times 0. */
-function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
-  let watch = 0;
+/** `out_i = s_i Σ_j s_j (g_i − g_j)`, with differences of halves, too. */
+function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
   for (let k = 0; k < length; k += 3) {
     const l = (k + 1) | 0;
     const m = (k + 2) | 0;
     const s0 = s[k];
     const s1 = s[l];
     const s2 = s[m];
-    const g01 = g[k] - g[l];
-    const g12 = g[l] - g[m];
-    const g20 = g[m] - g[k];
-    watch += (g01 + g12 + g20) * 0;
-    out[k] = s0 * (s1 * g01 - s2 * g20) * factor;
-    out[l] = s1 * (s2 * g12 - s0 * g01) * factor;
-    out[m] = s2 * (s0 * g20 - s1 * g12) * factor;
+    const g0 = g[k] / 2;
+    const g1 = g[l] / 2;
+    const g2 = g[m] / 2;
+    const g01 = g0 - g1;
+    const g12 = g1 - g2;
+    const g20 = g2 - g0;
+    out[k] = 2 * s0 * (s1 * g01 - s2 * g20) * factor;
+    out[l] = 2 * s1 * (s2 * g12 - s0 * g01) * factor;
+    out[m] = 2 * s2 * (s0 * g20 - s1 * g12) * factor;
   }
-  return watch;
 }
 
 /** float32 elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
