@@ -189,7 +189,6 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
     if (!subtract(row, classes, max, temperature, unit === 1)) return false;
     exponentiateRow(row, classes);
   }
-  if (temperature.divisor === 1 && temperature.isOrdinary) return true;
   const most = max * temperature.share;
   const quotient = quotientOf(most, temperature);
   row.max = quotient * unit;

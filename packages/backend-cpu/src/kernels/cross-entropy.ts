@@ -90,8 +90,7 @@ function crossEntropyUnshifted(
       const hot = factor * (weight ? weight[index] : 1);
       const own = exp[first + index];
       const others = sumOfOthers(exp, first, classes, index);
-      const ratio = others / own;
-      if (loss) loss[r] = hot === 0 ? 0 : hot * (ratio < 1e300 ? Math.log1p(ratio) : Math.log(others) - Math.log(own));
+      if (loss) loss[r] = hot * Math.log1p(others / own);
       if (gradient) {
         const total = others + own;
         scale(gradient, exp, r * classes, first, classes, hot / total);
@@ -229,24 +228,23 @@ function targetWeights(
 
 function fillWeights(
   target: Target,
-  { start, keep, top, shifted, low }: ShiftedRow,
+  { start, keep, top }: ShiftedRow,
   classes: number,
   weight: CpuBuffer | null,
   smoothed: (c: number) => number,
 ): void {
   const { q } = target;
-  const isDouble = shifted !== low;
   let sum = 0;
   let correction = 0;
   for (let c = 0; c < classes; c++) {
     q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed(c) : smoothed(c);
     if (c === top) continue;
     const next = sum + q[c];
-    if (isDouble) correction += sumError(sum, q[c], next);
+    correction += sumError(sum, q[c], next);
     sum = next;
   }
   target.others = corrected(sum, correction);
-  target.total = corrected(sum + q[top], isDouble ? correction + sumError(sum, q[top], sum + q[top]) : 0);
+  target.total = corrected(sum + q[top], correction + sumError(sum, q[top], sum + q[top]));
 }
 
 function keptClasses({ keep, start }: ShiftedRow, classes: number): number {

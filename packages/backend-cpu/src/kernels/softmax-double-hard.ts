@@ -98,7 +98,7 @@ function shiftedExpAndSum(
   }
   const scaled = scaledTemperature(temperature);
   // Quarters where a difference would overflow: at a large T it may count even so.
-  const share = least - max === Number.NEGATIVE_INFINITY && Math.abs(temperature) > 1 ? 1 / 4 : 1;
+  const share = least - max === Number.NEGATIVE_INFINITY ? 1 / 4 : 1;
   const unit = 1 / share;
   const isOne = scaled.divisor === 1 && scaled.isOrdinary && share === 1;
   const most = max * share;
