@@ -219,6 +219,76 @@ test('logarithms and losses in float64 have the same bits for logits and a tempe
   for (const exponent of [-900, -410, 410, 1000]) expect(computed(exponent), `2^${exponent}`).toEqual(expected);
 });
 
+test.each(
+  [
+    [-1073, 0],
+    [-1000, 0],
+    [-1000, -1000],
+    [-520, 500],
+    [0, 0],
+    [1000, 1000],
+    [1023, 0],
+  ].flatMap(([size, exponent]) => [1, 5].map((kept) => [kept, size, exponent])),
+)(
+  'of %d float64 logits of 2^%d at T = 1.3 · 2^%d, entries beside them that are −Infinity or masked change no bit',
+  (kept, size, exponent) => {
+    const random = randomFrom(9);
+    const [outer, all] = [40, 8];
+    const few = Float64Array.from({ length: outer * kept }, () => 2 * random() - 1);
+    const x = times(few, size);
+    // Every row has other places for the entries that are kept.
+    const isKept = (place: number) => (place + 3 * Math.floor(place / all)) % all < kept;
+    const places = [...new Array(outer * all).keys()].filter(isKept);
+    const among = (values: Float64Array, others: number) => {
+      const result = new Float64Array(outer * all).fill(others);
+      for (const [k, place] of places.entries()) result[place] = values[k];
+      return result;
+    };
+    const chosen = Array.from({ length: outer }, (_, row) => places[row * kept + (row % kept)] % all);
+    const computed = (
+      logits: Float64Array,
+      mask: Uint8Array | null,
+      shares: Float64Array,
+      indices: readonly number[],
+    ) => {
+      const rows = { outer, classes: logits.length / outer, inner: 1 };
+      const parameters = { temperature: 1.3 * 2 ** exponent, mask: mask && { buffer: mask, outer } };
+      const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+      const [y, ofIndices, ofShares] = [logits.slice(), logits.slice(), logits.slice()];
+      const [sums, losses, expected] = [0, 1, 2].map(() => new Float64Array(outer));
+      kernels.logSoftmax(y, logits, rows, parameters);
+      kernels.logSumExp(sums, logits, rows, parameters);
+      const target = { kind: 'indices', buffer: Int32Array.from(indices) } as const;
+      kernels.crossEntropy({ loss: losses, gradient: ofIndices }, logits, rows, { ...settings, target });
+      const probabilities = { kind: 'probabilities', buffer: shares } as const;
+      kernels.crossEntropy({ loss: expected, gradient: ofShares }, logits, rows, {
+        ...settings,
+        target: probabilities,
+      });
+      return { y, ofIndices, ofShares, sums, losses, expected };
+    };
+    const shares = few.map(Math.abs);
+    const alone = computed(
+      x,
+      null,
+      shares,
+      Array.from(chosen, (_, row) => row % kept),
+    );
+    for (const other of [Number.NEGATIVE_INFINITY, Number.NaN]) {
+      const mask = Number.isNaN(other) ? Uint8Array.from(among(x, 0).fill(0)) : null;
+      if (mask) for (const place of places) mask[place] = 1;
+      const beside = computed(among(x, other), mask, among(shares, 0), chosen);
+      const left = (values: Float64Array) => Float64Array.from(places, (place) => values[place]);
+      expect({
+        ...beside,
+        y: left(beside.y),
+        ofIndices: left(beside.ofIndices),
+        ofShares: left(beside.ofShares),
+      }).toEqual(alone);
+    }
+  },
+);
+
 test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const settings = { mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
