@@ -3,7 +3,7 @@ import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { log1pPair } from '../exp-double.js';
 import { expAndSum, unitOf } from '../exp-single.js';
 import { productError, quotient, sumError } from '../pair.js';
-import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
+import { fillMasked, forEachShiftedRow, isEmpty, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { clampToFinite } from '../temperature.js';
 import { scatter } from '../tiles.js';
@@ -119,7 +119,7 @@ function crossEntropyShifted(
     rows,
     parameters,
     (row) => {
-      if (row.empty || (target.kind === 'indices' && target.buffer[row.row] === ignoreIndex)) {
+      if (isEmpty(row, classes) || (target.kind === 'indices' && target.buffer[row.row] === ignoreIndex)) {
         if (loss) loss[row.row] = 0;
         row.exp.fill(0, row.start, row.start + classes);
         return;

@@ -113,12 +113,8 @@ function logSoftmaxShifted(
     rows,
     parameters,
     (row) => {
-      const { shifted, low, unit, start, others, othersLow, empty } = row;
+      const { shifted, low, unit, start, others, othersLow } = row;
       const end = start + classes;
-      if (empty) {
-        shifted.fill(Number.NEGATIVE_INFINITY, start, end);
-        return;
-      }
       if (shifted === low) {
         const log = Math.log1p(others);
         for (let k = start; k < end; k++) shifted[k] -= log;
