@@ -57,7 +57,7 @@ function vjpRows(
     (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
   } else {
     const isOrdinary = Math.abs(Math.log2(Math.abs(temperature))) < mostExponent;
-    const divisor = isOrdinary ? temperature : 1;
+    const divisor = divisorOf(isOrdinary ? temperature : 1);
     (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisor);
     if (!isOrdinary) divide(out, 0, length, temperature);
   }
@@ -314,7 +314,7 @@ function vjpDouble(
   g: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  divisor: Divisor,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
@@ -365,7 +365,7 @@ function vjpDouble(
       mean = rowMean.high;
       low = rowMean.low;
     }
-    scaleRow(out, s, g, start, end, origin, mean, low, total, temperature);
+    scaleRow(out, s, g, start, end, origin, mean, low, total, divisor);
   }
 }
 
@@ -376,7 +376,7 @@ function vjpDoubleShort(
   g: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  divisor: Divisor,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
@@ -424,7 +424,7 @@ function vjpDoubleShort(
     }
     const mean = mean0 + mean1;
     const low = sumError(mean0, mean1, mean) + low0 + low1;
-    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, temperature);
+    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, divisor);
   }
 }
 
@@ -439,19 +439,15 @@ function scaleRow(
   mean: number,
   low: number,
   total: number,
-  temperature: number,
+  { temperature, factor, inexact }: Divisor,
 ): void {
-  const factor = 1 / temperature;
-  const inexact = temperature === 1 ? 0 : reciprocalError(factor, temperature);
   if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
     vjpWideRow(out, s, g, start, end, 1);
     divide(out, start, end, temperature);
   } else if (!(Math.abs(total - 1) < leastExcess)) {
     scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
-  } else if (temperature === 1) {
-    scaleCentred(out, s, g, start, end, origin, mean + low);
   } else if (inexact === 0) {
-    // Multiplying by a power of 2 does not round.
+    // Multiplying by 1 or another power of 2 does not round.
     scaleShifted(out, s, g, start, end, origin, 1, mean + low, factor);
   } else {
     const constant = origin + mean;
@@ -459,38 +455,17 @@ function scaleRow(
   }
 }
 
-/** `out = s ⊙ (g − origin − mean)`. */
-function scaleCentred(
-  out: FloatArray,
-  s: FloatArray,
-  g: FloatArray,
-  start: number,
-  end: number,
-  origin: number,
-  mean: number,
-): void {
-  const lastFour = (end - 3) | 0;
-  let k = start;
-  for (; k < lastFour; k += 4) {
-    const k1 = (k + 1) | 0;
-    const k2 = (k + 2) | 0;
-    const k3 = (k + 3) | 0;
-    const dx0 = s[k] * (g[k] - origin - mean);
-    const dx1 = s[k1] * (g[k1] - origin - mean);
-    const dx2 = s[k2] * (g[k2] - origin - mean);
-    const dx3 = s[k3] * (g[k3] - origin - mean);
-    out[k] = dx0;
-    out[k1] = dx1;
-    out[k2] = dx2;
-    out[k3] = dx3;
-  }
-  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean);
+/** A temperature T, 1 / T as rounded, and (1 / T − factor) T. */
+interface Divisor {
+  readonly temperature: number;
+  readonly factor: number;
+  readonly inexact: number;
 }
 
-/** `(1 / T − factor) T`, factor being 1 / T as rounded. */
-function reciprocalError(factor: number, temperature: number): number {
+function divisorOf(temperature: number): Divisor {
+  const factor = 1 / temperature;
   const product = factor * temperature;
-  return 1 - product - productError(factor, temperature, product);
+  return { temperature, factor, inexact: 1 - product - productError(factor, temperature, product) };
 }
 
 /** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
