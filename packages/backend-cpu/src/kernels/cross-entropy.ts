@@ -64,7 +64,7 @@ function crossEntropyUnshifted(
   const { loss } = out;
   const perBlock = rowsPerBlock(classes);
   const unit = unitOf(parameters.temperature);
-  const exp = expScratch(classes * Math.min(perBlock, outer));
+  const exp = expScratch(classes * perBlock);
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
     if (expAndSum(exp, logits, row * classes, count * classes, unit) < 0) {
@@ -153,7 +153,7 @@ function crossEntropyShifted(
 /** In units of the row. */
 function logProbability({ shifted, low, unit, start, others, othersLow }: ShiftedRow, index: number): number {
   const x = shifted[start + index];
-  if (shifted === low) return x - Math.log1p(others) / unit;
+  if (shifted === low) return x - Math.log1p(others);
   const log = log1pPair(others, othersLow);
   return x - log.high / unit + (low[start + index] - log.low / unit);
 }
@@ -162,7 +162,7 @@ function logProbability({ shifted, low, unit, start, others, othersLow }: Shifte
 function oneHotGradient({ exp, start, others, top }: ShiftedRow, classes: number, index: number, factor: number): void {
   const total = 1 + others;
   for (let k = start; k < start + classes; k++) exp[k] = factor * (exp[k] / total);
-  if (index === top) exp[start + index] = -factor * (others / total);
+  if (index === top) exp[start + index] = 0 - factor * (others / total);
   else exp[start + index] -= factor;
 }
 
@@ -179,7 +179,7 @@ function preciseOneHotGradient(
 ): boolean {
   const total = 1 + others;
   const divisor = total * temperature;
-  if (!isOrdinary(temperature) || !(weight === 0 || isOrdinary(weight / temperature))) return false;
+  if (!isOrdinary(temperature) || !isOrdinary(weight / temperature)) return false;
   const divisorLow = productError(total, temperature, divisor) + (sumError(1, others, total) + othersLow) * temperature;
   const { high, low } = quotient(weight, { high: divisor, low: divisorLow });
   const own = exp[start + index];
@@ -221,7 +221,7 @@ function targetWeights(
   smoothing: number,
   weight: CpuBuffer | null,
 ): void {
-  const share = smoothing === 0 ? 0 : smoothing / keptClasses(row, classes);
+  const share = smoothing / keptClasses(row, classes);
   const first = Math.floor(row.row / inner) * classes * inner + (row.row % inner);
   fillWeights(target, row, classes, weight, (c) => (1 - smoothing) * probabilities[first + c * inner] + share);
 }

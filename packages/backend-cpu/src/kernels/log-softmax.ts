@@ -42,7 +42,7 @@ function logSoftmaxUnshifted(
   const perBlock = rowsPerBlock(classes);
   const unit = unitOf(temperature);
   const inverse = 1 / temperature;
-  const exp = expScratch(classes * Math.min(perBlock, outer));
+  const exp = expScratch(classes * perBlock);
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
     const start = row * classes;
