@@ -188,6 +188,8 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
     [800, 1020],
     [1010, 500],
     [0, -960],
+    [-960, -990],
+    [-1022, -1022],
   ]) {
     const [x, gradient] = [times(z, temperature), z.slice()];
     const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
