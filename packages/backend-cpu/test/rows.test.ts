@@ -138,3 +138,25 @@ describe.each(dtypes)('in %s', (dtype) => {
     },
   );
 });
+
+test.each(['softmax.vjp', 'logSoftmax.vjp', 'logSoftmax.jvp'] as const)(
+  '%s of nearly one-hot rows does not cancel along cotangents of float64 near 2^1016 either',
+  (name) => {
+    const derivative = derivatives[name];
+    for (const classes of lengths) {
+      const some = someRows(classes).filter(({ s }) => s.includes(1) || s.includes(1 - 2 ** -20));
+      for (const temperature of temperatures) {
+        const computed = (exponent: number) => {
+          const operands = operandsOf(some, 'float64', false);
+          // Of one sign, so that their sum does not cancel.
+          const g = operands.g.map((value) => Math.abs(value) * 2 ** exponent);
+          derivative(g, { ...operands, g }, { temperature });
+          return g.map((value) => value / 2 ** exponent);
+        };
+        const [expected, actual] = [computed(0), computed(1016)];
+        const wrong = expected.findIndex((value, k) => !(Math.abs(actual[k] - value) <= 2 ** -30 * Math.abs(value)));
+        expect([classes, temperature, wrong]).toEqual([classes, temperature, -1]);
+      }
+    }
+  },
+);
