@@ -225,6 +225,7 @@ test.each(
   [
     [-1073, 0],
     [-1000, 0],
+    [-1070, -1070],
     [-1000, -1000],
     [-450, -450],
     [-10, -10],
@@ -260,6 +261,8 @@ test.each(
       const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
       const [y, ofIndices, ofShares] = [logits.slice(), logits.slice(), logits.slice()];
       const [sums, losses, expected] = [0, 1, 2].map(() => new Float64Array(outer));
+      const s = logits.slice();
+      backend.softmax(s, logits, rows, parameters);
       kernels.logSoftmax(y, logits, rows, parameters);
       kernels.logSumExp(sums, logits, rows, parameters);
       const target = { kind: 'indices', buffer: Int32Array.from(indices) } as const;
@@ -269,7 +272,7 @@ test.each(
         ...settings,
         target: probabilities,
       });
-      return { y, ofIndices, ofShares, sums, losses, expected };
+      return { s, others: { y, ofIndices, ofShares, sums, losses, expected } };
     };
     const shares = few.map(Math.abs);
     const alone = computed(
@@ -285,15 +288,38 @@ test.each(
       if (mask) for (const place of places) mask[place] = 1;
       const beside = computed(among(x, other), mask, among(shares, 0), chosen);
       const left = (values: Float64Array) => Float64Array.from(places, (place) => values[place]);
-      expect({
-        ...beside,
-        y: left(beside.y),
-        ofIndices: left(beside.ofIndices),
-        ofShares: left(beside.ofShares),
-      }).toEqual(alone);
+      const { y, ofIndices, ofShares } = beside.others;
+      const results = { y: left(y), ofIndices: left(ofIndices), ofShares: left(ofShares) };
+      expect({ ...beside.others, ...results }).toEqual(alone.others);
+      // The terms of a sum are added up in another order.
+      expectNear(left(beside.s), alone.s, 'float64', 1, 'softmax');
     }
   },
 );
+
+test('float64 logits whose differences overflow have results as accurate as others at temperatures as large', () => {
+  const random = randomFrom(6);
+  for (const classes of [2, 3, 5, 17]) {
+    const rows = { outer: 40, classes, inner: 1 };
+    // Several times 2^1021 each way: the difference of two is up to 2^1025, and that of their quotients up to 700.
+    const z = Float64Array.from({ length: rows.outer * classes }, (_, k) =>
+      k % classes === 0 ? 7.9 : 15.9 * random() - 8,
+    );
+    const at = { temperature: 1.45 * 2 ** -6 };
+    for (const sign of [1, -1]) {
+      const x = times(z, 1021).map((value) => sign * value);
+      const parameters = { temperature: sign * 1.45 * 2 ** 1015, mask: null };
+      const [out, sums] = [z.slice(), new Float64Array(rows.outer)];
+      const label = `${classes} classes, sign ${sign}`;
+      backend.softmax(out, x, rows, parameters);
+      expectNear(out, reference.softmax(z, rows, at), 'float64', 1, `softmax ${label}`);
+      kernels.logSoftmax(out, x, rows, parameters);
+      expectNear(out, reference.logSoftmax(z, rows, at), 'float64', 2, `logSoftmax ${label}`);
+      kernels.logSumExp(sums, x, rows, parameters);
+      expectNear(sums, reference.logSumExp(z, rows, at), 'float64', 2, `logSumExp ${label}`);
+    }
+  }
+});
 
 test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
