@@ -182,7 +182,7 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
     shiftNothing(row, classes);
     return true;
   }
-  if (unit === 1 && temperature.isOrdinary) {
+  if (temperature.isOrdinary) {
     if (!shiftOrdinary(row, classes, max, temperature.divisor)) return false;
   } else {
     if (!subtract(row, classes, max, temperature, unit === 1)) return false;

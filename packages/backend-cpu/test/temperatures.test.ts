@@ -264,6 +264,13 @@ test.each(
       const s = logits.slice();
       backend.softmax(s, logits, rows, parameters);
       kernels.logSoftmax(y, logits, rows, parameters);
+      // Over an inner dimension, too.
+      const across = <A extends Float64Array | Uint8Array>(values: A) =>
+        values.map((_, k) => values[(k % outer) * rows.classes + Math.floor(k / outer)]) as A;
+      const columns = logits.slice();
+      const keep = mask && { buffer: across(mask), outer: 1 };
+      kernels.logSoftmax(columns, across(logits), { ...rows, outer: 1, inner: outer }, { ...parameters, mask: keep });
+      expect(columns).toEqual(across(y));
       kernels.logSumExp(sums, logits, rows, parameters);
       const target = { kind: 'indices', buffer: Int32Array.from(indices) } as const;
       kernels.crossEntropy({ loss: losses, gradient: ofIndices }, logits, rows, { ...settings, target });
@@ -284,9 +291,13 @@ test.each(
     // Divided by such a T, the last one's difference overflows.
     const far = size === exponent && exponent < 0 ? [-Number.MAX_VALUE] : [];
     for (const other of [Number.NEGATIVE_INFINITY, Number.NaN, ...far]) {
-      const mask = Number.isNaN(other) ? Uint8Array.from(among(x, 0).fill(0)) : null;
-      if (mask) for (const place of places) mask[place] = 1;
-      const beside = computed(among(x, other), mask, among(shares, 0), chosen);
+      const logits = among(x, other);
+      // Of those that are far below, one in each row is masked.
+      const isMasked = (place: number) =>
+        !places.includes(place) && (Number.isNaN(other) || (place % all === 0 && Number.isFinite(other)));
+      for (const place of logits.keys()) if (isMasked(place)) logits[place] = Number.NaN;
+      const mask = logits.some(Number.isNaN) ? Uint8Array.from(logits, (_, place) => (isMasked(place) ? 0 : 1)) : null;
+      const beside = computed(logits, mask, among(shares, 0), chosen);
       const left = (values: Float64Array) => Float64Array.from(places, (place) => values[place]);
       const { y, ofIndices, ofShares } = beside.others;
       const results = { y: left(y), ofIndices: left(ofIndices), ofShares: left(ofShares) };
