@@ -35,6 +35,7 @@ test('tiles have each row once, in order, and are as large as they can be', () =
       const isLast = next === (inner === 1 ? outer : (o + 1) * inner);
       return (
         isNext &&
+        count > 0 &&
         stride === inner &&
         step === (inner === 1 ? classes : 1) &&
         (isLast || count === tileLength(rows) / classes)
