@@ -40,8 +40,6 @@ export interface ShiftedRow {
   others: number;
   /** What rounding took off `others`: 0 for float32. */
   othersLow: number;
-  /** The mask keeps no entry of this row. */
-  empty: boolean;
 }
 
 const highScratch = scratch();
@@ -85,7 +83,6 @@ export function forEachShiftedRow(
       maxLow: 0,
       others: 0,
       othersLow: 0,
-      empty: false,
     };
     for (let r = 0; r < tile.count; r++) {
       row.row = tile.row + r;
@@ -96,7 +93,6 @@ export function forEachShiftedRow(
           shiftDouble(row, classes, wideTemperature, wideUnit);
         }
       } else shiftSingle(row, classes, Math.abs(temperature));
-      row.empty = row.max === Number.NEGATIVE_INFINITY && keep !== null && isEmpty(keep, row.start, classes);
       visit(row);
     }
     finish?.(row);
@@ -123,8 +119,11 @@ export function fillMasked(values: Float64Array, { keep, start }: ShiftedRow, cl
   if (keep) for (let k = start; k < start + classes; k++) if (keep[k] === 0) values[k] = value;
 }
 
-function isEmpty(keep: Uint8Array, start: number, classes: number): boolean {
-  return !keep.subarray(start, start + classes).includes(1);
+/** Whether the mask keeps no entry of the row. */
+export function isEmpty({ keep, start }: ShiftedRow, classes: number): boolean {
+  if (!keep) return false;
+  for (let k = start; k < start + classes; k++) if (keep[k] !== 0) return false;
+  return true;
 }
 
 /** Shifts a row of float32 logits: float64 arithmetic has 29 bits to spare, so nothing needs correcting. */
@@ -183,13 +182,12 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
     shiftNothing(row, classes);
     return true;
   }
-  if (unit === 1 && temperature.isOrdinary) {
+  if (temperature.isOrdinary) {
     if (!shiftOrdinary(row, classes, max, temperature.divisor)) return false;
   } else {
     if (!subtract(row, classes, max, temperature, unit === 1)) return false;
     exponentiateRow(row, classes);
   }
-  if (temperature.divisor === 1 && temperature.isOrdinary) return true;
   const most = max * temperature.share;
   const quotient = quotientOf(most, temperature);
   row.max = quotient * unit;

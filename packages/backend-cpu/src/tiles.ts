@@ -86,7 +86,7 @@ export function gatherMask(keep: Uint8Array, mask: { buffer: CpuBuffer; outer: n
   const { classes, inner } = rows;
   for (let r = 0; r < tile.count; r++) {
     const block = (inner === 1 ? tile.outer + r : tile.outer) % mask.outer;
-    const first = block * classes * inner + (inner === 1 ? 0 : (tile.row + r) % inner);
+    const first = block * classes * inner + ((tile.row + r) % inner);
     for (let c = 0; c < classes; c++) keep[r * classes + c] = mask.buffer[first + c * inner] === 0 ? 0 : 1;
   }
 }

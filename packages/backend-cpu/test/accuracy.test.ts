@@ -202,6 +202,28 @@ test.each(dtypes.flatMap((dtype) => [2, 3, 4, 10, 300].map((classes) => ({ dtype
   },
 );
 
+test.each(dtypes)('nor does it in %s if all probabilities but two are 0, wherever the two are', (dtype) => {
+  const tiny = 2 ** -70;
+  for (const classes of [2, 3, 4, 7, 15, 16, 17, 18, 19, 20, 127, 128, 129, 130, 131]) {
+    const near = (top: number) => [top + 1, top - 1, top + 5, top - 4, 0, classes - 1];
+    const others = (top: number) => [...new Set(near(top))].filter((k) => k !== top && k >= 0 && k < classes);
+    const pairs = Array.from({ length: classes }, (_, top) => others(top).map((other) => [top, other] as const)).flat();
+    const rows = { outer: pairs.length, classes, inner: 1 };
+    const [s, g, out, expected] = [0, 1, 2, 3].map(() => floats(pairs.length * classes, dtype));
+    for (const [row, [top, other]] of pairs.entries()) {
+      for (let k = 0; k < classes; k++) g[row * classes + k] = 1 + (k % 3);
+      const [first, second] = [row * classes + top, row * classes + other];
+      s[first] = 1;
+      s[second] = tiny;
+      expected[first] = tiny * (g[first] - g[second]);
+      expected[second] = -expected[first];
+    }
+    backend.vjp(out, s, g, rows, plain);
+    const wrong = out.findIndex((value, k) => value !== expected[k]);
+    expect([classes, wrong]).toEqual([classes, -1]);
+  }
+});
+
 test.each([50, 200, 700])(
   'what dominates a row by %s has the log-probability −exp(−gap), and its cross-entropy that gradient',
   (gap) => {

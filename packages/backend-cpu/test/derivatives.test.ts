@@ -79,6 +79,19 @@ describe('in float64', () => {
     },
   );
 
+  test('float32 cotangents of a long row may have 2^20 in common', () => {
+    const classes = 300_007;
+    const s = new Float32Array(classes).fill(1 / classes);
+    const g = s.map((_, k) => 2 ** 20 + (k % 2));
+    const out = new Float32Array(classes);
+    backend.vjp(out, s, g, { outer: 1, classes, inner: 1 }, plain);
+    // Σ s is not 1.
+    const expected = [0, 1].map((even) => s[0] * (even * (s[0] * classes) - s[0] * (classes >> 1)));
+    const largest = Math.max(...expected.map((value, k) => Math.abs(out[k] - value)));
+    expect(largest).toBeLessThan(s[0] * 2 ** -23);
+    expect(out.every((value, k) => value === out[k % 2])).toBe(true);
+  });
+
   test('the vjp of a long row of tiny probabilities is within two ULP', () => {
     const period = 4096;
     const repeats = 128;
@@ -259,7 +272,7 @@ describe.each(dtypes)('in %s', (dtype) => {
 
   test('log-softmax is right in every block and tile, beside rows that need a shift too', () => {
     const random = randomFrom(3);
-    for (const classes of [5, 700]) {
+    for (const classes of [4, 5, 700]) {
       const count = dtype === 'float32' ? rowsPerBlock(classes) : Math.max(1, Math.floor(tileElements / classes));
       for (const outer of [count, count + 1, 2 * count + 1]) {
         const rows = { outer, classes, inner: 1 };

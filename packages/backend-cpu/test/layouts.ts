@@ -39,14 +39,20 @@ export interface Layout {
   readonly label: string;
 }
 
-/** Logits in every layout, with and without a temperature, without a mask and with masks that repeat after 1, some and all outer blocks. */
+/**
+ * Logits in every layout, with and without a temperature, without a mask and with masks that repeat after 1, some and all outer blocks: such that
+ * some rows need a shift, and such that none does.
+ */
 export function* everyLayout(dtype: DType): Generator<Layout> {
   const random = randomFrom(dtype.length + Number(dtype.slice(5)));
   for (const rows of layouts) {
     for (const mask of masksOf(rows, random)) {
       for (const temperature of [1, 0.5, -0.7]) {
-        const x = logitsOf(rows, temperature, dtype, random);
-        yield { x, rows, mask, temperature, label: JSON.stringify({ ...rows, blocks: mask?.outer, temperature }) };
+        for (const moderate of [false, true]) {
+          const x = logitsOf(rows, temperature, dtype, moderate, random);
+          const label = JSON.stringify({ ...rows, blocks: mask?.outer, temperature, moderate });
+          yield { x, rows, mask, temperature, label };
+        }
       }
     }
   }
@@ -66,14 +72,14 @@ function masksOf({ outer, classes, inner }: Rows, random: () => number): (Mask |
   return masks;
 }
 
-/** Logits around another offset in each row, with some far above the others and some of probability 0. */
-function logitsOf(rows: Rows, temperature: number, dtype: DType, random: () => number): FloatArray {
+/** Logits with some far above the others; unless they are moderate, around another offset in each row, and some of probability 0. */
+function logitsOf(rows: Rows, temperature: number, dtype: DType, moderate: boolean, random: () => number): FloatArray {
   const x = floats(rows.outer * rows.classes * rows.inner, dtype);
   reference.rowIndices(rows).forEach((at, row) => {
-    const offset = [0, 40, -700, 0, 1e4][row % 5];
+    const offset = moderate ? 0 : [0, 40, -700, 0, 1e4][row % 5];
     for (const k of at) {
       x[k] = offset + (random() < 0.1 ? 90 : 8) * (random() - 0.5);
-      if (rows.classes > 2 && random() < 0.05) x[k] = Number.NEGATIVE_INFINITY * Math.sign(temperature);
+      if (!moderate && rows.classes > 2 && random() < 0.05) x[k] = Number.NEGATIVE_INFINITY * Math.sign(temperature);
     }
   });
   return x;

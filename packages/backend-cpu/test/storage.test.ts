@@ -101,6 +101,14 @@ describe('freed buffers', () => {
     expect(alloc(half - 100, 'bool') === second).toBe(false);
   });
 
+  test('may have exactly the limit together', () => {
+    const { alloc, free } = createStorage();
+    const [first, second] = [alloc(keptBytes - 65, 'bool'), alloc(65, 'bool')];
+    free(first);
+    free(second);
+    expect([alloc(65, 'bool') === second, alloc(keptBytes - 65, 'bool') === first]).toEqual([true, true]);
+  });
+
   test('belong to one backend, until it is closed', async () => {
     const [first, second] = [cpu.openSync(), cpu.openSync()];
     const buffer = first.alloc(100, 'float64');

@@ -188,6 +188,8 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
     [800, 1020],
     [1010, 500],
     [0, -960],
+    [-960, -990],
+    [-1022, -1022],
   ]) {
     const [x, gradient] = [times(z, temperature), z.slice()];
     const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
@@ -217,6 +219,117 @@ test('logarithms and losses in float64 have the same bits for logits and a tempe
   };
   const expected = computed(0);
   for (const exponent of [-900, -410, 410, 1000]) expect(computed(exponent), `2^${exponent}`).toEqual(expected);
+});
+
+test.each(
+  [
+    [-1073, 0],
+    [-1000, 0],
+    [-1070, -1070],
+    [-1000, -1000],
+    [-450, -450],
+    [-10, -10],
+    [-520, 500],
+    [0, 0],
+    [1000, 1000],
+    [1023, 0],
+  ].flatMap(([size, exponent]) => [1, 5].map((kept) => [kept, size, exponent])),
+)(
+  'of %d float64 logits of 2^%d at T = 1.3 · 2^%d, entries beside them that are −Infinity, masked or too far below change no bit',
+  (kept, size, exponent) => {
+    const random = randomFrom(9);
+    const [outer, all] = [40, 8];
+    const few = Float64Array.from({ length: outer * kept }, () => 2 * random() - 1);
+    const x = times(few, size);
+    // Every row has other places for the entries that are kept.
+    const isKept = (place: number) => (place + 3 * Math.floor(place / all)) % all < kept;
+    const places = [...new Array(outer * all).keys()].filter(isKept);
+    const among = (values: Float64Array, others: number) => {
+      const result = new Float64Array(outer * all).fill(others);
+      for (const [k, place] of places.entries()) result[place] = values[k];
+      return result;
+    };
+    const chosen = Array.from({ length: outer }, (_, row) => places[row * kept + (row % kept)] % all);
+    const computed = (
+      logits: Float64Array,
+      mask: Uint8Array | null,
+      shares: Float64Array,
+      indices: readonly number[],
+    ) => {
+      const rows = { outer, classes: logits.length / outer, inner: 1 };
+      const parameters = { temperature: 1.3 * 2 ** exponent, mask: mask && { buffer: mask, outer } };
+      const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
+      const [y, ofIndices, ofShares] = [logits.slice(), logits.slice(), logits.slice()];
+      const [sums, losses, expected] = [0, 1, 2].map(() => new Float64Array(outer));
+      const s = logits.slice();
+      backend.softmax(s, logits, rows, parameters);
+      kernels.logSoftmax(y, logits, rows, parameters);
+      // Over an inner dimension, too.
+      const across = <A extends Float64Array | Uint8Array>(values: A) =>
+        values.map((_, k) => values[(k % outer) * rows.classes + Math.floor(k / outer)]) as A;
+      const columns = logits.slice();
+      const keep = mask && { buffer: across(mask), outer: 1 };
+      kernels.logSoftmax(columns, across(logits), { ...rows, outer: 1, inner: outer }, { ...parameters, mask: keep });
+      expect(columns).toEqual(across(y));
+      kernels.logSumExp(sums, logits, rows, parameters);
+      const target = { kind: 'indices', buffer: Int32Array.from(indices) } as const;
+      kernels.crossEntropy({ loss: losses, gradient: ofIndices }, logits, rows, { ...settings, target });
+      const probabilities = { kind: 'probabilities', buffer: shares } as const;
+      kernels.crossEntropy({ loss: expected, gradient: ofShares }, logits, rows, {
+        ...settings,
+        target: probabilities,
+      });
+      return { s, others: { y, ofIndices, ofShares, sums, losses, expected } };
+    };
+    const shares = few.map(Math.abs);
+    const alone = computed(
+      x,
+      null,
+      shares,
+      Array.from(chosen, (_, row) => row % kept),
+    );
+    // Divided by such a T, the last one's difference overflows.
+    const far = size === exponent && exponent < 0 ? [-Number.MAX_VALUE] : [];
+    for (const other of [Number.NEGATIVE_INFINITY, Number.NaN, ...far]) {
+      const logits = among(x, other);
+      // Of those that are far below, one in each row is masked.
+      const isMasked = (place: number) =>
+        !places.includes(place) && (Number.isNaN(other) || (place % all === 0 && Number.isFinite(other)));
+      for (const place of logits.keys()) if (isMasked(place)) logits[place] = Number.NaN;
+      const mask = logits.some(Number.isNaN) ? Uint8Array.from(logits, (_, place) => (isMasked(place) ? 0 : 1)) : null;
+      const beside = computed(logits, mask, among(shares, 0), chosen);
+      const left = (values: Float64Array) => Float64Array.from(places, (place) => values[place]);
+      const { y, ofIndices, ofShares } = beside.others;
+      const results = { y: left(y), ofIndices: left(ofIndices), ofShares: left(ofShares) };
+      expect({ ...beside.others, ...results }).toEqual(alone.others);
+      // The terms of a sum are added up in another order.
+      expectNear(left(beside.s), alone.s, 'float64', 1, 'softmax');
+    }
+  },
+);
+
+test('float64 logits whose differences overflow have results as accurate as others at temperatures as large', () => {
+  const random = randomFrom(6);
+  for (const classes of [2, 3, 5, 17]) {
+    const rows = { outer: 40, classes, inner: 1 };
+    // Several times 2^1021 each way: the difference of two is up to 2^1025, and that of their quotients up to 700.
+    const z = Float64Array.from({ length: rows.outer * classes }, (_, k) =>
+      k % classes === 0 ? 7.9 : 15.9 * random() - 8,
+    );
+    const at = { temperature: 1.45 * 2 ** -6 };
+    for (const sign of [1, -1]) {
+      const x = times(z, 1021).map((value) => sign * value);
+      const parameters = { temperature: sign * 1.45 * 2 ** 1015, mask: null };
+      const [out, sums] = [z.slice(), new Float64Array(rows.outer)];
+      const label = `${classes} classes, sign ${sign}`;
+      backend.softmax(out, x, rows, parameters);
+      expectNear(out, reference.softmax(z, rows, at), 'float64', 1, `softmax ${label}`);
+      kernels.logSoftmax(out, x, rows, parameters);
+      expectNear(out, reference.logSoftmax(z, rows, at), 'float64', 2, `logSoftmax ${label}`);
+      kernels.logSumExp(sums, x, rows, parameters);
+      expectNear(sums, reference.logSumExp(z, rows, at), 'float64', 2, `logSumExp ${label}`);
+    }
+  }
 });
 
 test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {

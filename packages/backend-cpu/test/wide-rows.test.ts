@@ -125,6 +125,25 @@ test.each([2, 3, 5, 17, 200])(
   },
 );
 
+test.each([1, 1.3])(
+  'constants that are too large only as a sum are not subtracted from the largest cotangents: T = %d',
+  (temperature) => {
+    // The constant is g₀ + ⅛ (g₁ − g₀) = 2^970, half an ULP of the largest number.
+    const g = [2 ** 969, 2 ** 969 + 2 ** 972, -Number.MAX_VALUE];
+    for (const classes of [4, 20]) {
+      const rows = { outer: 1, classes, inner: 1 };
+      const [s, v, out] = [0, 1, 2].map(() => new Float64Array(classes));
+      s.set([7 / 8, 1 / 8]);
+      v.set(g);
+      backend.vjp(out, s, v, rows, { temperature });
+      expect([...out].map((value) => (value * temperature) / 2 ** 966 + 0)).toEqual([-7, 7, ...s.subarray(2)]);
+      // Divided by T, the difference is in the range.
+      backend.kernels.logSoftmaxJvp(out, s.map(Math.log), v, rows, { temperature: 2 });
+      expect(out[2] / 2 ** 1023).toBeCloseTo(-1, 12);
+    }
+  },
+);
+
 test('cross-entropy of float64 logits whose differences overflow has the losses that are in the range', () => {
   const x = Float64Array.of(1.7e308, 1.7e308, -1.7e308);
   const rows = { outer: 1, classes: 3, inner: 1 };

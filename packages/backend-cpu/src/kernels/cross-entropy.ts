@@ -3,7 +3,7 @@ import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { log1pPair } from '../exp-double.js';
 import { expAndSum, unitOf } from '../exp-single.js';
 import { productError, quotient, sumError } from '../pair.js';
-import { fillMasked, forEachShiftedRow, type ShiftedRow } from '../shifted.js';
+import { fillMasked, forEachShiftedRow, isEmpty, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { clampToFinite } from '../temperature.js';
 import { scatter } from '../tiles.js';
@@ -64,7 +64,7 @@ function crossEntropyUnshifted(
   const { loss } = out;
   const perBlock = rowsPerBlock(classes);
   const unit = unitOf(parameters.temperature);
-  const exp = expScratch(classes * Math.min(perBlock, outer));
+  const exp = expScratch(classes * perBlock);
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
     if (expAndSum(exp, logits, row * classes, count * classes, unit) < 0) {
@@ -90,8 +90,7 @@ function crossEntropyUnshifted(
       const hot = factor * (weight ? weight[index] : 1);
       const own = exp[first + index];
       const others = sumOfOthers(exp, first, classes, index);
-      const ratio = others / own;
-      if (loss) loss[r] = hot === 0 ? 0 : hot * (ratio < 1e300 ? Math.log1p(ratio) : Math.log(others) - Math.log(own));
+      if (loss) loss[r] = hot * Math.log1p(others / own);
       if (gradient) {
         const total = others + own;
         scale(gradient, exp, r * classes, first, classes, hot / total);
@@ -120,7 +119,7 @@ function crossEntropyShifted(
     rows,
     parameters,
     (row) => {
-      if (row.empty || (target.kind === 'indices' && target.buffer[row.row] === ignoreIndex)) {
+      if (isEmpty(row, classes) || (target.kind === 'indices' && target.buffer[row.row] === ignoreIndex)) {
         if (loss) loss[row.row] = 0;
         row.exp.fill(0, row.start, row.start + classes);
         return;
@@ -154,7 +153,7 @@ function crossEntropyShifted(
 /** In units of the row. */
 function logProbability({ shifted, low, unit, start, others, othersLow }: ShiftedRow, index: number): number {
   const x = shifted[start + index];
-  if (shifted === low) return x - Math.log1p(others) / unit;
+  if (shifted === low) return x - Math.log1p(others);
   const log = log1pPair(others, othersLow);
   return x - log.high / unit + (low[start + index] - log.low / unit);
 }
@@ -163,7 +162,7 @@ function logProbability({ shifted, low, unit, start, others, othersLow }: Shifte
 function oneHotGradient({ exp, start, others, top }: ShiftedRow, classes: number, index: number, factor: number): void {
   const total = 1 + others;
   for (let k = start; k < start + classes; k++) exp[k] = factor * (exp[k] / total);
-  if (index === top) exp[start + index] = -factor * (others / total);
+  if (index === top) exp[start + index] = 0 - factor * (others / total);
   else exp[start + index] -= factor;
 }
 
@@ -180,7 +179,7 @@ function preciseOneHotGradient(
 ): boolean {
   const total = 1 + others;
   const divisor = total * temperature;
-  if (!isOrdinary(temperature) || !(weight === 0 || isOrdinary(weight / temperature))) return false;
+  if (!isOrdinary(temperature) || !isOrdinary(weight / temperature)) return false;
   const divisorLow = productError(total, temperature, divisor) + (sumError(1, others, total) + othersLow) * temperature;
   const { high, low } = quotient(weight, { high: divisor, low: divisorLow });
   const own = exp[start + index];
@@ -222,31 +221,30 @@ function targetWeights(
   smoothing: number,
   weight: CpuBuffer | null,
 ): void {
-  const share = smoothing === 0 ? 0 : smoothing / keptClasses(row, classes);
+  const share = smoothing / keptClasses(row, classes);
   const first = Math.floor(row.row / inner) * classes * inner + (row.row % inner);
   fillWeights(target, row, classes, weight, (c) => (1 - smoothing) * probabilities[first + c * inner] + share);
 }
 
 function fillWeights(
   target: Target,
-  { start, keep, top, shifted, low }: ShiftedRow,
+  { start, keep, top }: ShiftedRow,
   classes: number,
   weight: CpuBuffer | null,
   smoothed: (c: number) => number,
 ): void {
   const { q } = target;
-  const isDouble = shifted !== low;
   let sum = 0;
   let correction = 0;
   for (let c = 0; c < classes; c++) {
     q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed(c) : smoothed(c);
     if (c === top) continue;
     const next = sum + q[c];
-    if (isDouble) correction += sumError(sum, q[c], next);
+    correction += sumError(sum, q[c], next);
     sum = next;
   }
   target.others = corrected(sum, correction);
-  target.total = corrected(sum + q[top], isDouble ? correction + sumError(sum, q[top], sum + q[top]) : 0);
+  target.total = corrected(sum + q[top], correction + sumError(sum, q[top], sum + q[top]));
 }
 
 function keptClasses({ keep, start }: ShiftedRow, classes: number): number {

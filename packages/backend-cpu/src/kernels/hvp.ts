@@ -110,10 +110,6 @@ export function logSumExpHvp(
         gather(t, tangent, tile, classes);
         gathered = tile;
       }
-      if (row.empty) {
-        exp.fill(0, start, end);
-        return;
-      }
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
       const sum = 1 + row.others;
       for (let k = start; k < end; k++) exp[k] /= sum;

@@ -42,7 +42,7 @@ function logSoftmaxUnshifted(
   const perBlock = rowsPerBlock(classes);
   const unit = unitOf(temperature);
   const inverse = 1 / temperature;
-  const exp = expScratch(classes * Math.min(perBlock, outer));
+  const exp = expScratch(classes * perBlock);
   for (let row = 0; row < outer; row += perBlock) {
     const count = Math.min(perBlock, outer - row);
     const start = row * classes;
@@ -113,12 +113,8 @@ function logSoftmaxShifted(
     rows,
     parameters,
     (row) => {
-      const { shifted, low, unit, start, others, othersLow, empty } = row;
+      const { shifted, low, unit, start, others, othersLow } = row;
       const end = start + classes;
-      if (empty) {
-        shifted.fill(Number.NEGATIVE_INFINITY, start, end);
-        return;
-      }
       if (shifted === low) {
         const log = Math.log1p(others);
         for (let k = start; k < end; k++) shifted[k] -= log;
@@ -172,7 +168,7 @@ function vjpWideLogRow({ y, p, v: g }: LogTile, start: number, end: number, top:
 /** What rows whose sums may overflow are multiplied by: no row has 2^32 entries. */
 const wideShare = 2 ** -34;
 
-/** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end. */
+/** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end, in float32 too. */
 const blockElements = 128;
 
 /** Σ v but for the entry at `top`. */
@@ -183,21 +179,6 @@ function sumBut(v: Float64Array, start: number, end: number, top: number): numbe
     const last = Math.min(end, first + blockElements);
     let part = 0;
     for (let k = first; k < last; k++) if (k !== top) part += v[k];
-    const next = sum + part;
-    correction += sumError(sum, part, next);
-    sum = next;
-  }
-  return sum + correction;
-}
-
-/** Σ p (v − origin). */
-function meanOf(p: Float64Array, v: Float64Array, start: number, end: number, origin: number): number {
-  let sum = 0;
-  let correction = 0;
-  for (let first = start; first < end; first += blockElements) {
-    const last = Math.min(end, first + blockElements);
-    let part = 0;
-    for (let k = first; k < last; k++) part += p[k] * (v[k] - origin);
     const next = sum + part;
     correction += sumError(sum, part, next);
     sum = next;
@@ -216,9 +197,11 @@ export function logSoftmaxJvp(
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
-    if (isDouble) centredMean(mean, p, t, start, end, origin);
+    if (isDouble || end - start > blockElements) centredMean(mean, p, t, start, end, origin);
     else {
-      mean.high = meanOf(p, t, start, end, origin);
+      let sum = 0;
+      for (let k = start; k < end; k++) sum += p[k] * (t[k] - origin);
+      mean.high = sum;
       mean.low = 0;
     }
     if (!(Math.abs(mean.high) + Math.abs(origin) < mostConstant)) {
@@ -242,8 +225,8 @@ function jvpWideLogRow(
 ): void {
   for (let k = start; k < end; k++) t[k] *= wideShare;
   const origin = top < 0 ? 0 : t[top];
-  const mean = meanOf(p, t, start, end, origin);
-  for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean) / temperature / wideShare;
+  centredMean(mean, p, t, start, end, origin);
+  for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean.high) / temperature / wideShare;
 }
 
 /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */

@@ -98,9 +98,10 @@ function shiftedExpAndSum(
   }
   const scaled = scaledTemperature(temperature);
   // Quarters where a difference would overflow: at a large T it may count even so.
-  const share = least - max === Number.NEGATIVE_INFINITY && Math.abs(temperature) > 1 ? 1 / 4 : 1;
+  const share = least - max === Number.NEGATIVE_INFINITY ? 1 / 4 : 1;
   const unit = 1 / share;
-  const isOne = scaled.divisor === 1 && scaled.isOrdinary && share === 1;
+  // In quarters, too: beside a logit of 2^970 or more a difference is 0, or its exponential is.
+  const isOne = scaled.divisor === 1 && scaled.isOrdinary;
   const most = max * share;
   for (let k = 0; k < classes; k++) {
     const value = x[(start + k) | 0] * sign * share;

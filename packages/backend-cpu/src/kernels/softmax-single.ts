@@ -188,8 +188,8 @@ function shiftedExpAndSum(
     const value = x[k] * sign;
     if (value > max) max = value;
   }
-  const unit = stepsPerShift(temperature);
   let total = 0;
+  const unit = stepsPerShift(temperature);
   for (let k = 0; k < classes; k++) {
     const e = expOfShift((x[(start + k) | 0] * sign - max) * unit);
     exp[(to + k) | 0] = e;
@@ -256,12 +256,12 @@ function shiftedMaskedExpAndSum(
 ): number {
   const sign = temperature < 0 ? -1 : 1;
   const unit = stepsPerShift(temperature);
+  let total = 0;
   let max = Number.NEGATIVE_INFINITY;
   for (let k = 0; k < classes; k++) {
     const value = x[(start + k) | 0] * sign;
     if (value > max && keep[(mask + k) | 0] !== 0) max = value;
   }
-  let total = 0;
   for (let k = 0; k < classes; k++) {
     const e = keep[(mask + k) | 0] === 0 ? 0 : expOfShift((x[(start + k) | 0] * sign - max) * unit);
     exp[k] = e;

@@ -51,15 +51,15 @@ function vjpRows(
   // float64 is divided by T, since a rounded 1/T alone costs an ULP.
   const factor = isSingle ? inverseTemperature(temperature) : 1;
   if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
-    vjpShort(out, s, g, length, classes, factor);
+    (classes === 2 ? vjpPairs : vjpTriples)(out, s, g, length, factor);
     if (!isSingle) divide(out, 0, length, temperature);
   } else if (isSingle) {
     (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
-  } else if (Math.abs(Math.log2(Math.abs(temperature))) < mostExponent) {
-    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, temperature);
   } else {
-    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, 1);
-    divide(out, 0, length, temperature);
+    const isOrdinary = Math.abs(Math.log2(Math.abs(temperature))) < mostExponent;
+    const divisor = divisorOf(isOrdinary ? temperature : 1);
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisor);
+    if (!isOrdinary) divide(out, 0, length, temperature);
   }
 }
 
@@ -70,59 +70,34 @@ function divide(out: FloatArray, start: number, end: number, temperature: number
   if (temperature !== 1) for (let k = start; k < end; k++) out[k] /= temperature;
 }
 
-/** Rows of two and three, and those once more whose differences overflow. */
-function vjpShort(
-  out: FloatArray,
-  s: FloatArray,
-  g: FloatArray,
-  length: number,
-  classes: number,
-  factor: number,
-): void {
-  const isDouble = out instanceof Float64Array;
-  const probabilities = isDouble && out === s ? s.slice(0, length) : s;
-  const cotangent = isDouble && out === g ? g.slice(0, length) : g;
-  const watch = (classes === 2 ? vjpPairs : vjpTriples)(out, probabilities, cotangent, length, factor);
-  // Not a number where one of the results is not finite.
-  if (watch === 0 || !isDouble) return;
-  for (let k = 0; k < length; k += classes) {
-    let sum = 0;
-    for (let c = k; c < k + classes; c++) sum += out[c] * 0;
-    if (sum !== 0) vjpWideRow(out, probabilities, cotangent, k, k + classes, factor);
-  }
-}
-
-/** The sum of all results times 0: 0 where they are finite. */
-function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
-  let watch = 0;
+/** With the difference of halves, which does not overflow. */
+function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
   for (let k = 0; k < length; k += 2) {
     const l = (k + 1) | 0;
-    const first = s[k] * s[l] * (g[k] - g[l]) * factor;
-    watch += first * 0;
+    const first = 2 * s[k] * s[l] * (g[k] / 2 - g[l] / 2) * factor;
     out[k] = first;
     out[l] = 0 - first;
   }
-  return watch;
 }
 
-/** `out_i = s_i Σ_j s_j (g_i − g_j)`; gives the sum of all differences times 0. */
-function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): number {
-  let watch = 0;
+/** `out_i = s_i Σ_j s_j (g_i − g_j)`, with differences of halves, too. */
+function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
   for (let k = 0; k < length; k += 3) {
     const l = (k + 1) | 0;
     const m = (k + 2) | 0;
     const s0 = s[k];
     const s1 = s[l];
     const s2 = s[m];
-    const g01 = g[k] - g[l];
-    const g12 = g[l] - g[m];
-    const g20 = g[m] - g[k];
-    watch += (g01 + g12 + g20) * 0;
-    out[k] = s0 * (s1 * g01 - s2 * g20) * factor;
-    out[l] = s1 * (s2 * g12 - s0 * g01) * factor;
-    out[m] = s2 * (s0 * g20 - s1 * g12) * factor;
+    const g0 = g[k] / 2;
+    const g1 = g[l] / 2;
+    const g2 = g[m] / 2;
+    const g01 = g0 - g1;
+    const g12 = g1 - g2;
+    const g20 = g2 - g0;
+    out[k] = 2 * s0 * (s1 * g01 - s2 * g20) * factor;
+    out[l] = 2 * s1 * (s2 * g12 - s0 * g01) * factor;
+    out[m] = 2 * s2 * (s0 * g20 - s1 * g12) * factor;
   }
-  return watch;
 }
 
 /** float32 elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
@@ -339,7 +314,7 @@ function vjpDouble(
   g: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  divisor: Divisor,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
@@ -390,7 +365,7 @@ function vjpDouble(
       mean = rowMean.high;
       low = rowMean.low;
     }
-    scaleRow(out, s, g, start, end, origin, mean, low, total, temperature);
+    scaleRow(out, s, g, start, end, origin, mean, low, total, divisor);
   }
 }
 
@@ -401,7 +376,7 @@ function vjpDoubleShort(
   g: FloatArray,
   length: number,
   classes: number,
-  temperature: number,
+  divisor: Divisor,
 ): void {
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
@@ -449,7 +424,7 @@ function vjpDoubleShort(
     }
     const mean = mean0 + mean1;
     const low = sumError(mean0, mean1, mean) + low0 + low1;
-    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, temperature);
+    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, divisor);
   }
 }
 
@@ -464,19 +439,15 @@ function scaleRow(
   mean: number,
   low: number,
   total: number,
-  temperature: number,
+  { temperature, factor, inexact }: Divisor,
 ): void {
-  const factor = 1 / temperature;
-  const inexact = temperature === 1 ? 0 : reciprocalError(factor, temperature);
   if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
     vjpWideRow(out, s, g, start, end, 1);
     divide(out, start, end, temperature);
   } else if (!(Math.abs(total - 1) < leastExcess)) {
     scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
-  } else if (temperature === 1) {
-    scaleCentred(out, s, g, start, end, origin, mean + low);
   } else if (inexact === 0) {
-    // Multiplying by a power of 2 does not round.
+    // Multiplying by 1 or another power of 2 does not round.
     scaleShifted(out, s, g, start, end, origin, 1, mean + low, factor);
   } else {
     const constant = origin + mean;
@@ -484,38 +455,17 @@ function scaleRow(
   }
 }
 
-/** `out = s ⊙ (g − origin − mean)`. */
-function scaleCentred(
-  out: FloatArray,
-  s: FloatArray,
-  g: FloatArray,
-  start: number,
-  end: number,
-  origin: number,
-  mean: number,
-): void {
-  const lastFour = (end - 3) | 0;
-  let k = start;
-  for (; k < lastFour; k += 4) {
-    const k1 = (k + 1) | 0;
-    const k2 = (k + 2) | 0;
-    const k3 = (k + 3) | 0;
-    const dx0 = s[k] * (g[k] - origin - mean);
-    const dx1 = s[k1] * (g[k1] - origin - mean);
-    const dx2 = s[k2] * (g[k2] - origin - mean);
-    const dx3 = s[k3] * (g[k3] - origin - mean);
-    out[k] = dx0;
-    out[k1] = dx1;
-    out[k2] = dx2;
-    out[k3] = dx3;
-  }
-  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean);
+/** A temperature T, 1 / T as rounded, and (1 / T − factor) T. */
+interface Divisor {
+  readonly temperature: number;
+  readonly factor: number;
+  readonly inexact: number;
 }
 
-/** `(1 / T − factor) T`, factor being 1 / T as rounded. */
-function reciprocalError(factor: number, temperature: number): number {
+function divisorOf(temperature: number): Divisor {
+  const factor = 1 / temperature;
   const product = factor * temperature;
-  return 1 - product - productError(factor, temperature, product);
+  return { temperature, factor, inexact: 1 - product - productError(factor, temperature, product) };
 }
 
 /** `out = s ⊙ (g − constant − rest) · factor (1 + inexact)`, in which the difference and both products round once each. */
