@@ -679,3 +679,21 @@ describe('crossEntropy.hvp', () => {
     ]);
   });
 });
+
+test('the divisor of a mean is the sum of all weights, without the rounding errors of many additions', async () => {
+  const rows = 20_000;
+  const x = tensor(
+    new Float64Array(2 * rows).map((_, k) => (k % 2 ? 0.3 : 0)),
+    {
+      shape: [rows, 2],
+      dtype: 'float64',
+      backend: await exact.open(),
+    },
+  );
+  const target = new Int32Array(rows);
+  const [plain = 0] = await crossEntropy.loss(x, target).data();
+  for (const size of [0.1, 1e-300, 1.1e300]) {
+    const [loss = 0] = await crossEntropy.loss(x, target, { weight: [size, size] }).data();
+    expect(Math.abs(loss / plain - 1), `weights of ${size}`).toBeLessThan(4 * 2 ** -52);
+  }
+});

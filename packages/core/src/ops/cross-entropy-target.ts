@@ -193,8 +193,16 @@ export function meanDivisor(target: DeviceTarget, weight: HostArray | null, igno
   if (target.kind === 'probabilities') return rows.outer * rows.inner;
   if (weight === null) return target.counted;
   let divisor = 0;
-  for (const index of target.host) if (index !== ignoreIndex) divisor += weight[index] ?? 0;
-  return divisor;
+  // What rounding takes off the sum of many weights (Neumaier, 1974).
+  let low = 0;
+  for (const index of target.host) {
+    if (index === ignoreIndex) continue;
+    const term = weight[index] ?? 0;
+    const next = divisor + term;
+    low += Math.abs(divisor) >= Math.abs(term) ? divisor - next + term : term - next + divisor;
+    divisor = next;
+  }
+  return divisor + low;
 }
 
 /**
