@@ -47,10 +47,10 @@ export interface Context {
   /** The description of the machine for a report. */
   machine(): Machine;
   /**
-   * Calls the listener at the first Ctrl-C or SIGTERM instead of ending the process; the second one ends it. Returns a function that
-   * removes the listener.
+   * Calls the listener at the first Ctrl-C or SIGTERM instead of ending the process, with the exit code of a process that the signal ends; the second
+   * one ends it. Returns a function that removes the listener.
    */
-  onInterrupt(listener: () => void): () => void;
+  onInterrupt(listener: (exitCode: number) => void): () => void;
   /** Milliseconds from a fixed point in time. */
   now(): number;
   /** Calls the listener once after that time, which does not keep the process alive; returns a function that cancels it. */

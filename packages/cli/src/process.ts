@@ -19,9 +19,9 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
 });
-let interruptListener: (() => void) | undefined;
-removeTemporariesOnSignal(process, () => {
-  interruptListener?.();
+let interruptListener: ((exitCode: number) => void) | undefined;
+removeTemporariesOnSignal(process, (exitCode) => {
+  interruptListener?.(exitCode);
   return interruptListener !== undefined;
 });
 

@@ -20,20 +20,31 @@ import { workerCommand } from './commands/worker.js';
 import type { Context, OutputStream, Session } from './context.js';
 import { missingPermission } from './permission.js';
 
-/** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad. */
+/** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad, 130 ended by Ctrl-C. */
 export const exitInput = 2;
 export const exitDefect = 70;
 
 /** Runs one command line (without the names of node and the command) and returns its exit code; never throws. */
 export async function run(args: readonly string[], context: Context): Promise<number> {
-  const session: Session = { ...context, notices: [], exitCode: 0 };
+  let interrupted: number | null = null;
+  const session: Session = {
+    ...context,
+    notices: [],
+    exitCode: 0,
+    onInterrupt: (listener) =>
+      context.onInterrupt((exitCode) => {
+        interrupted = exitCode;
+        listener(exitCode);
+      }),
+  };
   try {
     const program = createProgram(session);
     await program.parseAsync(withoutUnknownHelp(args, program), { from: 'user' });
     for (const notice of session.notices) session.stderr.write(`softgrad: ${notice}\n`);
     return session.exitCode;
   } catch (error) {
-    return report(error, session);
+    const exitCode = report(error, session);
+    return interrupted ?? exitCode;
   }
 }
 

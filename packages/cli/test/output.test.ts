@@ -139,3 +139,15 @@ test('if a signal ends the process, it removes unfinished files and ends with th
   expect(codes).toEqual([130, 143, 129]);
   await writer.abort();
 });
+
+test('a command that ends its work first is told the exit code of the signal', () => {
+  const listeners = new Map<string, () => void>();
+  const told: number[] = [];
+  const process = {
+    once: (signal: string, listener: () => void) => listeners.set(signal, listener),
+    exit: () => told.push(0),
+  };
+  removeTemporariesOnSignal(process, (exitCode) => told.push(exitCode) > 0);
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) listeners.get(signal)?.();
+  expect(told).toEqual([130, 143, 129]);
+});

@@ -173,8 +173,8 @@ describe('softgrad run', () => {
   test('Ctrl-C ends a run after its current shards, and is then handled by the process again', async () => {
     rmSync(folder.at('stopped'), { recursive: true, force: true });
     let released = 0;
-    const onInterrupt = (listener: () => void) => {
-      listener();
+    const onInterrupt = (listener: (exitCode: number) => void) => {
+      listener(143);
       return () => {
         released++;
       };
@@ -184,7 +184,7 @@ describe('softgrad run', () => {
     expect(stderr).toBe(
       'softgrad: finishing the current shards; press Ctrl-C again to end immediately\nsoftgrad: interrupted; softgrad run --resume stopped continues the run\n',
     );
-    expect([status, stdout, released]).toEqual([2, '', 1]);
+    expect([status, stdout, released]).toEqual([143, '', 1]);
   });
 
   test.each([
@@ -365,7 +365,7 @@ describe('with a server', () => {
       'softgrad: there: cancelled; softgrad run --resume there continues it\n',
     );
     expect((await there('--status', id)).stdout).toMatch(/^there: softmax, cancelled\n/);
-    let interrupt = () => {};
+    let interrupt = (_: number) => {};
     let released = false;
     const worker = softgrad(['worker', ...root, ...cpu, '--concurrency', '1'], {
       env,
@@ -379,7 +379,7 @@ describe('with a server', () => {
     const resumed = await there('--resume', id);
     expect(resumed).toMatchObject({ status: 0, stdout: 'there/softmax: (3, 3) float64 in 2 parts\n' });
     expect((await there('--cancel', id)).stderr).toBe('softgrad: there: finished already\n');
-    interrupt();
+    interrupt(130);
     const { status, stderr } = await worker;
     expect([status, released]).toEqual([0, true]);
     expect(stderr).toContain('done there: apply-000000\n');
@@ -401,7 +401,7 @@ describe('with a server', () => {
       const worker = await softgrad(['worker', ...root, ...cpu, '--concurrency', '2'], {
         env,
         onInterrupt(listener) {
-          listener();
+          listener(130);
           return () => {};
         },
       });
@@ -423,14 +423,14 @@ describe('with a server', () => {
     const { status, stdout, stderr } = await softgrad(['run', 'softmax', 'a-1.npy', '--out', 'left', ...cpu, ...root], {
       env,
       onInterrupt(listener) {
-        listener();
+        listener(130);
         return () => {
           released++;
         };
       },
     });
     expect(stderr).toMatch(/^softgrad: stopped waiting for run [0-9a-f]{32}, which continues\n$/);
-    expect([status, stdout, released]).toEqual([2, '', 1]);
+    expect([status, stdout, released]).toEqual([130, '', 1]);
     expect((await softgrad(['run', '--status', 'left', ...root], { env })).stdout).toMatch(
       /^left: softmax, not finished\n/,
     );

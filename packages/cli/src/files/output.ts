@@ -114,14 +114,17 @@ interface SignalledProcess {
  *
  * @param interrupt tells the running command to end; returns false if it cannot
  */
-export function removeTemporariesOnSignal(process: SignalledProcess, interrupt: () => boolean = () => false): void {
+export function removeTemporariesOnSignal(
+  process: SignalledProcess,
+  interrupt: (exitCode: number) => boolean = () => false,
+): void {
   for (const [signal, code] of [
     ['SIGINT', 130],
     ['SIGTERM', 143],
     ['SIGHUP', 129],
   ] as const) {
     process.once(signal, () => {
-      if (interrupt()) return;
+      if (interrupt(code)) return;
       for (const path of temporaries) rmSync(path, { force: true });
       process.exit(code);
     });
