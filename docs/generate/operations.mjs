@@ -94,7 +94,7 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
     what: 'The loss of a classifier from its logits, and its gradient, in one pass.',
     formula: String.raw`L = -\sum_c q_c \log p_c, \quad p = \operatorname{softmax}(x / T)`,
     derivatives: [['gradient', String.raw`\frac{\partial L}{\partial x} = \frac{p \sum_c q_c - q}{T}`]],
-    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch.',
+    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
     example: `import { crossEntropy } from 'softgrad';
 
 const { loss } = crossEntropy([[1, 2, 3]], [2]);

@@ -37,7 +37,7 @@ interface Options extends OperationOptions {
 }
 
 export function crossEntropyCommand(session: Session): Command {
-  return withOperationOptions(new Command('cross-entropy'))
+  return withOperationOptions(new Command('cross-entropy'), 'the dimension of the classes, in PyTorch dim 1')
     .summary('loss and gradient against a target')
     .description(
       'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. Options have the same meaning as in PyTorch.',
