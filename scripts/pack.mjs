@@ -24,7 +24,10 @@ console.log(`${packed.length} packages are in ${folder}:\n`);
 for (const { tarball } of packed) console.log(`  ${basename(tarball)}`);
 console.log('\nIn the folder of your project, this command installs softgrad and its dependencies:\n');
 console.log(`  ${installing('softgrad')}`);
-console.log('\nand this command installs the command line as well:\n');
+console.log(
+  '\n(The packages are ES modules: in a new project, run `npm pkg set type=module` first, or name your files .mjs.)',
+);
+console.log('\nThis command installs the command line as well:\n');
 console.log(`  ${installing('@softgrad/cli')}`);
 console.log('\nThe other engines, each beside softgrad (its README names what else it needs):\n');
 for (const name of otherEngines) console.log(`  ${installing('softgrad', name)}`);

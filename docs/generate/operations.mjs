@@ -29,7 +29,7 @@ const dx = softmax.vjp(s, [[0, 0, 1]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900 0.2447 0.6652
 console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
     misuse:
-      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs.',
+      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities: `softmax.vjp(x, g)` of logits returns wrong numbers without an error, since an array of logits looks like one of probabilities. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -46,7 +46,7 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
 const s = softmin([[1, 2, 3]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
-      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused.',
+      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: of logits, `softmin.vjp(x, g)` returns wrong numbers without an error.',
     measured: [],
     like: 'softmax',
     because:
@@ -67,7 +67,7 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652
 const y = logSoftmax([[1000, 0]]);
 console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     misuse:
-      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The vjp takes y, not the probabilities.',
+      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The derivatives take the log-probabilities y: of logits or of probabilities, `logSoftmax.vjp` returns wrong numbers without an error, unless softgrad itself made the probabilities.',
     measured: ['logSoftmax'],
   },
   {
@@ -94,7 +94,7 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
     what: 'The loss of a classifier from its logits, and its gradient, in one pass.',
     formula: String.raw`L = -\sum_c q_c \log p_c, \quad p = \operatorname{softmax}(x / T)`,
     derivatives: [['gradient', String.raw`\frac{\partial L}{\partial x} = \frac{p \sum_c q_c - q}{T}`]],
-    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch.',
+    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
     example: `import { crossEntropy } from 'softgrad';
 
 const { loss } = crossEntropy([[1, 2, 3]], [2]);
@@ -133,7 +133,7 @@ console.log((await three.array()).toFixed(4)); // 0.6076`,
 const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
-    misuse: 'The vjp takes the output y. With x in its place `x * (1 - x)` is a number, too.',
+    misuse: 'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong, without an error. Write `sigmoid.vjp(sigmoid(x), g)`.',
     measured: ['sigmoid'],
   },
   {

@@ -19,6 +19,7 @@ test('the site builds with every page and without warnings', () => {
     'crossEntropy',
     'Choose_a_backend',
     'Write_a_backend',
+    'A_training_loop',
     'Other_libraries',
     'Numerics',
     'Performance',

@@ -59,7 +59,11 @@ describe('values that only JavaScript without types can pass are refused', () =>
     ['null', null, "wasm: unknown option 'Null'; expected threads, required"],
     ['a number', 2, "wasm: unknown option 'Number'; expected threads, required"],
     ['an unknown name', { thread: 2 }, "wasm: unknown option 'thread'; expected threads, required"],
-    ['a number of threads as text', { threads: '2' }, 'wasm: threads is String; expected an integer from 1 to 64'],
+    [
+      'a number of threads as text',
+      { threads: '2' },
+      'wasm: threads is the text "2"; expected an integer from 1 to 64',
+    ],
     ['module null', { module: null }, /^wasm: module is Null; expected a WebAssembly.Module/],
     ['the bytes of a module', { module: bytes }, `is Uint8Array; expected a WebAssembly.Module`],
     ['the bytes of a module, and the way out', { module: bytes }, way.bytes],

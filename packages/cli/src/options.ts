@@ -24,15 +24,11 @@ INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of
 - for such text, JSON too, on standard input; or numbers between commas, like 0,2. The ending of --out decides the
 output's format; without --out a terminal gets a table and a pipe gets JSON.`;
 
-/** Adds INPUT and the options of `OperationOptions`. */
-export function withOperationOptions(command: Command): Command {
+/** Adds INPUT and the options of `OperationOptions`; `axis` describes the dimension of `--axis`. */
+export function withOperationOptions(command: Command, axis = 'the dimension that sums to 1'): Command {
   command
     .argument('<INPUT>', 'file with the logits')
-    .addOption(
-      new Option('--axis <n>', 'the dimension that sums to 1; negative counts from the last')
-        .argParser(integer)
-        .default(-1),
-    )
+    .addOption(new Option('--axis <n>', `${axis}; negative counts from the last`).argParser(integer).default(-1))
     .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
     .option(
       '--mask <file>',

@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { cases } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from './command.js';
 
@@ -115,6 +116,14 @@ test('the help of each command equals the reviewed snapshot', async () => {
     texts.push(stdout);
   }
   await expect(texts.join('\n')).toMatchFileSnapshot('fixtures/help.txt');
+});
+
+test('every case of the conformance suite that a help text or a README names exists', async () => {
+  const texts = await Promise.all(commands.map(async (name) => (await folder.softgrad([name, '--help'])).stdout));
+  const named = [...texts, readme].join('\n').match(/[a-z][a-z -]*\/[a-z][a-z-]*:[a-z]+=[^\s'"`,]+/g) ?? [];
+  const ids = new Set(cases.map(({ id }) => id));
+  expect(named.length).toBeGreaterThan(1);
+  expect(named.filter((id) => !ids.has(id))).toEqual([]);
 });
 
 test('help is wrapped at the width of a terminal, and its version is that of the package', async () => {

@@ -37,10 +37,10 @@ interface Options extends OperationOptions {
 }
 
 export function crossEntropyCommand(session: Session): Command {
-  return withOperationOptions(new Command('cross-entropy'))
+  return withOperationOptions(new Command('cross-entropy'), 'the dimension of the classes, in PyTorch dim 1')
     .summary('loss and gradient against a target')
     .description(
-      'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. Options have the same meaning as in PyTorch.',
+      'Cross-entropy of logits against a target, with its gradient in the logits, (s − y) / T, in one pass. With --reduction mean, the default, loss and gradient are divided by the number of rows that are not ignored, or by the sum of the weights of their classes. Options have the same meaning as in PyTorch.',
     )
     .requiredOption(
       '--target <file>',

@@ -34,7 +34,7 @@ Examples:
   $ softgrad report
   $ softgrad report --backend cpu --id 'softmax/values:shape=7x5;axis=1;input=wide'
   $ softgrad report --module ./my-backend.js
-  $ softgrad report --module ./my-backend.js --id 'vjp/values:shape=7x5;axis=1;input=wide'`,
+  $ softgrad report --module ./my-backend.js --id 'vjp/values:shape=7x5;axis=1;input=wide;cotangent=uniform'`,
     )
     .action((options: Options) => run(options, session));
 }

@@ -23,7 +23,7 @@ const values = {
     compute: softmax,
   },
   softmin: {
-    summary: 'probabilities of logits, the smallest logit first',
+    summary: 'probabilities of the negated logits',
     description:
       'Softmax of the negated logits: s = exp(−x / T) / Σ exp(−x / T) along the axis. Files larger than memory are fine.',
     examples: [

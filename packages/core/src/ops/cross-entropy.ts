@@ -202,6 +202,8 @@ function hvp(
  * Here `q_nc = w_c ((1 − ε) y_nc + ε/K)`, y the target, ε the label smoothing and w the class weights. K is the number of classes that the
  * mask keeps in the row, and q is 0 for the others: a row with masked classes has the loss of the row without them.
  *
+ * The classes are along `axis`, by default the last one. In PyTorch they are along dim 1: for its logits of (N, C, d1, …) pass `{ axis: 1 }`.
+ *
  * `target` is class indices (shape of the logits without the axis: an int32 tensor or plain integers) or probabilities (shape
  * of the logits). Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
  * `torch.nn.functional.cross_entropy`. The loss is a scalar tensor, or one number a row for reduction 'none'. For the mean over
