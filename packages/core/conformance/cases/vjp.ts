@@ -22,7 +22,7 @@ import {
   type Sweep,
   showSweep,
 } from '../sweep.js';
-import { precisionOf, softmaxVjpTolerance } from '../tolerance.js';
+import { precisionOf, softmaxVjpTolerance, summation } from '../tolerance.js';
 import { confidentLengths, probabilities } from './jacobian.js';
 
 const inputs = ['ramp', 'spread', 'wide', 'removed', 'ties', 'onehot'] as const;
@@ -151,11 +151,11 @@ async function assertValues(
 
 /**
  * Of an s whose rows do not add up to 1, with several entries above ½, the result is `s ⊙ (g − ⟨s, g⟩)` up to `|1 − Σ s| Σ |g|` times s: a kernel may
- * subtract a cotangent from all of them first or multiply them by Σ s, which changes nothing for a softmax. Rounding errors are less than a thousandth of
- * this. The cotangents are small, so that the error is seen if the number that is subtracted is not one of them.
+ * subtract a cotangent from all of them first or multiply them by Σ s, which changes nothing for a softmax. The cotangents are small, so that the
+ * error is seen if the number that is subtracted is not one of them.
  */
 async function assertNotSoftmax(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
-  const { floor, stored } = precisionOf(backend.supports, dtype);
+  const { unit, floor, stored } = precisionOf(backend.supports, dtype);
   for (const axis of [1, 0]) {
     const shape = axis === 1 ? [13, classes] : [classes, 13];
     const rows = layout(shape, axis);
@@ -168,10 +168,11 @@ async function assertNotSoftmax(backend: Backend, dtype: FloatDType, classes: nu
       const total = row.reduce((sum, { p }) => sum + p, 0);
       const mean = row.reduce((sum, { p, cotangent }) => sum + p * cotangent, 0);
       const size = row.reduce((sum, { cotangent }) => sum + Math.abs(cotangent), 0);
+      const rounding = unit * (summation(classes) + 8) * (1 + total) * size;
       for (const { i, p, cotangent } of row) {
         const value = p * (cotangent - mean);
         expected[i] = value;
-        tolerance[i] = stored(p * Math.abs(1 - total) * size + floor * classes, value);
+        tolerance[i] = stored(p * (Math.abs(1 - total) * size + rounding) + floor * classes, value);
       }
     }
     const result = await run(backend, dtype, { rows, s, g, expected });
