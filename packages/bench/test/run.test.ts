@@ -127,6 +127,26 @@ describe('a run', () => {
     expect(results.map(({ missing }) => missing)).toEqual(['no memory for it', 'no softmax', null]);
   });
 
+  test('a contender that does not support a single class has no cost of a call, and is timed', async () => {
+    const many: ContenderSource = {
+      ...naive,
+      name: 'many',
+      async open() {
+        const opened = await naive.open();
+        if (typeof opened === 'string') return opened;
+        const prepare: typeof opened.prepare = async (workload, input) =>
+          workload.shape[1] === 1 ? 'at least two classes' : opened.prepare(workload, input);
+        return { ...opened, name: 'many', prepare };
+      },
+    };
+    const report = await runBench({ workloads: [small], contenders: [many, naive], ...quick });
+    const [{ results }] = report.workloads;
+    expect(results.map(({ missing, emptyCall }) => [missing, emptyCall !== null])).toEqual([
+      [null, false],
+      [null, true],
+    ]);
+  });
+
   test('results are reported as they are completed, and progress never decreases', async () => {
     const seen: BenchProgress[] = [];
     const other = { ...small, op: 'vjp' } as const;
