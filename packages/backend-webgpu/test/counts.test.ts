@@ -161,6 +161,15 @@ test.each([
   for (const buffer of [s, out]) backend.free(buffer);
 });
 
+test('the device is described by its adapter', async () => {
+  const device = await newNullDevice();
+  const adapterInfo = { vendor: 'acme', architecture: 'one' };
+  const own = await webgpu.open({ device: altered(device, { adapterInfo }) });
+  expect(own.supports.device).toBe('acme one (webgpu)');
+  own.close();
+  device.destroy();
+});
+
 test('a tile of a larger Jacobian loads the probabilities of its rows and columns', () => {
   const [s, out] = [backend.alloc(2 * 513, 'float32'), backend.alloc(2 * 513 ** 2, 'float32')];
   const rows = { outer: 2, classes: 513, inner: 1 };
