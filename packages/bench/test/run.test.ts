@@ -147,6 +147,27 @@ describe('a run', () => {
     ]);
   });
 
+  test('a contender with wrong results is not timed', async () => {
+    let timed = 0;
+    const counted = (wrong: boolean) => (job: Job) => ({
+      ...withResult((result) => {
+        if (wrong) result[0] = 2;
+      })(job),
+      endToEnd: (calls: number) => {
+        timed += calls;
+        return job.endToEnd(calls);
+      },
+    });
+    const run = async (wrong: boolean) => {
+      timed = 0;
+      const contenders = [source('counted', { change: counted(wrong) }), naive];
+      const report = await runBench({ workloads: [small], contenders, ...quick });
+      return [report.workloads[0].results[0].missing === null, timed > 0];
+    };
+    expect(await run(false)).toEqual([true, true]);
+    expect(await run(true)).toEqual([false, false]);
+  });
+
   test('results are reported as they are completed, and progress never decreases', async () => {
     const seen: BenchProgress[] = [];
     const other = { ...small, op: 'vjp' } as const;
