@@ -146,7 +146,6 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
     freeAll() {
       for (const buffer of buffers) {
         buffer.host = null;
-        buffer.onDevice = false;
         replace(buffer, null);
       }
       buffers.clear();

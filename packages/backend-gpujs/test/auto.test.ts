@@ -1,3 +1,4 @@
+import { logSoftmax, relu, softmax, tensor } from '@softgrad/core';
 import { afterEach, describe, expect, test, vi } from 'vitest';
 import { loadGpu } from '../src/gpu.js';
 import { timedRuns } from '../src/measure.js';
@@ -65,6 +66,16 @@ test('a mode that was asked for is not measured', async () => {
   expect(await provider.unavailable()).toBeNull();
   const backend = await provider.open({ mode: 'webasm' });
   expect(backend.name).toBe('gpujs-webasm');
+  await backend.close();
+});
+
+test('two kernels may be asked for, and no more are kept', async () => {
+  const provider = createProvider(throwing);
+  const backend = await provider.open({ mode: 'cpu', kernels: 2 });
+  const x = tensor([[1, 2, 3]], { backend });
+  const results = [softmax(x), logSoftmax(x), relu(x)].map((y) => Math.max(...y.dataSync()));
+  expect(results.map((value) => Number(value.toFixed(3)))).toEqual([0.665, -0.408, 3]);
+  expect(backend.compiled).toBe(2);
   await backend.close();
 });
 

@@ -650,3 +650,23 @@ test('an engine of tfjs checks for each kernel that its operands and its result 
   expect((await s.data())[0]).toBeCloseTo(0.09003057, 6);
   await backend.close();
 });
+
+test('without a name the engine that is set comes first, then the fastest that works here', async () => {
+  const before = tf.getBackend();
+  tf.registerBackend('own', () => ({ floatPrecision: () => 32, epsilon: () => 1e-7, dispose() {} }) as never);
+  try {
+    for (const [set, opened] of [
+      ['cpu', 'cpu'],
+      ['own', 'wasm'],
+      ['wasm', 'wasm'],
+    ] as const) {
+      await tf.setBackend(set);
+      const backend = await tfjs.open();
+      expect(backend.name).toBe(`tfjs ${opened}`);
+      await backend.close();
+    }
+  } finally {
+    if (before) await tf.setBackend(before);
+    tf.removeBackend('own');
+  }
+});

@@ -1,4 +1,5 @@
 import { bufferOf, crossEntropy, softmax, type Tensor, tensor } from '@softgrad/core';
+import { exact } from '@softgrad/core/conformance';
 import * as tf from '@tensorflow/tfjs-core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
@@ -143,7 +144,7 @@ export function testInterop(engine: EngineName): void {
       expect(held(engine)).toEqual(before);
     });
 
-    test('a tensor that is not float32, was disposed or is on another engine is refused', () => {
+    test('a tensor that is not float32, was disposed or is on another engine is refused', async () => {
       const integers = tf.tensor1d([1, 2], 'int32');
       const gone = tf.tensor1d([1, 2]);
       gone.dispose();
@@ -177,9 +178,17 @@ export function testInterop(engine: EngineName): void {
         const action = () => backend.fromTf(value as unknown as tf.Tensor);
         expect(action).toThrow(expect.objectContaining({ code: 'ERR_DTYPE', message }));
       }
-      expect(() => backend.fromTf(gone)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+      const refusal = (code: string, message: string) => expect.objectContaining({ code, message });
+      expect(() => backend.fromTf(gone)).toThrow(refusal('ERR_DISPOSED', 'fromTf: the tfjs tensor was disposed'));
       const mask = tensor([true, false], { backend });
-      expect(() => backend.toTf(mask)).toThrow(expect.objectContaining({ code: 'ERR_DTYPE' }));
+      expect(() => backend.toTf(mask)).toThrow(refusal('ERR_DTYPE', 'toTf: the tensor is bool, expected float32'));
+      const elsewhere = tensor([1, 2], { backend: await exact.open() });
+      expect(() => backend.toTf(elsewhere)).toThrow(
+        refusal(
+          'ERR_BACKEND_MISMATCH',
+          'toTf: the tensor is on exact, not on this backend; move it with await x.to(backend)',
+        ),
+      );
       mask.dispose();
       expect(() => backend.toTf(mask)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
       integers.dispose();

@@ -161,6 +161,39 @@ test.each([
   for (const buffer of [s, out]) backend.free(buffer);
 });
 
+test('the device is described by its adapter', async () => {
+  const device = await newNullDevice();
+  const adapterInfo = { vendor: 'acme', architecture: 'one' };
+  const own = await webgpu.open({ device: altered(device, { adapterInfo }) });
+  expect(own.supports.device).toBe('acme one (webgpu)');
+  own.close();
+  device.destroy();
+});
+
+test('a tile of a larger Jacobian loads the probabilities of its rows and columns', () => {
+  const [s, out] = [backend.alloc(2 * 513, 'float32'), backend.alloc(2 * 513 ** 2, 'float32')];
+  const rows = { outer: 2, classes: 513, inner: 1 };
+  expect(cost('jacobian', () => backend.jacobian(out, s, rows, plain))).toMatchObject({
+    dispatches: 1,
+    bytesRead: 4 * 2 * 513 * (2 * 3),
+  });
+  for (const buffer of [s, out]) backend.free(buffer);
+});
+
+test('Jacobians of a multiple of 4 classes have a program of their own, which writes four entries at once', async () => {
+  const own = await webgpu.open({ gpu: await nullEntry() });
+  const [s, out] = [own.alloc(1000, 'float32'), own.alloc(2 ** 20, 'float32')];
+  const compiled = (classes: number) => {
+    const before = own.statistics().pipelines;
+    own.jacobian(out, s, { outer: 1, classes, inner: 1 }, plain);
+    return own.statistics().pipelines - before;
+  };
+  expect([3, 1, 2, 5, 510].map(compiled)).toEqual([1, 0, 0, 0, 0]);
+  expect([4, 8, 12, 512].map(compiled)).toEqual([1, 0, 0, 0]);
+  expect([513, 515, 516, 520].map(compiled)).toEqual([1, 0, 1, 0]);
+  own.close();
+});
+
 test('chained operations are submitted together without readbacks', async () => {
   const x = tensor([[1, 2, 3]], { backend });
   await backend.sync();

@@ -127,6 +127,47 @@ describe('a run', () => {
     expect(results.map(({ missing }) => missing)).toEqual(['no memory for it', 'no softmax', null]);
   });
 
+  test('a contender that does not support a single class has no cost of a call, and is timed', async () => {
+    const many: ContenderSource = {
+      ...naive,
+      name: 'many',
+      async open() {
+        const opened = await naive.open();
+        if (typeof opened === 'string') return opened;
+        const prepare: typeof opened.prepare = async (workload, input) =>
+          workload.shape[1] === 1 ? 'at least two classes' : opened.prepare(workload, input);
+        return { ...opened, name: 'many', prepare };
+      },
+    };
+    const report = await runBench({ workloads: [small], contenders: [many, naive], ...quick });
+    const [{ results }] = report.workloads;
+    expect(results.map(({ missing, emptyCall }) => [missing, emptyCall !== null])).toEqual([
+      [null, false],
+      [null, true],
+    ]);
+  });
+
+  test('a contender with wrong results is not timed', async () => {
+    let timed = 0;
+    const counted = (wrong: boolean) => (job: Job) => ({
+      ...withResult((result) => {
+        if (wrong) result[0] = 2;
+      })(job),
+      endToEnd: (calls: number) => {
+        timed += calls;
+        return job.endToEnd(calls);
+      },
+    });
+    const run = async (wrong: boolean) => {
+      timed = 0;
+      const contenders = [source('counted', { change: counted(wrong) }), naive];
+      const report = await runBench({ workloads: [small], contenders, ...quick });
+      return [report.workloads[0].results[0].missing === null, timed > 0];
+    };
+    expect(await run(false)).toEqual([true, true]);
+    expect(await run(true)).toEqual([false, false]);
+  });
+
   test('results are reported as they are completed, and progress never decreases', async () => {
     const seen: BenchProgress[] = [];
     const other = { ...small, op: 'vjp' } as const;

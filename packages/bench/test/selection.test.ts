@@ -42,16 +42,18 @@ test('options reach the provider: its error about an invalid one is the reason',
 });
 
 test('unknown names are refused with the list of known ones', () => {
-  expect(() => selectWorkloads({ ops: ['hardmax'] })).toThrow(
+  const refused = (select: () => unknown, message: string) =>
+    expect(select).toThrow(expect.objectContaining({ code: 'ERR_VALUE', message: expect.stringContaining(message) }));
+  refused(
+    () => selectWorkloads({ ops: ['hardmax'] }),
     "unknown op 'hardmax'; expected softmax, jacobian, vjp, logSoftmax, crossEntropy",
   );
-  expect(() => selectWorkloads({ dtypes: ['float8'] })).toThrow("unknown dtype 'float8'");
-  expect(() => selectWorkloads({ shapes: ['3by4'] })).toThrow("shape '3by4': expected rows and classes, like 4096x10");
-  for (const shape of ['0x4', '4x0', '3x4x5', ' 3x4', '3x4 ', 'x4', '3x'])
-    expect(() => selectWorkloads({ shapes: [shape] })).toThrow(`shape '${shape}'`);
-  expect(() => selectContenders(['abacus'])).toThrow("unknown backend 'abacus'; expected cpu, wasm, gpujs");
-  expect(() => selectContenders(['cpu'], ['nobody'])).toThrow("unknown peer 'nobody'");
-  expect(() => selectContenders(['wasm:2'])).toThrow('expected options like wasm:threads=2');
+  refused(() => selectWorkloads({ dtypes: ['float8'] }), "unknown dtype 'float8'");
+  for (const shape of ['3by4', '0x4', '4x0', '3x4x5', ' 3x4', '3x4 ', 'x4', '3x'])
+    refused(() => selectWorkloads({ shapes: [shape] }), `shape '${shape}': expected rows and classes, like 4096x10`);
+  refused(() => selectContenders(['abacus']), "unknown backend 'abacus'; expected cpu, wasm, gpujs");
+  refused(() => selectContenders(['cpu'], ['nobody']), "unknown peer 'nobody'");
+  refused(() => selectContenders(['wasm:2']), 'expected options like wasm:threads=2');
 });
 
 test('workloads larger than any engine supports are refused before anything is measured', () => {

@@ -1,6 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
+import type { ExactBuffer } from '../conformance/exact.js';
 import { type BoundCase, conformance, exact, faulty } from '../conformance/index.js';
+import { rowIndices } from '../reference/functions.js';
 import type { Backend, BackendProvider } from '../src/index.js';
 
 /** The case with this id, as it runs with fused kernels. */
@@ -33,4 +35,31 @@ test('an element that a kernel forgot is not called a wrong value', async () => 
   await expect(bound.run()).rejects.toThrow(
     /: element \d+ was not written: it still has the initial value −7\.25, expected \S+; 35 of 35 are wrong$/,
   );
+});
+
+test('a vjp of an s that is no softmax may be off by |1 − Σ s| Σ |g| times s, plus rounding, and by no more', async () => {
+  const off = (factor: number): BackendProvider => ({
+    ...(exact as BackendProvider),
+    open: async () => {
+      const backend = (await exact.open()) as Backend<ExactBuffer>;
+      return delegate(backend, {
+        vjp(out, s, g, rows) {
+          for (const at of rowIndices(rows)) {
+            const sum = (term: (p: number, g: number) => number) =>
+              at.reduce((total, i) => Math.fround(total + Math.fround(term(s.data[i] ?? 0, g.data[i] ?? 0))), 0);
+            const base = factor * sum((_, g) => Math.abs(g));
+            const rest = at.map((i) => Math.fround((g.data[i] ?? 0) - base));
+            const mean = at.reduce(
+              (total, i, k) => Math.fround(total + Math.fround((s.data[i] ?? 0) * (rest[k] ?? 0))),
+              0,
+            );
+            for (const [k, i] of at.entries()) out.data[i] = (s.data[i] ?? 0) * Math.fround((rest[k] ?? 0) - mean);
+          }
+        },
+      }) as Backend;
+    },
+  });
+  const run = async (factor: number) => caseOf(await conformance(off(factor)), 'vjp/not-a-softmax').run();
+  for (const factor of [1, -1, 0.5]) await run(factor);
+  for (const factor of [1.0001, -1.0001]) await expect(run(factor)).rejects.toThrow('that is no softmax');
 });

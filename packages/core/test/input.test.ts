@@ -381,6 +381,76 @@ describe('unsupported objects of other libraries are errors that say what to pas
     );
   });
 
+  // The tests of the documentation run these expressions with the libraries themselves.
+  test('every type of a column of Arrow, of a table of Arquero and of a matrix of mathjs has its expression', () => {
+    const child = { nullCount: 1 };
+    const instead = (input: object) => message(input)[1].split('; if it is called x, pass ')[1] ?? null;
+    const column = (type: object, more: object = {}) => instead({ toArray: method, type, ...more });
+    const numbers = 'Float64Array.from(x, Number)';
+    const present = 'Float64Array.from(x, (value) => Number(value ?? NaN))';
+    const filled = ', with what stands for its missing values';
+    const integers = ', or Array.from(x, Number) for class indices';
+    const int64 = { typeId: 2, bitWidth: 64 };
+    const texts = { typeId: 5 };
+    for (const [type, whole, partial] of [
+      [{ typeId: 2, bitWidth: 32 }, 'x.toArray()', present],
+      [int64, numbers + integers, present],
+      [{ typeId: 3, precision: 0 }, 'Array.from(x)', present],
+      [{ typeId: 3, precision: 2 }, 'x.toArray()', present],
+      [{ typeId: 6 }, 'x.toArray()', 'Array.from(x, (value) => value ?? false)'],
+      ...[8, 9, 10, 18].map((typeId) => [{ typeId }, numbers, present] as const),
+      [{ typeId: -1, dictionary: int64 }, numbers + integers, present],
+      [{ typeId: -1, dictionary: { typeId: 3, precision: 1 } }, numbers, present],
+      [{ typeId: -1, dictionary: texts }, null, null],
+      [{ typeId: 7 }, null, null],
+      [texts, null, null],
+      [{}, null, null],
+      ...[12, 16].map((typeId) => {
+        const rows = '(row) => Float64Array.from(row, (value) => Number(value ?? NaN)))';
+        const type = { typeId, children: [{ type: { typeId: 3, precision: 1 } }] };
+        return [type, 'Array.from(x, (row) => row.toArray())', `Array.from(x).filter(Boolean).map(${rows}`] as const;
+      }),
+      [{ typeId: 12, children: [{ type: texts }] }, null, null],
+      [{ typeId: 13, children: [{ type: int64 }] }, null, null],
+    ] as const) {
+      expect(column(type), JSON.stringify(type)).toBe(whole);
+      expect(column(type, { nullCount: 0, data: [{ nullCount: 0, children: [{}] }] })).toBe(whole);
+      for (const missing of [child, { data: [child] }, { children: [child] }, { data: [{ children: [{}, child] }] }])
+        expect(column(type, missing), JSON.stringify(type)).toBe(partial && partial + filled);
+    }
+
+    const table = (types: object, columns: object = {}) => {
+      const fields = Object.entries(types).map(([name, type]) => ({ name, type }));
+      return instead({ schema: { fields }, getChild: (name: string) => Reflect.get(columns, name) ?? null });
+    };
+    const columns = (values: string) => `x.schema.fields.map(({ name }) => ${values}), whose shape is (columns, rows)`;
+    const each = 'Float64Array.from(x.getChild(name), Number)';
+    const float32 = { typeId: 3, precision: 1 };
+    expect(table({ a: float32, b: { ...float32 } })).toBe(columns('x.getChild(name).toArray()'));
+    expect(table({ a: float32, b: int64 })).toBe(columns(each));
+    expect(table({ a: int64, b: int64 })).toBe(columns(each));
+    expect(table({ a: float32, b: texts })).toBe(null);
+    expect(table({ a: texts, b: float32 })).toBe(null);
+    expect(table({})).toBe(null);
+    expect(table({ a: float32, b: float32 }, { b: child })).toBe(
+      columns('Float64Array.from(x.getChild(name), (value) => Number(value ?? NaN))') + filled,
+    );
+
+    const arquero = (second: readonly unknown[]) =>
+      instead({ columnNames: () => ['a', 'b'], array: (name: string) => (name === 'a' ? [1, 0] : second) });
+    const values = (read: string) => `x.columnNames().map((name) => ${read}), whose shape is (columns, rows)`;
+    expect(arquero([0, 1n])).toBe(values('Float64Array.from(x.array(name), Number)'));
+    for (const missing of ['', null, undefined])
+      expect(arquero([2, missing])).toBe(
+        values("Float64Array.from(x.array(name), (value) => Number(value === '' ? NaN : (value ?? NaN)))") + filled,
+      );
+
+    const matrix = (type: string | undefined) => instead({ toArray: method, getDataType: () => type });
+    for (const type of [undefined, 'number', 'boolean']) expect(matrix(type), type).toBe('x.toArray()');
+    for (const type of ['BigNumber', 'Fraction', 'bigint']) expect(matrix(type), type).toBe('x.map(Number).toArray()');
+    for (const type of ['Complex', 'string', 'mixed']) expect(matrix(type), type).toBe(null);
+  });
+
   test('a tensor in a list, and in nested lists', () => {
     const instead = 'expected a number; if it is called x, pass await x.data()';
     expect(message([tensor([1])])).toEqual(['ERR_DTYPE', `tensor: entry [0] is a tensor, ${instead}`]);

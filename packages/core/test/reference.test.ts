@@ -211,6 +211,26 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
   });
 });
 
+test('a factor of all weights, of any size, cancels in the mean over class indices and multiplies every other loss', () => {
+  const x = [1, 2, 0, -1, 0.5, 3];
+  const rows = { outer: 2, classes: 3, inner: 1 };
+  for (const [kind, values] of [
+    ['indices', [1, 0]],
+    ['probabilities', [0.25, 0.5, 0.25, 0, 0.75, 0.5]],
+  ] as const)
+    for (const reduction of ['mean', 'sum', 'none'] as const)
+      for (const factor of [2 ** -1000, 2 ** -700, 2 ** -20, 2 ** 20, 2 ** 700, 2 ** 1000]) {
+        const of = (each: number) => {
+          const weight = [0.5 * each, -0.75 * each, 0.25 * each];
+          const { loss, gradient } = referenceCrossEntropy(x, { kind, values }, rows, { weight, reduction });
+          return [...loss, ...gradient];
+        };
+        const scale = kind === 'indices' && reduction === 'mean' ? 1 : factor;
+        const expected = of(1).map((value) => exact(value * scale));
+        expectNearest(of(factor), expected);
+      }
+});
+
 describe('special values', () => {
   const { NaN: nan, POSITIVE_INFINITY: infinity, NEGATIVE_INFINITY: minus } = Number;
 

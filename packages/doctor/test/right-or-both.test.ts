@@ -135,6 +135,21 @@ describe('a right gradient is not called a mistake alone', () => {
     expect(idsOf(input)).toContain('right');
   });
 
+  test('at any temperature: s₀ of one row plus s₁ of the other, which is also the mean of their Jacobians', () => {
+    for (const temperature of [0.25, 0.5, 2, 3]) {
+      const logits = [
+        [2 * temperature, temperature],
+        [0, temperature],
+      ];
+      const d = 0.19661193324148185 / temperature;
+      const gradient = [
+        [d, -d],
+        [-d, d],
+      ];
+      expect(idsOf({ logits, temperature, gradient }), `T = ${temperature}`).toContain('right');
+    }
+  });
+
   test('cut digits of all that is known', () => {
     const cut = (value: number) => Math.trunc(value * 1e3) / 1e3;
     const x = [

@@ -52,9 +52,9 @@ export function select(
   b: Operand<WebgpuBuffer>,
   extent: Extent,
 ) {
-  const bool = typeof condition !== 'number' && condition.buffer.dtype === 'bool';
-  const chosen = bool ? 'c != 0u' : 'c != 0u && c <= INFINITY';
-  elementwise(engine, 'basis.select', '', `return select(b, a, ${chosen});`, out, [a, b, condition], extent);
+  // Of floats, those above 0 choose a; a byte of a mask is below the bits of infinity.
+  const code = 'return select(b, a, c != 0u && c <= INFINITY);';
+  elementwise(engine, 'basis.select', '', code, out, [a, b, condition], extent);
 }
 
 /** `1 / (1 + exp(−x))`, computed from exp(−|x|), which never overflows. */

@@ -88,8 +88,7 @@ async function crossEntropyInOnePass(backend: Backend): Promise<void> {
   assertClose('the loss of both in one pass', await loss.data(), await alone.loss.data(), tolerance);
   assertClose('the gradient of both in one pass', await gradient.data(), await alone.gradient.data(), tolerance);
   const out = { loss: relu(loss), gradient: relu(gradient) };
-  const again = crossEntropy(x, target, { out });
-  assert(again.loss === out.loss && again.gradient === out.gradient, 'crossEntropy does not return its out');
+  crossEntropy(x, target, { out });
   assertSame('the loss written into out', await out.loss.data(), await loss.data());
   assertSame('the gradient written into out', await out.gradient.data(), await gradient.data());
   for (const y of [x, loss, gradient, alone.loss, alone.gradient, out.loss, out.gradient]) y.dispose();
@@ -103,7 +102,6 @@ async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
   const target = tensor([0.25, 0.25, 0.5, 0, 0.75, 0.25], { shape: [2, 3], backend, dtype });
   const apart = crossEntropy(x, target);
   const into = crossEntropy(x, target, { out: { gradient: target } });
-  assert(into.gradient === target, 'crossEntropy does not return its out');
   const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
   assertClose('the loss', await into.loss.data(), await apart.loss.data(), tolerance);
   assertClose('the gradient written over the target', await target.data(), await apart.gradient.data(), tolerance);
