@@ -161,14 +161,29 @@ describe('a mask on the device', () => {
 describe('a mask is refused', () => {
   const x = () => tensor([[1, 2, 3]]);
   test.each([
-    ['of numbers', [[1, 0, 1]], 'ERR_DTYPE', 'mask is float32, expected booleans (true = keep)'],
-    ['of one number', 5, 'ERR_DTYPE', 'mask is float32, expected booleans (true = keep)'],
-    ['of bare bytes', Uint8Array.of(1, 0, 1), 'ERR_DTYPE', 'mask is int32, expected booleans (true = keep)'],
+    [
+      'of numbers',
+      [[1, 0, 1]],
+      'ERR_DTYPE',
+      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+    ],
+    [
+      'of one number',
+      5,
+      'ERR_DTYPE',
+      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+    ],
+    [
+      'of bare bytes',
+      Uint8Array.of(1, 0, 1),
+      'ERR_DTYPE',
+      "mask is int32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+    ],
     [
       'of floats with a shape',
       { data: Float32Array.of(1, 0, 1), shape: [3] },
       'ERR_DTYPE',
-      'mask is float32, expected booleans (true = keep)',
+      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ],
     ['of another shape', [true, false], 'ERR_SHAPE', "mask (2,) doesn't broadcast to (1, 3)"],
     [
@@ -195,11 +210,11 @@ describe('a mask is refused', () => {
   test('as a tensor of numbers, of another backend, or disposed', async () => {
     expect(failure(() => softmax(x(), { mask: tensor([1, 0, 1]) }))).toEqual([
       'ERR_DTYPE',
-      'softmax: mask is float32, expected booleans (true = keep)',
+      "softmax: mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ]);
     expect(failure(() => softmax(x(), { mask: tensor(Int32Array.of(1, 0, 1)) }))).toEqual([
       'ERR_DTYPE',
-      'softmax: mask is int32, expected booleans (true = keep)',
+      "softmax: mask is int32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ]);
     const other = (await exact.open()) as Backend;
     expect(failure(() => softmax(x(), { mask: tensor([true, true, true], { backend: other }) }))).toEqual([

@@ -69,9 +69,18 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
     expect(() => crossEntropy(x(), target)).toThrow(
       expect.objectContaining({
         code: 'ERR_SHAPE',
-        message: `crossEntropy: target is ${shape}; expected class indices (2,) or probabilities (2, 3)`,
+        message: `crossEntropy: target is ${shape}; expected class indices (2,) or probabilities (2, 3); it fits axis 0 (option axis, by default the last)`,
       }),
     );
+  });
+
+  test('class indices along another axis, as PyTorch has them', () => {
+    const target = new Int32Array(18);
+    const logits = tensor(new Float32Array(90), { shape: [2, 5, 3, 3] });
+    expect(() => crossEntropy(logits, tensor(target, { shape: [2, 3, 3], dtype: 'int32' }))).toThrow(
+      'crossEntropy: target is (2, 3, 3); expected class indices (2, 5, 3) or probabilities (2, 5, 3, 3); it fits axis 1 (option axis, by default the last)',
+    );
+    expect(() => crossEntropy(logits, target)).toThrow(/probabilities \(2, 5, 3, 3\)$/);
   });
 
   const indices =

@@ -4,7 +4,7 @@ import { type DType, type FloatDType, type HostArray, hostArray, largestFinite }
 import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
-import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
+import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
@@ -121,7 +121,9 @@ function fromTensor(
 
 function wrongShape(operation: string, shape: Shape, logits: Shape, reduced: Shape): SoftgradError {
   const expected = `class indices ${show(reduced)} or probabilities ${show(logits)}`;
-  return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}`);
+  const axis = logits.findIndex((_, k) => sameShape(shape, withoutAxis(logits, k)));
+  const hint = axis < 0 ? '' : `; it fits axis ${axis} (option axis, by default the last)`;
+  return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}${hint}`);
 }
 
 /** The error for floats in the shape of class indices, for example from `tensor([0, 2])` without a dtype. */

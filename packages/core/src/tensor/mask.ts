@@ -93,7 +93,10 @@ function fromHost(operation: string, input: Exclude<MaskInput, Tensor>): Given {
 }
 
 function notBool(operation: string, dtype: string): SoftgradError {
-  return new SoftgradError('ERR_DTYPE', `${operation}: mask is ${dtype}, expected booleans (true = keep)`);
+  return new SoftgradError(
+    'ERR_DTYPE',
+    `${operation}: mask is ${dtype}, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0`,
+  );
 }
 
 /** True if broadcasting only repeats whole blocks: the last dimensions are equal and all before them are 1. */
