@@ -210,6 +210,20 @@ test('unexplained numbers are reported as unknown, exit code 0', async () => {
   expect(matches).toEqual([]);
 });
 
+test('the options that a note asks for are those of the command', async () => {
+  const smoothed = s.map((row, n) => {
+    const q = row.map((_, i) => ((i === labels[n] ? 0.9 : 0) + 0.1 / 3) * (i + 1));
+    const sum = q.reduce((a, b) => a + b);
+    return row.map((p, i) => p * sum - q[i]);
+  });
+  const gradient = folder.writeNpy('smoothed.npy', smoothed);
+  const args = ['doctor', '--logits', logits, '--grad', gradient, '--target', files.labels];
+  for (const more of [[], ['--json']]) {
+    const { stdout } = await softgrad([...args, ...more]);
+    expect(stdout).toContain('Give all options that it has: --label-smoothing, --weight, --ignore-index, --mask.');
+  }
+});
+
 test('NaN because exp overflows is recognized', async () => {
   writeFileSync(folder.at('large.json'), '[[1000, 2, 3], [1, 2, 3]]');
   writeFileSync(

@@ -5,9 +5,9 @@ import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind } from './form.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
-import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
+import { addsUp, followsUpstream, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
-import { hasFewDecimals } from './precision.js';
+import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { countsFrom1, formatError } from './report.js';
@@ -175,7 +175,7 @@ function notesOnRows(problem: Problem, matches: Findings['matches']): readonly s
 
 function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {
   if (kind !== 'gradient') return [];
-  const { n, f, s } = problem;
+  const { n, f, target } = problem;
   let wrong: readonly number[] = [];
   const notes: string[] = [];
   // The losses of the probabilities have too many variants to compare them row by row.
@@ -194,10 +194,16 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   if (hasFewDecimals(data)) {
     notes.push('The numbers have no more than 2 decimals, which tells too little: print at least 4.');
   }
-  if (!problem.g && !problem.y && f > 1 && rowsCancel(data, s, n, f)) {
-    notes.push(
-      'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
-    );
+  if (f > 1 && problem.layer !== 'sigmoid' && !followsUpstream(problem) && rowsCancel(data, n, f)) {
+    if (!problem.y) {
+      notes.push(
+        'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
+      );
+    } else if (target?.indices && (target.labelSmoothing === null || !target.weight)) {
+      notes.push(
+        'Each row adds up to 0, as the gradient of a cross-entropy does: the loss may have label smoothing together with class weights, which only the options say. Give all options that it has: `labelSmoothing`, `weight`, `ignoreIndex`, `mask`.',
+      );
+    }
   }
   return notes;
 }
@@ -265,15 +271,22 @@ function rowsOff({ n, f }: Problem, data: Float64Array, { formula, values }: Can
   return off;
 }
 
-function rowsCancel(data: Float64Array, s: Float64Array, n: number, f: number): boolean {
+/** How many roundings of the precision of the numbers a row may have. */
+const roundingsOfRow = 3;
+
+/** True if the numbers of each row add up to 0 within the precision that they have. */
+function rowsCancel(data: Float64Array, n: number, f: number): boolean {
+  const slack = precisionOf(data)?.slack;
   for (let row = 0; row < n; row++) {
     let sum = 0;
     let size = 0;
+    let rounded = 0;
     for (let k = row * f; k < (row + 1) * f; k++) {
       sum += at(data, k);
       size += Math.abs(at(data, k));
+      rounded += slack ? roundingsOfRow * at(slack, k) : 0;
     }
-    if (!(Math.abs(sum) <= 1e-5 * size)) return false;
+    if (!(Math.abs(sum) <= 1e-5 * size + rounded)) return false;
   }
-  return s.length > 0;
+  return true;
 }

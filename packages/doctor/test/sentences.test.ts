@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { diagnose } from '../src/index.js';
+import { type DiagnoseInput, diagnose } from '../src/index.js';
 import { softmax } from './attempts.js';
 import { normal } from './random.js';
 
@@ -30,6 +30,36 @@ describe('a sentence is there where it applies, and only there', () => {
     expect(notes((row) => (row % 3 === 1 ? 0 : 1))).toContain(said);
     expect(notes(() => 1)).not.toContain(said);
     expect(notes(() => -1)).not.toContain(said);
+  });
+
+  describe('label smoothing together with class weights, which are not inferred together', () => {
+    const weight = [1, 2, 0.5];
+    const said = 'the loss may have label smoothing together with class weights';
+    const gradient = s.map((row, n) => {
+      const q = row.map((_, i) => ((i === target[n] ? 0.9 : 0) + 0.1 / 3) * weight[i]);
+      const sum = q.reduce((a, b) => a + b);
+      return row.map((p, i) => (p * sum - q[i]) / 8.5);
+    });
+    const notes = (more: Partial<DiagnoseInput>) => {
+      const { verdict, evidence } = diagnose({ logits, target, gradient, ...more });
+      return `${verdict}: ${evidence.notes.filter((note) => note.includes(said)).length}`;
+    };
+
+    test('are asked for where the rows add up to 0 within their precision, unless both were given', () => {
+      expect(notes({})).toBe('unknown: 1');
+      expect(notes({ weight })).toBe('unknown: 1');
+      expect(notes({ labelSmoothing: 0.1 })).toBe('unknown: 1');
+      expect(notes({ gradient: gradient.map((row) => row.map((value) => Number(value.toFixed(4)))) })).toBe(
+        'unknown: 1',
+      );
+      expect(notes({ labelSmoothing: 0.1, weight })).toBe('right: 0');
+      expect(notes({ labelSmoothing: 0.2, weight })).toBe('unknown: 0');
+    });
+
+    test('are no explanation of rows that do not add up to 0, or of a target of probabilities', () => {
+      expect(notes({ gradient: gradient.map(([first = 0, ...row]) => [first + 0.001, ...row]) })).toBe('unknown: 0');
+      expect(notes({ target: hot() })).toBe('unknown: 0');
+    });
   });
 
   test('a target that does not add up to 1', () => {

@@ -120,7 +120,9 @@ axis are the same to it.`,
         const progress = startLateProgress('comparing', 1, session, bytes);
         let diagnosis: Diagnosis;
         try {
-          diagnosis = naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
+          diagnosis = inFlags(
+            naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) })),
+          );
         } finally {
           progress.stop();
         }
@@ -191,6 +193,23 @@ async function readFiles(options: Options, session: Session): Promise<ReadFiles>
     }
   }
   return { arrays, readers };
+}
+
+/** The command's names of the options that the notes of `diagnose` name between backticks. */
+const flags: Readonly<Record<string, string>> = {
+  labelSmoothing: '--label-smoothing',
+  weight: '--weight',
+  ignoreIndex: '--ignore-index',
+  mask: '--mask',
+};
+
+/** The diagnosis with the options in its notes spelled as those of the command. */
+function inFlags(diagnosis: Diagnosis): Diagnosis {
+  const spelled = (text: string) => text.replace(/`(\w+)`/g, (whole, name: string) => flags[name] ?? whole);
+  const { evidence } = diagnosis;
+  const notes = evidence.notes.map(spelled);
+  const text = evidence.notes.reduce((all, note, k) => all.replace(note, () => notes[k] ?? note), diagnosis.text);
+  return { ...diagnosis, evidence: { ...evidence, notes }, text };
 }
 
 /** Errors of `diagnose` name `gradient` and its entries; here that is a file, and the entries of a table have a line. */
