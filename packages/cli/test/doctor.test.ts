@@ -222,6 +222,14 @@ test('the options that a note asks for are those of the command', async () => {
     const { stdout } = await softgrad([...args, ...more]);
     expect(stdout).toContain('Give all options that it has: --label-smoothing, --weight, --ignore-index, --mask.');
   }
+  const ignored = folder.writeNpy(
+    'ignored.npy',
+    fused.map((row, n) => row.map((value) => (n === 1 ? 0 : value))),
+  );
+  const { stdout } = await softgrad(['doctor', '--logits', logits, '--grad', ignored, '--target', '0,-100,2,0']);
+  expect(stdout).toContain(
+    "Divided by 4, the number of rows; PyTorch's mean divides by 3, the rows that count (--reduction mean decides).",
+  );
 });
 
 test('NaN because exp overflows is recognized', async () => {

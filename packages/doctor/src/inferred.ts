@@ -66,7 +66,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
   if (target.labelSmoothing !== null || target.weight || n * (f - 1) < enoughInFullPrecision) return [];
   const inFullPrecision = n * (f - 1) < enough;
   const spread = smooth(y, 1, { keep: problem.masked?.keep ?? null, counted: target.counted, f });
-  return lossFactors(problem).flatMap(({ factor, over, reduction }) => {
+  return lossFactors(problem).flatMap(({ factor, over, reduction, unusual }) => {
     // data = (s − (1 − ε) y − ε u) factor / T, which is linear in ε.
     let product = 0;
     let square = 0;
@@ -88,6 +88,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
         terms: termsOf(problem, factor),
         open: openLoss(problem, smoothed, factor),
         reduction,
+        unusual,
         inFullPrecision,
       },
     ];

@@ -3,14 +3,14 @@ import { at } from './at.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
-import { type Candidate, candidate, type Kind } from './form.js';
+import { type Candidate, candidate, type Kind, whatCounts } from './form.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
 import { addsUp, followsUpstream, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { countsFrom1, formatError } from './report.js';
+import { countsFrom1, formatError, otherDivisor } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
@@ -23,6 +23,8 @@ export function notesOn(
   evidence: Omit<DiagnosisEvidence, 'notes'>,
 ): string[] {
   const notes: string[] = [];
+  const divided = verdict === right.id && matches[0] ? dividedOtherwise(problem, matches[0]) : null;
+  if (divided) notes.push(divided);
   const sum = matches[0]?.id === 'row-sum' ? exactSum(problem, kind, data) : null;
   if (sum) notes.push(`They are, bit for bit, what ${sum} gives.`);
   for (const { mistake, formula, error } of matches) {
@@ -116,6 +118,20 @@ export function notesOn(
     );
   }
   return notes;
+}
+
+/** By what the losses are divided, if PyTorch's mean divides by something else; null otherwise. */
+function dividedOtherwise(problem: Problem, { unusual }: Findings['matches'][number]): string | null {
+  const { target, f, layer } = problem;
+  // kl_div divides by all entries in PyTorch, too.
+  if (unusual === undefined || unusual === 'all entries') return null;
+  const n = batchSize(problem);
+  const sigmoid = layer === 'sigmoid';
+  const divisor = sigmoid ? n * f : (target?.divisor ?? n);
+  if (divisor === 0) return null;
+  const counted = sigmoid ? 'the number of entries' : divisor === n ? 'the number of rows' : whatCounts(target);
+  const own = unusual === 'all rows' ? `${n}, the number of rows` : 'the size of one axis';
+  return `${otherDivisor} ${own}; PyTorch's mean divides by ${Number(divisor.toPrecision(6))}, ${counted} (\`reduction: 'mean'\` decides).`;
 }
 
 /** What makes every number NaN, although softmax has finite values here. */

@@ -20,6 +20,9 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
 /** How a note begins that states the condition under which an expression is right. */
 export const onlyWhere = 'Right only where';
 
+/** How a note begins that states by what losses are divided, where PyTorch's mean divides by something else. */
+export const otherDivisor = 'Divided by';
+
 /** The heading of the last part, which says what the code is for. */
 function headingOf({
   verdict,
@@ -27,6 +30,8 @@ function headingOf({
   evidence,
   insteadIsTheSame,
 }: Pick<Diagnosis, 'verdict' | 'matches' | 'evidence' | 'insteadIsTheSame'>): string {
+  if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(otherDivisor)))
+    return "Nothing to change, if that divisor is meant; PyTorch's mean, to compare with";
   if (verdict === 'right' && !insteadIsTheSame)
     return 'Nothing to change, if that is the loss; the usual one, to compare with';
   if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(onlyWhere))) {

@@ -164,7 +164,9 @@ describe('a verdict in words', () => {
   test('right to few digits, with the number of them', () => {
     const gradient = right.map((row, n) => row.map((value, i) => value * (1 + 5e-5 * (-1) ** (n + i))));
     const { what, why, text } = diagnose({ logits: x, upstream: g, gradient });
-    expect(what).toBe('Right, but only to 4 digits: the right derivative, off by 0.000050 of its size.');
+    expect(what).toBe(
+      'Right, but only to 4 digits: the gradient in the logits for the upstream gradient that was given, off by 0.000050 of its size.',
+    );
     expect(why).toContain('that many digits are left by float16');
     expect(text).toContain('\nTo compare with in full precision\n');
   });

@@ -201,11 +201,15 @@ const flags: Readonly<Record<string, string>> = {
   weight: '--weight',
   ignoreIndex: '--ignore-index',
   mask: '--mask',
+  reduction: '--reduction',
 };
 
 /** The diagnosis with the options in its notes spelled as those of the command. */
 function inFlags(diagnosis: Diagnosis): Diagnosis {
-  const spelled = (text: string) => text.replace(/`(\w+)`/g, (whole, name: string) => flags[name] ?? whole);
+  const spelled = (text: string) =>
+    text.replace(/`(\w+)(?:: '(\w+)')?`/g, (whole, name: string, value?: string) =>
+      flags[name] === undefined ? whole : [flags[name], ...(value === undefined ? [] : [value])].join(' '),
+    );
   const { evidence } = diagnosis;
   const notes = evidence.notes.map(spelled);
   const text = evidence.notes.reduce((all, note, k) => all.replace(note, () => notes[k] ?? note), diagnosis.text);
