@@ -10,7 +10,7 @@ import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { countsFrom1, formatError, otherDivisor } from './report.js';
+import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
@@ -30,6 +30,7 @@ export function notesOn(
   for (const { mistake, formula, error } of matches) {
     notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
+  if (verdict === right.id && matches[0]?.options) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
   if (
