@@ -274,7 +274,7 @@ function inWords(
   const first = weights.find(({ weight }) => weight > 0)?.weight ?? 1;
   const isMean = ofIndices && reduction !== 'sum' && Math.abs(total - 1) <= sumOfMean;
   const isNice = weights.every(({ weight }) => Math.abs(weight - rounded(weight)) <= niceWithin * weight);
-  const isSum = !isMean && (isNice || !agree);
+  const isSum = !isMean && (isNice || !agree || rounded(first) === 1);
   const unit = isSum ? 1 : first;
   const all = weights.map(({ weight }) => rounded(weight / unit));
   const weight = weights.length === f && f <= mostInCode ? all : null;
