@@ -48,7 +48,7 @@ export function wordsFor(
           : 'No known mistake gives these numbers.',
       why:
         problem.g || problem.y
-          ? `${whyRight(problem.layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; gradcheck compares any derivative with differences.`
+          ? `${whyRight(problem.layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; \`gradcheck\` of the package softgrad compares any derivative with differences.`
           : 'J = diag(s) − s sᵀ is a matrix for each row; what backpropagation needs is its product with the upstream gradient, dx = s ⊙ (g − ⟨s, g⟩). Whether these numbers are that product can be said only with the upstream gradient or the target.',
     };
   }

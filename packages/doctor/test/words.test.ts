@@ -104,6 +104,7 @@ describe('a verdict in words', () => {
       /^No known mistake gives these numbers: the nearest, .{3,}, is off by 0\.\d+ of their size\.$/,
     );
     expect(known.why).toContain('Check that these are the logits, the axis and the upstream gradient');
+    expect(known.why).toContain('; `gradcheck` of the package softgrad compares any derivative with differences.');
     expect(known.instead.typescript).toBe('const dx = softmax.vjp(s, g);');
     const alone = diagnose({ logits: x, gradient: unknown });
     expect(alone.why).toContain('can be said only with the upstream gradient or the target.');
