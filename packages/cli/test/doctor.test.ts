@@ -289,7 +289,7 @@ test.each([
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
   [
     ['--did', 'J.total()'],
-    /`J\.total\(\)` is none of the expressions known; the nearest are `J\.sum\(\)` \(row-sum\); s are the probabilities, .*`softgrad doctor --list`/,
+    /`J\.total\(\)` is none of the expressions known; the nearest is `J\.sum\(\)` \(row-sum\); s are the probabilities, .*`softgrad doctor --list`/,
   ],
   [['--did', 'J.sum(axis=3)'], /known; the nearest are `J\.sum\(axis=1\)` \(row-sum\), /],
 ])('what is not as needed is said in one line, exit code 2: %j', async (args, message) => {
