@@ -177,7 +177,11 @@ test('the expressions are listed by diagnosis, with their conditions; or as JSON
 test('its help has at most one and a half screens, with examples before exit codes', async () => {
   const { stdout } = await softgrad(['help', 'doctor']);
   expect(stdout.split('\n').length).toBeLessThan(50);
-  expect(stdout).toMatch(/\nExamples:\n[\s\S]*\nExit code 0/);
+  expect(stdout).toMatch(
+    /\nExamples:\n[\s\S]*\nExit code 0: a diagnosis was made, also 'ambiguous' \(several explanations fit\)/,
+  );
+  for (const ending of ['npy', 'npz', 'safetensors', 'json', 'csv', 'tsv', 'txt'])
+    expect(stdout).toContain(`.${ending}`);
 });
 
 test('an expression needs no files', async () => {

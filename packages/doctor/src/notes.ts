@@ -28,7 +28,9 @@ export function notesOn(
   const sum = matches[0]?.id === 'row-sum' ? exactSum(problem, kind, data) : null;
   if (sum) notes.push(`They are, bit for bit, what ${sum} gives.`);
   for (const { mistake, formula, error } of matches) {
-    notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
+    const off =
+      error === 0 && (precision || inputs) ? 'no difference beyond rounding' : `relative error ${formatError(error)}`;
+    notes.push(`${formula}: ${off}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
   if (verdict === right.id && matches[0]?.options) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);

@@ -62,6 +62,41 @@ describe('a sentence is there where it applies, and only there', () => {
     });
   });
 
+  describe('precision', () => {
+    const inBits = (bits: number) => (value: number) => {
+      const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - bits + 1);
+      return value === 0 ? 0 : Math.round(value / step) * step;
+    };
+    const rounded = (values: readonly (readonly number[])[], round: (value: number) => number) =>
+      values.map((row) => row.map(round));
+
+    test('an error of 0 within rounding is no error of 0', () => {
+      const four = rounded(
+        lossOf(() => 1),
+        (value) => Number(value.toFixed(4)),
+      );
+      expect(diagnose({ logits, target, gradient: four }).text).toContain(
+        's − y: no difference beyond rounding.\n  The numbers are of 4 decimals',
+      );
+      expect(diagnose({ logits, target, gradient: lossOf(() => 1) }).text).toContain('s − y: relative error 0.\n');
+    });
+
+    test.each([
+      ['float16', 11],
+      ['bfloat16', 8],
+    ])('logits of %s are not called a printout', (name, bits) => {
+      const x = rounded(logits, inBits(bits));
+      const gradient = rounded(
+        softmax(x, 1, (value) => value),
+        inBits(bits),
+      ).map((row, n) => row.map((p, i) => inBits(bits)(p - (i === target[n] ? 1 : 0))));
+      const { verdict, text } = diagnose({ logits: x, target, gradient });
+      expect(verdict).toBe('right');
+      expect(text).toContain(`The numbers are of ${name}, and`);
+      expect(text).not.toContain('Of what is known');
+    });
+  });
+
   test('a target that does not add up to 1', () => {
     const said = 'The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.';
     const notes = (size: number, layer?: 'sigmoid') => {
@@ -72,6 +107,16 @@ describe('a sentence is there where it applies, and only there', () => {
     expect(notes(2)).toContain(said);
     expect(notes(1)).not.toContain(said);
     expect(notes(2, 'sigmoid')).not.toContain(said);
+  });
+
+  test('a sum in place of the mean that was given is not divided by n', () => {
+    const { matches } = diagnose({
+      logits,
+      target: [2, 0, 1, 2, 1, 0, -100, 2],
+      reduction: 'mean',
+      gradient: lossOf((row) => (row === 6 ? 0 : 1)),
+    });
+    expect(matches[0]?.formula).toMatch(/^\(s − y.*\), not divided by n$/);
   });
 
   test('a factor that a weight of the only class may be', () => {
