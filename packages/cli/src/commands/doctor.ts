@@ -85,8 +85,8 @@ Examples:
 Exit code 0: a diagnosis was made, also 'ambiguous' (several explanations fit) or 'unknown' (none does); scripts read
 .verdict of --json. 2: the input or options are not as needed, with a line that says what is expected.
 
-Files are .npy, .npz, .safetensors or .json (FILE.npz:name picks one of several arrays, also of the other two), .csv, .tsv
-or .txt (as NumPy prints it or np.savetxt writes it), or - for any such text on standard input.
+Files are .npy, .npz, .safetensors or .json (FILE.npz:name, FILE.safetensors:name and FILE.json:name pick one of several
+arrays), .csv, .tsv or .txt (as NumPy prints it or np.savetxt writes it), or - for any such text on standard input.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
