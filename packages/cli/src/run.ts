@@ -160,9 +160,16 @@ function nearOptions(given: string, options: readonly string[]): readonly string
   return (longer.length > 0 || meant === undefined ? longer : [meant]).map((name) => `--${name}`);
 }
 
+/** Functions of the package softgrad that are not commands, because they take the user's functions. */
+const functionsOnly: readonly string[] = ['gradcheck', 'gradgradcheck'];
+
 /** The commands that are spelled as the library's functions are or begin alike, the option of this name or, as commander finds, are similar. */
 function nearCommands(name: string, text: string, program: Command): string {
   const letters = (spelled: string) => spelled.toLowerCase().replace(/[^a-z]/g, '');
+  const own = functionsOnly.find((known) => known === letters(name));
+  if (own !== undefined) {
+    return `${own} is a function of the package softgrad: import { ${own} } from 'softgrad'; \`softgrad doctor\` checks the numbers of a gradient`;
+  }
   const all = letters(name) === '' ? [] : commandNames(program);
   const same = all.filter((known) => letters(known) === letters(name));
   const begun = all.filter((known) => letters(known).startsWith(letters(name)));

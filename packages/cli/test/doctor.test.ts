@@ -177,7 +177,11 @@ test('the expressions are listed by diagnosis, with their conditions; or as JSON
 test('its help has at most one and a half screens, with examples before exit codes', async () => {
   const { stdout } = await softgrad(['help', 'doctor']);
   expect(stdout.split('\n').length).toBeLessThan(50);
-  expect(stdout).toMatch(/\nExamples:\n[\s\S]*\nExit code 0/);
+  expect(stdout).toMatch(
+    /\nExamples:\n[\s\S]*\nExit code 0: a diagnosis was made, also 'ambiguous' \(several explanations fit\)/,
+  );
+  for (const ending of ['npy', 'npz', 'safetensors', 'json', 'csv', 'tsv', 'txt'])
+    expect(stdout).toContain(`.${ending}`);
 });
 
 test('an expression needs no files', async () => {
@@ -208,6 +212,28 @@ test('unexplained numbers are reported as unknown, exit code 0', async () => {
   const { verdict, matches } = await doctor('--logits', logits, '--grad', random);
   expect(verdict).toBe('unknown');
   expect(matches).toEqual([]);
+});
+
+test('the options that a note asks for are those of the command', async () => {
+  const smoothed = s.map((row, n) => {
+    const q = row.map((_, i) => ((i === labels[n] ? 0.9 : 0) + 0.1 / 3) * (i + 1));
+    const sum = q.reduce((a, b) => a + b);
+    return row.map((p, i) => p * sum - q[i]);
+  });
+  const gradient = folder.writeNpy('smoothed.npy', smoothed);
+  const args = ['doctor', '--logits', logits, '--grad', gradient, '--target', files.labels];
+  for (const more of [[], ['--json']]) {
+    const { stdout } = await softgrad([...args, ...more]);
+    expect(stdout).toContain('Give all options that it has: --label-smoothing, --weight, --ignore-index, --mask.');
+  }
+  const ignored = folder.writeNpy(
+    'ignored.npy',
+    fused.map((row, n) => row.map((value) => (n === 1 ? 0 : value))),
+  );
+  const { stdout } = await softgrad(['doctor', '--logits', logits, '--grad', ignored, '--target', '0,-100,2,0']);
+  expect(stdout).toContain(
+    "Divided by 4, the number of rows; PyTorch's mean divides by 3, the rows that count (--reduction mean decides).",
+  );
 });
 
 test('NaN because exp overflows is recognized', async () => {
@@ -267,7 +293,7 @@ test.each([
   [['--logits', '-', '--grad', '-'], /--logits and --grad cannot both be standard input/],
   [
     ['--did', 'J.total()'],
-    /`J\.total\(\)` is none of the expressions known; the nearest are `J\.sum\(\)` \(row-sum\); s are the probabilities, .*`softgrad doctor --list`/,
+    /`J\.total\(\)` is none of the expressions known; the nearest is `J\.sum\(\)` \(row-sum\); s are the probabilities, .*`softgrad doctor --list`/,
   ],
   [['--did', 'J.sum(axis=3)'], /known; the nearest are `J\.sum\(axis=1\)` \(row-sum\), /],
 ])('what is not as needed is said in one line, exit code 2: %j', async (args, message) => {

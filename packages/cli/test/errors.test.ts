@@ -342,6 +342,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unknown command 'logSumExp'; did you mean log-sum-exp\?\n$/,
     ],
     [
+      'a function of the library that is no command',
+      ['gradcheck', good],
+      /^softgrad: unknown command 'gradcheck'; gradcheck is a function of the package softgrad: import \{ gradcheck \} from 'softgrad'; `softgrad doctor` checks the numbers of a gradient\n$/,
+    ],
+    [
       'the beginning of commands',
       ['J', good],
       /^softgrad: unknown command 'J'; did you mean one of jacobian, jvp\?\n$/,

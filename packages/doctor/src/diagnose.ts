@@ -5,6 +5,7 @@ import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condit
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
+import type { FoundOptions } from './inferred.js';
 import { underflow } from './mistakes/overflow.js';
 import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
 import { notesOn } from './notes.js';
@@ -191,7 +192,11 @@ function ofNumbers(
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(wanted, settingFor(problem, input), problem.reduction ?? best?.reduction ?? null),
+    instead: remedyFor(
+      wanted,
+      settingFor(problem, input, verdict === right.id ? best?.options : undefined),
+      problem.reduction ?? best?.reduction ?? null,
+    ),
     insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
   });
 }
@@ -221,12 +226,13 @@ function alsoRight(found: Findings, one: Match): Findings {
 }
 
 /** The properties of the problem that the suggested code depends on. */
-function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput): Setting {
+function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput, found: FoundOptions = {}): Setting {
   const { target, masked } = problem;
   const loss = {
     addsUp: addsUp(problem),
-    labelSmoothing: target?.labelSmoothing ?? 0,
-    weighted: target?.weight != null,
+    labelSmoothing: found.labelSmoothing ?? target?.labelSmoothing ?? 0,
+    weighted: target?.weight != null || found.weight !== undefined,
+    weight: found.weight ?? undefined,
     ignoreIndex: target?.counted ? ignoreIndex : null,
     masked: masked !== null,
   };

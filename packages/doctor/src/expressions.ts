@@ -9,7 +9,7 @@ import type { Layer, LossReduction, Problem } from './problem.js';
 import type { Setting } from './remedy.js';
 import { onlyWhere } from './report.js';
 import { type Advised, adviceIn, type Scaling } from './round-trip.js';
-import { normalised, withoutOuterParentheses } from './spelling.js';
+import { gradientsOfSum, isGradientOfSum, normalised, withoutOuterParentheses } from './spelling.js';
 
 /** A NumPy expression that `diagnose` knows, and its diagnosis. */
 export interface KnownExpression {
@@ -66,7 +66,15 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
   const advised = adviceIn(expression, scaling, setting);
   const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
   const wanted = normalised(expression, scaling.axis === 0);
-  const found = here ? foundAdvice(here, false) : (alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
+  const ofOutputs = here ? null : ofSummedOutputs(expression, scaling, layer);
+  if (ofOutputs?.mistake.id === right.id) {
+    return ofOutputs.goal === 'product' && problem?.g
+      ? as('upstream-missing', ofOutputs)
+      : judged(ofOutputs, expression, wanted, said);
+  }
+  const found = here
+    ? foundAdvice(here, false)
+    : (ofOutputs ?? alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) {
@@ -188,6 +196,15 @@ function ofClassesFirst(wanted: string): string {
     .replace(/(\.(?:sum|max)\(axis=1)\)/g, '$1,keepdims=True)');
 }
 
+/** The gradient of the sum of all outputs: 0 for a softmax, and for other layers the product with an upstream gradient of ones. */
+function ofSummedOutputs(expression: string, scaling: Scaling, layer: Layer | null): Found | null {
+  const found = isGradientOfSum(expression) ? inCatalogue(normalised('J.sum(axis=1)'), scaling) : null;
+  const isOther = layer === 'sigmoid' || (layer === 'log-softmax' && !/(?<!log_?)softmax\s*\(/i.test(expression));
+  if (!found || !isOther) return found;
+  const caveat = 'That is for an upstream gradient of ones.';
+  return { ...found, mistake: right, goal: layer === 'sigmoid' ? 'jacobian' : 'product', caveat };
+}
+
 const theProduct = normalised("np.einsum('nij,nj->ni', J, g)");
 
 const biasOfSums =
@@ -305,10 +322,12 @@ function unknownExpression(expression: string): SoftgradError {
   const wanted = /\W/.test(own)
     ? normalised(own.replace(variable, (name) => (vocabulary.has(name) ? name : 's')))
     : own;
-  const near = nearest(wanted, known, (one) => normalised(one.expression))
+  // Every gradient by automatic differentiation is similar to those of the sum of the outputs.
+  const candidates = known.filter((one) => !gradientsOfSum.includes(one.expression));
+  const near = nearest(wanted, candidates, (one) => normalised(one.expression))
     .slice(0, 3)
     .map((one) => `\`${one.expression}\` (${one.id})`);
-  const nearby = near.length === 0 ? '' : `; the nearest are ${near.join(', ')}`;
+  const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
   return new SoftgradError(
     'ERR_VALUE',
     `diagnose: \`${expression}\` is none of the expressions known${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists them all; or give the numbers that it came to`,

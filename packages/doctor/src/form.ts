@@ -50,10 +50,12 @@ export interface Candidate {
   /** How far each value may be off because what it was computed from had been printed with few digits; absent where it had not. */
   readonly open?: Numbers | undefined;
   /** The reduction of the loss, if the candidate depends on it. */
-  readonly reduction?: LossReduction;
-  /** True where they were divided by something else than what the mean of the losses is divided by. */
-  readonly unusual?: boolean;
+  readonly reduction?: LossReduction | undefined;
+  readonly unusual?: Unusual | undefined;
 }
+
+/** What the losses were divided by, where it is not what PyTorch's mean divides them by. */
+export type Unusual = 'all rows' | 'all entries' | 'one axis';
 
 /** One way of computing a derivative, correct or mistaken. */
 export interface Form {
@@ -169,8 +171,7 @@ export interface LossFactor {
   readonly factor: number;
   readonly over: string;
   readonly reduction: LossReduction;
-  /** True for a division by something else than what the mean of the losses is divided by. */
-  readonly unusual?: boolean;
+  readonly unusual?: Unusual | undefined;
 }
 
 /** 1 for the sum of the losses and 1/n for their mean; both if the reduction is unknown. */
@@ -194,7 +195,7 @@ export function lossFactors(problem: Problem): readonly LossFactor[] {
   // The mean over no rows at all is 0 / 0.
   const means = divisor === 0 ? [] : [mean];
   if (reduction !== null) return reduction === 'sum' ? [sum] : means;
-  const all = [sum, ...means, { ...byRows, unusual: true }];
+  const all: readonly LossFactor[] = [sum, ...means, { ...byRows, unusual: 'all rows' }];
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
 }
 
@@ -203,7 +204,8 @@ export function sumIsMean(problem: Problem): boolean {
   return batchSize(problem) === 1 && problem.reduction === null && problem.layer !== 'sigmoid';
 }
 
-function whatCounts(target: Problem['target']): string {
+/** What the mean of a cross-entropy of class indices divides by. */
+export function whatCounts(target: Problem['target']): string {
   return target?.weight ? 'the weights of the targets' : 'the rows that count';
 }
 

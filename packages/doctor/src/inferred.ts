@@ -18,8 +18,17 @@ import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
 
+/** Options of a loss that were fitted to the numbers. */
+export interface FoundOptions {
+  readonly labelSmoothing?: number;
+  /** One weight for each class; null if some classes have no rows, or there are too many classes to print. */
+  readonly weight?: readonly number[] | null;
+}
+
 /** A gradient of a loss with options that the caller did not pass. */
 export interface Inferred extends Candidate {
+  /** The options that were found, where code with them computes the numbers. */
+  readonly options?: FoundOptions | undefined;
   /** The mistake that gives the same numbers, if there is one. */
   readonly mistake?: Mistake;
   /** True if the options that were passed rule out the loss, so that only the mistake is left. */
@@ -66,7 +75,7 @@ function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
   if (target.labelSmoothing !== null || target.weight || n * (f - 1) < enoughInFullPrecision) return [];
   const inFullPrecision = n * (f - 1) < enough;
   const spread = smooth(y, 1, { keep: problem.masked?.keep ?? null, counted: target.counted, f });
-  return lossFactors(problem).flatMap(({ factor, over, reduction }) => {
+  return lossFactors(problem).flatMap(({ factor, over, reduction, unusual }) => {
     // data = (s − (1 − ε) y − ε u) factor / T, which is linear in ε.
     let product = 0;
     let square = 0;
@@ -79,7 +88,8 @@ function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
     const epsilon = product / square;
     if (!(epsilon > 1e-3 && epsilon <= mostSmoothing) || data.every((value) => value === 0)) return [];
     const smoothed = y.map((value, k) => (1 - epsilon) * value + epsilon * at(spread, k));
-    const written = `${dividedBy('s − y', over + overTemperature(problem))}, y smoothed with ε = ${Number(epsilon.toPrecision(4))}`;
+    const labelSmoothing = Number(epsilon.toPrecision(4));
+    const written = `${dividedBy('s − y', over + overTemperature(problem))}, y smoothed with ε = ${labelSmoothing}`;
     const values = scaled(lossGradient(problem, smoothed), factor);
     return [
       {
@@ -88,6 +98,8 @@ function smoothedLosses(problem: Problem, data: Float64Array): Inferred[] {
         terms: termsOf(problem, factor),
         open: openLoss(problem, smoothed, factor),
         reduction,
+        unusual,
+        options: unusual ? undefined : { labelSmoothing },
         inFullPrecision,
       },
     ];
@@ -209,41 +221,82 @@ function weightedRows(problem: Problem, data: Float64Array): Inferred[] {
     const isSkipped = factors.some((factor, row) => counts[row] && factor === 0);
     const ofLoss = (formula: string, own: ArrayLike<number>) => rowByRow(problem, all, formula, (row) => own[row] ?? 0);
     const start = `w (${all.formula}), w = `;
-    const ofRows = `${start}${some(Array.from(factors, rounded))} for the rows`;
+    const ofRows = `${start}${some(Array.from(factors, (factor) => `${rounded(factor)}`))} for the rows`;
     const classes = classWeightsOf(labels, factors, sizes);
-    const byClass = classes && `${start}${classes.words}`;
+    const byClass = classes && inWords(problem, all.formula, classes);
     // Class weights that were given are in the loss already.
     if (target?.weight) {
       return [
         {
-          ...ofLoss(byClass && classes.agree ? byClass : ofRows, factors),
+          ...ofLoss(classes?.agree ? `${start}${wordsOf(classes, 1)}` : ofRows, factors),
           mistake: rowsRescaled,
           ruledOutInFullPrecision: true,
         },
       ];
     }
     if (byClass && classes.agree) {
-      if (classes.several) return [ofLoss(byClass, factors)];
+      if (classes.several) return [{ ...ofLoss(byClass.formula, factors), ...byClass }];
       // If each class has one row, weights of the classes and factors of the rows are the same numbers. Beside an upstream gradient of the losses they show nothing.
       return upstreamOfRows ? [] : [{ ...ofLoss(ofRows, factors), mistake: rowsRescaled }];
     }
     // An upstream gradient of the losses of the rows has their weights.
     const ruledOutInFullPrecision = upstreamOfRows !== null || (isSkipped && target?.ignoreGiven === true);
     return [
-      ...(byClass ? [{ ...ofLoss(byClass, classes.factors), inEveryRow: true }] : []),
+      ...(byClass ? [{ ...ofLoss(byClass.formula, classes.factors), ...byClass, inEveryRow: true }] : []),
       { ...ofLoss(ofRows, factors), mistake: rowsRescaled, ruledOutInFullPrecision },
     ];
   });
 }
 
-function rounded(factor: number): string {
-  return String(Number(factor.toPrecision(3)));
+function rounded(factor: number): number {
+  return Number(factor.toPrecision(3));
+}
+
+/** The sum of the factors of the rows of a mean is 1 within this, which few digits leave. */
+const sumOfMean = 5e-3;
+/** Weights are those of a sum if three digits of each leave no more than this. */
+const niceWithin = 1e-3;
+/** More weights than these are not printed in code. */
+const mostInCode = 10;
+
+/**
+ * The formula of a loss with class weights, and the options that compute it. Of a mean, which divides by the sum of the weights, they are known
+ * but for a constant factor, as they are if the losses were divided by something else: such weights are relative to the first.
+ */
+function inWords(
+  problem: Problem,
+  formula: string,
+  classes: ClassWeights,
+): Pick<Inferred, 'formula' | 'reduction' | 'options'> {
+  const { f, layer, reduction, target, upstreamOfRows } = problem;
+  const { weights, agree, total } = classes;
+  const ofIndices = target?.indices === true && layer !== 'sigmoid' && !upstreamOfRows;
+  const first = weights.find(({ weight }) => weight > 0)?.weight ?? 1;
+  const isMean = ofIndices && reduction !== 'sum' && Math.abs(total - 1) <= sumOfMean;
+  const isNice = weights.every(({ weight }) => Math.abs(weight - rounded(weight)) <= niceWithin * weight);
+  const isSum = !isMean && (isNice || !agree || rounded(first) === 1);
+  const unit = isSum ? 1 : first;
+  const all = weights.map(({ weight }) => rounded(weight / unit));
+  const weight = weights.length === f && f <= mostInCode ? all : null;
+  const start = isMean ? `w (${formula}) / Σw` : isSum ? `w (${formula})` : `${rounded(first)} w (${formula})`;
+  return {
+    formula: `${start}, w = ${wordsOf(classes, unit)}`,
+    ...(isMean ? { reduction: 'mean', options: { weight } } : {}),
+    ...(isSum && ofIndices && reduction !== 'mean' ? { reduction: 'sum', options: { weight } } : {}),
+  };
+}
+
+function wordsOf({ weights }: ClassWeights, unit: number): string {
+  return some(weights.map(({ weight, label }) => `${rounded(weight / unit)} for class ${label}`));
 }
 
 interface ClassWeights {
   /** For each row the mean of the factors of its class; small rows, of which rounding leaves less, count less. */
   readonly factors: readonly number[];
-  readonly words: string;
+  /** In the order of the classes, those that have rows. */
+  readonly weights: readonly { readonly label: number; readonly weight: number }[];
+  /** The sum of the factors of the rows. */
+  readonly total: number;
   /** True if the factors of the rows of each class are the same within a hundredth. */
   readonly agree: boolean;
   /** True if a class has more than one row. */
@@ -273,9 +326,8 @@ function classWeightsOf(labels: readonly number[], factors: Float64Array, sizes:
   const sorted = [...sums.keys()].sort((a, b) => a - b);
   return {
     factors: labels.map(meanOf),
-    words: some(
-      sorted.map((label) => `${rounded(agree ? (sums.get(label)?.first ?? 0) : meanOf(label))} for class ${label}`),
-    ),
+    weights: sorted.map((label) => ({ label, weight: agree ? (sums.get(label)?.first ?? 0) : meanOf(label) })),
+    total: factors.reduce((sum, factor, row) => sum + (counts[row] ? factor : 0), 0),
     agree,
     several: sorted.length < counts.filter(Boolean).length,
   };

@@ -1,12 +1,12 @@
 import { at } from './at.js';
 import { type Cotangent, each, entries, type Numbers, scaled } from './form.js';
 import { innerProducts, rowSums } from './host-softmax.js';
-import { type Printout, printoutWithLastDigit } from './precision.js';
+import { areHalf, type Printout, printoutWithLastDigit } from './precision.js';
 import type { Problem } from './problem.js';
 
 /** How far what is known of the computation may be from what it was, because it was printed with few digits. */
 export interface InputRounding {
-  /** In words: `the logits have 4 decimals`. */
+  /** In words: `the logits have 4 decimals`; empty if they are numbers of half precision, which nobody cut. */
   readonly name: string;
   /** Of each probability. */
   readonly s: Float64Array;
@@ -29,7 +29,7 @@ const known = new WeakMap<Problem, InputRounding>();
 /** How far the given numbers leave open what they were; null where they have all their digits. */
 export function inputRounding(problem: Problem): InputRounding | null {
   const printouts = printoutsOf(problem.whole ?? problem);
-  if (printouts.name === '') return null;
+  if (!printouts.signal && !printouts.upstream && !printouts.target) return null;
   let found = known.get(problem);
   if (!found) {
     const { s, g, y, target } = problem;
@@ -60,12 +60,13 @@ function printoutsOf(problem: Problem): Printouts {
     const { x, s, g, target, masked } = problem;
     const upstream = g && printoutWithLastDigit(g);
     // Probabilities of exactly 0 and 1 were rounded, like what was printed beside them.
-    const signal = printoutWithLastDigit(masked?.x ?? x ?? s) ?? (x ? null : upstream);
+    const own = masked?.x ?? x ?? s;
+    const signal = printoutWithLastDigit(own) ?? (x ? null : upstream);
     const soft = target && !target.indices ? printoutWithLastDigit(target.given) : null;
     const names = [
-      ...(signal ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),
-      ...(upstream ? [`the upstream gradient has ${upstream.name}`] : []),
-      ...(soft ? [`the target has ${soft.name}`] : []),
+      ...(signal && !areHalf(own) ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),
+      ...(g && upstream && !areHalf(g) ? [`the upstream gradient has ${upstream.name}`] : []),
+      ...(target && soft && !areHalf(target.given) ? [`the target has ${soft.name}`] : []),
     ];
     found = { name: names.join(', '), signal, upstream, target: soft };
     knownPrintouts.set(problem, found);

@@ -13,11 +13,15 @@ export function nearest<T>(wanted: string, candidates: readonly T[], textOf: (ca
 
 /**
  * Splits a text into names, numbers and single other characters, so that `J.sum` and `J.mean` are not similar because of the letters
- * that they share. Names of two letters or more (functions, options) are repeated three times to give them more weight.
+ * that they share. Names of two letters or more (functions) are repeated three times to give them more weight, but not those of
+ * options, which many functions share.
  */
 function tokensOf(text: string): readonly string[] {
-  const tokens = text.match(/\w+|[^\w\s]/g) ?? [];
-  return tokens.flatMap((token) => (/^[a-z_]\w/i.test(token) ? [token, token, token] : [token]));
+  const tokens = text.match(/\w+(?:\s*=(?!=))?|[^\w\s]/g) ?? [];
+  return tokens.flatMap((token) => {
+    if (/=$/.test(token)) return [token.slice(0, -1).trim(), '='];
+    return /^[a-z_]\w/i.test(token) ? [token, token, token] : [token];
+  });
 }
 
 /** Levenshtein distance divided by the length of the longer list. */

@@ -3,14 +3,14 @@ import { at } from './at.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
-import { type Candidate, candidate, type Kind } from './form.js';
+import { type Candidate, candidate, type Kind, whatCounts } from './form.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
-import { addsUp, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
+import { addsUp, followsUpstream, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
-import { hasFewDecimals } from './precision.js';
+import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
-import { countsFrom1, formatError } from './report.js';
+import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
@@ -23,11 +23,16 @@ export function notesOn(
   evidence: Omit<DiagnosisEvidence, 'notes'>,
 ): string[] {
   const notes: string[] = [];
+  const divided = verdict === right.id && matches[0] ? dividedOtherwise(problem, matches[0]) : null;
+  if (divided) notes.push(divided);
   const sum = matches[0]?.id === 'row-sum' ? exactSum(problem, kind, data) : null;
   if (sum) notes.push(`They are, bit for bit, what ${sum} gives.`);
   for (const { mistake, formula, error } of matches) {
-    notes.push(`${formula}: relative error ${formatError(error)}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
+    const off =
+      error === 0 && (precision || inputs) ? 'no difference beyond rounding' : `relative error ${formatError(error)}`;
+    notes.push(`${formula}: ${off}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
+  if (verdict === right.id && matches[0]?.options) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
   if (
@@ -118,6 +123,20 @@ export function notesOn(
   return notes;
 }
 
+/** By what the losses are divided, if PyTorch's mean divides by something else; null otherwise. */
+function dividedOtherwise(problem: Problem, { unusual }: Findings['matches'][number]): string | null {
+  const { target, f, layer } = problem;
+  // kl_div divides by all entries in PyTorch, too.
+  if (unusual === undefined || unusual === 'all entries') return null;
+  const n = batchSize(problem);
+  const sigmoid = layer === 'sigmoid';
+  const divisor = sigmoid ? n * f : (target?.divisor ?? n);
+  if (divisor === 0) return null;
+  const counted = sigmoid ? 'the number of entries' : divisor === n ? 'the number of rows' : whatCounts(target);
+  const own = unusual === 'all rows' ? `${n}, the number of rows` : 'the size of one axis';
+  return `${otherDivisor} ${own}; PyTorch's mean divides by ${Number(divisor.toPrecision(6))}, ${counted} (\`reduction: 'mean'\` decides).`;
+}
+
 /** What makes every number NaN, although softmax has finite values here. */
 function causesOfNaN({ x }: Problem): string {
   const known = x ? 'logits' : 'probabilities';
@@ -175,7 +194,7 @@ function notesOnRows(problem: Problem, matches: Findings['matches']): readonly s
 
 function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[] {
   if (kind !== 'gradient') return [];
-  const { n, f, s } = problem;
+  const { n, f, target } = problem;
   let wrong: readonly number[] = [];
   const notes: string[] = [];
   // The losses of the probabilities have too many variants to compare them row by row.
@@ -194,10 +213,16 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   if (hasFewDecimals(data)) {
     notes.push('The numbers have no more than 2 decimals, which tells too little: print at least 4.');
   }
-  if (!problem.g && !problem.y && f > 1 && rowsCancel(data, s, n, f)) {
-    notes.push(
-      'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
-    );
+  if (f > 1 && problem.layer !== 'sigmoid' && !followsUpstream(problem) && rowsCancel(data, n, f)) {
+    if (!problem.y) {
+      notes.push(
+        'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
+      );
+    } else if (target?.indices && (target.labelSmoothing === null || !target.weight)) {
+      notes.push(
+        'Each row adds up to 0, as the gradient of a cross-entropy does: the loss may have label smoothing together with class weights, which only the options say. Give all options that it has: `labelSmoothing`, `weight`, `ignoreIndex`, `mask`.',
+      );
+    }
   }
   return notes;
 }
@@ -265,15 +290,22 @@ function rowsOff({ n, f }: Problem, data: Float64Array, { formula, values }: Can
   return off;
 }
 
-function rowsCancel(data: Float64Array, s: Float64Array, n: number, f: number): boolean {
+/** How many roundings of the precision of the numbers a row may have. */
+const roundingsOfRow = 3;
+
+/** True if the numbers of each row add up to 0 within the precision that they have. */
+function rowsCancel(data: Float64Array, n: number, f: number): boolean {
+  const slack = precisionOf(data)?.slack;
   for (let row = 0; row < n; row++) {
     let sum = 0;
     let size = 0;
+    let rounded = 0;
     for (let k = row * f; k < (row + 1) * f; k++) {
       sum += at(data, k);
       size += Math.abs(at(data, k));
+      rounded += slack ? roundingsOfRow * at(slack, k) : 0;
     }
-    if (!(Math.abs(sum) <= 1e-5 * size)) return false;
+    if (!(Math.abs(sum) <= 1e-5 * size + rounded)) return false;
   }
-  return s.length > 0;
+  return true;
 }

@@ -62,6 +62,12 @@ export function precisionOf(data: Float64Array): Precision | null {
   return { name, slack: data.map((value) => step(value) / 2), unit: 0 };
 }
 
+/** True if the numbers are those of a half-precision format, and no printout. */
+export function areHalf(data: Float64Array): boolean {
+  const precision = precisionOf(data);
+  return precision !== null && precision.unit > 0 && !precision.name.includes('printed');
+}
+
 /** Every precision in which the numbers may have been printed: with so many decimals, and with so many significant digits. */
 export function possiblePrintoutsOf(data: Float64Array): readonly Precision[] {
   return printoutsOf(data).map(({ name, step }) => ({ name, slack: data.map((value) => step(value) / 2), unit: 0 }));
@@ -92,8 +98,8 @@ function isTelling(value: number): boolean {
 /** The precision of numbers of a half-precision format. If both formats can represent them, as subnormal numbers of float16, allow for the larger error. */
 function ofHalf(data: Float64Array, half: HalfPrecision, other: HalfPrecision = half): Precision {
   const slack = data.map((value) => Math.max(spacing(value, half), spacing(value, other)) / 2);
-  const coarser = data.some((value) => value !== 0 && spacing(value, other) > spacing(value, half)) ? other : half;
-  return { name: coarser.name, slack, unit: 2 ** -half.bits };
+  const isCoarser = data.some((value) => value !== 0 && spacing(value, other) > spacing(value, half));
+  return { name: isCoarser ? `${half.name} or ${other.name}` : half.name, slack, unit: 2 ** -half.bits };
 }
 
 /**

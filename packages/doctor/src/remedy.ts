@@ -20,6 +20,8 @@ export interface LossSetting {
   readonly addsUp: boolean;
   readonly labelSmoothing: number;
   readonly weighted: boolean;
+  /** The class weights in numbers, which the code has where they were found; absent where the caller has them. */
+  readonly weight?: readonly number[] | undefined;
   /** The class index of ignored rows; null if no row is ignored. */
   readonly ignoreIndex: number | null;
   readonly masked: boolean;
@@ -65,11 +67,14 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
   }
 }
 
-function lossOptions({ labelSmoothing, weighted, ignoreIndex, masked }: LossSetting, reduction: LossReduction | null) {
+function lossOptions(
+  { labelSmoothing, weighted, weight, ignoreIndex, masked }: LossSetting,
+  reduction: LossReduction | null,
+) {
   return [
     ...(masked ? ['mask'] : []),
     ...(labelSmoothing === 0 ? [] : [`labelSmoothing: ${labelSmoothing}`]),
-    ...(weighted ? ['weight'] : []),
+    ...(weighted ? [weight ? `weight: [${weight.join(', ')}]` : 'weight'] : []),
     ...(ignoreIndex === null || ignoreIndex === -100 ? [] : [`ignoreIndex: ${ignoreIndex}`]),
     ...(reduction === 'sum' ? ["reduction: 'sum'"] : []),
   ];
@@ -83,7 +88,7 @@ function lossInNumpy(
   over: string,
 ): string {
   const indices = problem?.indices ?? true;
-  const { addsUp, labelSmoothing, weighted, ignoreIndex, masked } = loss;
+  const { addsUp, labelSmoothing, weighted, weight, ignoreIndex, masked } = loss;
   const classes = `s.shape[${axis}]`;
   const counted = indices && ignoreIndex !== null;
   const hot = counted
@@ -97,16 +102,18 @@ function lossInNumpy(
     return `dx = (s - ${y}) / ${rows}${over}`;
   }
   const kept = masked ? `mask.sum(axis=${axis}, keepdims=True) * mask` : classes;
-  const smoothed = labelSmoothing === 0 ? y : `${1 - labelSmoothing} * ${y} + ${labelSmoothing} / ${kept}`;
+  const smoothed =
+    labelSmoothing === 0 ? y : `${Number((1 - labelSmoothing).toPrecision(12))} * ${y} + ${labelSmoothing} / ${kept}`;
   const along = axis === -1 ? 'weight' : `np.moveaxis(weight + np.zeros(np.shape(target) + (1,)), -1, ${axis})`;
   const q = weighted ? `(${smoothed}) * ${along}` : smoothed;
   const weights = `weight[${counted ? 'np.where(counts, target, 0)' : 'target'}]`;
   const means =
     weighted && indices ? `(${weights}${counted ? ' * counts' : ''}).sum()` : counted ? 'counts.sum()' : rows;
   const divided = `${reduction === 'sum' ? '' : ` / ${means}`}${over}`;
+  const found = weight ? `weight = np.array([${weight.join(', ')}]); ` : '';
   const first = counted ? `counts = target != ${ignoreIndex}; ` : '';
   const ignored = counted && labelSmoothing > 0 ? `q = q * counts[..., None]; ` : '';
-  return `${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
+  return `${found}${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
 }
 
 /** The code for a layer other than softmax; null if the code for softmax is correct for it. */

@@ -20,6 +20,12 @@ export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
 /** How a note begins that states the condition under which an expression is right. */
 export const onlyWhere = 'Right only where';
 
+/** How a note begins that states by what losses are divided, where PyTorch's mean divides by something else. */
+export const otherDivisor = 'Divided by';
+
+/** The note on options of the loss that were fitted to the numbers. */
+export const hasFoundOptions = 'The code below has the options of the loss that were found in the numbers.';
+
 /** The heading of the last part, which says what the code is for. */
 function headingOf({
   verdict,
@@ -27,6 +33,10 @@ function headingOf({
   evidence,
   insteadIsTheSame,
 }: Pick<Diagnosis, 'verdict' | 'matches' | 'evidence' | 'insteadIsTheSame'>): string {
+  if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(otherDivisor)))
+    return "Nothing to change, if that divisor is meant; PyTorch's mean, to compare with";
+  if (verdict === 'right' && evidence.notes.includes(hasFoundOptions))
+    return 'Nothing to change, if that is the loss; the same in one line';
   if (verdict === 'right' && !insteadIsTheSame)
     return 'Nothing to change, if that is the loss; the usual one, to compare with';
   if (verdict === 'right' && evidence.notes.some((note) => note.startsWith(onlyWhere))) {

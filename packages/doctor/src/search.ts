@@ -14,8 +14,8 @@ import {
   worstEntry,
 } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
-import { byIndex, type Candidate, type Form, type Kind, type Mistake } from './form.js';
-import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
+import { byIndex, type Candidate, type Form, type Kind, type Mistake, type Unusual } from './form.js';
+import { type FoundOptions, type Inferred, inferredRights, leftOutRows } from './inferred.js';
 import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
@@ -39,8 +39,9 @@ export interface Match {
   readonly largest: number;
   /** The reduction of the loss, if the match depends on it. */
   readonly reduction?: LossReduction | undefined;
-  /** True where the losses were divided by something else than what their mean is divided by. */
-  readonly unusual?: boolean | undefined;
+  readonly unusual?: Unusual | undefined;
+  /** Of a loss whose options were fitted: those that the suggested code needs. */
+  readonly options?: FoundOptions | undefined;
   /** The constant by which the correct derivative is multiplied, if it was fitted. */
   readonly factor?: number | undefined;
   /** Of a constant factor so near to 1 that half precision may have left it: the formula of the correct derivative. */
@@ -560,8 +561,15 @@ function isOfFullPrecision(error: number, { slack, ofInputs }: Noise): boolean {
 
 /** The correct gradient and the mistake that gives the same numbers, the likelier one first; the mistake alone if the loss is ruled out. */
 function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): readonly Match[] {
-  const { formula, reduction, mistake, ruledOut, lossIsLikelier } = found;
-  const asRight: Match = { ...unnamed(kind, formula, error), id: right.id, mistake: right, reduction };
+  const { formula, reduction, unusual, options, mistake, ruledOut, lossIsLikelier } = found;
+  const asRight: Match = {
+    ...unnamed(kind, formula, error),
+    id: right.id,
+    mistake: right,
+    reduction,
+    unusual,
+    options,
+  };
   if (!mistake) return [asRight];
   const asMistake: Match = { ...unnamed(kind, formula, error), id: mistake.id, mistake };
   if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];

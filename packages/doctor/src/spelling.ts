@@ -48,6 +48,26 @@ export function normalised(expression: string, classesFirst = false): string {
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
 
+/** The gradient of the sum of all probabilities by automatic differentiation. */
+export const gradientsOfSum: readonly string[] = [
+  'torch.autograd.grad(s.sum(), x)',
+  's.sum().backward()',
+  'jax.grad(lambda x: jax.nn.softmax(x).sum())(x)',
+];
+
+/** True if an expression is the gradient of the sum of all outputs, by PyTorch, JAX or TensorFlow. */
+export function isGradientOfSum(expression: string): boolean {
+  const text = withoutAssignment(expression.trim()).replace(/\s*[;\n]\s*(?:\w+\s*=\s*)?\w+\.grad\s*;?$|\s*;$/, '');
+  const [, ofGrad] =
+    /^(?:(?:torch\.)?autograd\.grad|\w*tape\.gradient)\((.*?),\s*\w+\s*\)(?:\[0\])?$/i.exec(text) ?? [];
+  const [, ofBackward] = /^(.*)\.backward\(\)$/.exec(text) ?? [];
+  const [, name, body] = /^(?:jax\.)?grad\(\s*lambda (\w+)\s*:(.*)\)\(\s*\w+\s*\)$/.exec(text) ?? [];
+  const ofLambda = body?.replace(new RegExp(`(?<![\\w.])${name}(?![\\w=])`, 'g'), 'x');
+  const inner = ofGrad ?? ofBackward ?? ofLambda;
+  // The probabilities add up to 1 along any axis.
+  return inner !== undefined && /^(?:s|softmax\(x,axis=-?\d\))\.sum\(\)$/.test(normalised(inner));
+}
+
 /** Functions of the caller that compute a softmax. */
 const ownSoftmax =
   /(?<![\w.])(?:(?:my|own|stable|safe|naive|custom|np|numpy)_?softmax|softmax_?(?:stable|safe|np|numpy|fn|func|function|\d))\(/gi;

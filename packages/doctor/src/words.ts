@@ -2,7 +2,7 @@ import { saturatedBelow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Goal } from './form.js';
 import { underflow } from './mistakes/overflow.js';
-import { right, whyRight } from './mistakes/right.js';
+import { right, whatRight, whyRight } from './mistakes/right.js';
 import type { Problem } from './problem.js';
 import { digitsOf, formatError, sentence } from './report.js';
 import type { Findings } from './search.js';
@@ -48,7 +48,7 @@ export function wordsFor(
           : 'No known mistake gives these numbers.',
       why:
         problem.g || problem.y
-          ? `${whyRight(problem.layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; gradcheck compares any derivative with differences.`
+          ? `${whyRight(problem.layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; \`gradcheck\` of the package softgrad compares any derivative with differences.`
           : 'J = diag(s) − s sᵀ is a matrix for each row; what backpropagation needs is its product with the upstream gradient, dx = s ⊙ (g − ⟨s, g⟩). Whether these numbers are that product can be said only with the upstream gradient or the target.',
     };
   }
@@ -62,14 +62,15 @@ export function wordsFor(
   }
   const { mistake, error } = best;
   const why = mistake.id === right.id ? whyRight(problem.layer) : mistake.why;
+  const what = mistake.id === right.id ? whatRight(best, problem) : mistake.what;
   const digits = verdict === right.id ? digitsOf(error) : null;
   if (digits !== null) {
     return {
-      what: `Right, but only to ${digits} digits: ${mistake.what}, off by ${formatError(error)} of its size.`,
+      what: `Right, but only to ${digits} digits: ${what}, off by ${formatError(error)} of its size.`,
       why: `${why} The formula is right; that many digits are left by float16, by few digits in a printout, or by differences taken instead of derivatives.`,
     };
   }
-  return { what: `${sentence(mistake.name)}: ${mistake.what}.`, why, goal: mistake.goal };
+  return { what: `${sentence(mistake.name)}: ${what}.`, why, goal: mistake.goal };
 }
 
 function percent(count: number, of: number): string {

@@ -17,6 +17,8 @@ const times = (a: Matrix, factor: (n: number, i: number) => number): Matrix =>
 const sigma = (x: number) => 1 / (1 + Math.exp(-x));
 
 const same = '\nNothing to change; the same in one line\n';
+const found = '\nNothing to change, if that is the loss; the same in one line\n';
+const divided = "\nNothing to change, if that divisor is meant; PyTorch's mean, to compare with\n";
 const other = '\nNothing to change, if that is the loss; the usual one, to compare with\n';
 
 describe('the lines below a right gradient are called the same only where they compute it', () => {
@@ -32,10 +34,10 @@ describe('the lines below a right gradient are called the same only where they c
     ['the sum', { logits, target, gradient: error }, same],
     ['the mean', { logits, target, gradient: times(error, () => 1 / 4) }, same],
     ['smoothing that was told', { logits, target, labelSmoothing: 0.1, gradient: smoothed }, same],
-    ['smoothing that was not told', { logits, target, gradient: smoothed }, other],
+    ['smoothing that was not told', { logits, target, gradient: smoothed }, found],
     ['weights and their mean', { logits, target, weight, gradient: times(weighted, () => 1 / 7) }, same],
-    ['weights and the mean over the rows', { logits, target, weight, gradient: times(weighted, () => 1 / 4) }, other],
-    ['weights that were not told', { logits, target, gradient: weighted }, other],
+    ['weights and the mean over the rows', { logits, target, weight, gradient: times(weighted, () => 1 / 4) }, divided],
+    ['weights that were not told', { logits, target, gradient: weighted }, found],
     [
       'the binary cross-entropy',
       { logits: logits.slice(0, 2), target: multi, layer: 'sigmoid', gradient: ofSigmoid },
@@ -57,6 +59,146 @@ describe('the lines below a right gradient are called the same only where they c
     expect(diagnose({ ...input, gradient: times(gradient, () => 1 / 3) }).instead.numpy).toBe(
       'dx = (s - target) / s.size',
     );
+  });
+});
+
+describe('options that were found are in the code', () => {
+  const code = (input: DiagnoseInput) => {
+    const { verdict, matches, instead } = diagnose(input);
+    expect(verdict).toBe('right');
+    return [matches[0]?.formula, instead.typescript.replace('const { loss, gradient } = ', ''), instead.numpy];
+  };
+  const logitsOf5 = Array.from({ length: 12 }, (_, n) => Array.from({ length: 5 }, (_, i) => Math.sin(3 * n + i * i)));
+  const labels = [4, 0, 1, 2, 3, 0, 1, 2, 3, 4, 1, 1];
+  const weight = [1, 2, 0.5, 3, 1.5];
+  const errorOf5 = softmax(logitsOf5, 1, exact).map((row, n) => row.map((p, i) => p - (i === labels[n] ? 1 : 0)));
+  const of = (divisor: number) => ({
+    logits: logitsOf5,
+    target: labels,
+    gradient: times(errorOf5, (n) => (weight[labels[n] ?? 0] ?? 0) / divisor),
+  });
+
+  test('smoothing', () => {
+    const smoothed = s.map((row, n) => row.map((p, i) => p - (i === target[n] ? 0.9 : 0) - 0.1 / 3));
+    const hot =
+      'q = 0.9 * np.eye(s.shape[-1])[target] + 0.1 / s.shape[-1]; dx = (s * q.sum(axis=-1, keepdims=True) - q)';
+    expect(code({ logits, target, gradient: smoothed })).toEqual([
+      's − y, y smoothed with ε = 0.1',
+      "crossEntropy(logits, target, { labelSmoothing: 0.1, reduction: 'sum' });",
+      hot,
+    ]);
+    expect(code({ logits, target, gradient: times(smoothed, () => 1 / 4) }).slice(1)).toEqual([
+      'crossEntropy(logits, target, { labelSmoothing: 0.1 });',
+      `${hot} / np.size(target)`,
+    ]);
+  });
+
+  test('class weights: of a mean relative to the first, of a sum as they are', () => {
+    const list = '1 for class 0, 2 for class 1, 0.5 for class 2, 3 for class 3, 1.5 for class 4';
+    const numpy =
+      'weight = np.array([1, 2, 0.5, 3, 1.5]); q = (np.eye(s.shape[-1])[target]) * weight; dx = (s * q.sum(axis=-1, keepdims=True) - q)';
+    const mean = [
+      `w (s − y) / Σw, w = ${list}`,
+      'crossEntropy(logits, target, { weight: [1, 2, 0.5, 3, 1.5] });',
+      `${numpy} / (weight[target]).sum()`,
+    ];
+    expect(code(of(20))).toEqual(mean);
+    expect(code({ ...of(20), reduction: 'mean' })).toEqual(mean);
+    expect(code(of(1))).toEqual([
+      `w (s − y), w = ${list}`,
+      "crossEntropy(logits, target, { weight: [1, 2, 0.5, 3, 1.5], reduction: 'sum' });",
+      numpy,
+    ]);
+    // Divided by something else, no option of the loss computes them.
+    const { matches, text } = diagnose(of(12));
+    expect(matches[0]?.formula).toBe(`0.0833 w (s − y), w = ${list}`);
+    expect(text).toContain(other);
+  });
+
+  test('class weights by name, if they are not known of every class', () => {
+    const some = labels.map((label) => (label === 3 ? 1 : label));
+    const gradient = softmax(logitsOf5, 1, exact).map((row, n) =>
+      row.map((p, i) => (p - (i === some[n] ? 1 : 0)) * (weight[some[n] ?? 0] ?? 0)),
+    );
+    expect(code({ logits: logitsOf5, target: some, gradient })[1]).toBe(
+      "crossEntropy(logits, target, { weight, reduction: 'sum' });",
+    );
+  });
+});
+
+describe('a right gradient says what it is right for', () => {
+  const first = (input: DiagnoseInput) => {
+    const { verdict, what, text, evidence } = diagnose(input);
+    expect(verdict).toBe('right');
+    const divisor = evidence.notes.find((note) => note.startsWith('Divided by')) ?? null;
+    if (divisor) expect(text.split('\n')[2]).toBe(`  ${divisor}`);
+    return [what, divisor];
+  };
+  const loss = 'Right: the gradient of the cross-entropy in the logits';
+
+  test('the reduction of the loss', () => {
+    expect(first({ logits, target, gradient: error })).toEqual([`${loss}, summed over the rows.`, null]);
+    expect(first({ logits, target, gradient: times(error, () => 1 / 4) })).toEqual([
+      `${loss}, averaged over the rows.`,
+      null,
+    ]);
+    const upstream = [1, 2, 3, 4];
+    expect(first({ logits, target, upstream, gradient: times(error, (n) => n + 1) })).toEqual([
+      `${loss}, each row times its upstream gradient.`,
+      null,
+    ]);
+  });
+
+  test("a divisor that is not that of PyTorch's mean", () => {
+    const decides = "(`reduction: 'mean'` decides).";
+    const ignored = { logits, target: [0, 1, -100, 0], gradient: times(error, (n) => (n === 2 ? 0 : 1 / 4)) };
+    expect(first(ignored)).toEqual([
+      `${loss}.`,
+      `Divided by 4, the number of rows; PyTorch's mean divides by 3, the rows that count ${decides}`,
+    ]);
+    expect(diagnose({ ...ignored, reduction: 'mean' }).verdict).toBe('ignored-rows');
+    const weight = [1, 2, 0.25];
+    const gradient = times(error, (n) => (weight[target[n] ?? 0] ?? 0) / 4);
+    expect(first({ logits, target, weight, gradient })).toEqual([
+      `${loss}.`,
+      `Divided by 4, the number of rows; PyTorch's mean divides by 4.25, the weights of the targets ${decides}`,
+    ]);
+    const y = s.map((_, n) => [0, 1, 2].map((i) => (i === n ? 1 : 0)));
+    const ofSigmoid = y.map((row, n) => row.map((one, i) => (sigma(logits[n]?.[i] ?? 0) - one) / 4));
+    expect(first({ logits, target: y, layer: 'sigmoid', gradient: ofSigmoid })).toEqual([
+      'Right: the gradient of the binary cross-entropy in the logits.',
+      `Divided by 4, the number of rows; PyTorch's mean divides by 12, the number of entries ${decides}`,
+    ]);
+    const shaped = { shape: [2, 2, 3], data: Float64Array.from(times(error, () => 1 / 2).flat()) };
+    const rows = { shape: [2, 2, 3], data: Float64Array.from(logits.flat()) };
+    const classes = { shape: [2, 2], data: Float64Array.from(target) };
+    expect(first({ logits: rows, target: classes, gradient: shaped })).toEqual([
+      `${loss}.`,
+      `Divided by the size of one axis; PyTorch's mean divides by 4, the number of rows ${decides}`,
+    ]);
+  });
+
+  test('other derivatives than that of the cross-entropy', () => {
+    const jacobian = s.map((row) => row.map((p, i) => row.map((q, j) => p * ((i === j ? 1 : 0) - q))));
+    expect(first({ logits, gradient: jacobian })).toEqual(['Right: the Jacobian of the softmax.', null]);
+    const upstream = times(s, (n, i) => n - 2 * i);
+    const through = (g: Matrix) =>
+      s.map((row, n) =>
+        row.map((p, i) => p * ((g[n]?.[i] ?? 0) - row.reduce((a, q, j) => a + q * (g[n]?.[j] ?? 0), 0))),
+      );
+    expect(first({ logits, upstream, gradient: through(upstream) })).toEqual([
+      'Right: the gradient in the logits for the upstream gradient that was given.',
+      null,
+    ]);
+    expect(first({ logits, target, layer: 'softmax', gradient: through(error) })).toEqual([
+      'Right: the gradient in the logits of the loss ½‖s − y‖².',
+      null,
+    ]);
+    const smoothed = s.map((row, n) => row.map((p, i) => p - (i === target[n] ? 0.9 : 0) - 0.1 / 3));
+    expect(first({ logits, target, gradient: smoothed })).toEqual([
+      'Right: the gradient in the logits, with options that were not given but fit the numbers.',
+      null,
+    ]);
   });
 });
 

@@ -361,7 +361,7 @@ describe('the last part', () => {
 
   test('of float32 rounding is nothing less than right', () => {
     const { what } = of(products.map((row) => row.map((v, k) => v + (k - 1) * 2 ** -25)));
-    expect(what).toBe('Right: the right derivative.');
+    expect(what).toBe('Right: the gradient in the logits for the upstream gradient that was given.');
   });
 
   test('of numbers that nothing explains claims nothing', () => {

@@ -288,3 +288,47 @@ test.each([
 ])('the predicted class in place of the target or of the probabilities: %s', (gradient) => {
   expect(diagnose({ gradient }).verdict).toBe('predicted-class');
 });
+
+describe('the gradient of the sum of all outputs', () => {
+  const spellings = [
+    'torch.autograd.grad(s.sum(), x)',
+    'torch.autograd.grad(F.softmax(x, dim=-1).sum(), x)[0]',
+    'dx = torch.autograd.grad(torch.sum(probs), logits)',
+    's.sum().backward()',
+    'torch.softmax(x, dim=1).sum().backward(); x.grad',
+    'F.softmax(logits, dim=0).sum().backward()',
+    'jax.grad(lambda x: jax.nn.softmax(x).sum())(x)',
+    'jax.grad(lambda z: jnp.sum(jax.nn.softmax(z, axis=-1)))(logits)',
+    'tape.gradient(tf.reduce_sum(s), x)',
+  ];
+
+  test.each(spellings)('of a softmax is the row sum: %s', (gradient) => {
+    expect(diagnose({ gradient }).verdict).toBe('row-sum');
+  });
+
+  test('of another layer is right for an upstream gradient of ones', () => {
+    for (const layer of ['sigmoid', 'log-softmax'] as const) {
+      const { verdict, evidence } = diagnose({ gradient: 's.sum().backward()', layer });
+      expect(verdict).toBe('right');
+      expect(evidence.notes).toEqual(['That is for an upstream gradient of ones.']);
+    }
+    expect(diagnose({ gradient: 'F.softmax(x, dim=-1).sum().backward()', layer: 'log-softmax' }).verdict).toBe(
+      'row-sum',
+    );
+  });
+
+  test.each([
+    '(s * g).sum().backward()',
+    'F.log_softmax(x, dim=-1).sum().backward()',
+    's.sum(dim=0).backward()',
+    'torch.autograd.grad(s.sum(), x, g)',
+    'jax.grad(lambda x: (jax.nn.softmax(x) * g).sum())(x)',
+  ])('is not %s', (gradient) => {
+    expect(() => diagnose({ gradient })).toThrow(/none of the expressions known/);
+  });
+});
+
+test('what is near in the name of an option only is not offered, and one expression is one', () => {
+  expect(() => diagnose({ gradient: 'F.softmax(x, dim=0)' })).toThrow(/known; s are the probabilities/);
+  expect(() => diagnose({ gradient: 'J.total()' })).toThrow(/; the nearest is `J\.sum\(\)` \(row-sum\); s are/);
+});

@@ -37,7 +37,7 @@ describe('the precision of numbers', () => {
     expect(of(0.2451171875, -0.91015625)?.slack).toEqual(Float64Array.of(2 ** -11, 2 ** -9));
     expect(of(0.2447, -0.9099)?.slack).toEqual(Float64Array.of(0.5e-4, 0.5e-4));
     const subnormal = of(3 * 2 ** -24, -(2 ** -24));
-    expect([subnormal?.name, subnormal?.slack]).toEqual(['float16', Float64Array.of(2 ** -25, 2 ** -25)]);
+    expect([subnormal?.name, subnormal?.slack]).toEqual(['bfloat16 or float16', Float64Array.of(2 ** -25, 2 ** -25)]);
   });
 
   test('tells decimals from significant digits by which of the last places are used', () => {

@@ -104,6 +104,7 @@ describe('a verdict in words', () => {
       /^No known mistake gives these numbers: the nearest, .{3,}, is off by 0\.\d+ of their size\.$/,
     );
     expect(known.why).toContain('Check that these are the logits, the axis and the upstream gradient');
+    expect(known.why).toContain('; `gradcheck` of the package softgrad compares any derivative with differences.');
     expect(known.instead.typescript).toBe('const dx = softmax.vjp(s, g);');
     const alone = diagnose({ logits: x, gradient: unknown });
     expect(alone.why).toContain('can be said only with the upstream gradient or the target.');
@@ -164,7 +165,9 @@ describe('a verdict in words', () => {
   test('right to few digits, with the number of them', () => {
     const gradient = right.map((row, n) => row.map((value, i) => value * (1 + 5e-5 * (-1) ** (n + i))));
     const { what, why, text } = diagnose({ logits: x, upstream: g, gradient });
-    expect(what).toBe('Right, but only to 4 digits: the right derivative, off by 0.000050 of its size.');
+    expect(what).toBe(
+      'Right, but only to 4 digits: the gradient in the logits for the upstream gradient that was given, off by 0.000050 of its size.',
+    );
     expect(why).toContain('that many digits are left by float16');
     expect(text).toContain('\nTo compare with in full precision\n');
   });

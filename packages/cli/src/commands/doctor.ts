@@ -82,11 +82,11 @@ Examples:
   $ softgrad doctor --list
   $ echo '[[2.7755575615628914e-17, 0, 0]]' | softgrad doctor --probs probabilities.json --grad - --json
 
-Exit code 0: a diagnosis was made, whatever it is (the verdicts 'ambiguous' and 'unknown' are some, too; scripts read
-.verdict of --json). 2: the input or options are not as needed, with a line that says what is expected.
+Exit code 0: a diagnosis was made, also 'ambiguous' (several explanations fit) or 'unknown' (none does); scripts read
+.verdict of --json. 2: the input or options are not as needed, with a line that says what is expected.
 
-Files are .npy, .npz or .json (FILE.npz:name and FILE.json:name pick one of several arrays), .csv, .tsv or .txt (as NumPy
-prints it or np.savetxt writes it), or - for any such text on standard input.
+Files are .npy, .npz, .safetensors or .json (FILE.npz:name, FILE.safetensors:name and FILE.json:name pick one of several
+arrays), .csv, .tsv or .txt (as NumPy prints it or np.savetxt writes it), or - for any such text on standard input.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
 their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
@@ -120,7 +120,9 @@ axis are the same to it.`,
         const progress = startLateProgress('comparing', 1, session, bytes);
         let diagnosis: Diagnosis;
         try {
-          diagnosis = naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) }));
+          diagnosis = inFlags(
+            naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) })),
+          );
         } finally {
           progress.stop();
         }
@@ -191,6 +193,27 @@ async function readFiles(options: Options, session: Session): Promise<ReadFiles>
     }
   }
   return { arrays, readers };
+}
+
+/** The command's names of the options that the notes of `diagnose` name between backticks. */
+const flags: Readonly<Record<string, string>> = {
+  labelSmoothing: '--label-smoothing',
+  weight: '--weight',
+  ignoreIndex: '--ignore-index',
+  mask: '--mask',
+  reduction: '--reduction',
+};
+
+/** The diagnosis with the options in its notes spelled as those of the command. */
+function inFlags(diagnosis: Diagnosis): Diagnosis {
+  const spelled = (text: string) =>
+    text.replace(/`(\w+)(?:: '(\w+)')?`/g, (whole, name: string, value?: string) =>
+      flags[name] === undefined ? whole : [flags[name], ...(value === undefined ? [] : [value])].join(' '),
+    );
+  const { evidence } = diagnosis;
+  const notes = evidence.notes.map(spelled);
+  const text = evidence.notes.reduce((all, note, k) => all.replace(note, () => notes[k] ?? note), diagnosis.text);
+  return { ...diagnosis, evidence: { ...evidence, notes }, text };
 }
 
 /** Errors of `diagnose` name `gradient` and its entries; here that is a file, and the entries of a table have a line. */

@@ -17,6 +17,7 @@ import {
   overTemperature,
   scaled,
   sumIsMean,
+  type Unusual,
 } from '../form.js';
 import { rowSum, rowSums, vjpRows } from '../host-softmax.js';
 import { inputRounding, openJacobian, openLoss, openProduct } from '../input-rounding.js';
@@ -164,7 +165,7 @@ export function rightFactors(problem: Problem): readonly LossFactor[] {
   // PyTorch's kl_div averages over all entries by default.
   const ofEntries: readonly LossFactor[] =
     layer === 'log-softmax' && reduction !== 'sum'
-      ? [{ factor: entries, over: ' / (n f)', reduction: 'mean', unusual: true }]
+      ? [{ factor: entries, over: ' / (n f)', reduction: 'mean', unusual: 'all entries' }]
       : [];
   const all = [...lossFactors(problem), ...(y ? ofEntries : [])];
   if (!y || reduction !== null || layer === 'sigmoid' || batch.length < 2) return all;
@@ -172,7 +173,7 @@ export function rightFactors(problem: Problem): readonly LossFactor[] {
     const factor = 1 / size;
     if (size === 1 || all.some((known) => known.factor === factor)) return [];
     const over = ` / ${size}, the size of axis ${d < axis ? d : d + 1}`;
-    return [{ factor, over, reduction: 'mean', unusual: true }];
+    return [{ factor, over, reduction: 'mean', unusual: 'one axis' }];
   });
   return [...all, ...partial];
 }
@@ -212,7 +213,7 @@ export const rightLoss: Form = {
     const sums = layer === 'sigmoid' ? new Float64Array(n).fill(1) : rowSums(y, n, f);
     const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
     const formula = lossFormula(problem);
-    return rightFactors(problem).map(({ factor, over, reduction, unusual = false }) => {
+    return rightFactors(problem).map(({ factor, over, reduction, unusual }) => {
       const divided = over + overTemperature(problem);
       return {
         formula: divided ? `(${formula})${divided}` : formula,
@@ -408,9 +409,38 @@ export function isAdvised({
   unusual,
 }: {
   readonly form: Form | null;
-  readonly unusual?: boolean | undefined;
+  readonly unusual?: Unusual | undefined;
 }): boolean {
   return form !== null && advised.includes(form) && !unusual;
+}
+
+/** What a right derivative is the derivative of, in words. */
+export function whatRight(
+  {
+    form,
+    kind,
+    formula,
+    reduction,
+    unusual,
+  }: Pick<Candidate, 'formula' | 'reduction' | 'unusual'> & {
+    readonly form: Form | null;
+    readonly kind: Form['kind'];
+  },
+  { layer, upstreamOfRows }: Problem,
+): string {
+  if (form === null) return 'the gradient in the logits, with options that were not given but fit the numbers';
+  if (kind === 'jacobian')
+    return `the Jacobian of the ${layer === null || layer === 'cross-entropy' ? 'softmax' : layer}`;
+  if (form === rightProduct) return 'the gradient in the logits for the upstream gradient that was given';
+  if (form === rightDistilled) return 'the gradient of the cross-entropy in the logits, times the T² of distillation';
+  if (form === rightProbabilityLoss)
+    return `the gradient in the logits of the loss ${formula.split('the loss ').at(-1)}`;
+  if (form === slope) return 'the derivative of the sigmoid';
+  if (form !== rightLoss) return right.what;
+  const loss = `the gradient of the ${layer === 'sigmoid' ? 'binary ' : ''}cross-entropy in the logits`;
+  if (upstreamOfRows) return `${loss}, each row times its upstream gradient`;
+  if (reduction === undefined || unusual) return loss;
+  return `${loss}, ${reduction === 'sum' ? 'summed' : 'averaged'} over the ${layer === 'sigmoid' ? 'entries' : 'rows'}`;
 }
 
 const advised: readonly Form[] = [rightProduct, rightLoss, rightJacobian, wantedJacobian, slope];

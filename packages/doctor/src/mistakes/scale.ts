@@ -1,4 +1,4 @@
-import { type Candidate, type Form, type Kind, type Mistake, multiple } from '../form.js';
+import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import { batchSize as batchRows, type Problem } from '../problem.js';
 import {
@@ -75,7 +75,7 @@ function lossBatchFactors(problem: Problem): Factor[] {
   const all: Factor[] = [
     ...batchFactors(problem),
     { symbol: '1/n² · ', value: 1 / n ** 2 },
-    ...(reduction === 'mean' ? [{ symbol: 'n · 1/n · ', value: 1 }] : []),
+    ...(reduction === 'mean' ? [{ symbol: '', value: 1, suffix: ', not divided by n' }] : []),
     ...(problem.layer === 'sigmoid' ? [{ symbol: '1/f² · ', value: 1 / f ** 2 }] : []),
   ];
   // The mean over all rows, of rows with weights or ignored rows, is another mistake.
@@ -172,7 +172,12 @@ function multiples(
 
 function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, value, suffix }: Factor): Candidate {
   const size = Math.abs(value);
-  const bare = suffix === undefined ? formula : formula.replace(/ \/ T$/, '') + suffix;
+  const bare =
+    suffix === undefined
+      ? formula
+      : suffix.startsWith(',')
+        ? `${asFactor(formula)}${suffix}`
+        : formula.replace(/ \/ T$/, '') + suffix;
   const found = {
     formula: symbol === '' ? bare : `${symbol}(${bare})`,
     values: times(values, value),

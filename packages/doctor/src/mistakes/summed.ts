@@ -14,6 +14,7 @@ import {
 } from '../form.js';
 import { batchSize, type Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
+import { gradientsOfSum } from '../spelling.js';
 import { lossGradient } from './right.js';
 
 /** The Jacobian reduced to the shape of the logits, by summing its entries or selecting some of them. */
@@ -53,6 +54,7 @@ const rowSum: Mistake = {
           'J.sum(axis=2)',
           'J.mean(axis=1)',
           'J.sum()',
+          ...gradientsOfSum,
           's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))',
           ...rolls.map(([expression]) => expression),
         ],

@@ -56,7 +56,7 @@ const labelsOffByOne: Mistake = {
 const classIndexSubtracted: Mistake = {
   id: 'class-index-subtracted',
   name: 'class index subtracted',
-  what: "the index of the target's class taken off every probability of its row, in place of a one-hot row",
+  what: 'the class index of the target, subtracted from every probability of its row, instead of a one-hot row',
   why: 's − y is with y one-hot: 1 in the column of the target, 0 in the others. s − target[:, None] broadcasts the number of the class over the whole row; write np.eye(K)[target], or s[np.arange(n), target] −= 1.',
   forms: [
     {
