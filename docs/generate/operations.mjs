@@ -133,7 +133,8 @@ console.log((await three.array()).toFixed(4)); // 0.6076`,
 const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
-    misuse: 'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong, without an error. Write `sigmoid.vjp(sigmoid(x), g)`.',
+    misuse:
+      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong, without an error. Write `sigmoid.vjp(sigmoid(x), g)`.',
     measured: ['sigmoid'],
   },
   {
