@@ -8,7 +8,10 @@ export interface Target {
   readonly given: Float64Array;
   /** The same after smoothing, class weights and the mask: the gradient of the summed losses is s Σy − y. */
   readonly y: Float64Array;
-  /** The divisor of PyTorch's mean: the sum of the weights of the rows that are not ignored, or the number of rows. */
+  /**
+   * The divisor of PyTorch's mean: the sum of the weights of the rows that are not ignored, or the number of rows. Of rows that are all ignored
+   * the gradient is 0, whatever it is divided by.
+   */
   readonly divisor: number;
   /** 0 for each ignored row; null if no row is ignored. */
   readonly counted: Uint8Array | null;
@@ -51,9 +54,11 @@ export function readTarget(
   const counted = counts?.includes(0) ? Uint8Array.from(counts) : null;
   const smoothed = labelSmoothing ? smooth(given, labelSmoothing, { keep, counted, f }) : given;
   const y = smoothed.map((value, k) => (keep && !isSet(keep, k) ? 0 : value * (weight ? at(weight, k % f) : 1)));
-  const divisor = indices
-    ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
-    : y.length / f;
+  const isIgnored = indices && target.data.every((value) => value === ignoreIndex);
+  const divisor =
+    indices && !isIgnored
+      ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
+      : y.length / f;
   return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, indices };
 }
 

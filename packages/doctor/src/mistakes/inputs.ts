@@ -15,7 +15,7 @@ import {
 } from '../form.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, lossGradient, vjp } from './right.js';
+import { jacobianEntries, lossGradient, ofKept, vjp } from './right.js';
 
 /** The correct formula applied to the wrong numbers, or the derivative of another function. */
 
@@ -216,15 +216,17 @@ const logSoftmax: Mistake = {
       ['g - s * g.sum(axis=1, keepdims=True)'],
       (problem, g) => {
         const { s, n, f, temperature } = problem;
-        const sums = new Float64Array(n);
-        for (let k = 0; k < n * f; k++) sums[Math.floor(k / f)] = at(sums, Math.floor(k / f)) + at(g.values, k);
-        return each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums, row)) / temperature);
+        const kept = ofKept(problem, g.values);
+        const sums = rowSums(kept, n, f);
+        return each(problem, (k, row) => (at(kept, k) - at(s, k) * at(sums, row)) / temperature);
       },
       (_, g) => g.values.map(Math.abs),
     ),
-    jacobian('δ_ij − s_j', ['np.eye(f) - s'], ({ s, ...problem }) =>
-      entries({ s, ...problem }, (_, j, same) => ((same ? 1 : 0) - at(s, j)) / problem.temperature),
-    ),
+    jacobian('δ_ij − s_j', ['np.eye(f) - s'], (problem) => {
+      const { s, temperature } = problem;
+      const ones = ofKept(problem, new Float64Array(s.length).fill(1));
+      return entries(problem, (i, j, same) => (at(ones, i) * ((same ? 1 : 0) - at(s, j))) / temperature);
+    }),
     jacobian('δ_ij − s_i', [], ({ s, ...problem }) =>
       entries({ s, ...problem }, (i, _, same) => ((same ? 1 : 0) - at(s, i)) / problem.temperature),
     ),

@@ -41,16 +41,22 @@ export function throughLayer(problem: Problem, g: Cotangent, ofCotangent: Float6
     return { formula: `g ⊙ σ ⊙ (1 − σ)${over}`, values, terms: sizes, open };
   }
   if (layer === 'log-softmax') {
-    const sums = rowSums(g.values, n, f);
-    const sizes = rowSums(g.values.map(Math.abs), n, f);
+    const kept = ofKept(problem, g.values);
+    const sums = rowSums(kept, n, f);
+    const sizes = rowSums(kept.map(Math.abs), n, f);
     return {
       formula: over ? `(g − s Σ g)${over}` : 'g − s Σ g',
-      values: each(problem, (k, row) => (at(g.values, k) - at(s, k) * at(sums, row)) / temperature),
-      terms: each(problem, (k, row) => (Math.abs(at(g.values, k)) + at(s, k) * at(sizes, row)) / temperature),
+      values: each(problem, (k, row) => (at(kept, k) - at(s, k) * at(sums, row)) / temperature),
+      terms: each(problem, (k, row) => (Math.abs(at(kept, k)) + at(s, k) * at(sizes, row)) / temperature),
       open,
     };
   }
   return { formula: `s ⊙ (g − ⟨s, g⟩)${over}`, values: vjp(problem, g.values), terms: g.terms, open };
+}
+
+/** Values of entries, 0 where the mask takes an entry out: log-softmax is −Infinity there, whatever the logit is. */
+export function ofKept({ masked }: Problem, values: Float64Array): Float64Array {
+  return masked ? values.map((value, k) => (isSet(masked.keep, k) ? value : 0)) : values;
 }
 
 /** The gradient of the summed losses, (s Σy − y) / T: s − y for a target that adds up to 1. Of a sigmoid, (σ − y) / T. */
@@ -90,7 +96,8 @@ function exactJacobian(problem: Problem): Candidate {
     );
   }
   if (layer === 'log-softmax') {
-    const values = entries(problem, (_, j, same) => ((same ? 1 : 0) - at(s, j)) / temperature);
+    const ones = ofKept(problem, new Float64Array(s.length).fill(1));
+    const values = entries(problem, (i, j, same) => (at(ones, i) * ((same ? 1 : 0) - at(s, j))) / temperature);
     return candidate(over ? `(δ_ij − s_j)${over}` : 'δ_ij − s_j', values);
   }
   return candidate(over ? `(diag(s) − s sᵀ)${over}` : 'diag(s) − s sᵀ', jacobianEntries(problem));
