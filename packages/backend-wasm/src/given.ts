@@ -62,6 +62,6 @@ function wayTo(value: unknown): string {
 }
 
 /** As in 'Uint8Array', 'URL', 'Null', 'Module' for the namespace of a module: the same for values of another realm. */
-function kindOf(value: unknown): string {
+export function kindOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -1,7 +1,7 @@
-import { type Backend, type BackendProvider, describeOption, SoftgradError } from '@softgrad/core';
+import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
-import { checkedOptions } from './given.js';
+import { checkedOptions, kindOf } from './given.js';
 import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
 import { spawner } from './spawn.js';
@@ -29,8 +29,9 @@ export function createProvider(builds: Builds): BackendProvider<WasmBuffer, Wasm
 async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
   const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
-    const shown = describeOption('threads', threads);
-    throw new SoftgradError('ERR_VALUE', `wasm: ${shown}; expected an integer from 1 to ${mostThreads}`);
+    const kind = typeof threads === 'string' ? `the text "${threads}"` : kindOf(threads);
+    const shown = typeof threads === 'number' ? threads : `is ${kind}`;
+    throw new SoftgradError('ERR_VALUE', `wasm: threads ${shown}; expected an integer from 1 to ${mostThreads}`);
   }
   const settings = { threads, required, spawn: spawner(worker) };
   const reason = module === undefined ? missing() : missingEngine();

@@ -270,7 +270,7 @@ describe('an option of the loss', () => {
     [{ weight: [2, 3, 4], labelSmoothing: 0.3 }, [1.6, 0.3, 0.4, 0.2, 2.4, 0.4], 5],
     [{ target: [0, -100] }, [1, 0, 0, 0, 0, 0], 1],
     [{ target: [7, 1], ignoreIndex: 7, weight: [2, 3, 4], labelSmoothing: 0.3 }, [0, 0, 0, 0.2, 2.4, 0.4], 3],
-    [{ target: [1, 1], ignoreIndex: 1 }, [0, 0, 0, 0, 0, 2], 0],
+    [{ target: [1, 1], ignoreIndex: 1 }, [0, 0, 0, 0, 0, 0], 2],
     [{ mask: [[true, true, false]], labelSmoothing: 0.2 }, [0.9, 0.1, 0, 0.1, 0.9, 0], 2],
     [{ mask: [[true], [true]], labelSmoothing: 0.3 }, [0.8, 0.1, 0.1, 0.1, 0.8, 0.1], 2],
     [
