@@ -6,7 +6,7 @@ import type { Problem } from './problem.js';
 
 /** How far what is known of the computation may be from what it was, because it was printed with few digits. */
 export interface InputRounding {
-  /** In words: `the logits have 4 decimals`; empty if they are numbers of half precision, which nobody cut. */
+  /** In words: `the logits have 4 decimals`; empty if they are numbers of half precision, which are exact. */
   readonly name: string;
   /** Of each probability. */
   readonly s: Float64Array;
