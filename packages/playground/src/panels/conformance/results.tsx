@@ -5,6 +5,9 @@ const mostListed = 100;
 
 const outcomes = ['passed', 'failed', 'skipped'] as const;
 
+/** As `softgrad conformance` words them. */
+const outcomeNames = { passed: 'passed', failed: 'failed', skipped: 'does not apply' } as const;
+
 export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
   const sections = [...new Set(cases.map(({ section }) => section))];
   const failures = cases.filter(({ outcome }) => outcome === 'failed');
@@ -14,7 +17,7 @@ export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
       <section class="card" aria-labelledby="outcome-title">
         <h2 id="outcome-title">
           <span class={failures.length > 0 ? 'verdict bad' : 'verdict good'}>
-            {totals.passed} passed, {totals.failed} failed, {totals.skipped} skipped
+            {totals.passed} passed, {totals.failed} failed, {totals.skipped} do not apply
           </span>
         </h2>
         <table class="sections">
@@ -24,7 +27,7 @@ export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
               <td class="share-head" />
               {outcomes.map((outcome) => (
                 <th key={outcome} scope="col">
-                  {outcome}
+                  {outcomeNames[outcome]}
                 </th>
               ))}
             </tr>
@@ -88,7 +91,7 @@ function Skips({ cases }: { readonly cases: readonly CaseReport[] }) {
   if (reasons.size === 0) return null;
   return (
     <section class="card" aria-labelledby="skips-title">
-      <h2 id="skips-title">What does not apply</h2>
+      <h2 id="skips-title">What does not apply, because this backend …</h2>
       <ul class="skips">
         {[...reasons].slice(0, mostListed).map(([reason, times]) => (
           <li key={reason}>
