@@ -29,7 +29,7 @@ const dx = softmax.vjp(s, [[0, 0, 1]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900 0.2447 0.6652
 console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
     misuse:
-      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities: `softmax.vjp(x, g)` of logits returns wrong numbers without an error, since an array of logits looks like one of probabilities. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
+      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of an array of logits is refused if an entry is not between 0 and 1, but a tensor of logits is not read, and returns wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -46,7 +46,7 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
 const s = softmin([[1, 2, 3]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
-      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: of logits, `softmin.vjp(x, g)` returns wrong numbers without an error.',
+      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: of a tensor of logits, `softmin.vjp(x, g)` returns wrong numbers without an error; an array with entries outside of 0 to 1 is refused.',
     measured: [],
     like: 'softmax',
     because:
@@ -67,7 +67,7 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652
 const y = logSoftmax([[1000, 0]]);
 console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     misuse:
-      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The derivatives take the log-probabilities y: of logits or of probabilities, `logSoftmax.vjp` returns wrong numbers without an error, unless softgrad itself made the probabilities.',
+      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The derivatives take the log-probabilities y: of a tensor of logits, `logSoftmax.vjp` returns wrong numbers without an error. Arrays with entries above 0 are refused, and results of softgrad that are no log-probabilities.',
     measured: ['logSoftmax'],
   },
   {
@@ -134,7 +134,7 @@ const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
     misuse:
-      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong, without an error. Write `sigmoid.vjp(sigmoid(x), g)`.',
+      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong. An array with entries outside of 0 to 1 is refused, but a tensor is not read. Write `sigmoid.vjp(sigmoid(x), g)`.',
     measured: ['sigmoid'],
   },
   {

@@ -4,6 +4,7 @@ import { exact } from '../conformance/index.js';
 import {
   type Backend,
   logSoftmax,
+  logSumExp,
   relu,
   setBackend,
   sigmoid,
@@ -193,6 +194,47 @@ describe('a result remembers how it was made', () => {
     expect(failure(() => softmax.vjp(out, g()))[1]).toContain('were made by sigmoid');
     sigmoid.vjp(out, g(), { out });
     expect(() => softmax.vjp(out, g())).not.toThrow();
+  });
+});
+
+describe('arrays that cannot be the output that a derivative takes are errors', () => {
+  const rows = [[0.5, 0.5]];
+  const derivatives = [
+    ['softmax', softmax, rows, 'probabilities', 'from 0 to 1', 'logits', [-(2 ** -6), 1 + 2 ** -6]],
+    ['softmin', softmin, rows, 'probabilities', 'from 0 to 1', 'logits', [-(2 ** -6), 1 + 2 ** -6]],
+    ['logSoftmax', logSoftmax, [[-0.7, -0.7]], 'logProbabilities', 'up to 0', 'logits', [2 ** -6, Infinity]],
+    ['sigmoid', sigmoid, rows, 'y', 'from 0 to 1', 'input', [-(2 ** -6), 1 + 2 ** -6]],
+  ] as const;
+
+  test.each(derivatives)('%s', (name, f, outputs, operand, range, input, outside) => {
+    const calls: readonly (readonly [string, (y: number[][]) => unknown])[] = [
+      ['vjp', (y) => f.vjp(y, cotangent.map((row) => row.slice(1)).slice(1))],
+      ['jvp', (y) => f.jvp(y, cotangent.map((row) => row.slice(1)).slice(1))],
+      ['jacobian', (y) => f.jacobian(y)],
+      ['hvp', (y) => f.hvp(y, [[1, 2]], [[2, 1]])],
+    ];
+    for (const [member, call] of calls) {
+      expect(() => call(outputs as unknown as number[][])).not.toThrow();
+      for (const entry of outside) {
+        expect(failure(() => call([[Number.NaN, entry]]))).toEqual([
+          'ERR_VALUE',
+          `${name}.${member}: ${operand}: element 1 is ${entry}, expected numbers ${range}; ${name}.${member} takes the output of ${name}, not the ${input}`,
+        ]);
+      }
+    }
+  });
+
+  test('up to the rounding of half precision, and NaN', () => {
+    expect(() => softmax.vjp([[1.0078, -0.001]], [[1, 2]])).not.toThrow();
+    expect(() => softmax.vjp([[Number.NaN, Number.NaN]], [[1, 2]])).not.toThrow();
+    expect(() => logSoftmax.vjp([[0.001, -Infinity]], [[1, 2]])).not.toThrow();
+  });
+
+  test('directions, and the operands of functions at their input, may be anywhere', () => {
+    expect(() => softmax.vjp(rows, [[-5, 9]])).not.toThrow();
+    expect(() => relu.vjp([-5, 9], [1, 1])).not.toThrow();
+    expect(() => logSumExp.gradient([[-5, 9]])).not.toThrow();
+    expect(() => softmax.linearize([[-5, 9]])).not.toThrow();
   });
 });
 

@@ -1,16 +1,19 @@
 import { getBackend } from '../backend/registry.js';
-import { type DType, isFloat } from '../tensor/dtype.js';
+import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
 import { readInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
 
-/** An argument: its name and the value that the caller passed. */
-export type Argument = readonly [name: string, given: unknown];
+/** An argument: its name, the value that the caller passed, and a check of its entries, for arguments that are not tensors. */
+export type Argument = readonly [name: string, given: unknown, check?: CheckOfEntries | undefined];
+
+/** @throws ERR_VALUE for an entry that cannot be one of the argument called `what` */
+export type CheckOfEntries = (what: string, data: HostArray) => void;
 
 /**
  * Calls `body` with the arguments as tensors. Arguments that are not tensors are copied to the backend, and to the dtype, of the first tensor
  * among the arguments and `out`, or to the backend of `setBackend`; these copies are freed afterwards.
  *
- * @throws ERR_DTYPE, ERR_SHAPE, naming the argument
+ * @throws ERR_DTYPE, ERR_SHAPE, naming the argument; what the checks throw
  */
 export function withTensors<T>(
   operation: string,
@@ -22,9 +25,9 @@ export function withTensors<T>(
   const made: Tensor[] = [];
   try {
     const known = [...[first, ...others].map(([, given]) => given), out].find(isTensor);
-    const tensorFor = ([name, given]: Argument): Tensor => {
+    const tensorFor = ([name, given, check]: Argument): Tensor => {
       if (isTensor(given)) return given;
-      const one = tensorOf(`${operation}: ${name}`, given, known);
+      const one = tensorOf(`${operation}: ${name}`, given, known, check);
       made.push(one);
       return one;
     };
@@ -35,10 +38,11 @@ export function withTensors<T>(
 }
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
-export function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
+export function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
   const backend = like?.backend ?? getBackend();
   const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);
+  check?.(what, data);
   return make(backend, shape, dtype, data);
 }

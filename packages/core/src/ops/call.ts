@@ -8,6 +8,7 @@ import { type Argument, withTensors } from './arguments.js';
 import { type Definition, type Member, type MemberName, operationName } from './definition.js';
 import { type Call, run } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
+import { checkOutput } from './output-range.js';
 import { computeFrom, fill } from './result.js';
 import {
   checkMaker,
@@ -68,7 +69,9 @@ export function callOn(
   const others: Argument[] = [];
   if (direction !== undefined) others.push([direction, second]);
   if (along !== undefined) others.push([along, third]);
-  return withTensors(operation, [member.operand, first], others, options.out, (x, v, t) =>
+  // Entries that the mask leaves out may be anything.
+  const check = plan.isOfOutput ? checkOutput(operation, plan.definition, member) : undefined;
+  return withTensors(operation, [member.operand, first, check], others, options.out, (x, v, t) =>
     callOnTensors(plan, x, v, t, options),
   );
 }
