@@ -91,6 +91,26 @@ describe.each(dtypes)('in %s', (dtype) => {
     }
   });
 
+  test('a tangent that is 1 at one small probability keeps the digits of all other entries', () => {
+    const classes = 3000;
+    const rows = { outer: 1, classes, inner: 1 };
+    const x = floats(classes, dtype).map(() => random() / 100);
+    x[7] = 0.03;
+    const t = floats(classes, dtype);
+    t[7] = 1;
+    const out = floats(classes, dtype);
+    kernels.logSumExpHvp(out, x, floats(1, dtype).fill(1), t, rows, { temperature: 1, mask: null });
+    const expected = reference.logSumExpHvp(x, [1], t, rows);
+    const others = floats(classes, dtype).map((_, c) => (c === 7 ? 0 : expected[c]));
+    const unit = ulp(
+      others.reduce((most, value) => Math.max(most, Math.abs(value)), 0),
+      dtype,
+    );
+    for (const [c, value] of others.entries()) {
+      if (c !== 7) expect(Math.abs(out[c] - value)).toBeLessThanOrEqual(3 * unit);
+    }
+  });
+
   test('of log-softmax depends on nothing but the sum of the cotangent, whatever cancels in it', () => {
     for (const classes of [3, 40]) {
       const rows = { outer: 1, classes, inner: 1 };

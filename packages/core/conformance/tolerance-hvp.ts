@@ -31,7 +31,10 @@ interface Probability {
 /** Above it, a correct implementation subtracts the value at the largest probability; a little above ½, because the probability itself is rounded. */
 const dominant = 0.51;
 
-/** The value that is subtracted from a row's direction, and how large it may be: nothing may be subtracted, or the value at any entry with a similar probability. */
+/**
+ * The value that is subtracted from a row's direction, and how large it may be: nothing may be subtracted, or the value at any entry with a similar
+ * probability, if it is at most 2 Σ|p v|. A larger one takes digits of the entries that are small beside it.
+ */
 function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
   readonly offset: number;
   readonly slack: number;
@@ -40,7 +43,7 @@ function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
   const top = row.find(({ p }) => p === largest);
   if (top !== undefined && largest > dominant) return { offset: top.v, slack: 0 };
   const slack = row.reduce((most, { p, v }) => (p >= 0.99 * largest ? Math.max(most, Math.abs(v)) : most), 0);
-  return { offset: 0, slack };
+  return { offset: 0, slack: Math.min(slack, 2 * sum(row.map(({ p, v }) => p * Math.abs(v)))) };
 }
 
 /**

@@ -60,10 +60,12 @@ export function softmaxJacobianTolerance(
 }
 
 /**
- * vjp of given probabilities, relative to the terms that it consists of: s_i (|g_i| + Σ|s g|). Besides `s ⊙ (g − ⟨s, g⟩)` the
- * bound allows formulas that first subtract g_k, where k is the largest probability, from the cotangent, or that sum s_j (g_i − g_j).
- * They differ by |g_i| or |g_k| times (Σ s − 1), which is known because s is given. A term of the sum is a difference and a product; the
+ * vjp of given probabilities, relative to the terms that it consists of: s_i (|g_i| + Σ|s g|). A term of the sum is a difference and a product; the
  * steps after the sum are two differences, a product and the division.
+ *
+ * Besides `s ⊙ (g − ⟨s, g⟩)` the bound allows formulas that sum s_j (g_i − g_j), or that first subtract g_k from the cotangent, where k is the
+ * largest probability. They differ by |g_i| or |g_k| times (Σ s − 1), which is known because s is given. A g_k above 2 Σ|s g| may not be
+ * subtracted, because it takes the digits of all entries that are small beside it.
  *
  * Where s_k is above ½, the terms are those that remain after g_k is subtracted: `g_k − ⟨s, g⟩` would cancel, and its error, |g_k| times
  * (Σ s − 1), is compared with a result of about the size of 1 − s_k.
@@ -83,13 +85,18 @@ export function softmaxVjpTolerance(
     const excess = Math.abs(row.reduce((sum, { p }) => sum + p, -1));
     const top = row.reduce((most, entry) => (entry.p > most.p ? entry : most), { p: -1, cotangent: 0 });
     const origin = top.p > 0.5 ? top.cotangent : 0;
-    const shift = Math.abs(top.cotangent - origin);
-    const inner = shift + sumOf(row, ({ p, cotangent }) => Math.abs(p * (cotangent - origin)));
+    const terms = row.map(({ p, cotangent }) => Math.abs(p * (cotangent - origin)));
+    const mean = sumOf(terms, (term) => term);
+    const ofLargest = Math.abs(top.cotangent - origin);
+    const shift = ofLargest <= 2 * mean ? ofLargest : 0;
+    const inner = shift + mean;
+    // Adding 0 is exact.
+    const added = summation(shift > 0 ? at.length : terms.filter((term) => term !== 0).length);
     const flushed = sumOf(row, ({ cotangent }) => 1 + Math.abs(cotangent));
     const after = 3 + divisionUnits(temperature);
     return row.map(({ p, cotangent }) => {
       const size = Math.abs(cotangent - origin);
-      const rounding = unit * ((summation(at.length) + 2 + after) * inner + after * size) + excess * (size + shift);
+      const rounding = unit * ((added + 2 + after) * inner + after * size) + excess * (size + shift);
       return scale * p * rounding + floor * (1 + scale * (1 + size + inner + p * flushed));
     });
   });

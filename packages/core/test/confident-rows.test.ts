@@ -4,7 +4,7 @@ import { delegate } from '../conformance/delegate.js';
 import type { ExactBuffer } from '../conformance/exact.js';
 import { summation } from '../conformance/tolerance.js';
 import * as reference from '../reference/functions.js';
-import { type Backend, crossEntropy, logSoftmax, logSumExp, tensor } from '../src/index.js';
+import { type Backend, crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '../src/index.js';
 
 let composed: Backend<ExactBuffer>;
 beforeAll(async () => {
@@ -42,6 +42,35 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
       }
     },
   );
+
+  test('second derivatives along a direction that is 1 at one small probability keep the digits of all other entries', async () => {
+    const classes = 3000;
+    const row = (value: (c: number) => number) =>
+      tensor([Array.from({ length: classes }, (_, c) => value(c))], options);
+    const options = { backend: composed, dtype };
+    const x = row((c) => (c === 7 ? 0.03 : ((c * 37) % 100) / 5000));
+    const one = row((c) => (c === 7 ? 1 : 0));
+    const other = row((c) => ((c * 53) % 89) / 8);
+    const s = softmax(x);
+    const p = await s.data();
+    const t = await other.data();
+    const mean = t.reduce((sum, value, c) => sum + value * p[c], 0);
+    const total = t.reduce((sum, value) => sum + value, 0);
+    const of = p[7];
+    const results = [
+      [softmax.doubleBackward(s, one, other), (c: number) => -t[c] * of],
+      [softmax.hvp(s, one, other), (c: number) => -of * p[c] * (t[7] - mean + (t[c] - mean))],
+      [logSumExp.hvp(x, [1], one), (c: number) => -of * p[c]],
+      [crossEntropy.hvp(x, [0], 1, one), (c: number) => -of * p[c]],
+      [logSoftmax.hvp(logSoftmax(x), other, one), (c: number) => total * of * p[c]],
+    ] as const;
+    for (const [k, [result, expected]] of results.entries()) {
+      const found = await result.data();
+      const size = Math.max(...Array.from(p, (_, c) => (c === 7 ? 0 : Math.abs(expected(c)))));
+      const error = Math.max(...Array.from(found, (value, c) => (c === 7 ? 0 : Math.abs(value - expected(c)))));
+      expect(error / size, `result ${k}`).toBeLessThan(200 * units[dtype]);
+    }
+  });
 
   test('log Σ exp of equal, infinite and missing logits', async () => {
     const { NaN: nan, POSITIVE_INFINITY: plus, NEGATIVE_INFINITY: minus } = Number;

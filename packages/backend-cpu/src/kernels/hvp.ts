@@ -97,6 +97,7 @@ export function logSumExpHvp(
 ): void {
   const { classes } = rows;
   const factor = inverseTemperature(parameters.temperature);
+  const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));
   let gathered: Tile | null = null;
   forEachShiftedRow(
@@ -113,7 +114,7 @@ export function logSumExpHvp(
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
       const sum = 1 + row.others;
       for (let k = start; k < end; k++) exp[k] /= sum;
-      center(t, exp, start, end, Number.isNaN(sum) ? 0 : t[start + row.top], 1);
+      center(t, exp, start, end, originOf(t, exp, start, end, indexAboveHalf(exp, start, end), isDouble), 1);
       const g = cotangent[row.row];
       for (let k = start; k < end; k++) exp[k] = g * (exp[k] * t[k]) * factor * factor;
       fillMasked(exp, row, classes, 0);

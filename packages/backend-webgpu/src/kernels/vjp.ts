@@ -4,26 +4,38 @@ import type { WebgpuBuffer } from '../storage.js';
 import { runRows } from './run-rows.js';
 
 /**
-/**
- * The mean of a vector v over probabilities p, less v*, its value at the largest p: `d = Σ p (v − v*)`. One pass is enough: whenever a
- * larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
+ * The mean of a vector v over probabilities p, `Σ p v`, and that of v less v*, its value at the largest p: `d = Σ p (v − v*)`. One pass is
+ * enough: whenever a larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
+ *
+ * The smaller of both is used, and d if the largest p is above ½. v* keeps the digits of nearly one-hot rows and of a large constant in v; but in a row without a large
+ * probability, where only v* is not 0, it would take the digits of all others.
  */
-const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', undefined: 'u32' } as const;
-const meanFromTop = /* wgsl */ `
-fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0u); }
+const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', mean: 'f32', undefined: 'u32' } as const;
+const smallerMean = /* wgsl */ `
+fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0.0, 0u); }
 fn merge(a: State, b: State) -> State {
   let second = b.top > a.top;
   let top = select(a.top, b.top, second);
   let at_top = select(a.at_top, b.at_top, second);
   let moved = select(b.sum * (b.at_top - at_top), a.sum * (a.at_top - at_top), second);
-  return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.undefined | b.undefined);
+  return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.mean + b.mean, a.undefined | b.undefined);
 }
-struct Result { origin: f32, d: f32, undefined: bool }
+fn add(s: State, p: f32, v: u32) -> State {
+  if (!is_finite(v)) { return State(s.top, s.at_top, s.sum, s.d, s.mean, 1u); }
+  let value = bitcast<f32>(v);
+  return merge(s, State(p, value, p, 0.0, p * value, 0u));
+}
+struct Result { origin: f32, mean: f32, undefined: bool }
+fn finish(row: Row, s: State) -> Result {
+  let above = s.top > 0.5;
+  let moved = above || abs(s.d) < abs(s.mean);
+  return Result(select(0.0, s.at_top, moved), select(s.mean, s.d, moved), s.undefined != 0u);
+}
+fn less_mean(q: Result, v: u32) -> f32 { return (bitcast<f32>(v) - q.origin) - q.mean; }
 `;
 
 /**
- * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result; subtracting its value at the largest
- * probability avoids cancellation where a row is nearly one-hot.
+ * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result.
  */
 export function vjp(
   engine: Engine,
@@ -35,19 +47,13 @@ export function vjp(
   temperature: number,
 ) {
   const code = /* wgsl */ `
-${meanFromTop}
+${smallerMean}
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  if (!is_finite(e.probabilities) || !is_finite(e.cotangent)) {
-    return State(s.top, s.at_top, s.sum, s.d, 1u);
-  }
-  let p = bitcast<f32>(e.probabilities);
-  return merge(s, State(p, bitcast<f32>(e.cotangent), p, 0.0, 0u));
+  return add(s, bitcast<f32>(e.probabilities), select(e.cotangent, NAN, !is_finite(e.probabilities)));
 }
-fn finish(row: Row, s: State) -> Result { return Result(s.at_top, s.d, s.undefined != 0u); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   if (q.undefined) { return NAN; }
-  let p = bitcast<f32>(e.probabilities);
-  return bitcast<u32>(p * ((bitcast<f32>(e.cotangent) - q.origin) - q.d) * P.inverse_temperature);
+  return bitcast<u32>(bitcast<f32>(e.probabilities) * less_mean(q, e.cotangent) * P.inverse_temperature);
 }
 `;
   runRows(
@@ -104,24 +110,18 @@ fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
 `,
 } as const;
 
-/** The jvp, `(t − ⟨exp(y), t⟩) / T`. If a probability is above ½, its t is subtracted first, as in `vjp`. */
+/** The jvp, `(t − ⟨exp(y), t⟩) / T`. */
 const logSoftmaxJvp = {
   state: meanState,
   code: /* wgsl */ `
 ${probability}
-${meanFromTop}
+${smallerMean}
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  if (is_nan(e.y) || !is_finite(e.vector)) { return State(s.top, s.at_top, s.sum, s.d, 1u); }
-  let p = probability(e.y);
-  return merge(s, State(p, bitcast<f32>(e.vector), p, 0.0, 0u));
-}
-fn finish(row: Row, s: State) -> Result {
-  let above = s.top > 0.5;
-  return Result(select(0.0, s.at_top, above), select(s.d + s.sum * s.at_top, s.d, above), s.undefined != 0u);
+  return add(s, probability(e.y), select(e.vector, NAN, is_nan(e.y)));
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   if (q.undefined) { return NAN; }
-  return bitcast<u32>(((bitcast<f32>(e.vector) - q.origin) - q.d) * P.inverse_temperature);
+  return bitcast<u32>(less_mean(q, e.vector) * P.inverse_temperature);
 }
 `,
 } as const;

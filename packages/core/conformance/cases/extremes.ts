@@ -77,6 +77,10 @@ function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySettin
     .map((operation) => ({ operation, parameters: settingParameters(setting) }));
 }
 
+/** Members that take a direction, and rows in which no probability is large. */
+const directed: readonly string[] = ['vjp', 'jvp', 'hvp', 'double-backward'];
+const even = [40, 300].map((classes): ProblemStatement => ({ shape: [1, classes], axis: 1, input: 'narrow' }));
+
 /** More classes than fit into a workgroup's memory. */
 const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
 
@@ -99,6 +103,9 @@ export const extremes: readonly ConformanceCase[] = [
           (isSecond(member) && takes.includes('temperature')),
       )
       .map((operation) => oneHotCase(operation, dtype)),
+    ...operations
+      .filter(({ member, takes }) => directed.includes(member) && takes.includes('temperature'))
+      .map((operation) => sparseCase(operation, dtype)),
     ...operations
       .filter(({ family, member }) => family.startsWith('log') && ['values', 'vjp', 'jvp', 'diagonal'].includes(member))
       .map((operation) => extremesCase(operation, longConfident, dtype, 'input=peaked')),
@@ -142,8 +149,31 @@ function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
   );
 }
 
-/** A vjp whose cotangent is 1 at the largest logit of each row and 0 elsewhere: that of the log-likelihood of this class. */
-function ofTheLargest(operation: Operation): Operation {
+/**
+ * A direction that is 1 at the largest probability and 0 elsewhere, where no probability is large: the other entries of the result are as small as that
+ * probability. If the direction's entry there is subtracted from all, they are differences of numbers near 1.
+ */
+function sparseCase(operation: Operation, dtype: FloatDType): ConformanceCase {
+  const id = `extremes/sparse-direction:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  return defineCase(id, { dtype, classes: 300, kernel: null }, (backend) =>
+    checkEach(
+      [1, 2].flatMap((direction) => even.map((statement) => ({ direction, statement: { ...statement, dtype } }))),
+      ({ direction, statement }) => `direction ${direction}, ${parametersOf(statement)}`,
+      async ({ direction, statement }) => {
+        const sparse = ofTheLargest(operation, direction);
+        const problem = problemOf(statement);
+        const { expected, tolerance } = expectation(backend, sparse, problem);
+        assertClose(operation.name, await evaluate(backend, sparse, problem), expected, tolerance);
+      },
+    ),
+  );
+}
+
+/**
+ * An operation whose direction is 1 at the largest logit of each row and 0 elsewhere: as a cotangent, that of the log-likelihood of this class.
+ * Directions of another shape stay what they are.
+ */
+function ofTheLargest(operation: Operation, direction = 1): Operation {
   return {
     ...operation,
     operands(problem) {
@@ -153,7 +183,11 @@ function ofTheLargest(operation: Operation): Operation {
         const largest = at[logits.indexOf(logits.reduce((a, b) => Math.max(a, b)))];
         if (largest !== undefined) values[largest] = 1;
       }
-      return operation.operands(problem).map((operand, k) => (k === 1 ? { ...operand, values } : operand));
+      return operation
+        .operands(problem)
+        .map((operand, k) =>
+          k === direction && operand.values.length === values.length ? { ...operand, values } : operand,
+        );
     },
   };
 }

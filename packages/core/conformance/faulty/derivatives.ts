@@ -81,6 +81,24 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
   fault(
+    'vjp-less-the-largest',
+    'subtracts the cotangent at the largest probability even where that is small, in float32: other entries lose their digits.',
+    'extremes/sparse-direction:operation=softmax.vjp',
+    () => ({
+      vjp(out, s, g, rows, { temperature }) {
+        for (const at of rowIndices(rows)) {
+          const top = at.reduce((most, i) => (valueAt(s, i) > valueAt(s, most) ? i : most), at[0] ?? 0);
+          const moved = (i: number) => Math.fround(valueAt(g, i) - valueAt(g, top));
+          const inner = Math.fround(at.reduce((sum, i) => sum + valueAt(s, i) * moved(i), 0));
+          const results = at.map((i) => (valueAt(s, i) * Math.fround(moved(i) - inner)) / temperature);
+          at.forEach((i, c) => {
+            out.data[i] = results[c] ?? Number.NaN;
+          });
+        }
+      },
+    }),
+  ),
+  fault(
     'vjp-of-joined-bits',
     'finds the cotangent of the largest probability by an or of all whose probability is above ½, which joins the bits of several.',
     'vjp/not-a-softmax',

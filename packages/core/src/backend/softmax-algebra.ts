@@ -139,17 +139,37 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
-   * v minus its entry at the largest probability of the row (the largest such entry if there are several). This does not change derivatives of
-   * softmax. Without it they would lose their digits in a nearly one-hot row: their terms are of size |v|, the results of size 1 − p.
+   * A direction v with a constant subtracted from its rows, which does not change derivatives of softmax, and its mean: `v − v*` and
+   * `⟨p, v − v*⟩`, where v* is v at the largest probability (the largest such entry if there are several), if that probability is above ½
+   * or this mean smaller than ⟨p, v⟩; otherwise v and `⟨p, v⟩`. v* keeps the digits of a nearly one-hot row, whose terms are of size |v| and
+   * results of size 1 − p, and of rows that have a large constant in common. But if only v* is not 0, and its probability is small, subtracting it
+   * takes the digits of all others. The choice is within three times the rounding error of the better one, because |v*| is at most the sum of
+   * both means.
    */
-  fromLargest(p: Value<B>, v: Value<B>): Value<B> {
-    return this.sub(v, this.max(this.select(this.sub(this.max(p), p), -largestFinite(this.dtype), v)));
+  #moved(p: Value<B>, v: Value<B>): { readonly entries: Value<B>; readonly mean: Value<B> } {
+    const largest = this.max(p);
+    const atLargest = this.max(this.select(this.sub(largest, p), -largestFinite(this.dtype), v));
+    const moved = this.sub(v, atLargest);
+    const ofMoved = this.sum(this.mul(p, moved));
+    const mean = this.sum(this.mul(p, v));
+    const isMoved = this.larger(this.dominates(largest), this.sub(this.#size(mean), this.#size(ofMoved)));
+    return { entries: this.select(isMoved, moved, v), mean: this.select(isMoved, ofMoved, mean) };
+  }
+
+  /** v without a constant that its entries have in common: it does not change derivatives of softmax, but costs digits of the differences. */
+  withoutOffset(p: Value<B>, v: Value<B>): Value<B> {
+    return this.#moved(p, v).entries;
   }
 
   /** `v − ⟨p, v⟩` over each row. */
   centred(p: Value<B>, v: Value<B>): Value<B> {
-    const moved = this.fromLargest(p, v);
-    return this.sub(moved, this.sum(this.mul(p, moved)));
+    const { entries, mean } = this.#moved(p, v);
+    return this.sub(entries, mean);
+  }
+
+  /** |x|. */
+  #size(x: Value<B>): Value<B> {
+    return this.larger(x, this.neg(x));
   }
 
   #required(kernel: string, result: void | false): void {

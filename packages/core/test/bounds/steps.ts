@@ -52,12 +52,14 @@ export function stepsIn(r: Round): Steps {
     return { p, top, others: sum(p.map((value, c) => (c === top ? 0 : value))) };
   }
 
-  /** A direction less its mean, the entry of the largest probability taken off first. */
+  /** A direction less its mean, the entry of the largest probability taken off first if this makes the mean smaller. */
   function centred(p: readonly number[], v: readonly number[]): readonly number[] {
     const offset = v[p.indexOf(p.reduce((a, b) => Math.max(a, b)))];
     const moved = v.map((value) => r(value - offset));
-    const mean = sum(moved.map((value, c) => r(p[c] * value)));
-    return moved.map((value) => r(value - mean));
+    const meanOf = (values: readonly number[]) => sum(values.map((value, c) => r(p[c] * value)));
+    const [whole, rest] = [meanOf(v), meanOf(moved)];
+    const isMoved = Math.max(...p) > 0.5 || Math.abs(rest) < Math.abs(whole);
+    return isMoved ? moved.map((value) => r(value - rest)) : v.map((value) => r(value - whole));
   }
 
   function entries(
