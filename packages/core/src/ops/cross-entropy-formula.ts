@@ -46,7 +46,10 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
       const top = m.dominates(p);
       const total = m.select(top, m.sum(m.select(top, 0, q)), m.sum(q));
       const own = m.select(top, m.mul(q, m.complement(p)), q);
-      return m.div(m.mul(m.sub(m.mul(p, total), own), call.scale), call.temperature);
+      const difference = m.sub(m.mul(p, total), own);
+      if (call.temperature === 1) return m.mul(difference, call.scale);
+      // One quotient, because scale alone may be beyond the range of the dtype.
+      return m.div(difference, call.temperature / call.scale);
     },
   };
 }
@@ -112,9 +115,36 @@ export function lossOfNothing({ undefinedMean }: TargetCall): number {
 }
 
 /** The gradient as a value of an expression. */
-export function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
   return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+}
+
+/** Factors scale · weight / T of a gradient within 2^±this leave its products with a direction in the range. */
+const ordinaryExponent = 32;
+
+/**
+ * The gradient times a direction, summed or not by `finish`. Where the gradient's factor is near the ends of the range, it is divided by a power of 2
+ * that multiplies the result: the gradient may be beyond the range even if the result is not. A large factor is divided only where the result is not
+ * finite otherwise, because rows with smaller weights have a smaller factor.
+ */
+export function slopeTimes<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  direction: Value<B>,
+  finish: (product: Value<B>) => Value<B>,
+): Value<B> {
+  const { scale, temperature, weightHost } = call;
+  let most = weightHost === null ? 1 : 0;
+  for (const weight of weightHost ?? []) most = Math.max(most, Math.abs(weight));
+  const exponent = Math.round(Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature)));
+  const times = (factor: number) => finish(m.mul(slope(m, { ...call, scale: scale * factor }), direction));
+  // Not finite if scale or all weights are 0.
+  if (Math.abs(exponent) <= ordinaryExponent || !Number.isFinite(exponent)) return times(1);
+  const unit = 2 ** Math.max(-1000, Math.min(1000, -exponent));
+  const balanced = m.div(times(unit), unit);
+  if (exponent < 0) return balanced;
+  return m.finiteOr(times(1), balanced);
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */
