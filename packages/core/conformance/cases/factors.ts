@@ -216,14 +216,6 @@ const losses: Readonly<Record<RangeDType, readonly LossSetting[]>> = {
       x: [0, -40, -75],
       target: [1, 0, 0],
     },
-    {
-      label: 'a small share',
-      temperature: 0,
-      weight: 0,
-      labelSmoothing: 0,
-      x: [0, -Infinity, -1],
-      target: [1, 2 ** -80, 0],
-    },
   ],
   float64: [
     {
@@ -242,45 +234,33 @@ const losses: Readonly<Record<RangeDType, readonly LossSetting[]>> = {
       x: [0, -40, -75],
       target: [1, 0, 0],
     },
-    {
-      label: 'a small share',
-      temperature: 0,
-      weight: 0,
-      labelSmoothing: 0,
-      x: [0, -Infinity, -1],
-      target: [1, 2 ** -600, 0],
-    },
   ],
 };
 
 function lossCase(dtype: RangeDType): ConformanceCase {
-  return factorsCase(
-    'cross-entropy/factors-of-loss',
-    dtype,
-    { kernel: null, features: ['nonFinite: ieee'] },
-    (backend) =>
-      checkEach(
-        losses[dtype],
-        ({ label }) => label,
-        ({ temperature: exponent, weight: size, labelSmoothing, x: quotients, target }) => {
-          const precision = operationPrecision(backend.supports, dtype);
-          const temperature = 2 ** exponent;
-          const weight = quotients.map(() => 2 ** size);
-          const x = quotients.map((value) => value * temperature);
-          const options = { temperature, weight, labelSmoothing, reduction: 'none' } as const;
-          const rows = { outer: 1, classes: x.length, inner: 1 };
-          const { loss } = referenceCrossEntropy(x, { kind: 'probabilities', values: target }, rows, options);
-          const bounds = loss.map((value) =>
-            Number.isFinite(value) ? precision.stored(precision.unit * 60 * value, value) : 0,
-          );
-          return owning(async (own) => {
-            const given = (values: readonly number[]) =>
-              own(tensor([...values], { shape: [1, x.length], dtype, backend }));
-            const result = own(crossEntropy.loss(given(x), given(target), options));
-            assertClose('crossEntropy.loss', await result.data(), loss, bounds);
-          });
-        },
-      ),
+  return factorsCase('cross-entropy/factors-of-loss', dtype, { kernel: null }, (backend) =>
+    checkEach(
+      losses[dtype],
+      ({ label }) => label,
+      ({ temperature: exponent, weight: size, labelSmoothing, x: quotients, target }) => {
+        const precision = operationPrecision(backend.supports, dtype);
+        const temperature = 2 ** exponent;
+        const weight = quotients.map(() => 2 ** size);
+        const x = quotients.map((value) => value * temperature);
+        const options = { temperature, weight, labelSmoothing, reduction: 'none' } as const;
+        const rows = { outer: 1, classes: x.length, inner: 1 };
+        const { loss } = referenceCrossEntropy(x, { kind: 'probabilities', values: target }, rows, options);
+        const bounds = loss.map((value) =>
+          Number.isFinite(value) ? precision.stored(precision.unit * 60 * value, value) : 0,
+        );
+        return owning(async (own) => {
+          const given = (values: readonly number[]) =>
+            own(tensor([...values], { shape: [1, x.length], dtype, backend }));
+          const result = own(crossEntropy.loss(given(x), given(target), options));
+          assertClose('crossEntropy.loss', await result.data(), loss, bounds);
+        });
+      },
+    ),
   );
 }
 

@@ -6,8 +6,8 @@ import type { Value } from './graph.js';
 /** Terms of the series of artanh(z) / z for z ≤ 1/5: the first omitted term is below half an ULP. */
 const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
-/** From this temperature on, a quotient by it loses digits of a subnormal product only if it is near the smallest normal number itself. */
-const leastTemperature = 2 ** -32;
+/** Products with numbers up to 2^±this leave the range only near its ends. */
+const mostExponent = 32;
 
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
@@ -145,11 +145,17 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     );
   }
 
-  /** The vjp of softmax at temperature T. Dividing after the product with a small probability would lose its digits if T is small. */
+  /**
+   * The vjp of softmax at temperature T. Dividing the product with a small probability by a small T would restore no digits that it has lost; dividing
+   * the cotangent overflows more often.
+   */
   temperedVjp(s: Value<B>, g: Value<B>): Value<B> {
     const { temperature } = this;
-    const late = this.div(this.vjp(s, g), temperature);
-    return Math.abs(temperature) < leastTemperature ? this.finiteOr(this.vjp(s, this.div(g, temperature)), late) : late;
+    const late = () => this.div(this.vjp(s, g), temperature);
+    const early = () => this.vjp(s, this.div(g, temperature));
+    const exponent = Math.log2(Math.abs(temperature));
+    if (Math.abs(exponent) <= mostExponent) return late();
+    return exponent < 0 ? this.finiteOr(early(), late()) : this.finiteOr(late(), early());
   }
 
   /** The plain vjp of softmax. */
