@@ -1,7 +1,7 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit.
 
 /** SHA-256 of the sources. */
-export const sourceHash = '3cdb0584e21abf245d68ce040aaa92707f533b48f4da514a71f7220d6ab3a887';
+export const sourceHash = '4b32f74fbc41abfb4f8d6ed04d054d2c6315949578e7b44a5c7117925cf0e9f4';
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 360;

@@ -210,8 +210,7 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
     real probability[W], factors[W];
     store(factors, factor);
     for (size_t k = 0; k < W; k++) probability[k] = e.at[at[k] * W + k] * share[k];
-    for (size_t c = 0; c < r.classes; c++)
-      lanes_store(e, c, and(alive, mul(mul(lanes_load(e, c), recip), factor)));
+    for (size_t c = 0; c < r.classes; c++) lanes_store(e, c, and(alive, mul(mul(lanes_load(e, c), recip), factor)));
     for (size_t k = 0; k < W; k++)
       if (live[k])
         e.at[at[k] * W + k] = (probability[k] > (real)0.5 ? -remainder[k] : probability[k] - 1) * factors[k];
