@@ -120,31 +120,42 @@ function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
 }
 
-/** Factors scale · weight / T of a gradient within 2^±this leave its products with a direction in the range. */
+/** Where no factor scale · weight / T of a gradient is beyond 2^±this, its products with a direction need no scaling. */
 const ordinaryExponent = 32;
 
 /**
- * The gradient times a direction, summed or not by `finish`. Where the gradient's factor is near the ends of the range, it is divided by a power of 2
- * that multiplies the result: the gradient may be beyond the range even if the result is not. A large factor is divided only where the result is not
- * finite otherwise, because rows with smaller weights have a smaller factor.
+ * The gradient times a direction, summed or not by `finish`. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
+ * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
+ * smaller factors.
  */
 export function slopeTimes<B>(
   m: Expressions<B>,
   call: TargetCall,
   direction: Value<B>,
+  isSum: boolean,
   finish: (product: Value<B>) => Value<B>,
 ): Value<B> {
   const { scale, temperature, weightHost } = call;
   let most = weightHost === null ? 1 : 0;
   for (const weight of weightHost ?? []) most = Math.max(most, Math.abs(weight));
-  const exponent = Math.round(Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature)));
-  const times = (factor: number) => finish(m.mul(slope(m, { ...call, scale: scale * factor }), direction));
+  const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
-  if (Math.abs(exponent) <= ordinaryExponent || !Number.isFinite(exponent)) return times(1);
-  const unit = 2 ** Math.max(-1000, Math.min(1000, -exponent));
-  const balanced = m.div(times(unit), unit);
-  if (exponent < 0) return balanced;
-  return m.finiteOr(times(1), balanced);
+  const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
+  /** With a factor of 2^`to`, and 2^`by` times the direction. */
+  const scaled = (to: number, by: number) => {
+    const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
+    const share = 2 ** by;
+    const gradient = slope(m, { ...call, scale: scale * unit });
+    return m.div(m.div(finish(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
+  };
+  const plain = scaled(exponent, 0);
+  if (Math.abs(exponent) <= ordinaryExponent) return plain;
+  if (exponent < 0) return scaled(0, 0);
+  const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
+  let product = plain;
+  if (exponent > top) product = m.finiteOr(product, scaled(top, 0));
+  // Terms of a sum may overflow and cancel.
+  return isSum ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */

@@ -144,7 +144,7 @@ function vjp(
         const upstream = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
         m.assign(
           out,
-          slopeTimes(m, call, upstream, (product) => m.keep(whereCounted(m, call, product), 0)),
+          slopeTimes(m, call, upstream, false, (product) => m.keep(whereCounted(m, call, product), 0)),
         );
       }),
     );
@@ -165,7 +165,9 @@ function jvp(
         composed(call, 'crossEntropy', (m) =>
           m.assign(
             rowChanges,
-            slopeTimes(m, call, m.entries(t.buffer), (product) => m.sum(m.keep(whereCounted(m, call, product), 0))),
+            slopeTimes(m, call, m.entries(t.buffer), true, (product) =>
+              m.sum(m.keep(whereCounted(m, call, product), 0)),
+            ),
           ),
         ),
       ),
