@@ -132,7 +132,7 @@ const kernels: Kernels<ExactBuffer> = {
   crossEntropy(out, logits, rows, parameters) {
     const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
     // Such a scale may bring products with extreme weights back into the range.
-    const ofWeights = weight !== null && Math.abs(Math.log2(scale)) > 64 && scale > 0 ? scale : 1;
+    const ofWeights = weight !== null && Math.abs(Math.log2(scale)) > 32 && scale > 0 ? scale : 1;
     const rest = scale / ofWeights;
     const { loss, gradient } = crossEntropy(logits.data, { kind: target.kind, values: target.buffer.data }, rows, {
       ...options(parameters, logits),
