@@ -39,8 +39,8 @@ const entry = (name, file, limit, ignore = []) => ({
 export default [
   application('tensor, softmax, setBackend, with cpu', '27 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '76.2 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '24 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '66.8 kB'),
+  entry('core', 'core/dist/src/index.js', '24.1 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '69.2 kB'),
   entry('doctor', 'doctor/dist/index.js', '61.6 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '13.8 kB'),
@@ -51,6 +51,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.4 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '14.9 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.5 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '45.9 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '46 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

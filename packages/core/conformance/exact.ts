@@ -131,9 +131,12 @@ const kernels: Kernels<ExactBuffer> = {
     store(out, reference.logSumExpHvp(logits.data, cotangent.data, tangent.data, rows, options(parameters, logits))),
   crossEntropy(out, logits, rows, parameters) {
     const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
+    // Such a scale may bring products with extreme weights back into the range.
+    const ofWeights = weight !== null && Math.abs(Math.log2(scale)) > 32 && scale > 0 ? scale : 1;
+    const rest = scale / ofWeights;
     const { loss, gradient } = crossEntropy(logits.data, { kind: target.kind, values: target.buffer.data }, rows, {
       ...options(parameters, logits),
-      weight: weight?.data ?? null,
+      weight: weight && Float64Array.from(weight.data, (value) => value * ofWeights),
       labelSmoothing,
       ignoreIndex,
       reduction: 'none',
@@ -141,12 +144,12 @@ const kernels: Kernels<ExactBuffer> = {
     if (out.loss)
       store(
         out.loss,
-        loss.map((row) => scale * row),
+        loss.map((row) => rest * row),
       );
     if (out.gradient)
       store(
         out.gradient,
-        gradient.map((entry) => scale * entry),
+        gradient.map((entry) => rest * entry),
       );
   },
   sigmoid: (out, x) => store(out, reference.sigmoid(x.data)),

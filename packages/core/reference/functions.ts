@@ -84,7 +84,12 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: Referen
     return (i) => {
       if (isMasked(parameters, i)) return zero;
       const rest = sub(mul(moved(i), sum), inner);
-      return scaled(mul(divided(exactly(s[i]), temperature), rest), 1 / unit);
+      // The order in which a small probability keeps its digits.
+      const quotient =
+        Math.abs(temperature) > 1
+          ? divided(mul(exactly(s[i]), rest), temperature)
+          : mul(divided(exactly(s[i]), temperature), rest);
+      return scaled(quotient, 1 / unit);
     };
   });
 }

@@ -416,6 +416,20 @@ describe('the products of cross-entropy', () => {
   });
 });
 
+test('a target weight of any size or sign makes the loss of a logit of −Infinity infinite, and only a weight of 0 does not', () => {
+  for (const backend of backends) {
+    const x = tensor([[0, Number.NEGATIVE_INFINITY, -1]], { backend, dtype: 'float64' });
+    for (const size of [1, 2 ** -520, 2 ** -600, 2 ** -1074, 0]) {
+      for (const sign of [1, -1]) {
+        const target = tensor([[1, size, 0]], { backend, dtype: 'float64' });
+        const [loss] = crossEntropy.loss(x, target, { reduction: 'sum', weight: [1, sign, 1] }).dataSync();
+        expect([size, sign, Number.isFinite(loss)]).toEqual([size, sign, size === 0]);
+        if (size > 0) expect(loss).toBe(sign * Number.POSITIVE_INFINITY);
+      }
+    }
+  }
+});
+
 test('an ignoreIndex beyond int32 ignores nothing', () => {
   for (const backend of backends) {
     const x = tensor(

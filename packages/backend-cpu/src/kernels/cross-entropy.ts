@@ -5,7 +5,7 @@ import { expAndSum, unitOf } from '../exp-single.js';
 import { productError, quotient, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow, isEmpty, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { clampToFinite } from '../temperature.js';
+import { inverseTemperature } from '../temperature.js';
 import { scatter } from '../tiles.js';
 
 interface Outputs {
@@ -110,8 +110,6 @@ function crossEntropyShifted(
   const { target, labelSmoothing, weight, ignoreIndex, scale, temperature } = parameters;
   const { loss } = out;
   const gradient = out.gradient as FloatArray | null;
-  // Clamped to finite values, because 0 times Infinity is NaN.
-  const gradientScale = clampToFinite(scale / temperature);
   const weights: Target = { q: weightScratch(classes), others: 0, total: 0 };
   const oneHot = target.kind === 'indices' && labelSmoothing === 0;
   forEachShiftedRow(
@@ -133,7 +131,7 @@ function crossEntropyShifted(
             hot === 0 && !Number.isNaN(row.others) ? 0 : -scale * hot * logProbability(row, index) * row.unit;
         const isWritten =
           gradient instanceof Float64Array && preciseOneHotGradient(row, classes, index, scale * hot, temperature);
-        if (gradient && !isWritten) oneHotGradient(row, classes, index, gradientScale * hot);
+        if (gradient && !isWritten) oneHotGradient(row, classes, index, slopeOf(scale, temperature, hot));
         fillMasked(row.exp, row, classes, 0);
         return;
       }
@@ -141,7 +139,7 @@ function crossEntropyShifted(
         indexWeights(weights, row, classes, target.buffer[row.row], labelSmoothing, weight);
       else targetWeights(weights, row, rows, target.buffer, labelSmoothing, weight);
       if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights) * row.unit;
-      if (gradient) weightedGradient(row, classes, weights, gradientScale);
+      if (gradient) weightedGradient(row, classes, weights, slopeOf(scale, temperature, 1));
       fillMasked(row.exp, row, classes, 0);
     },
     ({ exp, tile }) => {
@@ -158,12 +156,36 @@ function logProbability({ shifted, low, unit, start, others, othersLow }: Shifte
   return x - log.high / unit + (low[start + index] - log.low / unit);
 }
 
-/** Turns the row's exponentials into `factor (p − onehot(index))`. */
-function oneHotGradient({ exp, start, others, top }: ShiftedRow, classes: number, index: number, factor: number): void {
+/** `scale · hot / T` as two factors: the second is 1 unless their product overflows, because 0 times Infinity is NaN. */
+interface Slope {
+  readonly first: number;
+  readonly second: number;
+}
+
+function slopeOf(scale: number, temperature: number, hot: number): Slope {
+  const factor = scale / temperature;
+  if (Number.isFinite(factor * hot)) return { first: factor * hot, second: 1 };
+  return Number.isFinite(factor)
+    ? { first: hot, second: factor }
+    : { first: scale * hot, second: inverseTemperature(temperature) };
+}
+
+/** Turns the row's exponentials into `first · second (p − onehot(index))`. */
+function oneHotGradient(
+  { exp, start, others, top }: ShiftedRow,
+  classes: number,
+  index: number,
+  { first, second }: Slope,
+): void {
   const total = 1 + others;
-  for (let k = start; k < start + classes; k++) exp[k] = factor * (exp[k] / total);
-  if (index === top) exp[start + index] = 0 - factor * (others / total);
-  else exp[start + index] -= factor;
+  for (let k = start; k < start + classes; k++) exp[k] = first * (exp[k] / total);
+  if (index === top) exp[start + index] = 0 - first * (others / total);
+  else exp[start + index] -= first;
+  multiply(exp, start, classes, second);
+}
+
+function multiply(values: Float64Array, start: number, length: number, factor: number): void {
+  if (factor !== 1) for (let k = start; k < start + length; k++) values[k] *= factor;
 }
 
 /**
@@ -285,15 +307,16 @@ function expectedLoss({ shifted, low, unit, start, others }: ShiftedRow, classes
   return corrected(loss, correction);
 }
 
-/** Turns the row's exponentials into `factor (p Σ q − q)`. */
+/** Turns the row's exponentials into `first · second (p Σ q − q)`. */
 function weightedGradient(
   { exp, start, others, top }: ShiftedRow,
   classes: number,
   target: Target,
-  factor: number,
+  { first, second }: Slope,
 ): void {
   const total = 1 + others;
-  for (let c = 0; c < classes; c++) exp[start + c] = factor * ((exp[start + c] / total) * target.total - target.q[c]);
+  for (let c = 0; c < classes; c++) exp[start + c] = first * ((exp[start + c] / total) * target.total - target.q[c]);
   // Where p is above ½, p Σ q − q of the largest is a small difference; its terms without the largest are small themselves.
-  if (others < 1) exp[start + top] = factor * (target.others - target.total * (others / total));
+  if (others < 1) exp[start + top] = first * (target.others - target.total * (others / total));
+  multiply(exp, start, classes, second);
 }

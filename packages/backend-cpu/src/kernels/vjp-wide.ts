@@ -4,11 +4,12 @@ import type { FloatArray } from '../storage.js';
 /** Subtracting a constant from a cotangent overflows only if the constant is at least half an ULP of the largest float64: 2^970. */
 export const mostConstant = 2 ** 960;
 
-const share = 1 / 4;
+/** The part of huge cotangents of which sums and differences are finite: no row has 2^32 entries. */
+const wideShare = 2 ** -34;
 
 /**
- * `out = s ⊙ (g − ⟨s, g⟩) · factor` of one row from a quarter of its cotangent, of which sums and differences are finite. The result is no
- * larger than half of the largest |g|.
+ * `out = s ⊙ (g − ⟨s, g⟩) / temperature` of one row at the ends of the range: a temperature below 1 divides s, so that the product does not underflow
+ * on the way, unless that overflows.
  */
 export function vjpWideRow(
   out: FloatArray,
@@ -16,10 +17,14 @@ export function vjpWideRow(
   g: FloatArray,
   start: number,
   end: number,
-  factor: number,
+  temperature: number,
 ): void {
   let top = start;
-  for (let k = start; k < end; k++) if (s[k] > s[top]) top = k;
+  let share = 1;
+  for (let k = start; k < end; k++) {
+    if (s[k] > s[top]) top = k;
+    if (!(Math.abs(g[k]) < mostConstant)) share = wideShare;
+  }
   const origin = g[top] * share;
   let mean = 0;
   let correction = 0;
@@ -30,5 +35,10 @@ export function vjpWideRow(
     mean = next;
   }
   mean += correction;
-  for (let k = start; k < end; k++) out[k] = (s[k] / share) * (g[k] * share - origin - mean) * factor;
+  for (let k = start; k < end; k++) {
+    const moved = g[k] * share - origin - mean;
+    const quotient = s[k] / temperature;
+    const isEarly = Math.abs(temperature) < 1 && Number.isFinite(quotient);
+    out[k] = (isEarly ? quotient * moved : (s[k] * moved) / temperature) / share;
+  }
 }

@@ -50,20 +50,25 @@ function vjpRows(
   const length = outer * classes;
   // float64 is divided by T, since a rounded 1/T alone costs an ULP.
   const factor = isSingle ? inverseTemperature(temperature) : 1;
-  if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
+  if (!isSingle && Math.abs(temperature) < leastTemperature) {
+    for (let start = 0; start < length; start += classes) vjpWideRow(out, s, g, start, start + classes, temperature);
+  } else if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
     (classes === 2 ? vjpPairs : vjpTriples)(out, s, g, length, factor);
     if (!isSingle) divide(out, 0, length, temperature);
   } else if (isSingle) {
     (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
   } else {
-    const isOrdinary = Math.abs(Math.log2(Math.abs(temperature))) < mostExponent;
+    const isOrdinary = Math.log2(Math.abs(temperature)) < mostExponent;
     const divisor = divisorOf(isOrdinary ? temperature : 1);
     (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisor);
     if (!isOrdinary) divide(out, 0, length, temperature);
   }
 }
 
-/** Of temperatures beyond 2^±960, 1 / T or what it is split into may overflow or lose bits. */
+/** Below this temperature a result of float64 may be an ordinary number even if its product before the division is subnormal. */
+const leastTemperature = 2 ** -64;
+
+/** Of temperatures beyond 2^960, 1 / T or what it is split into may lose bits. */
 const mostExponent = 960;
 
 function divide(out: FloatArray, start: number, end: number, temperature: number): void {
@@ -80,7 +85,7 @@ function vjpPairs(out: FloatArray, s: FloatArray, g: FloatArray, length: number,
   }
 }
 
-/** `out_i = s_i Σ_j s_j (g_i − g_j)`, with differences of halves, too. */
+/** `out_i = s_i Σ_j s_j (g_i − g_j)`, with differences of quarters, whose sums do not overflow even if s is not a softmax. */
 function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: number, factor: number): void {
   for (let k = 0; k < length; k += 3) {
     const l = (k + 1) | 0;
@@ -88,15 +93,15 @@ function vjpTriples(out: FloatArray, s: FloatArray, g: FloatArray, length: numbe
     const s0 = s[k];
     const s1 = s[l];
     const s2 = s[m];
-    const g0 = g[k] / 2;
-    const g1 = g[l] / 2;
-    const g2 = g[m] / 2;
+    const g0 = g[k] / 4;
+    const g1 = g[l] / 4;
+    const g2 = g[m] / 4;
     const g01 = g0 - g1;
     const g12 = g1 - g2;
     const g20 = g2 - g0;
-    out[k] = 2 * s0 * (s1 * g01 - s2 * g20) * factor;
-    out[l] = 2 * s1 * (s2 * g12 - s0 * g01) * factor;
-    out[m] = 2 * s2 * (s0 * g20 - s1 * g12) * factor;
+    out[k] = 4 * s0 * (s1 * g01 - s2 * g20) * factor;
+    out[l] = 4 * s1 * (s2 * g12 - s0 * g01) * factor;
+    out[m] = 4 * s2 * (s0 * g20 - s1 * g12) * factor;
   }
 }
 
@@ -442,8 +447,7 @@ function scaleRow(
   { temperature, factor, inexact }: Divisor,
 ): void {
   if (!(Math.abs(mean) + Math.abs(origin) < mostConstant)) {
-    vjpWideRow(out, s, g, start, end, 1);
-    divide(out, start, end, temperature);
+    vjpWideRow(out, s, g, start, end, temperature);
   } else if (!(Math.abs(total - 1) < leastExcess)) {
     scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
   } else if (inexact === 0) {

@@ -46,11 +46,34 @@ COMPACT SHARED real far_loss(real weight, real log, real a, real b, double tempe
   return weight * (gap + log * (real)(1 / FAR)) * (real)FAR;
 }
 
+// scale / T as two factors: the second is 1 unless the quotient overflows.
+typedef struct {
+  real first, second;
+} Slope;
+
+#define GREATEST_FACTOR (REAL == 32 ? 0x1p127 : 0x1p1023)
+
+COMPACT SHARED Slope slope_of(const Target *t) {
+  double per = t->scale / t->temperature;
+  if (__builtin_fabs(per) < GREATEST_FACTOR) return (Slope){(real)per, 1};
+  return (Slope){(real)GREATEST_FACTOR, (real)(t->scale / GREATEST_FACTOR / t->temperature)};
+}
+
+// The gradient of a group from `e`, times a second factor by row.
+COMPACT SHARED void gradient_out(real *gradient, const Group *g, size_t classes, Lanes e, V second) {
+  if (any_true(ne(second, splat(1))))
+    for (size_t c = 0; c < classes; c++) lanes_store(e, c, mul(lanes_load(e, c), second));
+  if (g->contiguous)
+    for (size_t c = 0; c < classes; c++) store(gradient + g->base[0] + c * g->step, lanes_load(e, c));
+  else
+    lanes_out(gradient, g, classes, e);
+}
+
 COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *loss, real *gradient,
                                         const real *logits, real *scratch, const Target *target, const Temperature *t) {
   size_t size = r.classes * W;
-  V scale = splat((real)target->scale), per = splat((real)(target->scale / target->temperature)),
-    half = splat((real)0.5);
+  Slope per = slope_of(target);
+  V scale = splat((real)target->scale), first = splat(per.first), half = splat((real)0.5);
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
@@ -124,15 +147,11 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       V w = target_weight(target, &g, r, c, index, q, share), probability = mul(lanes_load(e, c), recip.whole);
       V plain = sub(mul(probability, sum), w);
       V near = sub(others, mul(l.remainder, sum));
-      V d = andnot(mul(select(and(dominated, lt(half, probability)), near, plain), per), ignored);
+      V d = andnot(mul(select(and(dominated, lt(half, probability)), near, plain), first), ignored);
       if (target->mask) d = and(d, kept(target, &g, r, c));
       lanes_store(e, c, d);
     }
-    if (g.contiguous) {
-      for (size_t c = 0; c < r.classes; c++) store(gradient + g.base[0] + c * g.step, lanes_load(e, c));
-    } else {
-      lanes_out(gradient, &g, r.classes, e);
-    }
+    gradient_out(gradient, &g, r.classes, e, splat(per.second));
   }
 }
 
@@ -140,7 +159,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
 COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, real *loss, real *gradient,
                                              const real *logits, real *scratch, const Target *target,
                                              const Temperature *t) {
-  real per = (real)(target->scale / target->temperature);
+  Slope per = slope_of(target);
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + r.classes * W, W};
@@ -184,18 +203,18 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
       store_row_values(loss, &g, value);
     }
     if (!gradient) continue;
-    V factor = mul(w, splat(per)), recip = load(share);
-    real probability[W];
+    V factor = mul(w, splat(per.first)), second = splat(per.second), recip = load(share);
+    V far = eq(vabs(factor), splat((real)__builtin_inf()));
+    // Two factors where one would overflow, because its product with 0 would be NaN.
+    factor = select(far, w, factor), second = select(far, splat(per.first), second);
+    real probability[W], factors[W];
+    store(factors, factor);
     for (size_t k = 0; k < W; k++) probability[k] = e.at[at[k] * W + k] * share[k];
     for (size_t c = 0; c < r.classes; c++) lanes_store(e, c, and(alive, mul(mul(lanes_load(e, c), recip), factor)));
     for (size_t k = 0; k < W; k++)
       if (live[k])
-        e.at[at[k] * W + k] = (probability[k] > (real)0.5 ? -remainder[k] : probability[k] - 1) * weight[k] * per;
-    if (g.contiguous) {
-      for (size_t c = 0; c < r.classes; c++) store(gradient + g.base[0] + c * g.step, lanes_load(e, c));
-    } else {
-      lanes_out(gradient, &g, r.classes, e);
-    }
+        e.at[at[k] * W + k] = (probability[k] > (real)0.5 ? -remainder[k] : probability[k] - 1) * factors[k];
+    gradient_out(gradient, &g, r.classes, e, second);
   }
 }
 
@@ -234,13 +253,16 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
 }
 
 #if REAL == 32
-// Whether weight · scale / T is so far above the smallest normal number that a block may divide it by the sum of a row,
-// which is up to 2^OFFSET · MOST_CLASSES.
+// Whether weight · scale / T is so far from the ends of the range that a block may divide it by the sum of a row, which is up to
+// 2^OFFSET · MOST_CLASSES, and at least 2^(OFFSET - 1) or, where rows share a reference (T = 1), 2^OFFSET · exp(-NEAR).
 SHARED int is_for_blocks(const Target *t, size_t classes) {
-  double factor = __builtin_fabs(t->scale / t->temperature), least = 1;
-  for (size_t c = 0; t->weight && c < classes; c++)
-    if (t->weight[c] != 0 && __builtin_fabs(t->weight[c]) < least) least = __builtin_fabs(t->weight[c]);
-  return !(factor * least < 0x1p-80);
+  double factor = __builtin_fabs(t->scale / t->temperature), least = factor, most = factor;
+  for (size_t c = 0; t->weight && c < classes; c++) {
+    double weight = __builtin_fabs(t->weight[c]) * factor;
+    if (weight != 0 && weight < least) least = weight;
+    if (weight > most) most = weight;
+  }
+  return least >= 0x1p-80 && most < (t->temperature == 1 ? 0x1p13 : 0x1p100);
 }
 
 // Whole groups of rows; all others are processed in lanes.

@@ -14,20 +14,20 @@
 #define LN2_LOW 0x1.abc9e3b39803fp-56
 
 // n counts steps of ln 2 / STEPS. The entry at the reference becomes 2^OFFSET, so that probabilities that will be
-// subnormal are still normal here; entries below 2^−LOWEST are clamped, and become 0 when the row is scaled.
+// subnormal are still normal here; entries below 2^−LOWEST are clamped, to exactly 0 because all bits of their scale are 0.
 #if REAL == 32
 #define REDUCIBLE 256
 #define STEPS 1
 #define OFFSET 32
-#define LOWEST 125
 #define BIAS 127
+#define LOWEST BIAS
 #define MAGIC 0x1.8p23
 #else
 #define REDUCIBLE 2048
 #define STEPS 256
 #define OFFSET 64
-#define LOWEST 1020
 #define BIAS 1023
+#define LOWEST BIAS
 #define MAGIC 0x1.8p52
 #endif
 

@@ -11,33 +11,39 @@ INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
   return sum_rounded(sum);
 }
 
-// The factor for huge cotangents, so that sums and differences of them are finite. No result is larger than half
-// of the largest cotangent.
-#define SHARE ((real)0.25)
+// 1 / T, and which factor of a product with probabilities is divided by T: the probability or, if T is large, the difference of cotangents, so that
+// no digits of a subnormal number are lost unless the result is one.
+typedef struct {
+  V inverse;
+  int late;
+} Scale;
 
-// A group with such rows.
-COMPACT SHARED void vjp_huge(size_t unit, Rows r, real *out, const real *s, const real *g, real *scratch, V scale) {
-  Group group = group_at(unit, r);
-  Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
-  V shift = splat(0), half = splat((real)0.5), largest = splat(0);
-  for (size_t c = 0; c < r.classes; c++) largest = ieee_max(largest, vabs(lanes_load(q, c)));
-  V share = select(harmless(largest), splat(1), splat(SHARE)), back = div(splat(1), share);
-  for (size_t c = 0; c < r.classes; c++)
-    shift = select(lt(half, lanes_load(p, c)), mul(lanes_load(q, c), share), shift);
-  Sum sum = sum_zero();
-  for (size_t c = 0; c < r.classes; c++)
-    sum = sum_add(sum, mul(lanes_load(p, c), sub(mul(lanes_load(q, c), share), shift)));
-  V dot = sum_rounded(sum);
-  Lanes o = lanes_for(out, &group, scratch);
-  for (size_t c = 0; c < r.classes; c++) {
-    V d = sub(sub(mul(lanes_load(q, c), share), shift), dot);
-    lanes_store(o, c, mul(mul(mul(lanes_load(p, c), scale), d), back));
+// Up to this temperature the quotient of a probability from 2^-119 (float64: 2^-1015) on is normal, and dividing the probability takes less time.
+#define LATE_FROM 128
+
+#define scale_by(p, d, by, late) ((late) ? mul(p, mul(d, (by).inverse)) : mul(mul(p, (by).inverse), d))
+
+// The factor for huge cotangents, so that sums and differences of them are finite: no row has 2^32 entries.
+#define SHARE ((real)0x1p-34)
+
+// A row that may have such, whose classes are `step` apart.
+COMPACT SHARED void vjp_huge(real *out, const real *s, const real *g, size_t classes, size_t step, Scale by) {
+  size_t end = classes * step;
+  real origin = 0, share = 1;
+  for (size_t i = 0; i < end; i += step) {
+    if (!(absolute(g[i]) < HARMLESS)) share = SHARE;
+    if (s[i] > (real)0.5) origin = g[i];
   }
-  lanes_out(out, &group, r.classes, o);
+  Sum sum = sum_zero();
+  for (size_t i = 0; i < end; i += step) sum = sum_add(sum, splat(s[i] * (g[i] * share - origin * share)));
+  V dot = sum_rounded(sum);
+  real first = by.late ? 1 : lane0(by.inverse), last = by.late ? lane0(by.inverse) : 1;
+  for (size_t i = 0; i < end; i += step)
+    out[i] = s[i] * first * (g[i] * share - origin * share - lane0(dot)) * (last / share);
 }
 
 SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,
-                      V scale) {
+                      Scale by) {
   for (size_t unit = begin; unit < end; unit++) {
     Group group = group_at(unit, r);
     Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
@@ -45,14 +51,22 @@ SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s
     for (size_t c = 0; c < r.classes; c++) shift = select(lt(half, lanes_load(p, c)), lanes_load(q, c), shift);
     V dot = dot_lanes(p, q, r.classes, shift);
     if (!all_lanes(harmless(dot))) {
-      vjp_huge(unit, r, out, s, g, scratch, scale);
+      for (size_t l = 0; l < group.lanes; l++) {
+        size_t at = group.base[l];
+        vjp_huge(out + at, s + at, g + at, r.classes, group.step, by);
+      }
       continue;
     }
     Lanes o = lanes_for(out, &group, scratch);
-    for (size_t c = 0; c < r.classes; c++) {
-      V d = sub(sub(lanes_load(q, c), shift), dot);
-      lanes_store(o, c, mul(mul(lanes_load(p, c), scale), d));
+#define SCALED(late)                                                                                                   \
+  for (size_t c = 0; c < r.classes; c++)                                                                               \
+    lanes_store(o, c, scale_by(lanes_load(p, c), sub(sub(lanes_load(q, c), shift), dot), by, late));
+    if (by.late) {
+      SCALED(1)
+    } else {
+      SCALED(0)
     }
+#undef SCALED
     lanes_out(out, &group, r.classes, o);
   }
 }
@@ -100,31 +114,11 @@ INLINE size_t dominant_of(const real *s, size_t classes) {
   return c;
 }
 
-// A row with huge cotangents.
-COMPACT SHARED void vjp_huge_row(real *out, const real *s, const real *g, size_t classes, V scale) {
-  real origin = 0;
-  for (size_t c = 0; c < classes; c++)
-    if (s[c] > (real)0.5) origin = g[c] * SHARE;
-  V shift = splat(origin), share = splat(SHARE), back = splat(1 / SHARE);
-  Sum sum = sum_zero();
-  for (size_t c = 0; c < classes; c += W) {
-    size_t k = classes - c < W ? classes - c : W;
-    V d = sub(mul(load_part_or_all(g + c, k), share), shift);
-    sum = sum_add(sum, mul(load_part_or_all(s + c, k), d));
-  }
-  V dot = splat((real)sum_total(sum));
-  for (size_t c = 0; c < classes; c += W) {
-    size_t k = classes - c < W ? classes - c : W;
-    V d = sub(sub(mul(load_part_or_all(g + c, k), share), shift), dot);
-    store_part_or_all(out + c, mul(mul(mul(load_part_or_all(s + c, k), scale), d), back), k);
-  }
-}
-
 SHARED void vjp_row_dominated(real *out, const real *s, const real *g, size_t classes) {
   V top, shift = splat(g[dominant_of(s, classes)]);
   double sum = dot_row(s, g, classes, &shift, &top);
   if (!(__builtin_fabs(sum) < HARMLESS)) {
-    vjp_huge_row(out, s, g, classes, splat(1));
+    vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
     return;
   }
   V dot = splat((real)sum);
@@ -143,7 +137,7 @@ INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
     return;
   }
   if (!(__builtin_fabs(sum) < HARMLESS)) {
-    vjp_huge_row(out, s, g, classes, splat(1));
+    vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
     return;
   }
   V dot = splat((real)sum);
@@ -187,7 +181,7 @@ SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes
     sum = dot_of_long_row(s, g, classes, &shift, &dominated);
   }
   if (!(__builtin_fabs(sum) < HARMLESS)) {
-    vjp_huge_row(out, s, g, classes, splat(1));
+    vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
     return;
   }
   V dot = splat(sum);
@@ -280,7 +274,7 @@ COMPACT SHARED void vjp_short_huge(ShortRows rows_of, size_t step, size_t rows, 
     for (size_t c = 0; c < n; c += classes) {
       real finite = 0;
       for (size_t k = c; k < c + classes; k++) finite += out[k] - out[k];
-      if (finite != 0) vjp_huge_row(out + c, p + c, q + c, classes, scale);
+      if (finite != 0) vjp_huge(out + c, p + c, q + c, classes, 1, (Scale){scale, 0});
     }
   }
 }
@@ -308,7 +302,7 @@ INLINE void vjp_watched(ShortRows rows_of, size_t step, size_t rows, real *out, 
 KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *s,
             const real *g, real *scratch, double temperature) {
   Rows r = {outer, classes, inner};
-  V scale = splat((real)(1 / temperature));
+  Scale by = {splat((real)(1 / temperature)), __builtin_fabs(temperature) > LATE_FROM};
   size_t row = begin * W, next = end * W < outer ? end * W : outer;
   if (inner == 1 && temperature == 1 && classes >= SHORT_TO) {
 #if REAL == 64
@@ -322,15 +316,15 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
   }
 #if REAL == 32
   size_t at = row * classes;
-  if (inner == 1 && classes == 3 && end > begin) {
+  if (inner == 1 && classes == 3 && end > begin && !by.late) {
     size_t whole = (next - row) / W;
-    vjp_watched(vjp_threes, W, whole * W, out + at, s + at, g + at, classes, scale);
+    vjp_watched(vjp_threes, W, whole * W, out + at, s + at, g + at, classes, by.inverse);
     begin += whole;
-  } else if (inner == 1 && classes > 3 && classes <= 16) {
+  } else if (inner == 1 && classes > 3 && classes <= 16 && !by.late) {
     const ShortRows by_vectors[] = {vjp_short_1, vjp_short_2, vjp_short_3, vjp_short_4};
-    vjp_watched(by_vectors[(classes - 1) / 4], 1, next - row, out + at, s + at, g + at, classes, scale);
+    vjp_watched(by_vectors[(classes - 1) / 4], 1, next - row, out + at, s + at, g + at, classes, by.inverse);
     return;
   }
 #endif
-  if (begin < end) vjp_lanes(begin, end, r, out, s, g, scratch, scale);
+  if (begin < end) vjp_lanes(begin, end, r, out, s, g, scratch, by);
 }

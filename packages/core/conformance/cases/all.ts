@@ -4,6 +4,7 @@ import { basis } from './basis.js';
 import { besideNans } from './beside-nan.js';
 import { combinations } from './combinations.js';
 import { extremes } from './extremes.js';
+import { factors } from './factors.js';
 import { jacobian } from './jacobian.js';
 import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
@@ -30,6 +31,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...crossEntropyValues,
   ...extremes,
   ...ranges,
+  ...factors,
   ...oneLoss,
   ...rowGroups,
   ...besideNans,

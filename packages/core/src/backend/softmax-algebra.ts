@@ -6,6 +6,9 @@ import type { Value } from './graph.js';
 /** Terms of the series of artanh(z) / z for z ≤ 1/5: the first omitted term is below half an ULP. */
 const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
+/** Products with numbers up to 2^±this leave the range only near its ends. */
+const mostExponent = 32;
+
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
 
@@ -48,6 +51,12 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.add(this.sum(this.select(isLargest, x, this.exp(x))), this.sub(largest, 1));
   }
 
+  /** a where it is finite, b elsewhere. */
+  finiteOr(a: Value<B>, b: Value<B>): Value<B> {
+    // a − a is 0 or NaN.
+    return this.select(this.add(this.sub(a, a), 1), a, b);
+  }
+
   /** `a / T²`. T² itself may overflow or underflow. */
   overSquare(a: Value<B>): Value<B> {
     return this.div(this.div(a, this.temperature), this.temperature);
@@ -83,9 +92,14 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     const unit = size < 2 ** -ordinaryExponent[this.dtype] ? 1 : 0.5;
     const scaled = this.#signed(unit === 1 ? x : this.mul(x, unit));
     const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
+    const largest = largestFinite(this.dtype);
     // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
-    const finite = this.select(this.mul(q, q), gap, this.smaller(gap, largestFinite(this.dtype)));
-    return this.div(this.sum(this.mul(q, finite)), size * unit);
+    const finite = this.select(this.larger(q, this.neg(q)), gap, this.smaller(gap, largest));
+    if (size === 1) return this.div(this.sum(this.mul(q, finite)), unit);
+    // A product with q before the division may leave the range; it comes first only where the quotient overflows.
+    const quotient = this.div(finite, size * unit);
+    const quotientOfProduct = this.div(this.mul(q, finite), size * unit);
+    return this.sum(this.select(this.sub(largest, quotient), this.mul(q, quotient), quotientOfProduct));
   }
 
   /** `(x − maximum) / |T|`. If |T| > 1, both are halved first, because the quotient may be finite even if the difference overflows. */
@@ -129,6 +143,19 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.computed([outer * inner, classes, classes], [s], (out, [probabilities]) =>
       this.#required('jacobian', this.context.backend.jacobian(out, probabilities, this.rows, plain)),
     );
+  }
+
+  /**
+   * The vjp of softmax at temperature T. Dividing the product with a small probability by a small T would restore no digits that it has lost; dividing
+   * the cotangent overflows more often.
+   */
+  temperedVjp(s: Value<B>, g: Value<B>): Value<B> {
+    const { temperature } = this;
+    const late = () => this.div(this.vjp(s, g), temperature);
+    const early = () => this.vjp(s, this.div(g, temperature));
+    const exponent = Math.log2(Math.abs(temperature));
+    if (Math.abs(exponent) <= mostExponent) return late();
+    return exponent < 0 ? this.finiteOr(early(), late()) : this.finiteOr(late(), early());
   }
 
   /** The plain vjp of softmax. */

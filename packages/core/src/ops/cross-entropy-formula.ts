@@ -46,7 +46,10 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
       const top = m.dominates(p);
       const total = m.select(top, m.sum(m.select(top, 0, q)), m.sum(q));
       const own = m.select(top, m.mul(q, m.complement(p)), q);
-      return m.div(m.mul(m.sub(m.mul(p, total), own), call.scale), call.temperature);
+      const difference = m.sub(m.mul(p, total), own);
+      if (call.temperature === 1) return m.mul(difference, call.scale);
+      // One quotient, because scale alone may be beyond the range of the dtype.
+      return m.div(difference, call.temperature / call.scale);
     },
   };
 }
@@ -112,9 +115,47 @@ export function lossOfNothing({ undefinedMean }: TargetCall): number {
 }
 
 /** The gradient as a value of an expression. */
-export function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
   return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+}
+
+/** Where no factor scale · weight / T of a gradient is beyond 2^±this, its products with a direction need no scaling. */
+const ordinaryExponent = 32;
+
+/**
+ * The gradient times a direction, summed or not by `finish`. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
+ * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
+ * smaller factors.
+ */
+export function slopeTimes<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  direction: Value<B>,
+  isSum: boolean,
+  finish: (product: Value<B>) => Value<B>,
+): Value<B> {
+  const { scale, temperature, weightHost } = call;
+  let most = weightHost === null ? 1 : 0;
+  for (const weight of weightHost ?? []) most = Math.max(most, Math.abs(weight));
+  const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
+  // Not finite if scale or all weights are 0.
+  const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
+  /** With a factor of 2^`to`, and 2^`by` times the direction. */
+  const scaled = (to: number, by: number) => {
+    const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
+    const share = 2 ** by;
+    const gradient = slope(m, { ...call, scale: scale * unit });
+    return m.div(m.div(finish(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
+  };
+  const plain = scaled(exponent, 0);
+  if (Math.abs(exponent) <= ordinaryExponent) return plain;
+  if (exponent < 0) return scaled(0, 0);
+  const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
+  let product = plain;
+  if (exponent > top) product = m.finiteOr(product, scaled(top, 0));
+  // Terms of a sum may overflow and cancel.
+  return isSum ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */

@@ -5,7 +5,7 @@ import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import type { Argument } from './arguments.js';
 import { name, withCall } from './cross-entropy-call.js';
-import { into, lossOfNothing, reduceRows, slope, targetTotals, whereCounted } from './cross-entropy-formula.js';
+import { into, lossOfNothing, reduceRows, slopeTimes, targetTotals, whereCounted } from './cross-entropy-formula.js';
 import type { CrossEntropyOptions, Outputs } from './cross-entropy-options.js';
 import type { CrossEntropyTarget } from './cross-entropy-target.js';
 import { composed } from './evaluate.js';
@@ -142,7 +142,10 @@ function vjp(
     return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer], (out) =>
       composed(call, 'crossEntropy', (m) => {
         const upstream = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
-        m.assign(out, m.keep(whereCounted(m, call, m.mul(slope(m, call), upstream)), 0));
+        m.assign(
+          out,
+          slopeTimes(m, call, upstream, false, (product) => m.keep(whereCounted(m, call, product), 0)),
+        );
       }),
     );
   });
@@ -160,7 +163,12 @@ function jvp(
     return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
       reduceRows(call, out, 0, (rowChanges) =>
         composed(call, 'crossEntropy', (m) =>
-          m.assign(rowChanges, m.sum(m.keep(whereCounted(m, call, m.mul(slope(m, call), m.entries(t.buffer))), 0))),
+          m.assign(
+            rowChanges,
+            slopeTimes(m, call, m.entries(t.buffer), true, (product) =>
+              m.sum(m.keep(whereCounted(m, call, product), 0)),
+            ),
+          ),
         ),
       ),
     );

@@ -139,7 +139,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
 const product = {
   operand: 'probabilities',
   kernel: 'vjp',
-  formula: (m, s, g) => m.div(m.vjp(s, g), m.temperature),
+  formula: (m, s, g) => m.temperedVjp(s, g),
   masked: (m, vjp, s, g) => m.keep(vjp(s, m.keep(g, 0)), 0),
 } as const satisfies Definition['value'];
 
