@@ -356,6 +356,11 @@ export function multiple(found: Candidate, factor: number, formula: string): Can
   };
 }
 
+/** The numbers times a factor, those of an array computed now. */
+export function times(values: Numbers, factor: number): Numbers {
+  return typeof values === 'function' ? (k) => values(k) * factor : scaled(values, factor);
+}
+
 export function scaled(values: Float64Array, factor: number): Float64Array {
   return factor === 1 ? values : values.map((value) => value * factor);
 }

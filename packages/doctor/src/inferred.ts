@@ -1,5 +1,6 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
+import { lossGradient } from './derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -13,7 +14,8 @@ import {
 } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { openLoss } from './input-rounding.js';
-import { followsUpstream, lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
+import { rightProduct } from './mistakes/right.js';
+import { followsUpstream, rightLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';

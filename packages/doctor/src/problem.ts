@@ -20,6 +20,8 @@ export type LossReduction = 'mean' | 'sum';
 /** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
 export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
 export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
+/** For explanations that do not depend on the function of the layer, which need not be known. */
+export const everyLayer: readonly (Layer | null)[] = [null, ...layers];
 
 /** What is known about the computation whose gradient is diagnosed. Arrays are float64 matrices (n, f), classes last. */
 export interface Problem {

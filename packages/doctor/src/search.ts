@@ -14,12 +14,13 @@ import {
   worstEntry,
 } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
-import { byIndex, type Candidate, type Form, type Kind, type Mistake, type Unusual } from './form.js';
+import { byIndex, type Candidate, type Form, type Kind, type Mistake, times, type Unusual } from './form.js';
 import { type FoundOptions, type Inferred, inferredRights, leftOutRows } from './inferred.js';
 import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
-import { right, rightJacobian, rightLoss, rightProduct, times } from './mistakes/right.js';
+import { right, rightJacobian, rightProduct } from './mistakes/right.js';
+import { rightLoss } from './mistakes/right-loss.js';
 import { rowsSkipped } from './mistakes/rows.js';
 import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
 import type { LossReduction, Problem } from './problem.js';

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { byIndex, type Form, sizeOfKind } from '../src/form.js';
-import { rightJacobian, rightLoss, rightProduct } from '../src/mistakes/right.js';
+import { rightJacobian, rightProduct } from '../src/mistakes/right.js';
+import { rightLoss } from '../src/mistakes/right-loss.js';
 import { type ProblemInput, readProblem } from '../src/problem.js';
 import { softmax } from './attempts.js';
 import { normal } from './random.js';

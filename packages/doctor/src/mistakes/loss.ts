@@ -1,4 +1,5 @@
 import { at } from '../at.js';
+import { vjp } from '../derivatives.js';
 import {
   type Candidate,
   candidate,
@@ -11,8 +12,8 @@ import {
   scaled,
 } from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
-import { labelsOf, type Problem } from '../problem.js';
-import { addsUp, everyLayer, vjp } from './right.js';
+import { everyLayer, labelsOf, type Problem } from '../problem.js';
+import { addsUp } from './right-loss.js';
 
 /** Mistakes in how the cross-entropy uses its target. */
 

@@ -2,7 +2,8 @@ import { isSet } from '../at.js';
 import { byIndex, type Candidate, candidate, type Mistake } from '../form.js';
 import { softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { rightLoss, rightProduct } from './right.js';
+import { rightProduct } from './right.js';
+import { rightLoss } from './right-loss.js';
 
 /** Mistakes with masked entries. */
 

@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { measure, noiseLevels, relativeErrors } from '../compare.js';
+import { jacobianEntries, lossGradient, vjp } from '../derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -16,17 +17,9 @@ import {
   product,
   scaled,
 } from '../form.js';
-import { batchSize, type Problem } from '../problem.js';
-import {
-  everyLayer,
-  followsUpstream,
-  jacobianEntries,
-  lossGradient,
-  rightJacobian,
-  rightLoss,
-  rightProduct,
-  vjp,
-} from './right.js';
+import { batchSize, everyLayer, type Problem } from '../problem.js';
+import { rightJacobian, rightProduct } from './right.js';
+import { followsUpstream, rightLoss } from './right-loss.js';
 
 /** Mistakes in the product with the upstream gradient: left out, applied twice, or with part of the formula missing. */
 

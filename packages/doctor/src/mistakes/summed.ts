@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
+import { lossGradient } from '../derivatives.js';
 import {
   each,
   entries,
@@ -15,7 +16,6 @@ import {
 import { batchSize, type Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { gradientsOfSum } from '../spelling.js';
-import { lossGradient } from './right.js';
 
 /** The Jacobian reduced to the shape of the logits, by summing its entries or selecting some of them. */
 

@@ -1,8 +1,9 @@
 import { at, isSet } from '../at.js';
+import { lossGradient } from '../derivatives.js';
 import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
-import { batchSize, type Layer, labelsOf, type Problem } from '../problem.js';
+import { batchSize, everyLayer, type Layer, labelsOf, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
-import { addsUp, everyLayer, lossGradient, meansOverOtherRows, rightLoss } from './right.js';
+import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';
 
 /** The gradient of the correct loss for another target than the given one, or without one of its options. */
 
