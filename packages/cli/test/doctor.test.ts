@@ -275,6 +275,14 @@ test.each([
     ),
   ]),
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
+  [
+    ['--logits', logits, '--grad', files.rolled, '--label-smoothing', '0.1'],
+    /^softgrad: doctor: --label-smoothing is given without target; expected it too\n$/,
+  ],
+  [
+    ['--did', 's - y', '--mask', files.rolled],
+    /^softgrad: --mask .*: mask is given without logits or probabilities; expected one of them too\n$/,
+  ],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /^softgrad: --grad .*nowhere\.npy: no such file/],
   [['--logits', logits, '--grad', files.rolled, '--target', '0,a'], /^softgrad: --target 0,a: no such file/],
   [

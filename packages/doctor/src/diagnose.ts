@@ -6,11 +6,12 @@ import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, Diag
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './inferred.js';
+import { checkWithoutData, readOptions } from './input.js';
 import { underflow } from './mistakes/overflow.js';
 import { isAdvised, right } from './mistakes/right.js';
 import { addsUp, rightLoss } from './mistakes/right-loss.js';
 import { notesOn } from './notes.js';
-import { checkReduction, type Problem, readProblem } from './problem.js';
+import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
 import { remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
@@ -86,11 +87,11 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
+  const { layer, reduction: said } = readOptions(input);
+  if (!known) checkWithoutData(input);
   const problem = known ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
-  const layer = problem?.layer ?? input.layer ?? null;
   const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
-  const said = checkReduction(input.reduction);
   const found = lookUp(expression, asked, { problem, setting, layer, reduction: said });
   const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =

@@ -1,6 +1,7 @@
 import { at } from './at.js';
 import { innerProducts } from './host-softmax.js';
-import { batchSize, type Layer, type LossReduction, type Problem } from './problem.js';
+import type { Layer, LossReduction } from './input.js';
+import { batchSize, type Problem } from './problem.js';
 
 /** What the caller's array can be, judged by its shape. */
 export type Kind =

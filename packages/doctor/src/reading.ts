@@ -2,7 +2,8 @@ import { formatShape, type Shape, SoftgradError, sameShape, sizeOf, type TensorI
 import { classesLast, type HostValues, readValues } from './arrays.js';
 import { at, sizeAt } from './at.js';
 import type { Kind } from './form.js';
-import type { Problem, ProblemInput } from './problem.js';
+import type { ProblemInput } from './input.js';
+import type { Problem } from './problem.js';
 
 /** The caller's array under one interpretation of its shape, with classes last. */
 export interface Reading {

@@ -1,5 +1,6 @@
 import type { Goal } from './form.js';
-import type { Layer, LossReduction, Problem } from './problem.js';
+import type { Layer, LossReduction } from './input.js';
+import type { Problem } from './problem.js';
 
 /** Correct code, one line for each library. */
 export interface Remedy {

@@ -16,6 +16,7 @@ import {
 import type { DiagnoseOptions } from './diagnosis.js';
 import { byIndex, type Candidate, type Form, type Kind, type Mistake, times, type Unusual } from './form.js';
 import { type FoundOptions, type Inferred, inferredRights, leftOutRows } from './inferred.js';
+import type { LossReduction } from './input.js';
 import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { brokenRows } from './mistakes/overflow.js';
@@ -23,7 +24,7 @@ import { right, rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
 import { rowsSkipped } from './mistakes/rows.js';
 import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
-import type { LossReduction, Problem } from './problem.js';
+import type { Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { isSumOfRounded, isTellingSum } from './row-sum.js';
 import { sampleOfRows } from './sample.js';

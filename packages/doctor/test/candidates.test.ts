@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { explanationsOf } from '../src/catalogue.js';
 import { byIndex, type Candidate, sizeOfKind } from '../src/form.js';
-import { type ProblemInput, readProblem } from '../src/problem.js';
+import type { ProblemInput } from '../src/input.js';
+import { readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 
 /**

@@ -15,7 +15,8 @@ import {
   type Mistake,
 } from '../form.js';
 import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
-import { everyLayer, type Problem } from '../problem.js';
+import { everyLayer } from '../input.js';
+import type { Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';
 

@@ -12,7 +12,8 @@ import {
   scaled,
 } from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
-import { everyLayer, labelsOf, type Problem } from '../problem.js';
+import { everyLayer } from '../input.js';
+import { labelsOf, type Problem } from '../problem.js';
 import { addsUp } from './right-loss.js';
 
 /** Mistakes in how the cross-entropy uses its target. */

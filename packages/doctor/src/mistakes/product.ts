@@ -17,7 +17,8 @@ import {
   product,
   scaled,
 } from '../form.js';
-import { batchSize, everyLayer, type Problem } from '../problem.js';
+import { everyLayer } from '../input.js';
+import { batchSize, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { followsUpstream, rightLoss } from './right-loss.js';
 

@@ -10,8 +10,9 @@ import {
   overTemperature,
   type Unusual,
 } from '../form.js';
+import { everyLayer, type Layer } from '../input.js';
 import { inputRounding } from '../input-rounding.js';
-import { everyLayer, type Layer, oncePerProblem, type Problem } from '../problem.js';
+import { oncePerProblem, type Problem } from '../problem.js';
 import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js';
 
 /** The right derivatives, and what they are in words. */

@@ -1,6 +1,7 @@
 import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple, times } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
-import { batchSize as batchRows, everyLayer, type Problem } from '../problem.js';
+import { everyLayer } from '../input.js';
+import { batchSize as batchRows, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { meansOverOtherRows, rightFactors, rightLoss } from './right-loss.js';
 

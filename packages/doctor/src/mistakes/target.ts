@@ -1,7 +1,8 @@
 import { at, isSet } from '../at.js';
 import { lossGradient } from '../derivatives.js';
 import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
-import { batchSize, everyLayer, type Layer, labelsOf, type Problem } from '../problem.js';
+import { everyLayer, type Layer } from '../input.js';
+import { batchSize, labelsOf, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';
 
