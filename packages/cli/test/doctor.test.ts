@@ -274,6 +274,10 @@ test.each([
       `^softgrad: --target .*labels-${k}\\.json: target is ${['\\(2, 3\\)', '\\(1, 1, 4\\)', '\\(1, 1\\)'][k]}; expected class indices \\(4,\\) or probabilities \\(4, 3\\)`,
     ),
   ]),
+  [
+    ['--logits', logits, '--grad', files.rolled, '--target', '0,1,2'],
+    /target is \(3,\); .*; it fits axis 0 \(--axis, by default the last\)\n$/,
+  ],
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [
     ['--logits', logits, '--grad', files.rolled, '--label-smoothing', '0.1'],

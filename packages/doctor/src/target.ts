@@ -78,11 +78,14 @@ export function smooth(
 }
 
 function checkIndexShape(given: Shape, shape: Shape, axis: number): void {
+  const fits = (batch: Shape) => sameShape(given, batch) || sameShape(given, [...batch, 1]);
   const batch = withoutAxis(shape, axis);
-  if (sameShape(given, batch) || sameShape(given, [...batch, 1])) return;
+  if (fits(batch)) return;
+  const other = shape.findIndex((_, d) => fits(withoutAxis(shape, d)));
+  const hint = other < 0 ? '' : `; it fits axis ${other} (option axis, by default the last)`;
   throw new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: target is ${formatShape(given)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}`,
+    `diagnose: target is ${formatShape(given)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}${hint}`,
   );
 }
 

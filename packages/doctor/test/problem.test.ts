@@ -139,7 +139,7 @@ describe('a target', () => {
     [[-1, 0], 'target entry 0 is -1; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
     [[0, 0.5], 'target entry 1 is 0.5; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
     [[3, 4], 'target entry 0 is 3; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
-    [[0, 1, 2], 'target is (3,); expected class indices (2,) or probabilities (2, 3)'],
+    [[0, 1, 2, 0], 'target is (4,); expected class indices (2,) or probabilities (2, 3)'],
     [[[0, 1]], 'target is (1, 2); expected class indices (2,) or probabilities (2, 3)'],
     [
       [
@@ -164,6 +164,23 @@ describe('a target', () => {
     ],
   ])('%j is refused', (target, message) => {
     expect(failure(() => readProblem({ logits, target }))[1]).toBe(`diagnose: ${message}`);
+  });
+
+  test('of the shape for another axis is refused with that axis', () => {
+    const refused = (shape: readonly number[], ofTarget: readonly number[], axis?: number) => {
+      const zeros = (dimensions: readonly number[]) => ({
+        data: new Float64Array(dimensions.reduce((a, b) => a * b, 1)),
+        shape: dimensions,
+      });
+      return failure(() => readProblem({ logits: zeros(shape), target: zeros(ofTarget), axis }))[1];
+    };
+    const hint = (axis: number) => `; it fits axis ${axis} (option axis, by default the last)`;
+    const expected = 'expected class indices (2,) or probabilities (2, 3)';
+    expect(refused([2, 3], [3])).toBe(`diagnose: target is (3,); ${expected}${hint(0)}`);
+    expect(refused([2, 3], [3, 1])).toBe(`diagnose: target is (3, 1); ${expected}${hint(0)}`);
+    expect(refused([2, 3, 4], [2, 4])).toContain(`probabilities (2, 3, 4)${hint(1)}`);
+    expect(refused([2, 3], [2], 0)).toContain(hint(1));
+    expect(refused([2, 3, 4], [2, 2])).toMatch(/probabilities \(2, 3, 4\)$/);
   });
 
   test('is seen in an upstream that is s − y, or that over n, and in nothing else', () => {

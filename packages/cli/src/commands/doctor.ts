@@ -224,6 +224,7 @@ function naming<T>(readers: ReadFiles['readers'], run: () => T): T {
     if (!isSoftgradError(error)) throw error;
     const message = error.message
       .replace('diagnose: ', '')
+      .replace('(option axis,', '(--axis,')
       .replace(/\b(?:ignoreIndex|labelSmoothing)\b/g, (name) => flags[name] ?? name);
     const named = files.find(({ name }) => message.startsWith(name));
     const reader = named && readers.get(named.name);
