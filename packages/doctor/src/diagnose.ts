@@ -186,8 +186,8 @@ function ofNumbers(
   onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
-  const wanted =
-    goal ?? (verdict === right.id && best?.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
+  const ofRight = verdict === right.id && best ? (best.form ? goalOfRight(best.form) : best.options?.goal) : undefined;
+  const wanted = goal ?? ofRight ?? goalOf(problem, best?.kind ?? kind);
   return finish({
     verdict,
     matches,
@@ -237,6 +237,7 @@ function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput, fou
     weight: found.weight ?? undefined,
     ignoreIndex: target?.counted ? ignoreIndex : null,
     masked: masked !== null,
+    mask: found.mask,
   };
   return { ...problem, loss };
 }

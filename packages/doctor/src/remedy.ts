@@ -1,4 +1,5 @@
 import type { Goal } from './form.js';
+import type { FoundMask, MaskEntry } from './inferred.js';
 import type { Layer, LossReduction } from './input.js';
 import type { Problem } from './problem.js';
 
@@ -26,6 +27,8 @@ export interface LossSetting {
   /** The class index of ignored rows; null if no row is ignored. */
   readonly ignoreIndex: number | null;
   readonly masked: boolean;
+  /** The mask itself, which the code has where it was found; null where it is too long, absent where none was found. */
+  readonly mask?: FoundMask | undefined;
 }
 
 const plainLoss: LossSetting = { addsUp: true, labelSmoothing: 0, weighted: false, ignoreIndex: null, masked: false };
@@ -42,38 +45,66 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
   };
   const over = temperature === 1 ? '' : ` / ${temperature}`;
   const loss = problem?.loss ?? plainLoss;
-  const elsewhere = ofLayer(goal, problem?.layer ?? null, axis, options(), over, reduction);
-  if (elsewhere) return elsewhere;
-  switch (goal) {
-    case 'product':
-      return {
-        typescript: `const dx = softmax.vjp(s, g${options()});`,
-        numpy: `dx = s * (g - (s * g).sum(axis=${axis}, keepdims=True))${over}`,
-      };
-    case 'loss':
-      return {
-        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
-        numpy: lossInNumpy(problem, loss, axis, reduction, over),
-      };
-    case 'jacobian':
-      return {
-        typescript: `const J = softmax.jacobian(s${options()});`,
-        numpy: `p = ${last ? 's' : `np.moveaxis(s, ${axis}, -1)`}; J = (p[..., None] * np.eye(p.shape[-1]) - p[..., None] * p[..., None, :])${over}`,
-      };
-    case 'softmax':
-      return {
-        typescript: `const s = softmax(logits${options()});`,
-        numpy: `e = np.exp((x - x.max(axis=${axis}, keepdims=True))${over}); s = e / e.sum(axis=${axis}, keepdims=True)`,
-      };
+  const ofOptions = {
+    axis,
+    over,
+    reduction,
+    options: options(maskOption(loss)),
+    masked: loss.masked || loss.mask !== undefined,
+  };
+  const lines = ofLayer(goal, problem?.layer ?? null, ofOptions) ?? ofSoftmax(goal);
+  if (loss.mask === undefined) return lines;
+  const mask = `mask = ${loss.mask === null ? 'yours' : `np.array(${inNumpy(loss.mask)})`}`;
+  const { numpy } = ofSoftmax('softmax');
+  return { ...lines, numpy: `${mask}; x = np.where(mask, x, -np.inf); ${numpy}; ${lines.numpy}` };
+
+  function ofSoftmax(wanted: Goal): Remedy {
+    switch (wanted) {
+      case 'product': {
+        // The result of softmax remembers its mask.
+        const s = loss.mask === undefined ? 's' : `softmax(logits${ofOptions.options})`;
+        return {
+          typescript: `const dx = softmax.vjp(${s}, g${loss.mask === undefined ? options() : ''});`,
+          numpy: `dx = s * (g - (s * g).sum(axis=${axis}, keepdims=True))${over}`,
+        };
+      }
+      case 'loss':
+        return {
+          typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
+          numpy: lossInNumpy(problem, loss, axis, reduction, over),
+        };
+      case 'jacobian':
+        return {
+          typescript: `const J = softmax.jacobian(s${options()});`,
+          numpy: `p = ${last ? 's' : `np.moveaxis(s, ${axis}, -1)`}; J = (p[..., None] * np.eye(p.shape[-1]) - p[..., None] * p[..., None, :])${over}`,
+        };
+      case 'softmax':
+        return {
+          typescript: `const s = softmax(logits${ofOptions.options});`,
+          numpy: `e = np.exp((x - x.max(axis=${axis}, keepdims=True))${over}); s = e / e.sum(axis=${axis}, keepdims=True)`,
+        };
+    }
   }
 }
 
-function lossOptions(
-  { labelSmoothing, weighted, weight, ignoreIndex, masked }: LossSetting,
-  reduction: LossReduction | null,
-) {
+/** The mask as an option: in entries where it was found, by name where the caller has it. */
+function maskOption({ masked, mask }: LossSetting): readonly string[] {
+  if (mask === undefined) return masked ? ['mask'] : [];
+  return [`mask: ${mask === null ? 'yours' : inTypescript(mask)}`];
+}
+
+function inTypescript(entry: MaskEntry): string {
+  return typeof entry === 'boolean' ? `${entry}` : `[${entry.map(inTypescript).join(', ')}]`;
+}
+
+function inNumpy(mask: MaskEntry): string {
+  return inTypescript(mask).replaceAll('true', 'True').replaceAll('false', 'False');
+}
+
+function lossOptions(loss: LossSetting, reduction: LossReduction | null) {
+  const { labelSmoothing, weighted, weight, ignoreIndex } = loss;
   return [
-    ...(masked ? ['mask'] : []),
+    ...maskOption(loss),
     ...(labelSmoothing === 0 ? [] : [`labelSmoothing: ${labelSmoothing}`]),
     ...(weighted ? [weight ? `weight: [${weight.join(', ')}]` : 'weight'] : []),
     ...(ignoreIndex === null || ignoreIndex === -100 ? [] : [`ignoreIndex: ${ignoreIndex}`]),
@@ -121,22 +152,34 @@ function lossInNumpy(
 function ofLayer(
   goal: Goal,
   layer: Layer | null,
-  axis: number,
-  options: string,
-  over: string,
-  reduction: LossReduction | null,
+  {
+    axis,
+    options,
+    over,
+    reduction,
+    masked,
+  }: {
+    readonly axis: number;
+    readonly options: string;
+    readonly over: string;
+    readonly reduction: LossReduction | null;
+    readonly masked: boolean;
+  },
 ): Remedy | null {
   if (layer === 'log-softmax' && goal === 'product') {
+    // Of a masked entry, s is 0 but g is not.
+    const kept = masked ? 'g = np.where(mask, g, 0); ' : '';
     return {
       typescript: `const dx = logSoftmax.vjp(logSoftmax(logits${options}), g);`,
-      numpy: `dx = ${over ? '(' : ''}g - s * g.sum(axis=${axis}, keepdims=True)${over ? `)${over}` : ''}`,
+      numpy: `${kept}dx = ${over ? '(' : ''}g - s * g.sum(axis=${axis}, keepdims=True)${over ? `)${over}` : ''}`,
     };
   }
   if (layer === 'log-softmax' && goal === 'jacobian') {
-    const p = axis === -1 ? 's' : `np.moveaxis(s, ${axis}, -1)`;
+    const last = (array: string) => (axis === -1 ? array : `np.moveaxis(${array}, ${axis}, -1)`);
+    const kept = masked ? ` * ${last('np.broadcast_to(mask, s.shape)')}[..., None]` : '';
     return {
       typescript: `const J = logSoftmax.jacobian(logSoftmax(logits${options}));`,
-      numpy: `p = ${p}; J = (np.eye(p.shape[-1]) - p[..., None, :])${over}`,
+      numpy: `p = ${last('s')}; J = (np.eye(p.shape[-1]) - p[..., None, :])${kept}${over}`,
     };
   }
   if (layer !== 'sigmoid') return null;
