@@ -42,7 +42,7 @@ export function jacobianOfLogSoftmax(problem: Problem): (k: number) => number {
 }
 
 /** Values of entries, 0 where the mask takes an entry out: log-softmax is −Infinity there, whatever the logit is. */
-function ofKept({ masked }: Problem, values: Float64Array): Float64Array {
+export function ofKept({ masked }: Problem, values: Float64Array): Float64Array {
   return masked ? values.map((value, k) => (isSet(masked.keep, k) ? value : 0)) : values;
 }
 

@@ -13,7 +13,7 @@ import { addsUp, rightLoss } from './mistakes/right-loss.js';
 import { notesOn } from './notes.js';
 import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
-import { remedyFor, type Setting } from './remedy.js';
+import { type LossSetting, remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
 import { type Findings, type Match, search } from './search.js';
@@ -188,18 +188,18 @@ function ofNumbers(
   const [best] = found.matches;
   const ofRight = verdict === right.id && best ? (best.form ? goalOfRight(best.form) : best.options?.goal) : undefined;
   const wanted = goal ?? ofRight ?? goalOf(problem, best?.kind ?? kind);
+  const setting = settingFor(problem, input, verdict === right.id ? best?.options : undefined);
+  const reduction = problem.reduction ?? best?.reduction ?? null;
+  // The library has no mean of losses with an upstream gradient for each of them.
+  const isMeanOfRows = setting.loss?.upstream === 'rows' && reduction === 'mean';
   return finish({
     verdict,
     matches,
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(
-      wanted,
-      settingFor(problem, input, verdict === right.id ? best?.options : undefined),
-      problem.reduction ?? best?.reduction ?? null,
-    ),
-    insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
+    instead: remedyFor(wanted, setting, reduction),
+    insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best) && !isMeanOfRows,
   });
 }
 
@@ -228,10 +228,13 @@ function alsoRight(found: Findings, one: Match): Findings {
 }
 
 /** The properties of the problem that the suggested code depends on. */
-function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput, found: FoundOptions = {}): Setting {
-  const { target, masked } = problem;
-  const loss = {
+function settingFor(problem: Problem, input: DiagnoseInput, found: FoundOptions = {}): Setting {
+  const { target, masked, upstreamOfRows } = problem;
+  const { ignoreIndex = -100, upstream } = input;
+  const isOne = upstreamOfRows && readValues('upstream', upstream).shape.length === 0;
+  const loss: LossSetting = {
     addsUp: addsUp(problem),
+    upstream: upstreamOfRows ? (isOne ? 'one' : 'rows') : undefined,
     labelSmoothing: found.labelSmoothing ?? target?.labelSmoothing ?? 0,
     weighted: target?.weight != null || found.weight !== undefined,
     weight: found.weight ?? undefined,

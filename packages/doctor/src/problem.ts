@@ -129,6 +129,7 @@ export function readProblem(input: ProblemInput): Problem {
       labelSmoothing: null,
       weight: null,
       ignoreGiven: false,
+      ignoreIndex,
       indices: true,
     },
     fused: true,

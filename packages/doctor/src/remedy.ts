@@ -27,6 +27,8 @@ export interface LossSetting {
   /** The class index of ignored rows; null if no row is ignored. */
   readonly ignoreIndex: number | null;
   readonly masked: boolean;
+  /** Of which shape the upstream gradient of the losses is, if one was given: one number, or one for each row. */
+  readonly upstream?: 'one' | 'rows' | undefined;
   /** The mask itself, which the code has where it was found; null where it is too long, absent where none was found. */
   readonly mask?: FoundMask | undefined;
 }
@@ -69,6 +71,13 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
         };
       }
       case 'loss':
+        if (loss.upstream !== undefined) {
+          const how = loss.upstream === 'rows' ? 'none' : reduction;
+          return {
+            typescript: `const dx = crossEntropy.vjp(logits, target, upstream${options(lossOptions(loss, how))});`,
+            numpy: lossInNumpy(problem, loss, axis, reduction, over),
+          };
+        }
         return {
           typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
           numpy: lossInNumpy(problem, loss, axis, reduction, over),
@@ -101,14 +110,14 @@ function inNumpy(mask: MaskEntry): string {
   return inTypescript(mask).replaceAll('true', 'True').replaceAll('false', 'False');
 }
 
-function lossOptions(loss: LossSetting, reduction: LossReduction | null) {
+function lossOptions(loss: LossSetting, reduction: LossReduction | 'none' | null) {
   const { labelSmoothing, weighted, weight, ignoreIndex } = loss;
   return [
     ...maskOption(loss),
     ...(labelSmoothing === 0 ? [] : [`labelSmoothing: ${labelSmoothing}`]),
     ...(weighted ? [weight ? `weight: [${weight.join(', ')}]` : 'weight'] : []),
     ...(ignoreIndex === null || ignoreIndex === -100 ? [] : [`ignoreIndex: ${ignoreIndex}`]),
-    ...(reduction === 'sum' ? ["reduction: 'sum'"] : []),
+    ...(reduction === 'sum' || reduction === 'none' ? [`reduction: '${reduction}'`] : []),
   ];
 }
 
@@ -120,7 +129,11 @@ function lossInNumpy(
   over: string,
 ): string {
   const indices = problem?.indices ?? true;
-  const { addsUp, labelSmoothing, weighted, weight, ignoreIndex, masked } = loss;
+  const { addsUp, labelSmoothing, weighted, weight, ignoreIndex, masked, upstream } = loss;
+  const times = { one: ' * upstream', rows: ` * np.expand_dims(upstream, ${axis})` };
+  const scaling = upstream === undefined ? '' : times[upstream];
+  // The upstream gradients of the losses of the rows have the divisor of a mean in them, unless the mean is said.
+  const isSum = reduction === 'sum' || (upstream === 'rows' && reduction === null);
   const classes = `s.shape[${axis}]`;
   const counted = indices && ignoreIndex !== null;
   const hot = counted
@@ -130,8 +143,8 @@ function lossInNumpy(
   const y = indices ? laid : 'target';
   const rows = indices ? 'np.size(target)' : `(s.size / ${classes})`;
   if (addsUp && labelSmoothing === 0 && !weighted && !counted) {
-    if (reduction === 'sum') return `dx = ${over ? `(s - ${y})${over}` : `s - ${y}`}`;
-    return `dx = (s - ${y}) / ${rows}${over}`;
+    if (isSum) return `dx = ${over || scaling ? `(s - ${y})${scaling}${over}` : `s - ${y}`}`;
+    return `dx = (s - ${y})${scaling} / ${rows}${over}`;
   }
   const kept = masked ? `mask.sum(axis=${axis}, keepdims=True) * mask` : classes;
   const smoothed =
@@ -141,11 +154,11 @@ function lossInNumpy(
   const weights = `weight[${counted ? 'np.where(counts, target, 0)' : 'target'}]`;
   const means =
     weighted && indices ? `(${weights}${counted ? ' * counts' : ''}).sum()` : counted ? 'counts.sum()' : rows;
-  const divided = `${reduction === 'sum' ? '' : ` / ${means}`}${over}`;
+  const divided = `${isSum ? '' : ` / ${means}`}${over}`;
   const found = weight ? `weight = np.array([${weight.join(', ')}]); ` : '';
   const first = counted ? `counts = target != ${ignoreIndex}; ` : '';
   const ignored = counted && labelSmoothing > 0 ? `q = q * counts[..., None]; ` : '';
-  return `${found}${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
+  return `${found}${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${scaling}${divided}`;
 }
 
 /** The code for a layer other than softmax; null if the code for softmax is correct for it. */

@@ -487,8 +487,7 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
       onFit();
       return factor === null ? [] : [{ factor, formula, values, terms }];
     });
-    // That which is nearest to the right derivative comes first.
-    scaled.sort((a, b) => Math.abs(a.factor - 1) - Math.abs(b.factor - 1));
+    scaled.sort((a, b) => byLikelihood(a.factor, b.factor));
     for (const { factor, formula, values, terms } of scaled) {
       const product = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
       const [error = 1] = relativeErrors(given, product, [noise]);
@@ -500,6 +499,16 @@ function byFactor(problem: Problem, readings: readonly GivenReading[], noise: No
     }
   }
   return null;
+}
+
+/** The order in which factors are tried: nearly 1; whole numbers, as of a backward pass that ran twice; others, by their distance from 1. */
+function byLikelihood(a: number, b: number): number {
+  const distance = (factor: number) => Math.abs(factor - 1);
+  const rank = (factor: number) => {
+    if (distance(factor) <= nearOne) return 0;
+    return Number.isInteger(Number(factor.toPrecision(6))) ? 1 : 2;
+  };
+  return rank(a) - rank(b) || distance(a) - distance(b);
 }
 
 /** True if the explanation fits in every single row, also in rows of small numbers; otherwise each row may have its own factor. */

@@ -20,6 +20,7 @@ export interface Target {
   readonly weight: Float64Array | null;
   /** True if the index of ignored rows was given, so that no other row is left out of the loss. */
   readonly ignoreGiven: boolean;
+  readonly ignoreIndex: number;
   /** True unless it was given as probabilities. */
   readonly indices: boolean;
 }
@@ -59,7 +60,7 @@ export function readTarget(
     indices && !isIgnored
       ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
       : y.length / f;
-  return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, indices };
+  return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, ignoreIndex, indices };
 }
 
 /** (1 − ε) y + ε/K, over the K classes that the mask keeps. */

@@ -1,6 +1,6 @@
 import { at } from '../at.js';
 import { measure, noiseLevels, relativeErrors } from '../compare.js';
-import { jacobianEntries, lossGradient, vjp } from '../derivatives.js';
+import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, ofKept, vjp } from '../derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -279,10 +279,38 @@ const kroneckerMissing: Mistake = {
   ],
 };
 
+const jacobianTransposed: Mistake = {
+  id: 'jacobian-transposed',
+  layers: ['log-softmax'],
+  name: 'Jacobian not transposed',
+  what: "the product with log-softmax's Jacobian as it stands, J g, or that Jacobian with its rows and columns exchanged",
+  why: 'J_ij = ∂y_i/∂x_j = δ_ij − s_j is not symmetric, as that of softmax is. Backpropagation multiplies by its transpose, Jᵀ g = g − s Σ g; J g = g − ⟨s, g⟩ is the forward derivative along g.',
+  forms: [
+    product(
+      'J g = g − ⟨s, g⟩',
+      [],
+      (problem, g) => {
+        if (problem.f < 2) return null;
+        const values = each(problem, (k, row) => (at(g.values, k) - at(g.inner, row)) / problem.temperature);
+        return ofKept(problem, values);
+      },
+      (_, g) => g.values.map(Math.abs),
+    ),
+    jacobian('δ_ij − s_i', [], (problem) => {
+      const { f } = problem;
+      const valueAt = jacobianOfLogSoftmax(problem);
+      if (f < 2) return null;
+      // Entry (row, i, j) is that of (row, j, i).
+      return (k) => valueAt(k + (f - 1) * ((k % f) - (Math.floor(k / f) % f)));
+    }),
+  ],
+};
+
 export const products: readonly Mistake[] = [
   upstreamMissing,
   jacobianSkipped,
   jacobianTwice,
+  jacobianTransposed,
   upstreamTwice,
   notContracted,
   probabilitiesMissing,

@@ -27,11 +27,14 @@ function lossFormula(problem: Problem): string {
     ...(weight ? ['y times the class weights'] : []),
     ...(counted ? ['0 in ignored rows'] : []),
   ];
-  return [addsUp(problem.whole ?? problem) ? 's − y' : 's Σy − y', ...options].join(', ');
+  const formula = [addsUp(problem.whole ?? problem) ? 's − y' : 's Σy − y', ...options].join(', ');
+  return problem.upstreamOfRows ? `g (${formula})` : formula;
 }
 
-/** True if the target adds up to 1 in every row that is not ignored. */
-export function addsUp({ y, target, n, f }: Problem): boolean {
+/** True if the target adds up to 1 in every row that is not ignored, before it is multiplied by the upstream gradient of the losses. */
+export function addsUp(problem: Pick<Problem, 'y' | 'target' | 'n' | 'f' | 'upstreamOfRows'>): boolean {
+  const { target, n, f, upstreamOfRows } = problem;
+  const y = upstreamOfRows && target ? target.y : problem.y;
   if (!y) return true;
   for (let row = 0; row < n; row++) {
     const counts = !target?.counted || isSet(target.counted, row);
@@ -115,7 +118,7 @@ export const rightLoss: Form = {
 };
 
 /** The possible means of a loss of the probabilities: none, over rows, over classes, or over all entries. */
-function averages(problem: Problem): readonly (readonly [divisor: number, over: string])[] {
+export function averages(problem: Problem): readonly (readonly [divisor: number, over: string])[] {
   const { f } = problem;
   const n = batchSize(problem);
   return [

@@ -79,7 +79,7 @@ function lossBatchFactors(problem: Problem): Factor[] {
 
 const temperature: Mistake = {
   id: 'temperature',
-  name: 'temperature left out',
+  name: 'temperature misapplied',
   what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
   why: 's = softmax(x / T), so ∂s/∂x = (diag(s) − s sᵀ) / T: the inner derivative 1/T belongs in the gradient once, and s must be the probabilities at that temperature.',
   layers: everyLayer,
