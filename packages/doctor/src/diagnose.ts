@@ -7,6 +7,7 @@ import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './inferred.js';
 import { checkWithoutData, readOptions } from './input.js';
+import type { Match } from './match.js';
 import { underflow } from './mistakes/overflow.js';
 import { isAdvised, right } from './mistakes/right.js';
 import { addsUp, rightLoss } from './mistakes/right-loss.js';
@@ -16,7 +17,7 @@ import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './read
 import { type LossSetting, remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
-import { type Findings, type Match, search } from './search.js';
+import { type Findings, search } from './search.js';
 import { wordsFor } from './words.js';
 
 /**
