@@ -11,7 +11,7 @@ import type { Match } from './match.js';
 import { underflow } from './mistakes/overflow.js';
 import { isAdvised, right } from './mistakes/right.js';
 import { addsUp, rightLoss } from './mistakes/right-loss.js';
-import { notesOn } from './notes.js';
+import { nextBestOf, notesOn } from './notes.js';
 import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
 import { type LossSetting, remedyFor, type Setting } from './remedy.js';
@@ -171,7 +171,7 @@ function ofNumbers(
   const saturated = saturatedRows(problem).filter(Boolean).length;
   const underflowed = rowwise(kind) ? underflowedRows(problem, data).filter(Boolean).length : 0;
   const verdict = verdictOf(problem, found, data, saturated, underflowed);
-  const nextBest = found.others.find(({ error }) => Number.isFinite(error));
+  const nextBest = nextBestOf(found, verdict);
   const evidence = {
     nextBest: nextBest ? summaryOf(nextBest) : null,
     largest: largestOf(data),

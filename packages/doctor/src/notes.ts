@@ -15,6 +15,14 @@ import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './repor
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
 
+/** The nearest explanation that does not fit; none that is right, beside a right gradient with options that were found. */
+export function nextBestOf(
+  { others }: Pick<Findings, 'others'>,
+  verdict: string,
+): Findings['others'][number] | undefined {
+  return others.find(({ id, error }) => Number.isFinite(error) && (id !== right.id || verdict !== right.id));
+}
+
 /** The evidence in sentences: errors, magnitudes, and properties of the input that explain an ambiguity. */
 export function notesOn(
   problem: Problem,
@@ -77,7 +85,7 @@ export function notesOn(
       'No target is class 0. If the target counts from 1, the gradient is right, and it is the target given here that needs 1 taken off; if it counts from 0, the labels of the gradient are one too low.',
     );
   }
-  const next = others.find(({ error }) => Number.isFinite(error));
+  const next = nextBestOf({ others }, verdict);
   const [best] = matches;
   if (next && best && next.error > best.error) {
     notes.push(
