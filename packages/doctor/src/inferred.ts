@@ -382,7 +382,7 @@ function maskedEntries(problem: Problem, data: Float64Array): Inferred[] {
   const withMask = (found: Candidate, goal: Goal): Inferred => ({
     ...found,
     formula: `${found.formula}, with the ${removed} entries masked whose gradient is 0`,
-    options: mask === undefined || found.unusual ? undefined : { mask, goal },
+    options: found.unusual ? undefined : { mask, goal },
   });
   return [
     ...rightProduct.gives(other).map((found) => withMask(found, 'product')),
@@ -391,13 +391,13 @@ function maskedEntries(problem: Problem, data: Float64Array): Inferred[] {
 }
 
 /**
- * The mask as it is written in code. Undefined if a row is 0 throughout and is no ignored row: an entirely masked row is NaN in NumPy, and it
- * may be 0 for another reason.
+ * The mask as it is written in code; null if it is too long, or if a row is 0 throughout that is no ignored row: the gradient of a row of which
+ * one class is kept is 0, whichever that is.
  */
-function maskInCode({ n, f, shape, axis, target }: Problem, keep: Uint8Array): FoundMask | undefined {
+function maskInCode({ n, f, shape, axis, target }: Problem, keep: Uint8Array): FoundMask {
   const rows = Array.from({ length: n }, (_, row) => Array.from(keep.subarray(row * f, (row + 1) * f), Boolean));
   const isIgnored = (row: number) => target?.counted != null && !isSet(target.counted, row);
-  if (rows.some((row, k) => !row.includes(true) && !isIgnored(k))) return undefined;
+  if (rows.some((row, k) => !row.includes(true) && !isIgnored(k))) return null;
   const [first, ...others] = rows.filter((_, row) => !isIgnored(row));
   if (!first || f > mostInCode) return null;
   if (others.every((row) => row.join() === first.join())) {

@@ -48,9 +48,13 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
 /** The error for numbers whose shape is not that of a derivative of these logits. */
 export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more?: string): SoftgradError {
   const given = `gradient is ${formatShape(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
+  const hint =
+    shape.length === 1 && sizeOf(shape) === sizeOf(own)
+      ? `; it has as many entries: reshape it to ${formatShape(own)}`
+      : '';
   return new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row`,
+    `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row${hint}`,
   );
 }
 

@@ -502,6 +502,18 @@ describe('an upstream gradient of the losses', () => {
     ]);
   });
 
+  test('that is left out, or multiplied by the target alone, is missing', () => {
+    const named = (numbers: Matrix, upstream: DiagnoseInput['upstream'] = g) =>
+      diagnose({ logits, target, upstream, gradient: numbers }).matches.map(({ id, formula }) => `${id}: ${formula}`);
+    expect(named(error)).toEqual(['upstream-missing: s − y, without the upstream gradient']);
+    expect(named(s.map((row, n) => row.map((p, i) => p - (i === target[n] ? (g[n] ?? 0) : 0))))).toEqual([
+      'upstream-missing: s − g y, the upstream gradient of the losses on the target alone',
+    ]);
+    // Where it is the 1/n of a mean, or nothing but 1, it is not missing.
+    for (const upstream of [[1, 1, 1, 1], [0.25, 0.25, 0.25, 0.25], 1, 4])
+      expect(diagnose({ logits, target, upstream, gradient: error }).verdict).toMatch(/right|batch-size/);
+  });
+
   test('beside class weights', () => {
     const weight = [1, 2, 3];
     const weighted = times(gradient, (n) => weight[target[n] ?? 0] ?? 0);
@@ -524,4 +536,16 @@ test('a likelihood without its logarithm is right, and the note says what it is 
     diagnose({ logits, target, gradient, ...input }).evidence.notes.join();
   expect(notes({})).toContain('If the cross-entropy is meant, the logarithm is missing');
   expect(notes({ gradient: error })).not.toContain('logarithm');
+});
+
+test('of two classes, the mean cross-entropy is right alone: the binary one over all entries is the same', () => {
+  const pairs = [
+    [0.3, -1.2],
+    [2.2, 0.4],
+    [0.5, 0.7],
+  ];
+  const labels = [1, 0, 0];
+  const gradient = softmax(pairs, 1, exact).map((row, n) => row.map((p, i) => (p - (i === labels[n] ? 1 : 0)) / 3));
+  for (const reduction of [undefined, 'mean'] as const)
+    expect(diagnose({ logits: pairs, target: labels, gradient, reduction }).verdict).toBe('right');
 });

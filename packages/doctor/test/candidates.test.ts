@@ -47,6 +47,7 @@ const inputs: Readonly<Record<string, ProblemInput>> = {
     weight: [1, 2, 0.5, 3],
     reduction: 'mean',
   },
+  'an upstream gradient of the losses': { logits, upstream: [1.5, -0.3, 2], target },
   'mask and smoothing': {
     logits,
     mask: [

@@ -118,13 +118,13 @@ describe('a mask that was found in the numbers is in the code, which computes th
     for (const [k, value] of again.entries()) expect(value).toBeCloseTo(numbers.flat(2)[k] as number, 12);
   });
 
-  test('a row of zeros may have another cause than a mask of all classes, which the code would not tell', async () => {
+  test('is not known of a row of which one class is kept, as the first row of a causal mask: its gradient is 0, whichever that is', async () => {
     const upstream = matrix(4, 4);
-    const mask = [columns, columns, columns, columns.map(() => false)];
+    const mask = four.map((row, n) => row.map((_, i) => i <= n));
     const gradient = await softmax.vjp(softmax(double(four), { mask }), double(upstream)).array();
     const { verdict, matches, instead } = diagnose({ logits: four, upstream, gradient });
     expect([verdict, matches[0]?.formula]).toEqual(['right', expect.stringContaining('with the 7 entries masked')]);
-    expect(instead.typescript).toBe('const dx = softmax.vjp(s, g);');
+    expect(instead.typescript).toBe('const dx = softmax.vjp(softmax(logits, { mask: yours }), g);');
   });
 });
 

@@ -437,6 +437,7 @@ describe('an array of numbers', () => {
       'ERR_SHAPE',
       'diagnose: gradient is (4,) (4 entries); expected (2, 3) like the logits, or (2, 3, 3), one Jacobian a row',
     ]);
+    expect(refused(two, [6])[1]).toMatch(/, one Jacobian a row; it has as many entries: reshape it to \(2, 3\)$/);
     expect(refused([1, 2, 3], [])[0]).toBe('ERR_SHAPE');
     expect(refused([1, 2, 3], [1, 3])[0]).toBe('ERR_SHAPE');
     expect(refused([two, two], [3, 2, 2])[0]).toBe('ERR_SHAPE');

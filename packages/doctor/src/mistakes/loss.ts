@@ -146,7 +146,9 @@ const binaryCrossEntropy: Mistake = {
         // The binary cross-entropy of PyTorch and Keras is a mean over all entries.
         const ofEntries = { factor: 1 / (batchSize(problem) * problem.f), over: ' / (n f)' };
         const known = lossFactors(problem);
-        const isNew = problem.reduction !== 'sum' && known.every(({ factor }) => factor !== ofEntries.factor);
+        // Of two classes, that is the cross-entropy itself.
+        const isNew =
+          problem.f > 2 && problem.reduction !== 'sum' && known.every(({ factor }) => factor !== ofEntries.factor);
         const factors = isNew ? [...known, ofEntries] : known;
         return factors.flatMap(({ factor, over }): Candidate[] => [
           candidate(dividedBy('−y / s + (1 − y) / (1 − s)', over), scaled(binary, factor)),

@@ -1,5 +1,5 @@
 import { at } from '../at.js';
-import { measure, noiseLevels, relativeErrors } from '../compare.js';
+import { type Given, measure, noiseLevels, relativeErrors } from '../compare.js';
 import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, ofKept, vjp } from '../derivatives.js';
 import {
   byIndex,
@@ -12,6 +12,7 @@ import {
   jacobian,
   type LossFactor,
   lazily,
+  loss,
   lossFactors,
   type Mistake,
   product,
@@ -41,7 +42,7 @@ const upstreamMissing: Mistake = {
   id: 'upstream-missing',
   name: 'upstream gradient missing',
   layers: everyLayer,
-  what: 'a derivative without the upstream gradient: that of the layer on its own, or of the cross-entropy of the target',
+  what: 'a derivative without the upstream gradient, or with it on the target alone: that of the layer on its own, or of the cross-entropy of the target',
   why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
   forms: [
     {
@@ -62,11 +63,16 @@ const upstreamMissing: Mistake = {
       kind: 'gradient',
       expressions: [],
       gives: (problem) =>
-        lossOtherThanUpstream(problem).map((found) => ({
+        [...lossOtherThanUpstream(problem), ...lossWithoutRows(problem)].map((found) => ({
           ...found,
           formula: `${found.formula}, without the upstream gradient`,
         })),
     },
+    loss('s − g y, the upstream gradient of the losses on the target alone', [], (problem, y) =>
+      lossWithoutRows(problem).length > 0
+        ? problem.s.map((value, k) => (value - at(y, k)) / problem.temperature)
+        : null,
+    ),
   ],
 };
 
@@ -80,10 +86,24 @@ export function lossOtherThanUpstream(problem: Problem): readonly Candidate[] {
   if (!followsUpstream(problem)) return [];
   const through = rightProduct.gives(problem).map((found) => measure(valuesOf(problem, found)));
   const all = rightLoss.gives({ ...problem, g: null });
+  return agreesWithOneOf(problem, all, through) ? [] : all;
+}
+
+/** The gradients of the cross-entropy without the upstream gradient of its losses, if that was given and makes a difference. */
+function lossWithoutRows(problem: Problem): readonly Candidate[] {
+  const { target, upstreamOfRows, layer } = problem;
+  if (!target || !upstreamOfRows || layer === 'sigmoid') return [];
+  const own = rightLoss.gives(problem).map((found) => measure(valuesOf(problem, found)));
+  const all = rightLoss.gives({ ...problem, y: target.y, upstreamOfRows: null });
+  return agreesWithOneOf(problem, all, own) ? [] : all;
+}
+
+function agreesWithOneOf(problem: Problem, all: readonly Candidate[], given: readonly Given[]): boolean {
   const [level] = noiseLevels(problem.f, true).slice(-1);
-  if (!level) return [];
-  const agrees = all.some((found) => through.some((given) => (relativeErrors(given, found, [level])[0] ?? 1) <= alike));
-  return agrees ? [] : all;
+  return (
+    level !== undefined &&
+    all.some((found) => given.some((one) => (relativeErrors(one, found, [level])[0] ?? 1) <= alike))
+  );
 }
 
 function valuesOf(problem: Problem, { values }: Candidate): Float64Array {

@@ -19,7 +19,7 @@ const targetSum: Mistake = {
       const { target, layer } = problem;
       // Where only the class weights keep the target from adding up to 1, it is the mistake 'class-weights'.
       const ofWeights = target?.weight && addsUp({ ...all, y: all.target?.given ?? all.y });
-      if (ofWeights || addsUp({ ...all, upstreamOfRows: null }) || layer === 'sigmoid') return null;
+      if (ofWeights || addsUp(all) || layer === 'sigmoid') return null;
       return each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
     }),
   ],
@@ -96,9 +96,9 @@ const partlyAveraged: Mistake = {
       kind: 'gradient',
       expressions: ['s - y / n', 's / n - y'],
       gives: (problem) => {
-        const { f, s, y, temperature } = problem;
+        const { f, s, y, temperature, upstreamOfRows } = problem;
         const n = batchSize(problem);
-        return y && n > 1
+        return y && n > 1 && !upstreamOfRows
           ? [
               { by: n, targetOnly: true, formula: 's − y / n' },
               { by: n, targetOnly: false, formula: 's / n − y' },
