@@ -281,7 +281,7 @@ test.each([
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
   [
     ['--logits', logits, '--grad', files.rolled, '--label-smoothing', '0.1'],
-    /^softgrad: doctor: --label-smoothing is given without target; expected it too\n$/,
+    /^softgrad: doctor: --label-smoothing is given without target; expected both\n$/,
   ],
   [
     ['--did', 's - y', '--mask', files.rolled],

@@ -61,7 +61,7 @@ export function readOptions(input: ProblemInput): CheckedOptions {
   const reduction = checkReduction(input.reduction);
   const layer = checkLayer(input.layer);
   const withoutTarget = input.target === undefined && given(input, ['labelSmoothing', 'weight', 'ignoreIndex']);
-  if (withoutTarget) throw without(withoutTarget, 'target', 'it');
+  if (withoutTarget) throw without(withoutTarget, 'target', 'both');
   const ofSoftmax = layer === 'sigmoid' && given(input, ['labelSmoothing', 'weight']);
   if (ofSoftmax) {
     throw new SoftgradError(
@@ -80,7 +80,7 @@ const instead = {
 /** Checks what is given beside an expression without data. @throws ERR_VALUE, ERR_AXIS */
 export function checkWithoutData(input: ProblemInput): void {
   const array = given(input, ['upstream', 'target', 'mask', 'weight']);
-  if (array) throw without(array, 'logits or probabilities', 'one of them');
+  if (array) throw without(array, 'logits or probabilities', 'one of them too');
   const { axis = -1 } = input;
   if (Number.isInteger(axis)) return;
   throw new SoftgradError('ERR_AXIS', `diagnose: ${describeOption('axis', axis)}; expected an integer`);
@@ -91,8 +91,8 @@ function given<Name extends keyof ProblemInput>(input: ProblemInput, names: read
   return names.find((name) => input[name] !== undefined);
 }
 
-function without(option: string, needed: string, it: string): SoftgradError {
-  return new SoftgradError('ERR_VALUE', `diagnose: ${option} is given without ${needed}; expected ${it} too`);
+function without(option: string, needed: string, expected: string): SoftgradError {
+  return new SoftgradError('ERR_VALUE', `diagnose: ${option} is given without ${needed}; expected ${expected}`);
 }
 
 function unexpected(option: string, value: unknown, expected: string): SoftgradError {

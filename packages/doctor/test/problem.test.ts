@@ -293,9 +293,9 @@ describe('an option of the loss', () => {
       [{ layer: 'tanh' as never }, 'ERR_VALUE', 'layer is the text "tanh"'],
       [{ labelSmoothing: 2 }, 'ERR_VALUE', 'labelSmoothing 2; expected 0 to 1'],
       [{ ignoreIndex: 0.5 }, 'ERR_VALUE', 'ignoreIndex 0.5; expected an integer'],
-      [{ labelSmoothing: 0.1 }, 'ERR_VALUE', 'labelSmoothing is given without target; expected it too'],
-      [{ ignoreIndex: -1 }, 'ERR_VALUE', 'ignoreIndex is given without target; expected it too'],
-      [{ weight: [1, 2, 3] }, 'ERR_VALUE', 'weight is given without target; expected it too'],
+      [{ labelSmoothing: 0.1 }, 'ERR_VALUE', 'labelSmoothing is given without target; expected both'],
+      [{ ignoreIndex: -1 }, 'ERR_VALUE', 'ignoreIndex is given without target; expected both'],
+      [{ weight: [1, 2, 3] }, 'ERR_VALUE', 'weight is given without target; expected both'],
     ])('%j', (option, code, message) => {
       const [found, text] = failure(() => diagnose({ ...known, ...option }));
       expect([found, text.startsWith(`diagnose: ${message}`) ? '' : text]).toEqual([code, '']);
