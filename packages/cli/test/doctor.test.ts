@@ -274,7 +274,19 @@ test.each([
       `^softgrad: --target .*labels-${k}\\.json: target is ${['\\(2, 3\\)', '\\(1, 1, 4\\)', '\\(1, 1\\)'][k]}; expected class indices \\(4,\\) or probabilities \\(4, 3\\)`,
     ),
   ]),
+  [
+    ['--logits', logits, '--grad', files.rolled, '--target', '0,1,2'],
+    /target is \(3,\); .*; it fits axis 0 \(--axis, by default the last\)\n$/,
+  ],
   [['--logits', logits, '--grad', files.rolled, '--axis', '2'], /axis 2 of a rank-2 tensor/],
+  [
+    ['--logits', logits, '--grad', files.rolled, '--label-smoothing', '0.1'],
+    /^softgrad: doctor: --label-smoothing is given without target; expected both\n$/,
+  ],
+  [
+    ['--did', 's - y', '--mask', files.rolled],
+    /^softgrad: --mask .*: mask is given without logits or probabilities; expected one of them too\n$/,
+  ],
   [['--logits', logits, '--grad', folder.at('nowhere.npy')], /^softgrad: --grad .*nowhere\.npy: no such file/],
   [['--logits', logits, '--grad', files.rolled, '--target', '0,a'], /^softgrad: --target 0,a: no such file/],
   [

@@ -1,4 +1,5 @@
 import type { Mistake } from './form.js';
+import type { Layer } from './input.js';
 import { batches } from './mistakes/batch.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
@@ -13,7 +14,6 @@ import { sigmoids } from './mistakes/sigmoid.js';
 import { slips } from './mistakes/slips.js';
 import { summed } from './mistakes/summed.js';
 import { targets } from './mistakes/target.js';
-import type { Layer } from './problem.js';
 
 /** All explanations of a gradient; the correct derivative comes first. */
 export const explanations: readonly Mistake[] = [

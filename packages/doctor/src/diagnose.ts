@@ -6,15 +6,18 @@ import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, Diag
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './inferred.js';
+import { checkWithoutData, readOptions } from './input.js';
+import type { Match } from './match.js';
 import { underflow } from './mistakes/overflow.js';
-import { addsUp, isAdvised, right, rightLoss } from './mistakes/right.js';
-import { notesOn } from './notes.js';
-import { checkReduction, type Problem, readProblem } from './problem.js';
+import { isAdvised, right } from './mistakes/right.js';
+import { addsUp, rightLoss } from './mistakes/right-loss.js';
+import { nextBestOf, notesOn } from './notes.js';
+import { type Problem, readProblem } from './problem.js';
 import { type Reading, readingsOf, shapeError, shapeErrorOfLogits } from './reading.js';
-import { remedyFor, type Setting } from './remedy.js';
+import { type LossSetting, remedyFor, type Setting } from './remedy.js';
 import { formatDiagnosis, formatError } from './report.js';
 import { type Scaling, settingOf } from './round-trip.js';
-import { type Findings, type Match, search } from './search.js';
+import { type Findings, search } from './search.js';
 import { wordsFor } from './words.js';
 
 /**
@@ -85,11 +88,11 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
 
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const known = input.logits !== undefined || input.probabilities !== undefined;
+  const { layer, reduction: said } = readOptions(input);
+  if (!known) checkWithoutData(input);
   const problem = known ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
-  const layer = problem?.layer ?? input.layer ?? null;
   const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
-  const said = checkReduction(input.reduction);
   const found = lookUp(expression, asked, { problem, setting, layer, reduction: said });
   const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =
@@ -168,7 +171,7 @@ function ofNumbers(
   const saturated = saturatedRows(problem).filter(Boolean).length;
   const underflowed = rowwise(kind) ? underflowedRows(problem, data).filter(Boolean).length : 0;
   const verdict = verdictOf(problem, found, data, saturated, underflowed);
-  const nextBest = found.others.find(({ error }) => Number.isFinite(error));
+  const nextBest = nextBestOf(found, verdict);
   const evidence = {
     nextBest: nextBest ? summaryOf(nextBest) : null,
     largest: largestOf(data),
@@ -184,20 +187,20 @@ function ofNumbers(
   onProgress?.(1);
   const { what, why, goal } = wordsFor(verdict, problem, found, evidence);
   const [best] = found.matches;
-  const wanted =
-    goal ?? (verdict === right.id && best?.form ? goalOfRight(best.form) : goalOf(problem, best?.kind ?? kind));
+  const ofRight = verdict === right.id && best ? (best.form ? goalOfRight(best.form) : best.options?.goal) : undefined;
+  const wanted = goal ?? ofRight ?? goalOf(problem, best?.kind ?? kind);
+  const setting = settingFor(problem, input, verdict === right.id ? best?.options : undefined);
+  const reduction = problem.reduction ?? best?.reduction ?? null;
+  // The library has no mean of losses with an upstream gradient for each of them.
+  const isMeanOfRows = setting.loss?.upstream === 'rows' && reduction === 'mean';
   return finish({
     verdict,
     matches,
     evidence: { ...evidence, notes },
     what,
     why,
-    instead: remedyFor(
-      wanted,
-      settingFor(problem, input, verdict === right.id ? best?.options : undefined),
-      problem.reduction ?? best?.reduction ?? null,
-    ),
-    insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best),
+    instead: remedyFor(wanted, setting, reduction),
+    insteadIsTheSame: verdict === right.id && best !== undefined && isAdvised(best) && !isMeanOfRows,
   });
 }
 
@@ -226,15 +229,19 @@ function alsoRight(found: Findings, one: Match): Findings {
 }
 
 /** The properties of the problem that the suggested code depends on. */
-function settingFor(problem: Problem, { ignoreIndex = -100 }: DiagnoseInput, found: FoundOptions = {}): Setting {
-  const { target, masked } = problem;
-  const loss = {
+function settingFor(problem: Problem, input: DiagnoseInput, found: FoundOptions = {}): Setting {
+  const { target, masked, upstreamOfRows } = problem;
+  const { ignoreIndex = -100, upstream } = input;
+  const isOne = upstreamOfRows && readValues('upstream', upstream).shape.length === 0;
+  const loss: LossSetting = {
     addsUp: addsUp(problem),
+    upstream: upstreamOfRows ? (isOne ? 'one' : 'rows') : undefined,
     labelSmoothing: found.labelSmoothing ?? target?.labelSmoothing ?? 0,
     weighted: target?.weight != null || found.weight !== undefined,
     weight: found.weight ?? undefined,
     ignoreIndex: target?.counted ? ignoreIndex : null,
     masked: masked !== null,
+    mask: found.mask,
   };
   return { ...problem, loss };
 }

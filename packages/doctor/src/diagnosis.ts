@@ -1,5 +1,5 @@
 import type { TensorInput } from '@softgrad/core';
-import type { ProblemInput } from './problem.js';
+import type { ProblemInput } from './input.js';
 import type { Remedy } from './remedy.js';
 
 /** What `diagnose` takes: host data as nested arrays, typed arrays or `{ data, shape }`. */

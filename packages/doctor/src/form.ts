@@ -1,6 +1,7 @@
 import { at } from './at.js';
 import { innerProducts } from './host-softmax.js';
-import { batchSize, type Layer, type LossReduction, type Problem } from './problem.js';
+import type { Layer, LossReduction } from './input.js';
+import { batchSize, type Problem } from './problem.js';
 
 /** What the caller's array can be, judged by its shape. */
 export type Kind =
@@ -354,6 +355,11 @@ export function multiple(found: Candidate, factor: number, formula: string): Can
     terms: lazily(terms, size),
     open: open && lazily(open, size),
   };
+}
+
+/** The numbers times a factor, those of an array computed now. */
+export function times(values: Numbers, factor: number): Numbers {
+  return typeof values === 'function' ? (k) => values(k) * factor : scaled(values, factor);
 }
 
 export function scaled(values: Float64Array, factor: number): Float64Array {

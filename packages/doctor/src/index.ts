@@ -7,6 +7,6 @@
 export { diagnose } from './diagnose.js';
 export type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 export { type KnownExpression, knownExpressions } from './expressions.js';
-export type { Layer, LossReduction, ProblemInput } from './problem.js';
+export type { Layer, LossReduction, ProblemInput } from './input.js';
 export type { Remedy } from './remedy.js';
 export { formatDiagnosis } from './report.js';

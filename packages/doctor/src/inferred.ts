@@ -1,10 +1,12 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
+import { lossGradient } from './derivatives.js';
 import {
   byIndex,
   type Candidate,
   dividedBy,
   each,
+  type Goal,
   lossFactors,
   type Mistake,
   type Numbers,
@@ -13,7 +15,8 @@ import {
 } from './form.js';
 import { softmaxRows } from './host-softmax.js';
 import { openLoss } from './input-rounding.js';
-import { followsUpstream, lossGradient, rightLoss, rightProduct } from './mistakes/right.js';
+import { rightProduct } from './mistakes/right.js';
+import { followsUpstream, rightLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { labelOf, type Problem } from './problem.js';
 import { smooth } from './target.js';
@@ -23,7 +26,14 @@ export interface FoundOptions {
   readonly labelSmoothing?: number;
   /** One weight for each class; null if some classes have no rows, or there are too many classes to print. */
   readonly weight?: readonly number[] | null;
+  readonly mask?: FoundMask;
+  /** What the code with these options computes, if that is not what other numbers of this problem call for. */
+  readonly goal?: Goal;
 }
+
+/** A mask as an array that broadcasts to the logits; null if that is too long for a line of code. */
+export type FoundMask = readonly MaskEntry[] | null;
+export type MaskEntry = boolean | readonly MaskEntry[];
 
 /** A gradient of a loss with options that the caller did not pass. */
 export interface Inferred extends Candidate {
@@ -368,8 +378,31 @@ function maskedEntries(problem: Problem, data: Float64Array): Inferred[] {
   if (target?.some((value, k) => value > 0 && !isSet(keep, k))) return [];
   const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };
   const losses = followsUpstream(other) ? [] : rightLoss.gives(other);
-  return [...rightProduct.gives(other), ...losses].map((found) => ({
+  const mask = maskInCode(problem, keep);
+  const withMask = (found: Candidate, goal: Goal): Inferred => ({
     ...found,
     formula: `${found.formula}, with the ${removed} entries masked whose gradient is 0`,
-  }));
+    options: found.unusual ? undefined : { mask, goal },
+  });
+  return [
+    ...rightProduct.gives(other).map((found) => withMask(found, 'product')),
+    ...losses.map((found) => withMask(found, 'loss')),
+  ];
+}
+
+/**
+ * The mask as it is written in code; null if it is too long, or if a row is 0 throughout that is no ignored row: the gradient of a row of which
+ * one class is kept is 0, whichever that is.
+ */
+function maskInCode({ n, f, shape, axis, target }: Problem, keep: Uint8Array): FoundMask {
+  const rows = Array.from({ length: n }, (_, row) => Array.from(keep.subarray(row * f, (row + 1) * f), Boolean));
+  const isIgnored = (row: number) => target?.counted != null && !isSet(target.counted, row);
+  if (rows.some((row, k) => !row.includes(true) && !isIgnored(k))) return null;
+  const [first, ...others] = rows.filter((_, row) => !isIgnored(row));
+  if (!first || f > mostInCode) return null;
+  if (others.every((row) => row.join() === first.join())) {
+    const nested = (entry: MaskEntry, depth: number): MaskEntry => (depth === 0 ? entry : nested([entry], depth - 1));
+    return first.map((entry) => nested(entry, shape.length - 1 - axis));
+  }
+  return shape.length === 2 && axis === 1 && keep.length <= mostInCode && others.length === n - 1 ? rows : null;
 }

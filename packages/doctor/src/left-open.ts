@@ -1,8 +1,9 @@
 import { at } from './at.js';
 import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
+import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
-import { lossGradient, right } from './mistakes/right.js';
+import { right } from './mistakes/right.js';
 import { oneClassLower } from './mistakes/target.js';
 import { type Precision, precisionOf } from './precision.js';
 import { labelOf, type Problem } from './problem.js';

@@ -5,7 +5,8 @@ import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind, whatCounts } from './form.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
-import { addsUp, followsUpstream, right, rightLoss, rightProbabilityLoss, rightProduct } from './mistakes/right.js';
+import { right, rightProduct } from './mistakes/right.js';
+import { addsUp, followsUpstream, rightLoss, rightProbabilityLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
@@ -13,6 +14,14 @@ import type { Reading } from './reading.js';
 import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './report.js';
 import { exactSum } from './row-sum.js';
 import type { Findings } from './search.js';
+
+/** The nearest explanation that does not fit; none that is right, beside a right gradient with options that were found. */
+export function nextBestOf(
+  { others }: Pick<Findings, 'others'>,
+  verdict: string,
+): Findings['others'][number] | undefined {
+  return others.find(({ id, error }) => Number.isFinite(error) && (id !== right.id || verdict !== right.id));
+}
 
 /** The evidence in sentences: errors, magnitudes, and properties of the input that explain an ambiguity. */
 export function notesOn(
@@ -35,6 +44,11 @@ export function notesOn(
   if (verdict === right.id && matches[0]?.options) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
+  if (matches.some(({ form, formula }) => form === rightProbabilityLoss && formula.includes('1 − Σ y s'))) {
+    notes.push(
+      'A negative log-likelihood (nll_loss) of probabilities gives this: it takes log-probabilities. If the cross-entropy is meant, the logarithm is missing, and the gradient is s − y.',
+    );
+  }
   if (
     !problem.fused &&
     matches.some(({ form }) => form === rightProbabilityLoss) &&
@@ -71,7 +85,7 @@ export function notesOn(
       'No target is class 0. If the target counts from 1, the gradient is right, and it is the target given here that needs 1 taken off; if it counts from 0, the labels of the gradient are one too low.',
     );
   }
-  const next = others.find(({ error }) => Number.isFinite(error));
+  const next = nextBestOf({ others }, verdict);
   const [best] = matches;
   if (next && best && next.error > best.error) {
     notes.push(

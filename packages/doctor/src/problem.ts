@@ -1,5 +1,4 @@
 import {
-  describeOption,
   formatShape,
   resolveAxis,
   type Shape,
@@ -11,15 +10,9 @@ import {
 import { classesLast, placeOf, readValues } from './arrays.js';
 import { at, isSet, sizeAt } from './at.js';
 import { sigmoidOf, softmaxRows } from './host-softmax.js';
+import { type Layer, type LossReduction, type ProblemInput, readOptions } from './input.js';
 import { haveDecimals } from './precision.js';
 import { readMask, readTarget, readWeight, type Target } from './target.js';
-
-/** How the losses of a batch are reduced to one number. */
-export type LossReduction = 'mean' | 'sum';
-
-/** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
-export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
-export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
 
 /** What is known about the computation whose gradient is diagnosed. Arrays are float64 matrices (n, f), classes last. */
 export interface Problem {
@@ -63,33 +56,13 @@ export function batchSize({ n, whole }: Problem): number {
   return whole ? whole.n : n;
 }
 
-export interface ProblemInput {
-  readonly logits?: TensorInput | undefined;
-  readonly probabilities?: TensorInput | undefined;
-  readonly upstream?: TensorInput | undefined;
-  readonly target?: TensorInput | undefined;
-  readonly axis?: number | undefined;
-  readonly temperature?: number | undefined;
-  /** 'none' for the gradient of the sum of the losses, or of their weighted sum if `upstream` has one number for each row. */
-  readonly reduction?: LossReduction | 'none' | undefined;
-  /** What the layer computes; by default a softmax or the cross-entropy of logits. */
-  readonly layer?: Layer | undefined;
-  /** True (or 1) for entries to keep; broadcast as in NumPy. */
-  readonly mask?: TensorInput | undefined;
-  /** ε of PyTorch's label smoothing: the target becomes (1 − ε) y + ε/K. If it is not given, a gradient with an ε from 0.001 to 0.9 is right, and the ε is reported. */
-  readonly labelSmoothing?: number | undefined;
-  /** One weight a class. */
-  readonly weight?: TensorInput | undefined;
-  /** Rows with this class index are left out of the loss. Default −100. */
-  readonly ignoreIndex?: number | undefined;
-}
-
 /**
  * Reads and checks the arguments.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, each naming the argument, the entry and what was expected
  */
 export function readProblem(input: ProblemInput): Problem {
+  const options = readOptions(input);
   const { source, name } = signalOf(input);
   const { shape, data } = readValues(name, source);
   if (shape.length === 0) {
@@ -102,17 +75,21 @@ export function readProblem(input: ProblemInput): Problem {
       `diagnose: ${name} ${formatShape(shape)} is empty; expected at least one entry`,
     );
   }
-  const temperature = checkTemperature(input.temperature ?? 1);
-  const reduction = checkReduction(input.reduction);
-  const layer = checkLayer(input.layer);
+  const { temperature, reduction, layer, labelSmoothing, ignoreIndex, ignoreGiven } = options;
   const f = sizeAt(shape, axis);
   const n = data.length / f;
   const signal = classesLast(data, shape, axis);
   const keep = input.mask === undefined ? null : readMask(input.mask, shape, axis);
   const { x, s } = probabilitiesOf(name, signal, keep, layer, { shape, axis, n, f, temperature });
   const masked = keep && { keep, x: name === 'logits' ? signal : null };
-  const target =
-    input.target === undefined ? null : readTarget(input.target, optionsOf(input, f, layer), keep, shape, axis);
+  const ofLoss = {
+    labelSmoothing,
+    ignoreIndex,
+    ignoreGiven,
+    weight: input.weight === undefined ? null : readWeight(input.weight, f),
+    binary: layer === 'sigmoid' && f === 1,
+  };
+  const target = input.target === undefined ? null : readTarget(input.target, ofLoss, keep, shape, axis);
   const batch = withoutAxis(shape, axis);
   const base = {
     shape,
@@ -152,58 +129,11 @@ export function readProblem(input: ProblemInput): Problem {
       labelSmoothing: null,
       weight: null,
       ignoreGiven: false,
+      ignoreIndex,
       indices: true,
     },
     fused: true,
   };
-}
-
-/** @throws ERR_VALUE */
-function optionsOf(input: ProblemInput, f: number, layer: Layer | null) {
-  const { labelSmoothing, weight, ignoreIndex = -100 } = input;
-  const ignoreGiven = input.ignoreIndex !== undefined;
-  if (
-    labelSmoothing !== undefined &&
-    !(Number.isFinite(labelSmoothing) && labelSmoothing >= 0 && labelSmoothing <= 1)
-  ) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `diagnose: ${describeOption('labelSmoothing', labelSmoothing)}; expected 0 to 1`,
-    );
-  }
-  if (!Number.isInteger(ignoreIndex)) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `diagnose: ${describeOption('ignoreIndex', ignoreIndex)}; expected an integer`,
-    );
-  }
-  const binary = layer === 'sigmoid' && f === 1;
-  return {
-    labelSmoothing,
-    ignoreIndex,
-    ignoreGiven,
-    weight: weight === undefined ? null : readWeight(weight, f),
-    binary,
-  };
-}
-
-/** @throws ERR_VALUE */
-export function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
-  if (reduction === undefined) return null;
-  if (reduction === 'mean' || reduction === 'sum') return reduction;
-  // Without a reduction, the gradient with respect to the logits is that of the sum.
-  if (reduction === 'none') return 'sum';
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `diagnose: ${describeOption('reduction', reduction)}; expected 'mean', 'sum' or 'none'`,
-  );
-}
-
-/** @throws ERR_VALUE */
-function checkLayer(layer: ProblemInput['layer']): Layer | null {
-  if (layer === undefined || layers.includes(layer)) return layer ?? null;
-  const known = layers.map((name) => `'${name}'`).join(', ');
-  throw new SoftgradError('ERR_VALUE', `diagnose: ${describeOption('layer', layer)}; expected one of ${known}`);
 }
 
 /** Checks the input and returns it as logits (null if probabilities were given) and as the output of the layer. */
@@ -238,13 +168,6 @@ function signalOf(input: ProblemInput): { source: TensorInput; name: 'logits' | 
   if (logits !== undefined) return { source: logits, name: 'logits' };
   if (probabilities !== undefined) return { source: probabilities, name: 'probabilities' };
   throw new SoftgradError('ERR_VALUE', 'diagnose: neither logits nor probabilities are given; expected one of them');
-}
-
-/** @throws ERR_VALUE unless finite and above 0 */
-function checkTemperature(temperature: number): number {
-  if (Number.isFinite(temperature) && temperature > 0) return temperature;
-  const found = describeOption('temperature', temperature);
-  throw new SoftgradError('ERR_VALUE', `diagnose: ${found}; expected a finite number above 0`);
 }
 
 function checkLogits(x: Float64Array, shape: Shape, axis: number, f: number, sigmoid: boolean): void {

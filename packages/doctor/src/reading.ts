@@ -2,7 +2,8 @@ import { formatShape, type Shape, SoftgradError, sameShape, sizeOf, type TensorI
 import { classesLast, type HostValues, readValues } from './arrays.js';
 import { at, sizeAt } from './at.js';
 import type { Kind } from './form.js';
-import type { Problem, ProblemInput } from './problem.js';
+import type { ProblemInput } from './input.js';
+import type { Problem } from './problem.js';
 
 /** The caller's array under one interpretation of its shape, with classes last. */
 export interface Reading {
@@ -47,9 +48,13 @@ export function readingsOf(problem: Problem, { shape, data }: HostValues): reado
 /** The error for numbers whose shape is not that of a derivative of these logits. */
 export function shapeError({ shape: own, batch, f }: Problem, shape: Shape, more?: string): SoftgradError {
   const given = `gradient is ${formatShape(shape)} (${sizeOf(shape)} entries)${more === undefined ? '' : `, ${more}`}`;
+  const hint =
+    shape.length === 1 && sizeOf(shape) === sizeOf(own)
+      ? `; it has as many entries: reshape it to ${formatShape(own)}`
+      : '';
   return new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row`,
+    `diagnose: ${given}; expected ${formatShape(own)} like the logits, or ${formatShape([...batch, f, f])}, one Jacobian a row${hint}`,
   );
 }
 

@@ -1,5 +1,7 @@
 import type { Goal } from './form.js';
-import type { Layer, LossReduction, Problem } from './problem.js';
+import type { FoundMask, MaskEntry } from './inferred.js';
+import type { Layer, LossReduction } from './input.js';
+import type { Problem } from './problem.js';
 
 /** Correct code, one line for each library. */
 export interface Remedy {
@@ -25,6 +27,10 @@ export interface LossSetting {
   /** The class index of ignored rows; null if no row is ignored. */
   readonly ignoreIndex: number | null;
   readonly masked: boolean;
+  /** Of which shape the upstream gradient of the losses is, if one was given: one number, or one for each row. */
+  readonly upstream?: 'one' | 'rows' | undefined;
+  /** The mask itself, which the code has where it was found; null where it is too long, absent where none was found. */
+  readonly mask?: FoundMask | undefined;
 }
 
 const plainLoss: LossSetting = { addsUp: true, labelSmoothing: 0, weighted: false, ignoreIndex: null, masked: false };
@@ -41,42 +47,77 @@ export function remedyFor(goal: Goal, problem: Setting | null, reduction: LossRe
   };
   const over = temperature === 1 ? '' : ` / ${temperature}`;
   const loss = problem?.loss ?? plainLoss;
-  const elsewhere = ofLayer(goal, problem?.layer ?? null, axis, options(), over, reduction);
-  if (elsewhere) return elsewhere;
-  switch (goal) {
-    case 'product':
-      return {
-        typescript: `const dx = softmax.vjp(s, g${options()});`,
-        numpy: `dx = s * (g - (s * g).sum(axis=${axis}, keepdims=True))${over}`,
-      };
-    case 'loss':
-      return {
-        typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
-        numpy: lossInNumpy(problem, loss, axis, reduction, over),
-      };
-    case 'jacobian':
-      return {
-        typescript: `const J = softmax.jacobian(s${options()});`,
-        numpy: `p = ${last ? 's' : `np.moveaxis(s, ${axis}, -1)`}; J = (p[..., None] * np.eye(p.shape[-1]) - p[..., None] * p[..., None, :])${over}`,
-      };
-    case 'softmax':
-      return {
-        typescript: `const s = softmax(logits${options()});`,
-        numpy: `e = np.exp((x - x.max(axis=${axis}, keepdims=True))${over}); s = e / e.sum(axis=${axis}, keepdims=True)`,
-      };
+  const ofOptions = {
+    axis,
+    over,
+    reduction,
+    options: options(maskOption(loss)),
+    masked: loss.masked || loss.mask !== undefined,
+  };
+  const lines = ofLayer(goal, problem?.layer ?? null, ofOptions) ?? ofSoftmax(goal);
+  if (loss.mask === undefined) return lines;
+  const mask = `mask = ${loss.mask === null ? 'yours' : `np.array(${inNumpy(loss.mask)})`}`;
+  const { numpy } = ofSoftmax('softmax');
+  return { ...lines, numpy: `${mask}; x = np.where(mask, x, -np.inf); ${numpy}; ${lines.numpy}` };
+
+  function ofSoftmax(wanted: Goal): Remedy {
+    switch (wanted) {
+      case 'product': {
+        // The result of softmax remembers its mask.
+        const s = loss.mask === undefined ? 's' : `softmax(logits${ofOptions.options})`;
+        return {
+          typescript: `const dx = softmax.vjp(${s}, g${loss.mask === undefined ? options() : ''});`,
+          numpy: `dx = s * (g - (s * g).sum(axis=${axis}, keepdims=True))${over}`,
+        };
+      }
+      case 'loss':
+        if (loss.upstream !== undefined) {
+          const how = loss.upstream === 'rows' ? 'none' : reduction;
+          return {
+            typescript: `const dx = crossEntropy.vjp(logits, target, upstream${options(lossOptions(loss, how))});`,
+            numpy: lossInNumpy(problem, loss, axis, reduction, over),
+          };
+        }
+        return {
+          typescript: `const { loss, gradient } = crossEntropy(logits, target${options(lossOptions(loss, reduction))});`,
+          numpy: lossInNumpy(problem, loss, axis, reduction, over),
+        };
+      case 'jacobian':
+        return {
+          typescript: `const J = softmax.jacobian(s${options()});`,
+          numpy: `p = ${last ? 's' : `np.moveaxis(s, ${axis}, -1)`}; J = (p[..., None] * np.eye(p.shape[-1]) - p[..., None] * p[..., None, :])${over}`,
+        };
+      case 'softmax':
+        return {
+          typescript: `const s = softmax(logits${ofOptions.options});`,
+          numpy: `e = np.exp((x - x.max(axis=${axis}, keepdims=True))${over}); s = e / e.sum(axis=${axis}, keepdims=True)`,
+        };
+    }
   }
 }
 
-function lossOptions(
-  { labelSmoothing, weighted, weight, ignoreIndex, masked }: LossSetting,
-  reduction: LossReduction | null,
-) {
+/** The mask as an option: in entries where it was found, by name where the caller has it. */
+function maskOption({ masked, mask }: LossSetting): readonly string[] {
+  if (mask === undefined) return masked ? ['mask'] : [];
+  return [`mask: ${mask === null ? 'yours' : inTypescript(mask)}`];
+}
+
+function inTypescript(entry: MaskEntry): string {
+  return typeof entry === 'boolean' ? `${entry}` : `[${entry.map(inTypescript).join(', ')}]`;
+}
+
+function inNumpy(mask: MaskEntry): string {
+  return inTypescript(mask).replaceAll('true', 'True').replaceAll('false', 'False');
+}
+
+function lossOptions(loss: LossSetting, reduction: LossReduction | 'none' | null) {
+  const { labelSmoothing, weighted, weight, ignoreIndex } = loss;
   return [
-    ...(masked ? ['mask'] : []),
+    ...maskOption(loss),
     ...(labelSmoothing === 0 ? [] : [`labelSmoothing: ${labelSmoothing}`]),
     ...(weighted ? [weight ? `weight: [${weight.join(', ')}]` : 'weight'] : []),
     ...(ignoreIndex === null || ignoreIndex === -100 ? [] : [`ignoreIndex: ${ignoreIndex}`]),
-    ...(reduction === 'sum' ? ["reduction: 'sum'"] : []),
+    ...(reduction === 'sum' || reduction === 'none' ? [`reduction: '${reduction}'`] : []),
   ];
 }
 
@@ -88,7 +129,11 @@ function lossInNumpy(
   over: string,
 ): string {
   const indices = problem?.indices ?? true;
-  const { addsUp, labelSmoothing, weighted, weight, ignoreIndex, masked } = loss;
+  const { addsUp, labelSmoothing, weighted, weight, ignoreIndex, masked, upstream } = loss;
+  const times = { one: ' * upstream', rows: ` * np.expand_dims(upstream, ${axis})` };
+  const scaling = upstream === undefined ? '' : times[upstream];
+  // The upstream gradients of the losses of the rows have the divisor of a mean in them, unless the mean is said.
+  const isSum = reduction === 'sum' || (upstream === 'rows' && reduction === null);
   const classes = `s.shape[${axis}]`;
   const counted = indices && ignoreIndex !== null;
   const hot = counted
@@ -98,8 +143,8 @@ function lossInNumpy(
   const y = indices ? laid : 'target';
   const rows = indices ? 'np.size(target)' : `(s.size / ${classes})`;
   if (addsUp && labelSmoothing === 0 && !weighted && !counted) {
-    if (reduction === 'sum') return `dx = ${over ? `(s - ${y})${over}` : `s - ${y}`}`;
-    return `dx = (s - ${y}) / ${rows}${over}`;
+    if (isSum) return `dx = ${over || scaling ? `(s - ${y})${scaling}${over}` : `s - ${y}`}`;
+    return `dx = (s - ${y})${scaling} / ${rows}${over}`;
   }
   const kept = masked ? `mask.sum(axis=${axis}, keepdims=True) * mask` : classes;
   const smoothed =
@@ -109,33 +154,45 @@ function lossInNumpy(
   const weights = `weight[${counted ? 'np.where(counts, target, 0)' : 'target'}]`;
   const means =
     weighted && indices ? `(${weights}${counted ? ' * counts' : ''}).sum()` : counted ? 'counts.sum()' : rows;
-  const divided = `${reduction === 'sum' ? '' : ` / ${means}`}${over}`;
+  const divided = `${isSum ? '' : ` / ${means}`}${over}`;
   const found = weight ? `weight = np.array([${weight.join(', ')}]); ` : '';
   const first = counted ? `counts = target != ${ignoreIndex}; ` : '';
   const ignored = counted && labelSmoothing > 0 ? `q = q * counts[..., None]; ` : '';
-  return `${found}${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${divided}`;
+  return `${found}${first}q = ${q}; ${ignored}dx = (s * q.sum(axis=${axis}, keepdims=True) - q)${scaling}${divided}`;
 }
 
 /** The code for a layer other than softmax; null if the code for softmax is correct for it. */
 function ofLayer(
   goal: Goal,
   layer: Layer | null,
-  axis: number,
-  options: string,
-  over: string,
-  reduction: LossReduction | null,
+  {
+    axis,
+    options,
+    over,
+    reduction,
+    masked,
+  }: {
+    readonly axis: number;
+    readonly options: string;
+    readonly over: string;
+    readonly reduction: LossReduction | null;
+    readonly masked: boolean;
+  },
 ): Remedy | null {
   if (layer === 'log-softmax' && goal === 'product') {
+    // Of a masked entry, s is 0 but g is not.
+    const kept = masked ? 'g = np.where(mask, g, 0); ' : '';
     return {
       typescript: `const dx = logSoftmax.vjp(logSoftmax(logits${options}), g);`,
-      numpy: `dx = ${over ? '(' : ''}g - s * g.sum(axis=${axis}, keepdims=True)${over ? `)${over}` : ''}`,
+      numpy: `${kept}dx = ${over ? '(' : ''}g - s * g.sum(axis=${axis}, keepdims=True)${over ? `)${over}` : ''}`,
     };
   }
   if (layer === 'log-softmax' && goal === 'jacobian') {
-    const p = axis === -1 ? 's' : `np.moveaxis(s, ${axis}, -1)`;
+    const last = (array: string) => (axis === -1 ? array : `np.moveaxis(${array}, ${axis}, -1)`);
+    const kept = masked ? ` * ${last('np.broadcast_to(mask, s.shape)')}[..., None]` : '';
     return {
       typescript: `const J = logSoftmax.jacobian(logSoftmax(logits${options}));`,
-      numpy: `p = ${p}; J = (np.eye(p.shape[-1]) - p[..., None, :])${over}`,
+      numpy: `p = ${last('s')}; J = (np.eye(p.shape[-1]) - p[..., None, :])${kept}${over}`,
     };
   }
   if (layer !== 'sigmoid') return null;

@@ -1,6 +1,7 @@
 import { candidate, type Form, type Goal } from './form.js';
-import { rightJacobian, rightLoss, rightProduct } from './mistakes/right.js';
-import type { LossReduction } from './problem.js';
+import type { LossReduction } from './input.js';
+import { rightJacobian, rightProduct } from './mistakes/right.js';
+import { rightLoss } from './mistakes/right-loss.js';
 import { type Remedy, remedyFor, type Setting } from './remedy.js';
 import { normalised } from './spelling.js';
 

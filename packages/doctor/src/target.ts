@@ -20,6 +20,7 @@ export interface Target {
   readonly weight: Float64Array | null;
   /** True if the index of ignored rows was given, so that no other row is left out of the loss. */
   readonly ignoreGiven: boolean;
+  readonly ignoreIndex: number;
   /** True unless it was given as probabilities. */
   readonly indices: boolean;
 }
@@ -59,7 +60,7 @@ export function readTarget(
     indices && !isIgnored
       ? target.data.reduce((sum, value) => sum + (value === ignoreIndex ? 0 : weight ? at(weight, value) : 1), 0)
       : y.length / f;
-  return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, indices };
+  return { given, y, divisor, counted, labelSmoothing, weight, ignoreGiven, ignoreIndex, indices };
 }
 
 /** (1 − ε) y + ε/K, over the K classes that the mask keeps. */
@@ -78,11 +79,14 @@ export function smooth(
 }
 
 function checkIndexShape(given: Shape, shape: Shape, axis: number): void {
+  const fits = (batch: Shape) => sameShape(given, batch) || sameShape(given, [...batch, 1]);
   const batch = withoutAxis(shape, axis);
-  if (sameShape(given, batch) || sameShape(given, [...batch, 1])) return;
+  if (fits(batch)) return;
+  const other = shape.findIndex((_, d) => fits(withoutAxis(shape, d)));
+  const hint = other < 0 ? '' : `; it fits axis ${other} (option axis, by default the last)`;
   throw new SoftgradError(
     'ERR_SHAPE',
-    `diagnose: target is ${formatShape(given)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}`,
+    `diagnose: target is ${formatShape(given)}; expected class indices ${formatShape(batch)} or probabilities ${formatShape(shape)}${hint}`,
   );
 }
 

@@ -464,3 +464,88 @@ describe('numbers of a mixed-precision loop', () => {
     expect(about(1, { gradient: [...gradient.slice(1), [0.1, 0.2, 0.3]] }).notes).not.toContain(causes);
   });
 });
+
+describe('an upstream gradient of the losses', () => {
+  const g = [1.5, -0.3, 0.8, 2];
+  const gradient = times(error, (n) => g[n] ?? 0);
+  const of = (input: Partial<DiagnoseInput>) => {
+    const { verdict, matches, instead, insteadIsTheSame } = diagnose({ logits, target, gradient, ...input });
+    expect(verdict).toBe('right');
+    return [matches[0]?.formula, instead.typescript, instead.numpy, insteadIsTheSame];
+  };
+  const hot = 'np.eye(s.shape[-1])[target]';
+
+  test('is in the code, one number for each row or one for all', () => {
+    expect(of({ upstream: g })).toEqual([
+      'g (s − y)',
+      "const dx = crossEntropy.vjp(logits, target, upstream, { reduction: 'none' });",
+      `dx = (s - ${hot}) * np.expand_dims(upstream, -1)`,
+      true,
+    ]);
+    expect(of({ upstream: 3, gradient: times(error, () => 3 / 4) })).toEqual([
+      '(g (s − y)) / n',
+      'const dx = crossEntropy.vjp(logits, target, upstream);',
+      `dx = (s - ${hot}) * upstream / np.size(target)`,
+      true,
+    ]);
+    expect(of({ upstream: 3, reduction: 'sum', gradient: times(error, () => 3) }).slice(1)).toEqual([
+      "const dx = crossEntropy.vjp(logits, target, upstream, { reduction: 'sum' });",
+      `dx = (s - ${hot}) * upstream`,
+      true,
+    ]);
+  });
+
+  test('of the rows of a mean: no line of the library computes it', () => {
+    expect(of({ upstream: g, gradient: times(gradient, () => 1 / 4) }).slice(2)).toEqual([
+      `dx = (s - ${hot}) * np.expand_dims(upstream, -1) / np.size(target)`,
+      false,
+    ]);
+  });
+
+  test('that is left out, or multiplied by the target alone, is missing', () => {
+    const named = (numbers: Matrix, upstream: DiagnoseInput['upstream'] = g) =>
+      diagnose({ logits, target, upstream, gradient: numbers }).matches.map(({ id, formula }) => `${id}: ${formula}`);
+    expect(named(error)).toEqual(['upstream-missing: s − y, without the upstream gradient']);
+    expect(named(s.map((row, n) => row.map((p, i) => p - (i === target[n] ? (g[n] ?? 0) : 0))))).toEqual([
+      'upstream-missing: s − g y, the upstream gradient of the losses on the target alone',
+    ]);
+    // Where it is the 1/n of a mean, or nothing but 1, it is not missing.
+    for (const upstream of [[1, 1, 1, 1], [0.25, 0.25, 0.25, 0.25], 1, 4])
+      expect(diagnose({ logits, target, upstream, gradient: error }).verdict).toMatch(/right|batch-size/);
+  });
+
+  test('beside class weights', () => {
+    const weight = [1, 2, 3];
+    const weighted = times(gradient, (n) => weight[target[n] ?? 0] ?? 0);
+    expect(of({ upstream: g, weight, gradient: weighted })[2]).toBe(
+      `q = (${hot}) * weight; dx = (s * q.sum(axis=-1, keepdims=True) - q) * np.expand_dims(upstream, -1)`,
+    );
+  });
+});
+
+test('a factor is a whole number where it can be: a backward pass that ran twice, not half of a sum', () => {
+  const formulaOf = (factor: number) =>
+    diagnose({ logits, target, gradient: times(error, () => factor) }).matches[0]?.formula;
+  expect([2 / 4, 2, 0.3].map(formulaOf)).toEqual(['2 × ((s − y) / n)', '2 × (s − y)', '1.2 × ((s − y) / n)']);
+});
+
+test('a likelihood without its logarithm is right, and the note says what it is if the cross-entropy is meant', () => {
+  const upstream = target.map((label) => [0, 1, 2].map((i) => (i === label ? -1 : 0)));
+  const gradient = s.map((row, n) => row.map((p, i) => p * ((upstream[n]?.[i] ?? 0) + (row[target[n] ?? 0] ?? 0))));
+  const notes = (input: Partial<DiagnoseInput>) =>
+    diagnose({ logits, target, gradient, ...input }).evidence.notes.join();
+  expect(notes({})).toContain('If the cross-entropy is meant, the logarithm is missing');
+  expect(notes({ gradient: error })).not.toContain('logarithm');
+});
+
+test('of two classes, the mean cross-entropy is right alone: the binary one over all entries is the same', () => {
+  const pairs = [
+    [0.3, -1.2],
+    [2.2, 0.4],
+    [0.5, 0.7],
+  ];
+  const labels = [1, 0, 0];
+  const gradient = softmax(pairs, 1, exact).map((row, n) => row.map((p, i) => (p - (i === labels[n] ? 1 : 0)) / 3));
+  for (const reduction of [undefined, 'mean'] as const)
+    expect(diagnose({ logits: pairs, target: labels, gradient, reduction }).verdict).toBe('right');
+});

@@ -217,6 +217,15 @@ const losses: readonly Attempt[] = [
       { given: () => ({ labelSmoothing: epsilon }), when: ({ f }) => epsilon > 0.1 || f < 20 },
     ),
     attempt('label-smoothing', 'target', (d) => fused(d), { given: () => ({ labelSmoothing: epsilon }) }),
+    attempt(
+      'label-smoothing',
+      'target',
+      (d) => {
+        const smooth = (y: Matrix) => map(y, d.round, (value, n) => (1 - epsilon) * value + epsilon / y[n].length);
+        return lossOf(d, smooth(smooth(d.y)));
+      },
+      { given: () => ({ labelSmoothing: epsilon }) },
+    ),
   ]),
   attempt('right', 'target', (d) => lossOf(d, severalLabels(d)), { given: (d) => ({ target: severalLabels(d) }) }),
   attempt('right', 'target', (d) => divide(lossOf(d, severalLabels(d)), d.x.length, d.round), {
@@ -259,6 +268,20 @@ const losses: readonly Attempt[] = [
       given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
     },
   ),
+  attempt('class-weights', 'target', (d) => map(fused(d), d.round, (value, n) => value * weightOf(d, n) ** 2), {
+    given: (d) => ({ weight: weights(d.x[0].length), target: d.labels }),
+  }),
+  attempt(
+    'class-weights',
+    'target',
+    (d) =>
+      divide(
+        map(probabilities(d), d.round, (value, n, i) => (value - d.y[n][i] * weightOf(d, n)) / d.temperature),
+        d.x.length,
+        d.round,
+      ),
+    { given: (d) => ({ weight: weights(d.x[0].length), target: d.labels, reduction: 'mean' }) },
+  ),
   attempt('right', 'target', (d) => lossOf(d, countedRows(d)), { given: (d) => ({ target: partlyIgnored(d) }) }),
   attempt('right', 'target', (d) => divide(lossOf(d, countedRows(d)), counted(d), d.round), {
     given: (d) => ({ target: partlyIgnored(d) }),
@@ -279,10 +302,19 @@ const losses: readonly Attempt[] = [
   attempt('ignored-rows', 'target', (d) => fused({ ...d, y: countedRows(d) }), {
     given: (d) => ({ target: partlyIgnored(d) }),
   }),
+  attempt('ignored-rows', 'target', (d) => divide(fused(d), d.x.length, d.round), {
+    given: (d) => ({ target: d.labels, ignoreIndex: d.labels[0], reduction: 'mean' }),
+  }),
   attempt('right', 'target', (d) => fused(masked(d)), { given: (d) => ({ mask: maskOf(d) }) }),
   attempt('right', 'upstream', (d) => product(masked(d)), { given: (d) => ({ mask: maskOf(d) }) }),
   attempt('right', 'target', (d) => fused(masked(d)), { when: ({ n, f }) => n * f >= 30 }),
   attempt('mask-missing', 'target', (d) => fused(d), { given: (d) => ({ mask: maskOf(d) }) }),
+  attempt(
+    'mask-missing',
+    'target',
+    (d) => fused({ ...d, x: map(d.x, d.round, (value, n, i) => (maskOf(d)[n][i] ? value : 0)) }),
+    { given: (d) => ({ mask: maskOf(d) }) },
+  ),
   attempt('mask-missing', 'upstream', (d) => product(d), { given: (d) => ({ mask: maskOf(d) }) }),
   attempt('labels-off-by-one', 'target', (d) =>
     fused({ ...d, y: d.y.map((row) => row.map((_, i) => row[(i + 1) % row.length])) }),
@@ -452,6 +484,15 @@ const layers: readonly Attempt[] = [
   ),
   ...ofSigmoid,
   attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'log-softmax' }) }),
+  attempt(
+    'jacobian-transposed',
+    'upstream',
+    (d) => built(d, (s, i, j) => (i === j ? 1 : 0) - s[j]).map((J, n) => times(J, d.g[n], d.round)),
+    { given: () => ({ layer: 'log-softmax' }) },
+  ),
+  attempt('jacobian-transposed', 'nothing', (d) => built(d, (s, i, j) => (i === j ? 1 : 0) - s[i]), {
+    given: () => ({ layer: 'log-softmax' }),
+  }),
   attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'sigmoid' }) }),
   attempt(
     'distillation or temperature',
@@ -833,6 +874,11 @@ export const attempts: readonly Attempt[] = [
   }),
   attempt('diagonal', 'target', (d) => {
     const s = probabilities(d);
+    const factor = 2 / d.x.flat().length;
+    return map(fused(d), d.round, (value, n, i) => factor * value * s[n][i] * (1 - s[n][i]));
+  }),
+  attempt('diagonal', 'target', (d) => {
+    const s = probabilities(d);
     return map(lossUpstream(d), d.round, (value, n, i) => (value * s[n][i] * (1 - s[n][i])) / d.temperature);
   }),
 
@@ -1037,6 +1083,7 @@ export const attempts: readonly Attempt[] = [
 
   attempt('binary-cross-entropy', 'target', (d) => binary(d)),
   attempt('binary-cross-entropy', 'target', (d) => product(d, binary(d))),
+  attempt('binary-cross-entropy', 'target', (d) => divide(product(d, binary(d)), d.x.flat().length, d.round)),
 
   ...losses,
   ...layers,

@@ -3,7 +3,8 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { explanationsOf } from '../src/catalogue.js';
 import { byIndex, type Candidate, sizeOfKind } from '../src/form.js';
-import { type ProblemInput, readProblem } from '../src/problem.js';
+import type { ProblemInput } from '../src/input.js';
+import { readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 
 /**
@@ -46,6 +47,7 @@ const inputs: Readonly<Record<string, ProblemInput>> = {
     weight: [1, 2, 0.5, 3],
     reduction: 'mean',
   },
+  'an upstream gradient of the losses': { logits, upstream: [1.5, -0.3, 2], target },
   'mask and smoothing': {
     logits,
     mask: [

@@ -1,7 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { explanations } from '../src/catalogue.js';
 import { knownExpressions } from '../src/index.js';
-import { type ProblemInput, readProblem } from '../src/problem.js';
+import type { ProblemInput } from '../src/input.js';
+import { readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 
 const matrix = (n: number, f: number, seed: number) => {

@@ -137,3 +137,27 @@ describe('what is near', () => {
     );
   });
 });
+
+test.each([
+  ['log-softmax', 'J @ g', 'jacobian-transposed'],
+  ['log-softmax', "torch.einsum('bij,bj->bi', jac, dout)", 'jacobian-transposed'],
+  ['log-softmax', 'g - (s * g).sum(axis=-1, keepdims=True)', 'jacobian-transposed'],
+  ['log-softmax', 'J.T @ g', 'right'],
+  ['log-softmax', 'g @ J', 'right'],
+  ['log-softmax', "np.einsum('nij,ni->nj', J, g)", 'right'],
+  ['sigmoid', 'J @ g', 'right'],
+  ['sigmoid', 'J.T @ g', 'right'],
+  ['softmax', 'J @ g', 'right'],
+] as const)('of a %s, %s is %s: only the Jacobian of log-softmax is not symmetric', (layer, gradient, verdict) => {
+  const { verdict: found, evidence, instead } = diagnose({ gradient, layer });
+  expect([found, instead.numpy]).toEqual([verdict, diagnose({ gradient: 'g', layer }).instead.numpy]);
+  // What is advised for a batch is right for the layer.
+  for (const [advised] of evidence.notes.join().matchAll(/np\.einsum\([^)]*\)/g))
+    expect(diagnose({ gradient: advised, layer }).verdict).toBe('right');
+});
+
+test('the numbers of an expression with a Jacobian that is not transposed are those of that product', () => {
+  // s = (1/4, 3/4): J g = g − ⟨s, g⟩ = (1.5, −0.5), and Jᵀ g = g − s Σ g = (2, −2).
+  const known = { logits: [[0, Math.log(3)]], upstream: [[3, 1]], layer: 'log-softmax' } as const;
+  expect(diagnose({ ...known, gradient: 'J @ g' }).evidence.largest).toBeCloseTo(1.5, 12);
+});

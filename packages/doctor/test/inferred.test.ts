@@ -2,7 +2,8 @@ import { expect, test } from 'vitest';
 import { byIndex, type Candidate } from '../src/form.js';
 import { diagnose } from '../src/index.js';
 import { inferredRights, leftOutRows } from '../src/inferred.js';
-import { type ProblemInput, readProblem } from '../src/problem.js';
+import type { ProblemInput } from '../src/input.js';
+import { readProblem } from '../src/problem.js';
 import { isNoiseOfSums } from '../src/row-sum.js';
 import { type Matrix, softmax } from './attempts.js';
 import { normal } from './random.js';
@@ -132,11 +133,14 @@ test('the values and terms of inferred gradients are those of the rows that are 
 test('a mask is inferred from the entries that are 0', () => {
   const hidden = logits.map((row, n) => row.map((value, i) => ((n + i) % 4 === 3 ? Number.NEGATIVE_INFINITY : value)));
   const gradient = lossOf(hidden, [0, 1, 2, 1, 0, 1, 2, 3]);
-  const { verdict, matches } = diagnose({ logits, target: [0, 1, 2, 1, 0, 1, 2, 3], gradient });
+  const { verdict, matches, evidence } = diagnose({ logits, target: [0, 1, 2, 1, 0, 1, 2, 3], gradient });
   expect([verdict, matches.map(({ formula }) => formula)]).toEqual([
     'right',
     ['s − y, with the 10 entries masked whose gradient is 0'],
   ]);
+  // The gradient without the mask is nearest, but right is not the next best explanation of what is right.
+  expect(evidence.nextBest?.id).not.toBe('right');
+  expect(evidence.notes.join()).not.toContain('The next best explanation, right');
 });
 
 test('a multiple of s − y may be a weight of the only class, a gradient clipped to the norm 1, or another loss of equal probabilities', () => {

@@ -2,7 +2,8 @@ import type { ErrorCode } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { classesLast, placeOf } from '../src/arrays.js';
 import { type DiagnoseInput, diagnose } from '../src/index.js';
-import { type ProblemInput, readProblem } from '../src/problem.js';
+import type { ProblemInput } from '../src/input.js';
+import { readProblem } from '../src/problem.js';
 import { readingsOf } from '../src/reading.js';
 import { failure } from './failure.js';
 
@@ -138,7 +139,7 @@ describe('a target', () => {
     [[-1, 0], 'target entry 0 is -1; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
     [[0, 0.5], 'target entry 1 is 0.5; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
     [[3, 4], 'target entry 0 is 3; expected a class index from 0 to 2, or -100 (ignoreIndex) for a row to ignore'],
-    [[0, 1, 2], 'target is (3,); expected class indices (2,) or probabilities (2, 3)'],
+    [[0, 1, 2, 0], 'target is (4,); expected class indices (2,) or probabilities (2, 3)'],
     [[[0, 1]], 'target is (1, 2); expected class indices (2,) or probabilities (2, 3)'],
     [
       [
@@ -163,6 +164,23 @@ describe('a target', () => {
     ],
   ])('%j is refused', (target, message) => {
     expect(failure(() => readProblem({ logits, target }))[1]).toBe(`diagnose: ${message}`);
+  });
+
+  test('of the shape for another axis is refused with that axis', () => {
+    const refused = (shape: readonly number[], ofTarget: readonly number[], axis?: number) => {
+      const zeros = (dimensions: readonly number[]) => ({
+        data: new Float64Array(dimensions.reduce((a, b) => a * b, 1)),
+        shape: dimensions,
+      });
+      return failure(() => readProblem({ logits: zeros(shape), target: zeros(ofTarget), axis }))[1];
+    };
+    const hint = (axis: number) => `; it fits axis ${axis} (option axis, by default the last)`;
+    const expected = 'expected class indices (2,) or probabilities (2, 3)';
+    expect(refused([2, 3], [3])).toBe(`diagnose: target is (3,); ${expected}${hint(0)}`);
+    expect(refused([2, 3], [3, 1])).toBe(`diagnose: target is (3, 1); ${expected}${hint(0)}`);
+    expect(refused([2, 3, 4], [2, 4])).toContain(`probabilities (2, 3, 4)${hint(1)}`);
+    expect(refused([2, 3], [2], 0)).toContain(hint(1));
+    expect(refused([2, 3, 4], [2, 2])).toMatch(/probabilities \(2, 3, 4\)$/);
   });
 
   test('is seen in an upstream that is s − y, or that over n, and in nothing else', () => {
@@ -259,6 +277,50 @@ describe('an option of the loss', () => {
     [{ temperature: '2' as never }, 'ERR_VALUE', 'temperature is the text "2"; expected a finite number above 0'],
   ])('%j is refused', (option, code, message) => {
     expect(failure(() => readProblem({ logits, target: [0, 1], ...option }))).toEqual([code, `diagnose: ${message}`]);
+  });
+
+  describe.each<[string, Partial<ProblemInput> & Pick<DiagnoseInput, 'gradient'>]>([
+    ['numbers alone', { logits, gradient: logits }],
+    ['an upstream gradient', { logits, gradient: logits, upstream: logits }],
+    ['an expression with data', { logits, gradient: 'J @ g', upstream: logits }],
+    ['an expression alone', { gradient: 'J @ g' }],
+  ])('is checked, or refused where it says nothing: %s', (_, known) => {
+    test.each<[Partial<ProblemInput>, ErrorCode, string]>([
+      [{ temperature: 0 }, 'ERR_VALUE', 'temperature 0; expected a finite number above 0'],
+      [{ axis: 0.5 }, 'ERR_AXIS', 'axis 0.5'],
+      [{ axis: '1' as never }, 'ERR_AXIS', 'axis is the text "1"; expected an integer'],
+      [{ reduction: 'max' as never }, 'ERR_VALUE', 'reduction is the text "max"'],
+      [{ layer: 'tanh' as never }, 'ERR_VALUE', 'layer is the text "tanh"'],
+      [{ labelSmoothing: 2 }, 'ERR_VALUE', 'labelSmoothing 2; expected 0 to 1'],
+      [{ ignoreIndex: 0.5 }, 'ERR_VALUE', 'ignoreIndex 0.5; expected an integer'],
+      [{ labelSmoothing: 0.1 }, 'ERR_VALUE', 'labelSmoothing is given without target; expected both'],
+      [{ ignoreIndex: -1 }, 'ERR_VALUE', 'ignoreIndex is given without target; expected both'],
+      [{ weight: [1, 2, 3] }, 'ERR_VALUE', 'weight is given without target; expected both'],
+    ])('%j', (option, code, message) => {
+      const [found, text] = failure(() => diagnose({ ...known, ...option }));
+      expect([found, text.startsWith(`diagnose: ${message}`) ? '' : text]).toEqual([code, '']);
+    });
+  });
+
+  test.each<[Partial<ProblemInput>, string]>([
+    [{ upstream: logits }, 'upstream'],
+    [{ target: [0, 1] }, 'target'],
+    [{ mask: [1, 0, 1] }, 'mask'],
+    [{ target: [0, 1], weight: [1, 2, 3] }, 'target'],
+  ])('%j beside an expression needs the data that it belongs to', (option, name) => {
+    expect(failure(() => diagnose({ gradient: 'J @ g', ...option }))).toEqual([
+      'ERR_VALUE',
+      `diagnose: ${name} is given without logits or probabilities; expected one of them too`,
+    ]);
+  });
+
+  test('of a softmax cross-entropy is refused for a sigmoid, of which it would be another loss', () => {
+    const refused = (option: Partial<ProblemInput>) =>
+      failure(() => readProblem({ logits, target: logits.map(() => [0, 1, 0]), layer: 'sigmoid', ...option }))[1];
+    expect(refused({ labelSmoothing: 0.1 })).toBe(
+      "diagnose: labelSmoothing is given with layer 'sigmoid'; expected another layer: it is an option of the softmax cross-entropy. For a sigmoid, give the smoothed probabilities as the target",
+    );
+    expect(refused({ weight: [1, 2, 3] })).toContain('weight is given with layer');
   });
 
   test.each<[Partial<ProblemInput>, number[], number]>([
@@ -375,6 +437,7 @@ describe('an array of numbers', () => {
       'ERR_SHAPE',
       'diagnose: gradient is (4,) (4 entries); expected (2, 3) like the logits, or (2, 3, 3), one Jacobian a row',
     ]);
+    expect(refused(two, [6])[1]).toMatch(/, one Jacobian a row; it has as many entries: reshape it to \(2, 3\)$/);
     expect(refused([1, 2, 3], [])[0]).toBe('ERR_SHAPE');
     expect(refused([1, 2, 3], [1, 3])[0]).toBe('ERR_SHAPE');
     expect(refused([two, two], [3, 2, 2])[0]).toBe('ERR_SHAPE');

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import type { Goal } from '../src/form.js';
 import { type DiagnoseInput, diagnose } from '../src/index.js';
-import type { Layer, LossReduction } from '../src/problem.js';
+import type { Layer, LossReduction } from '../src/input.js';
 import { type LossSetting, remedyFor } from '../src/remedy.js';
 import { settingOf } from '../src/round-trip.js';
 import { softmax } from './attempts.js';

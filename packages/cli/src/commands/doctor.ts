@@ -222,7 +222,10 @@ function naming<T>(readers: ReadFiles['readers'], run: () => T): T {
     return run();
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
-    const message = error.message.replace('diagnose: ', '').replace('(ignoreIndex)', '(--ignore-index)');
+    const message = error.message
+      .replace('diagnose: ', '')
+      .replace('(option axis,', '(--axis,')
+      .replace(/\b(?:ignoreIndex|labelSmoothing)\b/g, (name) => flags[name] ?? name);
     const named = files.find(({ name }) => message.startsWith(name));
     const reader = named && readers.get(named.name);
     const about = reader ? `${named.flag} ${reader.name}: ${withLine(message, reader)}` : `doctor: ${message}`;

@@ -1,7 +1,9 @@
 import { at } from '../at.js';
+import { jacobianEntries, vjp } from '../derivatives.js';
 import { asFactor, candidate, each, entries, lazily, type Mistake, scaled } from '../form.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, rightLoss, rightProduct, vjp } from './right.js';
+import { rightProduct } from './right.js';
+import { rightLoss } from './right-loss.js';
 
 /** Mistakes that mix the samples of a batch, although each has its own softmax. */
 

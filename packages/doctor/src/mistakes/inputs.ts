@@ -1,4 +1,5 @@
 import { at } from '../at.js';
+import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, vjp, vjpOfLogSoftmax } from '../derivatives.js';
 import {
   type Candidate,
   candidate,
@@ -15,7 +16,6 @@ import {
 } from '../form.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { jacobianEntries, lossGradient, ofKept, vjp } from './right.js';
 
 /** The correct formula applied to the wrong numbers, or the derivative of another function. */
 
@@ -214,19 +214,10 @@ const logSoftmax: Mistake = {
     product(
       'g − s Σ g',
       ['g - s * g.sum(axis=1, keepdims=True)'],
-      (problem, g) => {
-        const { s, n, f, temperature } = problem;
-        const kept = ofKept(problem, g.values);
-        const sums = rowSums(kept, n, f);
-        return each(problem, (k, row) => (at(kept, k) - at(s, k) * at(sums, row)) / temperature);
-      },
+      (problem, g) => vjpOfLogSoftmax(problem, g.values),
       (_, g) => g.values.map(Math.abs),
     ),
-    jacobian('δ_ij − s_j', ['np.eye(f) - s'], (problem) => {
-      const { s, temperature } = problem;
-      const ones = ofKept(problem, new Float64Array(s.length).fill(1));
-      return entries(problem, (i, j, same) => (at(ones, i) * ((same ? 1 : 0) - at(s, j))) / temperature);
-    }),
+    jacobian('δ_ij − s_j', ['np.eye(f) - s'], jacobianOfLogSoftmax),
     jacobian('δ_ij − s_i', [], ({ s, ...problem }) =>
       entries({ s, ...problem }, (i, _, same) => ((same ? 1 : 0) - at(s, i)) / problem.temperature),
     ),

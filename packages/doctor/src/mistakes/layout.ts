@@ -1,6 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
+import { jacobianEntries, vjp } from '../derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -14,8 +15,10 @@ import {
   type Mistake,
 } from '../form.js';
 import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import { everyLayer } from '../input.js';
 import type { Problem } from '../problem.js';
-import { everyLayer, jacobianEntries, rightJacobian, rightLoss, rightProduct, vjp } from './right.js';
+import { rightJacobian, rightProduct } from './right.js';
+import { rightLoss } from './right-loss.js';
 
 /** The correct formula along the wrong dimension, or with dimensions in the wrong order. */
 

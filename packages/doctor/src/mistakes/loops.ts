@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { sampleStep } from '../compare.js';
+import { jacobianEntries, lossGradient, vjp } from '../derivatives.js';
 import {
   asFactor,
   byIndex,
@@ -19,7 +20,8 @@ import {
 } from '../form.js';
 import { rowMaxima, rowSums } from '../host-softmax.js';
 import { labelsOf, oncePerProblem, type Problem } from '../problem.js';
-import { endClasses, jacobianEntries, lossGradient, rightLoss, rightProduct, vjp, withClassZeroed } from './right.js';
+import { endClasses, rightProduct, withClassZeroed } from './right.js';
+import { rightLoss } from './right-loss.js';
 
 /** The correct formula in a loop over rows or classes that starts, ends, resets or indexes in the wrong place. */
 

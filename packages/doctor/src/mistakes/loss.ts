@@ -1,4 +1,5 @@
 import { at } from '../at.js';
+import { vjp } from '../derivatives.js';
 import {
   type Candidate,
   candidate,
@@ -11,8 +12,9 @@ import {
   scaled,
 } from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
-import { labelsOf, type Problem } from '../problem.js';
-import { addsUp, everyLayer, vjp } from './right.js';
+import { everyLayer } from '../input.js';
+import { batchSize, labelsOf, type Problem } from '../problem.js';
+import { addsUp } from './right-loss.js';
 
 /** Mistakes in how the cross-entropy uses its target. */
 
@@ -141,7 +143,14 @@ const binaryCrossEntropy: Mistake = {
         if (!y || s.some((value) => value === 0 || value === 1)) return [];
         const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
         const through = vjp(problem, binary);
-        return lossFactors(problem).flatMap(({ factor, over }): Candidate[] => [
+        // The binary cross-entropy of PyTorch and Keras is a mean over all entries.
+        const ofEntries = { factor: 1 / (batchSize(problem) * problem.f), over: ' / (n f)' };
+        const known = lossFactors(problem);
+        // Of two classes, that is the cross-entropy itself.
+        const isNew =
+          problem.f > 2 && problem.reduction !== 'sum' && known.every(({ factor }) => factor !== ofEntries.factor);
+        const factors = isNew ? [...known, ofEntries] : known;
+        return factors.flatMap(({ factor, over }): Candidate[] => [
           candidate(dividedBy('−y / s + (1 − y) / (1 − s)', over), scaled(binary, factor)),
           candidate(`J (−y / s + (1 − y) / (1 − s))${over}`, scaled(through, factor)),
         ]);

@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { rangeOf } from '../compare.js';
+import { lossGradient, vjp } from '../derivatives.js';
 import {
   type Candidate,
   candidate,
@@ -14,7 +15,6 @@ import {
 } from '../form.js';
 import { innerProducts, rowMaxima } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { lossGradient, vjp } from './right.js';
 
 /** Mistakes by which exp overflows or underflows, so that NaN or infinities appear in predictable rows. */
 

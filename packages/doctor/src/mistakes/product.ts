@@ -1,5 +1,6 @@
 import { at } from '../at.js';
-import { measure, noiseLevels, relativeErrors } from '../compare.js';
+import { type Given, measure, noiseLevels, relativeErrors } from '../compare.js';
+import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, ofKept, vjp } from '../derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -11,22 +12,16 @@ import {
   jacobian,
   type LossFactor,
   lazily,
+  loss,
   lossFactors,
   type Mistake,
   product,
   scaled,
 } from '../form.js';
+import { everyLayer } from '../input.js';
 import { batchSize, type Problem } from '../problem.js';
-import {
-  everyLayer,
-  followsUpstream,
-  jacobianEntries,
-  lossGradient,
-  rightJacobian,
-  rightLoss,
-  rightProduct,
-  vjp,
-} from './right.js';
+import { rightJacobian, rightProduct } from './right.js';
+import { followsUpstream, rightLoss } from './right-loss.js';
 
 /** Mistakes in the product with the upstream gradient: left out, applied twice, or with part of the formula missing. */
 
@@ -47,7 +42,7 @@ const upstreamMissing: Mistake = {
   id: 'upstream-missing',
   name: 'upstream gradient missing',
   layers: everyLayer,
-  what: 'a derivative without the upstream gradient: that of the layer on its own, or of the cross-entropy of the target',
+  what: 'a derivative without the upstream gradient, or with it on the target alone: that of the layer on its own, or of the cross-entropy of the target',
   why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
   forms: [
     {
@@ -68,11 +63,16 @@ const upstreamMissing: Mistake = {
       kind: 'gradient',
       expressions: [],
       gives: (problem) =>
-        lossOtherThanUpstream(problem).map((found) => ({
+        [...lossOtherThanUpstream(problem), ...lossWithoutRows(problem)].map((found) => ({
           ...found,
           formula: `${found.formula}, without the upstream gradient`,
         })),
     },
+    loss('s − g y, the upstream gradient of the losses on the target alone', [], (problem, y) =>
+      lossWithoutRows(problem).length > 0
+        ? problem.s.map((value, k) => (value - at(y, k)) / problem.temperature)
+        : null,
+    ),
   ],
 };
 
@@ -86,10 +86,24 @@ export function lossOtherThanUpstream(problem: Problem): readonly Candidate[] {
   if (!followsUpstream(problem)) return [];
   const through = rightProduct.gives(problem).map((found) => measure(valuesOf(problem, found)));
   const all = rightLoss.gives({ ...problem, g: null });
+  return agreesWithOneOf(problem, all, through) ? [] : all;
+}
+
+/** The gradients of the cross-entropy without the upstream gradient of its losses, if that was given and makes a difference. */
+function lossWithoutRows(problem: Problem): readonly Candidate[] {
+  const { target, upstreamOfRows, layer } = problem;
+  if (!target || !upstreamOfRows || layer === 'sigmoid') return [];
+  const own = rightLoss.gives(problem).map((found) => measure(valuesOf(problem, found)));
+  const all = rightLoss.gives({ ...problem, y: target.y, upstreamOfRows: null });
+  return agreesWithOneOf(problem, all, own) ? [] : all;
+}
+
+function agreesWithOneOf(problem: Problem, all: readonly Candidate[], given: readonly Given[]): boolean {
   const [level] = noiseLevels(problem.f, true).slice(-1);
-  if (!level) return [];
-  const agrees = all.some((found) => through.some((given) => (relativeErrors(given, found, [level])[0] ?? 1) <= alike));
-  return agrees ? [] : all;
+  return (
+    level !== undefined &&
+    all.some((found) => given.some((one) => (relativeErrors(one, found, [level])[0] ?? 1) <= alike))
+  );
 }
 
 function valuesOf(problem: Problem, { values }: Candidate): Float64Array {
@@ -285,10 +299,38 @@ const kroneckerMissing: Mistake = {
   ],
 };
 
+const jacobianTransposed: Mistake = {
+  id: 'jacobian-transposed',
+  layers: ['log-softmax'],
+  name: 'Jacobian not transposed',
+  what: "the product with log-softmax's Jacobian as it stands, J g, or that Jacobian with its rows and columns exchanged",
+  why: 'J_ij = ∂y_i/∂x_j = δ_ij − s_j is not symmetric, as that of softmax is. Backpropagation multiplies by its transpose, Jᵀ g = g − s Σ g; J g = g − ⟨s, g⟩ is the forward derivative along g.',
+  forms: [
+    product(
+      'J g = g − ⟨s, g⟩',
+      [],
+      (problem, g) => {
+        if (problem.f < 2) return null;
+        const values = each(problem, (k, row) => (at(g.values, k) - at(g.inner, row)) / problem.temperature);
+        return ofKept(problem, values);
+      },
+      (_, g) => g.values.map(Math.abs),
+    ),
+    jacobian('δ_ij − s_i', [], (problem) => {
+      const { f } = problem;
+      const valueAt = jacobianOfLogSoftmax(problem);
+      if (f < 2) return null;
+      // Entry (row, i, j) is that of (row, j, i).
+      return (k) => valueAt(k + (f - 1) * ((k % f) - (Math.floor(k / f) % f)));
+    }),
+  ],
+};
+
 export const products: readonly Mistake[] = [
   upstreamMissing,
   jacobianSkipped,
   jacobianTwice,
+  jacobianTransposed,
   upstreamTwice,
   notContracted,
   probabilitiesMissing,

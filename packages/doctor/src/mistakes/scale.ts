@@ -1,15 +1,9 @@
-import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple } from '../form.js';
+import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple, times } from '../form.js';
 import { sigmoidOf, softmaxRows } from '../host-softmax.js';
+import { everyLayer } from '../input.js';
 import { batchSize as batchRows, type Problem } from '../problem.js';
-import {
-  everyLayer,
-  meansOverOtherRows,
-  rightFactors,
-  rightJacobian,
-  rightLoss,
-  rightProduct,
-  times,
-} from './right.js';
+import { rightJacobian, rightProduct } from './right.js';
+import { meansOverOtherRows, rightFactors, rightLoss } from './right-loss.js';
 
 /** The correct derivative times a wrong factor. */
 
@@ -85,7 +79,7 @@ function lossBatchFactors(problem: Problem): Factor[] {
 
 const temperature: Mistake = {
   id: 'temperature',
-  name: 'temperature left out',
+  name: 'temperature misapplied',
   what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
   why: 's = softmax(x / T), so ∂s/∂x = (diag(s) − s sᵀ) / T: the inner derivative 1/T belongs in the gradient once, and s must be the probabilities at that temperature.',
   layers: everyLayer,

@@ -1,7 +1,8 @@
 import { at } from '../at.js';
 import { gradient, loss, type Mistake, product } from '../form.js';
 import { sigmoidOf } from '../host-softmax.js';
-import type { Layer, Problem } from '../problem.js';
+import type { Layer } from '../input.js';
+import type { Problem } from '../problem.js';
 
 /** Mistakes of a sigmoid layer, whose Jacobian has σ ⊙ (1 − σ) on the diagonal and nothing beside it. */
 

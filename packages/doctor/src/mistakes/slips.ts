@@ -1,4 +1,5 @@
 import { at } from '../at.js';
+import { vjp } from '../derivatives.js';
 import {
   byIndex,
   type Candidate,
@@ -17,7 +18,6 @@ import {
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
 import { unlessRight, withProbabilities } from './loops.js';
-import { vjp } from './right.js';
 
 /** One term, factor or function of the correct formula replaced by another one. */
 

@@ -1,5 +1,6 @@
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
+import { lossGradient } from '../derivatives.js';
 import {
   each,
   entries,
@@ -9,13 +10,14 @@ import {
   type Kind,
   loss,
   type Mistake,
+  multiple,
   type Numbers,
   product,
 } from '../form.js';
-import { batchSize, type Problem } from '../problem.js';
+import type { Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { gradientsOfSum } from '../spelling.js';
-import { lossGradient } from './right.js';
+import { averages } from './right-loss.js';
 
 /** The Jacobian reduced to the shape of the logits, by summing its entries or selecting some of them. */
 
@@ -114,12 +116,19 @@ const diagonal: Mistake = {
       expressions: ['(s - y) * s * (1 - s)'],
       gives: (problem) => {
         const { s, y, temperature } = problem;
-        const n = batchSize(problem);
         if (!y) return [];
         const values = lossGradient(problem, y).map((value, k) => value * at(s, k) * (1 - at(s, k)));
         const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };
-        const mean = values.map((value) => value / n);
-        return [unscaled, { ...unscaled, formula: `${unscaled.formula} / n`, values: mean, terms: mean.map(Math.abs) }];
+        // Those of ½‖s − y‖² and of ‖s − y‖².
+        const all = [1, 2].flatMap((times) =>
+          averages(problem).map(([divisor, over]) => ({
+            factor: times / divisor,
+            formula: `${times === 1 ? '' : `${times} `}${unscaled.formula}${over}`,
+          })),
+        );
+        return all
+          .filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k)
+          .map(({ factor, formula }) => multiple(unscaled, factor, formula));
       },
     },
     loss('y ⊙ (1 − s)', ['y * (1 - s)'], ({ s, f, temperature }, y) =>

@@ -1,8 +1,10 @@
 import { at, isSet } from '../at.js';
+import { lossGradient } from '../derivatives.js';
 import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
-import { batchSize, type Layer, labelsOf, type Problem } from '../problem.js';
+import { everyLayer, type Layer } from '../input.js';
+import { batchSize, labelsOf, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
-import { addsUp, everyLayer, lossGradient, meansOverOtherRows, rightLoss } from './right.js';
+import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';
 
 /** The gradient of the correct loss for another target than the given one, or without one of its options. */
 
@@ -13,7 +15,11 @@ const targetSum: Mistake = {
   why: 'The gradient of −Σ y log s is s Σy − y: every y_i pulls the whole row down by s. s − y is right only where each row of the target adds up to 1; of several labels a row either divide the target by their number, or use a sigmoid for each.',
   forms: [
     loss('s − y', [], (problem, y) => {
-      if (addsUp(problem.whole ?? problem) || problem.layer === 'sigmoid') return null;
+      const all = problem.whole ?? problem;
+      const { target, layer } = problem;
+      // Where only the class weights keep the target from adding up to 1, it is the mistake 'class-weights'.
+      const ofWeights = target?.weight && addsUp({ ...all, y: all.target?.given ?? all.y });
+      if (ofWeights || addsUp(all) || layer === 'sigmoid') return null;
       return each(problem, (k) => (at(problem.s, k) - at(y, k)) / problem.temperature);
     }),
   ],
@@ -90,9 +96,9 @@ const partlyAveraged: Mistake = {
       kind: 'gradient',
       expressions: ['s - y / n', 's / n - y'],
       gives: (problem) => {
-        const { f, s, y, temperature } = problem;
+        const { f, s, y, temperature, upstreamOfRows } = problem;
         const n = batchSize(problem);
-        return y && n > 1
+        return y && n > 1 && !upstreamOfRows
           ? [
               { by: n, targetOnly: true, formula: 's − y / n' },
               { by: n, targetOnly: false, formula: 's / n − y' },
@@ -123,7 +129,7 @@ function otherTarget(formula: string, make: (problem: Problem) => Float64Array |
 const labelSmoothing: Mistake = {
   id: 'label-smoothing',
   name: 'label smoothing of another kind',
-  what: 'the gradient of the cross-entropy with its label smoothing left out, or with ε shared out among the wrong number of classes',
+  what: 'the gradient of the cross-entropy with its label smoothing left out, applied twice, or with ε shared out among the wrong number of classes',
   why: 'With label smoothing ε the target is (1 − ε) y + ε/K, over all K classes, the right one among them (PyTorch, TensorFlow). ε/(K − 1) for the others and 1 − ε for the right one is another smoothing, that of ε K/(K − 1).',
   forms: [
     otherTarget('s − y without smoothing', (problem) => {
@@ -132,6 +138,9 @@ const labelSmoothing: Mistake = {
     }),
     otherTarget('s − y with ε/(K − 1) for the other classes', (problem) =>
       smoothed(problem, (epsilon, classes, y) => (1 - epsilon) * y + ((1 - y) * epsilon) / (classes - 1)),
+    ),
+    otherTarget('s − y smoothed twice', (problem) =>
+      smoothed(problem, (epsilon, classes, y) => (1 - epsilon) ** 2 * y + (epsilon * (2 - epsilon)) / classes),
     ),
     otherTarget('s − (1 − ε) y', (problem) => smoothed(problem, (epsilon, _, y) => (1 - epsilon) * y)),
     otherTarget('s − y − ε/K', (problem) => smoothed(problem, (epsilon, classes, y) => y + epsilon / classes)),
@@ -196,13 +205,39 @@ function meanOverOtherRows(weighted: boolean): Form {
   };
 }
 
+/** A form with each of its means, also where the reduction is known: rows or weights are counted wrong along with it. */
+function anyMean(form: Form): Form {
+  return {
+    ...form,
+    gives: (problem) =>
+      problem.reduction === 'mean'
+        ? form.gives({ ...problem, reduction: null }).filter(({ reduction }) => reduction !== 'sum')
+        : form.gives(problem),
+  };
+}
+
 const classWeights: Mistake = {
   id: 'class-weights',
   name: 'class weights left out or in the wrong place',
-  what: 'the gradient of the cross-entropy without its class weights, with them on another term than the loss, or missing in the divisor of the mean',
+  what: 'the gradient of the cross-entropy without its class weights, with them twice or on another term than the loss, or missing in the divisor of the mean',
   why: "A row's loss is times the weight of its target's class, and so is the whole row of its gradient: w_t (s − y). Weights on the target alone (s − w y), or one for each column, are no derivative of it. The mean divides by the sum of the weights of the targets, Σ w_t, not by the number of rows.",
   forms: [
     meanOverOtherRows(true),
+    loss('w (s − y), weighted twice', [], (problem) => {
+      const { target, f } = problem;
+      const weight = target?.weight;
+      return weight
+        ? lossGradient(
+            problem,
+            target.y.map((value, k) => value * at(weight, k % f)),
+          )
+        : null;
+    }),
+    anyMean(
+      loss('s − w y, the weights on the target alone', [], ({ target, s, temperature }) =>
+        target?.weight ? s.map((value, k) => (value - at(target.y, k)) / temperature) : null,
+      ),
+    ),
     otherTarget('s − y without weights', ({ target }) => (target?.weight ? target.given : null)),
     loss('w_i (s_i − y_i), a weight for each column', [], (problem) => {
       const { target, s, f, temperature } = problem;
@@ -219,6 +254,18 @@ const ignoredRows: Mistake = {
   why: 'A row whose target is the ignored index is no part of the loss: its gradient is 0, and it does not count in the mean. A one-hot row of zeros takes the target away, but not s: multiply the row by 0.',
   forms: [
     meanOverOtherRows(false),
+    anyMean(
+      loss('s − y, in the ignored rows as in all others', [], (problem, y) => {
+        const { target, f } = problem;
+        const counted = target?.counted;
+        if (!counted || target.ignoreIndex < 0 || target.ignoreIndex >= f) return null;
+        const weightOf = (i: number) => (target.weight ? at(target.weight, i) : 1);
+        const ofAll = each(problem, (k, row, i) =>
+          isSet(counted, row) ? at(y, k) : i === target.ignoreIndex ? weightOf(i) : 0,
+        );
+        return lossGradient(problem, ofAll);
+      }),
+    ),
     loss('s − y, y 0 in the ignored rows', [], (problem, y) => {
       const { target, s, temperature } = problem;
       return target?.counted ? each(problem, (k) => (at(s, k) - at(y, k)) / temperature) : null;

@@ -1,0 +1,163 @@
+import { explanations } from './catalogue.js';
+import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
+import { byIndex, type Candidate, type Kind, times } from './form.js';
+import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
+import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
+import { brokenRows } from './mistakes/overflow.js';
+import { right, rightJacobian, rightProduct } from './mistakes/right.js';
+import { rightLoss } from './mistakes/right-loss.js';
+import type { Problem } from './problem.js';
+
+/** Explanations with something that is taken from the numbers: a constant factor, options of the loss, the rows that are not finite. */
+
+/** The same for a single row of rounded numbers, with a factor that was fitted to all rows. */
+const roundedFits = 5 * fits;
+
+/** The same for rounded numbers times a fitted factor. */
+const fitsWithSlack = 5e-4;
+
+/** Constants that differ from 1 by no more than this may come from computing in half precision, whatever the printout. */
+const nearOne = 1e-2;
+
+/** The fewest degrees of freedom for which a constant factor is fitted. */
+const enough = 4;
+
+/** The correct derivative times a fitted constant. */
+export function byFactor(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): Match | null {
+  const { n, f } = problem;
+  if (n * (f - 1) < enough) return null;
+  const most = noise.slack ? (noise.ofInputs ? fits : fitsWithSlack) : exactly;
+  for (const { kind, given } of readings) {
+    const scaled = rights(problem, kind).flatMap(({ formula, values, terms }) => {
+      const factor = fitFactor(given, { formula, values, terms });
+      onFit();
+      return factor === null ? [] : [{ factor, formula, values, terms }];
+    });
+    scaled.sort((a, b) => byLikelihood(a.factor, b.factor));
+    for (const { factor, formula, values, terms } of scaled) {
+      const product = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
+      const [error = 1] = relativeErrors(given, product, [noise]);
+      if (error > most || !standsOut(given, terms, noise)) continue;
+      if (kind === 'gradient' && !inEveryRow(problem, given, product, noise)) continue;
+      const written = `${Number(factor.toPrecision(6))} × (${formula})`;
+      const nearlyRight = Math.abs(factor - 1) <= nearOne ? formula : undefined;
+      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, factor, nearlyRight };
+    }
+  }
+  return null;
+}
+
+/** The order in which factors are tried: nearly 1; whole numbers, as of a backward pass that ran twice; others, by their distance from 1. */
+function byLikelihood(a: number, b: number): number {
+  const distance = (factor: number) => Math.abs(factor - 1);
+  const rank = (factor: number) => {
+    if (distance(factor) <= nearOne) return 0;
+    return Number.isInteger(Number(factor.toPrecision(6))) ? 1 : 2;
+  };
+  return rank(a) - rank(b) || distance(a) - distance(b);
+}
+
+/** True if the explanation fits in every single row, also in rows of small numbers; otherwise each row may have its own factor. */
+function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms }: Candidate, noise: Noise): boolean {
+  const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
+  for (let first = 0; first < n * f; first += f) {
+    const row = measure(data.subarray(first, first + f));
+    const own = noise.slack ? { ...noise, slack: noise.slack.subarray(first, first + f) } : noise;
+    const candidate = { formula, values: (i: number) => valueAt(first + i), terms: (i: number) => termAt(first + i) };
+    const [error = 0] = relativeErrors(row, candidate, [own]);
+    if (error > (noise.slack ? roundedFits : fits)) return false;
+  }
+  return true;
+}
+
+/** The correct gradient of a loss that leaves out rows. */
+export function byLeftOutRows(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise | undefined,
+  onFit: () => void,
+): readonly Match[] | null {
+  return noise ? fittingRight(problem, readings, noise, leftOutRows, onFit) : null;
+}
+
+/** The correct gradient of a loss with options that were not given, such as label smoothing. */
+export function byInference(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): readonly Match[] | null {
+  return fittingRight(problem, readings, noise, (one, data) => inferredRights(one, data, onFit), onFit);
+}
+
+function fittingRight(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  rightOnes: (problem: Problem, data: Float64Array) => Iterable<Inferred>,
+  onFit: () => void,
+): readonly Match[] | null {
+  for (const { kind, given, data } of readings) {
+    if (kind !== 'gradient') continue;
+    for (const found of rightOnes(problem, data)) {
+      const [error = 1] = relativeErrors(given, found, [noise]);
+      onFit();
+      if (error > fits || !standsOut(given, found.terms, noise)) continue;
+      if (found.inEveryRow && !inEveryRow(problem, given, found, noise)) continue;
+      if (found.inFullPrecision && !isOfFullPrecision(error, noise)) continue;
+      return matchesOf(kind, found, error, noise);
+    }
+  }
+  return null;
+}
+
+/** True if an explanation fits so well that the numbers are not rounded. */
+function isOfFullPrecision(error: number, { slack, ofInputs }: Noise): boolean {
+  return error <= exactly && slack === undefined && !ofInputs;
+}
+
+/** The correct gradient and the mistake that gives the same numbers, the likelier one first; the mistake alone if the loss is ruled out. */
+function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): readonly Match[] {
+  const { formula, reduction, unusual, options, mistake, ruledOut, lossIsLikelier } = found;
+  const asRight: Match = {
+    ...unnamed(kind, formula, error),
+    id: right.id,
+    mistake: right,
+    reduction,
+    unusual,
+    options,
+  };
+  if (!mistake) return [asRight];
+  const asMistake: Match = { ...unnamed(kind, formula, error), id: mistake.id, mistake };
+  if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];
+  return lossIsLikelier ? [asRight, asMistake] : [asMistake, asRight];
+}
+
+function rights(problem: Problem, kind: Kind): readonly Candidate[] {
+  if (kind === 'gradient') return [...rightProduct.gives(problem), ...rightLoss.gives(problem)];
+  return kind === 'jacobian' ? rightJacobian.gives(problem) : [];
+}
+
+/** A mistake that produces NaN or infinities in exactly the rows where the given numbers have them, whatever the other rows are. */
+export function byPattern(problem: Problem, readings: readonly GivenReading[]): Match | null {
+  for (const { kind, data } of readings) {
+    if (kind !== 'gradient' && kind !== 'jacobian') continue;
+    const each = data.length / problem.n;
+    const seen = new Set<number>();
+    data.forEach((value, k) => {
+      if (!Number.isFinite(value)) seen.add(Math.floor(k / each));
+    });
+    if (seen.size === 0) continue;
+    for (const { id, formula, rows } of brokenRows(problem)) {
+      const mistake = explanations.find((known) => known.id === id);
+      if (!mistake || rows.size !== seen.size || [...rows].some((row) => !seen.has(row))) continue;
+      return { ...unnamed(kind, `${formula} in exactly the rows that are not finite`, 0), id, mistake };
+    }
+  }
+  return null;
+}
