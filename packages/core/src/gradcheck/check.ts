@@ -8,6 +8,7 @@ import type { GradcheckFunction } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
 import { ownFunction } from './own-function.js';
 import {
+  checkNumbers,
   defaultDirection,
   entryOf,
   finite,
@@ -71,7 +72,8 @@ export function gradcheck(
  * and not compared. It costs four evaluations an entry: meant for small tensors.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or your own function
- * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative; whatever the operation throws
+ * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative, and for a step or a tolerance that is not a finite number
+ *   (the step > 0, the tolerance ≥ 0); whatever the operation throws
  * @example
  * const report = await gradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
  * report.ok; // true
@@ -89,6 +91,7 @@ export async function gradcheck(
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
   checkOptions('gradcheck', options, gradcheckNames);
+  checkNumbers('gradcheck', options);
   const checked = operand('gradcheck', 'x', x);
   const values = await valuesOf('gradcheck', x);
   const f = isOwnFunction<GradcheckFunction>(operation)

@@ -79,6 +79,17 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
+/** @throws ERR_VALUE unless the step is positive and finite and the tolerance is finite and not negative */
+export function checkNumbers(
+  check: string,
+  { step = 1, tolerance = 0 }: { readonly step?: number | undefined; readonly tolerance?: number | undefined },
+): void {
+  const refuse = (option: string, value: unknown, expected: string) =>
+    new SoftgradError('ERR_VALUE', `${check}: ${option} must be a finite number ${expected}, not ${describe(value)}`);
+  if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, '> 0');
+  if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, '≥ 0');
+}
+
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
 export function entryOf(name: string, x: Float64Array, index: number): number {
   const entry = x[index];

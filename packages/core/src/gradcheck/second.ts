@@ -9,6 +9,7 @@ import type { GradgradcheckFunction } from './function.js';
 import { builtIn } from './operations.js';
 import { ownTwiceDifferentiable, requireDerivative } from './own-function.js';
 import {
+  checkNumbers,
   defaultDirection,
   entryOf,
   finite,
@@ -75,6 +76,7 @@ export async function gradgradcheck(
 ): Promise<GradcheckReport> {
   const name = 'gradgradcheck';
   checkOptions(name, options, optionNames);
+  checkNumbers(name, options);
   const checked = operand(name, 'x', x);
   const values = await valuesOf(name, x);
   const f = isOwnFunction<GradgradcheckFunction>(operation)
