@@ -17,6 +17,7 @@ import {
   isOwnFunction,
   judged,
   reportOf,
+  resultFor,
   roundoff,
   type Slope,
   sizeOfLargest,
@@ -100,14 +101,12 @@ export async function gradcheck(
   const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
   try {
     operandLike('gradcheck', 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
-    const result = f.vjp(x, cotangent);
-    try {
-      const analytic = await result.data();
-      const g = await cotangent.data();
-      return reportOf(f.name, checked, compare(f, values, g, analytic, checked.dtype, options));
-    } finally {
-      result.dispose();
-    }
+    const g = await cotangent.data();
+    const analytic = await resultFor(f.vjp, [
+      { values, like: x },
+      { values: g, like: cotangent },
+    ]);
+    return reportOf(f.name, checked, compare(f, values, g, analytic, checked.dtype, options));
   } finally {
     if (options.cotangent === undefined) cotangent.dispose();
   }

@@ -65,6 +65,27 @@ export function defaultDirection(shape: readonly number[], x: Tensor, irrational
   return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
 }
 
+/**
+ * The result of a derivative for copies of its operands, which it may write to and return. The copies and the result are disposed, the
+ * caller's own tensors never.
+ */
+export async function resultFor(
+  derivative: (...operands: Tensor[]) => Tensor,
+  operands: readonly { readonly values: ArrayLike<number>; readonly like: Tensor }[],
+): Promise<ArrayLike<number>> {
+  const made = new Set<Tensor>();
+  try {
+    for (const { values, like } of operands) {
+      made.add(tensor(Float64Array.from(values), { shape: like.shape, dtype: like.dtype, backend: like.backend }));
+    }
+    const result = derivative(...made);
+    if (!operands.some(({ like }) => like === result)) made.add(result);
+    return (await result.data()) as ArrayLike<number>;
+  } finally {
+    for (const one of made) if (!one.disposed) one.dispose();
+  }
+}
+
 /** The largest absolute value; NaN counts as 0. */
 export function sizeOfLargest(values: ArrayLike<number>): number {
   return Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);

@@ -18,6 +18,7 @@ import {
   isOwnFunction,
   judged,
   reportOf,
+  resultFor,
   roundoff,
   sizeOfLargest,
   valuesOf,
@@ -87,14 +88,13 @@ export async function gradgradcheck(
   try {
     operandLike(name, 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
     operandLike(name, 'tangent', tangent, checked);
-    const result = f.hvp(x, cotangent, tangent);
-    try {
-      const analytic = await result.data();
-      const [g, t] = await Promise.all([cotangent.data(), tangent.data()]);
-      return reportOf(f.name, checked, compare(f, values, g, t, analytic, checked.dtype, options));
-    } finally {
-      result.dispose();
-    }
+    const [g, t] = await Promise.all([cotangent.data(), tangent.data()]);
+    const analytic = await resultFor(f.hvp, [
+      { values, like: x },
+      { values: g, like: cotangent },
+      { values: t, like: tangent },
+    ]);
+    return reportOf(f.name, checked, compare(f, values, g, t, analytic, checked.dtype, options));
   } finally {
     if (options.cotangent === undefined) cotangent.dispose();
     if (options.tangent === undefined) tangent.dispose();
