@@ -4,6 +4,7 @@ import { checkOptions, namesOf } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { bestEstimate, quotientOf, shortestAt } from './differences.js';
 import type { GradcheckFunction } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
 import { ownFunction } from './own-function.js';
@@ -18,10 +19,12 @@ import {
   judged,
   reportOf,
   resultFor,
-  roundoff,
   type Slope,
   sizeOfLargest,
+  slopeOf,
   valuesOf,
+  whyNone,
+  without,
 } from './report.js';
 
 /** Options of `gradcheck`; those of the operation are passed on to it. */
@@ -128,18 +131,28 @@ function compare(
   const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
   const { step = defaultStep * Math.min(1, temperature) } = options;
   const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
-  const indices = entries ?? Array.from(x.keys());
-  const slopes = indices.map((index) => {
-    const entry = { index, value: entryOf('gradcheck', x, index) };
-    const known = Number.isFinite(entry.value);
-    return { index, ...(known ? slopeAt(f, at, g, entry, step) : { low: Number.NaN, high: Number.NaN }) };
+  const values = () => Array.from(f.forward(at.slice()));
+  const outputs = values();
+  const none = whyNone(outputs, values());
+  const slopes = Array.from(entries ?? x.keys(), (index) => {
+    const value = entryOf('gradcheck', x, index);
+    if (!Number.isFinite(value)) return without(index, 'x is −Infinity there', true);
+    if (none !== undefined) return without(index, none);
+    return slopeAt(
+      f,
+      at,
+      g,
+      { index, value },
+      { first: step, fixed: options.step !== undefined, enough: tolerance / 4 },
+    );
   });
-  const size = sizeOfLargest;
-  // The error of the difference quotient that comes from rounding of the function's values.
-  const noise = (2 ** -50 * size(g) * size(Array.from(f.forward(at)).filter(Number.isFinite))) / step;
-  const bound = tolerance * size(slopes.map(({ high }) => high)) + 64 * roundoff[dtype] * size(g) + noise;
-  return judged(analytic, slopes, bound);
+  const weight = sizeOfLargest(g);
+  const hidden = (roundings * weight * sizeOfLargest(outputs.filter(Number.isFinite))) / step;
+  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: 'takesLimit' in f });
 }
+
+/** The rounding of values of size 1 in an extrapolated quotient, times the step. */
+const roundings = 2 ** -50;
 
 /** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
 function slopeAt(
@@ -147,37 +160,30 @@ function slopeAt(
   x: Float64Array,
   g: ArrayLike<number>,
   { index, value: at }: { readonly index: number; readonly value: number },
-  step: number,
-): Omit<Slope, 'index'> {
-  // A step that x + h can hold; the functions themselves do not get wider with |x|.
-  const whole = Math.max(step, Math.abs(at) * 2 ** -20);
-  const room = (f.kinks ?? []).reduce((least, kink) => Math.min(least, Math.abs(at - kink)), Number.POSITIVE_INFINITY);
-  if (room === 0) {
-    const sides = [difference(f, x, g, index, at, at + whole), difference(f, x, g, index, at - whole, at)];
-    return { low: Math.min(...sides), high: Math.max(...sides) };
-  }
-  const h = Math.min(whole, room / 2);
-  const coarse = difference(f, x, g, index, at - h, at + h);
-  const fine = difference(f, x, g, index, at - h / 2, at + h / 2);
-  const slope = (4 * fine - coarse) / 3;
-  return { low: slope, high: slope };
-}
-
-/** `⟨g, f(x with x_i = b) − f(x with x_i = a)⟩ / (b − a)`; equal values, infinite ones too, differ by 0. */
-function difference(
-  f: GradcheckFunction,
-  x: Float64Array,
-  g: ArrayLike<number>,
-  index: number,
-  a: number,
-  b: number,
-): number {
-  const moved = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
-  const after = moved(b);
-  let sum = 0;
-  for (const [j, from] of moved(a).entries()) {
-    const to = after[j] ?? Number.NaN;
-    if (!Object.is(from, to)) sum += (g[j] ?? Number.NaN) * (to - from);
-  }
-  return sum / (b - a);
+  { first, fixed, enough }: { readonly first: number; readonly fixed: boolean; readonly enough: number },
+): Slope {
+  const distances = (f.kinks ?? []).map((kink) => Math.abs(at - kink));
+  const room = Math.min(...distances.filter((distance) => distance > 0)) / 2;
+  const whole = Math.min(Math.max(first, shortestAt(Math.abs(at))), room);
+  const range = {
+    least: Math.max(whole * 2 ** -60, shortestAt(Math.abs(at))),
+    most: Math.min(room, Math.max(1, Math.abs(at)) / 16),
+  };
+  const steps = { first: whole, enough, ...(!fixed && { range }) };
+  const values = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
+  // The points are rounded, so the quotient divides by the distance between them.
+  const reach = 'takesLimit' in f ? 0 : sizeOfLargest(x.filter(Number.isFinite));
+  const between = (a: number, b: number, step: number) =>
+    quotientOf(g, [[values(b), values(a)]], {
+      divisor: b - a,
+      roundings: roundings / step,
+      condition: reach / (b - a),
+    });
+  const sides = distances.includes(0)
+    ? [
+        bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
+        bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
+      ]
+    : [bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 })];
+  return slopeOf(index, sides);
 }
