@@ -31,11 +31,17 @@ import {
 export interface GradcheckOptions extends GradcheckTarget {
   /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
   readonly cotangent?: Tensor | undefined;
-  /** First step of the differences, in units of x. Default ε^(1/5) ≈ 7.4e-4, times a temperature below 1. */
+  /**
+   * First step of the differences, in units of x: the only one that is used, except for its half and its quarter. Default ε^(1/5) ≈ 7.4e-4, times a
+   * temperature below 1, and shorter or longer where the differences are inaccurate.
+   */
   readonly step?: number | undefined;
-  /** Allowed error relative to the largest derivative, in addition to rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16. */
+  /**
+   * Allowed error relative to the entry's derivative (before terms of its sum cancel), for core's functions to the largest one, in addition to
+   * rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16.
+   */
   readonly tolerance?: number | undefined;
-  /** Flat indices of the entries of x to check. Default: all. Each costs four evaluations of the whole function. */
+  /** Flat indices of the entries of x to check. Default: all. Each costs six evaluations of the whole function, or more where other steps are tried. */
   readonly entries?: readonly number[] | undefined;
 }
 
@@ -70,10 +76,16 @@ export function gradcheck(
  * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
  *
  * Its error is of order h⁴ + ε/h, least near h = ε^(1/5), which is the default step and leaves about 1e-12; plain central
- * differences at ε^(1/3) leave 1e-10. f is computed on the host in double-double and rounded to float64, whatever the backend
+ * differences at ε^(1/3) leave 1e-10. The same with h/2 tells how accurate it is. Where that is not enough, shorter steps are tried (near a pole, or
+ * the end of the function's domain), or longer ones (where rounding of large values hides the derivative); what remains is part of the tolerance.
+ * f is computed on the host in double-double and rounded to float64, whatever the backend
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
- * relu); at the kink itself every slope between the two one-sided ones is right. Entries that are −Infinity are listed
- * and not compared. It costs four evaluations an entry: meant for small tensors.
+ * relu); at the kink itself every slope between the two one-sided ones is right. It costs six evaluations an entry or more: meant for small tensors.
+ *
+ * Entries that cannot be compared are not counted in `checked` and have a `reason`. Those where x is −Infinity are ok. Those without a difference
+ * quotient, because f is NaN or +Infinity there, are not. A derivative of your own is compared entry by entry, so one that is small beside the others
+ * is checked as well, unless rounding in the dtype of x or of f's values could have made it: prefer an x in float64. The derivatives of core's
+ * functions may have the rounding of the largest derivative and of the cotangent.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or your own function
  * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative, and for a step or a tolerance that is not a finite number

@@ -31,11 +31,11 @@ import {
 export interface GradgradcheckOptions extends GradcheckOptions {
   /** The direction of x along which the derivative is differentiated. Default: irregular numbers in ±1, the same every time. */
   readonly tangent?: Tensor | undefined;
-  /** First step of the differences, in units of x. Default ε^(1/6) ≈ 2.5e-3, times a temperature below 1. */
+  /** First step of the differences, in units of x, as in `gradcheck`. Default ε^(1/6) ≈ 2.5e-3, times a temperature below 1. */
   readonly step?: number | undefined;
-  /** Allowed error relative to the largest derivative, in addition to rounding. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
+  /** Allowed error in addition to rounding, relative as in `gradcheck`. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
   readonly tolerance?: number | undefined;
-  /** Flat indices of the entries of x to check. Default: all. Each costs eight evaluations of the whole function. */
+  /** Flat indices of the entries of x to check. Default: all. Each costs twelve evaluations of the whole function, or more where other steps are tried. */
   readonly entries?: readonly number[] | undefined;
 }
 
@@ -58,7 +58,8 @@ export function gradgradcheck(
  * `D(h) = (φ(x + h e_i + h t) − φ(x + h e_i − h t) − φ(x − h e_i + h t) + φ(x − h e_i − h t)) / 4h²`.
  *
  * Only the function itself is evaluated, on the host, as in `gradcheck`; the vjp is not used. The error is of order h⁴ + ε/h²,
- * least near h = ε^(1/6), which is the default step and leaves about 1e-9. Entries that are −Infinity are listed and not compared.
+ * least near h = ε^(1/6), which is the default step and leaves about 1e-9. Other steps and entries that cannot be
+ * compared are as in `gradcheck`.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, crossEntropy (with `target`), or your own function
  * @throws ERR_VALUE for x with NaN or +Infinity or at a kink, where there is no second derivative, and for an operation without hvp;
