@@ -4,6 +4,7 @@ import { exact } from '../conformance/index.js';
 import {
   type Backend,
   crossEntropy,
+  type GradcheckOptions,
   gradcheck,
   logSoftmax,
   logSumExp,
@@ -190,7 +191,9 @@ describe('at points without a derivative', () => {
   test('a loss of +Infinity has no slopes, and the check fails', async () => {
     const x = double([[1, Number.NEGATIVE_INFINITY, 3]]);
     expect(await gradcheck(crossEntropy, x, { target: [0] })).toMatchObject({ ok: true, checked: 2 });
-    expect(await gradcheck(crossEntropy, x, { target: [1] })).toMatchObject({ ok: false, checked: 2 });
+    const report = await gradcheck(crossEntropy, x, { target: [1] });
+    expect(report).toMatchObject({ ok: false, checked: 0 });
+    expect(report.entries[0].reason).toBe('output 0 of forward is Infinity, which has no difference quotient');
   });
 
   test('NaN and +Infinity are refused, so is crossEntropy without a target', async () => {
@@ -237,25 +240,22 @@ describe('the tolerance of gradcheck', () => {
     ['float64', 0.97e-8, 1.03e-8],
     ['float32', 1.97e-5, 2.03e-5],
     ['float16', 4.4e-3, 5.6e-3],
-  ] as const)(
-    'in %s lets a slope be off by a share of %f of the largest, and not by %f',
-    async (dtype, within, beyond) => {
-      const x = tensor([[-1, 0.5, 2]], { backend, dtype });
-      // 4000 leaves the rounding of the cotangent no part in the bound, and 2 · 4000 · 2 in float16's range.
-      const cotangent = tensor([[0.5, -0.25, 1]], { backend, dtype });
-      const check = (share: number, tolerance?: number) =>
-        gradcheck(squares(4000, share), x, tolerance === undefined ? { cotangent } : { cotangent, tolerance });
-      for (const sign of [1, -1]) {
-        expect(await check(sign * within)).toMatchObject({ ok: true, checked: 3 });
-        const wrong = await check(sign * beyond);
-        expect(wrong.ok).toBe(false);
-        // The bound is relative to the largest slope, that at 2.
-        expect(wrong.entries.map(({ ok }) => ok)).toEqual([true, true, false]);
-        expect(await check(sign * beyond, 2 * beyond)).toMatchObject({ ok: true });
-        expect(await check(sign * within, within / 2)).toMatchObject({ ok: false });
-      }
-    },
-  );
+  ] as const)('in %s lets a slope be off by a share of %f of itself, and not by %f', async (dtype, within, beyond) => {
+    const x = tensor([[-1, 0.5, 2]], { backend, dtype });
+    // 4000 leaves the rounding of the cotangent no part in the bound, and 2 · 4000 · 2 in float16's range.
+    const cotangent = tensor([[0.5, -0.25, 1]], { backend, dtype });
+    const check = (share: number, tolerance?: number) =>
+      gradcheck(squares(4000, share), x, tolerance === undefined ? { cotangent } : { cotangent, tolerance });
+    for (const sign of [1, -1]) {
+      expect(await check(sign * within)).toMatchObject({ ok: true, checked: 3 });
+      const wrong = await check(sign * beyond);
+      expect(wrong.ok).toBe(false);
+      // The bound is relative to each slope, whatever the others are.
+      expect(wrong.entries.map(({ ok }) => ok)).toEqual([false, false, false]);
+      expect(await check(sign * beyond, 2 * beyond)).toMatchObject({ ok: true });
+      expect(await check(sign * within, within / 2)).toMatchObject({ ok: false });
+    }
+  });
 
   test('finds a slope of softmax that is off by 0.1 % in float32 and float64', async () => {
     for (const dtype of ['float32', 'float64'] as const) {
@@ -291,20 +291,16 @@ describe('the tolerance of gradcheck', () => {
   test('leaves room for the rounding of the values, which a short step makes large', async () => {
     const cotangent = double([[0.5, -2]]);
     const values = 2 ** 20;
-    // A temperature below 1 shortens the default step, one above 1 does not lengthen it.
-    const defaultStep = 2 ** -10.4;
-    for (const [options, step] of [
-      [{ step: 2 ** -10 }, 2 ** -10],
-      [{ step: 2 ** -16 }, 2 ** -16],
-      [{}, defaultStep],
-      [{ temperature: 0.25 }, defaultStep / 4],
-      [{ temperature: 4 }, defaultStep],
-    ] as const) {
-      const noise = (2 ** -50 * 2 * values) / step + 64 * 2 ** -53 * 2;
-      const check = (slope: number) => gradcheck(constant(values, slope), double([[1, 2]]), { cotangent, ...options });
+    for (const step of [2 ** -10, 2 ** -16]) {
+      const noise = (2 ** -50 * Math.hypot(0.5, 2) * values) / step + 64 * 2 ** -53 * 2;
+      const check = async (slope: number) => {
+        const report = await gradcheck(constant(values, slope), double([[1, 2]]), { cotangent, step });
+        return report.entries[0];
+      };
       const [within, beyond] = [await check(0.999 * noise), await check(1.001 * noise)];
       expect([within.ok, beyond.ok]).toEqual([true, false]);
-      expect(within.entries[0].tolerance / noise).toBeCloseTo(1, 12);
+      expect(within.tolerance / noise).toBeCloseTo(1, 12);
+      expect(within.reason).toBe("hidden by the rounding of the function's values");
     }
   });
 
@@ -341,16 +337,33 @@ describe('the differences of gradcheck', () => {
     expect(await slopeOf(5, 1.5, 0.125)).toBeCloseTo(5 * 1.5 ** 4 - 0.125 ** 4 / 4, 12);
   });
 
-  test('take a step of 2^-20 of an entry if the step would be lost by rounding', async () => {
-    const at = 2 ** 24;
-    expect(await slopeOf(5, at, 2 ** -10)).toBeCloseTo(5 * at ** 4 - 16 ** 4 / 4, -80);
-    const seen: number[] = [];
+  /** The distances from x at which the function is evaluated. */
+  const distances = async (at: number, options: GradcheckOptions) => {
+    const seen = new Set<number>();
     const forward = (x: Float64Array) => {
-      seen.push(x[0]);
+      seen.add(Math.abs(x[0] - at));
       return x;
     };
-    await gradcheck({ ...power(1), forward }, double([[at]]), { step: 2 ** -10 });
-    expect(new Set(seen.map((value) => Math.abs(value - at)))).toEqual(new Set([16, 8, 0]));
+    await gradcheck({ ...power(1), forward }, double([[at]]), options);
+    return [...seen].sort((a, b) => b - a);
+  };
+
+  test('take the step that is asked for, and the shortest one that an entry can hold if that is lost by rounding', async () => {
+    const at = 2 ** 24;
+    expect(await slopeOf(2, at, 2 ** -10)).toBe(2 * at);
+    expect(await distances(at, { step: 2 ** -10 })).toEqual([2 ** -10, 2 ** -11, 2 ** -12, 0]);
+    expect(await distances(2 ** 60, { step: 2 ** -10 })).toEqual([2 ** 12, 2 ** 11, 2 ** 10, 0]);
+  });
+
+  test('begin with a step that a temperature below 1 shortens and one above 1 does not lengthen', async () => {
+    for (const [temperature, step] of [
+      [undefined, 2 ** -10.4],
+      [0.25, 2 ** -12.4],
+      [4, 2 ** -10.4],
+    ] as const) {
+      const [longest] = await distances(1, { temperature });
+      expect(longest / step).toBeCloseTo(1, 9);
+    }
   });
 
   test('stay on their side of a kink: half of the way to it at most', async () => {

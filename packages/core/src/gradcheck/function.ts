@@ -5,7 +5,7 @@ export interface GradcheckFunction {
   readonly name: string;
   /** The function's values in float64, flat, from flat float64 input. */
   forward(x: Float64Array): ArrayLike<number>;
-  /** The derivative under test: `Jᵀ g`, in the shape of x. It has to dispose all other tensors that it makes. */
+  /** The derivative under test: `Jᵀ g`, in the shape of x. It gets copies, which it may write to or return, and has to dispose all other tensors that it makes. */
   vjp(x: Tensor, cotangent: Tensor): Tensor;
   /** Shape of the function's values. Default: that of x. */
   readonly outputShape?: readonly number[];
@@ -15,7 +15,7 @@ export interface GradcheckFunction {
 
 /** Your own function for `gradgradcheck`, with the second derivative to check. */
 export interface GradgradcheckFunction extends Omit<GradcheckFunction, 'vjp'> {
-  /** The derivative under test: that of `Jᵀ g` along the tangent, in the shape of x. It has to dispose all other tensors that it makes. */
+  /** The derivative under test: that of `Jᵀ g` along the tangent, in the shape of x. Copies and disposal are as for `vjp`. */
   hvp(x: Tensor, cotangent: Tensor, tangent: Tensor): Tensor;
 }
 

@@ -4,41 +4,65 @@ import { describe } from '../tensor/describe.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
+import { disagree, type Estimate } from './differences.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
 export interface GradcheckEntry {
   readonly index: number;
   /** The result of the operation's vjp or hvp. */
   readonly analytic: number;
-  /** The difference quotient; NaN if x[index] is −Infinity, which has no neighbours. */
+  /** The difference quotient; NaN if there is none. */
   readonly numeric: number;
   readonly error: number;
+  /** Includes the uncertainty of the difference quotient. */
   readonly tolerance: number;
-  /** True if the error is within the tolerance or there is no difference quotient. */
+  /** True if the error is within the tolerance or x[index] is −Infinity, which has no neighbours. */
   readonly ok: boolean;
+  /** Why the entry could not be compared; absent if it was. */
+  readonly reason?: string;
 }
 
 export interface GradcheckReport {
   readonly name: string;
   readonly backend: string;
   readonly dtype: FloatDType;
-  /** All compared entries are within their tolerance, and there was at least one. */
+  /** All entries are ok, and at least one could be compared. */
   readonly ok: boolean;
-  /** Entries that could be compared. */
+  /** The number of entries that could be compared; the `reason` of each other entry says why it could not. */
   readonly checked: number;
   readonly maxError: number;
   readonly entries: readonly GradcheckEntry[];
 }
 
-/** The expected slopes of an entry: one number, or at a kink the two one-sided slopes, between which every slope is right; NaN if there is no difference quotient. */
-export interface Slope {
+/** The expected slopes of an entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
+export interface Slope extends Pick<Estimate, 'terms' | 'noise' | 'error'> {
   /** Of the entry. */
   readonly index: number;
   readonly low: number;
   readonly high: number;
+  /** Why there is no difference quotient. */
+  readonly reason?: string;
+  /** Whether that is so by nature: x[index] is −Infinity. */
+  readonly exempt?: boolean;
+}
+
+/** What the results of a derivative are compared with besides the slopes. */
+export interface Allowance {
+  readonly dtype: FloatDType;
+  /** Relative to the terms of an entry's derivative. */
+  readonly tolerance: number;
+  /** The size of the cotangent, for second derivatives times that of the tangent. */
+  readonly weight: number;
+  /** The rounding of the largest of the function's values, as an error of a derivative. */
+  readonly hidden: number;
+  /** Whether an error that rounding elsewhere in x explains is accepted: for core's functions, whose rounding conformance checks. */
+  readonly lenient: boolean;
 }
 
 export const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32: 2 ** -24, float16: 2 ** -11 };
+
+/** Derivatives below these may be flushed to 0. */
+const smallest: Record<FloatDType, number> = { float64: 2 ** -1022, float32: 2 ** -126, float16: 2 ** -20 };
 
 /** Whether it is the caller's own function, which has a `forward`. */
 export function isOwnFunction<F extends { forward(x: Float64Array): ArrayLike<number> }>(
@@ -65,6 +89,27 @@ export function defaultDirection(shape: readonly number[], x: Tensor, irrational
   return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
 }
 
+/**
+ * The result of a derivative for copies of its operands, which it may write to and return. The copies and the result are disposed, the
+ * caller's own tensors never.
+ */
+export async function resultFor(
+  derivative: (...operands: Tensor[]) => Tensor,
+  operands: readonly { readonly values: ArrayLike<number>; readonly like: Tensor }[],
+): Promise<ArrayLike<number>> {
+  const made = new Set<Tensor>();
+  try {
+    for (const { values, like } of operands) {
+      made.add(tensor(Float64Array.from(values), { shape: like.shape, dtype: like.dtype, backend: like.backend }));
+    }
+    const result = derivative(...made);
+    if (!operands.some(({ like }) => like === result)) made.add(result);
+    return (await result.data()) as ArrayLike<number>;
+  } finally {
+    for (const one of made) if (!one.disposed) one.dispose();
+  }
+}
+
 /** The largest absolute value; NaN counts as 0. */
 export function sizeOfLargest(values: ArrayLike<number>): number {
   return Array.from(values).reduce((most, v) => Math.max(most, Math.abs(v) || 0), 0);
@@ -79,6 +124,17 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
+/** @throws ERR_VALUE unless the step is positive and finite and the tolerance is finite and not negative */
+export function checkNumbers(
+  check: string,
+  { step = 1, tolerance = 0 }: { readonly step?: number | undefined; readonly tolerance?: number | undefined },
+): void {
+  const refuse = (option: string, value: unknown, expected: string) =>
+    new SoftgradError('ERR_VALUE', `${check}: ${option} must be a finite number ${expected}, not ${describe(value)}`);
+  if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, '> 0');
+  if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, '≥ 0');
+}
+
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
 export function entryOf(name: string, x: Float64Array, index: number): number {
   const entry = x[index];
@@ -89,25 +145,76 @@ export function entryOf(name: string, x: Float64Array, index: number): number {
   );
 }
 
+/** The slope of an entry from one estimate, or from those of both sides of a kink. */
+export function slopeOf(index: number, sides: readonly Estimate[], scale = 1): Slope {
+  const most = (of: (side: Estimate) => number) => scale * Math.max(...sides.map(of));
+  const [low, high] = [scale * Math.min(...sides.map(({ slope }) => slope)), most(({ slope }) => slope)];
+  if (!Number.isFinite(high - low)) return without(index, 'forward is not finite near x, or its points coincide');
+  return { index, low, high, terms: most((s) => s.terms), noise: most((s) => s.noise), error: most((s) => s.error) };
+}
+
+/** The slope of an entry that has no difference quotient. */
+export function without(index: number, reason: string, exempt = false): Slope {
+  const none = Number.NaN;
+  return { index, low: none, high: none, terms: none, noise: none, error: none, reason, exempt };
+}
+
+/**
+ * Why no entry has a difference quotient, if so. An output of −Infinity is not a reason: it has no neighbours, like an entry of x, and stays what
+ * it is.
+ */
+export function whyNone(outputs: readonly number[], again: readonly number[]): string | undefined {
+  const odd = outputs.findIndex((value) => Number.isNaN(value) || value === Number.POSITIVE_INFINITY);
+  if (odd >= 0) return `output ${odd} of forward is ${outputs[odd]}, which has no difference quotient`;
+  const changed = outputs.findIndex((value, j) => value !== again[j]);
+  if (changed >= 0)
+    return `output ${changed} of forward is ${outputs[changed]} and then ${again[changed]} for the same x`;
+  return undefined;
+}
+
 /** The results of a derivative for these entries, compared with the expected slopes. */
 export function judged(
   analytic: ArrayLike<number>,
   slopes: readonly Slope[],
-  tolerance: number,
+  allowance: Allowance,
 ): readonly GradcheckEntry[] {
-  return slopes.map(({ index, low, high }) => {
-    const derivative = analytic[index] ?? Number.NaN;
-    const nearest = Math.min(Math.max(derivative, low), high);
-    const error = Math.abs(derivative - nearest);
-    return {
-      index,
-      analytic: derivative,
-      numeric: nearest,
-      error,
-      tolerance,
-      ok: Number.isNaN(low) || error <= tolerance,
-    };
-  });
+  const { tolerance, weight, dtype, hidden } = allowance;
+  const rounding = 64 * roundoff[dtype] * weight;
+  const loose = tolerance * sizeOfLargest(slopes.map(({ high }) => high)) + rounding + hidden;
+  return slopes.map((slope) => judgedEntry(analytic[slope.index] ?? Number.NaN, slope, loose, rounding, allowance));
+}
+
+function judgedEntry(
+  derivative: number,
+  slope: Slope,
+  loose: number,
+  rounding: number,
+  { dtype, tolerance, weight, lenient }: Allowance,
+): GradcheckEntry {
+  const { index, low, high, terms, error: uncertainty } = slope;
+  const nearest = Math.min(Math.max(derivative, low), high);
+  const error = Math.abs(derivative - nearest);
+  // A derivative of 0 may be the rest of a sum whose terms cancel.
+  const zero = Math.max(Math.abs(low), Math.abs(high)) <= uncertainty;
+  const relative = tolerance * terms + smallest[dtype] * weight;
+  const floor = zero ? rounding : rounding / 16;
+  const strict = relative + uncertainty + floor;
+  const bound = lenient ? Math.max(strict, loose) : strict;
+  const entry = { index, analytic: derivative, numeric: nearest, error, tolerance: bound };
+  const of = (ok: boolean, reason?: string) => (reason === undefined ? { ...entry, ok } : { ...entry, ok, reason });
+  if (slope.reason !== undefined) return of(slope.exempt === true, slope.reason);
+  const within = error <= bound;
+  if (lenient || !(within || error <= loose)) return of(within);
+  const coarse = uncertainty > tolerance * weight;
+  if (coarse && disagree(slope) && uncertainty > terms / 64) {
+    return of(false, 'difference quotients with successive steps disagree');
+  }
+  const better = dtype === 'float64' ? '' : '; check it with x in float64';
+  if (!within) return of(false, `the error may be rounding in ${dtype}${better}`);
+  if (coarse && uncertainty > terms / 2 && error > 0)
+    return of(true, "hidden by the rounding of the function's values");
+  const hidden = !zero && floor > terms / 2 && error > relative + uncertainty;
+  return hidden ? of(true, `too small for ${dtype}${better}`) : of(true);
 }
 
 export function reportOf(
@@ -115,14 +222,14 @@ export function reportOf(
   { backend, dtype }: FloatTensor,
   entries: readonly GradcheckEntry[],
 ): GradcheckReport {
-  const compared = entries.filter(({ numeric }) => !Number.isNaN(numeric));
+  const compared = entries.filter(({ reason }) => reason === undefined);
   return {
     name,
     backend: backend.name,
     dtype,
-    ok: compared.length > 0 && compared.every(({ ok }) => ok),
+    ok: compared.length > 0 && entries.every(({ ok }) => ok),
     checked: compared.length,
-    maxError: compared.reduce((most, { error }) => Math.max(most, error), 0),
+    maxError: sizeOfLargest(entries.map(({ error }) => error)),
     entries,
   };
 }

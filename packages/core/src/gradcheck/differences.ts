@@ -1,0 +1,106 @@
+/** A difference quotient of ⟨g, f⟩; its slope is NaN where f is not finite. */
+export interface Quotient {
+  readonly slope: number;
+  /** The sum of the absolute terms: the slope without cancellation. */
+  readonly terms: number;
+  /** What rounding of the values, of the points and so on can change in the extrapolated slope. */
+  readonly noise: number;
+}
+
+/** Richardson's extrapolation of the quotients with three steps. */
+export interface Estimate extends Quotient {
+  /** A multiple of the disagreement of the extrapolations with the first two and with the last two steps, or the noise if that is larger. */
+  readonly error: number;
+}
+
+export interface Steps {
+  readonly first: number;
+  /** Without a range only the first step is used. */
+  readonly range?: { readonly least: number; readonly most: number };
+  /** A relative error that is small enough. */
+  readonly enough: number;
+  /** By how much the leading error falls when the step is halved: 4 for central differences, 2 for one-sided ones. */
+  readonly ratio: number;
+}
+
+const ladder = 8;
+/** Of the disagreement of two extrapolations: the error of the first one can be a little larger than it, and both can be off alike. */
+const margin = 4;
+/** Steps that may be worse in a row: near a pole of f a shorter step can be worse than one across it. */
+const patience = 3;
+
+/**
+ * The estimate with the least error. Where the quotients of the first step disagree or do not exist, shorter steps are tried; where rounding is
+ * their largest error, longer ones.
+ */
+export function bestEstimate(quotient: (step: number) => Quotient, { first, range, enough, ratio }: Steps): Estimate {
+  const at = (step: number) => extrapolated(quotient, step, ratio);
+  let best = at(first);
+  if (range === undefined) return best;
+  const done = () => best.error <= enough * best.terms;
+  const improves = (next: Estimate) => {
+    const better = next.error < best.error || (Number.isNaN(best.error) && !Number.isNaN(next.error));
+    if (better) best = next;
+    return better;
+  };
+  let worse = 0;
+  for (let h = first / ladder; disagree(best) && !done() && h >= range.least && worse < patience; h /= ladder) {
+    if (improves(at(h))) worse = 0;
+    else if (!Number.isNaN(best.error)) worse += 1;
+  }
+  for (let h = first * ladder; !disagree(best) && !done() && h <= range.most; h *= ladder) {
+    if (!improves(at(h))) break;
+  }
+  return best;
+}
+
+/** Whether quotients of successive steps differ by more than rounding, which is larger for the shorter steps, or there are none. */
+export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): boolean {
+  return !(error <= 16 * noise);
+}
+
+function extrapolated(quotient: (step: number) => Quotient, step: number, ratio: number): Estimate {
+  const [whole, half, quarter] = [quotient(step), quotient(step / 2), quotient(step / 4)] as const;
+  const limit = (coarse: Quotient, fine: Quotient) => (ratio * fine.slope - coarse.slope) / (ratio - 1);
+  const slope = limit(whole, half);
+  const apart = Math.abs(slope - limit(half, quarter));
+  return { ...whole, slope, terms: Math.max(whole.terms, half.terms), error: Math.max(margin * apart, whole.noise) };
+}
+
+/**
+ * `⟨g, Σ ±(after − before)⟩ / divisor` for one or two pairs of values of f; a value that stays −Infinity differs by 0. `roundings` is the noise for
+ * values of size 1. Values that seem not to depend on x_i count as well: they may change by less than their rounding. `condition` is |x| over the
+ * distance between the points: a function that subtracts numbers of the size of x has their rounding, too.
+ */
+export function quotientOf(
+  g: ArrayLike<number>,
+  pairs: readonly (readonly [after: ArrayLike<number>, before: ArrayLike<number>])[],
+  {
+    divisor,
+    roundings,
+    condition,
+  }: { readonly divisor: number; readonly roundings: number; readonly condition: number },
+): Quotient {
+  let [slope, terms, values] = [0, 0, 0];
+  for (let j = 0; j < g.length; j++) {
+    const weight = g[j] ?? Number.NaN;
+    let [change, size] = [0, 0];
+    for (const [sign, [afters, befores]] of pairs.entries()) {
+      const [after = Number.NaN, before = Number.NaN] = [afters[j], befores[j]];
+      if (after === Number.NEGATIVE_INFINITY && before === after) continue;
+      const apart = after - before;
+      change += sign === 0 ? apart : -apart;
+      size = Math.max(size, Math.abs(after), Math.abs(before), Math.abs(apart) * condition);
+    }
+    const term = (weight * change) / divisor;
+    slope += term;
+    terms += Math.abs(term);
+    values = Math.hypot(values, weight * size);
+  }
+  return { slope, terms, noise: roundings * values };
+}
+
+/** The shortest step that |x| leaves distinct points for, after two halvings. */
+export function shortestAt(size: number): number {
+  return size * 2 ** -48;
+}

@@ -1,0 +1,273 @@
+import { describe, expect, test } from 'vitest';
+import { exact } from '../conformance/index.js';
+import { type GradcheckOptions, gradcheck, gradgradcheck, softmax, type Tensor, tensor } from '../src/index.js';
+
+const backend = await exact.open();
+const like = (values: number[][], dtype: 'float64' | 'float32' = 'float64') => tensor(values, { backend, dtype });
+
+const ofSoftmax = {
+  gradcheck: (x: Tensor, options: GradcheckOptions) => gradcheck(softmax, x, options),
+  gradgradcheck: (x: Tensor, options: GradcheckOptions) => gradgradcheck(softmax, x, options),
+};
+
+describe('options that would make every derivative right', () => {
+  test.each([
+    ['step', 0, '> 0, not 0'],
+    ['step', -1e-3, '> 0, not -0.001'],
+    ['step', Number.NaN, '> 0, not NaN'],
+    ['step', Number.POSITIVE_INFINITY, '> 0, not Infinity'],
+    ['tolerance', -1, '≥ 0, not -1'],
+    ['tolerance', Number.NaN, '≥ 0, not NaN'],
+    ['tolerance', Number.POSITIVE_INFINITY, '≥ 0, not Infinity'],
+  ])('%s: %d is refused', async (option, value, expected) => {
+    for (const [name, check] of Object.entries(ofSoftmax)) {
+      await expect(check(like([[1, 2]]), { [option]: value })).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${name}: ${option} must be a finite number ${expected}`,
+      });
+    }
+  });
+});
+
+describe('a derivative may write to its operands and return them', () => {
+  const x = like([[1, 2, 3]]);
+  const direction = () => like([[1, 1, 1]]);
+  const halfSquares = (values: Float64Array) => values.map((value) => value ** 2 / 2);
+  const written = (values: ArrayLike<number>, out: Tensor) =>
+    tensor(Float64Array.from(values), { shape: out.shape, out });
+  const products = (a: Tensor, b: Tensor) => a.dataSync().map((value, i) => Number(value) * Number(b.dataSync()[i]));
+
+  test.each([
+    ['its cotangent', (at: Tensor, g: Tensor) => written(products(at, g), g), true],
+    ['x', (at: Tensor, g: Tensor) => written(products(at, g), at), true],
+    ['its cotangent, with zeros', (_: Tensor, g: Tensor) => written([0, 0, 0], g), false],
+  ] as const)('%s', async (_, vjp, ok) => {
+    const cotangent = direction();
+    const report = await gradcheck({ name: 'half squares', forward: halfSquares, vjp }, x, { cotangent });
+    expect(report).toMatchObject({ ok, checked: 3 });
+    const hvp = (at: Tensor, g: Tensor, t: Tensor) => vjp(t, g) && vjp(at, g);
+    await gradgradcheck({ name: 'half squares', forward: halfSquares, hvp }, x, { cotangent, tangent: cotangent });
+    expect([[...x.dataSync()], [...cotangent.dataSync()]]).toEqual([
+      [1, 2, 3],
+      [1, 1, 1],
+    ]);
+  });
+
+  test('what the caller passed in stays alive, whichever of it is returned', async () => {
+    const [cotangent, tangent] = [direction(), direction()];
+    const linear = { name: 'linear', forward: (values: Float64Array) => values };
+    const square = { name: 'half squares', forward: halfSquares };
+    expect((await gradcheck({ ...linear, vjp: (_, g) => g }, x, { cotangent })).ok).toBe(true);
+    expect((await gradcheck({ ...linear, vjp: () => cotangent }, x, { cotangent })).ok).toBe(true);
+    expect((await gradcheck({ ...square, vjp: (at) => at }, x, { cotangent })).ok).toBe(true);
+    for (const hvp of [(_: Tensor, g: Tensor) => g, (_: Tensor, __: Tensor, t: Tensor) => t, () => tangent]) {
+      expect((await gradgradcheck({ ...square, hvp }, x, { cotangent, tangent })).ok).toBe(true);
+    }
+    expect([x, cotangent, tangent].map(({ disposed }) => disposed)).toEqual([false, false, false]);
+  });
+});
+
+type Pointwise = (value: number, i: number) => number;
+
+/** A function of each entry with its claimed derivative. */
+const pointwise = (f: Pointwise, derivative: Pointwise) => ({
+  name: 'pointwise',
+  forward: (x: Float64Array) => x.map(f),
+  vjp: (x: Tensor, g: Tensor) => scaled(x, [g], derivative),
+});
+/** The same with its claimed second derivative. */
+const curved = (f: Pointwise, second: Pointwise) => ({
+  name: 'pointwise',
+  forward: (x: Float64Array) => x.map(f),
+  hvp: (x: Tensor, g: Tensor, t: Tensor) => scaled(x, [g, t], second),
+});
+
+function scaled(x: Tensor, factors: readonly Tensor[], derivative: Pointwise): Tensor {
+  const at = factors.map((factor) => factor.dataSync());
+  const values = Array.from(x.dataSync(), (value, i) =>
+    at.reduce((product, factor) => product * Number(factor[i]), derivative(Number(value), i)),
+  );
+  return tensor(Float64Array.from(values), { shape: x.shape, dtype: x.dtype, backend });
+}
+
+describe.each(['float64', 'float32'] as const)('what has no difference quotient is not ok, in %s', (dtype) => {
+  const x = like([[0.5, 1, 2]], dtype);
+
+  test.each([Number.NaN, Number.POSITIVE_INFINITY])('outputs of %d', async (value) => {
+    const reason = expect.stringContaining(`is ${value}, which has no difference quotient`);
+    for (const only of [undefined, 1]) {
+      const f: Pointwise = (v, i) => (only === undefined || i === only ? value : v);
+      const derivative: Pointwise = (_, i) => (only === undefined || i === only ? 0 : 1);
+      for (const report of [
+        await gradcheck(pointwise(f, derivative), x),
+        await gradgradcheck(
+          curved(f, () => 0),
+          x,
+        ),
+      ]) {
+        expect(report).toMatchObject({ ok: false, checked: 0 });
+        expect(report.entries).toEqual(report.entries.map((entry) => ({ ...entry, ok: false, reason })));
+      }
+    }
+  });
+
+  test('an entry with no finite neighbours, whatever the others are', async () => {
+    const oneSided = pointwise(
+      (v) => (v > 0.5 && v < 0.75 ? Number.POSITIVE_INFINITY : v),
+      () => 1,
+    );
+    const report = await gradcheck(oneSided, x);
+    expect(report).toMatchObject({ ok: false, checked: 2 });
+    expect(report.entries[0]).toMatchObject({
+      ok: false,
+      numeric: Number.NaN,
+      reason: expect.stringMatching(/finite/),
+    });
+  });
+
+  test('a function that gives other values for the same x', async () => {
+    let calls = 0;
+    const counting = pointwise(
+      (v) => v + ++calls,
+      () => 1,
+    );
+    const report = await gradcheck(counting, x);
+    expect(report).toMatchObject({ ok: false, checked: 0 });
+    expect(report.entries[0].reason).toMatch(/^output 0 of forward is .* for the same x$/);
+  });
+
+  test('except for outputs and entries that are −Infinity', async () => {
+    const masked = pointwise(
+      (v, i) => (i === 1 ? Number.NEGATIVE_INFINITY : v),
+      (_, i) => (i === 1 ? 0 : 1),
+    );
+    expect(await gradcheck(masked, x)).toMatchObject({ ok: true, checked: 3 });
+  });
+});
+
+describe.each(['float64', 'float32'] as const)('steps that fit the function, in %s', (dtype) => {
+  const near: readonly (readonly [string, Pointwise, Pointwise, number])[] = [
+    ['log', Math.log, (v) => 1 / v, 1e-4],
+    ['log', Math.log, (v) => 1 / v, 1e-9],
+    ['1/x', (v) => 1 / v, (v) => -1 / v / v, 1e-4],
+    ['√x', Math.sqrt, (v) => 0.5 / Math.sqrt(v), 1e-3],
+    ['max(x, 0), whose kink is not named', (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0), 1e-5],
+    ['sin', Math.sin, Math.cos, 1e5],
+    ['sin', Math.sin, Math.cos, 2e6],
+  ];
+  test.each(near)('%s at %4$d', async (_, f, derivative, at) => {
+    const x = like([[at, 1]], dtype);
+    expect(await gradcheck(pointwise(f, derivative), x)).toMatchObject({ ok: true, checked: 2 });
+    const wrong: Pointwise = (v, i) => derivative(v, i) * (i === 0 ? 1.001 : 1);
+    const report = await gradcheck(pointwise(f, wrong), x);
+    expect(report.entries.map(({ ok }) => ok)).toEqual([false, true]);
+    expect(report.ok).toBe(false);
+  });
+
+  test('longer ones where rounding of the values hides the derivative', async () => {
+    const shifted = (slope: number) =>
+      pointwise(
+        (v) => v + 1e12,
+        () => slope,
+      );
+    const x = like([[0.5, -1]], dtype);
+    expect((await gradcheck(shifted(1), x)).ok).toBe(true);
+    expect((await gradcheck(shifted(1.1), x)).ok).toBe(false);
+  });
+
+  test('softmax far from 0, at any temperature', async () => {
+    for (const far of [1e4, 2 ** 23]) {
+      for (const temperature of [0.1, 1]) {
+        const x = like([[far + 1, far - 1, far]], dtype);
+        for (const check of Object.values(ofSoftmax)) {
+          expect(await check(x, { temperature })).toMatchObject({ ok: true, checked: 3 });
+        }
+      }
+    }
+  });
+});
+
+test('a saturated softmax of your own is right with the derivative of core and wrong with 0, in float64', async () => {
+  const forward = (x: Float64Array) => softmax(like([[...x]])).dataSync() as Float64Array;
+  const vjp = (at: Tensor, g: Tensor) => softmax.vjp(softmax(at), g);
+  for (const logits of [
+    [20, 0, 0, 0],
+    [15, 3, -12, 0],
+  ]) {
+    const x = like([logits]);
+    expect(await gradcheck({ name: 'own', forward, vjp }, x)).toMatchObject({ ok: true, checked: 4 });
+    const none = { name: 'own', forward, vjp: (at: Tensor) => scaled(at, [], () => 0) };
+    expect((await gradcheck(none, x)).ok).toBe(false);
+  }
+});
+
+describe('errors that large values beside them would hide', () => {
+  const values = [[1, 0.5]];
+  const steep: Pointwise = (v, i) => (i === 0 ? 1e6 * v : v * v);
+  const slopes =
+    (second: number): Pointwise =>
+    (v, i) =>
+      i === 0 ? 1e6 : second * v;
+
+  test.each(['float64', 'float32'] as const)('a derivative of 0 beside one of 1e6, in %s', async (dtype) => {
+    expect((await gradcheck(pointwise(steep, slopes(2)), like(values, dtype))).ok).toBe(true);
+    const report = await gradcheck(pointwise(steep, slopes(0)), like(values, dtype));
+    expect(report.entries.map(({ ok }) => ok)).toEqual([true, false]);
+  });
+
+  test.each(['float64', 'float32'] as const)('derivatives near 1e-6, in %s', async (dtype) => {
+    const x = like([[1, -2, 3]], dtype);
+    const check = (factor: number) =>
+      gradcheck(
+        pointwise(
+          (v) => 1e-6 * v * v,
+          (v) => factor * 2e-6 * v,
+        ),
+        x,
+      );
+    const checkTwice = (factor: number) =>
+      gradgradcheck(
+        curved(
+          (v) => 1e-6 * v * v,
+          () => factor * 2e-6,
+        ),
+        x,
+      );
+    expect([(await check(1)).ok, (await checkTwice(1)).ok]).toEqual([true, true]);
+    expect([(await check(2)).ok, (await checkTwice(2)).ok, (await check(0)).ok]).toEqual([false, false, false]);
+  });
+
+  test('what float32 cannot resolve is not compared, and the report says so', async () => {
+    const tiny = (factor: number) =>
+      pointwise(
+        (v, i) => (i === 0 ? v : 1e-8 * v * v),
+        (v, i) => (i === 0 ? 1 : factor * 2e-8 * v),
+      );
+    expect(await gradcheck(tiny(1), like(values, 'float32'))).toMatchObject({ ok: true, checked: 2 });
+    const report = await gradcheck(tiny(2), like(values, 'float32'));
+    expect(report).toMatchObject({ ok: true, checked: 1 });
+    expect(report.entries[1].reason).toBe('too small for float32; check it with x in float64');
+    expect(await gradcheck(tiny(2), like(values, 'float32'), { entries: [1] })).toMatchObject({
+      ok: false,
+      checked: 0,
+    });
+    expect((await gradcheck(tiny(2), like(values))).ok).toBe(false);
+  });
+
+  test('an error that rounding in float32 could make is not ok, and the reason names float64', async () => {
+    const off = pointwise(
+      (v) => v / 256,
+      (_, i) => (1 + (i === 0 ? 0 : 4e-4)) / 256,
+    );
+    const report = await gradcheck(off, like(values, 'float32'), { cotangent: like([[1, 1]], 'float32') });
+    expect(report).toMatchObject({ ok: false, checked: 1 });
+    expect(report.entries[1].reason).toBe('the error may be rounding in float32; check it with x in float64');
+  });
+
+  test("what the rounding of the function's own values hides is not compared", async () => {
+    const beside = pointwise(Math.exp, (v, i) => (i === 0 ? 1 : 2) * Math.exp(v));
+    const report = await gradcheck(beside, like([[50, 1]]));
+    expect(report).toMatchObject({ ok: true, checked: 1 });
+    expect(report.entries[1].reason).toBe("hidden by the rounding of the function's values");
+  });
+});
