@@ -83,16 +83,24 @@ describe('a result remembers how it was made', () => {
     expect(failure(() => softmax.vjp(made, g(), { mask }))[0]).toBe('ERR_VALUE');
     mask.dispose();
     expect(values(softmax.vjp(made, g()))).toEqual(expected);
+    const unchanged = tensor([[true, true, false]]);
+    const other = softmax(x(), { mask: unchanged });
+    unchanged.dispose();
+    expect(values(softmax.vjp(other, g()))).toEqual(expected);
   });
 
-  test('until something else is written into it', () => {
+  test('until something else is written into it', async () => {
     const s = softmax(x(), options);
     const plain = values(softmax.vjp(tensor(logits, { dtype: 'float64' }), g()));
     tensor(logits, { out: s });
     expect(values(softmax.vjp(s, g()))).toEqual(plain);
     const t = softmax(x(), options);
+    const derivative = values(softmax.vjp(t, g()));
+    // A copy has the values, and the call that made them, of the time at which it was asked for.
+    const copy = t.to(backend);
     softmax.vjp(t, g(), { out: t });
     expect(() => softmax.vjp(t, g(), { axis: 1, temperature: 3 })).not.toThrow();
+    expect(values(softmax.vjp(await copy, g()))).toEqual(derivative);
   });
 
   test('and contradicting options are errors that name both', () => {
