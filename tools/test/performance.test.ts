@@ -2,6 +2,7 @@ import { type BenchOp, peers, runBench } from '@softgrad/bench';
 import { loadProvider } from '@softgrad/core';
 import { registerBackends } from 'softgrad/backends';
 import { beforeAll, describe, expect, test } from 'vitest';
+import { quick, small, source, withResult } from '../../packages/bench/test/contenders.js';
 import { browserName } from '../src/browser.js';
 import { costRatio, measureCosts } from '../src/costs.js';
 import {
@@ -15,7 +16,6 @@ import {
 import { plainWasm, relaxedWasm } from '../src/names.js';
 import { reasonsOf } from '../src/reasons.js';
 import { measureWaking } from '../src/waking.js';
-import { quick, small, source, withResult } from './contenders.js';
 
 let studies: Studies;
 

@@ -8,13 +8,15 @@ const hasRelaxed = WebAssembly.validate(Buffer.from(relaxed, 'base64'));
 test.each([
   ['float32', Float32Array, 1e-5],
   ['float64', Float64Array, 1e-11],
-] as const)('the bare loops compute exp in %s, of any length', (_dtype, Vector, tolerance) => {
+] as const)('the bare loops compute exp in %s, of any length, and as often as asked', (_dtype, Vector, tolerance) => {
   for (const length of [1, 8, 1001]) {
     const x = new Vector(Array.from({ length }, (_, k) => -80 + (160 * k) / length));
     const loops = simdExpLoops(x);
     expect(loops.map(({ name }) => name)).toEqual(['a SIMD loop', ...(hasRelaxed ? ['a relaxed SIMD loop'] : [])]);
     for (const loop of [...loops, javaScriptExpLoop(x)]) {
-      loop.batch(2);
+      loop.batch(0);
+      expect(loop.result().every((value) => value === 0)).toBe(true);
+      loop.batch(1);
       const result = loop.result();
       expect(result).toHaveLength(length);
       result.forEach((value, k) => {

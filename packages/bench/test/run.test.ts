@@ -176,6 +176,8 @@ describe('a run', () => {
     const done = seen.map((p) => p.done);
     expect(done).toEqual([...done].sort((a, b) => a - b));
     expect(done.at(-1)).toBe(2);
+    // A workload is complete when its results are reported, not before its last round.
+    expect(seen.filter((p) => p.label.includes('round') && Number.isInteger(p.done))).toEqual([]);
     expect(seen.every(({ total }) => total === 2)).toBe(true);
   });
 });

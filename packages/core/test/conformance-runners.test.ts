@@ -227,6 +227,16 @@ describe('a kernel may decline', () => {
     await run({ ...minimal, name: 'declining', open });
   });
 
+  test('but not by an error, where there is a basis', async () => {
+    const logSoftmax = () => {
+      throw new SoftgradError('ERR_UNSUPPORTED', 'no log-softmax today');
+    };
+    const open = async () => delegate(await exact.open(), { kernels: { logSoftmax } }) as Backend;
+    const bound = await conformance({ ...minimal, name: 'refusing', open }, { composed: false });
+    const [found] = bound.filter(({ id }) => id === 'log-softmax/values:shape=7x5;axis=1;input=ramp');
+    await expect(found?.run()).rejects.toThrow('no log-softmax today');
+  });
+
   test('but not with another error, nor where the case needs no kernel', async () => {
     const failing = async () => {
       const unsupported = () => {

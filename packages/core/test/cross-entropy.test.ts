@@ -11,7 +11,7 @@ import {
   type Tensor,
   tensor,
 } from '../src/index.js';
-import { balancedWeight } from '../src/ops/cross-entropy-target.js';
+import { balancedWeight, meanDivisor } from '../src/ops/cross-entropy-target.js';
 import { failure } from './failure.js';
 
 /** The exact backend with its fused kernel, and the same without, on which core composes. */
@@ -430,8 +430,16 @@ test('a target weight of any size or sign makes the loss of a logit of −Infini
   }
 });
 
-test('an ignoreIndex beyond int32 ignores nothing', () => {
-  for (const backend of backends) {
+test('an ignoreIndex beyond int32 ignores nothing, also where a kernel takes it as int32', () => {
+  const [fused] = backends;
+  const wrapping = delegate(fused, {
+    name: 'wrapping',
+    kernels: {
+      crossEntropy: (out, x, rows, parameters) =>
+        fused.kernels?.crossEntropy?.(out, x, rows, { ...parameters, ignoreIndex: parameters.ignoreIndex | 0 }),
+    },
+  });
+  for (const backend of [...backends, wrapping]) {
     const x = tensor(
       [
         [1, 2, 3],
@@ -693,6 +701,13 @@ describe('crossEntropy.hvp', () => {
       'crossEntropy.hvp: tangent is (2,), expected (2, 3)',
     ]);
   });
+});
+
+test('the divisor of a mean keeps what a large weight takes off the sum before it', () => {
+  const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, 1, 2), counted: 3 } as const;
+  const rows = { outer: 3, classes: 3, inner: 1 };
+  expect(meanDivisor(target, Float64Array.of(1, 1e16, -1e16), -100, rows)).toBe(1);
+  expect(meanDivisor(target, Float64Array.of(1e16, 1, -1e16), -100, rows)).toBe(1);
 });
 
 test('the divisor of a mean is the sum of all weights, without the rounding errors of many additions', async () => {

@@ -235,6 +235,7 @@ describe('arrays of typed rows', () => {
     expect(read([labels, [0.5]])).toEqual([[2, 1], 'float32', [3, 0.5]]);
     expect(read([labels, Uint8Array.of(1)])).toEqual([[2, 1], 'int32', [3, 1]]);
     expect(message([[true], labels])[1]).toBe('tensor: entry [1][0] is 3, expected a boolean');
+    expect(message([[true], single])[1]).toBe('tensor: entry [1][0] is 0.5, expected a boolean');
     expect(message([labels, [true]])[1]).toBe('tensor: entry [1][0] is true, expected a number');
   });
 
@@ -303,11 +304,11 @@ describe('tensors of onnxruntime', () => {
       dims: [1],
       getData: () => {},
       get data() {
-        if (location === 'cpu') return Float32Array.of(1);
+        if (location.startsWith('cpu')) return Float32Array.of(1);
         throw new Error('not on CPU');
       },
     });
-    expect(read(tensorOn('cpu'))).toEqual([[1], 'float32', [1]]);
+    for (const location of ['cpu', 'cpu-pinned']) expect(read(tensorOn(location))).toEqual([[1], 'float32', [1]]);
     // Other objects may have one of the two members.
     const { data, ...plain } = { data: Float32Array.of(1), shape: [1], location: 'gpu-buffer', getData: () => {} };
     for (const member of ['location', 'getData'] as const) {

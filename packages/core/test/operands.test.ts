@@ -336,7 +336,7 @@ describe('the limits of a backend', () => {
   const limited = (limits: { elements: number; classes: number }) =>
     delegate(backend, { name: 'limited', supports: { ...backend.supports, limits } });
 
-  test('apply to elements and classes, inclusively', () => {
+  test('apply to elements and classes, inclusively', async () => {
     const here = limited({ elements: 6, classes: 3 });
     const fits = tensor(
       [
@@ -359,6 +359,10 @@ describe('the limits of a backend', () => {
       'ERR_UNSUPPORTED',
       'logSumExp: 4 classes; limited takes at most 3 in one row',
     ]);
+    const made = await softmax(tensor([1, 2, 3, 4], { backend })).to(here);
+    expect(failure(() => softmax.vjp(made, wide))[1]).toBe(
+      'softmax.vjp: 4 classes; limited takes at most 3 in one row',
+    );
   });
 });
 

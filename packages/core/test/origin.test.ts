@@ -1,8 +1,10 @@
 import { beforeAll, describe, expect, test } from 'vitest';
+import { counted, liveBuffers } from '../conformance/counted.js';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
+  crossEntropy,
   logSoftmax,
   logSumExp,
   relu,
@@ -84,16 +86,28 @@ describe('a result remembers how it was made', () => {
     expect(failure(() => softmax.vjp(made, g(), { mask }))[0]).toBe('ERR_VALUE');
     mask.dispose();
     expect(values(softmax.vjp(made, g()))).toEqual(expected);
+    const unchanged = tensor([[true, true, false]]);
+    const other = softmax(x(), { mask: unchanged });
+    unchanged.dispose();
+    expect(values(softmax.vjp(other, g()))).toEqual(expected);
   });
 
-  test('until something else is written into it', () => {
+  test('until something else is written into it', async () => {
     const s = softmax(x(), options);
     const plain = values(softmax.vjp(tensor(logits, { dtype: 'float64' }), g()));
     tensor(logits, { out: s });
     expect(values(softmax.vjp(s, g()))).toEqual(plain);
     const t = softmax(x(), options);
+    const derivative = values(softmax.vjp(t, g()));
+    // A copy has the values, and the call that made them, of the time at which it was asked for.
+    const copy = t.to(backend);
     softmax.vjp(t, g(), { out: t });
     expect(() => softmax.vjp(t, g(), { axis: 1, temperature: 3 })).not.toThrow();
+    expect(values(softmax.vjp(await copy, g()))).toEqual(derivative);
+    const none = tensor(new Float64Array(0), { shape: [0, 3] });
+    const empty = softmax(none);
+    softmax.vjp(none, none, { out: empty });
+    expect(() => softmax.vjp(empty, none, { temperature: 3 })).not.toThrow();
   });
 
   test('and contradicting options are errors that name both', () => {
@@ -260,6 +274,20 @@ describe('plain arrays are accepted wherever a tensor is', () => {
     );
     const out = tensor(logits, { dtype: 'float64', backend: elsewhere });
     expect(softmax(logits, { out })).toBe(out);
+    const labels = tensor(Int32Array.of(0, 1), { backend: elsewhere });
+    expect(crossEntropy.gradient(logits, labels, { out })).toBe(out);
+  });
+
+  test('and their copies are freed, also where the operation fails', async () => {
+    const counting = counted((await exact.open()) as Backend);
+    const direction = tensor(cotangent, { dtype: 'float64', backend: counting });
+    const before = liveBuffers(counting);
+    const dx = softmax.vjp(logits, direction);
+    expect(liveBuffers(counting)).toBe(before + 1);
+    expect(failure(() => softmax.vjp(direction, [[1, 2]]))[0]).toBe('ERR_SHAPE');
+    expect(failure(() => softmax.hvp(logits, direction, [[1], [2, 3]]))[0]).toBe('ERR_SHAPE');
+    dx.dispose();
+    expect(liveBuffers(counting)).toBe(before);
   });
 
   test('and are named where they cannot be read', () => {

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/exact.js';
-import { crossEntropy, logSoftmax, logSumExp, softmax, tensor } from '../src/index.js';
+import { crossEntropy, logSoftmax, logSumExp, softmax, softmin, tensor } from '../src/index.js';
 
 const right = await exact.open();
 
@@ -17,8 +17,10 @@ describe('a backend of an ordinary range', () => {
 
   test.each([1, 0.5, 1e10, 2 ** -64, 2 ** 64])('is asked at temperature %s', async (temperature) => {
     asked.length = 0;
-    await softmax(tensor([[1, 2]], { backend }), { temperature }).data();
-    expect(asked).toEqual([temperature]);
+    const x = tensor([[1, 2]], { backend });
+    await softmax(x, { temperature }).data();
+    await softmin(x, { temperature }).data();
+    expect(asked).toEqual([temperature, -temperature]);
   });
 
   test.each([1e-39, 2 ** -65, 2 ** 65, 5e38])('is asked for a plain softmax at temperature %s', async (temperature) => {

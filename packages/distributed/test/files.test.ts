@@ -1,4 +1,4 @@
-import { readdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { cpu } from '@softgrad/backend-cpu';
 import { type Backend, type HostArray, isSoftgradError } from '@softgrad/core';
 import type { NpyDescr } from '@softgrad/formats';
@@ -21,6 +21,7 @@ import { pendingOf } from '../src/pending.js';
 import { checkPins, fingerprint } from '../src/pins.js';
 import { partsOf, putPlan, readManifest, readPins, readPlan, readRecord, runFiles, signed } from '../src/run-folder.js';
 import * as s3 from '../src/s3/index.js';
+import { stepsOf } from '../src/shards.js';
 import { runStep } from '../src/step.js';
 import { getWhole } from '../src/store.js';
 import { noise, type Workspace, workspace } from './workspace.js';
@@ -346,6 +347,48 @@ describe('what is left of a run', () => {
       rate: 0.5,
       secondsLeft: 8,
     });
+  });
+});
+
+describe('a run by classes', () => {
+  /** Of three blocks of rows. */
+  async function planned() {
+    const work = workspace();
+    work.write('logits.npy', [40, 25], Float32Array.from(noise(1000)));
+    return { work, plan: await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 640 }) };
+  }
+
+  test('has a shard less of the step whose part is missing', async () => {
+    const { work, plan } = await planned();
+    using _ = work;
+    await work.compute(plan);
+    const done = async () =>
+      Object.fromEntries((await statusOf(work.store, 'out')).steps.map((step) => [step.step, step.done]));
+    const all = await done();
+    for (const [step, path] of [
+      ['statistics', runFiles.statistics('out', 1)],
+      ['merge', runFiles.merged('out', 1)],
+      ['apply', 'out/softmax/part-000001.npy'],
+    ] as const) {
+      const bytes = readFileSync(work.path(path));
+      rmSync(work.path(path));
+      expect(await done()).toEqual({ ...all, [step]: (all[step] ?? 0) - 1 });
+      writeFileSync(work.path(path), bytes);
+    }
+  });
+
+  test('has no file open for its statistics, of which a merge writes one for each block of rows', async () => {
+    const { work, plan } = await planned();
+    using _ = work;
+    await putPlan(work.store, plan);
+    const backend = await cpu.open();
+    await checkPins(work.store, plan, backend);
+    const store = { ...work.store, create: () => Promise.reject(new Error('too many open files')) };
+    for (let index = 0; index < stepsOf(plan).statistics; index++) {
+      await runStep(store, plan, backend, 'statistics', index);
+    }
+    await runStep(store, plan, backend, 'merge', 0);
+    expect(await pendingOf(work.store, plan)).toMatchObject({ statistics: [], merge: [] });
   });
 });
 

@@ -46,6 +46,35 @@ describe('the shards of a plan', () => {
     expect(await block('vectors.npy', 40)).toEqual({ rows: 10, classes: 1 });
   });
 
+  test('by rows of more than two dimensions have parts that begin at a row and are whole in the others', async () => {
+    using work = workspace();
+    work.write('logits.npy', [5, 2, 3], new Float32Array(30));
+    const parts = async (operation: 'softmax' | 'log-sum-exp') => {
+      const plan = await work.plan({ operation, shardBytes: 72 });
+      return applyShards(plan).flatMap(({ parts: own }) => own.map(({ start, shape }) => [start, shape]));
+    };
+    expect(await parts('softmax')).toEqual([
+      [
+        [0, 0, 0],
+        [3, 2, 3],
+      ],
+      [
+        [3, 0, 0],
+        [2, 2, 3],
+      ],
+    ]);
+    expect(await parts('log-sum-exp')).toEqual([
+      [
+        [0, 0],
+        [3, 2],
+      ],
+      [
+        [3, 0],
+        [2, 2],
+      ],
+    ]);
+  });
+
   test('of a vector by classes have parts of one dimension, and those of its log-sum-exp none', async () => {
     using work = workspace();
     work.write('logits.npy', [30], new Float32Array(30));

@@ -241,6 +241,7 @@ describe('a server', () => {
     await until(() => existsSync(run.work.path('stopped-0')));
     await own.kill();
     worker.continue();
+    await until(() => worker.lines.some((line) => /^warning .*(ECONN|closed)/.test(line)));
     await own.start();
     await waiting;
     await run.expectUndisturbed();

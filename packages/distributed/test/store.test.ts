@@ -1,6 +1,7 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel';
 import { mkdirSync, readdirSync, symlinkSync, unlinkSync, utimesSync, writeFileSync } from 'node:fs';
-import { type FileHandle, open } from 'node:fs/promises';
+import files, { type FileHandle, open } from 'node:fs/promises';
+import { syncBuiltinESMExports } from 'node:module';
 import { join } from 'node:path';
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test, vi } from 'vitest';
@@ -115,6 +116,25 @@ describe('a folder as a store', () => {
     expect(await leaked(work.store.get('x', 0, 1))).toBe(0);
     await expect(work.store.get('x', 0, 1)).rejects.toThrow('x: cannot be read: the disk reports an error');
     fault.mockRestore();
+  });
+
+  test('does not flush folders where the system cannot open them, as Windows, and reports other errors', async () => {
+    using work = workspace();
+    const own = files.open;
+    const put = async (code: string) => {
+      files.open = (path, ...rest) =>
+        path === work.root ? Promise.reject(Object.assign(new Error(code), { code })) : own(path, ...rest);
+      syncBuiltinESMExports();
+      return work.store.putOnce(code, bytes('x')).catch(({ message }: Error) => message);
+    };
+    try {
+      expect(await put('EPERM')).toBe(true);
+      expect(await put('EISDIR')).toBe(true);
+      expect(await put('EIO')).toBe('EIO: cannot be written: the disk reports an error');
+    } finally {
+      files.open = own;
+      syncBuiltinESMExports();
+    }
   });
 
   test('whose temporary file is swept has written the object, or fails', async () => {

@@ -27,6 +27,7 @@ test('NaN and infinities are read as words in quotes, and bare as Python writes 
   expect(parse('["NaN", "Infinity", "-Infinity"]').data).toEqual(values);
   expect(parse('[NaN, Infinity, -Infinity]').data).toEqual(values);
   expect(parse('[NaN,"NaN",-Infinity,"-Infinity"]').data[3]).toBe(Number.NEGATIVE_INFINITY);
+  expect(parse('{"a-NaN b": [NaN]}').data).toEqual(Float64Array.of(Number.NaN));
 });
 
 test('words count only as whole entries: within a text they are unchanged, and a text may be no other word', () => {
@@ -111,6 +112,10 @@ describe('invalid arrays are errors that say where and why', () => {
       '{"x": {"data": [1], "shape": [1], "data": [2]}}',
       'x.json: line 1, column 35: the name "data" a second time; expected each name once',
     ],
+    [
+      '{"x": {"data": [1], "shape": [1]}, "x": [2]}',
+      'x.json: line 1, column 36: the name "x" a second time; expected each name once',
+    ],
     ['[1, true]', 'x.json: [1] is a boolean and [0] is a number; expected all of one kind'],
     ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
     ['[1,\n 2,, 3]', 'x.json: line 2, column 4: not JSON at ", 3]"; expected nested lists of numbers'],
@@ -122,6 +127,7 @@ describe('invalid arrays are errors that say where and why', () => {
     ['[[1], "a"]', 'x.json: [1] is the text "a"; expected a list of 1'],
     ['[[1], {}]', 'x.json: [1] is an object; expected a list of 1'],
     ['[[], [1]]', 'x.json: ragged: [1] has 1 entries; expected 0, as in [0]'],
+    ['[1, true, 2, false]', 'x.json: [1] is a boolean and [0] is a number; expected all of one kind'],
     ['[false, 2]', 'x.json: [0] is a boolean and [1] is a number; expected all of one kind'],
     ['[[true, true], [true, 0]]', 'x.json: [0][0] is a boolean and [1][1] is a number; expected all of one kind'],
     ['[1, ["NaN"]]', 'x.json: [1] is a list of 1; expected a number'],

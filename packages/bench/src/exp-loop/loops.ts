@@ -65,12 +65,11 @@ function instantiate(
 ): { readonly exports: WebAssembly.Exports; readonly memory: WebAssembly.Memory } | null {
   const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
   try {
-    if (!WebAssembly.validate(bytes)) return null;
     const memory = new WebAssembly.Memory({ initial: 1 + Math.ceil(roomBytes / pageBytes) });
     const { exports } = new WebAssembly.Instance(new WebAssembly.Module(bytes), { env: { memory } });
     return { exports, memory };
   } catch {
-    // A Content-Security-Policy may forbid compilation, and the memory may exceed what is available.
+    // There may be no WebAssembly SIMD, a Content-Security-Policy may forbid compilation, and the memory may exceed what is available.
     return null;
   }
 }

@@ -41,10 +41,18 @@ const tempered: readonly ProblemStatement[] = [
   { shape: small, axis: 0, input: 'removed', temperature: 3 },
 ];
 
-const masked: readonly ProblemStatement[] = (['full', 'row', 'columns'] as const).flatMap((mask: MaskName) => [
-  { shape: small, axis: 0, input: 'nan', mask },
-  { shape: [2, 3, 4], axis: 1, input: 'shifted', mask, temperature: 2 },
-]);
+/** Masked rows that are otherwise the easiest: exp neither overflows nor underflows without a shift, at T = 1, in contiguous memory. */
+const maskedNarrow: ProblemStatement = { shape: small, axis: 1, input: 'narrow', mask: 'full' };
+
+const masked: readonly ProblemStatement[] = [
+  ...(['full', 'row', 'columns'] as const).flatMap((mask: MaskName): readonly ProblemStatement[] => [
+    { shape: small, axis: 0, input: 'nan', mask },
+    { shape: [2, 3, 4], axis: 1, input: 'shifted', mask, temperature: 2 },
+  ]),
+  maskedNarrow,
+  { ...maskedNarrow, axis: 0 },
+  { ...maskedNarrow, shape: [3, 67] },
+];
 
 const maskedOnce: readonly ProblemStatement[] = [
   { shape: small, axis: 0, input: 'spread', mask: 'full' },
@@ -112,7 +120,11 @@ function statementsFor({ family, member, takes }: Operation): readonly ProblemSt
   const last = masks ? (member === 'values' ? [all] : [once, all]) : [once];
   if (!takes.includes('temperature')) return inOtherDTypes(takes.includes('axis') ? operator : elementwise, last);
   if (member === 'diagonal' || member === 'to-dense') return inOtherDTypes([...operator, ...tempered], last);
-  if (member !== 'values') return inOtherDTypes([...derivative, ...tempered, ...(masks ? maskedOnce : [])], last);
+  if (member !== 'values') {
+    // Derivatives of the others compute the values first, and their kernels take no mask.
+    const narrow = family === 'log-sum-exp' ? [maskedNarrow] : [];
+    return inOtherDTypes([...derivative, ...tempered, ...(masks ? [...maskedOnce, ...narrow] : [])], last);
+  }
   // The plain call of the required kernel has cases of its own.
   const plain = family === 'softmax' ? [] : forward;
   return inOtherDTypes([...plain, ...tempered, ...masked], last);
@@ -125,13 +137,18 @@ function inOtherDTypes(
   return [...list, ...otherDTypes.flatMap((dtype) => statements.map((statement) => ({ ...statement, dtype })))];
 }
 
-function crossEntropyStatements({ target }: CrossEntropySetting, { member }: Operation): readonly ProblemStatement[] {
+function crossEntropyStatements(
+  { target, reduction, labelSmoothing, weighted }: CrossEntropySetting,
+  { member }: Operation,
+): readonly ProblemStatement[] {
   const once: ProblemStatement = { shape: small, axis: 1, input: 'spread' };
   if (member === 'vjp' || member === 'jvp') return inOtherDTypes([{ ...once, axis: 0, mask: 'full' }], [once]);
+  const hasNoOption = reduction === undefined && labelSmoothing === undefined && weighted === undefined;
   const list: readonly ProblemStatement[] = [
     once,
     { shape: [2, 3, 4], axis: 1, input: 'shifted', temperature: 2 },
-    { shape: small, axis: 0, input: 'narrow', mask: 'full' },
+    { ...maskedNarrow, axis: 0 },
+    ...(hasNoOption ? [maskedNarrow] : []),
   ];
   if (member === 'hvp') return inOtherDTypes(list, [{ ...once, input: 'narrow' }]);
   const extreme: readonly ProblemStatement[] = [

@@ -1,8 +1,10 @@
-import { hostArray } from '../../src/index.js';
+import { hostArray, type Rows, type SoftmaxParameters } from '../../src/index.js';
+import type { ExactBuffer } from '../exact.js';
 import { plain } from '../kernel.js';
 import { eachRow, type Fault, fault, faultyKernels, softmaxOf } from './fault.js';
 
 const small = 'shape=7x5;axis=1;input=spread';
+const narrow = 'shape=7x5;axis=1;input=narrow;mask=full';
 
 /** Mistakes about temperature and masks. */
 export const faultyParameters: readonly Fault[] = [
@@ -79,4 +81,60 @@ export const faultyParameters: readonly Fault[] = [
       logSoftmax: (out, x, rows, parameters) => (parameters.mask ? undefined : logSoftmax?.(out, x, rows, parameters)),
     }),
   ),
+  fault(
+    'softmax-drops-the-mask-of-small-logits',
+    'has a fast path for rows that need neither a shift nor a temperature, which is chosen without a look at the mask.',
+    `softmax/values:${narrow}`,
+    (right) => ({
+      softmax: (out, x, rows, parameters) => right.softmax(out, x, rows, fastPath(x, rows, parameters)),
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-drops-the-mask-of-small-logits',
+    'has the same fast path in log-softmax.',
+    `log-softmax/values:${narrow}`,
+    ({ logSoftmax }) => ({
+      logSoftmax: (out, x, rows, parameters) => logSoftmax?.(out, x, rows, fastPath(x, rows, parameters)),
+    }),
+  ),
+  faultyKernels(
+    'log-sum-exp-drops-the-mask-of-small-logits',
+    'has the same fast path in log-sum-exp.',
+    `log-sum-exp/values:${narrow}`,
+    ({ logSumExp }) => ({
+      logSumExp: (out, x, rows, parameters) => logSumExp?.(out, x, rows, fastPath(x, rows, parameters)),
+    }),
+  ),
+  faultyKernels(
+    'hessian-drops-the-mask-of-small-logits',
+    'has the same fast path in the second derivative of log-sum-exp.',
+    `log-sum-exp/hvp:${narrow}`,
+    ({ logSumExpHvp }) => ({
+      logSumExpHvp: (out, x, g, t, rows, parameters) =>
+        logSumExpHvp?.(out, x, g, t, rows, fastPath(x, rows, parameters)),
+    }),
+  ),
+  ...(['indices', 'probabilities'] as const).flatMap((kind) =>
+    (['loss', 'gradient'] as const).map((member) =>
+      faultyKernels(
+        `${member}-of-${kind}-drops-the-mask-of-small-logits`,
+        `has the same fast path in the ${member} of cross-entropy with a target of ${kind}.`,
+        `cross-entropy/${member}:target=${kind};${narrow}`,
+        ({ crossEntropy }) => ({
+          crossEntropy(out, x, rows, parameters) {
+            crossEntropy?.(out, x, rows, parameters);
+            if (parameters.target.kind !== kind) return;
+            const only = { loss: null, gradient: null, [member]: out[member] };
+            crossEntropy?.(only, x, rows, fastPath(x, rows, parameters));
+          },
+        }),
+      ),
+    ),
+  ),
 ];
+
+/** The parameters without the mask if exp needs no shift at T = 1 in contiguous rows. */
+function fastPath<P extends SoftmaxParameters<ExactBuffer>>(x: ExactBuffer, { inner }: Rows, parameters: P): P {
+  const isFast = inner === 1 && parameters.temperature === 1 && x.data.every((value) => Math.abs(value) < 15);
+  return isFast ? { ...parameters, mask: null } : parameters;
+}

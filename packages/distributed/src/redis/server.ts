@@ -5,7 +5,7 @@ import { checkUrl, withoutPassword } from './url.js';
 /** A client for the few commands of this package. @throws ERR_VALUE if no server answers at the URL, or it refuses the password */
 export async function connect(url: string): Promise<Redis> {
   checkUrl(url);
-  const client = new Redis(url, { lazyConnect: true, maxRetriesPerRequest: 1, retryStrategy: () => null });
+  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
   // The event has the reason; the command only reports that there is no connection.
   let reason: unknown;
   client.on('error', (error) => {
