@@ -147,21 +147,31 @@ describe.each(['float64', 'float32'] as const)('what has no difference quotient 
 
 describe.each(['float64', 'float32'] as const)('steps that fit the function, in %s', (dtype) => {
   const near: readonly (readonly [string, Pointwise, Pointwise, number])[] = [
-    ['log', Math.log, (v) => 1 / v, 1e-4],
-    ['log', Math.log, (v) => 1 / v, 1e-9],
-    ['1/x', (v) => 1 / v, (v) => -1 / v / v, 1e-4],
-    ['√x', Math.sqrt, (v) => 0.5 / Math.sqrt(v), 1e-3],
-    ['max(x, 0), whose kink is not named', (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0), 1e-5],
-    ['sin', Math.sin, Math.cos, 1e5],
-    ['sin', Math.sin, Math.cos, 2e6],
+    ['log at 1e-4', Math.log, (v) => 1 / v, 1e-4],
+    ['log at 1e-9', Math.log, (v) => 1 / v, 1e-9],
+    ['1/x at 1e-4', (v) => 1 / v, (v) => -1 / v / v, 1e-4],
+    ['√x at 1e-3', Math.sqrt, (v) => 0.5 / Math.sqrt(v), 1e-3],
+    ['max(x, 0) at 1e-5, whose kink is not named', (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0), 1e-5],
+    ['sin at 1e5', Math.sin, Math.cos, 1e5],
+    ['sin at 2e6', Math.sin, Math.cos, 2e6],
   ];
-  test.each(near)('%s at %4$d', async (_, f, derivative, at) => {
+  test.each(near)('%s', async (_, f, derivative, at) => {
     const x = like([[at, 1]], dtype);
     expect(await gradcheck(pointwise(f, derivative), x)).toMatchObject({ ok: true, checked: 2 });
     const wrong: Pointwise = (v, i) => derivative(v, i) * (i === 0 ? 1.001 : 1);
     const report = await gradcheck(pointwise(f, wrong), x);
     expect(report.entries.map(({ ok }) => ok)).toEqual([false, true]);
     expect(report.ok).toBe(false);
+  });
+
+  test('one-sided ones at a kink of a curved function, where other kinks are near', async () => {
+    const bent: Pointwise = (v) => Math.max(v, 0) + Math.sin(v) + 5 * Math.max(v - 1e-4, 0);
+    const check = async (slope: number) => {
+      const f = { ...pointwise(bent, () => slope), kinks: [0, 1e-4] };
+      return (await gradcheck(f, like([[0]], dtype), { cotangent: like([[1]], dtype) })).ok;
+    };
+    expect(await Promise.all([1, 1.5, 2].map(check))).toEqual([true, true, true]);
+    expect(await Promise.all([0.999, 2.001].map(check))).toEqual([false, false]);
   });
 
   test('longer ones where rounding of the values hides the derivative', async () => {
