@@ -1,3 +1,5 @@
+import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
@@ -7,7 +9,7 @@ import { ownBackends } from '../src/backend.js';
 import { formatReport } from '../src/commands/conformance.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
-import { framesOf } from '../src/stack.js';
+import { codeFolders, framesOf } from '../src/stack.js';
 import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
@@ -240,6 +242,16 @@ test('frames are the innermost three outside of softgrad, also of a cause; paths
   cause.stack = ['Error: no', at('/elsewhere/c.js', 1), at(own, 2), at(here('caller.js'), 3)].join('\n');
   expect(framesOf(cause)).toEqual(['at f1 (…/c.js:1:1)']);
   expect(framesOf('text')).toEqual([]);
+});
+
+test('the code of a linked package is where the link leads, because stacks contain real paths; a broken link is ignored', () => {
+  for (const name of ['packages/mine', 'elsewhere/core']) mkdirSync(folder.at(name), { recursive: true });
+  symlinkSync('../elsewhere/core', folder.at('packages/core'));
+  symlinkSync('nowhere', folder.at('packages/removed'));
+  const places = ['elsewhere/core', 'packages/mine'].map((name) => realpathSync(folder.at(name)));
+  const parts = places.flatMap((place) => ['bin', 'dist', 'src'].map((part) => join(place, part, '/')));
+  expect(codeFolders(folder.at('packages'))).toEqual(parts);
+  expect(codeFolders(folder.at('missing'))).toEqual([]);
 });
 
 test('--list with --module prints the ids that apply to its backend', async () => {
