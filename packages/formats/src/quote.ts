@@ -1,5 +1,5 @@
 /** Characters without width, such as those that are pasted with a number from a page, and control characters that editors leave; no blanks. */
-export const invisible = /(?![\t\n\v\f\r])[\p{Cc}\p{Cf}]/gu;
+export const invisible = /(?![\t-\r])[\p{Cc}\p{Cf}]/gu;
 /** What JSON does not escape: controls and line separators, which can control a terminal, and characters that cannot be seen. */
 const unprinted = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
