@@ -148,3 +148,17 @@ describe('data that does not fit into memory is an error with advice, and data t
     expect(enough.stderr).not.toContain('have to be read at once');
   });
 });
+
+test('Jacobians of as many rows as fit into memory are computed at a time, whichever dimension has the classes', async () => {
+  // Two rows of 10 classes, or 10 rows of 2: the Jacobians of one row take 800 or 32 bytes in float64.
+  for (const [rows, columns, axis] of [
+    [2, 10, -1],
+    [10, 2, -1],
+  ]) {
+    const file = folder.writeNpy(`${rows}-rows.npy`, Array(rows).fill(Array(columns).fill(0)));
+    const args = ['jacobian', file, '--axis', `${axis}`, '--backend', 'cpu'];
+    const { status, stdout, stderr } = await softgrad(args, { limits: { memory: 2 * 8 * columns ** 2 } });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toHaveLength(rows);
+  }
+});
