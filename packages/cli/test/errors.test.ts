@@ -629,3 +629,45 @@ test('a scalar is read like any other array: as the class of one row, or as an e
   expect(stderr).toMatch(/^softgrad: --logits .*label\.json: logits is a single number; expected rows of classes/);
   expect(status).toBe(2);
 });
+
+describe('a very long value is not repeated in full by the error that refuses it', () => {
+  const long = 'A'.repeat(5000);
+  const lines: readonly (readonly string[])[] = [
+    [long],
+    ['softmax', long],
+    ['softmax', `${'1,'.repeat(2000)}x`],
+    ['softmax', '1,2', `--${long}`],
+    ['softmax', '1,2', '--axis', '9'.repeat(5000)],
+    ['softmax', '1,2', '--dtype', long],
+    ['softmax', '1,2', '--out', long],
+    ['softmax', '1,2', '--out', `${long}.npy`],
+    ['softmax', '1,2', '--backend', long],
+    ['softmax', '1,2', '--backend', `wasm:${long}=3`],
+    ['softmax', '1,2', '--backend', `wasm:threads=${long}`],
+    ['softmax', '1,2', '--backend', `gpujs:mode=${long}`],
+    ['softmax', '1,2', '--backend', `tfjs:engine=${long}`],
+    ['cross-entropy', '1,2', '--target', long],
+    ['doctor', long],
+    ['doctor', '--logits', '1,2', '--did', long],
+    ['doctor', '--logits', '1,2', '--did', 's - y + '.repeat(600)],
+    ['doctor', '--logits', '1,2', '--grad', '1,2', '--link', long],
+    ['bench', '--ops', long],
+    ['bench', '--shapes', long],
+    ['bench', '--backends', long],
+    ['bench', '--baseline', long, '--backends', 'cpu', '--peers', 'none'],
+    ['accuracy', '--ops', long],
+    ['conformance', '--only', long],
+    ['conformance', '--module', long],
+    ['report', '--id', long],
+    ['run', long],
+    ['run', '--status', long],
+    ['worker', '--redis', long],
+  ];
+  const cut = (line: readonly string[]) => line.map((argument) => argument.slice(0, 20)).join(' ');
+  test.each(lines.map((line) => [cut(line), line] as const))('%s', async (_, args) => {
+    const { status, stderr } = await softgrad(args);
+    expect(stderr).toMatch(/^softgrad: (?!a defect).*\n$/);
+    expect(stderr.length).toBeLessThan(1000);
+    expect(status).toBe(2);
+  });
+});
