@@ -151,7 +151,7 @@ test('open takes no options: an unknown one is not ignored', async () => {
     [2, '2'],
     ['threads=2', 'is the text "threads=2"'],
   ]) {
-    await expect(open(value as object)).rejects.toMatchObject({
+    await expect(open(value as unknown as object)).rejects.toMatchObject({
       code: 'ERR_VALUE',
       message: `cpu: options ${shown}; expected none`,
     });
