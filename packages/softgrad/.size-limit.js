@@ -51,6 +51,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.6 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '14.9 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.7 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '45.7 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '46.4 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];
