@@ -125,6 +125,8 @@ function inOneLine(original: string, command: Command): string {
   const line = text.replace(/^error: /, 'softgrad: ');
   const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
   if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
+  if (text === "error: missing required argument 'INPUT'\n")
+    return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   const given = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];

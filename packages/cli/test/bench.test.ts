@@ -172,7 +172,7 @@ describe('invalid options are one-line errors before anything is measured', () =
       [option, folder.at('nowhere/report')],
       /nowhere\/report: cannot be written: no such file or directory\n$/,
     ]),
-    [['--html', folder.path], /: cannot be written: not a regular file\n$/],
+    [['--html', folder.path], /: cannot be written: is a directory\n$/],
     [['--compare', folder.at('nowhere.json')], /nowhere\.json: cannot be read: no such file or directory\n$/],
     [
       ['--compare', folder.write('list.json', '[1]')],

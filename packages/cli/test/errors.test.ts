@@ -12,6 +12,8 @@ const short = folder.write('short.csv', csv(signal.slice(0, 3)));
 const shortMask = folder.write('short-mask.csv', '1,0,1\n'.repeat(3));
 const wide = folder.write('wide.json', '[[1, 2, 3, 4]]');
 mkdirSync(folder.at('folder.npy'));
+mkdirSync(folder.at('unfinished.npy'));
+folder.write('unfinished.npy/plan.json', '{}');
 folder.write('ragged.csv', '1,2\n3\n');
 folder.write('text.csv', '1,2\n3,oops\n');
 folder.write('ragged.json', '[[1, 2], [3]]');
@@ -54,7 +56,22 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', 'missing.npy'],
       /^softgrad: missing\.npy: no such file or directory; expected \.npy/,
     ],
-    ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
+    [
+      'a folder',
+      ['softmax', 'folder.npy'],
+      /^softgrad: folder\.npy: is a directory; expected \.npy, .*, or the folder of a finished `softgrad run`\n$/,
+    ],
+    [
+      'the folder of a run that is not finished',
+      ['softmax', 'unfinished.npy'],
+      /^softgrad: unfinished\.npy: the folder of a run that is not finished; softgrad run --resume .*unfinished\.npy continues it\n$/,
+    ],
+    ['a name that is too long', ['softmax', 'x'.repeat(280)], /^softgrad: x+: the name is too long\n$/],
+    [
+      'a list as an argument',
+      ['softmax', '[[1, 2]]'],
+      /^softgrad: \[\[1, 2\]\]: no such file or directory; lists are read from standard input, as in echo '\[\[1, 2\]\]' \| softgrad softmax -\n$/,
+    ],
     ['an unknown ending', ['softmax', 'notes.md'], /^softgrad: notes\.md: unknown ending \.md; expected \.npy/],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
@@ -357,6 +374,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unknown command '12\.'; `softgrad --help` lists the commands\n$/,
     ],
     [
+      'no input',
+      ['softmax'],
+      /^softgrad: missing required argument 'INPUT'; expected a file, - for standard input, or numbers between commas\n$/,
+    ],
+    [
       'an unknown option',
       ['softmax', good, '--axes', '0'],
       /^softgrad: unknown option '--axes'; did you mean --axis\?\n$/,
@@ -463,7 +485,7 @@ describe('an output that cannot be written is an error before anything is printe
       'nowhere/out.npy',
       /nowhere\/out\.npy: cannot be written: no such file or directory/,
     ],
-    ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: not a regular file/],
+    ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: is a directory/],
   ])('%s', async (_, out, message) => {
     const { status, stderr } = await folder.softgrad(['softmax', good, '--backend', 'cpu', '--out', out]);
     expect(stderr).toMatch(message);

@@ -166,6 +166,12 @@ test('a reader that closes the pipe early is not an error', async () => {
   expect(errors).toBe('');
 });
 
+test('a reader that closes standard error early does not change the exit code', async () => {
+  const child = start(['softmax', 'absent.npy']);
+  child.stderr.destroy();
+  expect(await once(child, 'exit')).toEqual([2, null]);
+});
+
 test('a result larger than the limit of the process is an error that names the file, and leaves the old one and no partial one', () => {
   folder.zeros('large.npy', 1000, 100);
   const out = folder.write('limited.npy', 'as it was');

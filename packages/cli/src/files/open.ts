@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSoftgradError, SoftgradError } from '@softgrad/core';
+import { isSoftgradError, SoftgradError, shortened } from '@softgrad/core';
 import {
   arrayRows,
   formatBytes,
@@ -143,14 +143,31 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     handle = await open(path, 'r');
   } catch (cause) {
-    const reason = /^[a-z]+:\/\//i.test(path)
-      ? 'a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -'
-      : systemReason(cause);
-    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reason}; ${expected}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reasonNotOpened(path, cause)}`, { cause });
   }
-  if ((await handle.stat()).isFile()) return handle;
+  const found = await handle.stat();
+  if (found.isFile()) return handle;
   await handle.close();
-  throw new SoftgradError('ERR_VALUE', `${path}: not a regular file; ${expected}`);
+  const reason = found.isDirectory() ? await aboutFolder(path) : `not a regular file; ${expected}`;
+  throw new SoftgradError('ERR_VALUE', `${path}: ${reason}`);
+}
+
+function reasonNotOpened(path: string, cause: unknown): string {
+  if (/^[a-z]+:\/\//i.test(path))
+    return `a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -; ${expected}`;
+  const reason = systemReason(cause);
+  if (codeOf(cause) !== 'ENOENT') return reason;
+  return /^\s*\[.*\]\s*$/s.test(path)
+    ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
+    : `${reason}; ${expected}`;
+}
+
+/** What a folder is that does not have the results of a finished run. */
+async function aboutFolder(path: string): Promise<string> {
+  const plan = await stat(join(path, 'plan.json')).catch(() => null);
+  return plan === null
+    ? `is a directory; ${expected}, or the folder of a finished \`softgrad run\``
+    : `the folder of a run that is not finished; softgrad run --resume ${path} continues it`;
 }
 
 /** The code of an error of the operating system or of node; empty for anything else. */
