@@ -1,4 +1,4 @@
-import { mkdirSync, realpathSync, symlinkSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoftgradError } from '@softgrad/core';
@@ -245,12 +245,13 @@ test('frames are the innermost three outside of softgrad, also of a cause; paths
 });
 
 test('the code of a linked package is where the link leads, because stacks contain real paths; a broken link is ignored', () => {
-  for (const name of ['packages/mine', 'elsewhere/core']) mkdirSync(folder.at(name), { recursive: true });
-  symlinkSync('../elsewhere/core', folder.at('packages/core'));
-  symlinkSync('nowhere', folder.at('packages/removed'));
-  const places = ['elsewhere/core', 'packages/mine'].map((name) => realpathSync(folder.at(name)));
+  const workspace = realpathSync(mkdtempSync(folder.at('links-')));
+  for (const name of ['packages/mine', 'elsewhere/core']) mkdirSync(join(workspace, name), { recursive: true });
+  symlinkSync('../elsewhere/core', join(workspace, 'packages/core'));
+  symlinkSync('nowhere', join(workspace, 'packages/removed'));
+  const places = ['elsewhere/core', 'packages/mine'].map((name) => join(workspace, name));
   const parts = places.flatMap((place) => ['bin', 'dist', 'src'].map((part) => join(place, part, '/')));
-  expect(codeFolders(folder.at('packages'))).toEqual(parts);
+  expect(codeFolders(join(workspace, 'packages'))).toEqual(parts);
   expect(codeFolders(folder.at('missing'))).toEqual([]);
 });
 

@@ -192,6 +192,12 @@ describe('softgrad run', () => {
     [['softmax', 'a-1.npy', '--status', 'p'], '--status and OPERATION exclude each other'],
     [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: unknown operation; expected softmax, log-softmax'],
     [['softmax', '--out', 'x'], 'softmax: no files; expected .npy files or patterns'],
+    [['vjp', 'a.npy', '--out', 'x'], 'vjp: expected --upstream FILES; `softgrad help run` says of what'],
+    [['jvp', 'a.npy', '--out', 'x'], 'jvp: expected --upstream FILES; `softgrad help run` says of what'],
+    [
+      ['cross-entropy', 'a.npy', '--out', 'x'],
+      'cross-entropy: expected --target FILES; `softgrad help run` says of what',
+    ],
     [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
     [
       ['softmax', 'a-*.npy', 'bad.npy', '--out', 'x'],
