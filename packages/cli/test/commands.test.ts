@@ -265,6 +265,13 @@ describe('the options of the library', () => {
     expect(JSON.parse(await run('relu', shifted))).toEqual(rectified);
     expect(await run('relu', folder.write('minus-one.json', '-1'))).toBe('0\n');
     expect(await run('relu', '0,2')).toBe('[0,2]\n');
+    // Words for NaN and infinities as in a table, but a word alone is the name of a file.
+    expect(await run('relu', '0, inf,+Infinity,-INF,nan,-NaN')).toBe('[0,"Infinity","Infinity",0,"NaN","NaN"]\n');
+    expect(await run('softmax', '0,-inf')).toBe('[1,0]\n');
+    for (const name of ['inf', '0,info', '0,banan', '0,1e999'])
+      expect((await softgrad(['relu', name, '--backend', 'cpu'])).stderr).toContain(
+        `${name}: no such file or directory`,
+      );
   });
 
   test('results are rounded to float16, in every format, if the engine computes in float32', async () => {

@@ -97,14 +97,18 @@ async function openStoredParts(argument: string): Promise<RowReader> {
   return partsReader(await openStore(place), entry);
 }
 
-/** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending. */
+/** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending; a word alone is a name. */
 function numbersIn(argument: string, booleans = false): Float64Array | null {
-  const number = (text: string) => {
+  const parts = argument.split(',').map((text) => text.trim());
+  const number = (text: string): number | null => {
     if (booleans && /^(?:true|false)$/i.test(text)) return /^t/i.test(text) ? 1 : 0;
-    return text === '' ? Number.NaN : Number(text);
+    if (parts.length > 1 && /^[-+]?(?:nan|inf|infinity)$/i.test(text))
+      return /n$/i.test(text) ? Number.NaN : text.startsWith('-') ? -Infinity : Infinity;
+    const value = text === '' ? Number.NaN : Number(text);
+    return Number.isFinite(value) ? value : null;
   };
-  const values = argument.split(',').map((text) => number(text.trim()));
-  return values.every(Number.isFinite) ? Float64Array.from(values) : null;
+  const values = parts.flatMap((text) => number(text) ?? []);
+  return values.length === parts.length ? Float64Array.from(values) : null;
 }
 
 /** An archive or a .json and the name of one of its arrays; names of a model's tensors may contain slashes. */
