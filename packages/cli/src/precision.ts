@@ -29,7 +29,7 @@ export function choosePrecision(
 /** Checks the chunks of a file one after another, and notices the first number that is finite in the file and infinite in the dtype. */
 export function overflowNotice(
   reader: Pick<RowReader, 'name' | 'lineOf'>,
-  { notices }: Session,
+  { notices }: Pick<Session, 'notices'>,
 ): (array: FileArray, dtype: FloatDType) => void {
   let checked = 0;
   let noticed = false;

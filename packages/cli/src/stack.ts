@@ -10,6 +10,10 @@ const shown = 3;
  * Paths are relative to the current folder; of files elsewhere, only the name.
  */
 export function framesOf(error: unknown): readonly string[] {
+  const own = codeFolders(fileURLToPath(new URL('../../', import.meta.url)));
+  const isOwn = (file: string) =>
+    own.some((folder) => file.startsWith(folder)) ||
+    /[\\/]node_modules[\\/](?:@softgrad[\\/]|softgrad[\\/])/.test(file);
   for (const { stack = '' } of chain(error).reverse()) {
     const frames = stack.split('\n').flatMap((line) => parse(line) ?? []);
     // What called softgrad's command is not part of the author's backend.
@@ -48,15 +52,6 @@ function parse(line: string): Frame | undefined {
     /^\s*at (?:(.*) \()?(?:async )?((?:file:\/\/|\/|[A-Za-z]:[\\/]).*?)(:\d+:\d+)\)?$/.exec(line) ?? [];
   if (path === undefined) return undefined;
   return { name, file: path.startsWith('file:') ? fileURLToPath(path.replace(/[?#].*$/, '')) : path, place };
-}
-
-let own: readonly string[] | undefined;
-
-function isOwn(file: string): boolean {
-  own ??= codeFolders(fileURLToPath(new URL('../../', import.meta.url)));
-  return (
-    own.some((folder) => file.startsWith(folder)) || /[\\/]node_modules[\\/](?:@softgrad[\\/]|softgrad[\\/])/.test(file)
-  );
 }
 
 /** Where the code of the packages in a folder is. Stacks contain real paths, so links to packages are resolved. */

@@ -76,11 +76,9 @@ export function formatAlike(values: readonly number[]): string[] {
   return values.map((value) => (Number.isFinite(value) ? format(value) : String(value)));
 }
 
-/** A number in six significant digits, with trailing zeros. */
+/** A number in six significant digits, with trailing zeros, and with an exponent from 1e6 on and below 1e-6. */
 function formatAlone(value: number): string {
-  const size = Math.abs(value);
-  if (size === 0) return '0';
-  return size >= smallestPlain && size < smallestLarge ? value.toPrecision(6) : value.toExponential(5);
+  return value === 0 ? '0' : value.toPrecision(6);
 }
 
 /** Writes a single number to the terminal. */

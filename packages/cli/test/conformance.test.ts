@@ -108,6 +108,8 @@ describe('the printed report', () => {
       ...['jvp/f', 'jvp/g', 'jvp/h'],
     ]);
     expect(shown(formatReport(report, { all: true }))).toEqual(failed.map(({ id }) => id));
+    // None of them has a stack.
+    expect(formatReport(report, { debug: true })).toBe(formatReport(report));
   });
 
   test('starts with a failure that others may follow from: of supports, of storage, of the basis, otherwise the first', () => {
@@ -241,6 +243,10 @@ test('frames are the innermost three outside of softgrad, also of a cause; paths
   ]);
   cause.stack = ['Error: no', at('/elsewhere/c.js', 1), at(own, 2), at(here('caller.js'), 3)].join('\n');
   expect(framesOf(cause)).toEqual(['at f1 (…/c.js:1:1)']);
+  cause.stack = ['Error: no', at('C:\\me\\d.js', 1), at(own, 2)].join('\n');
+  expect(framesOf(cause)).toEqual(['at f1 (C:\\me\\d.js:1:1)']);
+  delete cause.stack;
+  expect(framesOf(cause)).toEqual([]);
   expect(framesOf('text')).toEqual([]);
 });
 

@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemReason } from '../src/files/open.js';
+import { missingPermission } from '../src/permission.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -67,6 +68,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unfinished\.npy: the folder of a run that is not finished; softgrad run --resume .*unfinished\.npy continues it\n$/,
     ],
     ['a name that is too long', ['softmax', 'x'.repeat(280)], /^softgrad: x+: the name is too long\n$/],
+    ['a name that ends as a list', ['softmax', 'x[1]'], /^softgrad: x\[1\]: no such file or directory; expected \.npy/],
     [
       'a list as an argument',
       ['softmax', '[[1, 2]]'],
@@ -619,6 +621,18 @@ test('an unexpected error is a defect of softgrad, in one line and with a separa
   const debug = await softgrad(conformance, { onIdle, env: { SOFTGRAD_DEBUG: '1' } });
   expect(debug.stderr).toMatch(/^Error: the first line\n {2}the second\n +at /);
   expect(debug.stderr).toMatch(/\nsoftgrad: a defect of softgrad: the first line the second\n$/);
+});
+
+test.each([
+  [
+    { code: 'ERR_DLOPEN_DISABLED' },
+    "Node's permission model denies loading native addons; the option --allow-addons of node allows it",
+  ],
+  [{ code: 'ERR_ACCESS_DENIED' }, "Node's permission model denies it: no"],
+  [{ code: 'ENOENT' }, null],
+  [{}, null],
+])('what an error %j says of permissions', (members, expected) => {
+  expect(missingPermission(Object.assign(new Error('no'), members))).toBe(expected);
 });
 
 test.each([

@@ -218,6 +218,7 @@ describe('softgrad run', () => {
     ],
     [['--status', 'nowhere'], 'nowhere/plan.json'],
     [['--status', '0'.repeat(32)], '0: not the folder of a run; expected one, or --redis'],
+    [['--status', `x${'0'.repeat(32)}`], 'plan.json: no such file in '],
     [['--cancel', 'p'], '--cancel: expected --redis; a run without it ends with Ctrl-C'],
   ] as const)('refused: %j', async (args, message) => {
     const { status, stdout, stderr } = await run(

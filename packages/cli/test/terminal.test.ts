@@ -31,6 +31,15 @@ test('a long and wide one states what it leaves out', async () => {
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
+test('rows beyond those that are shown are not, however many are read at a time', async () => {
+  const args = ['softmax', folder.zeros('tall.npy', 70, 2), '--backend', 'cpu'];
+  const whole = await softgrad(args, { terminal: true });
+  // Chunks of 30, 30 and 10 rows of two numbers in float64.
+  const chunked = await softgrad(args, { terminal: true, limits: { chunk: 30 * 16 } });
+  expect(chunked.stdout).toBe(whole.stdout);
+  expect(chunked.stdout.match(/^│ \d+ /gm)).toHaveLength(20);
+});
+
 test('as many columns are shown as fit into the terminal', async () => {
   const wide = ['softmax', folder.zeros('wide.npy', 2, 8)];
   expect(await show(wide, 200)).not.toContain('more columns');

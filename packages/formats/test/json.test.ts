@@ -252,6 +252,7 @@ test('each error has the code of its kind', () => {
     ['[1, true]', 'ERR_VALUE'],
     ['[1', 'ERR_VALUE'],
     ['["x"]', 'ERR_VALUE'],
+    ['[1e999]', 'ERR_VALUE'],
     ['{}', 'ERR_VALUE'],
     ['{"a": {"b": [1]}}', 'ERR_VALUE'],
     ['{"a": [1], "a": [2]}', 'ERR_VALUE'],
