@@ -64,7 +64,7 @@ describe('the ending of a file determines its format', () => {
     expect(await softmaxOf(' 1 , 1 ')).toBe('[0.5,0.5]\n');
     expect(await softmaxOf('7')).toBe('[1]\n');
     expect(await softmaxOf('1e0,1')).toBe('[0.5,0.5]\n');
-    for (const name of ['0,,1', '0, ,1', '0,x', ',', 'NaN,1']) {
+    for (const name of ['0,,1', '0, ,1', '0,x', ',', 'NaN']) {
       expect((await softgrad(['softmax', name])).stderr, name).toMatch(/: no such file or directory; expected \.npy/);
     }
   });
