@@ -68,6 +68,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unfinished\.npy: the folder of a run that is not finished; softgrad run --resume .*unfinished\.npy continues it\n$/,
     ],
     ['a name that is too long', ['softmax', 'x'.repeat(280)], /^softgrad: x+: the name is too long\n$/],
+    [
+      'a word that begins as true',
+      ['softmax', '1,2', '--mask', 'trueish,1'],
+      /^softgrad: --mask trueish,1: no such file or directory/,
+    ],
     ['a name that ends as a list', ['softmax', 'x[1]'], /^softgrad: x\[1\]: no such file or directory; expected \.npy/],
     [
       'a list as an argument',

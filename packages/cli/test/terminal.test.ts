@@ -31,6 +31,20 @@ test('a long and wide one states what it leaves out', async () => {
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
+test('help is as wide as the terminal, and 80 columns where there is none', async () => {
+  const widest = async (terminal: false | { readonly columns: number }) => {
+    const { stdout } = await softgrad(['relu', '--help'], { terminal });
+    const options = stdout.slice(stdout.indexOf('Options:'), stdout.indexOf('INPUT and other files'));
+    return Math.max(...options.split('\n').map((line) => line.length));
+  };
+  for (const columns of [72, 120]) {
+    const width = await widest({ columns });
+    expect(width).toBeLessThanOrEqual(columns);
+    expect(width).toBeGreaterThan(columns - 15);
+  }
+  expect(await widest(false)).toBe(80);
+});
+
 test('rows beyond those that are shown are not, however many are read at a time', async () => {
   const args = ['softmax', folder.zeros('tall.npy', 70, 2), '--backend', 'cpu'];
   const whole = await softgrad(args, { terminal: true });
