@@ -1,4 +1,4 @@
-import { type BackendProvider, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, describeOption, SoftgradError, shortened } from '@softgrad/core';
 import { type CpuBackend, createBackend } from './backend.js';
 import type { CpuBuffer } from './storage.js';
 
@@ -23,8 +23,12 @@ export const cpu: CpuProvider = {
   name: 'cpu',
   unavailable: async () => null,
   async open(...given: unknown[]) {
-    const [name] = Object.keys(Object(given[0]));
-    if (name !== undefined) throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${name}'; expected none`);
+    const [options = {}] = given;
+    if (typeof options !== 'object' || options === null)
+      throw new SoftgradError('ERR_VALUE', `cpu: ${describeOption('options', options)}; expected none`);
+    const [name] = Object.keys(options);
+    if (name !== undefined)
+      throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${shortened(name)}'; expected none`);
     return createBackend();
   },
   openSync: createBackend,

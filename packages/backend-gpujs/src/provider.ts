@@ -48,7 +48,7 @@ const optionNames = namesOf<GpujsOptions>({ mode: true, kernels: true });
 async function openBackend(options: GpujsOptions, now: () => number): Promise<GpujsBackend> {
   const { mode = 'auto', kernels = 256 } = checkOptions('gpujs.open', options, optionNames);
   if (mode !== 'auto' && !modes.includes(mode)) {
-    throw new SoftgradError('ERR_VALUE', `gpujs: mode '${mode}'; expected auto, ${modes.join(', ')}`);
+    throw new SoftgradError('ERR_VALUE', `gpujs: ${describeOption('mode', mode)}; expected auto, ${modes.join(', ')}`);
   }
   if (!Number.isInteger(kernels) || kernels < 2) {
     throw new SoftgradError('ERR_VALUE', `gpujs: ${describeOption('kernels', kernels)}; expected an integer ≥ 2`);

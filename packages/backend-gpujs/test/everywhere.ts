@@ -164,7 +164,16 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
     });
 
     test('an unknown option is refused', async () => {
-      await expect(gpujs.open({ mode: 'vulkan' as Mode })).rejects.toMatchObject({ code: 'ERR_VALUE' });
+      for (const [wrong, shown] of [
+        ['vulkan', 'is the text "vulkan"'],
+        [null, 'is null'],
+        [2, '2'],
+      ] as const) {
+        await expect(gpujs.open({ mode: wrong as Mode })).rejects.toMatchObject({
+          code: 'ERR_VALUE',
+          message: expect.stringMatching(`^gpujs: mode ${shown}; expected auto, webgpu, `),
+        });
+      }
       await expect(gpujs.open({ modes: mode } as object)).rejects.toMatchObject({
         message: "gpujs.open: unknown option 'modes'; expected one of mode, kernels",
       });

@@ -1,4 +1,11 @@
-import { type BackendProvider, checkOptions, isSoftgradError, namesOf, SoftgradError } from '@softgrad/core';
+import {
+  type BackendProvider,
+  checkOptions,
+  describeOption,
+  isSoftgradError,
+  namesOf,
+  SoftgradError,
+} from '@softgrad/core';
 import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
 import { deviceOf, instanceIsLost } from './device.js';
@@ -53,11 +60,12 @@ export default tfjs;
 const optionNames = namesOf<TfjsOptions>({ engine: true, wasmPaths: true });
 
 async function open(options: TfjsOptions): Promise<TfjsBackend> {
-  const { engine } = checkOptions('tfjs.open', options, optionNames);
-  if (engine !== undefined) {
-    if (inOrderOfSpeed.includes(engine)) return openEngine(engine, options);
-    throw new SoftgradError('ERR_VALUE', `tfjs: engine '${engine}'; expected ${inOrderOfSpeed.join(', ')}`);
-  }
+  const { engine, wasmPaths } = checkOptions('tfjs.open', options, optionNames);
+  const refused = (name: keyof TfjsOptions, expected: string) =>
+    new SoftgradError('ERR_VALUE', `tfjs: ${describeOption(name, options[name])}; expected ${expected}`);
+  if (engine !== undefined && !inOrderOfSpeed.includes(engine)) throw refused('engine', inOrderOfSpeed.join(', '));
+  if (!isLocation(wasmPaths)) throw refused('wasmPaths', 'a URL, or an object with the URL of each file');
+  if (engine !== undefined) return openEngine(engine, options);
   const reasons: string[] = [];
   for (const name of await preferred()) {
     try {
@@ -68,6 +76,12 @@ async function open(options: TfjsOptions): Promise<TfjsBackend> {
     }
   }
   throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
+}
+
+function isLocation(paths: unknown): boolean {
+  if (paths === undefined || typeof paths === 'string') return true;
+  const isObject = typeof paths === 'object' && paths !== null && !Array.isArray(paths);
+  return isObject && Object.values(paths).every((path) => typeof path === 'string');
 }
 
 const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu'];

@@ -34,15 +34,25 @@ test('an option that open does not take is ERR_VALUE', async () => {
   });
 });
 
-test('an engine that tfjs does not have is ERR_VALUE, with those that it has', async () => {
-  // JavaScript without types can pass it.
-  for (const engine of ['tensorflow', '']) {
-    await expect(tfjs.open({ engine: engine as 'cpu' })).rejects.toMatchObject({
+test.each([
+  ['engine', 'tensorflow', 'is the text "tensorflow"'],
+  ['engine', '', 'is the text ""'],
+  ['engine', 3, '3'],
+  ['engine', null, 'is null'],
+  ['wasmPaths', 3, '3'],
+  ['wasmPaths', null, 'is null'],
+  ['wasmPaths', ['/a.wasm'], 'is an array of 1 entry'],
+  ['wasmPaths', { 'a.wasm': 3 }, 'is an object (Object)'],
+])(
+  'an option with a value that only JavaScript without types can pass is ERR_VALUE: %s %o',
+  async (name, value, shown) => {
+    const expected = { engine: 'webgpu, webgl, wasm, cpu', wasmPaths: 'a URL, or an object with the URL of each file' };
+    await expect(tfjs.open({ engine: 'cpu', [name]: value })).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: `tfjs: engine '${engine}'; expected webgpu, webgl, wasm, cpu`,
+      message: `tfjs: ${name} ${shown}; expected ${expected[name as keyof typeof expected]}`,
     });
-  }
-});
+  },
+);
 
 test('if packages are missing, the backend says which to install', () => {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-'));

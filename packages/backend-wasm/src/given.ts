@@ -1,4 +1,4 @@
-import { namesOf, SoftgradError } from '@softgrad/core';
+import { namesOf, SoftgradError, shortened } from '@softgrad/core';
 import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
@@ -17,9 +17,26 @@ export function checkedOptions(options: WasmOptions): WasmOptions {
   const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
   for (const name of names) {
     if (!known.includes(name))
-      throw new SoftgradError('ERR_VALUE', `wasm: unknown option '${name}'; expected ${known.join(', ')}`);
+      throw new SoftgradError('ERR_VALUE', `wasm: unknown option '${shortened(name)}'; expected ${known.join(', ')}`);
   }
   return options;
+}
+
+/** The most threads: more have never paid, and a job has chunks for no more. */
+const mostThreads = 64;
+
+/** @throws ERR_VALUE unless `threads` is a number of threads, and the others are true, false or undefined: any other value would count as true */
+export function checkValues({ threads = 1, required, relaxedSimd }: WasmOptions): void {
+  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
+    throw refused('threads', threads, `an integer from 1 to ${mostThreads}`);
+  for (const [name, value] of Object.entries({ required, relaxedSimd }))
+    if (value !== undefined && typeof value !== 'boolean') throw refused(name, value, 'true or false');
+}
+
+function refused(name: string, value: unknown, expected: string): SoftgradError {
+  const kind = typeof value === 'string' ? `the text "${shortened(value)}"` : kindOf(value);
+  const shown = typeof value === 'number' ? value : `is ${kind}`;
+  return new SoftgradError('ERR_VALUE', `wasm: ${name} ${shown}; expected ${expected}`);
 }
 
 /** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */

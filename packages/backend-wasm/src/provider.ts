@@ -1,13 +1,10 @@
 import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
-import { checkedOptions, kindOf } from './given.js';
+import { checkedOptions, checkValues } from './given.js';
 import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
 import { spawner } from './spawn.js';
-
-/** Most threads: more than that never paid, and a job has chunks for no more. */
-const mostThreads = 64;
 
 /** The builds of an entry, at least one. */
 export interface Builds {
@@ -28,11 +25,7 @@ export function createProvider(builds: Builds): BackendProvider<WasmBuffer, Wasm
 
 async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
   const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
-  if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads) {
-    const kind = typeof threads === 'string' ? `the text "${threads}"` : kindOf(threads);
-    const shown = typeof threads === 'number' ? threads : `is ${kind}`;
-    throw new SoftgradError('ERR_VALUE', `wasm: threads ${shown}; expected an integer from 1 to ${mostThreads}`);
-  }
+  checkValues(options);
   const settings = { threads, required, spawn: spawner(worker) };
   const reason = module === undefined ? missing() : missingEngine();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);

@@ -1,4 +1,4 @@
-import { type BackendProvider, checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
+import { type BackendProvider, checkOptions, describeOption, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import { openDevice, unavailableReason } from './gpu.js';
 import type { DeviceOptions, WebgpuBackend, WebgpuBuffer } from './interface.js';
@@ -12,13 +12,20 @@ export interface WebgpuOptions extends DeviceOptions {
   readonly pooledBytes?: number | undefined;
 }
 
-const optionNames = namesOf<WebgpuOptions>({
-  device: true,
-  adapter: true,
-  gpu: true,
-  powerPreference: true,
-  pooledBytes: true,
-});
+/** Objects of WebGPU are recognized by a method, because those of another realm or of Dawn have other classes. */
+const having = (method: string) => (value: unknown) =>
+  typeof (Object(value) as Readonly<Record<string, unknown>>)[method] === 'function';
+
+const valuesOf: Readonly<
+  Record<keyof WebgpuOptions, readonly [isValid: (value: unknown) => boolean, expected: string]>
+> = {
+  device: [having('createBuffer'), 'a GPUDevice: await adapter.requestDevice()'],
+  adapter: [having('requestDevice'), 'a GPUAdapter: await navigator.gpu.requestAdapter()'],
+  gpu: [having('requestAdapter'), 'the entry point of WebGPU: navigator.gpu'],
+  powerPreference: [(value) => value === 'low-power' || value === 'high-performance', 'low-power or high-performance'],
+  pooledBytes: [(value) => typeof value === 'number' && value >= 0, 'a number of at least 0'],
+};
+const optionNames = Object.keys(valuesOf);
 
 /** The backend's provider: `open` returns a `WebgpuBackend`, in which the optional members of `Backend` are present. */
 export interface WebgpuProvider extends BackendProvider<WebgpuBuffer, WebgpuOptions> {
@@ -38,11 +45,10 @@ export const webgpu: WebgpuProvider = {
   unavailable: () => unavailableReason(),
   async open(options = {}) {
     const { pooledBytes = 256 * 2 ** 20 } = checkOptions('webgpu.open', options, optionNames);
-    if (typeof pooledBytes !== 'number' || !(pooledBytes >= 0)) {
-      throw new SoftgradError(
-        'ERR_VALUE',
-        `webgpu: ${describeOption('pooledBytes', pooledBytes)}; expected a number of at least 0`,
-      );
+    for (const [name, value] of Object.entries(options)) {
+      const [isValid, expected] = valuesOf[name as keyof WebgpuOptions];
+      if (value !== undefined && !isValid(value))
+        throw new SoftgradError('ERR_VALUE', `webgpu: ${describeOption(name, value)}; expected ${expected}`);
     }
     return openBackend(await openDevice(options), pooledBytes);
   },

@@ -310,3 +310,29 @@ test('bytes of each operation are counted, and outputs that are left out have a 
   backend.close();
   device.destroy();
 });
+
+test.each([
+  ['device', {}, 'is an object (Object)', 'a GPUDevice: await adapter.requestDevice()'],
+  ['device', null, 'is null', 'a GPUDevice: await adapter.requestDevice()'],
+  ['adapter', 'nvidia', 'is the text "nvidia"', 'a GPUAdapter: await navigator.gpu.requestAdapter()'],
+  ['gpu', true, 'is true', 'the entry point of WebGPU: navigator.gpu'],
+  ['powerPreference', 'high', 'is the text "high"', 'low-power or high-performance'],
+  ['powerPreference', 1, '1', 'low-power or high-performance'],
+  ['pooledBytes', null, 'is null', 'a number of at least 0'],
+])(
+  'an option with a value that only JavaScript without types can pass is ERR_VALUE: %s %o',
+  async (name, value, shown, expected) => {
+    await expect(webgpu.open({ gpu: noAdapter, [name]: value })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `webgpu: ${name} ${shown}; expected ${expected}`,
+    });
+  },
+);
+
+test('an option that is undefined is as if it were left out', async () => {
+  const device = await newNullDevice();
+  const left = { adapter: undefined, gpu: undefined, powerPreference: undefined, pooledBytes: undefined };
+  const backend = await webgpu.open({ device, ...left });
+  expect(backend.device).toBe(device);
+  backend.close();
+});

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { SoftgradError, shortened } from '@softgrad/core';
 
 /** A backend's name and the options for opening it. */
 export interface BackendWithOptions {
@@ -17,7 +17,8 @@ export function parseBackend(text: string): BackendWithOptions {
   const [name = '', ...settings] = text.split(':');
   const options = settings.map((setting) => {
     const [, key = '', value = ''] = /^([A-Za-z]\w*)=(.+)$/.exec(setting) ?? [];
-    if (key === '') throw new SoftgradError('ERR_VALUE', `backend '${text}': expected options like wasm:threads=2`);
+    if (key === '')
+      throw new SoftgradError('ERR_VALUE', `backend '${shortened(text)}': expected options like wasm:threads=2`);
     if (value === 'true' || value === 'false') return [key, value === 'true'];
     return [key, Number.isNaN(Number(value)) ? value : Number(value)];
   });

@@ -142,7 +142,7 @@ export function comparisonTable({ environmentDiffers, changes, unmatched }: Comp
       `${changes.length - changed.length} of ${changes.length} timings show no difference`,
       ...(clocks.length > 0
         ? [
-            `times are relative to ${clocks.join(', ')} in the same rounds, so their quotient is not that of then and now`,
+            `time now / then is that of the times divided by those of ${clocks.join(', ')} in the same rounds, because the speed of a machine varies; the times in the table are as measured`,
           ]
         : []),
       ...unmatched,

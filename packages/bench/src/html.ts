@@ -1,5 +1,6 @@
 import { parseHTML } from 'linkedom';
 import { chartGroups, colours, ratioChart, timeChart } from './charts.js';
+import { describeColumns } from './legend.js';
 import type { BenchReport } from './report.js';
 import { describeRun, resultTable, type TextTable } from './table.js';
 
@@ -11,6 +12,7 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
   const { document } = parseHTML('<html><body></body></html>');
   const colour = colours(report);
   const [how, ...participants] = describeRun(report);
+  const columns = describeColumns(report);
   const clocked = report.workloads.some(({ results }) => results.some(({ timings }) => timings.device));
   const legend = [...colour].map(([name, value]) => `<li><span style="background:${value}"></span>${text(name)}</li>`);
   const sections = chartGroups(report).map((group) => {
@@ -41,6 +43,7 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
 <p>Times are medians with operands on the device, the output reused (else allocated). Bars are 95 % bootstrap intervals; a hollow
 dot is a difference inside the noise. Each result is also given as a share of its bound: its bytes at the speed of memcpy,
 its exponentials at the speed of the fastest exp in this run, or the cost of a call.${clocked ? ' Device times are by its own clock: kernels alone, without submission and readback.' : ''}</p>
+${columns.length > 0 ? `<details><summary>Columns of the tables</summary><ul>${columns.map((line) => `<li>${text(line)}</li>`).join('')}</ul></details>` : ''}
 ${[...sections, ...more.map(table)].join('\n')}
 </main>
 </body>

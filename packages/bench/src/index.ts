@@ -12,6 +12,7 @@ export { type Correctness, outputChecker } from './check.js';
 export { type Change, type Comparison, compareReports, comparisonTable } from './compare.js';
 export type { Batch, Contender, ContenderSource, DeviceBatch, ExpLoop, Job } from './contender.js';
 export { differences, type Environment, environment } from './environment.js';
+export { describeColumns } from './legend.js';
 export { markdownTable, toMarkdown } from './markdown.js';
 export { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
 export { peers } from './peers/all.js';

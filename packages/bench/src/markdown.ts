@@ -1,11 +1,14 @@
+import { describeColumns } from './legend.js';
 import type { BenchReport } from './report.js';
 import { describeRun, resultTables, type TextTable } from './table.js';
 
-/** A report as a Markdown document: environment and contenders, then one table per workload. `more` are tables to append. */
+/** A report as a Markdown document: environment, contenders and the meaning of columns, then one table per workload. `more` are tables to append. */
 export function toMarkdown(report: BenchReport, more: readonly TextTable[] = []): string {
   const [how, ...participants] = describeRun(report);
+  const columns = describeColumns(report).map((line) => `- ${escaped(line)}`);
+  const legend = columns.length > 0 ? ['', 'Columns:', '', ...columns] : [];
   const tables = [...resultTables(report), ...more];
-  return `${[`${escaped(how)}.`, '', ...participants.map((line) => `- ${escaped(line)}`), ...tables.map(markdownTable)].join('\n')}\n`;
+  return `${[`${escaped(how)}.`, '', ...participants.map((line) => `- ${escaped(line)}`), ...legend, ...tables.map(markdownTable)].join('\n')}\n`;
 }
 
 /** A table under a heading, with its notes as a list. */

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { SoftgradError, shortened } from '@softgrad/core';
 import { type Candidate, candidatesOf, type Entry } from './candidates.js';
 import { outputChecker } from './check.js';
 import type { Contender, ContenderSource, DeviceBatch } from './contender.js';
@@ -30,7 +30,10 @@ export async function openRunner(sources: readonly ContenderSource[], settings: 
   const { baseline } = settings;
   const names = sources.map(({ name }) => name);
   if (baseline !== undefined && !names.includes(baseline)) {
-    throw new SoftgradError('ERR_VALUE', `unknown baseline '${baseline}'; expected one of ${names.join(', ')}`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `unknown baseline '${shortened(baseline)}'; expected one of ${names.join(', ')}`,
+    );
   }
   const opened: { readonly contender: Contender; readonly openMs: number }[] = [];
   const unavailable: { name: string; reason: string }[] = [];

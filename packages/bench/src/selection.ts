@@ -1,4 +1,4 @@
-import { registered, SoftgradError } from '@softgrad/core';
+import { registered, SoftgradError, shortened } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
 import { parseBackend } from './backend-options.js';
 import type { ContenderSource } from './contender.js';
@@ -86,11 +86,11 @@ function parseShape(text: string): BenchShape {
   const match = /^(\d+)[x×](\d+)$/.exec(text);
   const [rows, classes] = match ? [Number(match[1]), Number(match[2])] : [0, 0];
   if (rows > 0 && classes > 0) return [rows, classes];
-  throw new SoftgradError('ERR_VALUE', `shape '${text}': expected rows and classes, like 4096x10`);
+  throw new SoftgradError('ERR_VALUE', `shape '${shortened(text)}': expected rows and classes, like 4096x10`);
 }
 
 function oneOf<T extends string>(what: string, name: string, known: readonly T[]): T {
   const found = known.find((candidate) => candidate === name);
   if (found !== undefined) return found;
-  throw new SoftgradError('ERR_VALUE', `unknown ${what} '${name}'; expected ${known.join(', ')}`);
+  throw new SoftgradError('ERR_VALUE', `unknown ${what} '${shortened(name)}'; expected ${known.join(', ')}`);
 }

@@ -35,7 +35,11 @@ export function resultTable(result: WorkloadResult): TextTable {
     rows: timed.map((line) => row(line, shown, result)),
     notes: [
       ...result.bounds.slice(0, 2).map(boundNote),
-      ...(result.noise ? [`noise: the baseline timed twice differs by ${interval(result.noise)}`] : []),
+      ...(result.noise
+        ? [
+            `noise: ${result.baseline}, timed twice in the same rounds, is ${interval(result.noise)} times as fast as itself`,
+          ]
+        : []),
       ...timed.flatMap(({ contender, noDeviceTime }) =>
         noDeviceTime === undefined ? [] : [`${contender}: no time on the device: ${noDeviceTime}`],
       ),
@@ -77,7 +81,7 @@ function row(
     result.contender,
     ...shown.map((kind) => formatMs(result.timings[kind]?.medianMs)),
     formatMs(firstCallMs ?? undefined),
-    result.contender === baseline ? '1' : ratio ? formatSpeedUp(ratio) : '',
+    result.contender === baseline ? '1 (baseline)' : ratio ? formatSpeedUp(ratio) : '',
     bound ? `${formatShare(bound.share)} of ${bound.name}` : '',
     correctness ? formatError(correctness, op) : '',
   ];

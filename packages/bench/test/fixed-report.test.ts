@@ -24,6 +24,17 @@ test('the Markdown of given numbers', () => {
     - none: the 7. & only (opens in 6.50 ms)
     - gone: not run: not here
 
+    Columns:
+
+    - reused out: the median time of a call whose operands are on the device, into an output that exists
+    - allocating: the same with a new output for each call
+    - end to end: from arrays on the host to an array on the host: copy to the device, compute, copy back
+    - on the device: the kernels alone, by the device's own clock
+    - first call: from data on the host, with nothing loaded or compiled
+    - speed-up: the time of naive divided by the time of the row, both into an existing output where they can: 2× takes half as long, 0.5× twice as long. In parentheses is the range that contains it with 95 % confidence; "no difference" if that contains 1 or the speed-up is within the noise
+    - of its bound: the least possible time divided by the time of the row; 100 % cannot be improved on one thread. The bound is the largest of the time to read and write the data (memory), to take its exponentials (exp) and of an empty call (call)
+    - error: the largest error of any entry, for softmax in units of the last place (ULP), otherwise as a share of what the conformance suite allows
+
     ### softmax 1000×100 float32, speed-up over naive
 
     |  | reused out | allocating | end to end | on the device | first call | speed-up | of its bound | error |
@@ -32,11 +43,11 @@ test('the Markdown of given numbers', () => {
     | alike | 1.00 ms | 2.00 ms |  |  | 12.5 ms | no difference (0.990–1.01) | 20 % of call | 0.75 ULP |
     | calls |  |  | 4.00 µs |  | 12.5 ms |  |  | 0.75 ULP |
     | clocked |  | 300 ms |  | 500 ns | 12.5 ms | 0.00667× (0.00645–0.00690) | \\< 1 % of exp | 0.75 ULP |
-    | naive | 1.00 ms | 2.00 ms |  |  |  | 1 | 10 % of exp | 0.75 ULP |
+    | naive | 1.00 ms | 2.00 ms |  |  |  | 1 (baseline) | 10 % of exp | 0.75 ULP |
 
     - exp bound: 100 µs (exp alone, by a SIMD loop)
     - memory bound: 30.0 µs (its bytes at the speed of fill)
-    - noise: the baseline timed twice differs by 0.980–1.02
+    - noise: naive, timed twice in the same rounds, is 0.980–1.02 times as fast as itself
     - wrong: wrong: the results contain NaN
     - none: no softmax
 
@@ -46,7 +57,7 @@ test('the Markdown of given numbers', () => {
     | --- | --- | --- | --- | --- | --- | --- | --- |
     | fast | 250 µs | 500 µs |  | 12.5 ms | 4.00× (3.33–5.00) | 12 % of memory | 50 % of allowed |
     | clocked | 1.50 s | 3.00 s |  | 12.5 ms | 0.000667× (0.000667–0.000667) | \\< 1 % of memory | \\< 1 % of allowed |
-    | naive | 1.00 ms | 2.00 ms |  | 12.5 ms | 1 | 3 % of memory | \\< 1 % of allowed |
+    | naive | 1.00 ms | 2.00 ms |  | 12.5 ms | 1 (baseline) | 3 % of memory | \\< 1 % of allowed |
 
     - memory bound: 30.0 µs (its bytes at the speed of fill)
     - clocked: no time on the device: it was reset
@@ -59,11 +70,11 @@ test('the Markdown of given numbers', () => {
     | alike | 1.00 ms | 2.00 ms |  |  | 12.5 ms | no difference (0.990–1.01) | 20 % of call | 0.75 ULP |
     | calls |  |  | 4.00 µs |  | 12.5 ms |  |  | 0.75 ULP |
     | clocked |  | 300 ms |  | 500 ns | 12.5 ms | 0.00667× (0.00645–0.00690) | \\< 1 % of exp | 0.75 ULP |
-    | naive | 1.00 ms | 2.00 ms |  |  |  | 1 | 10 % of exp | 0.75 ULP |
+    | naive | 1.00 ms | 2.00 ms |  |  |  | 1 (baseline) | 10 % of exp | 0.75 ULP |
 
     - exp bound: 100 µs (exp alone, by a SIMD loop)
     - memory bound: 30.0 µs (its bytes at the speed of fill)
-    - noise: the baseline timed twice differs by 0.980–1.02
+    - noise: naive, timed twice in the same rounds, is 0.980–1.02 times as fast as itself
     - wrong: wrong: the results contain NaN
     - none: no softmax
 
@@ -115,7 +126,7 @@ test('the comparison of given numbers, on the same machine and on another one', 
     | jacobian 10×20 float32 | naive | allocating | 2.00 ms | 2.50 ms | 1.25 (1.25–1.25) | slower |
 
     - 11 of 25 timings show no difference
-    - times are relative to naive in the same rounds, so their quotient is not that of then and now"
+    - time now / then is that of the times divided by those of naive in the same rounds, because the speed of a machine varies; the times in the table are as measured"
   `);
   const elsewhere = {
     ...now,
@@ -143,7 +154,7 @@ test('the comparison of given numbers, on the same machine and on another one', 
     - the environments differ: cross-origin isolated: true, then false
     - so only times relative to a common baseline are compared
     - 4 of 14 timings show no difference
-    - times are relative to naive in the same rounds, so their quotient is not that of then and now"
+    - time now / then is that of the times divided by those of naive in the same rounds, because the speed of a machine varies; the times in the table are as measured"
   `);
 });
 

@@ -38,7 +38,7 @@ test('contenders by name, with options and without fused kernels', () => {
 
 test('options reach the provider: its error about an invalid one is the reason', async () => {
   const [source] = selectContenders(['gpujs:mode=abacus']);
-  expect(await source.open()).toMatch(/mode 'abacus'/);
+  expect(await source.open()).toMatch(/mode is the text "abacus"; expected auto/);
 });
 
 test('unknown names are refused with the list of known ones', () => {

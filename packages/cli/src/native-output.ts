@@ -56,7 +56,6 @@ export function openErrorStream(process: Pick<NodeJS.Process, 'env' | 'stderr'>)
   if (!filtered) return process.stderr;
   if (isatty(descriptor)) return new WriteStream(descriptor);
   return new Writable({
-    decodeStrings: true,
     write(chunk: Buffer, _encoding, done) {
       for (let at = 0; at < chunk.length; ) at += writeSync(descriptor, chunk, at);
       done();

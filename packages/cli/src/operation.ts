@@ -1,39 +1,21 @@
-import {
-  type Backend,
-  byteSize,
-  type FloatDType,
-  type MaskInput,
-  SoftgradError,
-  type Tensor,
-  tensor,
-} from '@softgrad/core';
-import {
-  arrayRows,
-  type FileArray,
-  formatBytes,
-  formatShape,
-  halfToNumber,
-  numberToHalf,
-  placeOf,
-  type RowReader,
-  readAll,
-  sizeOf,
-} from '@softgrad/formats';
-import { checkDType, openBackend } from './backend.js';
+import { type Backend, byteSize, type FloatDType, type MaskInput, SoftgradError, type Tensor } from '@softgrad/core';
+import { arrayRows, type FileArray, formatBytes, formatShape, type RowReader, sizeOf } from '@softgrad/formats';
 import type { Context, Session } from './context.js';
-import { openArray, openOperand } from './files/open.js';
-import { openWriter, outputFormat, type RowWriter } from './files/write.js';
+import { openWriter, type RowWriter } from './files/write.js';
+import { maskOperands, type OpenMask, openMask, toMask } from './mask.js';
+import {
+  checkSameShape,
+  nextOfAll,
+  type OneOrMore,
+  type OperandFile,
+  readWatched,
+  resolveAxis,
+  withReaders,
+} from './operands.js';
 import type { FileOptions, OperationOptions } from './options.js';
+import { choosePrecision, fromTensor, overflowNotice, type Precision, toTensor } from './precision.js';
 import { startLateProgress } from './progress.js';
 import { lineWriter, terminalWriter } from './table.js';
-
-/** A file that an operation reads, with its name on the command line: `INPUT`, `--upstream`. */
-export interface OperandFile {
-  readonly label: string;
-  readonly file: string;
-}
-
-type OneOrMore<T> = readonly [T, ...T[]];
 
 /** The options of the command line that core's functions take. */
 export interface ComputeOptions {
@@ -192,118 +174,6 @@ function measure(name: string, input: RowReader, atOnce: boolean, session: Sessi
   };
 }
 
-/** Opens the files and the backend, and closes both in any case. */
-export async function withReaders(
-  operands: OneOrMore<OperandFile>,
-  options: FileOptions,
-  session: Session,
-  use: (readers: OneOrMore<RowReader>, backend: Backend) => Promise<void>,
-): Promise<void> {
-  if (options.out !== undefined) outputFormat(options.out);
-  const fromStandardInput = operands.filter(({ file }) => file === '-').map(({ label }) => label);
-  if (fromStandardInput.length > 1) {
-    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
-  }
-  const open = async ({ label, file }: OperandFile) => {
-    const table = { header: options.header, headerAdvice, booleans: label === '--mask' };
-    return label === 'INPUT' ? openArray(file, session, table) : openOperand(label, file, session, table);
-  };
-  const [input, ...others] = operands;
-  const readers: [RowReader, ...RowReader[]] = [await open(input)];
-  try {
-    for (const other of others) readers.push(await open(other));
-    const backend = await openBackend(options.backend, session);
-    try {
-      await use(readers, backend);
-    } finally {
-      await backend.close();
-    }
-  } finally {
-    for (const reader of readers) await reader.close();
-  }
-}
-
-/** For messages about the first line of a table. */
-export const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
-
-/** The mask as one more file, if there is one. */
-export function maskOperands({ mask }: Partial<OperationOptions>): readonly OperandFile[] {
-  return mask === undefined ? [] : [{ label: '--mask', file: mask }];
-}
-
-/** A mask whose rows correspond to the input's, or one row for all. */
-interface OpenMask {
-  readonly rows: RowReader | null;
-  readonly whole: MaskInput | null;
-}
-
-/** @throws ERR_SHAPE unless it broadcasts to the input */
-async function openMask(
-  reader: RowReader | undefined,
-  input: RowReader,
-  axis: number | null,
-  session: Session,
-): Promise<OpenMask> {
-  if (!reader) return { rows: null, whole: null };
-  const booleans = booleanRows(reader);
-  // The number of rows of a table is known only at its end, and a single row applies to all.
-  const known =
-    reader.shape[0] === null ? arrayRows(await readWatched(booleans, maskAdvice, session), reader.name) : booleans;
-  checkBroadcasts(known, input);
-  const alike = known.shape.length === input.shape.length && known.shape[0] !== 1;
-  if (alike && axis !== 0) return { rows: known, whole: null };
-  return { rows: null, whole: toMask(await readWatched(known, maskAdvice, session)) };
-}
-
-const maskAdvice = 'a mask as a .npy is read row by row';
-
-/** The rows of a mask. @throws ERR_VALUE naming the place of an entry that is neither true nor false, as soon as it is read */
-export function booleanRows(reader: RowReader): RowReader {
-  let row = 0;
-  return {
-    ...reader,
-    async next(count) {
-      const chunk = await reader.next(count);
-      if (chunk === null) return null;
-      const { data, shape } = chunk;
-      const wrong = data.findIndex((value) => value !== 0 && value !== 1);
-      if (wrong >= 0) {
-        const place = placeOf(reader, row * sizeOf(shape.slice(1)) + wrong, [
-          Number.MAX_SAFE_INTEGER,
-          ...shape.slice(1),
-        ]);
-        throw new SoftgradError(
-          'ERR_VALUE',
-          `--mask ${reader.name}: ${place} is ${data[wrong]}, not a boolean; expected true or 1 to keep an entry, false or 0 to mask it`,
-        );
-      }
-      row += shape[0] ?? 1;
-      return chunk;
-    },
-  };
-}
-
-export function toMask({ data, shape }: FileArray): MaskInput {
-  return { data: Uint8Array.from(data), shape };
-}
-
-/** By NumPy's broadcasting rule, as far as shapes are known before reading. */
-export function checkBroadcasts(
-  mask: Pick<RowReader, 'name' | 'shape'>,
-  input: Pick<RowReader, 'name' | 'shape'>,
-): void {
-  const shift = input.shape.length - mask.shape.length;
-  const fits = mask.shape.every((length, axis) => {
-    const wanted = input.shape[axis + shift];
-    return length === 1 || wanted === null || wanted === length;
-  });
-  if (shift >= 0 && fits) return;
-  throw new SoftgradError(
-    'ERR_SHAPE',
-    `--mask ${mask.name}: shape ${formatShape(mask.shape)}; expected a shape that broadcasts to ${formatShape(input.shape)}, the shape of ${input.name}`,
-  );
-}
-
 /** An array that is read whole. */
 async function wholeInMemory(
   reader: RowReader,
@@ -316,44 +186,6 @@ async function wholeInMemory(
       : "axis 0 needs all rows at once: store the transpose in C order (np.save('t.npy', np.ascontiguousarray(x.T))) and use --axis -1";
   const array = await readWatched(reader, matrices ? `so is its Jacobian, but ${advice}` : ofAxis, session);
   return { ...arrayRows(array, reader.name), lineOf: reader.lineOf };
-}
-
-/** The whole array, with a progress bar if reading takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
-export async function readWatched(reader: RowReader, advice: string, session: Session): Promise<FileArray> {
-  const progress = startLateProgress(`reading ${reader.name}`, reader.byteLength ?? 1, session);
-  const watched: RowReader = {
-    ...reader,
-    async next(count) {
-      const chunk = await reader.next(count);
-      progress.update(reader.position());
-      return chunk;
-    },
-  };
-  try {
-    return await readAll(watched, session.limits.memory, advice);
-  } finally {
-    progress.stop();
-  }
-}
-
-/** The next chunk of every reader, all with the same number of rows; null at their common end. */
-async function nextOfAll(readers: OneOrMore<RowReader>, count: number): Promise<OneOrMore<FileArray> | null> {
-  const [input, ...others] = readers;
-  const first = await input.next(count);
-  const chunks: FileArray[] = [];
-  const wanted = first?.shape[0] ?? 1;
-  for (const other of others) {
-    const chunk = await other.next(first ? wanted : 1);
-    if (chunk?.shape[0] !== first?.shape[0]) {
-      const fewer = chunk === null || (chunk.shape[0] ?? 1) < wanted;
-      throw new SoftgradError(
-        'ERR_SHAPE',
-        `${other.name}: ${fewer ? 'fewer' : 'more'} rows than ${input.name}; expected the same number`,
-      );
-    }
-    if (chunk) chunks.push(chunk);
-  }
-  return first && [first, ...chunks];
 }
 
 /** The destination of a result: the file, or standard output as a table or as JSON. */
@@ -400,94 +232,5 @@ function checkFits(
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
     `${name}: its Jacobian of shape ${formatShape(matrices)} takes ${formatBytes(bytes)} in ${dtype}, but ${backend.name} can hold ${formatBytes(most)} here; ${advice}`,
-  );
-}
-
-/** @throws ERR_AXIS naming the file's rank */
-export function resolveAxis(axis: number, reader: RowReader): number {
-  const rank = reader.shape.length;
-  if (rank === 0) {
-    throw new SoftgradError(
-      'ERR_SHAPE',
-      `${reader.name}: a single number; expected at least one dimension to take the softmax over`,
-    );
-  }
-  if (axis >= -rank && axis < rank) return axis < 0 ? axis + rank : axis;
-  throw new SoftgradError(
-    'ERR_AXIS',
-    `${reader.name}: axis ${axis} of an array of shape ${formatShape(reader.shape)}; expected ${-rank} to ${rank - 1}`,
-  );
-}
-
-/** The dtypes in which operations compute and results are written. */
-export interface Precision {
-  readonly computed: FloatDType;
-  readonly written: FloatDType;
-}
-
-/**
- * The given dtype, else that of the file. If it is float16 and the backend has no float16, the operation computes in float32.
- *
- * @throws ERR_DTYPE if the backend does not have it
- */
-export function choosePrecision(
-  backend: Backend,
-  asked: FloatDType | undefined,
-  array: FileArray,
-  name: string,
-): Precision {
-  const written = asked ?? array.stored ?? (array.data instanceof Float32Array ? 'float32' : 'float64');
-  const computed = written === 'float16' && !backend.supports.dtypes.includes('float16') ? 'float32' : written;
-  checkDType(backend, computed, asked ? '--dtype' : name);
-  return { computed, written };
-}
-
-/** Checks the chunks of a file one after another, and notices the first number that is finite in the file and infinite in the dtype. */
-export function overflowNotice(
-  reader: Pick<RowReader, 'name' | 'lineOf'>,
-  { notices }: Session,
-): (array: FileArray, dtype: FloatDType) => void {
-  let checked = 0;
-  let noticed = false;
-  return ({ data, shape }, dtype) => {
-    if (noticed || dtype === 'float64' || (dtype === 'float32' && data instanceof Float32Array)) return;
-    const overflows = (value: number) => Number.isFinite(value) && !Number.isFinite(rounded(value, dtype));
-    const first = data.findIndex(overflows);
-    if (first >= 0) {
-      const [rows = 1, ...rest] = shape;
-      const place = placeOf(reader, checked + first, shape.length === 0 ? [] : [checked + rows, ...rest]);
-      const infinity = (data[first] ?? 0) > 0 ? 'Infinity' : '-Infinity';
-      notices.push(
-        `${reader.name}: ${place} is ${data[first]}, beyond ${dtype}: computed as ${infinity}; --dtype float64 keeps it`,
-      );
-      noticed = true;
-    }
-    checked += data.length;
-  };
-}
-
-function rounded(value: number, dtype: FloatDType): number {
-  return dtype === 'float16' ? halfToNumber(numberToHalf(value)) : Math.fround(value);
-}
-
-export function toTensor(array: FileArray, dtype: FloatDType, backend: Backend): Tensor {
-  return tensor(array.data, { shape: array.shape, dtype, backend });
-}
-
-export async function fromTensor(result: Tensor, written: FloatDType): Promise<FileArray> {
-  const data = await result.data();
-  if (written !== 'float16') return { shape: result.shape, data };
-  return { shape: result.shape, data: Float32Array.from(data, (value) => halfToNumber(numberToHalf(value))) };
-}
-
-/** Checks that shapes agree as far as they are known before reading. */
-function checkSameShape(option: string, second: RowReader, input: RowReader): void {
-  const agree =
-    second.shape.length === input.shape.length &&
-    second.shape.every((length, axis) => length === null || input.shape[axis] === null || length === input.shape[axis]);
-  if (agree) return;
-  throw new SoftgradError(
-    'ERR_SHAPE',
-    `${option} ${second.name}: shape ${formatShape(second.shape)}; expected ${formatShape(input.shape)}, the shape of ${input.name}`,
   );
 }

@@ -18,11 +18,13 @@ export interface OperationOptions extends FileOptions {
 
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
-INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of several arrays), the folder of a finished
-\`softgrad run\` (FOLDER:gradient picks one of several), .json (nested lists, or FILE.json:gradient),
-.csv or .tsv (a header row is passed over), .txt (any text of numbers, such as what NumPy prints or np.savetxt writes),
-- for such text, JSON too, on standard input; or numbers between commas, like 0,2. The ending of --out decides the
-output's format; without --out a terminal gets a table and a pipe gets JSON.`;
+INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of
+several arrays), the folder of a finished \`softgrad run\` (FOLDER:gradient picks
+one of several), .json (nested lists, or FILE.json:gradient), .csv or .tsv (a
+header row is passed over), .txt (any text of numbers, such as what NumPy prints
+or np.savetxt writes), - for such text, JSON too, on standard input; or numbers
+between commas, like 0,2. The ending of --out decides the output's format;
+without --out a terminal gets a table and a pipe gets JSON.`;
 
 /** Adds INPUT and the options of `OperationOptions`; `axis` describes the dimension of `--axis`. */
 export function withOperationOptions(command: Command, axis = 'the dimension that sums to 1'): Command {

@@ -19,6 +19,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
 });
+// The exit code still tells the result when nobody reads the messages, as after 2>&1 | head.
+process.stderr.on('error', () => {});
 let interruptListener: ((exitCode: number) => void) | undefined;
 removeTemporariesOnSignal(process, (exitCode) => {
   interruptListener?.(exitCode);

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { isSoftgradError, optionMeant } from '@softgrad/core';
+import { isSoftgradError, optionMeant, shortened } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { accuracyCommand } from './commands/accuracy.js';
 import { backendsCommand } from './commands/backends.js';
@@ -58,7 +58,7 @@ function createProgram(session: Session): Command {
       writeErr: (text) => session.stderr.write(text),
       getOutHelpWidth: () => helpWidth(session.stdout),
       getErrHelpWidth: () => helpWidth(session.stderr),
-      outputError: (text, write) => write(inOneLine(text, program)),
+      outputError: (text, write) => write(readable(inOneLine(text, program))),
     })
     .addHelpText(
       'after',
@@ -90,7 +90,7 @@ Examples:
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
   for (const command of commands) {
-    command.configureOutput({ outputError: (text, write) => write(inOneLine(text, command)) });
+    command.configureOutput({ outputError: (text, write) => write(readable(inOneLine(text, command))) });
   }
   return program;
 }
@@ -125,6 +125,8 @@ function inOneLine(original: string, command: Command): string {
   const line = text.replace(/^error: /, 'softgrad: ');
   const name = /^error: unknown command '(.*)'/.exec(text)?.[1];
   if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
+  if (text === "error: missing required argument 'INPUT'\n")
+    return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   const given = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
@@ -185,6 +187,11 @@ function optionNames(command: Command): readonly string[] {
   return options.flatMap(({ long }) => long ?? []);
 }
 
+/** A message with long words cut, such as the text of a file that was passed instead of its name. Paths are rarely longer than that. */
+function readable(message: string): string {
+  return message.replace(/\S{301,}/g, (word) => shortened(word, 300));
+}
+
 /** Prints the error in one line and returns the exit code. */
 function report(error: unknown, { stderr, env }: Context): number {
   // Commander has already printed the message.
@@ -192,7 +199,7 @@ function report(error: unknown, { stderr, env }: Context): number {
   const debug = env.SOFTGRAD_DEBUG;
   // With its stack, its code and what caused it.
   if (debug) stderr.write(`${inspect(error)}\n`);
-  const message = (error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' ');
+  const message = readable((error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' '));
   const denied = isSoftgradError(error) ? message : missingPermission(error);
   if (denied !== null) {
     stderr.write(`softgrad: ${denied}\n`);

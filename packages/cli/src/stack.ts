@@ -1,17 +1,19 @@
-import { basename, isAbsolute, relative } from 'node:path';
+import { readdirSync, realpathSync } from 'node:fs';
+import { basename, isAbsolute, join, relative, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 /** The most frames of a stack that are shown. */
 const shown = 3;
-
-/** The folder of softgrad's packages beside this one. */
-const packages = fileURLToPath(new URL('../../', import.meta.url));
 
 /**
  * Where what caused an error, else the error itself, was thrown in files that are not softgrad's own: the innermost frames, as `at softmax (mine.js:12:7)`.
  * Paths are relative to the current folder; of files elsewhere, only the name.
  */
 export function framesOf(error: unknown): readonly string[] {
+  const own = codeFolders(fileURLToPath(new URL('../../', import.meta.url)));
+  const isOwn = (file: string) =>
+    own.some((folder) => file.startsWith(folder)) ||
+    /[\\/]node_modules[\\/](?:@softgrad[\\/]|softgrad[\\/])/.test(file);
   for (const { stack = '' } of chain(error).reverse()) {
     const frames = stack.split('\n').flatMap((line) => parse(line) ?? []);
     // What called softgrad's command is not part of the author's backend.
@@ -52,12 +54,21 @@ function parse(line: string): Frame | undefined {
   return { name, file: path.startsWith('file:') ? fileURLToPath(path.replace(/[?#].*$/, '')) : path, place };
 }
 
-function isOwn(file: string): boolean {
-  const inPackage = file.startsWith(packages) ? file.slice(packages.length) : '';
-  return (
-    /^[\w-]+[\\/](?:bin|dist|src)[\\/]/.test(inPackage) ||
-    /[\\/]node_modules[\\/](?:@softgrad[\\/]|softgrad[\\/])/.test(file)
+/** Where the code of the packages in a folder is. Stacks contain real paths, so links to packages are resolved. */
+export function codeFolders(packages: string): readonly string[] {
+  const folders = allowed(() => readdirSync(packages)).flatMap((name) =>
+    allowed(() => [realpathSync(join(packages, name))]),
   );
+  return folders.flatMap((folder) => ['bin', 'dist', 'src'].map((part) => `${folder}${sep}${part}${sep}`));
+}
+
+/** What `read` returns, or nothing if that fails: a link may be broken, and Node's permission model may deny reading a folder. */
+function allowed(read: () => readonly string[]): readonly string[] {
+  try {
+    return read();
+  } catch {
+    return [];
+  }
 }
 
 function format({ name, file, place }: Frame): string {

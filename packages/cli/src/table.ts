@@ -53,25 +53,32 @@ export function formatMatrix(values: ArrayLike<number>, columns: number): string
 const fewestDigits = 3;
 /** Numbers below it have exponents, as in JavaScript, because their zeros are hard to count. */
 const smallestPlain = 1e-6;
+/** Numbers from it on have exponents, unless all numbers are integers below it. */
+const smallestLarge = 1e6;
 
 /**
- * The numbers of one table in one notation: integers; decimals with six significant digits for the largest number, if the smallest still has
- * enough digits and no number has more zeros than can be read; otherwise all with exponents.
+ * The numbers of one table: integers as they are; with equally many decimals, six significant digits of the largest number, if the smallest still
+ * has enough digits; otherwise each with six significant digits, so that an exponent of one number leaves the others readable.
  */
 export function formatAlike(values: readonly number[]): string[] {
   const sizes = values.filter((value) => Number.isFinite(value) && value !== 0).map(Math.abs);
   const largest = Math.max(...sizes, Number.MIN_VALUE);
   const notation = (): ((value: number) => string) => {
-    if (largest < 1e6 && sizes.every(Number.isInteger)) return String;
+    if (largest < smallestLarge && sizes.every(Number.isInteger)) return String;
     const decimals = Math.max(0, 5 - Math.floor(Math.log10(largest)));
     const smallest = Math.min(...sizes);
     const digits = decimals + Math.floor(Math.log10(smallest)) + 1;
-    if (largest >= 1e6 || smallest < smallestPlain || digits < fewestDigits)
-      return (value) => (value === 0 ? '0' : value.toExponential(5));
-    return (value) => value.toFixed(decimals);
+    if (largest < smallestLarge && smallest >= smallestPlain && digits >= fewestDigits)
+      return (value) => value.toFixed(decimals);
+    return formatAlone;
   };
   const format = notation();
   return values.map((value) => (Number.isFinite(value) ? format(value) : String(value)));
+}
+
+/** A number in six significant digits, with trailing zeros, and with an exponent from 1e6 on and below 1e-6. */
+function formatAlone(value: number): string {
+  return value === 0 ? '0' : value.toPrecision(6);
 }
 
 /** Writes a single number to the terminal. */

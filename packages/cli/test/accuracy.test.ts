@@ -108,7 +108,7 @@ test('unknown options are one-line errors', async () => {
     [['--classes', 'many'], /--classes.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json and --md can be - \(standard output\)\n$/],
     [['--json', folder.at('nowhere/x.json')], /nowhere\/x\.json: cannot be written: no such file or directory\n$/],
-    [['--md', folder.path], /: cannot be written: not a regular file\n$/],
+    [['--md', folder.path], /: cannot be written: is a directory\n$/],
   ] as const) {
     const { status, stdout, stderr } = await softgrad(['accuracy', ...args]);
     expect(stdout).toBe('');

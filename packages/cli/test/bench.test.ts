@@ -24,7 +24,9 @@ test('a run prints a table, the contenders and the environment; writes its repor
   expect(stdout).toMatch(/│ cpu +│ \d/);
   // Which of them is the fastest depends on the machine and its load.
   expect(stdout).toMatch(/\n {2}exp bound: .* \(exp alone, by (cpu|a (relaxed )?SIMD loop)\)\n/);
-  expect(stdout).toMatch(/\nnaive: plain loops over typed arrays with Math.exp \(opens in .*\)\n$/);
+  expect(stdout).toMatch(
+    /\nnaive: plain loops over typed arrays with Math.exp \(opens in .*\)\n\nColumns\n {2}reused out: (?:.*\n {2})+error: .*\n$/,
+  );
 
   const report = parseReport(readFileSync(json, 'utf8'), json);
   expect(report.workloads[0].results.map(({ contender, missing }) => [contender, missing])).toEqual([
@@ -51,8 +53,9 @@ test('a run in which nothing is timed is an error with the reasons, after the re
   const module = folder.write('closed.mjs', `export default { ${members} }`);
   const json = folder.at('closed.json');
   const args = ['--ops', 'softmax', '--shapes', '4x4', '--rounds', '1', '--peers', 'none', '--json', json];
-  const { status, stderr } = await softgrad(['bench', '--module', module, ...args]);
+  const { status, stdout, stderr } = await softgrad(['bench', '--module', module, ...args]);
   expect(stderr).toBe('softgrad: bench: nothing was timed: closed: no key\n');
+  expect(stdout).toMatch(/\nclosed: not run: no key\n$/);
   expect(status).toBe(2);
   expect(parseReport(readFileSync(json, 'utf8'), json).unavailable).toEqual([{ name: 'closed', reason: 'no key' }]);
 });
@@ -170,7 +173,7 @@ describe('invalid options are one-line errors before anything is measured', () =
       [option, folder.at('nowhere/report')],
       /nowhere\/report: cannot be written: no such file or directory\n$/,
     ]),
-    [['--html', folder.path], /: cannot be written: not a regular file\n$/],
+    [['--html', folder.path], /: cannot be written: is a directory\n$/],
     [['--compare', folder.at('nowhere.json')], /nowhere\.json: cannot be read: no such file or directory\n$/],
     [
       ['--compare', folder.write('list.json', '[1]')],

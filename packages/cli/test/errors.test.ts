@@ -2,6 +2,7 @@ import { mkdirSync, readdirSync, readFileSync, truncateSync } from 'node:fs';
 import { npyHeader } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
 import { systemReason } from '../src/files/open.js';
+import { missingPermission } from '../src/permission.js';
 import { csv, fakeBackends, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -12,6 +13,8 @@ const short = folder.write('short.csv', csv(signal.slice(0, 3)));
 const shortMask = folder.write('short-mask.csv', '1,0,1\n'.repeat(3));
 const wide = folder.write('wide.json', '[[1, 2, 3, 4]]');
 mkdirSync(folder.at('folder.npy'));
+mkdirSync(folder.at('unfinished.npy'));
+folder.write('unfinished.npy/plan.json', '{}');
 folder.write('ragged.csv', '1,2\n3\n');
 folder.write('text.csv', '1,2\n3,oops\n');
 folder.write('ragged.json', '[[1, 2], [3]]');
@@ -54,7 +57,28 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', 'missing.npy'],
       /^softgrad: missing\.npy: no such file or directory; expected \.npy/,
     ],
-    ['a folder', ['softmax', 'folder.npy'], /^softgrad: folder\.npy: not a regular file/],
+    [
+      'a folder',
+      ['softmax', 'folder.npy'],
+      /^softgrad: folder\.npy: is a directory; expected \.npy, .*, or the folder of a finished `softgrad run`\n$/,
+    ],
+    [
+      'the folder of a run that is not finished',
+      ['softmax', 'unfinished.npy'],
+      /^softgrad: unfinished\.npy: the folder of a run that is not finished; softgrad run --resume .*unfinished\.npy continues it\n$/,
+    ],
+    ['a name that is too long', ['softmax', 'x'.repeat(280)], /^softgrad: x+: the name is too long\n$/],
+    [
+      'a word that begins as true',
+      ['softmax', '1,2', '--mask', 'trueish,1'],
+      /^softgrad: --mask trueish,1: no such file or directory/,
+    ],
+    ['a name that ends as a list', ['softmax', 'x[1]'], /^softgrad: x\[1\]: no such file or directory; expected \.npy/],
+    [
+      'a list as an argument',
+      ['softmax', '[[1, 2]]'],
+      /^softgrad: \[\[1, 2\]\]: no such file or directory; lists are read from standard input, as in echo '\[\[1, 2\]\]' \| softgrad softmax -\n$/,
+    ],
     ['an unknown ending', ['softmax', 'notes.md'], /^softgrad: notes\.md: unknown ending \.md; expected \.npy/],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
@@ -357,6 +381,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: unknown command '12\.'; `softgrad --help` lists the commands\n$/,
     ],
     [
+      'no input',
+      ['softmax'],
+      /^softgrad: missing required argument 'INPUT'; expected a file, - for standard input, or numbers between commas\n$/,
+    ],
+    [
       'an unknown option',
       ['softmax', good, '--axes', '0'],
       /^softgrad: unknown option '--axes'; did you mean --axis\?\n$/,
@@ -463,7 +492,7 @@ describe('an output that cannot be written is an error before anything is printe
       'nowhere/out.npy',
       /nowhere\/out\.npy: cannot be written: no such file or directory/,
     ],
-    ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: not a regular file/],
+    ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: is a directory/],
   ])('%s', async (_, out, message) => {
     const { status, stderr } = await folder.softgrad(['softmax', good, '--backend', 'cpu', '--out', out]);
     expect(stderr).toMatch(message);
@@ -600,6 +629,18 @@ test('an unexpected error is a defect of softgrad, in one line and with a separa
 });
 
 test.each([
+  [
+    { code: 'ERR_DLOPEN_DISABLED' },
+    "Node's permission model denies loading native addons; the option --allow-addons of node allows it",
+  ],
+  [{ code: 'ERR_ACCESS_DENIED' }, "Node's permission model denies it: no"],
+  [{ code: 'ENOENT' }, null],
+  [{}, null],
+])('what an error %j says of permissions', (members, expected) => {
+  expect(missingPermission(Object.assign(new Error('no'), members))).toBe(expected);
+});
+
+test.each([
   ['ChildProcess', '', 'starting a process; the option --allow-child-process of node allows it'],
   ['WorkerThreads', '', 'starting a worker thread; the option --allow-worker of node allows it'],
   ['FileSystemRead', '/home/me/x.npy', 'reading /home/me/x.npy; the option --allow-fs-read of node allows it'],
@@ -628,4 +669,46 @@ test('a scalar is read like any other array: as the class of one row, or as an e
   const { status, stderr } = await softgrad(['doctor', '--logits', label, '--grad', label]);
   expect(stderr).toMatch(/^softgrad: --logits .*label\.json: logits is a single number; expected rows of classes/);
   expect(status).toBe(2);
+});
+
+describe('a very long value is not repeated in full by the error that refuses it', () => {
+  const long = 'A'.repeat(5000);
+  const lines: readonly (readonly string[])[] = [
+    [long],
+    ['softmax', long],
+    ['softmax', `${'1,'.repeat(2000)}x`],
+    ['softmax', '1,2', `--${long}`],
+    ['softmax', '1,2', '--axis', '9'.repeat(5000)],
+    ['softmax', '1,2', '--dtype', long],
+    ['softmax', '1,2', '--out', long],
+    ['softmax', '1,2', '--out', `${long}.npy`],
+    ['softmax', '1,2', '--backend', long],
+    ['softmax', '1,2', '--backend', `wasm:${long}=3`],
+    ['softmax', '1,2', '--backend', `wasm:threads=${long}`],
+    ['softmax', '1,2', '--backend', `gpujs:mode=${long}`],
+    ['softmax', '1,2', '--backend', `tfjs:engine=${long}`],
+    ['cross-entropy', '1,2', '--target', long],
+    ['doctor', long],
+    ['doctor', '--logits', '1,2', '--did', long],
+    ['doctor', '--logits', '1,2', '--did', 's - y + '.repeat(600)],
+    ['doctor', '--logits', '1,2', '--grad', '1,2', '--link', long],
+    ['bench', '--ops', long],
+    ['bench', '--shapes', long],
+    ['bench', '--backends', long],
+    ['bench', '--baseline', long, '--backends', 'cpu', '--peers', 'none'],
+    ['accuracy', '--ops', long],
+    ['conformance', '--only', long],
+    ['conformance', '--module', long],
+    ['report', '--id', long],
+    ['run', long],
+    ['run', '--status', long],
+    ['worker', '--redis', long],
+  ];
+  const cut = (line: readonly string[]) => line.map((argument) => argument.slice(0, 20)).join(' ');
+  test.each(lines.map((line) => [cut(line), line] as const))('%s', async (_, args) => {
+    const { status, stderr } = await softgrad(args);
+    expect(stderr).toMatch(/^softgrad: (?!a defect).*\n$/);
+    expect(stderr.length).toBeLessThan(1000);
+    expect(status).toBe(2);
+  });
 });

@@ -148,3 +148,30 @@ describe('data that does not fit into memory is an error with advice, and data t
     expect(enough.stderr).not.toContain('have to be read at once');
   });
 });
+
+test('a file that ends with a chunk before the other file does has fewer rows, and one that goes on has more', async () => {
+  const rows = (name: string, count: number) => folder.writeNpy(name, Array(count).fill([1, 2]));
+  const [two, four] = [rows('two.npy', 2), rows('four.npy', 4)];
+  // Chunks of two rows.
+  const run = (input: string, upstream: string) =>
+    softgrad(['vjp', input, '--upstream', upstream, '--backend', 'cpu'], { limits: { chunk: 32 } });
+  const table = folder.write('two.csv', '1,2\n3,4\n');
+  expect((await run(four, table)).stderr).toMatch(/two\.csv: fewer rows than .*four\.npy; expected the same number\n$/);
+  expect((await run(two, folder.write('four.csv', '1,2\n'.repeat(4)))).stderr).toMatch(
+    /four\.csv: more rows than .*two\.npy/,
+  );
+});
+
+test('Jacobians of as many rows as fit into memory are computed at a time, whichever dimension has the classes', async () => {
+  // Two rows of 10 classes, or 10 rows of 2: the Jacobians of one row take 800 or 32 bytes in float64.
+  for (const [rows, columns, axis] of [
+    [2, 10, -1],
+    [10, 2, -1],
+  ]) {
+    const file = folder.writeNpy(`${rows}-rows.npy`, Array(rows).fill(Array(columns).fill(0)));
+    const args = ['jacobian', file, '--axis', `${axis}`, '--backend', 'cpu'];
+    const { status, stdout, stderr } = await softgrad(args, { limits: { memory: 2 * 8 * columns ** 2 } });
+    expect([status, stderr]).toEqual([0, '']);
+    expect(JSON.parse(stdout)).toHaveLength(rows);
+  }
+});

@@ -19,9 +19,17 @@ test('a system that lists no processors is described nevertheless, and blanks ar
 
 test('options of node are part of the runtime', () => {
   expect(thisMachine({ ...process, execArgv: ['--a', '--b=1'] }).runtime).toMatch(/^Node \S+, V8 \S+ --a --b=1$/);
-  const withPaths = ['--require', '/home/alice/a.cjs', '--env-file=/home/alice/.env', '--title=alice=1', '-r', 'alice'];
+  const withPaths = [
+    '--require',
+    '/home/alice/a.cjs',
+    '--env-file=/home/alice/.env',
+    '--title=alice=1',
+    '--title=1alice',
+    '-r',
+    'alice',
+  ];
   const { runtime } = thisMachine({ ...process, execArgv: withPaths });
-  expect(runtime).toMatch(/^Node \S+, V8 \S+ --require --env-file=… --title=… -r$/);
+  expect(runtime).toMatch(/^Node \S+, V8 \S+ --require --env-file=… --title=… --title=… -r$/);
 });
 
 test('one class index is a target for one row, not for several', async () => {

@@ -32,6 +32,12 @@ test('warnings of the native library are left out with the lines that say where 
   ]);
 });
 
+test('a first line that is indented is passed on', () => {
+  const passed: string[] = [];
+  withoutWarnings((line) => passed.push(line))('    at Tick (Device.cpp:9)');
+  expect(passed).toEqual(['    at Tick (Device.cpp:9)']);
+});
+
 test.each([
   ['softmax x.npy --backend webgpu', true],
   ['softmax x.npy --backend=webgpu', true],

@@ -53,7 +53,9 @@ test('a text file appears complete or not at all, and leaves no temporary file',
   expect(readFileSync(out, 'utf8')).toBe('one\n');
   await writeTextFile(out, 'two\n');
   expect(readFileSync(out, 'utf8')).toBe('two\n');
-  await expect(writeTextFile(folder.path, 'three')).rejects.toThrow(`${folder.path}: cannot be written: not a regular`);
+  await expect(writeTextFile(folder.path, 'three')).rejects.toThrow(
+    `${folder.path}: cannot be written: is a directory`,
+  );
   expect(readdirSync(folder.path).filter((name) => name.includes('.tmp'))).toEqual([]);
 });
 

@@ -166,11 +166,32 @@ test('a reader that closes the pipe early is not an error', async () => {
   expect(errors).toBe('');
 });
 
+test('a reader that closes standard error early does not change the exit code', async () => {
+  const child = start(['softmax', 'absent.npy']);
+  child.stderr.destroy();
+  expect(await once(child, 'exit')).toEqual([2, null]);
+});
+
+test('a result larger than the limit of the process is an error that names the file, and leaves the old one and no partial one', () => {
+  folder.zeros('large.npy', 1000, 100);
+  const out = folder.write('limited.npy', 'as it was');
+  const line = `ulimit -f 64; exec "${process.execPath}" "${main}" softmax large.npy --backend cpu --out limited.npy`;
+  const { status, stderr } = spawnSync('sh', ['-c', line], { encoding: 'utf8', cwd: folder.path });
+  expect(stderr).toBe(
+    'softgrad: limited.npy: cannot be written: larger than the file system, or the limit of this process (ulimit -f), allows\n',
+  );
+  expect(status).toBe(2);
+  expect(readFileSync(out, 'utf8')).toBe('as it was');
+  expect(temporaries()).toEqual([]);
+});
+
 test('a full standard output is an error', () => {
   const before =
     "process.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error(), { code: 'ENOSPC' }));";
   const { status, stderr } = softgrad(['softmax', '-', '--backend', 'cpu'], { input: '[0]', before });
-  expect(stderr).toContain('softgrad: standard output cannot be written: no space left on the device\n');
+  expect(stderr).toContain(
+    'softgrad: standard output cannot be written: no space left on the device; free some, or write to another one\n',
+  );
   expect(status).toBe(2);
 });
 

@@ -192,6 +192,12 @@ describe('softgrad run', () => {
     [['softmax', 'a-1.npy', '--status', 'p'], '--status and OPERATION exclude each other'],
     [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: unknown operation; expected softmax, log-softmax'],
     [['softmax', '--out', 'x'], 'softmax: no files; expected .npy files or patterns'],
+    [['vjp', 'a.npy', '--out', 'x'], 'vjp: expected --upstream FILES; `softgrad help run` says of what'],
+    [['jvp', 'a.npy', '--out', 'x'], 'jvp: expected --upstream FILES; `softgrad help run` says of what'],
+    [
+      ['cross-entropy', 'a.npy', '--out', 'x'],
+      'cross-entropy: expected --target FILES; `softgrad help run` says of what',
+    ],
     [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
     [
       ['softmax', 'a-*.npy', 'bad.npy', '--out', 'x'],
@@ -212,6 +218,7 @@ describe('softgrad run', () => {
     ],
     [['--status', 'nowhere'], 'nowhere/plan.json'],
     [['--status', '0'.repeat(32)], '0: not the folder of a run; expected one, or --redis'],
+    [['--status', `x${'0'.repeat(32)}`], 'plan.json: no such file in '],
     [['--cancel', 'p'], '--cancel: expected --redis; a run without it ends with Ctrl-C'],
   ] as const)('refused: %j', async (args, message) => {
     const { status, stdout, stderr } = await run(

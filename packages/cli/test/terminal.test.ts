@@ -31,6 +31,29 @@ test('a long and wide one states what it leaves out', async () => {
   for (const line of stdout.split('\n')) expect(line.length).toBeLessThanOrEqual(80);
 });
 
+test('help is as wide as the terminal, and 80 columns where there is none', async () => {
+  const widest = async (terminal: false | { readonly columns: number }) => {
+    const { stdout } = await softgrad(['relu', '--help'], { terminal });
+    const options = stdout.slice(stdout.indexOf('Options:'), stdout.indexOf('INPUT and other files'));
+    return Math.max(...options.split('\n').map((line) => line.length));
+  };
+  for (const columns of [72, 120]) {
+    const width = await widest({ columns });
+    expect(width).toBeLessThanOrEqual(columns);
+    expect(width).toBeGreaterThan(columns - 15);
+  }
+  expect(await widest(false)).toBe(80);
+});
+
+test('rows beyond those that are shown are not, however many are read at a time', async () => {
+  const args = ['softmax', folder.zeros('tall.npy', 70, 2), '--backend', 'cpu'];
+  const whole = await softgrad(args, { terminal: true });
+  // Chunks of 30, 30 and 10 rows of two numbers in float64.
+  const chunked = await softgrad(args, { terminal: true, limits: { chunk: 30 * 16 } });
+  expect(chunked.stdout).toBe(whole.stdout);
+  expect(chunked.stdout.match(/^│ \d+ /gm)).toHaveLength(20);
+});
+
 test('as many columns are shown as fit into the terminal', async () => {
   const wide = ['softmax', folder.zeros('wide.npy', 2, 8)];
   expect(await show(wide, 200)).not.toContain('more columns');
@@ -41,9 +64,9 @@ test('as many columns are shown as fit into the terminal', async () => {
     expect(line.length).toBeLessThanOrEqual(40);
 });
 
-test('all numbers of a table have the same notation', async () => {
+test('numbers of a table have equally many decimals, unless one is too small for that: then each has its own', async () => {
   const small = await show(['softmax', folder.write('small.json', '[[0, 20, 5]]')]);
-  expect(small).toMatch(/2\.06115e-9 +│ 1\.00000e\+0 +│ 3\.05902e-7 /);
+  expect(small).toMatch(/2\.06115e-9 +│ 1\.00000 +│ 3\.05902e-7 /);
   const plain = await show(['softmax', folder.write('plain.json', '[[0, 0, 0, 0], [1, 0, 1, 0]]')]);
   expect(plain.match(/\d\.\d+/g)?.every((number) => /^0\.\d{6}$/.test(number))).toBe(true);
 });
@@ -66,20 +89,20 @@ test.each([
     [12.345678, 0.05],
     ['12.3457', '0.0500'],
   ],
-  // Six significant digits of −1003.05 leave one of −0.0486, which is too few.
+  // Two decimals, those of −1003.05, leave one digit of −0.0486, which is too few.
   [
     [-1003.0486, -0.0486],
-    ['-1.00305e+3', '-4.86000e-2'],
+    ['-1003.05', '-0.0486000'],
   ],
   [
     [-1e5, -1.0986123],
-    ['-1.00000e+5', '-1.09861e+0'],
+    ['-100000', '-1.09861'],
   ],
   [
     [Number.NEGATIVE_INFINITY, -1.0986123, 0],
     ['-Infinity', '-1.09861', '0.00000'],
   ],
-])('numbers of one table are in one notation that keeps digits of each: %j', (values, texts) => {
+])('the notation of the numbers of a table keeps digits of each: %j', (values, texts) => {
   expect(formatAlike(values)).toEqual(texts);
 });
 
@@ -94,7 +117,7 @@ test('0, NaN and infinities do not affect the notation', () => {
     ],
     [
       [1_000_000, 1],
-      ['1.00000e+6', '1.00000e+0'],
+      ['1.00000e+6', '1.00000'],
     ],
     [
       [0.5, 0],
@@ -102,7 +125,7 @@ test('0, NaN and infinities do not affect the notation', () => {
     ],
     [
       [1e7, 0.5, 0],
-      ['1.00000e+7', '5.00000e-1', '0'],
+      ['1.00000e+7', '0.500000', '0'],
     ],
     [
       [123456.5, 100],
@@ -119,7 +142,7 @@ test('0, NaN and infinities do not affect the notation', () => {
     ],
     [
       [9.99e-7, 1e-4],
-      ['9.99000e-7', '1.00000e-4'],
+      ['9.99000e-7', '0.000100000'],
     ],
     // A million or more has exponents, however many digits the others have.
     [
@@ -132,7 +155,7 @@ test('0, NaN and infinities do not affect the notation', () => {
     ],
     [
       [1_000_000.5, 123_456],
-      ['1.00000e+6', '1.23456e+5'],
+      ['1.00000e+6', '123456'],
     ],
     // Three digits of the smallest remain, or fewer.
     [
@@ -141,7 +164,7 @@ test('0, NaN and infinities do not affect the notation', () => {
     ],
     [
       [1.5, 0.0009],
-      ['1.50000e+0', '9.00000e-4'],
+      ['1.50000', '0.000900000'],
     ],
   ] as const) {
     expect(formatAlike(values), JSON.stringify(values)).toEqual(texts);

@@ -1,4 +1,5 @@
 import { SoftgradError } from './errors.js';
+import { shortened } from './shortened.js';
 import { isBranded } from './tensor/brand.js';
 import { describe } from './tensor/describe.js';
 
@@ -61,6 +62,6 @@ function unknownOption(operation: string, name: string, known: readonly string[]
   const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: unknown option '${name}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`,
+    `${operation}: unknown option '${shortened(name)}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`,
   );
 }

@@ -181,14 +181,29 @@ test('an operation that a backend lacks names those that have it', async () => {
   );
 });
 
-test('without WeakRef everything works; an error then names no other backend', async () => {
+test('without WeakRef everything works; an error then names no open backend, but those that are registered', async () => {
   vi.stubGlobal('WeakRef', undefined);
+  vi.resetModules();
   try {
+    const { register, softmax, tensor } = await import('../src/index.js');
     tensor([1], { backend: (await exact.open()) as Backend });
     const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
     const x = tensor([1, 2], { backend: bare });
     expect((await softmax(x).array()) as number[]).toHaveLength(2);
-    expect(() => softmax(x, { temperature: 2 })).toThrow(expect.objectContaining({ code: 'ERR_UNSUPPORTED' }));
+    const refused = (ending: string) =>
+      expect(() => softmax(x, { temperature: 2 })).toThrow(
+        expect.objectContaining({
+          code: 'ERR_UNSUPPORTED',
+          message: expect.stringMatching(`; no open backend can${ending}$`),
+        }),
+      );
+    const load = async () => ({ default: exact as BackendProvider });
+    refused('');
+    register('bare', load);
+    refused('');
+    register('one', load);
+    register('two', load);
+    refused("; registered are one, two: move the operands, as with await x.to\\(await openShared\\('one'\\)\\)");
   } finally {
     vi.unstubAllGlobals();
   }

@@ -2,15 +2,18 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
 import {
   byteSize,
+  crossEntropy,
   type DType,
   hostArray,
   isFloat,
   isSoftgradError,
+  loadProvider,
   SoftgradError,
   setBackend,
   softmax,
   tensor,
 } from '../src/index.js';
+import { shortened } from '../src/shortened.js';
 import { describe as inWords } from '../src/tensor/describe.js';
 import { largestFinite } from '../src/tensor/dtype.js';
 import { preview } from '../src/tensor/nested.js';
@@ -207,4 +210,26 @@ describe('an axis', () => {
     const x = tensor(new Float32Array(shape.reduce((a, b) => a * b, 1)), { shape });
     expect(failure(() => softmax(x, { axis: axis as never }))).toEqual(['ERR_AXIS', message]);
   });
+});
+
+test('a text is cut after the given length, never inside of a character', () => {
+  expect(shortened('x'.repeat(60))).toBe('x'.repeat(60));
+  expect(shortened('x'.repeat(61))).toBe(`${'x'.repeat(60)}…`);
+  expect(shortened('abcd', 3)).toBe('abc…');
+  // 𝟙 consists of two code units.
+  expect(shortened('ab𝟙d', 3)).toBe('ab…');
+  expect(shortened('a𝟙cd', 3)).toBe('a𝟙…');
+});
+
+test.each<[string, () => unknown]>([
+  ['an option', () => softmax([[1]], { ['x'.repeat(99)]: 1 })],
+  ['a dtype', () => tensor([1], { dtype: 'x'.repeat(99) as DType })],
+  ['a reduction', () => crossEntropy([[1]], [0], { reduction: 'x'.repeat(99) as 'mean' })],
+  ['the name of a backend', () => loadProvider('x'.repeat(99))],
+])('a long name is cut where it is refused: %s', async (_, call) => {
+  const error = await Promise.resolve()
+    .then(call)
+    .catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ message: expect.stringMatching(/(?<!x)x{60}…/) });
+  expect(error).toMatchObject({ message: expect.not.stringMatching(/x{61}/) });
 });

@@ -91,7 +91,7 @@ async function locateInside(root: string, path: string): Promise<string> {
     );
   }
   const absolute = resolve(root, path);
-  const inside = await realpathOfExisting(absolute);
+  const inside = await realpathOfExisting(absolute).catch((cause) => fail(path, 'cannot be found', cause));
   const base = await realPath(root).catch((cause) => {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -265,9 +265,12 @@ const reasons: ReadonlyMap<string | undefined, string> = new Map([
   ['EPERM', 'permission denied'],
   ['EISDIR', 'is a directory'],
   ['ENOTDIR', 'a part of the path is not a directory'],
-  ['ENOSPC', 'no space left on the device'],
+  ['ENOSPC', 'no space left on the device; free some, and continue the run'],
   ['EDQUOT', 'the disk quota is used up'],
+  ['EFBIG', 'larger than the file system, or the limit of this process (ulimit -f), allows'],
   ['EROFS', 'the file system is read-only'],
+  ['ENAMETOOLONG', 'the name is too long'],
+  ['ELOOP', 'symbolic links that lead back to themselves'],
   ['EIO', 'the disk reports an error'],
   ['ERR_ACCESS_DENIED', "Node's permission model denies it"],
 ]);

@@ -1,4 +1,4 @@
-import { type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
+import { type Shape, SoftgradError, shortened, type TensorInput } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
@@ -48,7 +48,10 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
   const unknown = Object.keys(input).find((name) => !(name in names));
   if (unknown !== undefined) {
     const expected = Object.keys(names).join(', ');
-    throw new SoftgradError('ERR_VALUE', `diagnose: unknown option '${unknown}'; expected one of ${expected}`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: unknown option '${shortened(unknown)}'; expected one of ${expected}`,
+    );
   }
   const { gradient } = input;
   if (gradient === undefined) {

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { SoftgradError, shortened } from '@softgrad/core';
 import { lettersInWords, nameOfTarget, variable } from './aliases.js';
 import { explanations } from './catalogue.js';
 import type { Form, Goal, Mistake } from './form.js';
@@ -355,6 +355,6 @@ function unknownExpression(expression: string): SoftgradError {
   const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
   return new SoftgradError(
     'ERR_VALUE',
-    `diagnose: \`${expression}\` is none of the expressions known${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists them all; or give the numbers that it came to`,
+    `diagnose: \`${shortened(expression)}\` is none of the expressions known${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists them all; or give the numbers that it came to`,
   );
 }

@@ -158,7 +158,7 @@ async function nextRecord(
         `${name}: line ${record.line}: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs`,
       );
     }
-    const [, rest = ''] = /^[#\s]*(.*)$/.exec(first) ?? [];
+    const rest = first.replace(/^[#\s]+/, '');
     const numbers = rest === '' && delimiter === ' ' ? cells.slice(1) : [rest, ...cells.slice(1)];
     if (numbers.every((cell) => parseEntry(cell, booleans) !== null)) {
       onCommentedRow({ line: record.line, columns: numbers.length });

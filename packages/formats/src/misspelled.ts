@@ -74,7 +74,7 @@ export function expectedInstead(cell: string): string {
 /** The number in a cell of a line of code, such as `x = c(1` and `3);`, and what to remove around it. */
 function withoutCode(cell: string): string | null {
   const [, before = '', middle = '', after = ''] = /^([^\d]*[=:([{]\s*)?([-+.\w]*?)([\])};]*)$/.exec(cell) ?? [];
-  if (before + after === '' || parseNumber(middle) === null) return null;
+  if (parseNumber(middle) === null) return null;
   if (before === '(' && after === ')')
     return `a number without parentheses: -${middle} if they are an accountant's minus sign`;
   const removed = [before, after].filter((text) => text !== '').map((text) => quote(text));

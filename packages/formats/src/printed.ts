@@ -56,7 +56,7 @@ interface List {
  * @throws ERR_VALUE naming line and column of an entry that is not a number or of an unbalanced bracket, and for an abbreviated array
  * @throws ERR_SHAPE naming the line of a row that is longer or shorter than the first
  */
-export function parsePrinted(text: string, name: string, booleans = false, onShare?: OnShare): FileArray {
+export function parsePrinted(text: string, name: string, booleans: boolean, onShare?: OnShare): FileArray {
   return new Printed(text, name, booleans).parse(onShare);
 }
 
@@ -86,6 +86,7 @@ class Printed {
   readonly #calls: number[] = [];
   /** The depth of the numbers, known after the first innermost list has ended. */
   #rank: number | null = null;
+  /** Set at the end of the array, after which no list can begin. */
   #done = false;
   /** A comma must follow a value. */
   #afterValue = false;
@@ -115,7 +116,7 @@ class Printed {
         if (count !== undefined) this.#stated = Number(count);
         continue;
       }
-      if (this.#done && this.#lists.length === 0) {
+      if (this.#done) {
         statementEnd.lastIndex = at;
         if (this.#calls.length === 0 && statementEnd.test(text)) break;
         if (this.#argument(whole, at)) continue;
@@ -125,8 +126,7 @@ class Printed {
       else if (attribute !== undefined && this.#calls.length > 0) {
         this.#afterValue = true;
         // Of a list of tensors, each states its own shape.
-        const whole = this.#calls.length === 1 && this.#lists.length === 0;
-        if (whole) this.#stateShape(shapeAttribute.exec(attribute)?.[1], at);
+        if (this.#lists.length === 0) this.#stateShape(shapeAttribute.exec(attribute)?.[1], at);
       } else this.#word(whole, at);
     }
     const open = this.#lists.at(-1)?.offset ?? this.#calls.at(-1);
@@ -238,7 +238,7 @@ class Printed {
   }
 
   #notNumber(word: string, at: number): SoftgradError {
-    if (this.#done && this.#lists.length === 0) return this.#afterEnd(at);
+    if (this.#done) return this.#afterEnd(at);
     const comment = /^(?:#|\/\/).*/.exec(this.#text.slice(at))?.[0];
     if (comment !== undefined) return this.#error('ERR_VALUE', `a comment; remove ${quote(comment)}`, at);
     if (isBeyondRange(word)) {

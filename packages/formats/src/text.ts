@@ -45,7 +45,7 @@ interface Parsed extends Pick<RowReader, 'lineOf'> {
 }
 
 async function parseLines(bytes: Uint8Array, name: string, limit: number, options: TextOptions): Promise<Parsed> {
-  const { booleans, onShare } = options;
+  const { booleans = false, onShare } = options;
   const text = decodeText(bytes, name);
   onShare?.(shareOfDecoding);
   if (/^\s*\{/.test(text)) return { array: parseJson(bytes, name, { onShare }) };

@@ -119,7 +119,7 @@ describe('invalid tables are errors that say where and why', () => {
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
     ['1,1e400', `x.csv: line 1, column 2 is "1e400"; expected ${inRange} inf`],
     ['1,2\n-1e309,4', `x.csv: line 2, column 1 is "-1e309"; expected ${inRange} -inf`],
-    [`${9 * 1e15}${'0'.repeat(300)},2`, `x.csv: line 1, column 1 is "9${'0'.repeat(56)}..."; expected ${inRange} inf`],
+    [`${9 * 1e15}${'0'.repeat(300)},2`, `x.csv: line 1, column 1 is "9${'0'.repeat(59)}…"; expected ${inRange} inf`],
     ['1,2\n...', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
     ['1,2\n3,…', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],
     ['1,2\n3,...,4', 'x.csv: line 2: abbreviated ("..."): entries are missing;'],

@@ -49,9 +49,9 @@ test('bytes that are no text are refused by what they are, without a control cha
     ['1,2\n3,\x004', 'bytes of value zero, '],
     ['\xff\xfe\x00\x001\x00\x00\x00', 'bytes of value zero, '],
   ]) {
-    const error = await parseText(latin1(bytes), 'x', 1e9).catch((caught: Error) => caught.message);
-    expect(error).toContain(`x: ${found}`);
-    expect(error).not.toMatch(/\p{Cc}/u);
+    const error = await parseText(latin1(bytes), 'x', 1e9).catch((caught: unknown) => caught);
+    expect(error).toMatchObject({ code: 'ERR_VALUE', message: expect.stringContaining(`x: ${found}`) });
+    expect(error).toMatchObject({ message: expect.not.stringMatching(/\p{Cc}/u) });
   }
   // The beginning of a name, not of an archive.
   expect(await parseText(latin1('PK,BZ\n1,2'), 'x', 1e9)).toMatchObject({ shape: [1, 2] });

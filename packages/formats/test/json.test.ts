@@ -257,8 +257,78 @@ test('each error has the code of its kind', () => {
     ['[1, [2]]', 'ERR_VALUE'],
     ['[1, true]', 'ERR_VALUE'],
     ['[1', 'ERR_VALUE'],
+    ['["x"]', 'ERR_VALUE'],
+    ['[1e999]', 'ERR_VALUE'],
+    ['{}', 'ERR_VALUE'],
+    ['{"a": {"b": [1]}}', 'ERR_VALUE'],
+    ['{"a": [1], "a": [2]}', 'ERR_VALUE'],
+    ['{"data": [1], "shape": [2]}', 'ERR_SHAPE'],
+    ['{"data": [1], "shape": [[1]]}', 'ERR_SHAPE'],
   ] as const) {
-    expect(() => parse(text)).toThrow(expect.objectContaining({ code }));
+    expect(() => parse(text), text).toThrow(expect.objectContaining({ code }));
+  }
+});
+
+describe('an object of several arrays', () => {
+  const several = JSON.stringify(Object.fromEntries(Array.from({ length: 9 }, (_, k) => [`a${k}`, [k]])));
+  const eight = '"a0", "a1", "a2", "a3", "a4", "a5", "a6", "a7"';
+  const parseAs = (text: string, name: string, entry?: string) => parseJson(Buffer.from(text), name, { entry });
+
+  test.each([
+    [
+      'lists at most eight names',
+      several,
+      'x.json',
+      undefined,
+      `an object of 9 (${eight}, …); choose one, as in x.json:a0`,
+    ],
+    ['lists them for an unknown name too', several, 'x.json', 'b', `has no array "b"; it holds ${eight}, …`],
+    [
+      'of another file is chosen from one',
+      '{"a": 1, "b": 2}',
+      'x.json.txt',
+      undefined,
+      'choose one, as in FILE.json:a',
+    ],
+    ['whose name is no word', '{"a b": 1, "c": 2}', 'x.JSON', undefined, 'choose one, as in x.JSON:NAME'],
+    ['is not a list, which has no names', '[1]', 'x.json', 'a', 'has no array "a"; it holds one without a name'],
+  ])('%s', (_, text, name, entry, message) => {
+    expect(() => parseAs(text, name, entry)).toThrow(
+      expect.objectContaining({ code: 'ERR_VALUE', message: expect.stringMatching(`: .*`) }),
+    );
+    expect(() => parseAs(text, name, entry)).toThrow(message);
+  });
+
+  test('is flat if it has both data and shape, of which one can be named', () => {
+    const flat = '{"data": [1, 2, 3, 4], "shape": [2, 2]}';
+    expect(parseAs(flat, 'x.json').shape).toEqual([2, 2]);
+    expect(parseAs(flat, 'x.json', 'data').shape).toEqual([4]);
+    expect(parseAs('{"data": [[1, 2]]}', 'x.json').shape).toEqual([1, 2]);
+    expect(parseAs('{"shape": [[1, 2]]}', 'x.json').shape).toEqual([1, 2]);
+    expect(parseAs('{"data": [], "shape": [0]}', 'x.json').shape).toEqual([0]);
+    expect(() => parse('{"data": ["y"], "shape": [1]}')).toThrow('x.json:data: [0] is the text "y"');
+    expect(() => parse('{"data": [1], "shape": ["y"]}')).toThrow('x.json:shape: [0] is the text "y"');
+    expect(() => parse('{"data": [1], "shape": [1, -1]}')).toThrow(
+      'the shape is "[1,-1]"; expected a flat list of lengths',
+    );
+  });
+
+  test('may not have a name twice, wherever the colon is and whatever is between them', () => {
+    for (const text of ['{"a" : [1], "a"\n: [2]}', '{"a": {"data": [1], "shape": [1]}, "a": [2]}'])
+      expect(() => parse(text), text).toThrow('the name "a" a second time');
+    // Objects in a list are refused for what they are.
+    expect(() => parse('[{"a": 1, "a": 2}]')).toThrow('[0] is an object; expected a number');
+  });
+});
+
+test('shares of the work are reported once for each 8192 numbers, in lists and in members of objects', () => {
+  const data = Array(20_000).fill(0);
+  for (const value of [data, { a: data }, { data, shape: [20_000] }, { a: { data, shape: [20_000] } }]) {
+    const shares: number[] = [];
+    const bytes = Buffer.from(JSON.stringify(value));
+    parseJson(bytes, 'x.json', { onShare: (share) => shares.push(share) });
+    expect(shares).toEqual([0.1, 0.5, 0.5 + 0.5 * (8192 / 20_000), 0.5 + 0.5 * (16_384 / 20_000)]);
+    expect(parseJson(bytes, 'x.json').data).toHaveLength(20_000);
   }
 });
 

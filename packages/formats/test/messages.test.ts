@@ -39,7 +39,7 @@ test('bytes are given in the largest unit that is at most the number, with three
 test('text of unknown origin is shortened, and its control characters are escaped', () => {
   expect(quote('a "b"\n')).toBe('"a \\"b\\"\\n"');
   expect(quote('x'.repeat(60))).toBe(`"${'x'.repeat(60)}"`);
-  expect(quote('x'.repeat(61))).toBe(`"${'x'.repeat(57)}..."`);
+  expect(quote('x'.repeat(61))).toBe(`"${'x'.repeat(60)}…"`);
   for (const code of [0x00, 0x1b, 0x1f, 0x7f, 0x80, 0x9b, 0x9f, 0x2028, 0x2029, 0x202a, 0x202e]) {
     expect(quote(String.fromCharCode(code))).toMatch(/^"\\(u[0-9a-f]{4}|[bfnrt])"$/);
   }

@@ -149,6 +149,21 @@ describe('half precision', () => {
     expect(pairs.filter(([value, bits]) => numberToHalf(value) !== bits)).toEqual([]);
   }
 
+  test('is stated of each chunk that is read, and no other dtype is', async () => {
+    for (const [dtype, stored] of [
+      ['<f2', 'float16'],
+      ['<f4', undefined],
+      ['<f8', undefined],
+    ] as const) {
+      const bytes = Buffer.concat([
+        npyHeader(dtype, [2, 1]),
+        npyElements(dtype === '<f4' ? Float32Array.of(1, 2) : Float64Array.of(1, 2), dtype),
+      ]);
+      const reader = await open(bytes);
+      for (let row = 0; row < 2; row++) expect((await reader.next(1))?.stored, dtype).toBe(stored);
+    }
+  });
+
   test('every one of the 65536 bit patterns is read and written back', () => {
     const all = Array.from({ length: 65536 }, (_, bits) => [halfToNumber(bits), bits] as const);
     expectHalves(all.map(([value, bits]) => [value, Number.isNaN(value) ? 0x7e00 : bits]));

@@ -163,7 +163,16 @@ describe('bytes of no tensor, or of two, are refused: a name that the header has
     ['more at the end', file(tensor(), 9), /bytes 8 to 9 of 9 belong to no tensor/],
     ['less at the end', file({ ...tensor(), ...b(8, 16) }, 12), /bytes 12 to 16 of 12 are missing/],
   ])('%s', async (_, bytes, message) => {
-    await expect(open(bytes, 'a')).rejects.toThrow(message);
+    await expect(open(bytes, 'a')).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(message),
+    });
+  });
+
+  test('another tensor whose entry is invalid is named', async () => {
+    await expect(open(file({ ...tensor(), b: { dtype: 'F32', shape: [1, 2] } }, 8), 'a')).rejects.toThrow(
+      /safetensors:b: its entry in the header is/,
+    );
   });
 
   test('tensors may be in any order, and empty ones anywhere', async () => {

@@ -1,7 +1,7 @@
 import { isSoftgradError } from '@softgrad/core';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { isPrinted, parseText } from '../src/index.js';
+import { detectDelimiter, isPrinted, parseText } from '../src/index.js';
 
 const parse = (text: string) => parseText(Buffer.from(text), 'pasted', 1e9);
 const matrix = { shape: [2, 3], data: Float64Array.of(0, -1.38777878e-17, 2.77555756e-17, 1, 2.5, -3) };
@@ -356,4 +356,74 @@ test('numbers beyond float64 are errors in every form of text, with their place'
       `x.txt: ${place}; expected a number in`,
     );
   }
+});
+
+describe('what a printed text states about its array is compared with its numbers', () => {
+  const twelve = Array.from({ length: 12 }, (_, k) => k).join(', ');
+  test.each([
+    [`Float32Array(12) [ ${twelve} ]`, [12]],
+    ['array([], shape=(0, 12), dtype=float64)', [0, 12]],
+    ["tf.tensor2d([[1, 2]], [1, 2], 'float32')", [1, 2]],
+    // The shape of an array inside of a list is not that of the whole.
+    ['[array([1, 2], shape=(3,))]', [1, 2]],
+    ["<tf.Tensor: shape=(2,), dtype=bfloat16, numpy=array([1, 2], dtype=<dtype: 'bfloat16'>)>", [2]],
+  ])('%s has the shape %j', async (text, shape) => {
+    expect((await parse(text)).shape).toEqual(shape);
+  });
+
+  test.each([
+    [
+      '<tf.Tensor: shape=(2, 3), dtype=float32, numpy=array([1., 2.])>',
+      'states shape (2, 3), but its numbers have (2,)',
+    ],
+    [
+      'Tensor\n  dtype: float32\n  rank: 2\n  shape: [2,2]\n  values:\n    [[1, 2], ]',
+      'states shape (2, 2), but its numbers have (1, 2)',
+    ],
+    ['array([1], shape=(0, 2))', 'states shape (0, 2), but its numbers have (1,)'],
+    ['array([1, 2]; ', 'text after the end of the array; expected one array; remove ";"'],
+    ['tensor(1x)', '"1x" is not a number'],
+    ['array([1, x]) # note', '"x" is not a number'],
+    [
+      'array([1e999])',
+      '"1e999" is beyond float64; expected a number in the range of float64, up to 1.8e308 in size, or inf',
+    ],
+    [
+      'array([-1e999])',
+      '"-1e999" is beyond float64; expected a number in the range of float64, up to 1.8e308 in size, or -inf',
+    ],
+  ])('%s', async (text, message) => {
+    await expect(parse(text)).rejects.toMatchObject({
+      code: message.includes('states') ? 'ERR_SHAPE' : 'ERR_VALUE',
+      message: expect.stringMatching(`^pasted: line 1, column \\d+: `),
+    });
+    await expect(parse(text)).rejects.toThrow(message);
+  });
+});
+
+test('true and false are numbers only where they are asked for, as whole words in any case', async () => {
+  for (const text of ['[True False]', 'true,FALSE', 'True;false']) {
+    const { data } = await parseText(Buffer.from(text), 'mask', 1e9, { booleans: true });
+    expect([...data], text).toEqual([1, 0]);
+  }
+  for (const text of ['[True False]', '[true 1]', '1,true']) await expect(parse(text)).rejects.toThrow(/"true"/i);
+  for (const text of ['truest', 'untrue', 'falsest', 'unfalse'])
+    await expect(parseText(Buffer.from(`1,${text}\n`), 'mask', 1e9, { booleans: true })).rejects.toThrow(
+      `is "${text}"`,
+    );
+  // Of 1,5 in a table with names, only the line of numbers tells the delimiter.
+  expect(detectDelimiter('true,true\n1;2\n', ',')).toBe(';');
+  expect(detectDelimiter('true,true\n1;2\n', ',', true)).toBe(',');
+});
+
+test('shares of the work on a table are reported once for each 1024 lines, and JSON in a text has shares too', async () => {
+  const sharesOf = async (text: string) => {
+    const shares: number[] = [];
+    await parseText(Buffer.from(text), 'pasted', 1e9, { onShare: (share) => shares.push(share) });
+    return shares;
+  };
+  const table = '1\n'.repeat(3000);
+  expect(await sharesOf(table)).toEqual([0.1, 0.1 + 0.9 * (1024 / 3001), 0.1 + 0.9 * (2048 / 3001)]);
+  expect((await parse(table)).data).toHaveLength(3000);
+  expect((await sharesOf(JSON.stringify({ a: Array(10_000).fill(0) }))).length).toBeGreaterThan(2);
 });

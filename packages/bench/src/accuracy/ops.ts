@@ -6,6 +6,7 @@ import {
   relu,
   SoftgradError,
   type SoftmaxOptions,
+  shortened,
   sigmoid,
   softmax,
   type Tensor,
@@ -218,7 +219,10 @@ export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyO
   return chosen.map((name) => {
     const found = names.find((known) => known === name);
     if (found === undefined)
-      throw new SoftgradError('ERR_VALUE', `unknown op '${name}'; expected all or some of ${names.join(', ')}`);
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `unknown op '${shortened(name)}'; expected all or some of ${names.join(', ')}`,
+      );
     return found;
   });
 }

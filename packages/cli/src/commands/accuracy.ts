@@ -28,12 +28,14 @@ export function accuracyCommand(session: Session): Command {
         '±80, 1e4 ± 8 and 1e6 ± 8, nearly one-hot rows, temperatures from 0.01 to 100 and a mask, with 1 to 10 million classes. ' +
         'Derivatives are measured relative to what is attainable: the largest term that remains after exact cancellation.',
     )
-    .option(
-      '--ops <list>',
-      'all, or some of softmax, softmax.jacobian, softmax.vjp, softmax.jvp, logSoftmax, logSoftmax.vjp, logSoftmax.jvp, logSumExp, ' +
-        'crossEntropy.loss, crossEntropy.gradient, sigmoid, sigmoid.vjp, relu',
-      list,
-      ['softmax'],
+    .addOption(
+      new Option(
+        '--ops <list>',
+        'all, or some of softmax, softmax.jacobian, softmax.vjp, softmax.jvp, logSoftmax, logSoftmax.vjp, logSoftmax.jvp, logSumExp, ' +
+          'crossEntropy.loss, crossEntropy.gradient, sigmoid, sigmoid.vjp, relu',
+      )
+        .argParser(list)
+        .default(['softmax'], 'softmax'),
     )
     .addOption(
       new Option('--dtype <list>', 'of float32,float64')

@@ -27,7 +27,8 @@ export function backendsCommand(session: Session): Command {
     .addHelpText(
       'after',
       `
-An operation without a kernel is composed from the backend's basis: slower, with the same meaning.
+An operation without a kernel is composed from the backend's basis: slower, with
+the same meaning.
 
 Examples:
   $ softgrad backends

@@ -162,7 +162,9 @@ async function run(options: Options, session: Session): Promise<void> {
   const tables = earlier ? [bench.comparisonTable(bench.compareReports(earlier, report))] : [];
   if (!silent) {
     for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
-    stdout.write(`${bench.describeRun(report).join('\n')}\n`);
+    const columns = bench.describeColumns(report).map((line) => `  ${line}`);
+    const legend = columns.length > 0 ? ['', 'Columns', ...columns] : [];
+    stdout.write(`${[...bench.describeRun(report), ...legend].join('\n')}\n`);
   }
   if (options.json !== undefined) await write(options.json, bench.stringifyReport(report), stdout);
   if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables), stdout);

@@ -11,21 +11,11 @@ import { type FileArray, formatShape, placeOf, type RowReader, sizeOf } from '@s
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openWriter, outputFormat, writeNamed } from '../files/write.js';
-import {
-  booleanRows,
-  checkBroadcasts,
-  choosePrecision,
-  fromTensor,
-  maskOperands,
-  openResult,
-  overflowNotice,
-  readWatched,
-  resolveAxis,
-  toMask,
-  toTensor,
-  withReaders,
-} from '../operation.js';
+import { booleanRows, checkBroadcasts, maskOperands, toMask } from '../mask.js';
+import { readWatched, resolveAxis, withReaders } from '../operands.js';
+import { openResult } from '../operation.js';
 import { formatsHelp, fraction, integer, type OperationOptions, withOperationOptions } from '../options.js';
+import { choosePrecision, fromTensor, overflowNotice, toTensor } from '../precision.js';
 import { startLateProgress } from '../progress.js';
 
 interface Options extends OperationOptions {
@@ -62,8 +52,8 @@ export function crossEntropyCommand(session: Session): Command {
     .addHelpText(
       'after',
       `${formatsHelp}
-.json, .npz and standard output hold both, loss and gradient; into .npy, .csv and .tsv goes the gradient, and the loss
-is printed.
+.json, .npz and standard output hold both, loss and gradient; into .npy, .csv and
+.tsv goes the gradient, and the loss is printed.
 
 Examples:
   $ softgrad cross-entropy logits.csv --target labels.csv --out loss-and-gradient.npz

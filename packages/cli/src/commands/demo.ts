@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { openArray, openOperand } from '../files/open.js';
-import { headerAdvice, readWatched } from '../operation.js';
+import { headerAdvice, readWatched } from '../operands.js';
 import { headerOption, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber } from '../table.js';
 

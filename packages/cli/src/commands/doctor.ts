@@ -4,7 +4,7 @@ import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
 import { openOperand } from '../files/open.js';
-import { headerAdvice, readWatched } from '../operation.js';
+import { headerAdvice, readWatched } from '../operands.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';

@@ -157,6 +157,13 @@ function onlyTask(operation: string | undefined, options: Options): Task {
   );
 }
 
+/** The option with the second operand of an operation. */
+const neededOptions: Readonly<Record<string, 'upstream' | 'target' | undefined>> = {
+  vjp: 'upstream',
+  jvp: 'upstream',
+  'cross-entropy': 'target',
+};
+
 async function planOf(
   operation: string | undefined,
   files: readonly string[],
@@ -171,6 +178,9 @@ async function planOf(
     throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
     throw new SoftgradError('ERR_VALUE', `${known}: expected --out FOLDER for the results`);
+  const needed = neededOptions[known];
+  if (needed !== undefined && options[needed] === undefined)
+    throw new SoftgradError('ERR_VALUE', `${known}: expected --${needed} FILES; \`softgrad help run\` says of what`);
   const numbers = (options.target ?? []).find((file) => /^-?\d+(?:,-?\d+)*$/.test(file));
   if (numbers !== undefined) {
     throw new SoftgradError(

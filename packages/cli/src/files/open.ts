@@ -1,6 +1,6 @@
 import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { isSoftgradError, SoftgradError } from '@softgrad/core';
+import { isSoftgradError, SoftgradError, shortened } from '@softgrad/core';
 import {
   arrayRows,
   formatBytes,
@@ -97,14 +97,18 @@ async function openStoredParts(argument: string): Promise<RowReader> {
   return partsReader(await openStore(place), entry);
 }
 
-/** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending. */
+/** Numbers separated by commas. No file has such a name, because none of the numbers is a known ending; a word alone is a name. */
 function numbersIn(argument: string, booleans = false): Float64Array | null {
-  const number = (text: string) => {
+  const parts = argument.split(',').map((text) => text.trim());
+  const number = (text: string): number | null => {
     if (booleans && /^(?:true|false)$/i.test(text)) return /^t/i.test(text) ? 1 : 0;
-    return text === '' ? Number.NaN : Number(text);
+    if (parts.length > 1 && /^[-+]?(?:nan|inf|infinity)$/i.test(text))
+      return /n$/i.test(text) ? Number.NaN : text.startsWith('-') ? -Infinity : Infinity;
+    const value = text === '' ? Number.NaN : Number(text);
+    return Number.isFinite(value) ? value : null;
   };
-  const values = argument.split(',').map((text) => number(text.trim()));
-  return values.every(Number.isFinite) ? Float64Array.from(values) : null;
+  const values = parts.flatMap((text) => number(text) ?? []);
+  return values.length === parts.length ? Float64Array.from(values) : null;
 }
 
 /** An archive or a .json and the name of one of its arrays; names of a model's tensors may contain slashes. */
@@ -143,14 +147,31 @@ async function openFile(path: string): Promise<FileHandle> {
   try {
     handle = await open(path, 'r');
   } catch (cause) {
-    const reason = /^[a-z]+:\/\//i.test(path)
-      ? 'a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -'
-      : systemReason(cause);
-    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reason}; ${expected}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reasonNotOpened(path, cause)}`, { cause });
   }
-  if ((await handle.stat()).isFile()) return handle;
+  const found = await handle.stat();
+  if (found.isFile()) return handle;
   await handle.close();
-  throw new SoftgradError('ERR_VALUE', `${path}: not a regular file; ${expected}`);
+  const reason = found.isDirectory() ? await aboutFolder(path) : `not a regular file; ${expected}`;
+  throw new SoftgradError('ERR_VALUE', `${path}: ${reason}`);
+}
+
+function reasonNotOpened(path: string, cause: unknown): string {
+  if (/^[a-z]+:\/\//i.test(path))
+    return `a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -; ${expected}`;
+  const reason = systemReason(cause);
+  if (codeOf(cause) !== 'ENOENT') return reason;
+  return /^\s*\[.*\]\s*$/s.test(path)
+    ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
+    : `${reason}; ${expected}`;
+}
+
+/** What a folder is that does not have the results of a finished run. */
+async function aboutFolder(path: string): Promise<string> {
+  const plan = await stat(join(path, 'plan.json')).catch(() => null);
+  return plan === null
+    ? `is a directory; ${expected}, or the folder of a finished \`softgrad run\``
+    : `the folder of a run that is not finished; softgrad run --resume ${path} continues it`;
 }
 
 /** The code of an error of the operating system or of node; empty for anything else. */
@@ -166,7 +187,10 @@ export function systemReason(cause: unknown): string {
     EPERM: 'permission denied',
     EISDIR: 'is a directory',
     ENOTDIR: 'a part of the path is not a directory',
-    ENOSPC: 'no space left on the device',
+    ENOSPC: 'no space left on the device; free some, or write to another one',
+    EDQUOT: 'the disk quota is used up; free some space, or write to another disk',
+    EFBIG: 'larger than the file system, or the limit of this process (ulimit -f), allows',
+    EIO: 'the disk reports an error',
     ENAMETOOLONG: 'the name is too long',
     ELOOP: 'symbolic links that lead back to themselves',
     EROFS: 'the file system is read-only',

@@ -29,7 +29,8 @@ export async function fileOutput(path: string): Promise<Output> {
   const target = await destination(path).catch(explain);
   const existing = await stat(target).catch(() => null);
   if (existing && !existing.isFile()) {
-    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: not a regular file`);
+    const kind = existing.isDirectory() ? 'is a directory' : 'not a regular file';
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${kind}`);
   }
   // The name may already have the maximum length, so only its beginning is used.
   const beginning = basename(target).slice(0, 40);

@@ -1,4 +1,5 @@
 import { isSoftgradError, SoftgradError } from '../errors.js';
+import { shortened } from '../shortened.js';
 import { describe } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
 
@@ -47,12 +48,13 @@ export function registered(): readonly string[] {
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
   if (!load) {
+    const shown = shortened(name);
     const known = loaders.has(name.replace(/:.*/, ''))
       ? optionsAdvice('setBackend')
       : loaders.size > 0
         ? `known are ${registered().join(', ')}`
-        : `none is registered; register('${name}', () => import('@softgrad/backend-${name}')) first, or pass the provider itself`;
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${name}': ${known}`);
+        : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${shown}': ${known}`);
   }
   try {
     return (await load()).default;

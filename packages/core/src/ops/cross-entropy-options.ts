@@ -1,5 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { namesOf } from '../options.js';
+import { shortened } from '../shortened.js';
 import { describe, describeOption } from '../tensor/describe.js';
 import { type HostArray, hostArray } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
@@ -47,7 +48,10 @@ export function checkedOptions(operation: string, options: CrossEntropyOptions) 
     );
   }
   if (reduction !== 'mean' && reduction !== 'sum' && reduction !== 'none') {
-    throw new SoftgradError('ERR_VALUE', `${operation}: reduction '${reduction}'; expected 'mean', 'sum' or 'none'`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: reduction '${shortened(String(reduction))}'; expected 'mean', 'sum' or 'none'`,
+    );
   }
   return { labelSmoothing, ignoreIndex, reduction };
 }

@@ -1,6 +1,6 @@
 import type { Value } from '../backend/graph.js';
 import type { Backend, Basis, Extent, KernelName, Rows } from '../backend/interface.js';
-import { openedBackends } from '../backend/registry.js';
+import { openedBackends, registered } from '../backend/registry.js';
 import { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 import { SoftgradError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
@@ -124,7 +124,7 @@ export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: 
   }
 }
 
-/** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation */
+/** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
 export function basisOf<B>({ backend, operation }: Call<B>, kernel: KernelName | null): Basis<B> {
   if (!backend.basis) throw unsupported(operation, kernel, backend);
   return backend.basis;
@@ -135,9 +135,18 @@ function unsupported<B>(operation: string, kernel: KernelName | null, { name }: 
     other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
   const others = openedBackends(has);
   const who =
-    others.length > 0 ? `${others.join(', ')} can: move the operands with await x.to(backend)` : 'no open backend can';
+    others.length > 0
+      ? `${others.join(', ')} can: move the operands with await x.to(backend)`
+      : `no open backend can${insteadOf(name)}`;
   return new SoftgradError(
     'ERR_UNSUPPORTED',
     `${operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${who}`,
   );
+}
+
+/** The names of other backends that can be opened. Which operations they have is known only then. */
+function insteadOf(name: string): string {
+  const names = registered().filter((other) => other !== name);
+  if (names.length === 0) return '';
+  return `; registered are ${names.join(', ')}: move the operands, as with await x.to(await openShared('${names[0]}'))`;
 }

@@ -25,7 +25,7 @@ export interface LogSumExp {
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
   hvp<X extends TensorLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
-  /** Its value at these logits with the Jacobian as an operator. The Jacobian is not square: `gradient` has its entries. */
+  /** Its value at these logits with the Jacobian as an operator. The Jacobian is not square, so the operator has neither `diagonal` nor `toDense`: `gradient` has its entries. */
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
 

@@ -1,11 +1,11 @@
+import { shortened } from '../shortened.js';
 import { isBranded } from './brand.js';
 
 /** A short description of a value, for messages. */
 export function describe(value: unknown): string {
   if (value === null) return 'null';
   if (Array.isArray(value)) return `an array of ${value.length} ${value.length === 1 ? 'entry' : 'entries'}`;
-  if (typeof value === 'string')
-    return `the text ${JSON.stringify(value.length > 20 ? `${value.slice(0, 20)}…` : value)}`;
+  if (typeof value === 'string') return `the text ${JSON.stringify(shortened(value, 20))}`;
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   if (isBranded(value)) return 'a tensor';
   if (value instanceof Promise) return 'a promise (await it first)';

@@ -1,4 +1,5 @@
 import { SoftgradError } from '../errors.js';
+import { shortened } from '../shortened.js';
 
 /** Floating-point dtypes. `float16` is storage only: arithmetic on it is done in float32, and its host data is a `Float32Array`. */
 export type FloatDType = 'float16' | 'float32' | 'float64';
@@ -116,7 +117,7 @@ export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf
 export function checkDTypeName(dtype: DType): void {
   if (Object.hasOwn(constructors, dtype)) return;
   const known = Object.keys(constructors).join(', ');
-  throw new SoftgradError('ERR_DTYPE', `unknown dtype '${String(dtype)}'; expected one of ${known}`);
+  throw new SoftgradError('ERR_DTYPE', `unknown dtype '${shortened(String(dtype))}'; expected one of ${known}`);
 }
 
 /** True for the dtypes that hold values. */
