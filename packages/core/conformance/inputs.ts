@@ -9,7 +9,8 @@ export type InputName = keyof typeof inputs;
 /** One row of logits: `row` is its index, `random` is seeded by input, row and length. */
 type RowInput = (classes: number, row: number, random: () => number, dtype: FloatDType) => number[];
 
-const largestFinite: Record<FloatDType, number> = {
+/** The largest finite number of a dtype. */
+export const largestFinite: Record<FloatDType, number> = {
   float64: Number.MAX_VALUE,
   float32: 3.4028234663852886e38,
   float16: 65504,
