@@ -244,9 +244,10 @@ export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, row
   const { outer, classes, inner } = rows;
   const x = cotangents(outer * classes * inner, dtype, 3, `reduce ${op}`);
   rowIndices(rows).forEach((at, row) => {
-    // The last entry is the largest, in the next row the one before it, and so on: a maximum without the last entries is wrong.
+    // The last entry is the largest, in the next row the one before it, and so on: a maximum without the last entries is wrong, and so is
+    // a sum without them.
     const largest = at[classes - 1 - (row % classes)];
-    if (largest !== undefined) x[largest] = 4 + (row % 8);
+    if (largest !== undefined) x[largest] = rounded(4 + (row % 8) + classes / 16, dtype);
   });
   const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
   const reduced = (row: readonly number[]) =>

@@ -25,7 +25,9 @@ const octaves: readonly Octave[] = [
     (k): Octave => ({ lengths: sizesFrom(k), dtypes: k < 10 ? ['float32', 'float64'] : ['float32'] }),
   ),
   // Few, because they are long. A test of each remainder of a shorter row tests the same lines of a kernel.
-  ...integers(13, 16).map((k): Octave => ({ lengths: k < 16 ? [2 ** k, 2 ** k * 1.5 + 3] : [2 ** k, 2 ** (k + 1) + 2], dtypes: ['float32'] })),
+  ...integers(13, 16).map(
+    (k): Octave => ({ lengths: k < 16 ? [2 ** k, 2 ** k * 1.5 + 3] : [2 ** k, 2 ** (k + 1) + 2], dtypes: ['float32'] }),
+  ),
 ];
 
 /** From this length on, expected values are computed in float64, not in double-double arithmetic: for float32 it is enough, and fast. */
