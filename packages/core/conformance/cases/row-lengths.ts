@@ -13,14 +13,14 @@ import type { ProblemStatement } from '../statement.js';
 import { checkEach, integers, sizesFrom } from '../sweep.js';
 import { precisionOf, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
 
-/** Lengths from one power of two to the next, which are tested by one case. */
+/** Lengths that are tested by one case: all short ones, or some from one power of two to the next. */
 interface Octave {
   readonly lengths: readonly number[];
   readonly dtypes: readonly FloatDType[];
 }
 
-/** Beyond those of `lengthRanges`. */
 const octaves: readonly Octave[] = [
+  { lengths: integers(2, 63), dtypes: ['float32', 'float64'] },
   ...integers(6, 12).map(
     (k): Octave => ({ lengths: sizesFrom(k), dtypes: k < 10 ? ['float32', 'float64'] : ['float32'] }),
   ),
