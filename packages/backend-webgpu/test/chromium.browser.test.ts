@@ -47,7 +47,7 @@ describe('webgpu in Chromium', async () => {
   test('runs cases of every section', () => {
     const names = (bound: readonly BoundCase[]) => [...new Set(bound.map(({ section }) => section))].sort();
     expect(names(selected)).toEqual(names(cases.filter(({ skip }) => skip === null)));
-    expect(selected).toHaveLength(inject('everything') ? 129 : 128);
+    expect(selected).toHaveLength(inject('everything') ? 133 : 132);
   });
   for (const { name, run } of sections(selected)) test(name, run);
 });

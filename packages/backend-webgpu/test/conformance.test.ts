@@ -6,14 +6,15 @@ import { announcedBySwiftShader, skipReasonsOnSwiftShader } from './swiftshader.
 
 /**
  * What `npm test` runs: every case of a fused operation. Composed operations repeat the kernels of the basis, and laws relate results of kernels
- * that other cases check, so that a covering selection of both is enough, but for laws that depend on the layout. These cases use every WGSL
+ * that other cases check, so that a covering selection of both is enough, but for laws that depend on the layout or on options. These cases use every WGSL
  * program that the whole suite uses.
  */
 function selection(cases: readonly BoundCase[]): readonly BoundCase[] {
   const applying = cases.filter(({ skip }) => skip === null);
   const covered = new Set(covering(applying));
   const isRepeated = ({ name, id, section }: BoundCase) =>
-    name.includes('(composed)') || (section === 'laws' && !/^laws\/(?:axis|masked-directions):/.test(id));
+    name.includes('(composed)') ||
+    (section === 'laws' && !/^laws\/(?:axis|masked-directions|tempered-shift|calls-in-turn):/.test(id));
   return applying.filter((one) => covered.has(one) || !isRepeated(one));
 }
 
@@ -30,6 +31,6 @@ describe('webgpu in Node', async () => {
       expect(Object.keys(skipReasons(cases)).sort()).toEqual(skipReasonsOnSwiftShader));
   }
   const selected = inject('everything') ? cases : selection(cases);
-  if (!inject('everything')) test('runs a covering selection of cases', () => expect(selected).toHaveLength(1294));
+  if (!inject('everything')) test('runs a covering selection of cases', () => expect(selected).toHaveLength(1384));
   for (const { name, run } of sections(selected)) test(name, run);
 });

@@ -9,7 +9,8 @@ export type InputName = keyof typeof inputs;
 /** One row of logits: `row` is its index, `random` is seeded by input, row and length. */
 type RowInput = (classes: number, row: number, random: () => number, dtype: FloatDType) => number[];
 
-const largestFinite: Record<FloatDType, number> = {
+/** The largest finite number of a dtype. */
+export const largestFinite: Record<FloatDType, number> = {
   float64: Number.MAX_VALUE,
   float32: 3.4028234663852886e38,
   float16: 65504,
@@ -88,6 +89,8 @@ export const inputs = {
   late: (classes, _row, _random, dtype) => series(classes, (c) => (c < 16 ? 0 : dtype === 'float64' ? 590 : 59)),
   /** The maximum in the last position, beyond the range of exp above the others: a kernel that takes it over fewer classes overflows. */
   last: (classes, _, random) => series(classes, (c) => (c === classes - 1 ? 1000 : 2 * random() - 1)),
+  /** Uniform in ±1, but log f in the last position, which then has nearly half of the sum of exps: a sum without the last entries is wrong. */
+  ending: (classes, _, random) => series(classes, (c) => (c === classes - 1 ? Math.log(classes) : 2 * random() - 1)),
   /** NaN in one position of every second row. */
   nan: (classes, row, random) =>
     series(classes, (c) => (row % 2 === 1 && c === (row >> 1) % classes ? Number.NaN : 2 * random() - 1)),
@@ -166,6 +169,14 @@ export function randomFrom(seed: string): () => number {
 /** The number at an index of an endlessly repeated list. */
 export function cycled(values: ArrayLike<number>, i: number): number {
   return values[i % values.length] ?? Number.NaN;
+}
+
+/** An endlessly repeated list up to a length. */
+export function cycledTo(length: number, values: ArrayLike<number>): Float64Array {
+  const once = Float64Array.from(values);
+  const all = new Float64Array(length);
+  for (let start = 0; start < length; start += once.length) all.set(once.subarray(0, length - start), start);
+  return all;
 }
 
 function series(length: number, value: (index: number) => number): number[] {

@@ -57,6 +57,28 @@ export const rowRanges: readonly Range[] = [
   [127, 129],
 ];
 
+/**
+ * Sizes from 2^k to 2^(k+1) − 1: the power of two, sizes just above and below one, and some between them. Divided by any smaller power of two they have
+ * different remainders, because kernels work on whole vectors and tiles and treat the rest of a row separately, by its size.
+ */
+export function sizesFrom(k: number): readonly number[] {
+  const n = 2 ** k;
+  return [n, n + 1, (n / 8) * 9, (n / 4) * 5 + 6, (n / 2) * 3 + 3, (n / 4) * 7 + 5, 2 * n - 6, 2 * n - 1];
+}
+
+/** Four of these sizes. */
+export function fewSizesFrom(k: number): readonly number[] {
+  return sizesFrom(k).filter((_, i) => i === 0 || i === 3 || i === 4 || i === 7);
+}
+
+/** The integers from the first to the last, inclusive. */
+export function integers(first: number, last: number): readonly number[] {
+  return Array.from({ length: last - first + 1 }, (_, i) => first + i);
+}
+
+/** Numbers of short rows between those of `rowRanges` and beyond. */
+export const numbersOfRows: readonly number[] = integers(5, 9).flatMap(fewSizesFrom);
+
 /** As written in an id: `3x1..8`. */
 export function showSweep(sweep: Sweep): string {
   return sweep.map((size) => (typeof size === 'number' ? size : `${size[0]}..${size[1]}`)).join('x');

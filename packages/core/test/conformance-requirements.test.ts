@@ -111,7 +111,7 @@ describe('the cases that are skipped for a weakness', () => {
 
   /** Where else would NaN or an infinity come from. */
   const marked =
-    /input=(removed|nan|infinite|nothing)|mask=|non-finite|nothing-counted|masked-directions|remembers-its-call|undefined-rows|beside-nan/;
+    /input=(removed|nan|infinite|nothing)|mask=|non-finite|nothing-counted|masked-directions|masked-entries|calls-in-turn|remembers-its-call|undefined-rows|beside-nan/;
   /** Cases whose only operands with −Infinity are logits, which every backend takes. */
   const ofLogits = /^(softmax|softmin|log-sum-exp|cross-entropy)\/|^log-softmax\/values:/;
 

@@ -9,10 +9,13 @@ import { jacobian } from './jacobian.js';
 import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
 import { manyRows } from './many-rows.js';
+import { manyRowsOfOperations } from './many-rows-of-operations.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
 import { ranges } from './ranges.js';
 import { rowGroups } from './row-groups.js';
+import { rowLengths } from './row-lengths.js';
+import { elementwiseSizes } from './sizes.js';
 import { softmax } from './softmax.js';
 import { storage, storageOrder } from './storage.js';
 import { supportsCases } from './supports.js';
@@ -34,6 +37,9 @@ const behaviour: readonly ConformanceCase[] = [
   ...factors,
   ...oneLoss,
   ...rowGroups,
+  ...manyRowsOfOperations,
+  ...rowLengths,
+  ...elementwiseSizes,
   ...besideNans,
   ...combinations,
   ...lawCases,

@@ -20,7 +20,7 @@ import {
 } from '../case.js';
 import { assertClose } from '../check.js';
 import { cotangents, rounded } from '../inputs.js';
-import { runKernel } from '../kernel.js';
+import { runKernel, upload } from '../kernel.js';
 import { type Precision, precisionOf, summation } from '../tolerance.js';
 
 const extent: Extent = [2, 3, 4];
@@ -45,6 +45,43 @@ const reductions: readonly Rows[] = [
   { outer: 2, classes: 5, inner: 3 },
   { outer: 1, classes: 67, inner: 9 },
   { outer: 2, classes: 1025, inner: 1 },
+  { outer: 3, classes: 130, inner: 1 },
+  { outer: 2, classes: 99, inner: 5 },
+  { outer: 1, classes: 65537, inner: 1 },
+];
+
+/** The sizes of two operands in one dimension of the result. */
+const sizesOf = (size: number) =>
+  [
+    [size, size],
+    [1, size],
+    [size, 1],
+  ] as const;
+
+/** Every pair of operands that broadcast to `extent`. */
+const everyBroadcast = sizesOf(extent[0]).flatMap(([ao, bo]) =>
+  sizesOf(extent[1]).flatMap(([ac, bc]) =>
+    sizesOf(extent[2]).map(([ai, bi]): readonly [Extent, Extent] => [
+      [ao, ac, ai],
+      [bo, bc, bi],
+    ]),
+  ),
+);
+
+const rowsOfExtent: Extent = [2, 1, 4];
+
+/** The operands of every form of `select` that core uses: condition, a, b. */
+const selections: readonly (readonly [condition: Extent, a: Side, b: Side])[] = [
+  [[1, 3, 4], rowsOfExtent, rowsOfExtent],
+  [[1, 3, 4], rowsOfExtent, 0],
+  [rowsOfExtent, extent, 0],
+  [[2, 3, 1], extent, 0],
+  [extent, rowsOfExtent, rowsOfExtent],
+  [extent, rowsOfExtent, extent],
+  [extent, extent, extent],
+  [extent, extent, 1.5],
+  [extent, -2, extent],
+  [extent, -2, 1.5],
 ];
 
 const finiteArguments: Record<UnaryOp, readonly number[]> = {
@@ -84,24 +121,31 @@ export const basis: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => 
         binaryNonFinite(backend, op, dtype),
       ),
     ]),
+    defineKernelCase(`basis/binary:op=sub;operands=any${suffix}`, requires, async (backend) => {
+      for (const [a, b] of everyBroadcast) await binary(backend, 'sub', dtype, a, b);
+    }),
     ...(['sum', 'max'] as const).flatMap((op) =>
-      reductions.map((rows) =>
-        defineKernelCase(
-          `basis/reduce:op=${op};rows=${rows.outer}x${rows.classes}x${rows.inner}${suffix}`,
-          { ...requires, classes: rows.classes },
-          (backend) => reduce(backend, op, dtype, rows),
+      reductions
+        .filter(({ classes }) => dtype === 'float32' || classes < 65537)
+        .map((rows) =>
+          defineKernelCase(
+            `basis/reduce:op=${op};rows=${rows.outer}x${rows.classes}x${rows.inner}${suffix}`,
+            { ...requires, classes: rows.classes },
+            (backend) => reduce(backend, op, dtype, rows),
+          ),
         ),
-      ),
     ),
     ...(['bool', 'float'] as const).map((condition) =>
       defineKernelCase(`basis/select:condition=${condition}${suffix}`, requires, (backend) =>
         select(backend, condition === 'bool' ? 'bool' : dtype, dtype),
       ),
     ),
+    defineKernelCase(`basis/select:operands=any${suffix}`, requires, (backend) => selectBroadcast(backend, dtype)),
     defineKernelCase(`basis/select:values=non-finite${suffix}`, ieee, (backend) => selectNonFinite(backend, dtype)),
     ...[
       { outer: 2, classes: 3, inner: 4 },
       { outer: 1, classes: 17, inner: 33 },
+      { outer: 3, classes: 37, inner: 35 },
     ].map((rows) =>
       defineKernelCase(
         `basis/transpose:rows=${rows.outer}x${rows.classes}x${rows.inner}${suffix}`,
@@ -199,8 +243,15 @@ export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, row
   const precision = precisionOf(backend.supports, dtype);
   const { outer, classes, inner } = rows;
   const x = cotangents(outer * classes * inner, dtype, 3, `reduce ${op}`);
+  rowIndices(rows).forEach((at, row) => {
+    // The last entry is the largest, in the next row the one before it, and so on: a maximum without the last entries is wrong, and so is
+    // a sum without them.
+    const largest = at[classes - 1 - (row % classes)];
+    if (largest !== undefined) x[largest] = rounded(4 + (row % 8) + classes / 16, dtype);
+  });
   const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
-  const reduced = (row: readonly number[]) => (op === 'max' ? Math.max(...row) : row.reduce((a, b) => a + b, 0));
+  const reduced = (row: readonly number[]) =>
+    op === 'max' ? row.reduce((a, b) => Math.max(a, b)) : row.reduce((a, b) => a + b, 0);
   const tolerance = rowsOfX.map((row) => {
     const size = row.reduce((a, b) => a + Math.abs(b), 0);
     const bound = op === 'max' ? 0 : precision.unit * summation(classes) * size + precision.floor;
@@ -256,6 +307,28 @@ async function select(backend: Backend, conditionDType: FloatDType | 'bool', dty
   );
   const chosen = positions(extent).map((at) => (isChosen(at) ? 2 : -3));
   assertClose('basis.select between constants', constants, chosen, new Float64Array(24));
+}
+
+/** `select` with operands that broadcast in all the ways that core needs. */
+async function selectBroadcast(backend: Backend, dtype: FloatDType): Promise<void> {
+  for (const [condition, a, b] of selections) {
+    const sides = { condition, a, b };
+    const values = {
+      condition: sideValues(condition, dtype, 'condition'),
+      a: sideValues(a, dtype, 'left'),
+      b: sideValues(b, dtype, 'right'),
+    };
+    const names = (['condition', 'a', 'b'] as const).filter((name) => typeof sides[name] !== 'number');
+    const operands = names.map((name) => ({ values: values[name], dtype }));
+    const actual = await runKernel(backend, { length: 24, dtype }, operands, (out, buffers) => {
+      const operand = boundTo(buffers);
+      basisOf(backend).select(out, operand(condition), operand(a), operand(b), extent);
+    });
+    const at = (name: 'condition' | 'a' | 'b', position: Position) =>
+      valueAt({ side: sides[name], values: values[name] }, position);
+    const expected = positions(extent).map((place) => at(at('condition', place) > 0 ? 'a' : 'b', place));
+    assertClose(`basis.select of ${[condition, a, b].join(' and ')}`, actual, expected, new Float64Array(24));
+  }
 }
 
 async function selectNonFinite(backend: Backend, dtype: FloatDType): Promise<void> {
@@ -315,6 +388,37 @@ async function inPlace(backend: Backend, dtype: FloatDType): Promise<void> {
     basisOf(backend).select(out, { buffer: a, extent: whole }, { buffer: b, extent: whole }, 0, whole);
   });
   assertClose('basis primitives whose out is one of their operands', actual, [0, 2, 0, 0], new Float64Array(4));
+  const all = (buffer: unknown) => ({ buffer, extent: whole });
+  const into = async (
+    what: string,
+    expected: readonly number[],
+    run: (basis: Basis<unknown>, c: unknown, a: unknown, b: unknown) => unknown,
+  ) => {
+    const given = [
+      [1, -1, 0, 2],
+      [5, 6, 7, 8],
+      [-5, -6, -7, -8],
+    ].map((values) => upload(backend, { values, dtype }));
+    const [c, a, b] = given;
+    const out = run(basisOf(backend), c, a, b);
+    assertClose(what, await backend.read(out), expected, new Float64Array(4));
+    for (const buffer of given) backend.free(buffer);
+  };
+  await into('basis.binary of one buffer, into it', [2, -2, 0, 4], (basis, c) => {
+    basis.binary(c, 'add', all(c), all(c), whole);
+    return c;
+  });
+  for (const k of [0, 1, 2]) {
+    await into(`basis.select into operand ${k}`, [5, -6, -7, 8], (basis, c, a, b) => {
+      const out = [c, a, b][k];
+      basis.select(out, all(c), all(a), all(b), whole);
+      return out;
+    });
+  }
+  await into('basis.select of one buffer, into it', [1, -1, 0, 2], (basis, c) => {
+    basis.select(c, all(c), all(c), all(c), whole);
+    return c;
+  });
 }
 
 type Position = readonly [outer: number, classIndex: number, inner: number];

@@ -61,6 +61,7 @@ export const lifecycle: readonly ConformanceCase[] = [
   }),
   defineCase('cross-entropy/one-pass', { kernel: null }, (backend) => crossEntropyInOnePass(backend)),
   defineCase('cross-entropy/one-pass:out=target', { kernel: null }, (backend) => crossEntropyIntoItsTarget(backend)),
+  defineCase('cross-entropy/one-pass:out=logits', { kernel: null }, (backend) => crossEntropyIntoItsLogits(backend)),
   defineCase('cross-entropy/nothing-counted', { kernel: null, features: ['nonFinite: ieee'] }, async (backend) => {
     const dtype = firstDType(backend);
     const x = tensor([[1, 2, 3]], { backend, dtype });
@@ -107,6 +108,26 @@ async function crossEntropyIntoItsTarget(backend: Backend): Promise<void> {
   assertClose('the gradient written over the target', await target.data(), await apart.gradient.data(), tolerance);
   assertSame('the logits after crossEntropy', await x.data(), values);
   for (const y of [x, target, apart.loss, apart.gradient, into.loss]) y.dispose();
+}
+
+/** The gradient may overwrite the logits, which the loss needs as well. */
+async function crossEntropyIntoItsLogits(backend: Backend): Promise<void> {
+  const dtype = firstDType(backend);
+  const values = [1, 2, 3, 0, -1, 4];
+  const tolerance = new Float64Array(6).fill(64 * operationPrecision(backend.supports, dtype).unit);
+  for (const target of [
+    Int32Array.of(2, 0),
+    { data: Float64Array.of(0.25, 0.25, 0.5, 0, 0.75, 0.25), shape: [2, 3] },
+  ]) {
+    for (const reduction of ['none', 'mean'] as const) {
+      const x = tensor(values, { shape: [2, 3], backend, dtype });
+      const apart = crossEntropy(x, target, { reduction });
+      const into = crossEntropy(x, target, { reduction, out: { gradient: x } });
+      assertClose('the loss', await into.loss.data(), await apart.loss.data(), tolerance);
+      assertClose('the gradient written over the logits', await x.data(), await apart.gradient.data(), tolerance);
+      for (const y of [x, apart.loss, apart.gradient, into.loss]) y.dispose();
+    }
+  }
 }
 
 /** The last case: no buffer is left allocated, the backend closes permanently, and core refuses its tensors. */

@@ -1,17 +1,17 @@
 import { softmax, softmaxJacobian, softmaxVjp } from '../../reference/functions.js';
 import type { Backend, Basis, Extent, Rows } from '../../src/index.js';
 import { type ConformanceCase, defineKernelCase, type Requirements } from '../case.js';
-import { cotangents, logits } from '../inputs.js';
+import { cotangents, cycledTo, logits } from '../inputs.js';
 import { plain } from '../kernel.js';
 import { precisionOf, softmaxJacobianTolerance, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
 import { assertExample, basisOf, type Example, reduction, transposition } from './basis.js';
 import { probabilities } from './jacobian.js';
 
 /** More than the workgroups that a dispatch has in one dimension of a GPU. */
-const count = 65537;
+export const count = 65537;
 
 /** The number of different rows, which repeat. Their reference and their bound serve all rows. */
-const period = 16;
+export const period = 16;
 
 const dtype = 'float32';
 
@@ -111,10 +111,7 @@ function manyRowsCase(
 
 /** The values of one period as often as there are rows. */
 function repeated(values: ArrayLike<number>): Float64Array {
-  const once = Float64Array.from(values);
-  const all = new Float64Array((once.length / period) * count);
-  for (let start = 0; start < all.length; start += once.length) all.set(once.subarray(0, all.length - start), start);
-  return all;
+  return cycledTo((values.length / period) * count, values);
 }
 
 /** Of a primitive that works element by element, without a rounding error. */

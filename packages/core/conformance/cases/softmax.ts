@@ -12,7 +12,17 @@ import { assertClose, assertSame } from '../check.js';
 import { type InputName, layout, logits } from '../inputs.js';
 import { plain, runKernel, upload } from '../kernel.js';
 import { memoized } from '../memo.js';
-import { checkSweep, columnRanges, largest, lengthRanges, rowRanges, type Sweep, showSweep } from '../sweep.js';
+import {
+  checkEach,
+  checkSweep,
+  columnRanges,
+  largest,
+  lengthRanges,
+  numbersOfRows,
+  rowRanges,
+  type Sweep,
+  showSweep,
+} from '../sweep.js';
 import { precisionOf, softmaxTolerance } from '../tolerance.js';
 
 const finite = ['ramp', 'narrow', 'spread', 'broad', 'wide', 'shifted', 'removed', 'ties', 'onehot', 'huge'] as const;
@@ -47,6 +57,16 @@ function sweepCase(dtype: FloatDType, sweep: Sweep, axis: number): ConformanceCa
   );
 }
 
+/** Numbers of rows of three classes: one after the other, or side by side. */
+function numbersCase(dtype: FloatDType, axis: number): ConformanceCase {
+  const id = `softmax/lengths:${axis === 1 ? 'rows' : 'columns'}=32..1023;classes=3${dtypeSuffix(dtype)}`;
+  return defineKernelCase(id, { dtype }, (backend) =>
+    checkEach(numbersOfRows, String, (count) =>
+      assertValues(backend, dtype, axis === 1 ? [count, 3] : [3, count], axis, 'spread'),
+    ),
+  );
+}
+
 function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
   const values = (shape: readonly number[], axis: number, input: InputName, requires: Requirements = {}) =>
     valuesCase(dtype, shape, axis, input, requires);
@@ -61,6 +81,7 @@ function ofDType(dtype: FloatDType): readonly ConformanceCase[] {
     ...lengthRanges[dtype].map((range) => sweepCase(dtype, [3, range], 1)),
     ...columnRanges.map((range) => sweepCase(dtype, [range, 3], 0)),
     ...[3, 10].flatMap((classes) => rowRanges.map((range) => sweepCase(dtype, [range, classes], 1))),
+    ...(dtype === 'float16' ? [] : [1, 0].map((axis) => numbersCase(dtype, axis))),
     defineKernelCase(`softmax/sums${dtypeOnly(dtype)}`, { dtype }, (backend) => assertSums(backend, dtype)),
     defineKernelCase(`softmax/input-unchanged${dtypeOnly(dtype)}`, { dtype }, (backend) =>
       assertInputUnchanged(backend, dtype),

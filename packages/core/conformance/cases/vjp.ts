@@ -18,6 +18,7 @@ import {
   columnRanges,
   largest,
   lengthRanges,
+  numbersOfRows,
   rowRanges,
   type Sweep,
   showSweep,
@@ -57,6 +58,15 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
       { dtype, classes: largest(shapes, axis) },
       (backend) => checkSweep(shapes, (shape) => assertValues(backend, dtype, shape, axis, 'narrow', 'uniform')),
     );
+  const numbers = (axis: number) =>
+    defineKernelCase(
+      `vjp/lengths:${axis === 1 ? 'rows' : 'columns'}=32..1023;classes=3${dtypeSuffix(dtype)}`,
+      { dtype },
+      (backend) =>
+        checkEach(numbersOfRows, String, (count) =>
+          assertValues(backend, dtype, axis === 1 ? [count, 3] : [3, count], axis, 'narrow', 'uniform'),
+        ),
+    );
   return [
     ...[1, 0].flatMap((axis) => inputs.map((input) => values([7, 5], axis, input))),
     ...(['large', 'ones', 'unit'] as const).map((cotangent) => values([7, 5], 1, 'narrow', cotangent)),
@@ -66,6 +76,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
     ...lengthRanges[dtype].map((range) => sweep([3, range], 1)),
     ...columnRanges.map((range) => sweep([range, 3], 0)),
     ...[3, 10].flatMap((classes) => rowRanges.map((range) => sweep([range, classes], 1))),
+    ...(dtype === 'float16' ? [] : [1, 0].map((axis) => numbers(axis))),
     ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
     defineKernelCase(`vjp/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 1000 }, (backend) =>
       checkEach([...confidentLengths, 1000], String, (classes) =>
@@ -191,6 +202,7 @@ async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promis
 }
 
 async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void> {
+  const precision = precisionOf(backend.supports, dtype);
   for (const axis of [1, 0]) {
     const { rows, s, g, expected, tolerance } = problem(backend, dtype, [7, 5], axis, 'narrow', 'uniform');
     for (const target of [0, 1] as const) {
@@ -200,6 +212,12 @@ async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void>
       assertClose(what, await backend.read(buffers[target]), expected, tolerance);
       for (const buffer of buffers) backend.free(buffer);
     }
+    const one = upload(backend, { values: s, dtype });
+    backend.vjp(one, one, one, rows, plain);
+    const ofOne = reference(s, s, rows);
+    const bound = softmaxVjpTolerance(precision, s, s, ofOne, rows);
+    assertClose(`vjp over axis ${axis} of one buffer, into it`, await backend.read(one), ofOne, bound);
+    backend.free(one);
   }
 }
 

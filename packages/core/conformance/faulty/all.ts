@@ -1,4 +1,5 @@
 import { faultyAnnouncements } from './announcements.js';
+import { faultyCalls } from './calls.js';
 import { faultyCrossEntropy } from './cross-entropy.js';
 import { faultyDerivatives } from './derivatives.js';
 import { faultyDispatches } from './dispatches.js';
@@ -8,6 +9,7 @@ import { faultyHvp } from './hvp.js';
 import { faultyLogFamily } from './log-family.js';
 import { faultyParameters } from './parameters.js';
 import { faultyRanges } from './ranges.js';
+import { faultySizes } from './sizes.js';
 import { faultySoftmax } from './softmax.js';
 import { faultyStorage } from './storage.js';
 
@@ -23,5 +25,7 @@ export const faulty: readonly Fault[] = [
   ...faultyHvp,
   ...faultyCrossEntropy,
   ...faultyRanges,
+  ...faultySizes,
+  ...faultyCalls,
   ...faultyAnnouncements,
 ];

@@ -54,7 +54,7 @@ export const logSoftmaxDefinition = {
       const ofTop = m.sub(m.mul(g, m.complement(p)), m.mul(p, m.sum(m.select(top, 0, g))));
       return m.div(m.select(top, ofTop, m.sub(g, m.mul(p, m.sum(g)))), m.temperature);
     },
-    masked: (m, vjp, y, g) => vjp(y, m.keep(g, 0)),
+    masked: (m, vjp, y, g) => m.keep(vjp(y, m.keep(g, 0)), 0),
   },
   jvp: {
     operand: 'logProbabilities',

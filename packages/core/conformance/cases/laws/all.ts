@@ -9,9 +9,17 @@ import { invarianceLaws } from './invariance.js';
 import { type Law, problemIn, statement } from './law.js';
 import { optionLaws } from './options.js';
 import { outputLaws } from './output.js';
+import { stateLaws } from './state.js';
 import { validationLaws } from './validation.js';
 
-const laws: readonly Law[] = [...outputLaws, ...invarianceLaws, ...optionLaws, ...hvpLaws, ...validationLaws];
+const laws: readonly Law[] = [
+  ...outputLaws,
+  ...invarianceLaws,
+  ...optionLaws,
+  ...stateLaws,
+  ...hvpLaws,
+  ...validationLaws,
+];
 
 /** Every law for every operation, and the error of an operation on a backend that cannot run it. */
 export const lawCases: readonly ConformanceCase[] = [

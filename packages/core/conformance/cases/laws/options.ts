@@ -1,7 +1,9 @@
 import { type Backend, type Tensor, tensor } from '../../../src/index.js';
 import { assertSame, assertThrows } from '../../check.js';
-import { cycled } from '../../inputs.js';
+import { cycled, largestFinite } from '../../inputs.js';
 import { isSecond, type Operation } from '../../operations/operation.js';
+import { callOptions, statedFor, tensorsOf } from '../../problem.js';
+import { isRowwise } from '../trial.js';
 import { ieee, type Law, problemIn, take, withTensors } from './law.js';
 
 /** A derivative respects the axis, the temperature and the mask. */
@@ -20,6 +22,14 @@ export const optionLaws: readonly Law[] = [
     requires: () => ({ kernel: null, ...ieee }),
     appliesTo: takesMaskedDirection,
     run: maskedDirections,
+  },
+  {
+    name: 'masked-entries',
+    composable: true,
+    requires: () => ({ kernel: null, ...ieee }),
+    appliesTo: ({ takes, member, family }) =>
+      takes.includes('mask') && member !== 'values' && !isRowwise(family, member),
+    run: maskedEntries,
   },
 ];
 
@@ -82,4 +92,32 @@ async function maskedDirections(backend: Backend, operation: Operation): Promise
     for (const operand of wild) if (!tensors.includes(operand)) operand.dispose();
     assertSame(`${operation.name} with NaN and infinities where the mask is 0`, actual, expected);
   });
+}
+
+/** A derivative is 0 at masked entries, and in the rows of a Jacobian for them, whatever its operands are at the entries that the mask keeps. */
+async function maskedEntries(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend, { shape: [4, 6], input: 'spread', mask: 'full' });
+  const { values, dtype, parameters, rows } = problem;
+  const isMasked = (i: number) => parameters.mask?.[i] === 0;
+  // The sum of several of the largest number overflows.
+  const others = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, largestFinite[dtype]];
+  const { operands } = statedFor(operation, problem);
+  const isTarget = (k: number) => operation.name.endsWith('[tensor]') && k === operands.length - 1;
+  for (const [k, operand] of operands.entries()) {
+    for (const other of isTarget(k) ? [] : others) {
+      const isByRow = operand.values.length !== values.length;
+      const wild = { ...operand, values: operand.values.map((value, i) => (!isByRow && isMasked(i) ? value : other)) };
+      const tensors = tensorsOf(
+        backend,
+        operands.map((given, i) => (i === k ? wild : given)),
+        problem,
+      );
+      const result = await take(operation.apply(tensors, callOptions(operation, problem), problem));
+      for (const made of tensors) made.dispose();
+      const perEntry = result.length > values.length ? rows.classes : 1;
+      const ofMasked = result.filter((_, i) => isMasked(Math.floor(i / perEntry)));
+      const what = `${operation.name} at masked entries, with ${other} elsewhere in operand ${k}`;
+      assertSame(what, ofMasked, new Float64Array(ofMasked.length));
+    }
+  }
 }
