@@ -282,10 +282,14 @@ describe('plain arrays are accepted wherever a tensor is', () => {
     const counting = counted((await exact.open()) as Backend);
     const direction = tensor(cotangent, { dtype: 'float64', backend: counting });
     const before = liveBuffers(counting);
-    const dx = softmax.vjp(logits, direction);
+    const probabilities = [
+      [0.25, 0.25, 0.5],
+      [0, 0.25, 0.75],
+    ];
+    const dx = softmax.vjp(probabilities, direction);
     expect(liveBuffers(counting)).toBe(before + 1);
     expect(failure(() => softmax.vjp(direction, [[1, 2]]))[0]).toBe('ERR_SHAPE');
-    expect(failure(() => softmax.hvp(logits, direction, [[1], [2, 3]]))[0]).toBe('ERR_SHAPE');
+    expect(failure(() => softmax.hvp(probabilities, direction, [[1], [2, 3]]))[0]).toBe('ERR_SHAPE');
     dx.dispose();
     expect(liveBuffers(counting)).toBe(before);
   });
