@@ -42,6 +42,26 @@ test.each(nodeModes)("mode %s: temperatures and weights at the ends of float32's
   await backend.close();
 });
 
+test.each(nodeModes)(
+  'mode %s: a row whose only class, or only kept class, has no finite logit has no gradient',
+  async (mode) => {
+    const backend = await gpujs.open({ mode });
+    for (const logit of [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+      for (const [row, mask] of [
+        [[logit], [true]],
+        [
+          [logit, 1, 2],
+          [true, false, false],
+        ],
+      ] as const) {
+        const { loss, gradient } = crossEntropy(tensor([[...row]], { backend }), [0], { mask: [[...mask]] });
+        expect([...(await loss.data()), (await gradient.data())[0]]).toEqual([Number.NaN, Number.NaN]);
+      }
+    }
+    await backend.close();
+  },
+);
+
 // Browsers' shader compilers may simplify the rounding errors away.
 test.each(nodeModes)('mode %s: probabilities are within 4 ULP beside what its exp announces', async (mode) => {
   const backend = await gpujs.open({ mode });

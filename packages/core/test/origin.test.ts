@@ -8,6 +8,7 @@ import {
   logSoftmax,
   logSumExp,
   relu,
+  scope,
   setBackend,
   sigmoid,
   softmax,
@@ -292,6 +293,36 @@ describe('plain arrays are accepted wherever a tensor is', () => {
     expect(failure(() => softmax.hvp(probabilities, direction, [[1], [2, 3]]))[0]).toBe('ERR_SHAPE');
     dx.dispose();
     expect(liveBuffers(counting)).toBe(before);
+  });
+
+  test('linearize keeps no copy of them, and its derivatives at the input are those of the data as they were', async () => {
+    const counting = counted((await exact.open()) as Backend);
+    await setBackend(counting);
+    try {
+      const before = liveBuffers(counting);
+      for (const f of [softmax, logSoftmax, logSumExp, sigmoid]) {
+        const { value } = f.linearize(logits);
+        expect(liveBuffers(counting)).toBe(before + 1);
+        value.dispose();
+        expect(liveBuffers(counting)).toBe(before);
+        expect(failure(() => f.linearize(logits, { axis: 7 }))[0]).toBe('ERR_AXIS');
+        expect(liveBuffers(counting)).toBe(before);
+      }
+      const given = Float32Array.of(0, Math.log(3));
+      const { vjp } = scope(() => logSumExp.linearize(given));
+      given.fill(0);
+      expect(values(vjp(4)).map(Math.round)).toEqual([1, 3]);
+    } finally {
+      backend = await setBackend(exact);
+    }
+  });
+
+  test('whose memory was detached are errors', () => {
+    const given = Float32Array.of(1, 2);
+    structuredClone(given.buffer, { transfer: [given.buffer] });
+    expect(failure(() => softmax(given))[0]).toBe('ERR_DISPOSED');
+    expect(failure(() => tensor(given))[1]).toContain('was detached');
+    expect(tensor(new Float32Array(0)).shape).toEqual([0]);
   });
 
   test('and are named where they cannot be read', () => {

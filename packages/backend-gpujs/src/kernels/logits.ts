@@ -117,7 +117,7 @@ const bestPivot: Reduction = {
 };
 
 /**
- * The sum over the other classes. If the pivot's logit is ±Infinity it starts at `poison`: NaN for probabilities, which are undefined
+ * The sum over the other classes. If the pivot's logit is ±Infinity or NaN it starts at `poison`: NaN for probabilities, which are undefined
  * then, and 0 for log-sum-exp, which is defined; the shift is clamped to finite values, so that only a NaN among the logits gives NaN.
  */
 const rests = maskable(
@@ -128,7 +128,7 @@ const rests = maskable(
     start: (place) => `
     ${atPivot('m', 'x', place)}
     let result = 0;
-    if (mPivot >= 0 && (m > largest || m < -largest)) { result = poison; }
+    if (mPivot >= 0) { if (m <= largest && m >= -largest) { result = 0; } else { result = poison; } }
     if (m > largest) { m = largest; }
     if (m < -largest) { m = -largest; }`,
     step(j, k, place) {

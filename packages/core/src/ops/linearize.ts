@@ -1,8 +1,9 @@
 import { checkOptions } from '../options.js';
+import { type NdArrayLike, readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
 import { isTensor } from '../tensor/tensor.js';
-import { tensorOf } from './arguments.js';
+import { withTensors } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
 import { type OutOption, outOf, type SquareOperator, type TensorLike } from './linear-operator.js';
@@ -22,26 +23,36 @@ export function linearizeBy(definition: Definition) {
   };
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
-    const x = isTensor(input) ? input : tensorOf(`${operation}: ${definition.value.operand}`, input, undefined);
-    const { axis, ...others } = options;
-    if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-    const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
     // The output remembers the options; the input does not.
     const isOfValue = definition.vjp.operand !== definition.value.operand;
-    const at = isOfValue ? value : x;
+    const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${definition.value.operand}`, input);
+    const { value, inputShape } = withTensors(operation, [definition.value.operand, given], [], undefined, (x) => {
+      const { axis, ...others } = options;
+      if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
+      const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
+      return { value, inputShape: x.shape };
+    });
+    const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
     const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
       callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
     return {
       value,
-      inputShape: x.shape,
+      inputShape,
       outputShape: value.shape,
       vjp: (cotangent, more) => member(vjp, cotangent, more),
       jvp: (tangent, more) => member(jvp, tangent, more),
       ...(square && {
         diagonal: (more?: OutOption) => member(square.diagonal, undefined, more),
-        toDense: (more?: OutOption) => member(square.jacobian, undefined, more, over === 'entries' ? { axis } : passed),
+        toDense: (more?: OutOption) =>
+          member(square.jacobian, undefined, more, over === 'entries' ? { axis: options.axis } : passed),
       }),
     } as SquareOperator;
   };
+}
+
+/** Data that are not a tensor, as they are now: derivatives at the input may be asked for after the caller has changed them. */
+function snapshot(what: string, input: TensorInput): NdArrayLike {
+  const { data, shape } = readInput(input, undefined, undefined, what);
+  return { data: data.slice(), shape };
 }

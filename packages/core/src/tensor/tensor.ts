@@ -276,6 +276,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   const buffer = allocate(backend, size, dtype);
   let kept: HostArray | null = null;
   try {
+    if (host?.length === 0) checkAttached(host);
     if (!isFloat(dtype)) kept = host ? host.slice() : hostArray(size, dtype);
     if (host) backend.write(buffer, host);
   } catch (error) {
@@ -283,6 +284,18 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
     throw error;
   }
   return track(new DeviceTensor(backend, shape, dtype, buffer, kept));
+}
+
+/** @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */
+function checkAttached(host: HostArray): void {
+  try {
+    new Uint8Array(host.buffer);
+  } catch {
+    throw new SoftgradError(
+      'ERR_DISPOSED',
+      'the memory of the array was detached: it was transferred, or the array is the view of a tensor, and memory grew for the new one; pass a copy, view.slice()',
+    );
+  }
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
