@@ -37,10 +37,10 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '27.4 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '76.8 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '26 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '77.1 kB'),
+  application('tensor, softmax, setBackend, with cpu', '27.5 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '76.9 kB', [...optional, ...unusedByWasm]),
+  entry('core', 'core/dist/src/index.js', '26.1 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '77.2 kB'),
   entry('doctor', 'doctor/dist/index.js', '63.8 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14 kB'),
@@ -51,6 +51,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.6 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '14.7 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '47.2 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '47.3 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];
