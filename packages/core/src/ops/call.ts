@@ -66,11 +66,22 @@ export function callOn(
   const { direction, along } = member;
   const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
   if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
+  return callOnCopies(plan, first, second, third, options);
+}
+
+/** The same with copies of the operands that are not tensors. A function of its own, so that compilers inline the way of tensors. */
+function callOnCopies(
+  plan: Plan,
+  first: TensorLike,
+  second: TensorLike | undefined,
+  third: TensorLike | undefined,
+  options: SoftmaxOptions,
+): Tensor {
+  const { operation, member, definition, isOfOutput } = plan;
   const others: Argument[] = [];
-  if (direction !== undefined) others.push([direction, second]);
-  if (along !== undefined) others.push([along, third]);
-  // Entries that the mask leaves out may be anything.
-  const check = plan.isOfOutput ? checkOutput(operation, plan.definition, member) : undefined;
+  if (member.direction !== undefined) others.push([member.direction, second]);
+  if (member.along !== undefined) others.push([member.along, third]);
+  const check = isOfOutput ? checkOutput(operation, definition, member) : undefined;
   return withTensors(operation, [member.operand, first, check], others, options.out, (x, v, t) =>
     callOnTensors(plan, x, v, t, options),
   );
