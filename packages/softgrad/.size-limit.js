@@ -37,7 +37,7 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '27.5 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('tensor, softmax, setBackend, with cpu', '27.6 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '76.9 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '26.1 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '77.2 kB'),
