@@ -24,6 +24,10 @@ export class Algebra<B> extends Graph<B> {
     return this.#unary('log', x);
   }
 
+  abs(x: Value<B>): Value<B> {
+    return this.larger(x, this.neg(x));
+  }
+
   add(a: Term<B>, b: Term<B>): Value<B> {
     return this.#binary('add', a, b);
   }

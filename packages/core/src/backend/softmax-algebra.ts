@@ -7,7 +7,7 @@ import type { Value } from './graph.js';
 const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
 /** Products with numbers up to 2^±this leave the range only near its ends. */
-const mostExponent = 32;
+export const mostExponent = 32;
 
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
@@ -94,7 +94,7 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
     const largest = largestFinite(this.dtype);
     // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
-    const finite = this.select(this.larger(q, this.neg(q)), gap, this.smaller(gap, largest));
+    const finite = this.select(this.abs(q), gap, this.smaller(gap, largest));
     if (size === 1) return this.div(this.sum(this.mul(q, finite)), unit);
     // A product with q before the division may leave the range; it comes first only where the quotient overflows.
     const quotient = this.div(finite, size * unit);
@@ -179,7 +179,7 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     const moved = this.sub(v, atLargest);
     const ofMoved = this.sum(this.mul(p, moved));
     const mean = this.sum(this.mul(p, v));
-    const isMoved = this.larger(this.dominates(largest), this.sub(this.#size(mean), this.#size(ofMoved)));
+    const isMoved = this.larger(this.dominates(largest), this.sub(this.abs(mean), this.abs(ofMoved)));
     return { entries: this.select(isMoved, moved, v), mean: this.select(isMoved, ofMoved, mean) };
   }
 
@@ -192,11 +192,6 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   centred(p: Value<B>, v: Value<B>): Value<B> {
     const { entries, mean } = this.#moved(p, v);
     return this.sub(entries, mean);
-  }
-
-  /** |x|. */
-  #size(x: Value<B>): Value<B> {
-    return this.larger(x, this.neg(x));
   }
 
   #required(kernel: string, result: void | false): void {

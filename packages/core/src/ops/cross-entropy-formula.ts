@@ -1,4 +1,5 @@
 import type { Value } from '../backend/graph.js';
+import { mostExponent } from '../backend/softmax-algebra.js';
 import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
@@ -120,9 +121,6 @@ function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
 }
 
-/** Where no factor scale · weight / T of a gradient is beyond 2^±this, its products with a direction need no scaling. */
-const ordinaryExponent = 32;
-
 /**
  * The gradient times a direction, summed or not by `finish`. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
  * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
@@ -148,11 +146,10 @@ export function slopeTimes<B>(
     const gradient = slope(m, { ...call, scale: scale * unit });
     return m.div(m.div(finish(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
-  const plain = scaled(exponent, 0);
-  if (Math.abs(exponent) <= ordinaryExponent) return plain;
-  if (exponent < 0) return scaled(0, 0);
+  if (exponent < -mostExponent) return scaled(0, 0);
+  let product = scaled(exponent, 0);
+  if (exponent <= mostExponent) return product;
   const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
-  let product = plain;
   if (exponent > top) product = m.finiteOr(product, scaled(top, 0));
   // Terms of a sum may overflow and cancel.
   return isSum ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;

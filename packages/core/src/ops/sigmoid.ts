@@ -27,7 +27,7 @@ const hvp = {
 export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
   /* @__PURE__ */ elementwise({
     name: 'sigmoid',
-    value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.larger(x, m.neg(x)))), 1)),
+    value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
     slope: (m, y) => m.mul(y, m.sub(1, y)),
     product: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
   }),
