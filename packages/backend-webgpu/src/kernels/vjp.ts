@@ -7,8 +7,8 @@ import { runRows } from './run-rows.js';
  * The mean of a vector v over probabilities p, `Σ p v`, and that of v less v*, its value at the largest p: `d = Σ p (v − v*)`. One pass is
  * enough: whenever a larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
  *
- * The smaller of both is used, and d if the largest p is above ½. v* keeps the digits of nearly one-hot rows and of a large constant in v; but in a row without a large
- * probability, where only v* is not 0, it would take the digits of all others.
+ * The smaller of both is used, and d if the largest p is above ½. v* keeps the digits of nearly one-hot rows and of a large constant in v;
+ * but in a row without a large probability, where only v* is not 0, it would take the digits of all others.
  */
 const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', mean: 'f32', undefined: 'u32' } as const;
 const smallerMean = /* wgsl */ `
