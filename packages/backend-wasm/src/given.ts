@@ -33,6 +33,7 @@ export function checkValues({ threads = 1, required, relaxedSimd }: WasmOptions)
     if (value !== undefined && typeof value !== 'boolean') throw refused(name, value, 'true or false');
 }
 
+/** As `describeOption` of core, which would add to each entry that a page loads. */
 function refused(name: string, value: unknown, expected: string): SoftgradError {
   const kind = typeof value === 'string' ? `the text "${shortened(value)}"` : kindOf(value);
   const shown = typeof value === 'number' ? value : `is ${kind}`;
@@ -79,6 +80,6 @@ function wayTo(value: unknown): string {
 }
 
 /** As in 'Uint8Array', 'URL', 'Null', 'Module' for the namespace of a module: the same for values of another realm. */
-export function kindOf(value: unknown): string {
+function kindOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
