@@ -68,7 +68,8 @@ async function withinLimit(factory: () => KernelBackend | Promise<KernelBackend>
       reject(new Error(`it was not ready after ${limitSeconds} s`));
     }, limitSeconds * 1000);
   });
-  const created = Promise.resolve(factory());
+  // Also an error that the factory throws at once arrives by the promise, so that the timer is cleared.
+  const created = Promise.resolve().then(factory);
   created.then(
     (instance) => {
       if (late) instance.dispose();

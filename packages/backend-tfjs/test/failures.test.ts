@@ -154,6 +154,27 @@ describe('an engine that tfjs does not initialize', () => {
     }
   });
 
+  test.each<readonly [string, () => Promise<tf.KernelBackend>]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no context');
+      },
+    ],
+    ['rejects', async () => Promise.reject(new Error('no context'))],
+  ])('leaves no timer behind if its factory %s', async (_, factory) => {
+    vi.useFakeTimers();
+    try {
+      await expect(connect(fakeCore(factory).core, name, () => false)).rejects.toMatchObject({
+        code: 'ERR_BACKEND_UNAVAILABLE',
+        message: expect.stringMatching(/\(no context\)$/),
+      });
+      expect(vi.getTimerCount()).toBe(0);
+    } finally {
+      vi.useRealTimers();
+    }
+  });
+
   test('leaves no timer behind if it is ready in time', async () => {
     vi.useFakeTimers();
     try {
