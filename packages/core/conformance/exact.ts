@@ -1,4 +1,4 @@
-import { crossEntropy } from '../reference/cross-entropy.js';
+import { crossEntropyGradient, crossEntropyLoss } from '../reference/cross-entropy.js';
 import * as reference from '../reference/functions.js';
 import {
   type Backend,
@@ -85,9 +85,10 @@ const basis: Basis<ExactBuffer> = {
       max: Math.max,
       min: Math.min,
     };
+    const [left, right, compute] = [reader(a), reader(b), functions[op]];
     store(
       out,
-      over(extent, (at) => functions[op](value(a, at), value(b, at))),
+      over(extent, (o, c, i) => compute(left(o, c, i), right(o, c, i))),
     );
   },
   reduce(out, op, x, rows) {
@@ -99,15 +100,16 @@ const basis: Basis<ExactBuffer> = {
     store(out, reduced);
   },
   select(out, condition, a, b, extent) {
+    const [decides, left, right] = [reader(condition), reader(a), reader(b)];
     store(
       out,
-      over(extent, (at) => (value(condition, at) > 0 ? value(a, at) : value(b, at))),
+      over(extent, (o, c, i) => (decides(o, c, i) > 0 ? left(o, c, i) : right(o, c, i))),
     );
   },
   transpose(out, x, { outer, classes, inner }) {
     store(
       out,
-      over([outer, inner, classes], ([o, i, c]) => x.data[(o * classes + c) * inner + i] ?? Number.NaN),
+      over([outer, inner, classes], (o, i, c) => x.data[(o * classes + c) * inner + i] ?? Number.NaN),
     );
   },
 };
@@ -134,23 +136,20 @@ const kernels: Kernels<ExactBuffer> = {
     // Such a scale may bring products with extreme weights back into the range.
     const ofWeights = weight !== null && Math.abs(Math.log2(scale)) > 32 && scale > 0 ? scale : 1;
     const rest = scale / ofWeights;
-    const { loss, gradient } = crossEntropy(logits.data, { kind: target.kind, values: target.buffer.data }, rows, {
+    const targets = { kind: target.kind, values: target.buffer.data };
+    const given = {
       ...options(parameters, logits),
       weight: weight && Float64Array.from(weight.data, (value) => value * ofWeights),
       labelSmoothing,
       ignoreIndex,
       reduction: 'none',
-    });
-    if (out.loss)
-      store(
-        out.loss,
-        loss.map((row) => rest * row),
-      );
-    if (out.gradient)
-      store(
-        out.gradient,
-        gradient.map((entry) => rest * entry),
-      );
+    } as const;
+    const { loss, gradient } = out;
+    const scaled = (values: Float64Array) => values.map((entry) => rest * entry);
+    // Both are computed before one is stored: an output may be an operand.
+    const losses = loss && scaled(crossEntropyLoss(logits.data, targets, rows, given));
+    if (gradient) store(gradient, scaled(crossEntropyGradient(logits.data, targets, rows, given)));
+    if (loss && losses) store(loss, losses);
   },
   sigmoid: (out, x) => store(out, reference.sigmoid(x.data)),
   sigmoidVjp: (out, y, cotangent) => store(out, reference.sigmoidVjp(y.data, cotangent.data)),
@@ -170,18 +169,27 @@ function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }
   return { temperature, mask: repeated(mask.buffer.data, data.length) };
 }
 
-function over(
-  [outer, classes, inner]: Extent,
-  element: (at: readonly [number, number, number]) => number,
-): Float64Array {
-  return Float64Array.from({ length: outer * classes * inner }, (_, i) =>
-    element([Math.floor(i / (classes * inner)), Math.floor(i / inner) % classes, i % inner]),
-  );
+/** An element of an operand or a result, by its place in the three axes. */
+type Element = (o: number, c: number, i: number) => number;
+
+function over([outer, classes, inner]: Extent, element: Element): Float64Array {
+  const values = new Float64Array(outer * classes * inner);
+  let at = 0;
+  for (let o = 0; o < outer; o++) {
+    for (let c = 0; c < classes; c++) {
+      for (let i = 0; i < inner; i++) values[at++] = element(o, c, i);
+    }
+  }
+  return values;
 }
 
-function value(operand: Operand<ExactBuffer>, [o, c, i]: readonly [number, number, number]): number {
-  if (typeof operand === 'number') return operand;
+/** Reads an operand: axes of length 1 are repeated. */
+function reader(operand: Operand<ExactBuffer>): Element {
+  if (typeof operand === 'number') return () => operand;
+  const { data } = operand.buffer;
   const [outer, classes, inner] = operand.extent;
-  const at = ((outer === 1 ? 0 : o) * classes + (classes === 1 ? 0 : c)) * inner + (inner === 1 ? 0 : i);
-  return operand.buffer.data[at] ?? Number.NaN;
+  const step = inner === 1 ? 0 : 1;
+  const perClass = classes === 1 ? 0 : inner;
+  const perBlock = outer === 1 ? 0 : classes * inner;
+  return (o, c, i) => data[o * perBlock + c * perClass + i * step] ?? Number.NaN;
 }

@@ -15,7 +15,7 @@ import {
 } from './doubledouble.js';
 import { complement, isDominant, logSumExpCurvature } from './functions.js';
 import { logProbabilities } from './probabilities.js';
-import { type ReferenceParameters, rowIndices, total, type Values } from './row-entries.js';
+import { isMasked, type ReferenceParameters, type RowEntries, rowIndices, total, type Values } from './row-entries.js';
 
 /** Class indices, one for each row, or probabilities in the layout of the logits. */
 export interface ReferenceTarget {
@@ -39,49 +39,92 @@ export interface ReferenceCrossEntropy {
 }
 
 /**
- * `loss = −Σ_c q_c log p_c` for each row, with p = softmax(x/T) and q from `targetWeights`; the gradient is `(p Σ q − q) / T`. Both are summed, or
- * divided by N: Σ weight[target] over the rows that are not ignored (indices), or the number of rows (probabilities). Terms with q = 0 are 0;
- * if all rows are ignored, the mean is NaN, as in PyTorch, and the gradient is 0.
+ * The loss and its gradient with respect to the logits: `(p Σ q − q) / T` for each row, with p = softmax(x/T) and q from `targetWeights`. Both are summed,
+ * or divided by N: Σ weight[target] over the rows that are not ignored (indices), or the number of rows (probabilities). If all rows are
+ * ignored, the mean is NaN, as in PyTorch, and the gradient is 0.
  */
 export function crossEntropy(
   x: Values,
   target: ReferenceTarget,
   rows: Rows,
-  given: ReferenceCrossEntropyOptions = {},
+  options: ReferenceCrossEntropyOptions = {},
 ): ReferenceCrossEntropy {
-  const { temperature = 1, reduction = 'mean' } = given;
-  const options = reduction === 'mean' && target.kind === 'indices' ? balanced(given) : given;
-  const count = reduction === 'mean' ? rowCount(target, rows, options) : one;
-  const divisor = mul(exactly(temperature), count);
-  const gradient = new Float64Array(x.length);
-  const quarters = Float64Array.from(x, (value) => value / 4);
+  return {
+    loss: crossEntropyLoss(x, target, rows, options),
+    gradient: crossEntropyGradient(x, target, rows, options),
+  };
+}
+
+/** `−Σ_c q_c log p_c` for each row, reduced. Terms with q = 0 are 0. */
+export function crossEntropyLoss(
+  x: Values,
+  target: ReferenceTarget,
+  rows: Rows,
+  given: ReferenceCrossEntropyOptions = {},
+): Float64Array {
+  const { options, count } = reduced(target, rows, given);
+  const { temperature = 1, reduction } = options;
+  let quarters: Float64Array | null = null;
   const losses = rowIndices(rows).map((at, row) => {
     const q = targetWeights(target, at, row, options);
     if (!q) return zero;
     const log = logProbabilities(x, at, options);
-    const far = logProbabilities(quarters, at, { ...options, temperature: temperature * 2 ** 62 });
-    const sum = total(q);
+    let far: RowEntries | null = null;
     let loss = zero;
     let undefinedRow = false;
-    at.forEach((i, c) => {
+    let c = 0;
+    for (const i of at) {
       const logarithm = log(i, c);
       const weight = q[c] ?? nan;
-      const kept = !options.mask || options.mask[i];
-      const derivative = kept ? slope(logarithm, q, c, sum) : zero;
-      gradient[i] = nearest(div(derivative, divisor));
       if (Number.isNaN(logarithm.hi)) undefinedRow = true;
-      if (weight.hi === 0) return;
-      // log p may overflow although its product with a weight does not; the term log Σ is negligible then.
-      if (Number.isFinite(logarithm.hi) || !Number.isFinite(x[i] ?? Number.NaN)) {
-        loss = sub(loss, mul(weight, logarithm));
-      } else {
-        loss = sub(loss, scaled(mul(weight, far(i, c)), 2 ** 64));
+      if (weight.hi !== 0) {
+        // log p may overflow although its product with a weight does not; the term log Σ is negligible then.
+        if (Number.isFinite(logarithm.hi) || !Number.isFinite(x[i] ?? Number.NaN)) {
+          loss = sub(loss, mul(weight, logarithm));
+        } else {
+          quarters ??= Float64Array.from(x, (value) => value / 4);
+          far ??= logProbabilities(quarters, at, { ...options, temperature: temperature * 2 ** 62 });
+          loss = sub(loss, scaled(mul(weight, far(i, c)), 2 ** 64));
+        }
       }
-    });
+      c++;
+    }
     return undefinedRow ? nan : loss;
   });
-  if (reduction === 'none') return { loss: Float64Array.from(losses, nearest), gradient };
-  return { loss: Float64Array.of(nearest(div(total(losses), count))), gradient };
+  if (reduction === 'none') return Float64Array.from(losses, nearest);
+  return Float64Array.of(nearest(div(total(losses), count)));
+}
+
+/** `(p Σ q − q) / T` for each row, divided as the reduction requires; 0 where masked or ignored. */
+export function crossEntropyGradient(
+  x: Values,
+  target: ReferenceTarget,
+  rows: Rows,
+  given: ReferenceCrossEntropyOptions = {},
+): Float64Array {
+  const { options, count } = reduced(target, rows, given);
+  const divisor = mul(exactly(options.temperature ?? 1), count);
+  const gradient = new Float64Array(x.length);
+  rowIndices(rows).forEach((at, row) => {
+    const q = targetWeights(target, at, row, options);
+    if (!q) return;
+    const log = logProbabilities(x, at, options);
+    const sum = total(q);
+    let c = 0;
+    for (const i of at) {
+      if (!isMasked(options, i)) gradient[i] = nearest(div(slope(log(i, c), q, c, sum), divisor));
+      c++;
+    }
+  });
+  return gradient;
+}
+
+/** The options with weights that a mean can add, and the divisor of the reduction. */
+function reduced(target: ReferenceTarget, rows: Rows, given: ReferenceCrossEntropyOptions) {
+  const { reduction = 'mean' } = given;
+  const isMean = reduction === 'mean';
+  const options = { ...(isMean && target.kind === 'indices' ? balanced(given) : given), reduction };
+  return { options, count: isMean ? rowCount(target, rows, options) : one };
 }
 
 /** `p Σ q − q_c` with p = exp(log). If p is above ½, computed as `p Σ_{k≠c} q_k − q_c (1 − p)`, which is equal and does not cancel. */
@@ -100,7 +143,7 @@ export function crossEntropyVjp(
   rows: Rows,
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
-  const { gradient } = crossEntropy(x, target, rows, options);
+  const gradient = crossEntropyGradient(x, target, rows, options);
   rowIndices(rows).forEach((at, row) => {
     const factor = cotangent[cotangent.length === 1 ? 0 : row] ?? Number.NaN;
     for (const i of at) gradient[i] = (gradient[i] ?? Number.NaN) * factor;
@@ -116,7 +159,7 @@ export function crossEntropyJvp(
   rows: Rows,
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
-  const { gradient } = crossEntropy(x, target, rows, options);
+  const gradient = crossEntropyGradient(x, target, rows, options);
   const product = (i: number) => mul(exactly(gradient[i]), exactly(tangent[i]));
   const changes = rowIndices(rows).map((at) => total(at.map(product)));
   return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);

@@ -27,6 +27,7 @@ import {
   rowIndices,
   rowwise,
   sumOf,
+  sumsOfOthers,
   tabulated,
   type Values,
 } from './row-entries.js';
@@ -57,12 +58,14 @@ export function softmaxJacobian(
   part: MatrixPart = 'all',
 ): Float64Array {
   const { temperature = 1 } = parameters;
-  // A factor is divided instead of the product, because the product may be too small to have all digits.
-  return matrices(rows, part, (at) => (i, j) => {
-    if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
-    const others =
-      i === j ? sumOf(at, (k) => (k === i ? zero : exactly(s[k])), parameters) : exactly(-(s[j] ?? Number.NaN));
-    return nearest(mul(divided(exactly(s[i]), temperature), others));
+  return matrices(rows, part, (at) => {
+    const others = sumsOfOthers(at, (i) => exactly(s[i]), parameters);
+    return (i, j, c) => {
+      if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
+      const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
+      // A factor is divided instead of the product, because the product may be too small to have all digits.
+      return nearest(mul(divided(exactly(s[i]), temperature), factor));
+    };
   });
 }
 

@@ -61,6 +61,25 @@ export function sumOf(at: readonly number[], term: RowEntries, parameters: Refer
   return sum;
 }
 
+/** For each entry of a row, the sum of `term` over the others that the mask keeps: of those before it and of those after it. */
+export function sumsOfOthers(at: readonly number[], term: RowEntries, parameters: ReferenceParameters): RowEntries {
+  const kept: RowEntries = (i, c) => (isMasked(parameters, i) ? zero : term(i, c));
+  let sum = zero;
+  const before = tabulated(at, (i, c) => {
+    const result = sum;
+    sum = add(sum, kept(i, c));
+    return result;
+  });
+  sum = zero;
+  const last = at.length - 1;
+  const after = tabulated(at.toReversed(), (i, c) => {
+    const result = sum;
+    sum = add(sum, kept(i, last - c));
+    return result;
+  });
+  return tabulated(at, (i, c) => add(before(i, c), after(i, last - c)));
+}
+
 /** `a / T`, without a division for the usual temperature 1. */
 export function divided(a: DoubleDouble, temperature: number): DoubleDouble {
   return temperature === 1 ? a : div(a, exactly(temperature));

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { cases, conformance, exact, sections, skipReasons } from '../conformance/index.js';
 import { type Backend, type BackendProvider, type HostArray, SoftgradError } from '../src/index.js';
@@ -25,7 +25,9 @@ describe('with the basis of the template it has every operation', async () => {
     open: async () => Object.assign(new MinimalBackend(), { basis }),
   };
   const bound = await conformance(complete, { required: true });
-  for (const { name, run } of sections(bound)) test(name, run);
+  // Cases of more rows than one dispatch has workgroups take a loop over rows half of the suite's time and show it nothing.
+  const chosen = inject('everything') ? bound : bound.filter(({ id }) => !id.startsWith('row-groups/many:'));
+  for (const { name, run } of sections(chosen)) test(name, run);
 
   test('nothing is skipped for want of an operation', () => {
     expect(Object.keys(skipReasons(bound)).filter((reason) => reason.includes('basis'))).toEqual(['has a basis']);
