@@ -32,9 +32,21 @@ export const chromiumFlags = [
   '--disable-angle-features=supportsGraphicsPipelineLibrary,warmUpPipelineCacheAtLink',
 ];
 
+/** The path that the environment names, or null. Throws if nothing is there. */
+export function namedChromium() {
+  const named = process.env.CHROMIUM_PATH;
+  if (named && !existsSync(named)) {
+    throw new Error(
+      `CHROMIUM_PATH is '${named}', and there is no such file: set it to the path of a Chromium, or unset it, and one is found or installed.`,
+    );
+  }
+  return named || null;
+}
+
 /** The path of a Chromium on this machine, or null. */
 export async function findChromium() {
-  if (process.env.CHROMIUM_PATH) return process.env.CHROMIUM_PATH;
+  const named = namedChromium();
+  if (named) return named;
   const installed = chromiumPlaces.find((path) => existsSync(path));
   if (installed) return installed;
   const { chromium } = await import('playwright-core');

@@ -5,7 +5,7 @@ import { readFileSync, rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { argumentsOf } from './arguments.mjs';
-import { ensureChromium } from './chromium.mjs';
+import { ensureChromium, namedChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
 import { pnpm, prepare, testFolders } from './workspace.mjs';
 
@@ -16,6 +16,14 @@ const folders = testFolders();
 /** The seconds of each part, in the order of execution. */
 const parts = [];
 
+// Before the installation, not in the middle of the tests.
+if (!values.quick) {
+  try {
+    namedChromium();
+  } catch (error) {
+    stop(error);
+  }
+}
 if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
 if (values.all) process.env.SOFTGRAD_EVERYTHING = '1';
 const system = values.quick ? Promise.resolve() : installSystemPackages();
@@ -23,7 +31,7 @@ await prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
 if (!values.quick) {
   await timed('system packages, beyond that', async () => {
     await system;
-    process.env.CHROMIUM_PATH = await ensureChromium();
+    process.env.CHROMIUM_PATH = await ensureChromium().catch(stop);
   });
 }
 for (const folder of folders) rmSync(join(folder, 'reports', 'vitest.json'), { force: true });
@@ -65,6 +73,12 @@ function summarise() {
   if (!tested) console.log('Tests failed: see above.');
   console.log(`${passed} passed, ${failed + untold} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
   process.exit(checked && tested && failed === 0 ? 0 : 1);
+}
+
+/** Ends the process where the tests cannot begin. */
+function stop(error) {
+  console.error(`${error.message}\n\n0 passed, 1 failed`);
+  process.exit(1);
 }
 
 /** Vitest's report of a package's tests, or null if they did not run. Seconds are those of tests that run one after another in a process. */
