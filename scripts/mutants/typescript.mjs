@@ -474,6 +474,8 @@ function runOnce(copy, plan) {
       stop();
     }, 1000);
     child.on('error', reject);
+    // A worker that was killed leaves the servers behind that its tests had started.
+    child.on('exit', stop);
     child.on('close', (code) => {
       clearInterval(watch);
       process.off('exit', stop);
