@@ -4,8 +4,11 @@ import { type ConformanceCase, defineKernelCase, type Requirements } from '../ca
 import { cotangents, cycledTo, logits } from '../inputs.js';
 import { plain } from '../kernel.js';
 import { precisionOf, softmaxJacobianTolerance, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
-import { assertExample, basisOf, type Example, reduction, transposition } from './basis.js';
 import { probabilities } from './jacobian.js';
+import { assertExample, type Example } from './primitives/example.js';
+import { basisOf } from './primitives/operands.js';
+import { reduction } from './primitives/reduction.js';
+import { transposition } from './primitives/transposition.js';
 
 /** More than the workgroups that a dispatch has in one dimension of a GPU. */
 export const count = 65537;
