@@ -336,8 +336,8 @@ export const named = [
     shows: 'a worker killed while it writes; a part that is there already',
     edits: [
       [
-        "    await writeDurably(temporary, bytes);\n    reached('store:temporary', path);\n    const linked = await linkUnlessPresent(temporary, absolute);",
-        "    await unlink(absolute).catch(ifMissing(undefined));\n    await writeDurably(absolute, bytes);\n    reached('store:temporary', path);\n    const linked = (await linkUnlessPresent(absolute, temporary)) || true;",
+        'const linked = await linkUnlessPresent(temporary, absolute);',
+        "await (await import('node:fs/promises')).copyFile(temporary, absolute);\n        const linked = true;",
       ],
     ],
     tests: ['store', 'runs'],

@@ -51,7 +51,7 @@ async function tryOne(copy, fault) {
 }
 
 /** The text after all edits. @throws if a text to replace does not occur exactly once */
-function edited(text, { file, edits }) {
+export function edited(text, { file, edits }) {
   return edits.reduce((rest, [from, to]) => {
     const parts = rest.split(from);
     if (parts.length !== 2) throw new Error(`${file} contains ${parts.length - 1} times, instead of once: ${from}`);
