@@ -76,6 +76,38 @@ describe('what a function of the caller returns is checked', () => {
     expect(made.map(({ disposed }) => disposed)).toEqual([true, true]);
   });
 
+  test.each([
+    ['float64', 'float32'],
+    ['float64', 'int32'],
+    ['float32', 'float16'],
+    ['float16', 'bool'],
+  ] as const)('a derivative for x in %s that has the dtype %s, which is disposed', async (dtype, own) => {
+    const made: Tensor[] = [];
+    const derivative = () => {
+      made.push(tensor([[0, 0, 0]], { dtype: own, backend }));
+      return made.at(-1);
+    };
+    const forward = (values: Float64Array) => values;
+    const at = tensor([[1, 2, 3]], { dtype, backend });
+    const expected = {
+      code: 'ERR_DTYPE',
+      message: expect.stringContaining(
+        `own returned a tensor of dtype ${own}; expected ${dtype}, that of x: pass { dtype: x.dtype } to tensor`,
+      ),
+    };
+    await expect(gradcheck({ name: 'own', forward, vjp: derivative } as never, at)).rejects.toMatchObject(expected);
+    await expect(gradgradcheck({ name: 'own', forward, hvp: derivative } as never, at)).rejects.toMatchObject(expected);
+    expect(made.map(({ disposed }) => disposed)).toEqual([true, true]);
+  });
+
+  test('a more precise dtype than that of x is welcome', async () => {
+    const forward = (values: Float64Array) => values;
+    const vjp = (_: Tensor, g: Tensor) =>
+      tensor([...(g.view() as Float32Array)], { shape: [1, 3], dtype: 'float64', backend });
+    const at = tensor([[1, 2, 3]], { dtype: 'float32', backend });
+    expect(await gradcheck({ name: 'own', forward, vjp }, at)).toMatchObject({ ok: true, checked: 3 });
+  });
+
   test('there is one', async () => {
     const forward = (values: Float64Array) => values;
     await expect(check({ name: 'own', forward })).rejects.toThrow('gradcheck: own has no vjp to check');

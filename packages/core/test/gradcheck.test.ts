@@ -428,7 +428,33 @@ describe('gradcheck', () => {
       [1, 1.5, false],
       [2, 0.75, false],
     ]);
-    expect((await gradcheck(off, double([[1, 2, 3]]), { cotangent, entries: [] })).maxError).toBe(0);
+    expect((await gradcheck(off, double([[1, 2, 3]]), { cotangent, entries: [] })).maxError).toBe(Number.NaN);
+  });
+
+  test.each([[[Number.NaN, 2, 1]], [[1, Number.NaN, Number.NaN]]])(
+    'a derivative of %j is wrong where it is NaN, and the difference quotient says what is right',
+    async (derivative) => {
+      const f = {
+        name: 'identity',
+        forward: (x: Float64Array) => x,
+        vjp: () => tensor([derivative], { backend, dtype: 'float64' }),
+      };
+      const report = await gradcheck(f, double([[1, 2, 3]]), { cotangent: double([[1, 2, 1]]) });
+      expect(report).toMatchObject({ ok: false, checked: 3, maxError: Number.NaN });
+      for (const [i, { analytic, numeric, error, ok, reason }] of report.entries.entries()) {
+        expect(reason).toBeUndefined();
+        expect(numeric).toBeCloseTo([1, 2, 1][i], 9);
+        expect([Number.isNaN(analytic), Number.isNaN(error), ok]).toEqual(
+          Number.isNaN(derivative[i]) ? [true, true, false] : [false, false, derivative[i] === [1, 2, 1][i]],
+        );
+      }
+    },
+  );
+
+  test('a function without difference quotients has no largest error', async () => {
+    const nowhere = { name: 'nowhere', forward: (x: Float64Array) => x.map(() => Number.NaN), vjp: (x: Tensor) => x };
+    const report = await gradcheck(nowhere, double([[1, 2, 3]]));
+    expect(report).toMatchObject({ ok: false, checked: 0, maxError: Number.NaN });
   });
 
   test('the default upstream gradient is irregular and the same every time', async () => {

@@ -1,8 +1,10 @@
 import { SoftgradError } from '../errors.js';
 import { describe } from '../tensor/describe.js';
+import type { DType, FloatDType } from '../tensor/dtype.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { GradcheckFunction, GradgradcheckFunction } from './function.js';
+import { roundoff } from './report.js';
 
 /** A caller's function for gradcheck, whose results are checked at every call. @throws ERR_VALUE if it has no vjp */
 export function ownFunction(f: GradcheckFunction, x: Tensor): GradcheckFunction {
@@ -10,7 +12,7 @@ export function ownFunction(f: GradcheckFunction, x: Tensor): GradcheckFunction 
   requireDerivative(check, f, 'vjp');
   return {
     ...checkedForward(check, f, x),
-    vjp: (at, cotangent) => checkedGradient(check, `vjp of ${f.name}`, f.vjp(at, cotangent), x.shape),
+    vjp: (at, cotangent) => checkedGradient(check, `vjp of ${f.name}`, f.vjp(at, cotangent), x),
   };
 }
 
@@ -20,7 +22,7 @@ export function ownTwiceDifferentiable(f: GradgradcheckFunction, x: Tensor): Gra
   requireDerivative(check, f, 'hvp');
   return {
     ...checkedForward(check, f, x),
-    hvp: (at, cotangent, tangent) => checkedGradient(check, `hvp of ${f.name}`, f.hvp(at, cotangent, tangent), x.shape),
+    hvp: (at, cotangent, tangent) => checkedGradient(check, `hvp of ${f.name}`, f.hvp(at, cotangent, tangent), x),
   };
 }
 
@@ -51,18 +53,26 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape)
   return flat as ArrayLike<number>;
 }
 
-/** @throws ERR_VALUE unless it is a tensor, ERR_SHAPE unless it has the shape of x */
-function checkedGradient(check: string, source: string, result: unknown, shape: Shape): Tensor {
+/** @throws ERR_VALUE unless it is a tensor, ERR_SHAPE unless it has the shape of x, ERR_DTYPE if its dtype is less precise than that of x */
+function checkedGradient(check: string, source: string, result: unknown, { shape, dtype }: Tensor): Tensor {
   if (!isTensor(result)) {
     throw new SoftgradError(
       'ERR_VALUE',
       `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x`,
     );
   }
-  if (sameShape(result.shape, shape)) return result;
-  result.dispose();
-  throw new SoftgradError(
-    'ERR_SHAPE',
-    `${check}: ${source} returned a tensor of shape ${show(result.shape)}; expected ${show(shape)}, that of x`,
-  );
+  const refuse = (code: 'ERR_SHAPE' | 'ERR_DTYPE', what: string, expected: string) => {
+    result.dispose();
+    return new SoftgradError(code, `${check}: ${source} returned a tensor of ${what}; expected ${expected}`);
+  };
+  if (!sameShape(result.shape, shape))
+    throw refuse('ERR_SHAPE', `shape ${show(result.shape)}`, `${show(shape)}, that of x`);
+  if (!(unitOf(result.dtype) <= unitOf(dtype)))
+    throw refuse('ERR_DTYPE', `dtype ${result.dtype}`, `${dtype}, that of x: pass { dtype: x.dtype } to tensor`);
+  return result;
+}
+
+/** The unit roundoff of a dtype of floating-point numbers, NaN of another. */
+function unitOf(dtype: DType): number {
+  return dtype in roundoff ? roundoff[dtype as FloatDType] : Number.NaN;
 }

@@ -13,6 +13,7 @@ export interface GradcheckEntry {
   readonly analytic: number;
   /** The difference quotient; NaN if there is none. */
   readonly numeric: number;
+  /** Of the analytic derivative; NaN if that is NaN, or if there is no difference quotient. */
   readonly error: number;
   /** Includes the uncertainty of the difference quotient. */
   readonly tolerance: number;
@@ -30,6 +31,7 @@ export interface GradcheckReport {
   readonly ok: boolean;
   /** The number of entries that could be compared; the `reason` of each other entry says why it could not. */
   readonly checked: number;
+  /** The largest error of the entries that have a difference quotient: NaN if one of these is NaN, or if there are none. */
   readonly maxError: number;
   readonly entries: readonly GradcheckEntry[];
 }
@@ -192,7 +194,7 @@ function judgedEntry(
   { dtype, tolerance, weight, lenient }: Allowance,
 ): GradcheckEntry {
   const { index, low, high, terms, error: uncertainty } = slope;
-  const nearest = Math.min(Math.max(derivative, low), high);
+  const nearest = Number.isNaN(derivative) ? (low + high) / 2 : Math.min(Math.max(derivative, low), high);
   const error = Math.abs(derivative - nearest);
   // A derivative of 0 may be the rest of a sum whose terms cancel.
   const zero = Math.max(Math.abs(low), Math.abs(high)) <= uncertainty;
@@ -223,13 +225,14 @@ export function reportOf(
   entries: readonly GradcheckEntry[],
 ): GradcheckReport {
   const compared = entries.filter(({ reason }) => reason === undefined);
+  const errors = entries.filter(({ numeric }) => !Number.isNaN(numeric)).map(({ error }) => error);
   return {
     name,
     backend: backend.name,
     dtype,
     ok: compared.length > 0 && entries.every(({ ok }) => ok),
     checked: compared.length,
-    maxError: sizeOfLargest(entries.map(({ error }) => error)),
+    maxError: errors.length > 0 ? Math.max(...errors) : Number.NaN,
     entries,
   };
 }
