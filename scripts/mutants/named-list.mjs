@@ -337,7 +337,7 @@ export const named = [
     edits: [
       [
         'const linked = await linkUnlessPresent(temporary, absolute);',
-        "await (await import('node:fs/promises')).copyFile(temporary, absolute);\n        const linked = true;",
+        "await (await import('node:fs/promises')).copyFile(temporary, absolute);\n        const linked = (await linkUnlessPresent(temporary, absolute)) || true;",
       ],
     ],
     tests: ['store', 'runs'],

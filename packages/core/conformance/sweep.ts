@@ -121,14 +121,16 @@ export async function checkEach<T>(
     ),
   );
   const failures = outcomes.flat();
-  const [first] = failures;
-  if (first === undefined) return;
+  // Without a basis, a kernel that declines an item says nothing about the others.
+  const own = failures.filter(({ error }) => !(isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'));
+  const [first] = own;
+  if (first === undefined) {
+    if (failures[0] !== undefined) throw failures[0].error;
+    return;
+  }
   const { item, error } = first;
-  // Without a basis, a kernel that declines is not a failure of the other items.
-  if (failures.every((failure) => isSoftgradError(failure.error) && failure.error.code === 'ERR_UNSUPPORTED'))
-    throw error;
   const message = error instanceof Error ? error.message : String(error);
-  const others = `${failures.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;
+  const others = `${own.length} of ${items.length} combinations fail, the first with ${parametersOf(item)}`;
   throw new Error(`${others}: ${message}`, { cause: error });
 }
 

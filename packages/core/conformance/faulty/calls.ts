@@ -89,6 +89,17 @@ export const faultyCalls: readonly Fault[] = [
     }),
   ),
   ofBasis(
+    'maximum-from-zero',
+    'starts a maximum from 0, so that rows of numbers below 0 have the maximum 0.',
+    'basis/reduce:op=max;rows=4x1x1',
+    ({ reduce }) => ({
+      reduce(out, op, x, rows) {
+        reduce(out, op, x, rows);
+        if (op === 'max') out.data.forEach((value, i) => value < 0 && out.data.fill(0, i, i + 1));
+      },
+    }),
+  ),
+  ofBasis(
     'maximum-without-the-tail',
     'takes the maximum over whole vectors of four and omits the rest of rows of more than 64 classes.',
     'basis/reduce:op=max;rows=2x1025x1',

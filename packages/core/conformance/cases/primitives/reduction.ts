@@ -43,7 +43,10 @@ export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, row
     // The last entry is the largest, in the next row the one before it, and so on: a maximum without the last entries is wrong, and so is
     // a sum without them.
     const largest = at[classes - 1 - (row % classes)];
-    if (largest !== undefined) x[largest] = rounded(4 + (row % 8) + classes / 16, dtype);
+    const most = 4 + (row % 8) + classes / 16;
+    if (largest !== undefined) x[largest] = rounded(most, dtype);
+    // Every second row is below 0: a maximum that starts from 0 is wrong there.
+    if (op === 'max' && row % 2 === 1) for (const i of at) x[i] = rounded((x[i] ?? Number.NaN) - 2 * most, dtype);
   });
   const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
   const reduced = (row: readonly number[]) =>
