@@ -1,6 +1,6 @@
-import { parseArgs } from 'node:util';
 import { type Backend, gradcheck, softmax, tensor } from 'softgrad';
-import { chooseBackend, count } from '../backend.js';
+import { chooseBackend } from '../backend.js';
+import { command, count } from '../command-line.js';
 import { randomFrom } from '../digits/data.js';
 import { entry } from '../entry.js';
 import { attend, attendBackward, causalMask, type Inputs } from './attention.js';
@@ -14,19 +14,13 @@ The softmax inside is checked by gradcheck; the gradients of queries, keys and v
   --backend NAME   one with float64: cpu or wasm (default: wasm where it runs, else cpu)
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    positions: { type: 'string', default: '6' },
-    width: { type: 'string', default: '4' },
-    backend: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const taken = {
+  positions: { type: 'string', default: '6' },
+  width: { type: 'string', default: '4' },
+  backend: { type: 'string' },
+} as const;
 
-if (options.help) console.log(help);
-else await main();
-
-async function main(): Promise<void> {
+await command(help, taken, async (options) => {
   const sizes = { positions: count('positions', options.positions), width: count('width', options.width) };
   const backend = await chooseBackend(options.backend);
   const random = randomFrom(4);
@@ -52,7 +46,7 @@ async function main(): Promise<void> {
   console.log(right ? '\nAll right.' : '\nWRONG.');
   process.exitCode = right ? 0 : 1;
   await backend.close();
-}
+});
 
 async function softmaxIsRight(backend: Backend, positions: number): Promise<boolean> {
   const random = randomFrom(5);

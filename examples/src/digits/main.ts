@@ -1,8 +1,8 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
-import { chooseBackend, count, oneOf } from '../backend.js';
+import { chooseBackend } from '../backend.js';
+import { command, count, oneOf } from '../command-line.js';
 import { entry } from '../entry.js';
 import { curves, type Epoch } from './curves.js';
 import { type Digits, loadDigits, pixelsPerDigit, randomFrom, shuffle } from './data.js';
@@ -22,22 +22,16 @@ const help = `Trains a network of 784–64–10 units on 9,000 handwritten digit
   --svg FILE                  write the accuracy curves there
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    derivative: { type: 'string', default: 'fused' },
-    activation: { type: 'string', default: 'relu' },
-    backend: { type: 'string' },
-    epochs: { type: 'string', default: '10' },
-    digits: { type: 'string', default: '9000' },
-    svg: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const taken = {
+  derivative: { type: 'string', default: 'fused' },
+  activation: { type: 'string', default: 'relu' },
+  backend: { type: 'string' },
+  epochs: { type: 'string', default: '10' },
+  digits: { type: 'string', default: '9000' },
+  svg: { type: 'string' },
+} as const;
 
-if (options.help) console.log(help);
-else await main();
-
-async function main(): Promise<void> {
+await command(help, taken, async (options) => {
   const choices = ['fused', 'vjp', 'row-sum', 'diagonal'] as const;
   const chosen = oneOf('derivative', options.derivative, [...choices, 'all']);
   const activation = oneOf('activation', options.activation, ['relu', 'sigmoid']);
@@ -58,7 +52,7 @@ async function main(): Promise<void> {
     console.log(`curves written to ${options.svg}`);
   }
   await backend.close();
-}
+});
 
 async function trainNetwork(
   derivative: Derivative,

