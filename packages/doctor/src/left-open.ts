@@ -23,8 +23,8 @@ const chance = 1e-5;
 const chanceOfOne = 1e-3;
 /** The assumed relative rounding error of numbers whose precision is unknown. */
 const unrounded = 1e-6;
-/** The norm of a gradient that was divided by its norm differs from 1 by at most this. */
-const unit = 2 ** -7;
+/** The norm of a gradient that was clipped to 1 differs from it by at most this in float32; PyTorch divides by the norm + 1e-6. */
+const clipping = 4e-6;
 /** How many roundings of the final precision to allow for, because intermediate results may have been rounded too. */
 const roundings = 3;
 
@@ -51,9 +51,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data, agreement))
       return as('(s − y) times what another loss of the same probability of each target gives');
-    if (Math.abs(sizeOf(data) - 1) <= unit) {
-      return as('(s − y) clipped to the norm 1');
-    }
+    if (isClipped(data)) return as('(s − y) clipped to the norm 1');
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
@@ -205,6 +203,12 @@ function rowsThatCount(data: Float64Array, f: number): readonly number[] {
   const most = largestOf(data);
   const isLarge = (row: number) => largestOf(data.subarray(row * f, (row + 1) * f)) > negligible * most;
   return Array.from({ length: data.length / f }, (_, row) => row).filter(isLarge);
+}
+
+/** True if the norm of the numbers is 1, but for what their own precision, and computing in it, leave open. */
+function isClipped(data: Float64Array): boolean {
+  const { unit, slack } = precisionOf(data) ?? { unit: 0, slack: null };
+  return Math.abs(sizeOf(data) - 1) <= clipping + 2 * unit + (slack ? sizeOf(slack) : 0);
 }
 
 /** True if so few digits agree that the numbers may be the correct gradient of another loss. */

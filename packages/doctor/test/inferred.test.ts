@@ -162,15 +162,30 @@ test('a multiple of s − y may be a weight of the only class, a gradient clippe
   expect(of([1, 0, 1, 2], 0.3)).toEqual(['scaled']);
   const norm = Math.hypot(...lossOf(x, [1, 0, 1, 2]).flat());
   for (const [share, clipped] of [
-    [0.992, false],
-    [0.993, true],
+    [0.999995, false],
+    [0.999997, true],
     [1, true],
-    [1.007, true],
-    [1.008, false],
+    [1.000003, true],
+    [1.000005, false],
   ] as const) {
     const also = clipped ? ['(s − y) clipped to the norm 1'] : [];
     expect(of([1, 0, 1, 2], share / norm), `${share}`).toEqual(['scaled', ...also]);
   }
+  // Numbers of few digits leave more open: a rounding of each, and in half precision also that of the norm.
+  const exact = lossOf(x, [1, 0, 1, 2]);
+  const rounded = (share: number, round: (value: number) => number) => {
+    const gradient = exact.map((row) => row.map((value) => round((value * share) / norm)));
+    return diagnose({ logits: x as number[][], target: [1, 0, 1, 2], gradient }).matches.some(
+      ({ id }) => id === 'right',
+    );
+  };
+  const toBfloat16 = (value: number) => {
+    const step = 2 ** (Math.floor(Math.log2(Math.abs(value))) - 7);
+    return Math.round(value / step) * step;
+  };
+  const toDecimals = (value: number) => Number(value.toFixed(4));
+  expect([0.985, 0.997, 1.003, 1.015].map((share) => rounded(share, toBfloat16))).toEqual([false, true, true, false]);
+  expect([0.999, 1, 1.001].map((share) => rounded(share, toDecimals))).toEqual([false, true, false]);
   const alike = [
     [2, 0, 0],
     [0, 0, 2],
