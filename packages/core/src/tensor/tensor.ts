@@ -42,7 +42,7 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   arraySync(): Nested<ElementOf<D>, R>;
   /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
   view(): HostArrayOf<D>;
-  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
+  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there, ERR_DISPOSED where that backend is closed, or is closed during the read */
   to(backend: Backend): Promise<Tensor<D, R>>;
   /** Logs what `String(tensor)` gives: shape, dtype, backend and, where they can be read at once, the first elements; elsewhere how to read them. */
   print(): void;
@@ -167,7 +167,10 @@ export class DeviceTensor implements Tensor {
   async to(backend: Backend): Promise<Tensor> {
     checkDType('to', this.dtype, backend);
     const { origin } = this;
-    const copy = make(backend, this.shape, this.dtype, await this.data());
+    const data = await this.data();
+    // The backend may have been closed during the read, and some backends still allocate then.
+    checkDType('to', this.dtype, backend);
+    const copy = make(backend, this.shape, this.dtype, data);
     copy.origin = origin;
     return copy;
   }
