@@ -106,7 +106,7 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
   summary: IndexSummary | null = null;
-  /** `undefined` once disposed. */
+  /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
@@ -122,7 +122,7 @@ export class DeviceTensor implements Tensor {
   }
 
   get disposed(): boolean {
-    return this.buffer === undefined || this.backend.closed;
+    return this.buffer == null || this.backend.closed;
   }
 
   async data(): Promise<HostCopy> {
@@ -176,9 +176,15 @@ export class DeviceTensor implements Tensor {
   }
 
   dispose(): void {
-    if (this.buffer === undefined) return;
+    if (this.buffer == null) return;
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
+  }
+
+  endScope(): void {
+    if (this.buffer == null) return;
+    this.dispose();
+    this.buffer = null;
   }
 
   [symbolDispose](): void {
@@ -242,8 +248,9 @@ export function asTensor(operation: string, argument: string, value: unknown): D
 }
 
 export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
-  if (x.buffer === undefined) {
-    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed`);
+  if (x.buffer == null) {
+    const when = x.buffer === null ? ' at the end of its scope: return it from the scope, or call keep with it' : '';
+    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed${when}`);
   }
   if (x.backend.closed) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} lived on ${x.backend.name}, which was closed`);
