@@ -73,6 +73,7 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
         return host;
       },
     }),
+    bufferInfo: (buffer) => (live.has(buffer as TfBuffer) ? (buffer as TfBuffer) : null),
     free(buffer) {
       live.delete(buffer);
       replace(instance, buffer, null);

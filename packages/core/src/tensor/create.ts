@@ -2,10 +2,11 @@ import type { Backend } from '../backend/interface.js';
 import { getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
+import { describe } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
-import { checkShape, type Shape, sameShape, show } from './shape.js';
+import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
 import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
@@ -87,7 +88,11 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
 /**
  * A tensor over an existing buffer of the backend, without a copy. The tensor owns the buffer and frees it when it is disposed.
  *
- * @throws ERR_SHAPE, ERR_DTYPE
+ * The length and the dtype of the buffer must be those of the tensor. The backends of this project know their buffers; only cpu, whose
+ * buffers are typed arrays, and wasm do not recognise one that was freed. A backend without `bufferInfo` cannot be asked: a wrong buffer then has the
+ * consequences that its kernels have.
+ *
+ * @throws ERR_VALUE for what is not a buffer of the backend, ERR_SHAPE for one of another length, ERR_DTYPE, ERR_DISPOSED
  */
 export function fromBuffer<B, const S extends Shape, D extends FloatDType>(
   backend: Backend<B>,
@@ -104,7 +109,32 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
     );
   }
   checkDType('fromBuffer', dtype, backend);
+  checkBuffer(backend, buffer, shape, dtype);
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
+}
+
+/** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE unless the backend has such a buffer, as far as it can be asked */
+function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: FloatDType): void {
+  const info = backend.bufferInfo?.(buffer);
+  if (info === null || buffer === null || buffer === undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `fromBuffer: the buffer is ${describe(buffer)}; expected one that this ${backend.name} allocated and has not freed`,
+    );
+  }
+  if (info === undefined) return;
+  if (info.dtype !== dtype) {
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `fromBuffer: the buffer on ${backend.name} is ${info.dtype}, expected ${dtype}`,
+    );
+  }
+  if (info.length !== sizeOf(shape)) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `fromBuffer: the buffer on ${backend.name} has ${info.length} elements, expected ${sizeOf(shape)} for shape ${show(shape)}`,
+    );
+  }
 }
 
 function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {
