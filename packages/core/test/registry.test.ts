@@ -323,9 +323,21 @@ test('errors say what to do, with the names that are registered', async () => {
   expect(() => getBackend()).toThrow('backend exact was closed; await setBackend(…) again');
 });
 
-test('a fresh copy of the registry knows no name and has no backend, and says how to change that', async () => {
+test('a registry in which nothing was chosen or registered says how to change that, and that another copy of core has a backend', async () => {
   vi.resetModules();
   const fresh = await import('../src/backend/registry.js');
+  const { shared } = await import('../src/copies.js');
+  const copies =
+    'two copies of @softgrad/core are loaded: npm ls @softgrad/core lists them, and npm dedupe, or the same version for all packages, leaves one';
+  expect([shared.hasBackend, shared.hasNames]).toEqual([true, true]);
+  expect(() => fresh.getBackend()).toThrow(
+    `no backend is set in this copy of @softgrad/core, only in another one; ${copies}`,
+  );
+  await expect(fresh.loadProvider('wasm')).rejects.toThrow(
+    `no backend is named 'wasm': none is registered in this copy of @softgrad/core, only in another one; ${copies}`,
+  );
+  // As in a process with one copy.
+  Object.assign(shared, { hasBackend: false, hasNames: false });
   expect(() => fresh.getBackend()).toThrow(
     "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
   );

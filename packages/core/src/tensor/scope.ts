@@ -1,33 +1,10 @@
+import { type Frame, shared, type Tracked } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { isBranded } from './brand.js';
 
-/** The part of a tensor that a scope uses. */
-interface Tracked {
-  /** Disposes it, and remembers why for the errors of later calls. */
-  endScope(): void;
-}
-
-/** An open scope: the tensors made in it, and the scope around it. */
-interface Frame {
-  readonly made: Set<Tracked>;
-  readonly around: Frame | null;
-}
-
-/** A tensor made by one copy of core belongs to the scope that another copy has opened. */
-const scopes = /* @__PURE__ */ sharedByCopies();
-
-function sharedByCopies(): { innermost: Frame | null } {
-  const name = Symbol.for('softgrad.scopes');
-  const known: unknown = Reflect.get(globalThis, name);
-  if (known !== undefined) return known as { innermost: Frame | null };
-  const value = { innermost: null };
-  Reflect.defineProperty(globalThis, name, { value });
-  return value;
-}
-
 /** Records a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
-  scopes.innermost?.made.add(tensor);
+  shared.innermost?.made.add(tensor);
   return tensor;
 }
 
@@ -49,15 +26,15 @@ export function track<T extends Tracked>(tensor: T): T {
  * });
  */
 export function scope<T>(body: () => T): T {
-  const frame: Frame = { made: new Set(), around: scopes.innermost };
-  scopes.innermost = frame;
+  const frame: Frame = { made: new Set(), around: shared.innermost };
+  shared.innermost = frame;
   let kept: ReadonlySet<unknown> | undefined;
   try {
     const result = body();
     kept = tensorsIn(result, 'scope: the result');
     return result;
   } finally {
-    scopes.innermost = frame.around;
+    shared.innermost = frame.around;
     for (const tensor of frame.made) {
       if (kept?.has(tensor)) track(tensor);
       else tensor.endScope();
@@ -78,7 +55,7 @@ export function scope<T>(body: () => T): T {
  */
 export function keep<T>(value: T): T {
   const tensors = tensorsIn(value, 'keep: the value');
-  for (let { innermost } = scopes; innermost !== null; innermost = innermost.around) {
+  for (let { innermost } = shared; innermost !== null; innermost = innermost.around) {
     for (const tensor of tensors) innermost.made.delete(tensor);
   }
   return value;

@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
+import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { brand, isBranded } from './brand.js';
+import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
 import {
   checkDTypeName,
@@ -96,7 +97,7 @@ export interface IndexSummary {
 
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
-  readonly [brand] = true;
+  readonly [brand]: number = layout;
   readonly backend: Backend;
   readonly shape: Shape;
   readonly rank: number;
@@ -248,6 +249,12 @@ export function asTensor(operation: string, argument: string, value: unknown): D
 }
 
 export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
+  if (x[brand] !== layout) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${argument} was made by another version of @softgrad/core, whose tensors are different; ${twoCopies}`,
+    );
+  }
   if (x.buffer == null) {
     const when = x.buffer === null ? ' at the end of its scope: return it from the scope, or call keep with it' : '';
     throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed${when}`);
