@@ -164,15 +164,15 @@ test('fromBuffer takes an array of the caller without a copy, and refuses one th
   const mine = Float32Array.of(1, 2, 3, 4);
   expect(fromBuffer(backend, mine, [2, 2], 'float32').view()).toBe(mine);
   const refused: readonly (readonly [unknown, string, string])[] = [
-    [mine, 'float64', 'fromBuffer: the buffer on cpu is float32, expected float64'],
-    [mine.subarray(1), 'float32', 'fromBuffer: the buffer on cpu has 3 elements, expected 4 for shape (4,)'],
-    [Int32Array.of(1, 2, 3, 4), 'float32', 'fromBuffer: the buffer on cpu is int32, expected float32'],
+    [mine, 'float64', 'fromBuffer: the buffer is 4 float32, expected 4 float64 for shape (4,)'],
+    [mine.subarray(1), 'float32', 'fromBuffer: the buffer is 3 float32, expected 4 float32 for shape (4,)'],
+    [Int32Array.of(1, 2, 3, 4), 'float32', 'fromBuffer: the buffer is 4 int32, expected 4 float32 for shape (4,)'],
     ...[
       new Uint16Array(4),
       new DataView(new ArrayBuffer(16)),
       [1, 2, 3, 4],
       runInNewContext('new Float32Array(4)'),
-    ].map((buffer) => [buffer, 'float32', 'expected one that this cpu allocated and has not freed'] as const),
+    ].map((buffer) => [buffer, 'float32', ', allocated by this cpu and not freed'] as const),
   ];
   for (const [buffer, dtype, message] of refused) {
     expect(() => fromBuffer(backend, buffer as never, [4], dtype as 'float32')).toThrow(message);

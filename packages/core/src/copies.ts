@@ -35,7 +35,7 @@ function sharedByCopies(): Shared {
 
 /** The end of a message. */
 export const twoCopies =
-  'two copies of @softgrad/core are loaded: npm ls @softgrad/core lists them, and npm dedupe, or the same version for all packages, leaves one';
+  'there are two copies of @softgrad/core: npm ls @softgrad/core lists them, npm dedupe merges them';
 
 /** The name of one of core's functions, under which another copy finds its definition. */
 export const functionName: unique symbol = Symbol.for('softgrad.operation') as never;

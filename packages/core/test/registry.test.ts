@@ -327,14 +327,11 @@ test('a registry in which nothing was chosen or registered says how to change th
   vi.resetModules();
   const fresh = await import('../src/backend/registry.js');
   const { shared } = await import('../src/copies.js');
-  const copies =
-    'two copies of @softgrad/core are loaded: npm ls @softgrad/core lists them, and npm dedupe, or the same version for all packages, leaves one';
+  const copies = 'there are two copies of @softgrad/core: npm ls @softgrad/core lists them, npm dedupe merges them';
   expect([shared.hasBackend, shared.hasNames]).toEqual([true, true]);
-  expect(() => fresh.getBackend()).toThrow(
-    `no backend is set in this copy of @softgrad/core, only in another one; ${copies}`,
-  );
+  expect(() => fresh.getBackend()).toThrow(`no backend is set in this copy of core, but in another one; ${copies}`);
   await expect(fresh.loadProvider('wasm')).rejects.toThrow(
-    `no backend is named 'wasm': none is registered in this copy of @softgrad/core, only in another one; ${copies}`,
+    `no backend is named 'wasm': none is registered in this copy of core, but in another one; ${copies}`,
   );
   // As in a process with one copy.
   Object.assign(shared, { hasBackend: false, hasNames: false });

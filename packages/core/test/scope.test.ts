@@ -286,7 +286,7 @@ describe('keep', () => {
     const x = tensor([1]);
     expect(keep(x)).toBe(x);
     expect(x.disposed).toBe(false);
-    expect(() => keep(Promise.resolve(x))).toThrow('keep: the value is a promise, before which');
+    expect(() => keep(Promise.resolve(x))).toThrow('keep: the value is a promise: the body');
   });
 });
 
@@ -298,10 +298,9 @@ test('a tensor from outside that a scope returns is not taken over by the scope 
   expect(outside.disposed).toBe(false);
 });
 
-const promised =
-  'a promise, before which the tensors would be disposed: the body must not be async; await results after the scope';
+const promised = 'a promise: the body must not be async; await results after the scope';
 const iterated =
-  'an iterator, before whose values the tensors would be disposed; if it is called values, return Array.from(values)';
+  'an iterator, whose values are made after the scope; if it is called values, return Array.from(values)';
 
 test.each<readonly [string, () => unknown, string]>([
   ['a promise', () => Promise.resolve(), `is ${promised}`],

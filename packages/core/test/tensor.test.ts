@@ -458,7 +458,7 @@ describe('fromBuffer refuses', () => {
     const buffer = await make();
     expect(failure(() => fromBuffer(backend, buffer, [3], 'float32'))).toMatchObject({
       code: 'ERR_VALUE',
-      message: `fromBuffer: the buffer is ${found}; expected one that this exact allocated and has not freed`,
+      message: `fromBuffer: the buffer is ${found}, expected 3 float32 for shape (3,), allocated by this exact and not freed`,
     });
   });
 
@@ -473,7 +473,7 @@ describe('fromBuffer refuses', () => {
     ] as const) {
       expect(failure(() => fromBuffer(backend, buffer, shape, 'float32'))).toMatchObject({
         code: 'ERR_SHAPE',
-        message: `fromBuffer: the buffer on exact has 4 elements, expected ${size} for shape ${shown}`,
+        message: `fromBuffer: the buffer is 4 float32, expected ${size} float32 for shape ${shown}, allocated by this exact and not freed`,
       });
     }
     for (const [dtype, held] of [
@@ -484,7 +484,7 @@ describe('fromBuffer refuses', () => {
       const { dtype: found } = held as { readonly dtype: string };
       expect(failure(() => fromBuffer(backend, held, [4], dtype))).toMatchObject({
         code: 'ERR_DTYPE',
-        message: `fromBuffer: the buffer on exact is ${found}, expected ${dtype}`,
+        message: `fromBuffer: the buffer is 4 ${found}, expected 4 ${dtype} for shape (4,), allocated by this exact and not freed`,
       });
     }
     expect(await fromBuffer(backend, buffer, [2, 2], 'float32').array()).toEqual([

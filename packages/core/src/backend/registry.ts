@@ -56,7 +56,7 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
       : loaders.size > 0
         ? `known are ${registered().join(', ')}`
         : shared.hasNames
-          ? `none is registered in this copy of @softgrad/core, only in another one; ${twoCopies}`
+          ? `none is registered in this copy of core, but in another one; ${twoCopies}`
           : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${shown}': ${known}`);
   }
@@ -208,7 +208,7 @@ export function getBackend(): Backend {
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
       shared.hasBackend
-        ? `no backend is set in this copy of @softgrad/core, only in another one; ${twoCopies}`
+        ? `no backend is set in this copy of core, but in another one; ${twoCopies}`
         : "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
     );
   }

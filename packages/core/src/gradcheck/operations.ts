@@ -63,7 +63,7 @@ export async function builtIn(
   if (name === 'crossEntropy') return crossEntropyOf(check, operation as CrossEntropy, x, options);
   const definition = Object.values<Definition>(definitions).find((one) => one.name === name);
   if (definition === undefined && name !== undefined) {
-    throw new SoftgradError('ERR_VALUE', `${check}: ${name} is of another version of @softgrad/core; ${twoCopies}`);
+    throw new SoftgradError('ERR_VALUE', `${check}: ${name} is of another version of core; ${twoCopies}`);
   }
   if (definition === undefined) {
     throw new SoftgradError(

@@ -115,26 +115,13 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
 
 /** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE unless the backend has such a buffer, as far as it can be asked */
 function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: FloatDType): void {
-  const info = backend.bufferInfo?.(buffer);
-  if (info === null || buffer === null || buffer === undefined) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `fromBuffer: the buffer is ${describe(buffer)}; expected one that this ${backend.name} allocated and has not freed`,
-    );
-  }
-  if (info === undefined) return;
-  if (info.dtype !== dtype) {
-    throw new SoftgradError(
-      'ERR_DTYPE',
-      `fromBuffer: the buffer on ${backend.name} is ${info.dtype}, expected ${dtype}`,
-    );
-  }
-  if (info.length !== sizeOf(shape)) {
-    throw new SoftgradError(
-      'ERR_SHAPE',
-      `fromBuffer: the buffer on ${backend.name} has ${info.length} elements, expected ${sizeOf(shape)} for shape ${show(shape)}`,
-    );
-  }
+  const info = buffer === null || buffer === undefined ? null : backend.bufferInfo?.(buffer);
+  const size = sizeOf(shape);
+  if (info === undefined || (info?.dtype === dtype && info.length === size)) return;
+  throw new SoftgradError(
+    info === null ? 'ERR_VALUE' : info.dtype === dtype ? 'ERR_SHAPE' : 'ERR_DTYPE',
+    `fromBuffer: the buffer is ${info ? `${info.length} ${info.dtype}` : describe(buffer)}, expected ${size} ${dtype} for shape ${show(shape)}, allocated by this ${backend.name} and not freed`,
+  );
 }
 
 function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {

@@ -94,20 +94,14 @@ function hasMethod(node: object, name: string): boolean {
 
 /** @throws ERR_VALUE for thenables and iterators */
 function checkIsDone(node: object, is: string): void {
-  if (hasMethod(node, 'then')) {
-    // Another realm's promises too. The `then` of other objects may start work, such as a query.
-    if (tagOf(node) === 'Promise') (node as Promise<unknown>).then(undefined, () => {});
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${is} a promise, before which the tensors would be disposed: the body must not be async; await results after the scope`,
-    );
-  }
-  if (hasMethod(node, 'next') && (Symbol.iterator in node || Symbol.asyncIterator in node)) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${is} an iterator, before whose values the tensors would be disposed; if it is called values, return Array.from(values)`,
-    );
-  }
+  const isThenable = hasMethod(node, 'then');
+  // Another realm's promises too. The `then` of other objects may start work, such as a query.
+  if (isThenable && tagOf(node) === 'Promise') (node as Promise<unknown>).then(undefined, () => {});
+  if (!isThenable && !(hasMethod(node, 'next') && (Symbol.iterator in node || Symbol.asyncIterator in node))) return;
+  const what = isThenable
+    ? 'a promise: the body must not be async; await results after the scope'
+    : 'an iterator, whose values are made after the scope; if it is called values, return Array.from(values)';
+  throw new SoftgradError('ERR_VALUE', `${is} ${what}`);
 }
 
 /** Calls `visit` with what an object refers to. */

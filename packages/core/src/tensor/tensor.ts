@@ -252,7 +252,7 @@ export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the t
   if (x[brand] !== layout) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: ${argument} was made by another version of @softgrad/core, whose tensors are different; ${twoCopies}`,
+      `${operation}: ${argument} is a tensor of another version of core; ${twoCopies}`,
     );
   }
   if (x.buffer == null) {
