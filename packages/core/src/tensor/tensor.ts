@@ -16,7 +16,7 @@ import {
   hostArray,
   isFloat,
 } from './dtype.js';
-import { type Nested, type NestedArray, nest, preview } from './nested.js';
+import { type Nested, nest, preview } from './nested.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
 
@@ -131,7 +131,7 @@ export class DeviceTensor implements Tensor {
     return this.host ? this.host.slice() : ownCopy(await this.backend.read(buffer));
   }
 
-  async array(): Promise<NestedArray> {
+  async array(): Promise<Nested<number | boolean, number>> {
     return nest(await this.data(), this.shape, this.dtype === 'bool');
   }
 
@@ -147,7 +147,7 @@ export class DeviceTensor implements Tensor {
     return ownCopy(this.backend.readSync(buffer));
   }
 
-  arraySync(): NestedArray {
+  arraySync(): Nested<number | boolean, number> {
     return nest(this.dataSync(), this.shape, this.dtype === 'bool');
   }
 
