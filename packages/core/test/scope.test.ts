@@ -160,12 +160,14 @@ describe('a scope keeps the tensors of its result', () => {
       'a polyfill of Map',
       () => {
         const x = tensor([1]);
-        return {
+        return new (class {
           get [Symbol.toStringTag]() {
             return 'Map';
-          },
-          forEach: (visit: (value: Tensor, key: string) => void) => visit(x, 'x'),
-        };
+          }
+          forEach(visit: (value: Tensor, key: string) => void) {
+            visit(x, 'x');
+          }
+        })();
       },
       (m: { forEach(visit: (x: Tensor) => void): void }) => {
         const all: Tensor[] = [];

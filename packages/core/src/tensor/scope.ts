@@ -74,10 +74,11 @@ function tensorsIn(value: unknown, what: string): ReadonlySet<Tracked> {
     if (isBranded(node)) found.add(node as unknown as Tracked);
     else list.push(node);
   };
-  searchLater(containers)(value);
+  const visit = searchLater(containers);
+  visit(value);
   for (const node of containers) {
     checkIsDone(node, node === value ? `${what} is` : `${what} contains`);
-    if (Array.isArray(node) || isPlain(node) || isCollection(node)) eachChild(node, searchLater(containers));
+    if (Array.isArray(node) || isPlain(node) || isCollection(node)) eachChild(node, visit);
     else others.push(node);
   }
   for (const node of others) eachChild(node, searchLater(others));
@@ -108,8 +109,9 @@ function checkIsDone(node: object, is: string): void {
 function eachChild(node: object, visit: (child: unknown) => void): void {
   // The elements of typed arrays are numbers, and may be many.
   if (ArrayBuffer.isView(node)) return;
-  if (Array.isArray(node)) {
-    for (const key of Object.keys(node)) visit(Reflect.get(node, key));
+  const isArray = Array.isArray(node);
+  if (isArray || isPlain(node)) {
+    for (const key of isArray ? Object.keys(node) : Reflect.ownKeys(node)) visit(Reflect.get(node, key));
     return;
   }
   if (isCollection(node)) {
@@ -118,11 +120,8 @@ function eachChild(node: object, visit: (child: unknown) => void): void {
       visit(entry);
     });
   }
-  for (const key of Reflect.ownKeys(node)) {
-    const property = Reflect.getOwnPropertyDescriptor(node, key);
-    // A getter of a class may do anything.
-    visit(property?.get && isPlain(node) ? Reflect.get(node, key) : property?.value);
-  }
+  // A getter of a class may do anything.
+  for (const key of Reflect.ownKeys(node)) visit(Reflect.getOwnPropertyDescriptor(node, key)?.value);
 }
 
 /** True for objects without a class, of any realm. */
