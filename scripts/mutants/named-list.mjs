@@ -286,8 +286,8 @@ export const named = [
     shows: 'an inner scope that throws, caught in an outer one',
     edits: [
       [
-        '    return result;\n  } finally {\n    scopes.innermost = frame.around;\n',
-        '    scopes.innermost = frame.around;\n    return result;\n  } finally {\n',
+        '    return result;\n  } finally {\n    shared.innermost = frame.around;\n',
+        '    shared.innermost = frame.around;\n    return result;\n  } finally {\n',
       ],
     ],
     tests: ['scope'],
