@@ -2,8 +2,8 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { afterAll, expect, test } from 'vitest';
-import { root, snippets } from './snippets.js';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { fragments, openings, root, type Snippet, snippets } from './snippets.js';
 
 /** The compiler of the workspace, which is native. `npm run test:consumers -- types` tests other versions. */
 const tsc = join(root, 'node_modules/typescript/bin/tsc');
@@ -11,29 +11,81 @@ const tsc = join(root, 'node_modules/typescript/bin/tsc');
 const folder = mkdtempSync(fileURLToPath(new URL('.compile-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
-test('the code in the documents compiles in a strict project', () => {
-  const places = snippets().map(({ place, code }, k) => {
-    writeFileSync(join(folder, `snippet${k}.ts`), code);
-    return place;
+/** What a fragment needs from the code around it, by its place in the documents: the page, and the first line. */
+const contexts: Readonly<Record<string, string>> = {
+  "docs/many-machines.md: import { createPlan, folderStore, runEmbedded } from '@softgrad/distributed';": '',
+  'docs/training.md: const result = crossEntropy(logits, labels);': `import { crossEntropy, tensor } from 'softgrad';
+const [logits, labels] = [tensor([[1, 2, 3]]), [2]];`,
+  "docs/write-a-backend.md: import { test } from 'node:test'; // or vitest's": '',
+  "docs/write-a-backend.md: import { conformance, sections, skipReasons } from '@softgrad/core/conformance';": `import { test } from 'node:test';
+import { mine } from './mine.js';
+declare function expect(value: unknown): { toEqual(expected: unknown): void };`,
+  'docs/write-a-backend.md: const exps = row.map((i) => Math.exp(at(x, i) - max));': `declare const row: readonly number[], x: Float32Array, max: number;
+declare function at(buffer: Float32Array, index: number): number;`,
+  "packages/backend-wasm/README.md: import kernels from '@softgrad/backend-wasm/simd.wasm'; // a WebAssembly.Module there": `import { wasm } from '@softgrad/backend-wasm';`,
+  'packages/backend-webgpu/README.md: const gpu = await webgpu.open();': `import { webgpu } from '@softgrad/backend-webgpu';
+import { softmax, tensor } from '@softgrad/core';`,
+};
+
+/** What the types of a platform whose modules import WebAssembly declare. */
+const wasmModules = `declare module '*.wasm' {
+  const module: NonNullable<NonNullable<import('@softgrad/backend-wasm').WasmOptions>['module']>;
+  export default module;
+}`;
+
+const keyOf = ({ place, code }: Snippet) => `${place.replace(/:\d+$/, '')}: ${code.split('\n', 1)[0]}`;
+
+test('every block of code in the documents is compiled: a snippet, or a fragment with what is around it', () => {
+  expect(openings()).toHaveLength(snippets().length + fragments().length);
+  expect(fragments().map(keyOf).sort()).toEqual(Object.keys(contexts).sort());
+});
+
+describe('the code in the documents compiles in a strict project', () => {
+  const places = new Map<string, string>();
+  beforeAll(() => {
+    const write = (name: string, { place }: Snippet, code: string) => {
+      places.set(name, place);
+      // A block without imports is a module too.
+      writeFileSync(join(folder, `${name}.ts`), `${code}\nexport {};\n`);
+    };
+    for (const [k, snippet] of snippets().entries()) write(`snippet${k}`, snippet, snippet.code);
+    for (const [k, fragment] of fragments().entries()) {
+      // On the line of the fragment, so that the lines of errors are those of the document.
+      const context = (contexts[keyOf(fragment)] ?? '').replaceAll('\n', ' ');
+      write(`fragment${k}`, fragment, `${context}${context && '; '}${fragment.code}`);
+    }
+    const [template] = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
+    writeFileSync(join(folder, 'mine.ts'), template.code);
+    writeFileSync(join(folder, 'platform.d.ts'), wasmModules);
+    writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   });
-  const config = {
-    compilerOptions: {
-      module: 'nodenext',
-      target: 'es2022',
-      types: ['node'],
-      strict: true,
-      exactOptionalPropertyTypes: true,
-      noUncheckedIndexedAccess: true,
-      noEmit: true,
-      skipLibCheck: true,
-    },
-    include: ['*.ts'],
-  };
-  writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
-  writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
-  const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
-  const named = stdout.replace(/^\S*snippet(\d+)\.ts/gm, (_, k) => places[Number(k)]);
-  expect(named).toBe('');
+
+  // Without `lib`, that of the target with the DOM. The types of libraries depend on it: with esnext there is a Float16Array.
+  test.each([
+    ['es2022', undefined],
+    ['es2022', ['es2022']],
+    ['es2022', ['esnext']],
+    ['es2022', ['esnext', 'dom']],
+    ['esnext', undefined],
+  ])('of target %s and lib %j', (target, lib) => {
+    const config = {
+      compilerOptions: {
+        module: 'nodenext',
+        target,
+        ...(lib && { lib }),
+        types: ['node'],
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        noUncheckedIndexedAccess: true,
+        noEmit: true,
+        skipLibCheck: true,
+      },
+      include: ['*.ts'],
+    };
+    writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
+    const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });
+    expect(stdout.replace(/^\S*?(\w+)\.ts/gm, (file, name) => places.get(name) ?? file)).toBe('');
+  });
 });
 
 test('the types of core and cpu compile with only the library of the target, with library types checked', () => {

@@ -15,11 +15,27 @@ export interface Snippet {
 
 /** Every ```ts block of every README and page, except blocks marked `ts fragment`, which cannot run on their own. */
 export function snippets(): readonly Snippet[] {
+  return blocks('```ts');
+}
+
+/** Every block marked `ts fragment`. */
+export function fragments(): readonly Snippet[] {
+  return blocks('```ts fragment');
+}
+
+/** The first lines of all blocks that a reader takes for TypeScript or JavaScript. */
+export function openings(): readonly string[] {
+  return documents().flatMap(
+    (path) => readFileSync(path, 'utf8').match(/^ *```(?:[jt]sx?|typescript|javascript)\b.*$/gim) ?? [],
+  );
+}
+
+function blocks(opening: string): readonly Snippet[] {
   return documents().flatMap((path) => {
     const found: Snippet[] = [];
     const lines = readFileSync(path, 'utf8').split('\n');
     for (let line = 0; line < lines.length; line++) {
-      if (lines[line].trim() !== '```ts') continue;
+      if (lines[line].trim() !== opening) continue;
       const end = lines.indexOf('```', line + 1);
       const code = lines.slice(line + 1, end).join('\n');
       const printed = [...code.matchAll(/console\.log\(.*\); \/\/ (.*)$/gm)].map(([, comment]) => comment);

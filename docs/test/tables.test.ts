@@ -10,6 +10,7 @@ import { withMutants, withNamedMutants } from '../generate/mutants.mjs';
 import { withSizes } from '../generate/sizes.mjs';
 import { speedTable, withTables } from '../generate/tables.mjs';
 import { withConsumers } from '../generate/where-it-runs.mjs';
+import { documents } from './snippets.js';
 
 const at = (name: string) => fileURLToPath(new URL(`../${name}`, import.meta.url));
 const read = (name: string) => readFileSync(at(name), 'utf8');
@@ -97,4 +98,42 @@ test('a backend that was not timed shows its number of dispatches, or a dash; on
     '| gpujs | – |',
     '| tfjs | wrong: [0, 1] is 3 |',
   ]);
+});
+
+describe('numbers of conformance cases', () => {
+  const tests = fileURLToPath(new URL('../../packages', import.meta.url));
+
+  test.each([
+    ['webgpu in Node', '1432', 'backend-webgpu/test/conformance.test.ts', ['toHaveLength(1432)']],
+    [
+      'webgpu in Chromium',
+      '132 of 133',
+      'backend-webgpu/test/chromium.browser.test.ts',
+      ["toHaveLength(inject('everything') ? 133 : 132)"],
+    ],
+    [
+      'gpujs in Chromium',
+      '121 in mode webgl2, 124 in mode webgpu',
+      'backend-gpujs/test/conformance.browser.test.ts',
+      ["mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 121", 'onePerProperty: 124'],
+    ],
+    [
+      'tfjs in Chromium',
+      '115 on engine webgl, 113 on engine webgpu',
+      'backend-tfjs/test/conformance.browser.test.ts',
+      ["['webgl', 115]", "['webgpu', 113]"],
+    ],
+  ])('that npm test runs on %s are those that its test asserts', (what, shown, file, asserted) => {
+    expect(read('testing.md')).toContain(`\n| backend-${what} | ${shown} |`);
+    const text = readFileSync(`${tests}/${file}`, 'utf8');
+    for (const part of asserted) expect(text).toContain(part);
+  });
+
+  test('stand nowhere else: they change with the suite', () => {
+    const counts = /\b\d[\d,]+(?: of [\d,]+)? (?:conformance )?cases\b/g;
+    const found = documents().flatMap((path) => [...readFileSync(path, 'utf8').matchAll(counts)].map(([text]) => text));
+    // Shares of the suite in the tables of mutation testing, and the dtype.
+    const other = new Set(['10 conformance cases', '16 cases']);
+    expect(found.filter((text) => !other.has(text))).toEqual([]);
+  });
 });

@@ -196,7 +196,8 @@ export const named = [
     package: 'backend-tfjs',
     file: 'src/device.ts',
     what: 'engine wasm loses a NaN of a second operand',
-    shows: 'max([1], [NaN]) = 1, with which the backend would announce `unspecified` and 165 cases would be skipped',
+    shows:
+      'max([1], [NaN]) = 1, with which the backend would announce `unspecified`, and the cases that need `ieee` would be skipped',
     edits: [['const traits = { losesSecondNaN: true', 'const traits = { losesSecondNaN: false']],
     tests: ['engines', 'conformance'],
   },
@@ -272,7 +273,7 @@ export const named = [
     package: 'core',
     file: 'conformance/problem.ts',
     what: 'cases with logits of −Infinity need a backend that announces `ieee`',
-    shows: '44 instead of 29 of 79 cases are skipped where a backend announces `unspecified`',
+    shows: 'more cases are skipped where a backend announces `unspecified`',
     edits: [
       ['if (value === Number.NEGATIVE_INFINITY)\n', 'if (value === Number.NEGATIVE_INFINITY && Number.isNaN(value))\n'],
     ],
@@ -285,8 +286,8 @@ export const named = [
     shows: 'an inner scope that throws, caught in an outer one',
     edits: [
       [
-        '    return result;\n  } finally {\n    innermost = around;\n',
-        '    innermost = around;\n    return result;\n  } finally {\n',
+        '    return result;\n  } finally {\n    shared.innermost = frame.around;\n',
+        '    shared.innermost = frame.around;\n    return result;\n  } finally {\n',
       ],
     ],
     tests: ['scope'],

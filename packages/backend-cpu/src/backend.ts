@@ -9,7 +9,7 @@ import { relu, reluVjp } from './kernels/relu.js';
 import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
 import { softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp.js';
-import { type CpuBuffer, createStorage, type FloatArray, read, write } from './storage.js';
+import { bufferInfo, type CpuBuffer, createStorage, type FloatArray, read, write } from './storage.js';
 
 /** The backend with its optional parts. */
 export interface CpuBackend extends Backend<CpuBuffer> {
@@ -44,6 +44,7 @@ export function createBackend(): CpuBackend {
     readSync: read,
     view: (buffer) => buffer,
     free,
+    bufferInfo,
     sync: async () => {},
     close: () => {
       closed = true;

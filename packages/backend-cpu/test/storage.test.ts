@@ -1,4 +1,5 @@
-import { hostArray, isSoftgradError } from '@softgrad/core';
+import { runInNewContext } from 'node:vm';
+import { fromBuffer, hostArray, isSoftgradError } from '@softgrad/core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { createStorage, keptBytes, keptLength, scratch, singleScratch } from '../src/storage.js';
@@ -157,4 +158,23 @@ test('open takes no options: an unknown one is not ignored', async () => {
     });
   }
   for (const none of [undefined, {}]) await expect(open(none)).resolves.toMatchObject({ name: 'cpu' });
+});
+
+test('fromBuffer takes an array of the caller without a copy, and refuses one that kernels do not take', () => {
+  const mine = Float32Array.of(1, 2, 3, 4);
+  expect(fromBuffer(backend, mine, [2, 2], 'float32').view()).toBe(mine);
+  const refused: readonly (readonly [unknown, string, string])[] = [
+    [mine, 'float64', 'fromBuffer: the buffer is 4 float32, expected 4 float64 for shape (4,)'],
+    [mine.subarray(1), 'float32', 'fromBuffer: the buffer is 3 float32, expected 4 float32 for shape (4,)'],
+    [Int32Array.of(1, 2, 3, 4), 'float32', 'fromBuffer: the buffer is 4 int32, expected 4 float32 for shape (4,)'],
+    ...[
+      new Uint16Array(4),
+      new DataView(new ArrayBuffer(16)),
+      [1, 2, 3, 4],
+      runInNewContext('new Float32Array(4)'),
+    ].map((buffer) => [buffer, 'float32', ', allocated by this cpu and not freed'] as const),
+  ];
+  for (const [buffer, dtype, message] of refused) {
+    expect(() => fromBuffer(backend, buffer as never, [4], dtype as 'float32')).toThrow(message);
+  }
 });

@@ -85,6 +85,7 @@ function backendOf(engine: Engine, { programs, stream, storage, launch }: Parts,
     read: storage.read,
     ...(engine.asynchronous ? {} : { readSync: (buffer: GpujsBuffer): HostArray => storage.readSync(buffer) }),
     free: storage.free,
+    bufferInfo: storage.bufferInfo,
     sync: settle,
     async close() {
       if (closed) return;

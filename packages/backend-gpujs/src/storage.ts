@@ -28,6 +28,7 @@ export interface Storage {
   read(buffer: GpujsBuffer): Promise<HostArray>;
   readSync(buffer: GpujsBuffer): HostArray;
   free(buffer: GpujsBuffer): void;
+  bufferInfo(buffer: unknown): GpujsBuffer | null;
   /** The elements of a buffer that only the host writes. */
   hostData(buffer: GpujsBuffer): HostArray;
   /** Enqueues a program that computes every element of `out` from its inputs, which may include `out`. */
@@ -127,6 +128,7 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
       if (!buffer.onDevice || buffer.host) return hostData(buffer).slice();
       return toHost(buffer, elementsOf(buffer) as Float32Array);
     },
+    bufferInfo: (buffer) => (buffers.has(buffer as GpujsBuffer) ? (buffer as GpujsBuffer) : null),
     free(buffer) {
       buffers.delete(buffer);
       buffer.host = null;

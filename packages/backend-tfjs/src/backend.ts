@@ -1,4 +1,4 @@
-import { type Backend, fromBuffer, type Kernels, type Supports, type Tensor } from '@softgrad/core';
+import { type Backend, fromBuffer, type Kernels, SoftgradError, type Supports, type Tensor } from '@softgrad/core';
 import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
@@ -73,6 +73,7 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
         return host;
       },
     }),
+    bufferInfo: (buffer) => (live.has(buffer as TfBuffer) ? (buffer as TfBuffer) : null),
     free(buffer) {
       live.delete(buffer);
       replace(instance, buffer, null);
@@ -95,6 +96,8 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
     kernels: kernelsOf(engine),
     toTf: (tensor) => shared(engine, backend, tensor),
     fromTf(tensor) {
+      // Before the data is shared: nothing frees the buffers of a closed backend.
+      if (closed) throw new SoftgradError('ERR_DISPOSED', `fromTf: backend ${backend.name} was closed; open it again`);
       const buffer = track(adopted(engine, tensor));
       return fromBuffer(backend, buffer, tensor.shape, 'float32');
     },

@@ -3,7 +3,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } fr
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { tensor } from '@softgrad/core';
+import { bufferOf, fromBuffer, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { expect, test } from 'vitest';
 import { tfjs } from '../src/index.js';
@@ -107,4 +107,27 @@ test('a full WebAssembly memory is ERR_OUT_OF_MEMORY, and existing data is unaff
   for (const dataId of hoard) instance.disposeData(dataId);
   expect(tensor(new Float32Array(2 ** 23), { backend }).size).toBe(2 ** 23);
   await backend.close();
+});
+
+test('fromBuffer takes only a buffer of the backend, which was not freed', async () => {
+  const [first, second] = [await tfjs.open({ engine: 'cpu' }), await tfjs.open({ engine: 'cpu' })];
+  const refused = expect.objectContaining({
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(
+      /^fromBuffer: the buffer is an object .*, allocated by this tfjs cpu and not freed$/,
+    ),
+  });
+  const buffer = first.alloc(3, 'float32');
+  expect(() => fromBuffer(second, buffer, [3], 'float32')).toThrow(refused);
+  expect(() => fromBuffer(first, buffer, [2], 'float32')).toThrow(
+    'fromBuffer: the buffer is 3 float32, expected 2 float32 for shape (2,)',
+  );
+  fromBuffer(first, buffer, [3], 'float32').dispose();
+  expect(() => fromBuffer(first, buffer, [3], 'float32')).toThrow(refused);
+  await tf.setBackend('cpu');
+  const theirs = tf.tensor1d([1, 2, 3]);
+  const shared = first.fromTf(theirs);
+  expect(() => fromBuffer(second, bufferOf(first, shared), [3], 'float32')).toThrow(refused);
+  tf.dispose(theirs);
+  for (const backend of [first, second]) await backend.close();
 });

@@ -44,6 +44,23 @@ export function testInterop(engine: EngineName): void {
       expect(held(engine)).toEqual(before);
     });
 
+    test('a closed backend refuses fromTf and toTf, and shares no data', async () => {
+      const other = await tfjs.open({ engine });
+      const s = softmax(tensor([[1, 2, 3]], { backend: other }));
+      other.close();
+      const theirs = tf.tensor2d([[1, 2, 3]]);
+      expect(() => other.fromTf(theirs)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_DISPOSED',
+          message: `fromTf: backend tfjs ${engine} was closed; open it again`,
+        }),
+      );
+      expect(() => other.toTf(s)).toThrow(expect.objectContaining({ code: 'ERR_DISPOSED' }));
+      const { onEngine } = held(engine);
+      theirs.dispose();
+      expect(held(engine).onEngine).toBe(onEngine - 1);
+    });
+
     test('fromTf takes a result of tfjs in any memory layout', async () => {
       const before = held(engine);
       // Large enough that webgl computes it on the GPU, with four elements per texel.

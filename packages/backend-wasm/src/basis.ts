@@ -35,7 +35,7 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
   function strided(operand: Operand<WasmBuffer>, extent: Extent, out: WasmBuffer, slot: number): Strided {
     if (typeof operand === 'number') {
       const address = constants.address + slot * 8;
-      storage.view({ address, length: 1, dtype: out.dtype })[0] = operand;
+      storage.view({ ...out, address, length: 1 })[0] = operand;
       return [address, 0, 0, 0];
     }
     const [outer, classes, inner] = operand.extent;

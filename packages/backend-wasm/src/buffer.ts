@@ -5,4 +5,6 @@ export interface WasmBuffer {
   readonly address: number;
   readonly length: number;
   readonly dtype: DType;
+  /** That of the backend which it belongs to. */
+  readonly memory: WebAssembly.Memory;
 }

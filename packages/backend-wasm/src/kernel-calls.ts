@@ -149,8 +149,8 @@ export function createKernels(
         const bytes = Math.ceil((length * byteSize(dtype)) / 16) * 16;
         const nothing = temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
         runner.withTemporary(2 * bytes, (address) => {
-          const x = { address, length, dtype };
-          const t = { address: address + bytes, length, dtype };
+          const x = { ...logits, address };
+          const t = { ...logits, address: address + bytes };
           run(x, t, () => {
             fill(x, logits.address, rows, mask, nothing);
             fill(t, tangent.address, rows, mask, 0);
@@ -168,7 +168,7 @@ export function createKernels(
         }
         const { length, dtype } = logits;
         runner.withTemporary(length * byteSize(dtype), (address) =>
-          masked({ address, length, dtype }, logits, rows, parameters, run),
+          masked({ ...logits, address }, logits, rows, parameters, run),
         );
       },
       crossEntropy(out, logits, rows, parameters) {

@@ -9,6 +9,7 @@ export interface Storage {
   readSync(buffer: WasmBuffer): HostArray;
   view(buffer: WasmBuffer): HostArray;
   free(buffer: WasmBuffer): void;
+  bufferInfo(buffer: unknown): WasmBuffer | null;
 }
 
 export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
@@ -19,7 +20,7 @@ export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
     return new Float32Array(memory.buffer, address, length);
   };
   return {
-    alloc: (length, dtype) => ({ address: heap.allocate(length * byteSize(dtype)), length, dtype }),
+    alloc: (length, dtype) => ({ address: heap.allocate(length * byteSize(dtype)), length, dtype, memory }),
     write: (buffer, host) => view(buffer).set(host),
     // The constructor copies at once; slice would make zeros first.
     readSync: (buffer) => {
@@ -27,6 +28,7 @@ export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
       return new (array.constructor as new (from: HostArray) => HostArray)(array);
     },
     view,
+    bufferInfo: (buffer) => ((buffer as Partial<WasmBuffer> | null)?.memory === memory ? (buffer as WasmBuffer) : null),
     free: ({ address, length, dtype }) => heap.release(address, length * byteSize(dtype)),
   };
 }

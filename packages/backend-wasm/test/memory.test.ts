@@ -1,6 +1,7 @@
 import {
   crossEntropy,
   empty,
+  fromBuffer,
   isSoftgradError,
   logSoftmax,
   logSumExp,
@@ -195,7 +196,7 @@ test('kernels that load whole vectors are right if an operand ends at the end of
     };
     const { lines } = await filled(2 ** 20);
     const { backend, out, matrices, end } = await filled(lines - 1);
-    const x = { address: end - 4 * length, length, dtype: 'float32' as const };
+    const x = { ...out, address: end - 4 * length, length };
     const share = Math.fround(1 / classes);
     backend.view?.(x).fill(share);
     backend.kernels?.sigmoid?.(out, x, length);
@@ -230,7 +231,7 @@ test('no kernel reads far beyond an operand that ends at the end of the memory: 
   ]) {
     const { outer, classes, inner } = rows;
     const count = outer * classes * inner;
-    const x = { address: all.address + 4 * (length - count), length: count, dtype: 'float32' as const };
+    const x = { ...all, address: all.address + 4 * (length - count), length: count };
     const result = { ...out, length: count };
     // The logit of class 1 is far above the others.
     backend
@@ -290,4 +291,19 @@ test.each([1, 2])('on %i threads, no operation of the family leaks memory', asyn
   for (let i = 0; i < 1500; i++) round(i);
   expect(reserved()).toBe(warm);
   await backend.close();
+});
+
+test('fromBuffer takes only a buffer of the backend', async () => {
+  const [first, second] = [await wasm.open(), await wasm.open()];
+  const refused = expect.objectContaining({
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(/^fromBuffer: the buffer is an object .*, allocated by this wasm and not freed$/),
+  });
+  const buffer = first.alloc(3, 'float32');
+  expect(() => fromBuffer(second, buffer, [3], 'float32')).toThrow(refused);
+  expect(() => fromBuffer(first, buffer, [2], 'float32')).toThrow(
+    'fromBuffer: the buffer is 3 float32, expected 2 float32 for shape (2,)',
+  );
+  fromBuffer(first, buffer, [3], 'float32').dispose();
+  for (const backend of [first, second]) await backend.close();
 });

@@ -84,6 +84,7 @@ function backendOf(
     write: storage.write,
     read: storage.read,
     free: storage.free,
+    bufferInfo: storage.bufferInfo,
     sync: async () => {
       engine.check();
       await queue.done();

@@ -13,6 +13,7 @@ export interface Storage {
   /** Wraps a GPUBuffer of the caller, which `free` releases but does not destroy. */
   adopt(gpu: GPUBuffer, length: number, dtype: DType): WebgpuBuffer;
   free(buffer: WebgpuBuffer): void;
+  bufferInfo(buffer: unknown): WebgpuBuffer | null;
   write(buffer: WebgpuBuffer, host: HostArray): void;
   read(buffer: WebgpuBuffer): Promise<HostArray>;
   /** Maximum size of one buffer in bytes. */
@@ -28,6 +29,7 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
   const { maxBufferSize, maxStorageBufferBindingSize } = device.limits;
   const largest = Math.floor(Math.min(maxBufferSize, maxStorageBufferBindingSize) / 256) * 256;
   const live = new Set<WebgpuBuffer>();
+  const adopted = new WeakSet<WebgpuBuffer>();
   let liveBytes = 0;
 
   /** Invalid buffers: WebGPU reports a failed allocation asynchronously, and the GPUBuffer stays invalid. */
@@ -91,11 +93,18 @@ export function openStorage(device: GPUDevice, queue: Queue, faults: Faults, poo
         const names = missing.map(([name]) => name).join(' and ');
         throw new SoftgradError('ERR_VALUE', `webgpu: a buffer of usage ${gpu.usage} without ${names}`);
       }
-      return { dtype, length, slot: slotFor(gpu) };
+      const buffer: WebgpuBuffer = { dtype, length, slot: slotFor(gpu) };
+      adopted.add(buffer);
+      return buffer;
+    },
+    bufferInfo(buffer) {
+      const known = buffer as WebgpuBuffer;
+      return live.has(known) || adopted.has(known) ? known : null;
     },
     free(buffer) {
       const { slot } = buffer;
       if (!slot) return;
+      adopted.delete(buffer);
       buffer.slot = null;
       if (live.delete(buffer)) {
         liveBytes -= slot.byteLength;

@@ -33,6 +33,7 @@ export const exact: BackendProvider<ExactBuffer> = {
 
 function openExact(): Backend<ExactBuffer> {
   let closed = false;
+  const live = new WeakSet<ExactBuffer>();
   return {
     name: 'exact',
     supports: {
@@ -47,12 +48,21 @@ function openExact(): Backend<ExactBuffer> {
     get closed() {
       return closed;
     },
-    alloc: (length, dtype) => ({ dtype, data: hostArray(length, dtype) }),
+    alloc(length, dtype) {
+      const buffer = { dtype, data: hostArray(length, dtype) };
+      live.add(buffer);
+      return buffer;
+    },
     write: (buffer, host) => store(buffer, host),
     read: async (buffer) => buffer.data.slice(),
     readSync: (buffer) => buffer.data.slice(),
     view: (buffer) => buffer.data,
-    free: () => {},
+    free: (buffer) => void live.delete(buffer),
+    bufferInfo(buffer) {
+      if (!live.has(buffer as ExactBuffer)) return null;
+      const { dtype, data } = buffer as ExactBuffer;
+      return { dtype, length: data.length };
+    },
     sync: async () => {},
     close: () => {
       closed = true;

@@ -91,7 +91,7 @@ export {
 } from './tensor/input.js';
 export type { MaskInput } from './tensor/mask.js';
 export type { Nested, NestedArray } from './tensor/nested.js';
-export { scope } from './tensor/scope.js';
+export { keep, scope } from './tensor/scope.js';
 export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './tensor/shape.js';
 export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor/tensor.js';
 export type { DTypeOf, Like, LikeOfRank, MatricesOf, RankOf, RowsOf } from './tensor/typed.js';

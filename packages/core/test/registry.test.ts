@@ -323,9 +323,18 @@ test('errors say what to do, with the names that are registered', async () => {
   expect(() => getBackend()).toThrow('backend exact was closed; await setBackend(…) again');
 });
 
-test('a fresh copy of the registry knows no name and has no backend, and says how to change that', async () => {
+test('a registry in which nothing was chosen or registered says how to change that, and that another copy of core has a backend', async () => {
   vi.resetModules();
   const fresh = await import('../src/backend/registry.js');
+  const { shared } = await import('../src/copies.js');
+  const copies = 'there are two copies of @softgrad/core: npm ls @softgrad/core lists them, npm dedupe merges them';
+  expect([shared.hasBackend, shared.hasNames]).toEqual([true, true]);
+  expect(() => fresh.getBackend()).toThrow(`no backend is set in this copy of core, but in another one; ${copies}`);
+  await expect(fresh.loadProvider('wasm')).rejects.toThrow(
+    `no backend is named 'wasm': none is registered in this copy of core, but in another one; ${copies}`,
+  );
+  // As in a process with one copy.
+  Object.assign(shared, { hasBackend: false, hasNames: false });
   expect(() => fresh.getBackend()).toThrow(
     "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
   );

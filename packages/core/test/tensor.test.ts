@@ -436,3 +436,68 @@ test('empty and fromBuffer check their shape and dtype, and keep a copy of the s
     message: 'view: bool tensors are constants; views are for float dtypes',
   });
 });
+
+describe('fromBuffer refuses', () => {
+  const never = async () => {
+    const freed = backend.alloc(3, 'float32');
+    backend.free(freed);
+    return freed;
+  };
+  test.each<readonly [string, () => unknown, string]>([
+    [
+      'a buffer of another instance',
+      async () => ((await exact.open()) as Backend).alloc(3, 'float32'),
+      'an object (Object)',
+    ],
+    ['a freed buffer', never, 'an object (Object)'],
+    ['an array', () => Float32Array.of(1, 2, 3), 'an object (Float32Array)'],
+    ['a tensor', () => tensor([1, 2, 3]), 'a tensor'],
+    ['nothing', () => undefined, 'undefined'],
+    ['null', () => null, 'null'],
+  ])('%s', async (_what, make, found) => {
+    const buffer = await make();
+    expect(failure(() => fromBuffer(backend, buffer, [3], 'float32'))).toMatchObject({
+      code: 'ERR_VALUE',
+      message: `fromBuffer: the buffer is ${found}, expected 3 float32 for shape (3,), allocated by this exact and not freed`,
+    });
+  });
+
+  test('a buffer of another length or dtype, and leaves it as it was', async () => {
+    const buffer = backend.alloc(4, 'float32');
+    backend.write(buffer, Float32Array.of(1, 2, 3, 4));
+    for (const [shape, size, shown] of [
+      [[3], 3, '(3,)'],
+      [[2, 3], 6, '(2, 3)'],
+      [[], 1, '()'],
+      [[0, 4], 0, '(0, 4)'],
+    ] as const) {
+      expect(failure(() => fromBuffer(backend, buffer, shape, 'float32'))).toMatchObject({
+        code: 'ERR_SHAPE',
+        message: `fromBuffer: the buffer is 4 float32, expected ${size} float32 for shape ${shown}, allocated by this exact and not freed`,
+      });
+    }
+    for (const [dtype, held] of [
+      ['float64', buffer],
+      ['float16', buffer],
+      ['float32', backend.alloc(4, 'int32')],
+    ] as const) {
+      const { dtype: found } = held as { readonly dtype: string };
+      expect(failure(() => fromBuffer(backend, held, [4], dtype))).toMatchObject({
+        code: 'ERR_DTYPE',
+        message: `fromBuffer: the buffer is 4 ${found}, expected 4 ${dtype} for shape (4,), allocated by this exact and not freed`,
+      });
+    }
+    expect(await fromBuffer(backend, buffer, [2, 2], 'float32').array()).toEqual([
+      [1, 2],
+      [3, 4],
+    ]);
+  });
+
+  test('of a backend that cannot be asked only what is no buffer at all', async () => {
+    const { bufferInfo: _, ...unasked } = delegate(backend, {});
+    expect(fromBuffer(unasked, Float32Array.of(1), [3], 'float32').size).toBe(3);
+    for (const nothing of [undefined, null]) {
+      expect(failure(() => fromBuffer(unasked, nothing, [3], 'float32')).code).toBe('ERR_VALUE');
+    }
+  });
+});

@@ -58,6 +58,13 @@ test('a tensor has the dtype and the rank of what it was made from', async () =>
   expect([x().rank, tensor(1).rank]).toEqual([2, 0]);
 });
 
+test('arrays of a rank that is not known can be passed to libraries whose arrays are not readonly', async () => {
+  type Theirs = number | Theirs[];
+  const shape: readonly number[] = [2];
+  const values: Theirs = await tensor([1, 2], { shape }).array();
+  expect(values).toEqual([1, 2]);
+});
+
 test('its elements are typed by dtype and rank', async () => {
   expectTypeOf(x().data()).resolves.toEqualTypeOf<Float32Array<ArrayBuffer>>();
   expectTypeOf(tensor([1], { dtype: 'float64' }).dataSync()).toEqualTypeOf<Float64Array<ArrayBuffer>>();

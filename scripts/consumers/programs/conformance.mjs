@@ -3,25 +3,24 @@ import { cpu } from '@softgrad/backend-cpu';
 import { wasm } from '@softgrad/backend-wasm';
 import { conformance } from '@softgrad/core/conformance';
 
-const passed = {};
+const passed = [];
 for (const [provider, open] of [
   [cpu, undefined],
   [wasm, { threads: 2 }],
 ]) {
   const failures = [];
-  passed[provider.name] = 0;
   for (const { name, skip, run } of await conformance(provider, { required: true, open })) {
     if (skip !== null) continue;
     try {
       await run();
-      passed[provider.name]++;
     } catch (error) {
       failures.push(`${name}: ${error.message}`);
     }
   }
   if (failures.length > 0) throw new Error(`${failures.length} cases failed:\n${failures.slice(0, 10).join('\n')}`);
+  passed.push(provider.name);
 }
-const shown = Object.entries(passed).map(([name, count]) => `${name} ${count}`);
-console.log(JSON.stringify({ shown: `${shown.join(', ')} cases` }));
+// Without their number, which changes with the suite.
+console.log(JSON.stringify({ shown: `${passed.join(' and ')} pass every case` }));
 // Some runtimes wait for worker threads.
 globalThis.process?.exit(0);

@@ -48,6 +48,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     assert(bufferOf(backend, x) === buffer, 'bufferOf returns another buffer than the one given to fromBuffer');
     assertSame('an adopted buffer', await x.data(), [1, 2]);
     x.dispose();
+    await assertKnowsBuffers(backend);
   }),
   defineKernelCase('lifecycle/failure-frees', {}, async (backend) => {
     const dtype = firstDType(backend);
@@ -71,6 +72,30 @@ export const lifecycle: readonly ConformanceCase[] = [
     for (const y of [x, loss, gradient]) y.dispose();
   }),
 ];
+
+/** If the backend can be asked about its buffers, it knows their lengths and dtypes, and core refuses any other to `fromBuffer`. */
+async function assertKnowsBuffers(backend: Backend): Promise<void> {
+  if (!backend.bufferInfo) return;
+  for (const dtype of [...backend.supports.dtypes, 'int32', 'bool'] as const) {
+    const buffer = backend.alloc(3, dtype);
+    const info = backend.bufferInfo(buffer);
+    const found = info && `${info.length} ${info.dtype}`;
+    assert(found === `3 ${dtype}`, `bufferInfo of a buffer of 3 ${dtype} elements says ${found}`);
+    backend.free(buffer);
+  }
+  const dtype = firstDType(backend);
+  const buffer = backend.alloc(3, dtype);
+  await assertThrows('fromBuffer of 3 elements for 2', 'ERR_SHAPE', () => fromBuffer(backend, buffer, [2], dtype));
+  await assertThrows('fromBuffer of 3 elements for 4', 'ERR_SHAPE', () => fromBuffer(backend, buffer, [2, 2], dtype));
+  const other = backend.alloc(3, 'int32');
+  await assertThrows('fromBuffer of int32', 'ERR_DTYPE', () => fromBuffer(backend, other, [3], dtype));
+  for (const foreign of [{}, null, undefined, 0, 'buffer', [1, 2, 3], new DataView(new ArrayBuffer(12))]) {
+    await assertThrows(`fromBuffer of ${String(foreign)}, which is not a buffer`, 'ERR_VALUE', () =>
+      fromBuffer(backend, foreign, [3], dtype),
+    );
+  }
+  for (const own of [buffer, other]) backend.free(own);
+}
 
 /** The loss and the gradient computed together equal those computed separately, and are written into `out`. */
 async function crossEntropyInOnePass(backend: Backend): Promise<void> {

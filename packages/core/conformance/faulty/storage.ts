@@ -57,6 +57,9 @@ export const faultyStorage: readonly Fault[] = [
       },
     };
   }),
+  fault('knows-no-buffer', 'does not know its own buffers.', 'lifecycle/adopt-buffer', () => ({
+    bufferInfo: () => null,
+  })),
   fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault(
     'broadcasts-by-cycling',

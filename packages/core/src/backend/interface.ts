@@ -46,6 +46,11 @@ export interface Backend<B = unknown> {
   /** The buffer's memory itself, valid until the next call into the backend; missing if the memory is not accessible. */
   view?(buffer: B): HostArray;
   free(buffer: B): void;
+  /**
+   * What a buffer of this backend holds, for the checks of `fromBuffer`; null for anything else: a buffer of another backend, and a freed one if
+   * the backend can tell. Without this method, `fromBuffer` trusts its caller.
+   */
+  bufferInfo?(buffer: unknown): { readonly length: number; readonly dtype: DType } | null;
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
   sync(): Promise<void>;
   /** Frees everything and ends workers; twice is harmless. */

@@ -1,3 +1,4 @@
+import { shared, twoCopies } from '../copies.js';
 import { isSoftgradError, SoftgradError } from '../errors.js';
 import { shortened } from '../shortened.js';
 import { describe } from '../tensor/describe.js';
@@ -37,6 +38,7 @@ let chosenBy = 0;
  */
 export function register(name: string, load: ProviderLoader): void {
   loaders.set(name, load);
+  shared.hasNames = true;
 }
 
 /** The registered names, in the order of registration. */
@@ -53,7 +55,9 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
       ? optionsAdvice('setBackend')
       : loaders.size > 0
         ? `known are ${registered().join(', ')}`
-        : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
+        : shared.hasNames
+          ? `none is registered in this copy of core, but in another one; ${twoCopies}`
+          : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${shown}': ${known}`);
   }
   try {
@@ -81,6 +85,7 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
   const backend = await openFirst('setBackend', candidates);
   if (call > chosenBy) {
     current = backend;
+    shared.hasBackend = true;
     chosenBy = call;
   }
   return backend;
@@ -141,6 +146,7 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
  */
 export function setDefaultBackend(provider: SyncProvider): void {
   if (fallback?.provider !== provider) fallback = { provider, backend: null };
+  shared.hasBackend = true;
 }
 
 /** The default backend, opened again if it was closed: nobody chose it explicitly, so closing it is not an error. */
@@ -201,7 +207,9 @@ export function getBackend(): Backend {
     if (fallback !== null) return openFallback(fallback);
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
-      "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
+      shared.hasBackend
+        ? `no backend is set in this copy of core, but in another one; ${twoCopies}`
+        : "no backend is set: await setBackend(cpu) first (import { cpu } from '@softgrad/backend-cpu'), or pass { backend }",
     );
   }
   if (current.closed) {

@@ -1,14 +1,14 @@
 import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../../reference/cross-entropy.js';
 import * as reference from '../../reference/functions.js';
 import type { Rows } from '../backend/interface.js';
+import { functionName, twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { type CrossEntropy, crossEntropy } from '../ops/cross-entropy.js';
+import type { CrossEntropy } from '../ops/cross-entropy.js';
 import type { CrossEntropyOptions } from '../ops/cross-entropy-options.js';
 import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
-import { definitionOf } from '../ops/define.js';
 import type { Definition } from '../ops/definition.js';
 import { type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
-import type { BuiltIn, Op } from '../ops/table.js';
+import { type BuiltIn, definitions, type Op } from '../ops/table.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
@@ -58,8 +58,13 @@ export async function builtIn(
   x: FloatTensor,
   options: GradcheckTarget,
 ): Promise<BuiltInFunction> {
-  if (operation === crossEntropy) return crossEntropyOf(check, x, options);
-  const definition = definitionOf(operation);
+  // The functions of another copy of core have the same names.
+  const name = (operation as { readonly [functionName]?: string } | null | undefined)?.[functionName];
+  if (name === 'crossEntropy') return crossEntropyOf(check, operation as CrossEntropy, x, options);
+  const definition = Object.values<Definition>(definitions).find((one) => one.name === name);
+  if (definition === undefined && name !== undefined) {
+    throw new SoftgradError('ERR_VALUE', `${check}: ${name} is of another version of core; ${twoCopies}`);
+  }
   if (definition === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -107,7 +112,12 @@ function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
   return { axis, temperature, mask };
 }
 
-async function crossEntropyOf(check: string, x: FloatTensor, options: GradcheckTarget): Promise<BuiltInFunction> {
+async function crossEntropyOf(
+  check: string,
+  crossEntropy: CrossEntropy,
+  x: FloatTensor,
+  options: GradcheckTarget,
+): Promise<BuiltInFunction> {
   const settings = softmaxSettings(check, x, options, 'crossEntropy');
   const { axis, rows } = settings;
   const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
@@ -125,7 +135,7 @@ async function crossEntropyOf(check: string, x: FloatTensor, options: GradcheckT
     takesLimit: false,
     outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
     forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
-    vjp: (input, g) => (crossEntropy as CrossEntropy).vjp(input, target, g, passed),
+    vjp: (input, g) => crossEntropy.vjp(input, target, g, passed),
     hvp: (input, g, t) => crossEntropy.hvp(input, target, g, t, passed),
   };
 }

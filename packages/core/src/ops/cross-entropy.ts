@@ -1,3 +1,4 @@
+import { functionName } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
@@ -227,4 +228,11 @@ function hvp(
  * const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
  * await crossEntropy.loss([[1, 2, 3, 4]], [2], options).array(); // 0.6076, as of [[1, 2, 3]] without the mask
  */
-export const crossEntropy = /* @__PURE__ */ Object.assign(both, { loss, gradient, vjp, jvp, hvp }) as CrossEntropy;
+export const crossEntropy = /* @__PURE__ */ Object.assign(both, {
+  [functionName]: 'crossEntropy',
+  loss,
+  gradient,
+  vjp,
+  jvp,
+  hvp,
+}) as CrossEntropy;

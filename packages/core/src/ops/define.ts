@@ -1,15 +1,9 @@
+import { functionName } from '../copies.js';
 import { callOn, planOf } from './call.js';
 import { type Definition, derivativeNames, type MemberName } from './definition.js';
 import type { TensorLike } from './linear-operator.js';
 import { linearizeBy } from './linearize.js';
 import type { SoftmaxOptions } from './settings.js';
-
-const definitions = new WeakMap<object, Definition>();
-
-/** The definition of one of core's functions, undefined for any other. */
-export function definitionOf(f: object): Definition | undefined {
-  return definitions.get(f);
-}
 
 /**
  * Makes a function with its derivatives from its definition. All of them go through `callOn`, the only place that checks options, operands,
@@ -27,12 +21,10 @@ export function define<F>(definition: Definition): F {
       ? (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, undefined, undefined, options)
       : (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, v, undefined, options);
   };
-  const members: Record<string, unknown> = { linearize: linearizeBy(definition) };
+  const members: Record<string, unknown> = { [functionName]: definition.name, linearize: linearizeBy(definition) };
   for (const name of derivativeNames) {
     if (definition[name]) members[name] = call(name);
   }
-  const f = Object.assign(call('value'), members);
-  definitions.set(f, definition);
   // The types of the functions are written out, with their docstrings, beside each definition.
-  return f as unknown as F;
+  return Object.assign(call('value'), members) as F;
 }

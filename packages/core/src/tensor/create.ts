@@ -2,10 +2,11 @@ import type { Backend } from '../backend/interface.js';
 import { getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
+import { describe } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
-import { checkShape, type Shape, sameShape, show } from './shape.js';
+import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
 import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
@@ -87,7 +88,11 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
 /**
  * A tensor over an existing buffer of the backend, without a copy. The tensor owns the buffer and frees it when it is disposed.
  *
- * @throws ERR_SHAPE, ERR_DTYPE
+ * The length and the dtype of the buffer must be those of the tensor. The backends of this project know their buffers; only cpu, whose
+ * buffers are typed arrays, and wasm do not recognise one that was freed. A backend without `bufferInfo` cannot be asked: a wrong buffer then has the
+ * consequences that its kernels have.
+ *
+ * @throws ERR_VALUE for what is not a buffer of the backend, ERR_SHAPE for one of another length, ERR_DTYPE, ERR_DISPOSED
  */
 export function fromBuffer<B, const S extends Shape, D extends FloatDType>(
   backend: Backend<B>,
@@ -104,7 +109,19 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
     );
   }
   checkDType('fromBuffer', dtype, backend);
+  checkBuffer(backend, buffer, shape, dtype);
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
+}
+
+/** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE unless the backend has such a buffer, as far as it can be asked */
+function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: FloatDType): void {
+  const info = buffer === null || buffer === undefined ? null : backend.bufferInfo?.(buffer);
+  const size = sizeOf(shape);
+  if (info === undefined || (info?.dtype === dtype && info.length === size)) return;
+  throw new SoftgradError(
+    info === null ? 'ERR_VALUE' : info.dtype === dtype ? 'ERR_SHAPE' : 'ERR_DTYPE',
+    `fromBuffer: the buffer is ${info ? `${info.length} ${info.dtype}` : describe(buffer)}, expected ${size} ${dtype} for shape ${show(shape)}, allocated by this ${backend.name} and not freed`,
+  );
 }
 
 function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {

@@ -20,7 +20,8 @@ interface ByRank<T> {
   readonly [rank: number]: AnyDepth<T>;
 }
 
-type AnyDepth<T> = T | readonly AnyDepth<T>[];
+/** The arrays are new and the caller's: other libraries take only arrays that are not readonly. */
+type AnyDepth<T> = T | AnyDepth<T>[];
 
 /**
  * The shape of nested arrays, read from their first entries; `flatten` verifies it.
@@ -96,15 +97,15 @@ function place(path: readonly number[]): string {
 }
 
 /** Row-major data as nested arrays of `shape`. */
-export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): NestedArray {
+export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): Nested<number | boolean, number> {
   let next = 0;
-  const build = (depth: number): NestedArray => {
+  const build = (depth: number): Nested<number | boolean, number> => {
     const size = shape[depth];
     if (size === undefined) {
       const value = data[next++] ?? Number.NaN;
       return booleans ? value !== 0 : value;
     }
-    const row: NestedArray[] = [];
+    const row: Nested<number | boolean, number>[] = [];
     for (let k = 0; k < size; k++) row.push(build(depth + 1));
     return row;
   };

@@ -1,27 +1,23 @@
+import { type Frame, shared, type Tracked } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-
-/** The part of a tensor that a scope uses. */
-interface Tracked {
-  dispose(): void;
-}
-
-/** The tensors made since the innermost scope was opened; null if no scope is open. */
-let innermost: Set<Tracked> | null = null;
+import { isBranded } from './brand.js';
 
 /** Records a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
-  innermost?.add(tensor);
+  shared.innermost?.made.add(tensor);
   return tensor;
 }
 
 /**
- * Runs `body` and disposes every tensor made in it that it does not return (alone, or anywhere in arrays and plain objects).
- * Returned tensors belong to the enclosing scope, if there is one.
+ * Runs `body` and disposes every tensor made in it that its result does not contain. The result is searched through arrays, objects of any
+ * class, and the keys and values of Maps and Sets. Private fields and the variables of closures cannot be searched: tensors
+ * that only these refer to are disposed, unless `keep` is called with them. Tensors of the result belong to the enclosing scope, if there is one.
  *
  * `body` must be synchronous, because other code could run in the scope while an async function waits. All operations are
  * synchronous; read results after the scope.
  *
- * @throws ERR_VALUE where `body` returns a promise; whatever `body` throws, after disposing everything it made
+ * @throws ERR_VALUE where the result is, or contains, a promise (or anything else with a method `then`) or an iterator, such as a generator's:
+ *   the tensors would be disposed before it settles or runs; whatever `body` throws, after disposing everything it made
  *
  * @example
  * const dx = scope(() => {
@@ -30,43 +26,117 @@ export function track<T extends Tracked>(tensor: T): T {
  * });
  */
 export function scope<T>(body: () => T): T {
-  const around = innermost;
-  const made = new Set<Tracked>();
-  innermost = made;
-  let kept: Set<Tracked> = new Set();
+  const frame: Frame = { made: new Set(), around: shared.innermost };
+  shared.innermost = frame;
+  let kept: ReadonlySet<unknown> | undefined;
   try {
     const result = body();
-    if (result instanceof Promise) {
-      result.catch(() => {});
-      throw new SoftgradError('ERR_VALUE', 'scope: the body must not be async; await results after the scope');
-    }
-    kept = tensorsIn(result, made);
+    kept = tensorsIn(result, 'scope: the result');
     return result;
   } finally {
-    innermost = around;
-    for (const tensor of made) {
-      if (kept.has(tensor)) track(tensor);
-      else tensor.dispose();
+    shared.innermost = frame.around;
+    for (const tensor of frame.made) {
+      if (kept?.has(tensor)) track(tensor);
+      else tensor.endScope();
     }
   }
 }
 
-function tensorsIn(value: unknown, made: ReadonlySet<Tracked>): Set<Tracked> {
+/**
+ * Takes tensors out of all open scopes: no scope disposes them, and the caller does. For tensors that are stored where the result
+ * of the scope does not lead, such as in a private field. Takes one tensor, or anything that a scope may return; returns its argument.
+ *
+ * @throws ERR_VALUE for a promise or an iterator
+ *
+ * @example
+ * scope(() => {
+ *   this.#probabilities = keep(softmax(x));
+ * });
+ */
+export function keep<T>(value: T): T {
+  const tensors = tensorsIn(value, 'keep: the value');
+  for (let { innermost } = shared; innermost !== null; innermost = innermost.around) {
+    for (const tensor of tensors) innermost.made.delete(tensor);
+  }
+  return value;
+}
+
+/** The tensors that a value contains. @throws ERR_VALUE for what would compute after the scope */
+function tensorsIn(value: unknown, what: string): ReadonlySet<Tracked> {
   const found = new Set<Tracked>();
   const seen = new Set<object>();
-  const visit = (node: unknown): void => {
-    if (typeof node !== 'object' || node === null || seen.has(node)) return;
+  const containers: object[] = [];
+  // Searched last, and without the check: a promise in a field of a class does not make the result one that has to be awaited.
+  const others: object[] = [];
+  const searchLater = (list: object[]) => (node: unknown) => {
+    if (!isObject(node) || seen.has(node)) return;
     seen.add(node);
-    if (made.has(node as Tracked)) found.add(node as Tracked);
-    else if (Array.isArray(node)) node.forEach(visit);
-    else if (node instanceof Map) for (const entry of node.values()) visit(entry);
-    else if (isPlain(node)) Object.values(node).forEach(visit);
+    if (isBranded(node)) found.add(node as unknown as Tracked);
+    else list.push(node);
   };
+  const visit = searchLater(containers);
   visit(value);
+  for (const node of containers) {
+    checkIsDone(node, node === value ? `${what} is` : `${what} contains`);
+    if (Array.isArray(node) || isPlain(node) || isCollection(node)) eachChild(node, visit);
+    else others.push(node);
+  }
+  for (const node of others) eachChild(node, searchLater(others));
   return found;
 }
 
+function isObject(value: unknown): value is object {
+  return (typeof value === 'object' && value !== null) || typeof value === 'function';
+}
+
+function hasMethod(node: object, name: string): boolean {
+  return typeof Reflect.get(node, name) === 'function';
+}
+
+/** @throws ERR_VALUE for thenables and iterators */
+function checkIsDone(node: object, is: string): void {
+  const isThenable = hasMethod(node, 'then');
+  // Another realm's promises too. The `then` of other objects may start work, such as a query.
+  if (isThenable && tagOf(node) === 'Promise') (node as Promise<unknown>).then(undefined, () => {});
+  if (!isThenable && !(hasMethod(node, 'next') && (Symbol.iterator in node || Symbol.asyncIterator in node))) return;
+  const what = isThenable
+    ? 'a promise: the body must not be async; await results after the scope'
+    : 'an iterator, whose values are made after the scope; if it is called values, return Array.from(values)';
+  throw new SoftgradError('ERR_VALUE', `${is} ${what}`);
+}
+
+/** Calls `visit` with what an object refers to. */
+function eachChild(node: object, visit: (child: unknown) => void): void {
+  // The elements of typed arrays are numbers, and may be many.
+  if (ArrayBuffer.isView(node)) return;
+  const isArray = Array.isArray(node);
+  if (isArray || isPlain(node)) {
+    for (const key of isArray ? Object.keys(node) : Reflect.ownKeys(node)) visit(Reflect.get(node, key));
+    return;
+  }
+  if (isCollection(node)) {
+    node.forEach((entry, key) => {
+      visit(key);
+      visit(entry);
+    });
+  }
+  // A getter of a class may do anything.
+  for (const key of Reflect.ownKeys(node)) visit(Reflect.getOwnPropertyDescriptor(node, key)?.value);
+}
+
+/** True for objects without a class, of any realm. */
 function isPlain(node: object): boolean {
   const prototype = Object.getPrototypeOf(node);
-  return prototype === Object.prototype || prototype === null;
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** True for a Map or a Set, of any realm, and for classes that derive from them. */
+function isCollection(node: object): node is ReadonlyMap<unknown, unknown> {
+  return (
+    node instanceof Map || node instanceof Set || (/^(?:Map|Set)$/.test(tagOf(node)) && hasMethod(node, 'forEach'))
+  );
+}
+
+function tagOf(node: object): string {
+  return Object.prototype.toString.call(node).slice('[object '.length, -1);
 }

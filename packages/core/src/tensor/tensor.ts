@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
+import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { brand, isBranded } from './brand.js';
+import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
 import {
   checkDTypeName,
@@ -15,7 +16,7 @@ import {
   hostArray,
   isFloat,
 } from './dtype.js';
-import { type Nested, type NestedArray, nest, preview } from './nested.js';
+import { type Nested, nest, preview } from './nested.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
 
@@ -42,7 +43,7 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   arraySync(): Nested<ElementOf<D>, R>;
   /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
   view(): HostArrayOf<D>;
-  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there */
+  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there, ERR_DISPOSED where that backend is closed, or is closed during the read */
   to(backend: Backend): Promise<Tensor<D, R>>;
   /** Logs what `String(tensor)` gives: shape, dtype, backend and, where they can be read at once, the first elements; elsewhere how to read them. */
   print(): void;
@@ -96,7 +97,7 @@ export interface IndexSummary {
 
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
-  readonly [brand] = true;
+  readonly [brand]: number = layout;
   readonly backend: Backend;
   readonly shape: Shape;
   readonly rank: number;
@@ -106,7 +107,7 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
   summary: IndexSummary | null = null;
-  /** `undefined` once disposed. */
+  /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
@@ -122,7 +123,7 @@ export class DeviceTensor implements Tensor {
   }
 
   get disposed(): boolean {
-    return this.buffer === undefined || this.backend.closed;
+    return this.buffer == null || this.backend.closed;
   }
 
   async data(): Promise<HostCopy> {
@@ -130,7 +131,7 @@ export class DeviceTensor implements Tensor {
     return this.host ? this.host.slice() : ownCopy(await this.backend.read(buffer));
   }
 
-  async array(): Promise<NestedArray> {
+  async array(): Promise<Nested<number | boolean, number>> {
     return nest(await this.data(), this.shape, this.dtype === 'bool');
   }
 
@@ -146,7 +147,7 @@ export class DeviceTensor implements Tensor {
     return ownCopy(this.backend.readSync(buffer));
   }
 
-  arraySync(): NestedArray {
+  arraySync(): Nested<number | boolean, number> {
     return nest(this.dataSync(), this.shape, this.dtype === 'bool');
   }
 
@@ -167,15 +168,24 @@ export class DeviceTensor implements Tensor {
   async to(backend: Backend): Promise<Tensor> {
     checkDType('to', this.dtype, backend);
     const { origin } = this;
-    const copy = make(backend, this.shape, this.dtype, await this.data());
+    const data = await this.data();
+    // The backend may have been closed during the read, and some backends still allocate then.
+    checkDType('to', this.dtype, backend);
+    const copy = make(backend, this.shape, this.dtype, data);
     copy.origin = origin;
     return copy;
   }
 
   dispose(): void {
-    if (this.buffer === undefined) return;
+    if (this.buffer == null) return;
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
+  }
+
+  endScope(): void {
+    if (this.buffer == null) return;
+    this.dispose();
+    this.buffer = null;
   }
 
   [symbolDispose](): void {
@@ -239,8 +249,15 @@ export function asTensor(operation: string, argument: string, value: unknown): D
 }
 
 export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
-  if (x.buffer === undefined) {
-    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed`);
+  if (x[brand] !== layout) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${argument} is a tensor of another version of core; ${twoCopies}`,
+    );
+  }
+  if (x.buffer == null) {
+    const when = x.buffer === null ? ' at the end of its scope: return it from the scope, or call keep with it' : '';
+    throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} ${show(x.shape)} was disposed${when}`);
   }
   if (x.backend.closed) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} lived on ${x.backend.name}, which was closed`);

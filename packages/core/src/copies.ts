@@ -1,0 +1,41 @@
+// Two copies of core in one program, such as two versions in node_modules, share their tensors, functions and scopes. What they find each other by
+// has names that all versions know.
+
+/** The part of a tensor that a scope uses. */
+export interface Tracked {
+  /** Disposes it, and remembers why for the errors of later calls. */
+  endScope(): void;
+}
+
+/** An open scope: the tensors made in it, and the scope around it. */
+export interface Frame {
+  readonly made: Set<Tracked>;
+  readonly around: Frame | null;
+}
+
+interface Shared {
+  /** The innermost open scope: it also owns the tensors that another copy makes. */
+  innermost: Frame | null;
+  /** Whether a backend was chosen, or made the default, in a copy. */
+  hasBackend: boolean;
+  /** Whether a backend was registered in a copy. */
+  hasNames: boolean;
+}
+
+export const shared = /* @__PURE__ */ sharedByCopies();
+
+function sharedByCopies(): Shared {
+  const name = Symbol.for('softgrad.shared');
+  const known: unknown = Reflect.get(globalThis, name);
+  if (known !== undefined) return known as Shared;
+  const value = { innermost: null, hasBackend: false, hasNames: false };
+  Reflect.defineProperty(globalThis, name, { value });
+  return value;
+}
+
+/** The end of a message. */
+export const twoCopies =
+  'there are two copies of @softgrad/core: npm ls @softgrad/core lists them, npm dedupe merges them';
+
+/** The name of one of core's functions, under which another copy finds its definition. */
+export const functionName: unique symbol = Symbol.for('softgrad.operation') as never;
