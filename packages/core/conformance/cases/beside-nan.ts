@@ -13,6 +13,36 @@ const functions: Readonly<Record<string, (x: Tensor) => Tensor>> = {
   'crossEntropy.gradient': (x) => crossEntropy.gradient(x, classesOf(x), { reduction: 'sum' }),
 };
 
+/** Operands of a derivative: one with the NaN, logits of 0, and a direction without. */
+interface Operands {
+  readonly v: Tensor;
+  readonly x: Tensor;
+  readonly w: Tensor;
+  readonly own: (made: Tensor) => Tensor;
+}
+
+/** Derivatives of these functions whose cotangent or tangent has the NaN. */
+const derivatives: Readonly<Record<string, readonly ((operands: Operands) => Tensor)[]>> = {
+  softmax: [
+    ({ v, x, own }) => softmax.vjp(own(softmax(x)), v),
+    ({ v, x, w, own }) => softmax.hvp(own(softmax(x)), v, w),
+    ({ v, x, w, own }) => softmax.hvp(own(softmax(x)), w, v),
+  ],
+  logSoftmax: [
+    ({ v, x, own }) => logSoftmax.vjp(own(logSoftmax(x)), v),
+    ({ v, x, own }) => logSoftmax.jvp(own(logSoftmax(x)), v),
+    ({ v, x, w, own }) => logSoftmax.hvp(own(logSoftmax(x)), v, w),
+    ({ v, x, w, own }) => logSoftmax.hvp(own(logSoftmax(x)), w, v),
+  ],
+  logSumExp: [
+    ({ v, x }) => logSumExp.jvp(x, v),
+    ({ v, x, own }) => logSumExp.vjp(x, own(logSumExp(v))),
+    ({ v, x, w, own }) => logSumExp.hvp(x, own(logSumExp(v)), w),
+    ({ v, x, own }) => logSumExp.hvp(x, own(logSumExp(x)), v),
+  ],
+  'crossEntropy.gradient': [({ v, x }) => crossEntropy.jvp(x, classesOf(x), v, { reduction: 'none' })],
+};
+
 const rows = 9;
 const classesOf = ({ shape: [count = 0] }: Tensor) => new Int32Array(count);
 
@@ -38,26 +68,37 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
     const unit = 64 * operationPrecision(backend.supports, dtype).unit;
     for (const { classes, nan, far } of places) {
       for (const gap of gaps[dtype]) {
+        const what = `${name} of ${classes} classes, NaN at ${nan} and ${gap} at ${far}`;
         await owning(async (own) => {
-          const computed = async (first: number) => {
+          const made = (first: number) => {
             const values = new Float64Array(rows * classes);
             values[nan] = first;
             values[far] = gap;
-            const x = own(tensor(values, { shape: [rows, classes], dtype, backend }));
-            return own(f(x)).data();
+            return own(tensor(values, { shape: [rows, classes], dtype, backend }));
           };
-          const [found, expected] = [await computed(Number.NaN), await computed(0)];
-          const perRow = found.length / rows;
-          const own0 = perRow * Math.floor(nan / classes);
-          const what = `${name} of ${classes} classes, NaN at ${nan} and ${gap} at ${far}`;
-          const isOther = (_: number, i: number) => i < own0 || i >= own0 + perRow;
-          const wanted = expected.filter(isOther);
-          assertClose(
-            what,
-            found.filter(isOther),
-            wanted,
-            wanted.map((value) => unit * Math.max(1, Math.abs(value))),
-          );
+          const filled = (value: (i: number) => number) =>
+            own(
+              tensor(
+                Float64Array.from({ length: rows * classes }, (_, i) => value(i)),
+                { shape: [rows, classes], dtype, backend },
+              ),
+            );
+          const [x, w] = [filled(() => 0), filled((i) => (i % 7) - 3)];
+          const along = (derivatives[name] ?? []).map((derivative) => (v: Tensor) => derivative({ v, x, w, own }));
+          for (const [k, computed] of [f, ...along].entries()) {
+            const [bad, good] = [own(computed(made(Number.NaN))), own(computed(made(0)))];
+            const [found, expected] = [await bad.data(), await good.data()];
+            const perRow = found.length / rows;
+            const own0 = perRow * Math.floor(nan / classes);
+            const isOther = (_: number, i: number) => i < own0 || i >= own0 + perRow;
+            const wanted = expected.filter(isOther);
+            assertClose(
+              k === 0 ? what : `derivative ${k} of ${what}`,
+              found.filter(isOther),
+              wanted,
+              wanted.map((value) => unit * Math.max(1, Math.abs(value))),
+            );
+          }
         });
       }
     }

@@ -49,7 +49,7 @@ interface Levels {
   readonly reduction: readonly ('mean' | 'sum' | 'none')[];
   readonly labelSmoothing: readonly (number | undefined)[];
   readonly weighted: readonly boolean[];
-  readonly ignoreIndex: readonly (0 | 'default' | 'last')[];
+  readonly ignoreIndex: readonly (number | 'default' | 'last')[];
 }
 
 const noOptions: Levels = {
@@ -67,7 +67,7 @@ const noOptions: Levels = {
   weighted: [false],
   ignoreIndex: ['default'],
 };
-const tempered: Levels = { ...noOptions, temperature: [undefined, 0.37, 2.87] };
+const tempered: Levels = { ...noOptions, temperature: [undefined, 0.37, 2.87, 0.06, 40] };
 const masked: Levels = { ...tempered, mask: masks };
 const nonFiniteLevels: Levels = { ...masked, input: nonFinite, rank: [1, 2, 3, 4] };
 const crossEntropyLevels: Levels = {
@@ -76,7 +76,7 @@ const crossEntropyLevels: Levels = {
   reduction: ['mean', 'sum', 'none'],
   labelSmoothing: [undefined, 0.1, 1],
   weighted: [false, true],
-  ignoreIndex: ['default', 0, 'last'],
+  ignoreIndex: ['default', 0, 'last', 255, -1],
 };
 
 /** Operations whose options are combined in one covering array. */
@@ -259,7 +259,7 @@ function forFloat16(levels: Levels): Levels {
   return {
     ...levels,
     input: levels.input.filter((input) => input !== 'huge'),
-    temperature: levels.temperature.filter((temperature) => temperature !== 0.37),
+    temperature: levels.temperature.filter((temperature) => temperature === undefined || temperature > 1),
     length: levels.length.filter((sizes) => sizes.every((size) => size < 40)),
   };
 }

@@ -71,7 +71,8 @@ export function trialOf(operation: Operation, form: TrialForm, options: TrialOpt
   const { out, dtype, seed, isScalar, keepsEveryRow } = options;
   const random = randomFrom(seed);
   const axis = positionOf(form.axis, form.rank);
-  const shape = shapeOf(form, axis, random);
+  const isMatrix = operation.member === 'jacobian' || operation.member === 'to-dense';
+  const shape = (isMatrix ? null : wideShapeOf(form, axis, random)) ?? shapeOf(form, axis, random);
   const mask = maskOf(form.mask ?? 'none', shape, axis, random, keepsEveryRow);
   const { temperature = 1 } = form;
   const problem: Problem = {
@@ -157,6 +158,22 @@ function shapeOf({ rank, length, mask }: TrialForm, axis: number, random: () => 
     elements *= size;
     return size;
   });
+}
+
+/** The share of the forms with rows side by side that are wide. */
+const wideShare = 1 / 3;
+/** The most classes of a wide form, for the sake of its size. */
+const mostWideClasses = 17;
+/** Numbers of rows side by side. */
+const wideColumns = { ofFew: [31, 66, 70], ofMore: [17, 19] };
+
+/** Blocks of more rows side by side than a tile or a workgroup has, for a share of the forms; null for the others. */
+function wideShapeOf({ rank, length }: TrialForm, axis: number, random: () => number): readonly number[] | null {
+  if (axis === rank - 1 || random() > wideShare || Math.max(...length) > mostWideClasses) return null;
+  const classes = cycled(length, Math.floor(random() * length.length));
+  const choices = classes < 10 ? wideColumns.ofFew : wideColumns.ofMore;
+  const columns = cycled(choices, Math.floor(random() * choices.length));
+  return Array.from({ length: rank }, (_, k) => (k === axis ? classes : k === rank - 1 ? columns : k < 2 ? 2 : 1));
 }
 
 /**

@@ -40,6 +40,44 @@ export const faultyCalls: readonly Fault[] = [
     },
   ),
   fault(
+    'a-result-that-is-kept',
+    'keeps the result for a buffer until the buffer is written by the host, and not until a kernel writes it.',
+    'laws/calls-in-turn:operation=logSumExp',
+    (right) => {
+      const kept = new WeakMap<ExactBuffer, { readonly key: string; readonly values: Float64Array }>();
+      return {
+        write(buffer, host) {
+          kept.delete(buffer);
+          right.write(buffer, host);
+        },
+        kernels: {
+          ...right.kernels,
+          logSumExp(out, x, rows, parameters) {
+            const key = JSON.stringify([rows, parameters.temperature]);
+            const known = parameters.mask ? undefined : kept.get(x);
+            if (known?.key === key) {
+              out.data.set(known.values);
+              return;
+            }
+            right.kernels?.logSumExp?.(out, x, rows, parameters);
+            kept.set(x, { key, values: Float64Array.from(out.data) });
+          },
+        },
+      };
+    },
+  ),
+  fault(
+    'a-cotangent-with-nan-for-all-rows',
+    'gives NaN for all rows if the cotangent of one is NaN.',
+    'row-groups/beside-nan:operation=softmax',
+    (right) => ({
+      vjp(out, s, g, rows, parameters) {
+        right.vjp(out, s, g, rows, parameters);
+        if (g.data.some(Number.isNaN)) out.data.fill(Number.NaN);
+      },
+    }),
+  ),
+  fault(
     'vjp-of-one-buffer',
     'works in place, but not if probabilities, cotangent and out are one buffer.',
     'vjp/in-place',

@@ -121,6 +121,27 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'ignores-the-usual-index',
+    'ignores rows with the index −100, or another class, and no other index.',
+    'combinations/cross-entropy:set=finite',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { target, ignoreIndex } = parameters;
+        const isClass = ignoreIndex >= 0 && ignoreIndex < rows.classes;
+        const data = target.buffer.data.map((index) =>
+          index === ignoreIndex && !isClass && index !== -100 ? 0 : index,
+        );
+        const buffer = { dtype: target.buffer.dtype, data };
+        crossEntropy?.(
+          out,
+          x,
+          rows,
+          target.kind === 'indices' ? { ...parameters, target: { ...target, buffer } } : parameters,
+        );
+      },
+    }),
+  ),
+  faultyKernels(
     'counts-ignored-rows',
     'treats an ignored row as one of class 0.',
     `cross-entropy/gradient:target=ignored;${small}`,

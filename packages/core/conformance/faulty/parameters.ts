@@ -35,6 +35,17 @@ export const faultyParameters: readonly Fault[] = [
       },
     }),
   ),
+  fault(
+    'temperatures-beyond-the-usual',
+    'multiplies by a rounded inverse of few bits for temperatures above 4.',
+    'combinations/softmax-derivatives:set=finite',
+    (right) => ({
+      vjp(out, s, g, rows, { temperature }) {
+        const inverse = Math.round(1024 / temperature) / 1024;
+        right.vjp(out, s, g, rows, { temperature: temperature > 4 && inverse > 0 ? 1 / inverse : temperature });
+      },
+    }),
+  ),
   fault('ignores-the-sign-of-the-temperature', 'computes softmax for softmin.', `softmin/values:${small}`, (right) => ({
     softmax: (out, x, rows, parameters) =>
       right.softmax(out, x, rows, { ...parameters, temperature: Math.abs(parameters.temperature) }),

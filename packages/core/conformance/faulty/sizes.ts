@@ -212,6 +212,17 @@ const groupsOfRows: readonly Fault[] = (['outer', 'inner'] as const).flatMap((al
 
 /** Kernels that stop where one dispatch of a GPU ends, and kernels that miss the last elements of some sizes. */
 export const faultySizes: readonly Fault[] = [
+  fault(
+    'columns-of-one-workgroup',
+    'leaves out what is beyond 16 rows side by side, if there are several blocks of them.',
+    'combinations/softmax-values:set=finite',
+    (right) => ({
+      softmax(out, x, rows, parameters) {
+        right.softmax(out, x, rows, parameters);
+        if (rows.outer > 1 && rows.inner > 16) out.data.fill(0, out.data.length - 1);
+      },
+    }),
+  ),
   ...oneDispatch,
   ...elementwise,
   ...tails,

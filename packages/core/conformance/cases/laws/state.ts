@@ -1,6 +1,7 @@
-import type { Backend } from '../../../src/index.js';
+import { type Backend, fromBuffer } from '../../../src/index.js';
 import { assertClose, assertSame } from '../../check.js';
-import type { Operation } from '../../operations/operation.js';
+import { plain, upload } from '../../kernel.js';
+import type { Operand, Operation } from '../../operations/operation.js';
 import { callOptions, evaluate, expectation, problemOf, requirementsOf, statedFor, tensorsOf } from '../../problem.js';
 import type { ProblemStatement } from '../../statement.js';
 import { checkEach } from '../../sweep.js';
@@ -59,6 +60,47 @@ async function callsInTurn(backend: Backend, operation: Operation): Promise<void
       assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
     },
   );
+  await overwrittenInTurn(backend, operation);
+}
+
+/** What a kernel wrote over an operand counts at the next call: results that are kept must not outlive what they were computed from. */
+async function overwrittenInTurn(backend: Backend, operation: Operation): Promise<void> {
+  const problem = problemIn(backend, {});
+  const { operands } = statedFor(operation, problem);
+  const { dtype, rows, values } = problem;
+  const other = upload(backend, { values: values.toReversed(), dtype });
+  const isLikeLogits = operands.map(
+    (operand) => operand.dtype === undefined && operand.shape.join() === problem.shape.join(),
+  );
+  const buffers = operands.map((operand, k) =>
+    isLikeLogits[k] ? upload(backend, { values: operand.values, dtype }) : null,
+  );
+  const tensors = operands.flatMap(({ shape, ...operand }, k) =>
+    isLikeLogits[k]
+      ? fromBuffer(backend, buffers[k], shape, dtype)
+      : tensorsOf(backend, [{ ...operand, shape }], problem),
+  );
+  const options = callOptions(operation, problem);
+  const first = take(operation.apply(tensors, options, problem));
+  for (const buffer of buffers) if (buffer !== null) backend.softmax(buffer, other, rows, plain);
+  const [, second] = await Promise.all([first, take(operation.apply(tensors, options, problem))]);
+  const current = await Promise.all(
+    tensors.map(
+      async (one, k): Promise<Operand> => ({
+        ...operands[k],
+        values: Float64Array.from(await one.data()),
+        shape: one.shape,
+      }),
+    ),
+  );
+  const fresh = tensorsOf(backend, current, problem);
+  assertSame(
+    `${operation.name} of an operand that a kernel wrote over`,
+    second,
+    await take(operation.apply(fresh, options, problem)),
+  );
+  for (const made of [...tensors, ...fresh]) made.dispose();
+  backend.free(other);
 }
 
 /** How many operands after the first one have an entry for each logit. */
