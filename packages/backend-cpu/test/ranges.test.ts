@@ -2,10 +2,12 @@ import { logSoftmax, softmax, softmin, tensor } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
 import { lengths, testLargestCotangents } from './largest-cotangents.js';
+import { testSmallDivisors } from './small-divisors.js';
 
 const backend = cpu.openSync();
 
 testLargestCotangents(backend);
+testSmallDivisors(backend);
 
 test('second derivatives along the largest float32 cotangents and tangents', async () => {
   const s = tensor([[0.25, 0.25, 0.5]], { backend });
