@@ -9,7 +9,7 @@ export const largest = { float32: 3e38, float64: 1.7e308 } as const;
 /** Rows from uniform to nearly one-hot. */
 const gaps = [0, 1, 30];
 
-function row(classes: number, gap: number): number[] {
+export function row(classes: number, gap = 0): number[] {
   return Array.from({ length: classes }, (_, c) => (c === classes >> 1 ? gap : Math.sin(c)));
 }
 

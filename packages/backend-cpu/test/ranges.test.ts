@@ -1,11 +1,13 @@
 import { logSoftmax, softmax, softmin, tensor } from '@softgrad/core';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
-import { lengths, testLargestCotangents } from './largest-cotangents.js';
+import { lengths, row, testLargestCotangents } from './largest-cotangents.js';
+import { testSmallDivisors } from './small-divisors.js';
 
 const backend = cpu.openSync();
 
 testLargestCotangents(backend);
+testSmallDivisors(backend);
 
 test('second derivatives along the largest float32 cotangents and tangents', async () => {
   const s = tensor([[0.25, 0.25, 0.5]], { backend });
@@ -98,4 +100,40 @@ test('derivatives of the smallest cotangents keep their bits', async () => {
     const dy = await logSoftmax.jvp(y, g).data();
     expect(Array.from(dy, (d) => d / smallest)).toEqual([48, -16, -32, 0]);
   }
+});
+
+describe('the vjp of softmax in float64 keeps its digits where one of its factors is at an end of the range', () => {
+  const unit = 2 ** -53;
+  const of = (values: readonly number[]) => tensor([values], { dtype: 'float64', backend });
+
+  test('small cotangents and a tiny temperature', () => {
+    for (const classes of lengths) {
+      const p = Array.from(softmax(of(row(classes))).dataSync(), Number);
+      const s = of(p);
+      const g = Array.from({ length: classes }, (_, c) => Math.cos(3 * c));
+      const ordinary = softmax.vjp(s, of(g)).dataSync();
+      const small = of(g.map((value) => value * 2 ** -1000));
+      for (const exponent of [-65, -100]) {
+        const actual = softmax.vjp(s, small, { temperature: 2 ** exponent }).dataSync();
+        const wrong = ordinary.findIndex((value, i) => {
+          const error = Math.abs(Number(actual[i]) * 2 ** (1000 + exponent) - Number(value));
+          return !(error <= 8 * unit * (p[i] ?? 0));
+        });
+        expect([classes, exponent, wrong]).toEqual([classes, exponent, -1]);
+      }
+    }
+  });
+
+  test('huge cotangents and a large temperature', () => {
+    // The quotients of these probabilities by the temperature are subnormal.
+    const tiny = Math.SQRT2 * 2 ** -960;
+    const huge = Math.SQRT1_2 * 2 ** 1000;
+    for (const classes of lengths) {
+      const s = of(row(classes).map((_, c) => (c === 0 ? 1 : tiny)));
+      const g = of(row(classes).map((_, c) => (c === 0 ? huge : 0)));
+      const actual = softmax.vjp(s, g, { temperature: 2 ** 100 }).dataSync();
+      const wrong = actual.findIndex((value, i) => i > 0 && !(Math.abs(Number(value) * 2 ** 60 + 1) <= 8 * unit));
+      expect([classes, wrong]).toEqual([classes, -1]);
+    }
+  });
 });

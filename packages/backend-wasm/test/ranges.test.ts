@@ -1,11 +1,13 @@
 import { softmax, tensor } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { largest, testLargestCotangents } from '../../backend-cpu/test/largest-cotangents.js';
+import { testSmallDivisors } from '../../backend-cpu/test/small-divisors.js';
 import { wasm } from '../src/index.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
 testLargestCotangents(backend);
+testSmallDivisors(backend);
 
 test.each(['float32', 'float64'] as const)('a row of huge cotangents is noticed in every lane: %s', async (dtype) => {
   const size = largest[dtype];

@@ -89,3 +89,31 @@ test.each(['float32', 'float64'] as const)(
     }
   },
 );
+
+test.each(['float32', 'float64'] as const)(
+  '%s: a gradient is as accurate with a large weight of every exponent, in rows far below the first one too',
+  async (dtype) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const rows = 8;
+    const [unit, largest] = dtype === 'float32' ? [2 ** -24, 127] : [2 ** -53, 1023];
+    for (const classes of [3, 8, 40, 300]) {
+      const shape = [rows, classes] as const;
+      // Rows that kernels may compute from one reference.
+      const data = logits('float32', rows * classes, 3, 0, classes).map((x, i) => (i < classes ? x : x - 85));
+      const target = Array.from({ length: rows }, (_, row) => ((classes - 1) * row) % classes);
+      const options = { reduction: 'none' } as const;
+      const exact = tensor({ data, shape }, { backend, dtype: 'float64' });
+      const ordinary = crossEntropy.gradient(exact, target, options).dataSync();
+      const x = tensor({ data, shape }, { backend, dtype });
+      for (let exponent = 0; exponent < largest; exponent += dtype === 'float32' ? 1 : 31) {
+        const weight = new Array<number>(classes).fill(2 ** exponent);
+        const actual = crossEntropy.gradient(x, target, { ...options, weight }).dataSync();
+        const worst = ordinary.reduce<number>(
+          (most, value, i) => Math.max(most, Math.abs(Number(actual[i]) / (Number(value) * 2 ** exponent) - 1)),
+          0,
+        );
+        expect({ classes, exponent, within: worst <= 4 * unit }).toEqual({ classes, exponent, within: true });
+      }
+    }
+  },
+);

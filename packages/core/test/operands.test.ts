@@ -482,6 +482,28 @@ describe('a missing operation', () => {
   });
 });
 
+test('a kernel of the basis that declines a plain call is an error that names it', async () => {
+  const declining = delegate(await exact.open(), {
+    name: 'declining',
+    kernels: {},
+    softmax: () => false,
+    jacobian: () => false,
+    vjp: () => false,
+  });
+  const x = tensor([[1, 2]], { backend: declining });
+  const s = tensor([[0.5, 0.5]], { backend: declining });
+  for (const [kernel, call] of [
+    ['softmax', () => softmax(x, { temperature: 2 })],
+    ['jacobian', () => softmax.jacobian(s, { temperature: 2 })],
+    ['vjp', () => softmax.vjp(s, x, { temperature: 2 })],
+  ] as const) {
+    expect(failure(call)).toEqual([
+      'ERR_UNSUPPORTED',
+      expect.stringContaining(`declining declines ${kernel} at temperature 1 without a mask`),
+    ]);
+  }
+});
+
 test('a tensor over a buffer of the engine’s own may share it with another of the same shape', () => {
   const buffer = backend.alloc(2, 'float64');
   backend.write(buffer, Float64Array.of(0, 0));

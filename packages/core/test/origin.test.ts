@@ -235,12 +235,15 @@ describe('arrays that cannot be the output that a derivative takes are errors', 
           'ERR_VALUE',
           `${name}.${member}: ${operand}: element 1 is ${entry}, expected numbers ${range}; ${name}.${member} takes the output of ${name}, not the ${input}`,
         ]);
+        expect(failure(() => call([[entry, entry]]))[1]).toContain(`${operand}: element 0 is ${entry}`);
       }
     }
   });
 
   test('up to the rounding of half precision, and NaN', () => {
     expect(() => softmax.vjp([[1.0078, -0.001]], [[1, 2]])).not.toThrow();
+    const ends = { data: Float64Array.of(1.01, -0.01), shape: [1, 2] };
+    expect(() => softmax.vjp(ends, { data: Float64Array.of(1, 2), shape: [1, 2] })).not.toThrow();
     expect(() => softmax.vjp([[Number.NaN, Number.NaN]], [[1, 2]])).not.toThrow();
     expect(() => logSoftmax.vjp([[0.001, -Infinity]], [[1, 2]])).not.toThrow();
   });

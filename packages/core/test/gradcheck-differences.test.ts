@@ -1,0 +1,69 @@
+import { expect, test } from 'vitest';
+import { bestEstimate, disagree, type Quotient, quotientOf, type Steps } from '../src/gradcheck/differences.js';
+
+const steps: Steps = { first: 1, range: { least: 8 ** -6, most: 8 ** 6 }, enough: 0, ratio: 4 };
+
+/** The first steps of the estimates that are made of quotients, and the best. */
+function tried(quotient: (step: number) => Partial<Quotient>, options: Partial<Steps> = {}) {
+  const taken: number[] = [];
+  const best = bestEstimate(
+    (step) => {
+      taken.push(step);
+      return { slope: 1, terms: 1, noise: 0, ...quotient(step) };
+    },
+    { ...steps, ...options },
+  );
+  // An estimate takes a step, its half and its quarter.
+  return { best, firsts: taken.filter((_, k) => k % 3 === 0) };
+}
+
+const powers = (from: number, to: number) => {
+  const sign = Math.sign(to - from) || 1;
+  return Array.from({ length: Math.abs(to - from) + 1 }, (_, k) => 8 ** (from + sign * k));
+};
+
+test('shorter steps are tried while quotients disagree and do not improve three times in a row', () => {
+  const worse = (h: number) => ({ slope: 1 / h });
+  expect(tried(worse).firsts).toEqual(powers(0, -3));
+});
+
+test('shorter steps are tried down to the end of the range, also where there are no quotients', () => {
+  const better = (h: number) => ({ slope: h });
+  expect(tried(better, { range: { least: 8 ** -3, most: 8 } }).firsts).toEqual(powers(0, -3));
+  expect(tried(better, { range: { least: 8 ** -3 * 1.01, most: 8 } }).firsts).toEqual(powers(0, -2));
+  expect(tried(() => ({ slope: Number.NaN })).firsts).toEqual(powers(0, -6));
+});
+
+test('where rounding is the largest error, longer steps are tried up to the end of the range, and no shorter ones', () => {
+  const rounded = (h: number) => ({ noise: 1 / h });
+  expect(tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 } }).firsts).toEqual(powers(0, 3));
+  expect(tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 / 1.01 } }).firsts).toEqual(powers(0, 2));
+  expect(tried(() => ({ noise: 1 })).firsts, 'a step that is no better ends the search').toEqual(powers(0, 1));
+});
+
+test('an error that is small enough beside the terms ends the search', () => {
+  // Of a slope h the extrapolations differ by h / 6, times 4.
+  const better = (terms: number) => (h: number) => ({ slope: h, terms });
+  expect(tried(better(100), { enough: 0.01 }).firsts).toEqual(powers(0, 0));
+  expect(tried(better(0.01), { enough: 0.01 }).firsts).toEqual(powers(0, -5));
+});
+
+test('without a range there is one step; an estimate has the larger terms of the step and its half', () => {
+  const { best, firsts } = tried((h) => ({ slope: h, terms: h }), { range: undefined } as never);
+  expect([firsts, best.terms]).toEqual([[1], 1]);
+  expect(tried((h) => ({ terms: 1 / h })).best.terms).toBe(2);
+});
+
+test('estimates disagree if their error is more than 16 times the noise, or no number', () => {
+  expect([15, 16, 16.01, Number.NaN].map((error) => disagree({ error, noise: 1 }))).toEqual([false, false, true, true]);
+});
+
+test('a value that stays −Infinity changes by 0, and one that becomes −Infinity by −Infinity', () => {
+  const of = (after: number, before: number) =>
+    quotientOf([2], [[[after], [before]]], { divisor: 4, roundings: 1, condition: 1 });
+  const none = Number.NEGATIVE_INFINITY;
+  expect(of(none, none)).toEqual({ slope: 0, terms: 0, noise: 0 });
+  expect(of(none, 1).slope).toBe(none);
+  expect(of(1, none).slope).toBe(Number.POSITIVE_INFINITY);
+  expect(of(3, 1)).toEqual({ slope: 1, terms: 1, noise: 6 });
+});
