@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
@@ -309,4 +310,30 @@ test('gradgradcheck leaves nothing behind', async () => {
   for (const operation of [softmax, logSoftmax, logSumExp, sigmoid]) await gradgradcheck(operation, x);
   await gradgradcheck(crossEntropy, x, { target: [0, 1, 2] });
   expect(liveBuffers(counting)).toBe(1);
+});
+
+test('what it makes is freed where a later allocation or write fails', async () => {
+  const counting = counted((await exact.open()) as Backend);
+  let left = Number.POSITIVE_INFINITY;
+  const limited =
+    <A extends readonly unknown[], R>(call: (...args: A) => R) =>
+    (...args: A): R => {
+      if (left-- <= 0) throw new Error('out of memory');
+      return call(...args);
+    };
+  const failing = delegate(counting, { alloc: limited(counting.alloc), write: limited(counting.write) });
+  const x = tensor([[1, 2, 3]], { backend: failing, dtype: 'float64' });
+  const before = liveBuffers(counting);
+  for (let calls = 0; ; calls++) {
+    left = calls;
+    const failed = await gradgradcheck(softmax, x).then(
+      () => false,
+      () => true,
+    );
+    left = Number.POSITIVE_INFINITY;
+    expect([calls, liveBuffers(counting)]).toEqual([calls, before]);
+    if (failed) continue;
+    expect(calls).toBeGreaterThan(4);
+    break;
+  }
 });

@@ -87,9 +87,14 @@ export async function gradgradcheck(
   const f = isOwnFunction<GradgradcheckFunction>(operation)
     ? ownTwiceDifferentiable(operation, x)
     : twiceDifferentiable(await builtIn(name, operation, checked, options));
-  const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
-  const tangent = options.tangent ?? defaultDirection(x.shape, x, Math.SQRT2);
+  const made: Tensor[] = [];
+  const own = (direction: Tensor) => {
+    made.push(direction);
+    return direction;
+  };
   try {
+    const cotangent = options.cotangent ?? own(defaultDirection(f.outputShape ?? x.shape, x));
+    const tangent = options.tangent ?? own(defaultDirection(x.shape, x, Math.SQRT2));
     operandLike(name, 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
     operandLike(name, 'tangent', tangent, checked);
     const [g, t] = await Promise.all([cotangent.data(), tangent.data()]);
@@ -100,8 +105,7 @@ export async function gradgradcheck(
     ]);
     return reportOf(f.name, checked, compare(f, values, g, t, analytic, checked.dtype, options));
   } finally {
-    if (options.cotangent === undefined) cotangent.dispose();
-    if (options.tangent === undefined) tangent.dispose();
+    for (const direction of made) direction.dispose();
   }
 }
 
