@@ -22,9 +22,18 @@ const powers = (from: number, to: number) => {
   return Array.from({ length: Math.abs(to - from) + 1 }, (_, k) => 8 ** (from + sign * k));
 };
 
-test('shorter steps are tried while quotients disagree and do not improve three times in a row', () => {
+test('shorter steps are tried while quotients disagree, until eight in a row do not improve', () => {
   const worse = (h: number) => ({ slope: 1 / h });
-  expect(tried(worse).firsts).toEqual(powers(0, -3));
+  const range = { least: 8 ** -12, most: 1 };
+  expect(tried(worse, { range }).firsts).toEqual(powers(0, -8));
+  const thenBetter = (h: number) => ({ slope: h > 8 ** -3.5 ? 1 / h : h * 1e-9 });
+  expect(tried(thenBetter, { range }).firsts).toEqual(powers(0, -12));
+});
+
+test('an estimate is better if its error is smaller beside its terms', () => {
+  // Across many periods of an oscillation the slope is small and its error, too, but as large as the slope.
+  const aliased = (h: number) => (h > 8 ** -2.5 ? { slope: h, terms: h } : { slope: 1000 + h * 1e6, terms: 1000 });
+  expect(tried(aliased, { range: { least: 8 ** -4, most: 1 } }).best.terms).toBe(1000);
 });
 
 test('shorter steps are tried down to the end of the range, also where there are no quotients', () => {

@@ -451,6 +451,40 @@ describe('gradcheck', () => {
     },
   );
 
+  const scalar = (f: (v: number) => number, derivative: (v: number) => number) => ({
+    name: 'scalar',
+    forward: (x: Float64Array) => x.map(f),
+    vjp: (x: Tensor, g: Tensor) =>
+      tensor(
+        Array.from(x.view(), (v, i) => derivative(v) * (g.view()[i] ?? Number.NaN)),
+        { shape: x.shape, backend, dtype: 'float64' },
+      ),
+  });
+  const steep: readonly (readonly [string, number, (v: number) => number, (v: number) => number])[] = [
+    ['1/x', 1e-6, (v) => 1 / v, (v) => -1 / v / v],
+    ['1/x²', 1e-5, (v) => 1 / v / v, (v) => -2 / v ** 3],
+    ['|x|', 1e-6, Math.abs, Math.sign],
+    ['sin 30000x', -1.1, (v) => Math.sin(30000 * v), (v) => 30000 * Math.cos(30000 * v)],
+    ['sin 5000x', -1.1, (v) => Math.sin(5000 * v), (v) => 5000 * Math.cos(5000 * v)],
+  ];
+
+  test.each(steep)('%s at %d: the step is shortened as far as it has to be', async (_, at, f, derivative) => {
+    expect(await gradcheck(scalar(f, derivative), double([[at]]))).toMatchObject({ ok: true, checked: 1 });
+    const wrong = scalar(f, (v) => 1.001 * derivative(v));
+    expect(await gradcheck(wrong, double([[at]]))).toMatchObject({ ok: false });
+  });
+
+  test('a function that is nowhere differentiable says that its quotients disagree', async () => {
+    const rough = (v: number) =>
+      Array.from({ length: 50 }, (_, k) => 2 ** -k * Math.sin(8 ** k * v)).reduce((a, b) => a + b);
+    const report = await gradcheck(
+      scalar(rough, () => 3),
+      double([[0.7]]),
+    );
+    expect(report).toMatchObject({ ok: false, checked: 0 });
+    expect(report.entries[0]?.reason).toBe('difference quotients with successive steps disagree');
+  });
+
   test('a function without difference quotients has no largest error', async () => {
     const nowhere = { name: 'nowhere', forward: (x: Float64Array) => x.map(() => Number.NaN), vjp: (x: Tensor) => x };
     const report = await gradcheck(nowhere, double([[1, 2, 3]]));

@@ -337,3 +337,20 @@ test('what it makes is freed where a later allocation or write fails', async () 
     break;
   }
 });
+
+test.each([
+  [1e4, 20],
+  [5e3, -1.1],
+])('the second derivative of sin %dx at %d, across many periods of which the first steps go', async (rate, at) => {
+  const of = (factor: number) => ({
+    name: 'sine',
+    forward: (x: Float64Array) => x.map((v) => Math.sin(rate * v)),
+    hvp: (x: Tensor, g: Tensor, t: Tensor) => {
+      const value = -(rate ** 2) * Math.sin(rate * Number(x.view()[0])) * Number(g.view()[0]) * Number(t.view()[0]);
+      return tensor([[factor * value]], { backend, dtype: 'float64' });
+    },
+  });
+  expect(await gradgradcheck(of(1), double([[at]]))).toMatchObject({ ok: true, checked: 1 });
+  for (const factor of [1 / 2199.57, 1.001])
+    expect(await gradgradcheck(of(factor), double([[at]]))).toMatchObject({ ok: false });
+});

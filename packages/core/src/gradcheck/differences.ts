@@ -26,8 +26,8 @@ export interface Steps {
 const ladder = 8;
 /** Of the disagreement of two extrapolations: the error of the first one can be a little larger than it, and both can be off alike. */
 const margin = 4;
-/** Steps that may be worse in a row: near a pole of f a shorter step can be worse than one across it. */
-const patience = 3;
+/** Steps that may be worse in a row: near a pole of f, or where it oscillates, shorter steps can be worse than one across it. */
+const patience = 8;
 
 /**
  * The estimate with the least error. Where the quotients of the first step disagree or do not exist, shorter steps are tried; where rounding is
@@ -38,18 +38,22 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
   let best = at(first);
   if (range === undefined) return best;
   const done = () => best.error <= enough * best.terms;
-  const improves = (next: Estimate) => {
-    const better = next.error < best.error || (Number.isNaN(best.error) && !Number.isNaN(next.error));
+  const replacedBy = (next: Estimate, isBetter: boolean) => {
+    const better = isBetter || (Number.isNaN(best.error) && !Number.isNaN(next.error));
     if (better) best = next;
     return better;
   };
   let worse = 0;
   for (let h = first / ladder; disagree(best) && !done() && h >= range.least && worse < patience; h /= ladder) {
-    if (improves(at(h))) worse = 0;
+    const next = at(h);
+    // Across many periods of an oscillation the quotients are small, and so is the error of each, but not beside the quotient.
+    const isSmaller = next.error < best.error || next.error * best.terms < best.error * next.terms;
+    if (replacedBy(next, isSmaller)) worse = 0;
     else if (!Number.isNaN(best.error)) worse += 1;
   }
   for (let h = first * ladder; !disagree(best) && !done() && h <= range.most; h *= ladder) {
-    if (!improves(at(h))) break;
+    const next = at(h);
+    if (!replacedBy(next, next.error < best.error)) break;
   }
   return best;
 }

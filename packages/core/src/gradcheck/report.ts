@@ -206,11 +206,12 @@ function judgedEntry(
   const of = (ok: boolean, reason?: string) => (reason === undefined ? { ...entry, ok } : { ...entry, ok, reason });
   if (slope.reason !== undefined) return of(slope.exempt === true, slope.reason);
   const within = error <= bound;
-  if (lenient || !(within || error <= loose)) return of(within);
+  if (lenient) return of(within);
   const coarse = uncertainty > tolerance * weight;
   if (coarse && disagree(slope) && uncertainty > terms / 64) {
     return of(false, 'difference quotients with successive steps disagree');
   }
+  if (!(within || error <= loose)) return of(false);
   const better = dtype === 'float64' ? '' : '; check it with x in float64';
   if (!within) return of(false, `the error may be rounding in ${dtype}${better}`);
   if (coarse && uncertainty > terms / 2 && error > 0)
