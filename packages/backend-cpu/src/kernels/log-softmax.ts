@@ -6,7 +6,7 @@ import { centredMean, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
-import { mostConstant } from './vjp-wide.js';
+import { mostConstant } from './vjp/wide.js';
 
 const expScratch = scratch();
 const logScratch = scratch();

@@ -1,5 +1,5 @@
-import { sumError } from '../pair.js';
-import type { FloatArray } from '../storage.js';
+import { sumError } from '../../pair.js';
+import type { FloatArray } from '../../storage.js';
 
 /** Subtracting a constant from a cotangent overflows only if the constant is at least half an ULP of the largest float64: 2^970. */
 export const mostConstant = 2 ** 960;
