@@ -6,7 +6,7 @@ import { centredMean, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
-import { mostConstant } from './vjp/wide.js';
+import { mayOverflow } from './vjp/wide.js';
 
 const expScratch = scratch();
 const logScratch = scratch();
@@ -142,7 +142,7 @@ export function logSoftmaxVjp(
     if (end - start > blockElements) others = sumBut(g, start, end, top);
     else for (let k = start; k < end; k++) if (k !== top) others += g[k];
     const total = top < 0 ? others : others + g[top];
-    if (!(Math.abs(total) + Math.abs(others) < mostConstant)) {
+    if (mayOverflow(total, others)) {
       vjpWideLogRow(tile, start, end, top, temperature);
       return;
     }
@@ -204,7 +204,7 @@ export function logSoftmaxJvp(
       mean.high = sum;
       mean.low = 0;
     }
-    if (!(Math.abs(mean.high) + Math.abs(origin) < mostConstant)) {
+    if (mayOverflow(mean.high, origin)) {
       jvpWideLogRow(p, t, start, end, top, temperature);
       return;
     }
