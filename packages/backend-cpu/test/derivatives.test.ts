@@ -294,6 +294,43 @@ describe.each(dtypes)('in %s', (dtype) => {
     }
   });
 
+  test('the vjp of log-softmax keeps the digits of small cotangents beside large ones that cancel', () => {
+    const random = randomFrom(13);
+    const sizes = dtype === 'float32' ? [1e2, 1e4] : [1e4, 1e9];
+    for (const classes of [3, 4, 10, 17, 128, 129, 1000]) {
+      const rows = { outer: 4, classes, inner: 1 };
+      for (const size of sizes) {
+        for (const top of [1 / classes, 0.45, 0.6, 1 - 2 ** -10]) {
+          const y = dominated(rows, top, dtype).map((p) => Math.log(p));
+          // Where the largest probability is, at the end, and small ones.
+          const large = (k: number, own: number) => (k === own ? size : k === (own + 1) % classes ? -size : 0);
+          const g = y.map((_, k) => random() - 0.5 + large(k % classes, (Math.floor(k / classes) * 5) % classes));
+          const out = computed(g.length, g, dtype, (result, v) =>
+            kernels.logSoftmaxVjp(result, y, v, rows, { temperature: 1 }),
+          );
+          const terms = y.map((log, k) => {
+            const start = k - (k % classes);
+            const row = g.subarray(start, start + classes);
+            const total = row.reduce((sum, v) => sum + v, 0);
+            const p = Math.exp(log);
+            return p > 0.5
+              ? Math.abs(g[k] * Math.expm1(log)) + Math.abs(p * (total - g[k]))
+              : Math.abs(g[k]) + Math.abs(p * total);
+          });
+          const expected = reference.logSoftmaxVjp(y, g, rows);
+          expectWithin(
+            4,
+            out,
+            expected,
+            dtype,
+            `${classes} classes, largest ${top}, ±${size}`,
+            Float64Array.from(terms),
+          );
+        }
+      }
+    }
+  });
+
   test('log-softmax is right in every block and tile, beside rows that need a shift too', () => {
     const random = randomFrom(3);
     for (const classes of [4, 5, 700]) {
