@@ -63,6 +63,19 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
+   * `product(a, b) / T²`, the product linear in both. At a small T both are divided first, because products of small directions underflow even
+   * if the result does not; at a large T only where the product overflows.
+   */
+  productOverSquare(product: (a: Value<B>, b: Value<B>) => Value<B>, a: Value<B>, b: Value<B>): Value<B> {
+    const { temperature } = this;
+    const late = () => this.overSquare(product(a, b));
+    const early = () => product(this.div(a, temperature), this.div(b, temperature));
+    const exponent = Math.log2(Math.abs(temperature));
+    if (Math.abs(exponent) <= mostExponent) return late();
+    return exponent < 0 ? this.finiteOr(early(), late()) : this.finiteOr(late(), early());
+  }
+
+  /**
    * The logits for a plain softmax: `x / T` where the mask keeps an entry, −Infinity elsewhere. Where T is not ±1 it is `(x − max) / T` instead,
    * because rounding x / T loses the difference of two logits: a constant does not change softmax and log-softmax.
    */

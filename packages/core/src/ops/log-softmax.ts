@@ -77,7 +77,7 @@ export const logSoftmaxDefinition = {
     kernel: 'logSoftmaxHvp',
     formula: (m, y, g, t) => {
       const p = m.exp(y);
-      return m.overSquare(m.mul(m.vjp(p, m.withoutOffset(p, t)), m.neg(m.sum(g))));
+      return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
     masked: (m, hvp, y, g, t) => m.keep(hvp(y, m.keep(g, 0), m.keep(t, 0)), 0),
   },
