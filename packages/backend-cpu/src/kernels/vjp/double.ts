@@ -91,8 +91,6 @@ export function scaleRow(
     vjpWideRow(out, s, g, start, end, temperature);
   } else if (!(Math.abs(total - 1) < leastExcess)) {
     scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
-  } else if (factor === 1) {
-    scaleCentred(out, s, g, start, end, origin, mean + low);
   } else if (inexact === 0) {
     // Multiplying by 1 or another power of 2 does not round.
     scaleShifted(out, s, g, start, end, origin, 1, mean + low, factor);
@@ -100,34 +98,6 @@ export function scaleRow(
     const constant = origin + mean;
     scalePrecisely(out, s, g, start, end, constant, sumError(origin, mean, constant) + low, factor, inexact);
   }
-}
-
-/** `out = s ⊙ (g − origin − mean)`. */
-function scaleCentred(
-  out: FloatArray,
-  s: FloatArray,
-  g: FloatArray,
-  start: number,
-  end: number,
-  origin: number,
-  mean: number,
-): void {
-  const lastFour = (end - 3) | 0;
-  let k = start;
-  for (; k < lastFour; k += 4) {
-    const k1 = (k + 1) | 0;
-    const k2 = (k + 2) | 0;
-    const k3 = (k + 3) | 0;
-    const dx0 = s[k] * (g[k] - origin - mean);
-    const dx1 = s[k1] * (g[k1] - origin - mean);
-    const dx2 = s[k2] * (g[k2] - origin - mean);
-    const dx3 = s[k3] * (g[k3] - origin - mean);
-    out[k] = dx0;
-    out[k1] = dx1;
-    out[k2] = dx2;
-    out[k3] = dx3;
-  }
-  for (; k < end; k++) out[k] = s[k] * (g[k] - origin - mean);
 }
 
 /** A temperature T, 1 / T as rounded, and (1 / T − factor) T. */
