@@ -133,7 +133,7 @@ export const named = [
   },
   {
     package: 'backend-cpu',
-    file: 'src/kernels/vjp.ts',
+    file: 'src/kernels/vjp/two-or-three.ts',
     what: 'of the differences of a row of three, one is not that of halves',
     shows: 's = [0.3, 0.3, 0.4], g = [0, 1.7e308, −1.7e308]: two infinities',
     edits: [['const g12 = g1 - g2;', 'const g12 = (g[l] - g[m]) / 2;']],
@@ -141,7 +141,7 @@ export const named = [
   },
   {
     package: 'backend-cpu',
-    file: 'src/kernels/vjp.ts',
+    file: 'src/kernels/vjp/single.ts',
     what: 'products of float32 cotangents and 1 / T are taken to be finite up to 1 / T = 2^1000',
     shows: 's = [0, 0.5, 0.25, 0.25], g = [2^100, 0, 0, 0], T = 2^-950: NaN instead of 0',
     edits: [['return Math.abs(factor) < 2 ** 800;', 'return Math.abs(factor) < 2 ** 1000;']],

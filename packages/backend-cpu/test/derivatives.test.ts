@@ -4,7 +4,8 @@ import { beforeAll, describe, expect, test } from 'vitest';
 import { rowsPerBlock } from '../src/blocks.js';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { shortRow } from '../src/kernels/jacobian.js';
-import { blockElements, leastSearched, leastSquares } from '../src/kernels/vjp.js';
+import { leastSearched } from '../src/kernels/vjp/short.js';
+import { blockElements, leastSquares } from '../src/kernels/vjp/single.js';
 import type { FloatArray } from '../src/storage.js';
 import { tileElements } from '../src/tiles.js';
 import { largestError, randomFrom } from './accuracy.js';
@@ -235,6 +236,27 @@ describe.each(dtypes)('in %s', (dtype) => {
     },
   );
 
+  test.each([1, 2.87, -0.01])(
+    'the vjp of cotangents with a large constant in common keeps the digits of their differences in short rows, at T = %d',
+    (temperature) => {
+      const random = randomFrom(11);
+      const offsets = dtype === 'float32' ? [1e3, -1e5] : [1e4, -1e10, 1e13];
+      for (let classes = 2; classes < leastSearched; classes++) {
+        const rows = { outer: 8, classes, inner: 1 };
+        for (const offset of offsets) {
+          for (const top of [1 / classes, 0.45, 0.5, 0.5 + 2 ** -20, 0.99, 1 - 2 ** -20, 1 - 2 ** -53]) {
+            const s = dominated(rows, top, dtype);
+            const g = s.map(() => offset + random());
+            const out = computed(s.length, g, dtype, (result, v) => backend.vjp(result, s, v, rows, { temperature }));
+            const expected = reference.softmaxVjp(s, g, rows, { temperature });
+            const sizes = remaining(s, g, rows).map((size) => size / Math.abs(temperature));
+            expectWithin(3, out, expected, dtype, `${classes} classes, largest ${top}, near ${offset}`, sizes);
+          }
+        }
+      }
+    },
+  );
+
   test('log-softmax and its derivatives do not cancel in a row that one entry dominates, whatever the gap', () => {
     for (const gap of [-0.1, 0, 1e-4, 0.5, 0.7, 1, 5, 17, 20, 40, 80]) {
       for (const inner of [1, 2]) {
@@ -265,6 +287,43 @@ describe.each(dtypes)('in %s', (dtype) => {
             kernels.logSoftmaxJacobian(out, v, rows, { temperature: 1 }),
           );
           expectWithin(4, jacobian, reference.logSoftmaxJacobian(y, rows), dtype, `Jacobian ${label}`);
+        }
+      }
+    }
+  });
+
+  test('the vjp of log-softmax keeps the digits of small cotangents beside large ones that cancel', () => {
+    const random = randomFrom(13);
+    const sizes = dtype === 'float32' ? [1e2, 1e4] : [1e4, 1e9];
+    for (const classes of [3, 4, 10, 17, 128, 129, 1000]) {
+      const rows = { outer: 4, classes, inner: 1 };
+      for (const size of sizes) {
+        for (const top of [1 / classes, 0.45, 0.6, 1 - 2 ** -10]) {
+          const y = dominated(rows, top, dtype).map((p) => Math.log(p));
+          // Where the largest probability is, at the end, and small ones.
+          const large = (k: number, own: number) => (k === own ? size : k === (own + 1) % classes ? -size : 0);
+          const g = y.map((_, k) => random() - 0.5 + large(k % classes, (Math.floor(k / classes) * 5) % classes));
+          const out = computed(g.length, g, dtype, (result, v) =>
+            kernels.logSoftmaxVjp(result, y, v, rows, { temperature: 1 }),
+          );
+          const terms = y.map((log, k) => {
+            const start = k - (k % classes);
+            let total = 0;
+            for (let c = 0; c < classes; c++) total += g[start + c];
+            const p = Math.exp(log);
+            return p > 0.5
+              ? Math.abs(g[k] * Math.expm1(log)) + Math.abs(p * (total - g[k]))
+              : Math.abs(g[k]) + Math.abs(p * total);
+          });
+          const expected = reference.logSoftmaxVjp(y, g, rows);
+          expectWithin(
+            4,
+            out,
+            expected,
+            dtype,
+            `${classes} classes, largest ${top}, ±${size}`,
+            Float64Array.from(terms),
+          );
         }
       }
     }

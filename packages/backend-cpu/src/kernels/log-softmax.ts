@@ -6,13 +6,13 @@ import { centredMean, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
-import { mostConstant } from './vjp-wide.js';
+import { mayOverflow } from './vjp/wide.js';
 
 const expScratch = scratch();
 const logScratch = scratch();
 const probabilityScratch = scratch();
 const vectorScratch = scratch();
-const mean: Pair = { high: 0, low: 0 };
+const rowSum: Pair = { high: 0, low: 0 };
 
 /** `out = x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
@@ -136,21 +136,30 @@ export function logSoftmaxVjp(
   rows: Rows,
   temperature: number,
 ): void {
+  const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, cotangent, rows, (tile, start, end, top) => {
     const { y, p, v: g } = tile;
     let others = 0;
-    if (end - start > blockElements) others = sumBut(g, start, end, top);
-    else for (let k = start; k < end; k++) if (k !== top) others += g[k];
-    const total = top < 0 ? others : others + g[top];
-    if (!(Math.abs(total) + Math.abs(others) < mostConstant)) {
+    let total = 0;
+    if (isDouble) {
+      compensatedSumBut(rowSum, g, start, end, top);
+      const ofTop = top < 0 ? 0 : g[top];
+      others = rowSum.high + rowSum.low;
+      total = rowSum.high + ofTop;
+      total += sumError(rowSum.high, ofTop, total) + rowSum.low;
+    } else {
+      if (end - start > blockElements) others = sumBut(g, start, end, top);
+      else for (let k = start; k < end; k++) if (k !== top) others += g[k];
+      total = top < 0 ? others : others + g[top];
+    }
+    if (mayOverflow(total, others)) {
       vjpWideLogRow(tile, start, end, top, temperature);
       return;
     }
-    for (let k = start; k < end; k++) {
-      // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
-      if (k === top) g[k] = (-Math.expm1(y[k]) * total - others) / temperature;
-      else g[k] = (g[k] - p[k] * total) / temperature;
-    }
+    if (temperature === 1) for (let k = start; k < end; k++) g[k] -= p[k] * total;
+    else for (let k = start; k < end; k++) g[k] = (g[k] - p[k] * total) / temperature;
+    // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
+    if (top >= 0) g[top] = (-Math.expm1(y[top]) * total - others) / temperature;
   });
 }
 
@@ -170,6 +179,20 @@ const wideShare = 2 ** -34;
 
 /** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end, in float32 too. */
 const blockElements = 128;
+
+/** Σ v but for the entry at `top` into `result`, with the rounding errors: large numbers that cancel leave the digits of small ones. */
+function compensatedSumBut(result: Pair, v: Float64Array, start: number, end: number, top: number): void {
+  let sum = 0;
+  let low = 0;
+  for (let k = start; k < end; k++) {
+    const term = k === top ? 0 : v[k];
+    const next = sum + term;
+    low += sumError(sum, term, next);
+    sum = next;
+  }
+  result.high = sum;
+  result.low = low;
+}
 
 /** Σ v but for the entry at `top`. */
 function sumBut(v: Float64Array, start: number, end: number, top: number): number {
@@ -197,19 +220,19 @@ export function logSoftmaxJvp(
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     const origin = top < 0 ? 0 : t[top];
-    if (isDouble || end - start > blockElements) centredMean(mean, p, t, start, end, origin);
+    if (isDouble || end - start > blockElements) centredMean(rowSum, p, t, start, end, origin);
     else {
       let sum = 0;
       for (let k = start; k < end; k++) sum += p[k] * (t[k] - origin);
-      mean.high = sum;
-      mean.low = 0;
+      rowSum.high = sum;
+      rowSum.low = 0;
     }
-    if (!(Math.abs(mean.high) + Math.abs(origin) < mostConstant)) {
+    if (mayOverflow(rowSum.high, origin)) {
       jvpWideLogRow(p, t, start, end, top, temperature);
       return;
     }
-    const constant = origin + mean.high;
-    const rest = sumError(origin, mean.high, constant) + mean.low;
+    const constant = origin + rowSum.high;
+    const rest = sumError(origin, rowSum.high, constant) + rowSum.low;
     for (let k = start; k < end; k++) t[k] = (t[k] - constant - rest) / temperature;
   });
 }
@@ -225,8 +248,8 @@ function jvpWideLogRow(
 ): void {
   for (let k = start; k < end; k++) t[k] *= wideShare;
   const origin = top < 0 ? 0 : t[top];
-  centredMean(mean, p, t, start, end, origin);
-  for (let k = start; k < end; k++) t[k] = (t[k] - origin - mean.high) / temperature / wideShare;
+  centredMean(rowSum, p, t, start, end, origin);
+  for (let k = start; k < end; k++) t[k] = (t[k] - origin - rowSum.high) / temperature / wideShare;
 }
 
 /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */

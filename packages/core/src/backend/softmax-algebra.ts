@@ -57,9 +57,16 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.select(this.add(this.sub(a, a), 1), a, b);
   }
 
-  /** `a / T²`. T² itself may overflow or underflow. */
-  overSquare(a: Value<B>): Value<B> {
-    return this.div(this.div(a, this.temperature), this.temperature);
+  /**
+   * `product(a, b) / T²`, the product linear in both. At a small T both are divided first, because products of small directions underflow even
+   * if the result does not; at a large T only where the product overflows.
+   */
+  productOverSquare(product: (a: Value<B>, b: Value<B>) => Value<B>, a: Value<B>, b: Value<B>): Value<B> {
+    const over = (v: Value<B>) => this.div(v, this.temperature);
+    return this.#divided(
+      () => product(over(a), over(b)),
+      () => over(over(product(a, b))),
+    );
   }
 
   /**
@@ -150,10 +157,16 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
    * the cotangent overflows more often.
    */
   temperedVjp(s: Value<B>, g: Value<B>): Value<B> {
-    const { temperature } = this;
-    const late = () => this.div(this.vjp(s, g), temperature);
-    const early = () => this.vjp(s, this.div(g, temperature));
-    const exponent = Math.log2(Math.abs(temperature));
+    const over = (v: Value<B>) => this.div(v, this.temperature);
+    return this.#divided(
+      () => this.vjp(s, over(g)),
+      () => over(this.vjp(s, g)),
+    );
+  }
+
+  /** A result that is divided by T late, unless that may leave the range: then early at a small T, and where it overflows at a large one. */
+  #divided(early: () => Value<B>, late: () => Value<B>): Value<B> {
+    const exponent = Math.log2(Math.abs(this.temperature));
     if (Math.abs(exponent) <= mostExponent) return late();
     return exponent < 0 ? this.finiteOr(early(), late()) : this.finiteOr(late(), early());
   }

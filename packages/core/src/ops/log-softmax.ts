@@ -62,9 +62,11 @@ export const logSoftmaxDefinition = {
     kernel: 'logSoftmaxJvp',
     formula: (m, y, t) => {
       const p = m.exp(y);
-      // A constant may be subtracted from t. With the entry of a probability above ½ nothing cancels.
-      const d = m.sub(t, m.sum(m.select(m.dominates(p), t, 0)));
-      return m.div(m.sub(d, m.sum(m.mul(p, d))), m.temperature);
+      // Any constant may be subtracted from t. With the entry of a probability above ½ nothing cancels in a nearly one-hot row. The mean is subtracted
+      // twice because the first one, as rounded, is as far off as a large constant that all entries have in common; of what remains it is small.
+      const moved = m.sub(t, m.sum(m.select(m.dominates(p), t, 0)));
+      const centred = m.sub(moved, m.sum(m.mul(p, moved)));
+      return m.div(m.sub(centred, m.sum(m.mul(p, centred))), m.temperature);
     },
     masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
   },
@@ -75,7 +77,7 @@ export const logSoftmaxDefinition = {
     kernel: 'logSoftmaxHvp',
     formula: (m, y, g, t) => {
       const p = m.exp(y);
-      return m.overSquare(m.mul(m.vjp(p, m.withoutOffset(p, t)), m.neg(m.sum(g))));
+      return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
     masked: (m, hvp, y, g, t) => m.keep(hvp(y, m.keep(g, 0), m.keep(t, 0)), 0),
   },

@@ -86,7 +86,10 @@ export const logSumExpDefinition = {
     kernel: 'logSumExpHvp',
     formula: (m, x, g, t) => {
       const p = m.of(softmax, x);
-      return m.keep(m.overSquare(m.mul(m.vjp(p, m.withoutOffset(p, m.keep(t, 0))), g)), 0);
+      return m.keep(
+        m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, m.keep(t, 0)), g),
+        0,
+      );
     },
   },
 } as const satisfies Definition;

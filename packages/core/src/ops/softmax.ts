@@ -113,7 +113,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       along: 'tangent',
       kernel: 'softmaxHvp',
       // The third cumulant of s with g and t: vjp of the product of both, centred.
-      formula: (m, s, g, t) => m.overSquare(m.vjp(s, m.mul(m.centred(s, g), m.centred(s, t)))),
+      formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
       masked: (m, hvp, s, g, t) => m.keep(hvp(s, m.keep(g, 0), m.keep(t, 0)), 0),
     },
     doubleBackward: {

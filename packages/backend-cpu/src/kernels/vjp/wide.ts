@@ -1,8 +1,13 @@
-import { sumError } from '../pair.js';
-import type { FloatArray } from '../storage.js';
+import { sumError } from '../../pair.js';
+import type { FloatArray } from '../../storage.js';
 
 /** Subtracting a constant from a cotangent overflows only if the constant is at least half an ULP of the largest float64: 2^970. */
-export const mostConstant = 2 ** 960;
+const mostConstant = 2 ** 960;
+
+/** Whether subtracting a + b from a cotangent may overflow, or one of them is NaN. A function: a constant of another module is loaded at each use. */
+export function mayOverflow(a: number, b: number): boolean {
+  return !(Math.abs(a) + Math.abs(b) < mostConstant);
+}
 
 /** The part of huge cotangents of which sums and differences are finite: no row has 2^32 entries. */
 const wideShare = 2 ** -34;

@@ -1,0 +1,121 @@
+import { sumError } from '../../pair.js';
+import type { FloatArray } from '../../storage.js';
+import { type Divisor, scaleRow } from './double.js';
+import { isPrecise, meanCotangent } from './single.js';
+
+/** Rows shorter than this have the probability above ½ found without a branch, which is unpredictable. */
+export const leastSearched = 16;
+
+/** 1.5 · 2^52, beside which a float64 has no bits below 1: adding and subtracting it rounds to an integer. */
+const integers = 1.5 * 2 ** 52;
+
+/** `vjpSingle` with the cotangent of a probability above ½ taken off in all rows: Σ s g with each probability rounded to 0 or 1. */
+export function vjpSingleShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  factor: number,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastTwo = (end - 1) | 0;
+    let mean0 = 0;
+    let mean1 = 0;
+    let total0 = 0;
+    let total1 = 0;
+    let origin0 = 0;
+    let origin1 = 0;
+    let k = start;
+    for (; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const s0 = s[k];
+      const s1 = s[l];
+      mean0 += s0 * g[k];
+      mean1 += s1 * g[l];
+      total0 += s0;
+      total1 += s1;
+      origin0 += (s0 + integers - integers) * g[k];
+      origin1 += (s1 + integers - integers) * g[l];
+    }
+    if (k < end) {
+      mean0 += s[k] * g[k];
+      total0 += s[k];
+      origin0 += (s[k] + integers - integers) * g[k];
+    }
+    const origin = origin0 + origin1;
+    const total = total0 + total1;
+    const mean = mean0 + mean1;
+    const moved = mean - origin * total;
+    const slope = total * factor;
+    const constant = (isPrecise(moved, mean, origin) ? moved : meanCotangent(s, g, start, end, origin)) * factor;
+    for (k = start; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const dx0 = s[k] * ((g[k] - origin) * slope - constant);
+      const dx1 = s[l] * ((g[l] - origin) * slope - constant);
+      out[k] = dx0;
+      out[l] = dx1;
+    }
+    if (k < end) out[k] = s[k] * ((g[k] - origin) * slope - constant);
+  }
+}
+
+/**
+ * `vjpDouble` with a constant taken off the cotangents from the start: that of a probability above ½, found as in `vjpSingleShort`, otherwise ⟨s, g⟩
+ * as rounded, so that a constant which they have in common does not cost the digits of their differences.
+ */
+export function vjpDoubleShort(
+  out: FloatArray,
+  s: FloatArray,
+  g: FloatArray,
+  length: number,
+  classes: number,
+  divisor: Divisor,
+): void {
+  for (let start = 0; start < length; start += classes) {
+    const end = (start + classes) | 0;
+    const lastTwo = (end - 1) | 0;
+    let rough0 = 0;
+    let rough1 = 0;
+    let origin0 = 0;
+    let origin1 = 0;
+    let total0 = 0;
+    let total1 = 0;
+    let k = start;
+    for (; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const s0 = s[k];
+      const s1 = s[l];
+      rough0 += s0 * g[k];
+      rough1 += s1 * g[l];
+      origin0 += (s0 + integers - integers) * g[k];
+      origin1 += (s1 + integers - integers) * g[l];
+      total0 += s0;
+      total1 += s1;
+    }
+    if (k < end) {
+      rough0 += s[k] * g[k];
+      origin0 += (s[k] + integers - integers) * g[k];
+      total0 += s[k];
+    }
+    const ofTop = origin0 + origin1;
+    const origin = ofTop === 0 ? rough0 + rough1 : ofTop;
+    let mean = 0;
+    let low = 0;
+    for (k = start; k < lastTwo; k += 2) {
+      const l = (k + 1) | 0;
+      const two = s[k] * (g[k] - origin) + s[l] * (g[l] - origin);
+      const next = mean + two;
+      low += sumError(mean, two, next);
+      mean = next;
+    }
+    if (k < end) {
+      const term = s[k] * (g[k] - origin);
+      const next = mean + term;
+      low += sumError(mean, term, next);
+      mean = next;
+    }
+    scaleRow(out, s, g, start, end, origin, mean, low, total0 + total1, divisor);
+  }
+}

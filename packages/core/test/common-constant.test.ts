@@ -1,0 +1,67 @@
+import { exact } from '@softgrad/core/conformance';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { delegate } from '../conformance/delegate.js';
+import type { ExactBuffer } from '../conformance/exact.js';
+import { summation } from '../conformance/tolerance.js';
+import { type Backend, logSoftmax, tensor } from '../src/index.js';
+
+let composed: Backend<ExactBuffer>;
+beforeAll(async () => {
+  composed = delegate(await exact.open(), { name: 'composed', kernels: {} });
+});
+afterAll(() => composed.close());
+
+const settings = {
+  float32: { unit: 2 ** -24, offsets: [0, 1e3, -1e5], distances: [0, 1, 4, 20, 60] },
+  float64: { unit: 2 ** -53, offsets: [0, 1e4, -1e12], distances: [0, 1, 4, 20, 60] },
+} as const;
+
+/** Logits at temperature 1 between a flat row (distance 0) and one whose other probabilities add up to about 2^−distance. */
+function logits(classes: number, distance: number): number[] {
+  return Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : -Math.LN2 * distance - (c % 5) / 10));
+}
+
+describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
+  const { unit, offsets, distances } = settings[dtype];
+
+  test.each([2, 3, 4, 10, 17, 128, 1000])(
+    'the jvp of log-softmax of %i classes keeps the digits of tangents beside a constant that all have in common',
+    async (classes) => {
+      for (const temperature of [1, 0.3]) {
+        for (const distance of distances) {
+          const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], {
+            backend: composed,
+            dtype,
+          });
+          const y = logSoftmax(x, { temperature });
+          const log = await y.data();
+          for (const offset of offsets) {
+            const row = Array.from({ length: classes }, (_, c) => offset + Math.cos(c * c));
+            const t = tensor([row], { backend: composed, dtype });
+            const stored = await t.data();
+            const found = await logSoftmax.jvp(y, t, { temperature }).data();
+            const expected = differences(log, stored, temperature);
+            // An exp of up to −60 errs by its exponent; two sums and a few steps.
+            const most = (70 + 2 * summation(classes)) * unit;
+            for (const [c, { value, size }] of expected.entries()) {
+              const label = `${offset} at T = ${temperature}, distance ${distance}, entry ${c}`;
+              expect(Math.abs(found[c] - value), label).toBeLessThanOrEqual(most * size);
+            }
+          }
+        }
+      }
+    },
+  );
+});
+
+/** `Σ_j p_j (t_i − t_j) / T` and the size of its terms: differences of numbers of one dtype have no digits that float64 drops here. */
+function differences(log: ArrayLike<number>, t: ArrayLike<number>, temperature: number) {
+  const p = Array.from(log, (y) => Math.exp(y));
+  return Array.from(t, (own) => {
+    const terms = p.map((share, j) => (share * (own - (t[j] ?? Number.NaN))) / temperature);
+    return {
+      value: terms.reduce((sum, term) => sum + term, 0),
+      size: terms.reduce((sum, term) => sum + Math.abs(term), 0),
+    };
+  });
+}
