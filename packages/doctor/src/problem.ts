@@ -157,6 +157,13 @@ function probabilitiesOf(
   }
   const sums = (row: number) => !keep || keep.subarray(row * f, (row + 1) * f).includes(1);
   checkProbabilities(signal, shape, axis, n, f, (row) => !sigmoid && sums(row));
+  const left = keep ? signal.findIndex((value, k) => value !== 0 && !isSet(keep, k)) : -1;
+  if (left >= 0) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: probabilities${placeOf(left, shape, axis)} is ${signal[left]} where the mask is false; expected 0, which a masked softmax gives. Give the logits to find out whether the mask was forgotten`,
+    );
+  }
   return { x: null, s: signal };
 }
 

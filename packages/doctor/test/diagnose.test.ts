@@ -583,6 +583,18 @@ test.each<[unknown, ErrorCode, string]>([
     'the row of [0][0] adds up to 0.600000 along axis 1; expected 1: another axis, or logits?',
   ],
   [
+    {
+      gradient: x,
+      mask: [true, true, false],
+      probabilities: [
+        [0.5, 0.5, 0],
+        [0.2, 0.7, 0.1],
+      ],
+    },
+    'ERR_VALUE',
+    'probabilities[1][2] is 0.1 where the mask is false; expected 0, which a masked softmax gives',
+  ],
+  [
     { gradient: x, logits: x, upstream: [[1, 2, 3]] },
     'ERR_SHAPE',
     'upstream is (1, 3); expected (2, 3) like the logits',
