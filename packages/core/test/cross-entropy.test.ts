@@ -478,6 +478,8 @@ test('weights and class indices that are not numbers are errors that name them',
   for (const [target, found] of [
     [[true], 'booleans'],
     [{ data: [true], shape: [1] }, 'booleans'],
+    [[0.5], 'an array with 0.5'],
+    [{ data: [Number.NaN], shape: [1] }, 'an array with NaN'],
     [{ data: new Float32Array([2]), shape: [1] }, 'a Float32Array'],
   ] as const) {
     expect(failure(() => crossEntropy(x, target as never))).toEqual([

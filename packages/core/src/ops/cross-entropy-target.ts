@@ -63,16 +63,17 @@ export function withTarget<T>(
   }
 }
 
-/** @throws ERR_DTYPE for booleans, and for a typed array of floats, if class indices are expected */
+/** @throws ERR_DTYPE for booleans, fractions, and a typed array of floats, if class indices are expected */
 function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): void {
   const data: unknown = typeof input === 'object' && 'data' in input ? input.data : input;
   if (ArrayBuffer.isView(data)) {
     if (!isIntegerArray(data)) throw notIndices(operation, `a ${data.constructor.name}`, reduced);
     return;
   }
-  let entry = data;
-  while (Array.isArray(entry)) entry = entry[0];
-  if (typeof entry === 'boolean') throw notIndices(operation, 'booleans', reduced);
+  const entries: readonly unknown[] = Array.isArray(data) ? data.flat(Number.POSITIVE_INFINITY) : [];
+  if (typeof entries[0] === 'boolean') throw notIndices(operation, 'booleans', reduced);
+  const fraction = entries.find((entry) => typeof entry === 'number' && !Number.isInteger(entry));
+  if (fraction !== undefined) throw notIndices(operation, `an array with ${fraction}`, reduced);
 }
 
 /** The shape of plain input; flat typed arrays are class indices if they have one entry per row. */
