@@ -41,7 +41,7 @@ export default [
   application('the same, with cpu and wasm', '77.4 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '27.3 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '79.9 kB'),
-  entry('doctor', 'doctor/dist/index.js', '64.1 kB'),
+  entry('doctor', 'doctor/dist/index.js', '64.2 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.1 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '49.2 kB', unusedByWasm),

@@ -3,6 +3,7 @@ import { isPossible, isRowwise, type TrialForm, type TrialMask, trialOf } from '
 import { exact } from '../conformance/index.js';
 import { operations } from '../conformance/operations/all.js';
 import { statedFor, tensorsOf } from '../conformance/problem.js';
+import type { Problem } from '../conformance/statement.js';
 import type { Backend } from '../src/index.js';
 
 const ranks = [1, 2, 3, 4, 5, 6];
@@ -47,8 +48,9 @@ const trialsOfForms = () =>
     }),
   );
 
-test('a trial has the rank, axis and length of its form, and small other dimensions', () => {
+test('a trial has the rank, axis and length of its form, and small other dimensions, or many rows side by side', () => {
   const made = trialsOfForms();
+  const isWide = ({ shape, axis }: Problem) => axis < shape.length - 1 && Number(shape.at(-1)) > 4;
   for (const { form, trial } of made) {
     const { shape, axis, values } = trial.problem;
     expect(shape.length).toBe(form.rank);
@@ -57,8 +59,10 @@ test('a trial has the rank, axis and length of its form, and small other dimensi
     expect([3, 5]).toContain(shape[axis]);
     expect(values.length).toBe(shape.reduce((a, b) => a * b, 1));
     const others = shape.filter((_, k) => k !== axis);
-    expect(others.every((size) => size >= 1 && size <= 4)).toBe(true);
-    expect(values.length).toBeLessThanOrEqual(400);
+    const columns = isWide(trial.problem) ? others.slice(-1) : [];
+    for (const size of columns) expect([31, 70]).toContain(size);
+    expect(others.slice(0, others.length - columns.length).every((size) => size >= 1 && size <= 4)).toBe(true);
+    expect(values.length).toBeLessThanOrEqual(columns.length > 0 ? 1400 : 400);
     const needed = { none: 0, full: 0, suffix: 1, repeated: 2, row: 1, columns: 1 }[form.mask];
     expect(others.slice(0, needed).every((size) => size > 1)).toBe(true);
     const stated = `shape=${shape.join('x')};axis=${trial.axis};input=wide`;
@@ -70,6 +74,9 @@ test('a trial has the rank, axis and length of its form, and small other dimensi
   expect(lonely.some(({ trial: { problem } }) => problem.shape.some((n, k) => k !== problem.axis && n === 1))).toBe(
     true,
   );
+  const wide = made.map(({ trial }) => trial.problem).filter(isWide);
+  expect(new Set(wide.map(({ shape }) => shape.at(-1)))).toEqual(new Set([31, 70]));
+  expect(wide.some(({ rows }) => rows.outer > 1)).toBe(true);
   for (const sign of [-1, 1]) expect(made.some(({ trial }) => Math.sign(trial.axis) === sign)).toBe(true);
   for (const length of [3, 5]) {
     expect(made.some(({ trial: { problem } }) => problem.rows.classes === length)).toBe(true);

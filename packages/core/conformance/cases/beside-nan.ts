@@ -84,7 +84,11 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
               ),
             );
           const [x, w] = [filled(() => 0), filled((i) => (i % 7) - 3)];
-          const along = (derivatives[name] ?? []).map((derivative) => (v: Tensor) => derivative({ v, x, w, own }));
+          // One place is enough: kernels of derivatives have no search for the largest of several rows.
+          const isTried = nan === places[1]?.nan && gap > 0;
+          const along = (isTried ? (derivatives[name] ?? []) : []).map(
+            (derivative) => (v: Tensor) => derivative({ v, x, w, own }),
+          );
           for (const [k, computed] of [f, ...along].entries()) {
             const [bad, good] = [own(computed(made(Number.NaN))), own(computed(made(0)))];
             const [found, expected] = [await bad.data(), await good.data()];

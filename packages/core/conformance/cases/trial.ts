@@ -165,7 +165,7 @@ const wideShare = 1 / 3;
 /** The most classes of a wide form, for the sake of its size. */
 const mostWideClasses = 17;
 /** Numbers of rows side by side. */
-const wideColumns = { ofFew: [31, 66, 70], ofMore: [17, 19] };
+const wideColumns = { ofFew: [31, 70], ofMore: [17, 19] };
 
 /** Blocks of more rows side by side than a tile or a workgroup has, for a share of the forms; null for the others. */
 function wideShapeOf({ rank, length }: TrialForm, axis: number, random: () => number): readonly number[] | null {

@@ -133,7 +133,7 @@ export const faultyCalls: readonly Fault[] = [
     ({ reduce }) => ({
       reduce(out, op, x, rows) {
         reduce(out, op, x, rows);
-        if (op === 'max') out.data.forEach((value, i) => value < 0 && out.data.fill(0, i, i + 1));
+        if (op === 'max') out.data.set(out.data.map((value) => Math.max(value, 0)));
       },
     }),
   ),
