@@ -37,7 +37,7 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '28 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('tensor, softmax, setBackend, with cpu', '28.1 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '77.4 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '27.3 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '79.9 kB'),
