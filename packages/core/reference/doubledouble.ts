@@ -93,22 +93,10 @@ export function exp(a: DoubleDouble): DoubleDouble {
   if (!(a.hi > -760)) return exactly(Number.isNaN(a.hi) ? a.hi : 0);
   if (a.hi > 710) return exactly(Number.POSITIVE_INFINITY);
   const k = Math.round(a.hi / Math.LN2);
-  // `sub`, `mul` and the series are inlined here and below, because a run of the suite spends most of its time in them.
-  const steps = k * ln2.hi;
-  const stepsLow = productError(k, ln2.hi, steps) + k * ln2.lo;
-  const reduced = a.hi - steps;
-  const reducedLow = sumError(a.hi, -steps, reduced) + (a.lo - stepsLow);
-  const i = Math.round((reduced + reducedLow) * 64);
-  const near = reduced - i / 64;
-  const rest = sumError(reduced, -i / 64, near) + reducedLow;
-  const hi = near + rest;
-  const { hi: e, lo: eLow } = expm1Series({ hi, lo: rest - (hi - near) });
-  const power = expOfSixtyFourths[i + tableRadius] ?? nan;
-  // power · (1 + e) = power + power · e
-  const product = power.hi * e;
-  const productLow = productError(power.hi, e, product) + (power.hi * eLow + power.lo * e);
-  const sum = power.hi + product;
-  return timesPowerOfTwo(sum, sumError(power.hi, product, sum) + (power.lo + productLow), k);
+  const reduced = sub(a, mul(ln2, exactly(k)));
+  const i = Math.round(reduced.hi * 64);
+  const r = sub(reduced, exactly(i / 64));
+  return timesPowerOfTwo(mul(expOfSixtyFourths[i + tableRadius] ?? nan, expSeries(r)), k);
 }
 
 /** `ln a`: one Newton step on `eʸ = a` from float64's logarithm, which squares the relative error. */
@@ -135,11 +123,15 @@ export function expm1(a: DoubleDouble): DoubleDouble {
   return Math.abs(a.hi) < 1 / 128 ? expm1Series(a) : sub(exp(a), one);
 }
 
+function expSeries(r: DoubleDouble): DoubleDouble {
+  return add(one, expm1Series(r));
+}
+
 /** `r + r²/2! + …` for |r| ≤ 1/128: float64 is enough from r⁶/6! on, and r¹⁴/14! is below 1e-40. */
 function expm1Series(r: DoubleDouble): DoubleDouble {
   let tail = 1 / 87178291200;
   for (const { hi } of lateFactorials) tail = hi + tail * r.hi;
-  // (hi, lo) is the sum so far.
+  // (hi, lo) is the sum so far. `add` and `mul` are inlined, because a run of the suite spends most of its time here.
   let hi = tail * r.hi;
   let lo = 0;
   for (const coefficient of earlyFactorials) {
@@ -183,11 +175,10 @@ const expOfSixtyFourths: readonly DoubleDouble[] = Array.from({ length: 2 * tabl
   return sum;
 });
 
-function timesPowerOfTwo(hi: number, lo: number, k: number): DoubleDouble {
+function timesPowerOfTwo(a: DoubleDouble, k: number): DoubleDouble {
   const first = powerOfTwo(Math.trunc(k / 2));
   const second = powerOfTwo(k - Math.trunc(k / 2));
-  const sum = hi + lo;
-  return normalised(sum * first * second, (lo - (sum - hi)) * first * second);
+  return normalised(a.hi * first * second, a.lo * first * second);
 }
 
 /** Half of the number of exponents in the range of `exp`, −1097 to 1025. */
