@@ -9,6 +9,7 @@ import { isSecond, type Operation } from '../operations/operation.js';
 import { checkEach } from '../sweep.js';
 import {
   checkTrial,
+  isMatrix,
   isPossible,
   isRowwise,
   type Out,
@@ -281,7 +282,7 @@ function isAllowed(chosen: Partial<Combination<FamilyLevels>>, levels: FamilyLev
 /** Whether the operand has the same shape as the result. */
 function canBeOut(out: Out, family: string, member: string): boolean {
   if (out === 'none' || out === 'given') return true;
-  if (member === 'jacobian' || member === 'to-dense' || isRowwise(family, member)) return false;
+  if (isMatrix(member) || isRowwise(family, member)) return false;
   if (out === 'target') return family === 'cross-entropy';
   if (out === 'operand 1') {
     const cotangentHasFewer = family === 'log-sum-exp' || family === 'cross-entropy';

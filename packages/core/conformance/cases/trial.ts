@@ -71,8 +71,7 @@ export function trialOf(operation: Operation, form: TrialForm, options: TrialOpt
   const { out, dtype, seed, isScalar, keepsEveryRow } = options;
   const random = randomFrom(seed);
   const axis = positionOf(form.axis, form.rank);
-  const isMatrix = operation.member === 'jacobian' || operation.member === 'to-dense';
-  const shape = (isMatrix ? null : wideShapeOf(form, axis, random)) ?? shapeOf(form, axis, random);
+  const shape = (isMatrix(operation.member) ? null : wideShapeOf(form, axis, random)) ?? shapeOf(form, axis, random);
   const mask = maskOf(form.mask ?? 'none', shape, axis, random, keepsEveryRow);
   const { temperature = 1 } = form;
   const problem: Problem = {
@@ -134,8 +133,13 @@ function outOf(
 
 function shapeOfResult({ family, member }: Operation, { shape, axis, rows }: Problem): readonly number[] {
   const reduced = shape.filter((_, k) => k !== axis);
-  if (member === 'jacobian' || member === 'to-dense') return [...reduced, rows.classes, rows.classes];
+  if (isMatrix(member)) return [...reduced, rows.classes, rows.classes];
   return isRowwise(family, member) ? reduced : shape;
+}
+
+/** Whether the result of a member has a matrix for each row. */
+export function isMatrix(member: string): boolean {
+  return member === 'jacobian' || member === 'to-dense';
 }
 
 /** Whether the result of an operation has one number for each row, or fewer. */

@@ -1,4 +1,4 @@
-import { type ReferenceTarget, crossEntropy as referenceCrossEntropy } from '../../reference/cross-entropy.js';
+import { crossEntropyLoss, type ReferenceTarget } from '../../reference/cross-entropy.js';
 import * as reference from '../../reference/functions.js';
 import type { Rows } from '../backend/interface.js';
 import { functionName, twoCopies } from '../copies.js';
@@ -134,7 +134,7 @@ async function crossEntropyOf(
     name: 'crossEntropy',
     takesLimit: false,
     outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
-    forward: (values) => referenceCrossEntropy(values, host, rows, own).loss,
+    forward: (values) => crossEntropyLoss(values, host, rows, own),
     vjp: (input, g) => crossEntropy.vjp(input, target, g, passed),
     hvp: (input, g, t) => crossEntropy.hvp(input, target, g, t, passed),
   };

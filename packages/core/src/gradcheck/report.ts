@@ -31,7 +31,7 @@ export interface GradcheckReport {
   readonly ok: boolean;
   /** The number of entries that could be compared; the `reason` of each other entry says why it could not. */
   readonly checked: number;
-  /** The largest error of the entries that have a difference quotient: NaN if one of these is NaN, or if there are none. */
+  /** The largest `error` of all entries that have a difference quotient. NaN if one of these errors is NaN, or if no entry has a quotient. */
   readonly maxError: number;
   readonly entries: readonly GradcheckEntry[];
 }
