@@ -12,7 +12,7 @@ export function describeColumns({ workloads }: BenchReport): readonly string[] {
     'first call: from data on the host, with nothing loaded or compiled',
     ...ifAny(
       baselines.length > 0,
-      `speed-up: the time of ${baselines.join(' or ')} divided by the time of the row, both into an existing output where they can: 2× takes half as long, 0.5× twice as long. In parentheses is the range that contains it with 95 % confidence; "no difference" if that contains 1 or the speed-up is within the noise`,
+      `speed-up: the time of ${baselines.join(' or ')} divided by the time of the row, both into an existing output where they can: 2× takes half as long, 0.5× twice as long. In parentheses is the range that contains it with 95 % confidence; "no difference" if that contains 1, "within the noise" if the baseline timed twice differs as much`,
     ),
     ...ifAny(
       results.some(({ bound }) => bound !== null),

@@ -79,9 +79,14 @@ export function pairedQuotients(a: Samples, b: Samples): readonly (readonly numb
  * Whether a quotient is a significant difference: its interval excludes 1, and it lies outside `noise`, the interval of the same code timed twice
  * in the same rounds.
  */
-export function isDifference({ ratio, interval }: Ratio, noise: Ratio | null): boolean {
-  const excludesOne = interval[0] > 1 || interval[1] < 1;
-  return excludesOne && (noise === null || ratio > noise.interval[1] || ratio < noise.interval[0]);
+export function isDifference(quotient: Ratio, noise: Ratio | null): boolean {
+  const { ratio } = quotient;
+  return excludesOne(quotient) && (noise === null || ratio > noise.interval[1] || ratio < noise.interval[0]);
+}
+
+/** Whether a quotient of the same code is improbable: its interval does not contain 1. */
+export function excludesOne({ interval: [low, high] }: Ratio): boolean {
+  return low > 1 || high < 1;
 }
 
 function ratioOf(ratio: number, draw: () => number, confidence: number): Ratio {

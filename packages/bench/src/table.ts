@@ -1,7 +1,7 @@
 import type { Correctness } from './check.js';
 import { type BenchReport, type ContenderResult, type Timed, timedKinds, type WorkloadResult } from './report.js';
 import type { Bound } from './roofline.js';
-import type { Ratio } from './statistics.js';
+import { excludesOne, type Ratio } from './statistics.js';
 import { type BenchOp, workloadName } from './workloads.js';
 
 /** A table of strings, with notes below. */
@@ -102,9 +102,10 @@ function boundNote({ name, ms, from }: Bound): string {
   return `${name} bound: ${formatMs(ms)} (${how})`;
 }
 
-/** How many times as fast, with its interval; 'no difference' if it is not significant. */
+/** How many times as fast, with its interval; in words if it is not significant: the interval contains 1, or the same code timed twice differs as much. */
 export function formatSpeedUp(ratio: Ratio & { readonly significant: boolean }): string {
-  return `${ratio.significant ? `${factor(1 / ratio.ratio)}×` : 'no difference'} (${interval(ratio)})`;
+  const notSignificant = excludesOne(ratio) ? 'within the noise' : 'no difference';
+  return `${ratio.significant ? `${factor(1 / ratio.ratio)}×` : notSignificant} (${interval(ratio)})`;
 }
 
 /** The interval of a time ratio as an interval of speed-ups. */

@@ -92,10 +92,12 @@ describe('a table', () => {
     expect(notes[0]).toMatch(/^(exp|memory) bound: .* \(.*\)$/);
   });
 
-  test('shows the speed-up with its interval, or "no difference"', () => {
+  test('shows the speed-up with its interval, or in words that it is not significant', () => {
     const ratio = { ratio: 0.5, interval: [0.4, 0.625] } as const;
     expect(formatSpeedUp({ ...ratio, significant: true })).toBe('2.00× (1.60–2.50)');
-    expect(formatSpeedUp({ ...ratio, significant: false })).toBe('no difference (1.60–2.50)');
+    expect(formatSpeedUp({ ...ratio, significant: false })).toBe('within the noise (1.60–2.50)');
+    const around = { ratio: 1.01, interval: [0.8, 1.25] } as const;
+    expect(formatSpeedUp({ ...around, significant: false })).toBe('no difference (0.800–1.25)');
   });
 
   test('has times with units', () => {
