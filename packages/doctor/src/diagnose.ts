@@ -5,7 +5,7 @@ import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condit
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
-import type { FoundOptions } from './inferred.js';
+import type { FoundOptions } from './found-options.js';
 import { checkWithoutData, readOptions } from './input.js';
 import type { Match } from './match.js';
 import { underflow } from './mistakes/overflow.js';
@@ -33,7 +33,7 @@ import { wordsFor } from './words.js';
  * @param input one of logits and probabilities; the gradient, (n, f) for any axis, (n, f, f), or an expression (then the
  *   rest may be left out); what is known of the upstream gradient (n, f), the target (class indices or probabilities),
  *   axis (−1), temperature (1), the mask, the layer and the loss's options (without its reduction, 'mean' and 'sum' both
- *   count as right; without label smoothing or weights, those that explain enough numbers do; rows of zeros are 'ambiguous'
+ *   count as right; without a temperature, label smoothing or weights, those that explain enough numbers do; rows of zeros are 'ambiguous'
  *   unless they are ignored rows)
  * @param options `onProgress`, for a progress bar
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_VALUE, naming the argument and what was expected
@@ -192,7 +192,7 @@ function ofNumbers(
   const [best] = found.matches;
   const ofRight = verdict === right.id && best ? (best.form ? goalOfRight(best.form) : best.options?.goal) : undefined;
   const wanted = goal ?? ofRight ?? goalOf(problem, best?.kind ?? kind);
-  const setting = settingFor(problem, input, verdict === right.id ? best?.options : undefined);
+  const setting = settingFor(problem, input, best?.id === verdict ? best?.options : undefined);
   const reduction = problem.reduction ?? best?.reduction ?? null;
   // The library has no mean of losses with an upstream gradient for each of them.
   const isMeanOfRows = setting.loss?.upstream === 'rows' && reduction === 'mean';
@@ -246,7 +246,7 @@ function settingFor(problem: Problem, input: DiagnoseInput, found: FoundOptions 
     masked: masked !== null,
     mask: found.mask,
   };
-  return { ...problem, loss };
+  return { ...problem, temperature: found.temperature ?? problem.temperature, loss };
 }
 
 function finish(diagnosis: Omit<Diagnosis, 'text'>): Diagnosis {

@@ -1,7 +1,8 @@
 import { explanations } from './catalogue.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
 import { byIndex, type Candidate, type Kind, times } from './form.js';
-import { type Inferred, inferredRights, leftOutRows } from './inferred.js';
+import type { Inferred } from './found-options.js';
+import { inferredRights, leftOutRows } from './inferred.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
@@ -133,7 +134,12 @@ function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): re
     options,
   };
   if (!mistake) return [asRight];
-  const asMistake: Match = { ...unnamed(kind, formula, error), id: mistake.id, mistake };
+  const asMistake: Match = {
+    ...unnamed(kind, formula, error),
+    id: mistake.id,
+    mistake,
+    options: found.ruledOut ? options : undefined,
+  };
   if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];
   return lossIsLikelier ? [asRight, asMistake] : [asMistake, asRight];
 }

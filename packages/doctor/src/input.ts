@@ -33,6 +33,8 @@ export interface ProblemInput {
 /** The options that are no arrays, checked. */
 export interface CheckedOptions {
   readonly temperature: number;
+  /** False if the temperature is 1 because none was given. */
+  readonly temperatureGiven: boolean;
   readonly reduction: LossReduction | null;
   readonly layer: Layer | null;
   readonly labelSmoothing: number | undefined;
@@ -69,7 +71,15 @@ export function readOptions(input: ProblemInput): CheckedOptions {
       `diagnose: ${ofSoftmax} is given with layer 'sigmoid'; expected another layer: it is an option of the softmax cross-entropy. For a sigmoid, ${instead[ofSoftmax]}`,
     );
   }
-  return { temperature, reduction, layer, labelSmoothing, ignoreIndex, ignoreGiven: input.ignoreIndex !== undefined };
+  return {
+    temperature,
+    temperatureGiven: input.temperature !== undefined,
+    reduction,
+    layer,
+    labelSmoothing,
+    ignoreIndex,
+    ignoreGiven: input.ignoreIndex !== undefined,
+  };
 }
 
 const instead = {

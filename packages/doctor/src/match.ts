@@ -1,6 +1,6 @@
 import type { Given } from './compare.js';
 import type { Form, Kind, Mistake, Unusual } from './form.js';
-import type { FoundOptions } from './inferred.js';
+import type { FoundOptions } from './found-options.js';
 import type { LossReduction } from './input.js';
 import type { Reading } from './reading.js';
 

@@ -4,8 +4,8 @@ import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind, whatCounts } from './form.js';
-import { sigmoidOf, softmaxRows } from './host-softmax.js';
-import { right, rightProduct } from './mistakes/right.js';
+import { atFittedTemperature } from './found-temperature.js';
+import { right } from './mistakes/right.js';
 import { addsUp, followsUpstream, rightLoss, rightProbabilityLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
 import { hasFewDecimals, precisionOf } from './precision.js';
@@ -41,7 +41,7 @@ export function notesOn(
       error === 0 && (precision || inputs) ? 'no difference beyond rounding' : `relative error ${formatError(error)}`;
     notes.push(`${formula}: ${off}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
-  if (verdict === right.id && matches[0]?.options) notes.push(hasFoundOptions);
+  if (verdict === matches[0]?.id && matches[0].options) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
   if (matches.some(({ form, formula }) => form === rightProbabilityLoss && formula.includes('1 − Σ y s'))) {
@@ -221,9 +221,9 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
     const which = wrong.slice(0, 5).join(', ');
     notes.push(`${n - wrong.length} of ${n} rows are right; these are not: ${which}${wrong.length > 5 ? ' …' : ''}.`);
   }
-  const temperature = fittingTemperature(problem, data);
+  const temperature = problem.temperatureGiven ? otherTemperature(problem, data) : null;
   if (temperature !== null)
-    notes.push(`They are right at the temperature ${temperature}: if that is the softmax's, say so.`);
+    notes.push(`They are right at the temperature ${temperature}, which is not the one that was given.`);
   if (hasFewDecimals(data)) {
     notes.push('The numbers have no more than 2 decimals, which tells too little: print at least 4.');
   }
@@ -241,29 +241,14 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   return notes;
 }
 
-/** Temperatures that people use. */
-const temperatures = [0.1, 0.2, 0.25, 0.5, 0.7, 0.8, 1, 1.5, 2, 2.5, 3, 4, 5, 8, 10, 20, 50, 100];
-
-/** More numbers than these are not compared at every temperature. */
-const mostAtTemperatures = 65_536;
-
-/** The temperature at which the numbers are right; null where there is none among those that people use. */
-function fittingTemperature(problem: Problem, data: Float64Array): number | null {
-  const { x, n, f, layer } = problem;
-  if (!x || data.length > mostAtTemperatures) return null;
+/** The temperature at which the numbers would be right, where another one was given; null if there is none. */
+function otherTemperature(problem: Problem, data: Float64Array): number | null {
   const given = measure(data);
-  const levels = noiseLevels(f, true).slice(-1);
-  const fits = (temperature: number): boolean => {
-    const s =
-      layer === 'sigmoid'
-        ? x.map((value) => sigmoidOf(value / temperature))
-        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, temperature);
-    const other: Problem = { ...problem, temperature, s };
-    return [rightProduct, rightLoss].some((form) =>
-      form.gives(other).some((candidate) => (relativeErrors(given, candidate, levels)[0] ?? 1) <= rowFits),
-    );
-  };
-  return temperatures.find((temperature) => temperature !== problem.temperature && fits(temperature)) ?? null;
+  const levels = noiseLevels(problem.f, true).slice(-1);
+  const found = atFittedTemperature(problem, data).find(
+    (one) => one.mistake === undefined && (relativeErrors(given, one, levels)[0] ?? 1) <= rowFits,
+  );
+  return found?.temperature ?? null;
 }
 
 /** A row does not match an explanation if its relative error is above this. */

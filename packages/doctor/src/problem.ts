@@ -48,6 +48,8 @@ export interface Problem {
   /** True if the upstream gradient equals s − y or (s − y) / n: it is either that of ½‖s − y‖², or already the gradient in the logits. */
   readonly fused: boolean;
   readonly temperature: number;
+  /** False if the temperature is 1 because none was given. */
+  readonly temperatureGiven: boolean;
   readonly reduction: LossReduction | null;
 }
 
@@ -75,7 +77,7 @@ export function readProblem(input: ProblemInput): Problem {
       `diagnose: ${name} ${formatShape(shape)} is empty; expected at least one entry`,
     );
   }
-  const { temperature, reduction, layer, labelSmoothing, ignoreIndex, ignoreGiven } = options;
+  const { temperature, temperatureGiven, reduction, layer, labelSmoothing, ignoreIndex, ignoreGiven } = options;
   const f = sizeAt(shape, axis);
   const n = data.length / f;
   const signal = classesLast(data, shape, axis);
@@ -102,6 +104,7 @@ export function readProblem(input: ProblemInput): Problem {
     s,
     masked,
     temperature,
+    temperatureGiven,
     reduction,
     indices: target?.indices ?? true,
     upstreamOfRows: null,
@@ -136,6 +139,16 @@ export function readProblem(input: ProblemInput): Problem {
   };
 }
 
+/** The output of the layer for these logits. */
+export function outputOf(
+  x: Float64Array,
+  { layer, n, f }: Pick<Problem, 'layer' | 'n' | 'f'>,
+  temperature: number,
+): Float64Array {
+  if (layer === 'sigmoid') return x.map((value) => sigmoidOf(value / temperature));
+  return softmaxRows(x, { outer: n, classes: f, inner: 1 }, temperature);
+}
+
 /** Checks the input and returns it as logits (null if probabilities were given) and as the output of the layer. */
 function probabilitiesOf(
   name: 'logits' | 'probabilities',
@@ -150,9 +163,7 @@ function probabilitiesOf(
     const x = keep ? signal.map((value, k) => (isSet(keep, k) ? value : Number.NEGATIVE_INFINITY)) : signal;
     return {
       x,
-      s: sigmoid
-        ? x.map((value) => sigmoidOf(value / temperature))
-        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, temperature),
+      s: outputOf(x, { layer, n, f }, temperature),
     };
   }
   const sums = (row: number) => !keep || keep.subarray(row * f, (row + 1) * f).includes(1);

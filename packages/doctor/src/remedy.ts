@@ -1,5 +1,5 @@
 import type { Goal } from './form.js';
-import type { FoundMask, MaskEntry } from './inferred.js';
+import type { FoundMask, MaskEntry } from './found-options.js';
 import type { Layer, LossReduction } from './input.js';
 import type { Problem } from './problem.js';
 

@@ -23,8 +23,8 @@ export const onlyWhere = 'Right only where';
 /** How a note begins that states by what losses are divided, where PyTorch's mean divides by something else. */
 export const otherDivisor = 'Divided by';
 
-/** The note on options of the loss that were fitted to the numbers. */
-export const hasFoundOptions = 'The code below has the options of the loss that were found in the numbers.';
+/** The note on options that were fitted to the numbers. */
+export const hasFoundOptions = 'The code below has the options that were found in the numbers.';
 
 /** The heading of the last part, which says what the code is for. */
 function headingOf({

@@ -225,14 +225,6 @@ describe('zeros of probabilities that are all alike', () => {
 describe('notes', () => {
   const notesOf = (input: DiagnoseInput) => diagnose(input).evidence.notes.join('\n');
 
-  test('say at which temperature the numbers are right', () => {
-    const warm = softmax(logits, 2, exact);
-    const gradient = warm.map((row, n) => row.map((p, i) => (p - (i === target[n] ? 1 : 0)) / 2));
-    expect(diagnose({ logits, target, gradient }).verdict).toBe('unknown');
-    expect(notesOf({ logits, target, gradient })).toContain('They are right at the temperature 2:');
-    expect(notesOf({ logits, target, gradient, temperature: 2 })).not.toContain('They are right at the temperature');
-  });
-
   test('ask whether rows of zeros are left out on purpose', () => {
     const gradient = times(error, (n) => (n === 3 ? 0 : 1 / 4));
     expect(notesOf({ logits, target, gradient })).toMatch(

@@ -105,7 +105,7 @@ describe('a mask that was found in the numbers is in the code, which computes th
     const numbers = await gradient.array();
     const { verdict, instead, evidence } = diagnose({ logits, ...given, gradient: numbers });
     expect(verdict).toBe('right');
-    expect(evidence.notes.join()).toContain('the options of the loss that were found');
+    expect(evidence.notes.join()).toContain('the options that were found');
     expect(instead.typescript).toContain(`mask: ${written}`);
     expect(instead.numpy).toContain(
       written === 'yours' ? 'mask = yours;' : `mask = np.array(${written.replace(/[tf]/g, (c) => c.toUpperCase())});`,

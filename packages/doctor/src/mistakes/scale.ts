@@ -1,7 +1,6 @@
 import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple, times } from '../form.js';
-import { sigmoidOf, softmaxRows } from '../host-softmax.js';
 import { everyLayer } from '../input.js';
-import { batchSize as batchRows, type Problem } from '../problem.js';
+import { batchSize as batchRows, outputOf, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { meansOverOtherRows, rightFactors, rightLoss } from './right-loss.js';
 
@@ -77,7 +76,7 @@ function lossBatchFactors(problem: Problem): Factor[] {
   return all.filter(({ value }) => !rightOnes.includes(value) && !ownMean.includes(value));
 }
 
-const temperature: Mistake = {
+export const temperatureMistake: Mistake = {
   id: 'temperature',
   name: 'temperature misapplied',
   what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
@@ -111,16 +110,13 @@ function temperatureFactors({ temperature: t }: Problem): Factor[] {
 
 /** What `gives` says of softmax(x) and of softmax(x · T), with the inner derivative 1, 1/T or T. */
 function atOtherTemperatures(problem: Problem, gives: Form['gives']): Candidate[] {
-  const { x, n, f, layer, temperature: t } = problem;
+  const { x, temperature: t } = problem;
   if (!x || t === 1) return [];
   return [
     { of: 1, written: 'softmax(x)' },
     { of: 1 / t, written: 'softmax(x · T)' },
   ].flatMap(({ of, written }) => {
-    const s =
-      layer === 'sigmoid'
-        ? x.map((value) => sigmoidOf(value / of))
-        : softmaxRows(x, { outer: n, classes: f, inner: 1 }, of);
+    const s = outputOf(x, problem, of);
     return gives({ ...problem, temperature: 1, s }).flatMap((found) =>
       [
         { factor: 1, over: '' },
@@ -181,4 +177,4 @@ function multiplied({ formula, values, terms, reduction }: Candidate, { symbol, 
   return value === -1 && reduction ? { ...found, reduction } : found;
 }
 
-export const scales: readonly Mistake[] = [signFlipped, batchSize, temperature];
+export const scales: readonly Mistake[] = [signFlipped, batchSize, temperatureMistake];

@@ -1,0 +1,110 @@
+import { describe, expect, test } from 'vitest';
+import { diagnose } from '../src/index.js';
+import type { Layer } from '../src/input.js';
+import { type Matrix, softmax } from './attempts.js';
+import { normal } from './random.js';
+
+const random = (n: number, f: number, seed: number): number[][] => {
+  const next = normal(seed);
+  return Array.from({ length: n }, () => Array.from({ length: f }, next));
+};
+const logits = random(6, 5, 11);
+const upstream = random(6, 5, 12);
+const target = [0, 3, 1, 4, 2, 2];
+const plain = (value: number) => value;
+
+/** The vector-Jacobian product at a temperature, times a factor. */
+function productAt(x: Matrix, g: Matrix, temperature: number, factor = 1): number[][] {
+  return softmax(x, temperature, plain).map((row, n) => {
+    const inner = row.reduce((sum, p, i) => sum + p * (g[n]?.[i] ?? 0), 0);
+    return row.map((p, i) => (factor * p * ((g[n]?.[i] ?? 0) - inner)) / temperature);
+  });
+}
+
+/** The gradient of the summed cross-entropy at a temperature, times a factor. */
+function lossAt(x: Matrix, labels: readonly number[], temperature: number, factor = 1): number[][] {
+  return softmax(x, temperature, plain).map((row, n) =>
+    row.map((p, i) => (factor * (p - (i === labels[n] ? 1 : 0))) / temperature),
+  );
+}
+
+describe('a gradient that is right at a temperature that was not given', () => {
+  test.each([0.07, 0.5, 1.25, 3.7, 20])('%s', (temperature) => {
+    const ofProduct = diagnose({ logits, upstream, gradient: productAt(logits, upstream, temperature) });
+    expect(ofProduct.verdict).toBe('right');
+    expect(ofProduct.matches[0]?.formula).toMatch(new RegExp(`, T = ${temperature}$`));
+    expect(ofProduct.instead.typescript).toBe(`const dx = softmax.vjp(s, g, { temperature: ${temperature} });`);
+    expect(ofProduct.evidence.notes).toContain('The code below has the options that were found in the numbers.');
+    const ofLoss = diagnose({ logits, target, gradient: lossAt(logits, target, temperature, 1 / 6) });
+    expect(ofLoss.verdict).toBe('right');
+    expect(ofLoss.matches[0]?.formula).toBe(`(s − y) / n / T, T = ${temperature}`);
+    expect(ofLoss.instead.typescript).toContain(`temperature: ${temperature}`);
+  });
+
+  test('of a sigmoid and of a log-softmax', () => {
+    const of: Record<Extract<Layer, 'sigmoid' | 'log-softmax'>, number[][]> = {
+      sigmoid: logits.map((row, n) =>
+        row.map((x, i) => {
+          const s = 1 / (1 + Math.exp(-x / 0.3));
+          return ((upstream[n]?.[i] ?? 0) * s * (1 - s)) / 0.3;
+        }),
+      ),
+      'log-softmax': softmax(logits, 0.3, plain).map((row, n) => {
+        const g = upstream[n] ?? [];
+        const sum = g.reduce((a, b) => a + b, 0);
+        return row.map((p, i) => ((g[i] ?? 0) - p * sum) / 0.3);
+      }),
+    };
+    for (const [layer, gradient] of Object.entries(of)) {
+      const { verdict, matches } = diagnose({ logits, upstream, gradient, layer: layer as Layer });
+      expect([verdict, matches[0]?.formula]).toEqual(['right', expect.stringMatching(/, T = 0.3$/)]);
+    }
+  });
+
+  test('of printed numbers, whose temperature is written with few digits', () => {
+    const printed = productAt(logits, upstream, 2.5).map((row) => row.map((value) => Number(value.toFixed(6))));
+    expect(diagnose({ logits, upstream, gradient: printed }).matches[0]?.formula).toMatch(/, T = 2.5$/);
+  });
+
+  test('of many rows, of which a sample is fitted', () => {
+    const [x, g] = [random(4000, 10, 13), random(4000, 10, 14)];
+    const { verdict, matches } = diagnose({ logits: x, upstream: g, gradient: productAt(x, g, 0.35) });
+    expect([verdict, matches[0]?.formula]).toEqual(['right', expect.stringMatching(/, T = 0.35$/)]);
+  });
+
+  test('but wrong in one row is not right', () => {
+    const gradient = productAt(logits, upstream, 0.5);
+    gradient[2] = productAt(logits, upstream, 0.6)[2] ?? [];
+    expect(diagnose({ logits, upstream, gradient }).verdict).not.toBe('right');
+  });
+});
+
+test('without the inner derivative 1/T it is the mistake, and the code has the temperature', () => {
+  for (const { formula, ...input } of [
+    { upstream, gradient: productAt(logits, upstream, 0.4, 0.4), formula: 's ⊙ (g − ⟨s, g⟩), T = 0.4' },
+    { target, gradient: lossAt(logits, target, 0.4, 0.4 / 6), formula: '(s − y) / n, T = 0.4' },
+  ]) {
+    const { verdict, matches, instead } = diagnose({ logits, ...input });
+    expect(verdict).toBe('temperature');
+    expect(matches[0]?.formula).toBe(formula);
+    expect(instead.typescript).toContain('temperature: 0.4');
+  }
+});
+
+test('a temperature that was given is not replaced, but the one that fits is named', () => {
+  const gradient = productAt(logits, upstream, 0.7);
+  for (const temperature of [1, 2]) {
+    const { verdict, evidence } = diagnose({ logits, upstream, gradient, temperature });
+    expect(verdict).toBe('unknown');
+    expect(evidence.notes.join()).toContain(
+      'They are right at the temperature 0.7, which is not the one that was given.',
+    );
+  }
+});
+
+test('three numbers more than the sums of the rows are too few to fit a temperature', () => {
+  const [x, g] = [logits.slice(0, 1), upstream.slice(0, 1)];
+  expect(diagnose({ logits: x, upstream: g, gradient: productAt(x, g, 0.5) }).verdict).toBe('right');
+  const [narrow, own] = [x.map((row) => row.slice(0, 4)), g.map((row) => row.slice(0, 4))];
+  expect(diagnose({ logits: narrow, upstream: own, gradient: productAt(narrow, own, 0.5) }).verdict).not.toBe('right');
+});
