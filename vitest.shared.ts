@@ -1,8 +1,10 @@
-import { existsSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { defineConfig, mergeConfig, type TestProjectInlineConfiguration } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 
 /**
@@ -27,6 +29,37 @@ export const shared = defineConfig({
     server: { deps: { external: [/\/packages\/[^/]+\/dist\//] } },
   },
 });
+
+/**
+ * The tests of a package whose sources compute much: where a test imports a source, node loads the built file, which is what Vitest's own transformation
+ * would take twice the time for. The package is built first, which takes a tenth of a second if nothing changed. With SOFTGRAD_SOURCES=1 Vitest
+ * transforms the sources: mutation testing changes them, and `vitest watch` looks for changes of them.
+ *
+ * @param folder of the package
+ */
+export function sharedBuilt(folder: string) {
+  if (process.env.SOFTGRAD_SOURCES) return shared;
+  const typescript = fileURLToPath(new URL('node_modules/typescript/bin/tsc', import.meta.url));
+  execFileSync(process.execPath, [typescript, '-b'], { cwd: folder, stdio: 'inherit' });
+  const { compilerOptions } = JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8'));
+  const [root, dist] = [compilerOptions.rootDir, compilerOptions.outDir].map((name) => join(folder, name));
+  const builtOf = (source: string) => join(dist, relative(root, source));
+  const isBuilt = (source: string) => existsSync(source.replace(/\.js$/, '.ts')) && existsSync(builtOf(source));
+  return mergeConfig(shared, {
+    // The reference allocates many small objects. In a larger space for new ones, fewer of them live until the next collection.
+    test: { execArgv: ['--max-semi-space-size=64'] },
+    plugins: [
+      {
+        name: 'softgrad:built',
+        enforce: 'pre',
+        resolveId(id: string, importer?: string) {
+          const source = id.startsWith('.') && importer ? join(dirname(importer), id) : '';
+          return source.startsWith(root) && isBuilt(source) ? builtOf(source) : undefined;
+        },
+      },
+    ],
+  });
+}
 
 /**
  * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. With SOFTGRAD_NODE_ONLY=1 those
