@@ -36,8 +36,9 @@ export const shared = defineConfig({
  * transforms the sources: mutation testing changes them, and `vitest watch` looks for changes of them.
  *
  * @param folder of the package
+ * @param afresh the tests that load modules anew, which node cannot: they run the sources
  */
-export function sharedBuilt(folder: string) {
+export function sharedBuilt(folder: string, { afresh = [] as readonly string[] } = {}) {
   if (process.env.SOFTGRAD_SOURCES) return shared;
   const typescript = fileURLToPath(new URL('node_modules/typescript/bin/tsc', import.meta.url));
   execFileSync(process.execPath, [typescript, '-b'], { cwd: folder, stdio: 'inherit' });
@@ -45,6 +46,8 @@ export function sharedBuilt(folder: string) {
   const [root, dist] = [compilerOptions.rootDir, compilerOptions.outDir].map((name) => join(folder, name));
   const builtOf = (source: string) => join(dist, relative(root, source));
   const isBuilt = (source: string) => existsSync(source.replace(/\.js$/, '.ts')) && existsSync(builtOf(source));
+  const isTest = (file: string) =>
+    file.startsWith(join(folder, 'test')) && !afresh.some((name) => file === join(folder, 'test', name));
   return mergeConfig(shared, {
     // The reference allocates many small objects. In a larger space for new ones, fewer of them live until the next collection.
     test: { execArgv: ['--max-semi-space-size=64'] },
@@ -52,8 +55,8 @@ export function sharedBuilt(folder: string) {
       {
         name: 'softgrad:built',
         enforce: 'pre',
-        resolveId(id: string, importer?: string) {
-          const source = id.startsWith('.') && importer ? join(dirname(importer), id) : '';
+        resolveId(id: string, importer = '') {
+          const source = id.startsWith('.') && isTest(importer) ? join(dirname(importer), id) : '';
           return source.startsWith(root) && isBuilt(source) ? builtOf(source) : undefined;
         },
       },

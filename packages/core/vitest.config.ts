@@ -1,3 +1,3 @@
 import { sharedBuilt } from '../../vitest.shared.ts';
 
-export default sharedBuilt(import.meta.dirname);
+export default sharedBuilt(import.meta.dirname, { afresh: ['registry.test.ts'] });
