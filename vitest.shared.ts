@@ -14,12 +14,15 @@ import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 const everything = process.env.SOFTGRAD_EVERYTHING === '1';
 const leftToAll = everything ? [] : ['test/**/*.all.test.ts', 'test/**/*.all.browser.test.ts'];
 
+const comparingNumbers = fileURLToPath(new URL('vitest.typed-arrays.ts', import.meta.url));
+
 /** What every package's tests have in common: a readable log and a count for the total of `npm test`. */
 export const shared = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.browser.test.ts', ...leftToAll],
     provide: { everything },
+    setupFiles: [comparingNumbers],
     reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
     testTimeout: 180_000,
     hookTimeout: 180_000,
@@ -71,7 +74,7 @@ export function sharedBuilt(folder: string, { afresh = [] as readonly string[] }
  * @param setupFiles modules that run before each file in Node
  */
 export async function sharedWithChromium({ setupFiles = [] as readonly string[] } = {}) {
-  const inNode = { test: { ...shared.test, name: 'node', setupFiles: [...setupFiles] } };
+  const inNode = { test: { ...shared.test, name: 'node', setupFiles: [comparingNumbers, ...setupFiles] } };
   // Not a list of one project: mutation testing runs a package from another folder, where Vitest finds no tests of a project.
   if (process.env.SOFTGRAD_NODE_ONLY) return defineConfig(inNode);
   return defineConfig({
