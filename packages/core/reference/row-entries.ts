@@ -38,6 +38,13 @@ export function rowIndices({ outer, classes, inner }: Rows): number[][] {
   return rows;
 }
 
+/** The values of `f` at the indices below a length. `Float64Array.from` with a function takes ten times as long. */
+export function elements(length: number, f: (index: number) => number): Float64Array {
+  const values = new Float64Array(length);
+  for (let i = 0; i < length; i++) values[i] = f(i);
+  return values;
+}
+
 /** The numbers at the positions of a row. */
 export function rowValues(values: Values, at: readonly number[]): number[] {
   return at.map((i) => values[i] ?? Number.NaN);
