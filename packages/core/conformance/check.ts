@@ -1,3 +1,4 @@
+import { elements } from '../reference/row-entries.js';
 import { type ErrorCode, isSoftgradError } from '../src/index.js';
 
 /** The initial value of every float of an output, before the kernel runs. */
@@ -74,7 +75,7 @@ function mismatchAt(
   expected: ArrayLike<number>,
   bound: ArrayLike<number>,
 ): Mismatch {
-  const timesBound = Float64Array.from({ length: expected.length }, (_, i) => usedBy(i, got, expected, bound));
+  const timesBound = elements(expected.length, (i) => usedBy(i, got, expected, bound));
   return { what, got, expected, element, bound, timesBound };
 }
 

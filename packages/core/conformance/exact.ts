@@ -1,5 +1,6 @@
 import { crossEntropyGradient, crossEntropyLoss } from '../reference/cross-entropy.js';
 import * as reference from '../reference/functions.js';
+import { elements } from '../reference/row-entries.js';
 import {
   type Backend,
   type BackendProvider,
@@ -83,7 +84,7 @@ const basis: Basis<ExactBuffer> = {
     const functions = { neg: (value: number) => -value, exp: Math.exp, log: Math.log };
     store(
       out,
-      Array.from(x.data.subarray(0, length), (value) => functions[op](value)),
+      elements(length, (i) => functions[op](x.data[i] ?? Number.NaN)),
     );
   },
   binary(out, op, a, b, extent) {
@@ -170,7 +171,7 @@ const kernels: Kernels<ExactBuffer> = {
 /** Rounds results to the buffer's dtype; typed arrays do this for every dtype except float16. */
 function store(out: ExactBuffer, values: ArrayLike<number>): void {
   const { dtype, data } = out;
-  data.set(dtype === 'float16' ? Array.from(values, (value) => rounded(value, dtype)) : values);
+  data.set(dtype === 'float16' ? elements(values.length, (i) => rounded(values[i] ?? Number.NaN, dtype)) : values);
 }
 
 /** The kernel's parameters in the form that the reference takes: the mask is repeated for every block of the logits. */

@@ -1,3 +1,4 @@
+import { elements } from '../reference/row-entries.js';
 import type { FloatDType } from '../src/index.js';
 
 /**
@@ -119,7 +120,7 @@ export function logits(name: InputName, shape: readonly number[], axis: number, 
 /** Seeded values of a dtype, uniform in ±`size`: cotangents, tangents. */
 export function cotangents(length: number, dtype: FloatDType, size = 2, seed = 'cotangent'): Float64Array {
   const random = randomFrom(`${seed}:${length}`);
-  return Float64Array.from({ length }, () => rounded(size * (2 * random() - 1), dtype));
+  return elements(length, () => rounded(size * (2 * random() - 1), dtype));
 }
 
 /** A seeded mask (1 = keep) in a shape, with rows along `axis`: it keeps two of three entries, and nothing in the second of every five rows. */
@@ -180,7 +181,9 @@ export function cycledTo(length: number, values: ArrayLike<number>): Float64Arra
 }
 
 function series(length: number, value: (index: number) => number): number[] {
-  return Array.from({ length }, (_, index) => value(index));
+  const values = new Array<number>(length);
+  for (let index = 0; index < length; index++) values[index] = value(index);
+  return values;
 }
 
 function shuffled(values: number[], random: () => number): number[] {

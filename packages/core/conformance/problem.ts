@@ -140,7 +140,7 @@ function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNull
 export function broadcast(mask: NonNullable<Problem['mask']>, shape: readonly number[]): Uint8Array {
   const size = shape.reduce((a, b) => a * b, 1);
   const own = [...new Array<number>(shape.length - mask.shape.length).fill(1), ...mask.shape];
-  return Uint8Array.from({ length: size }, (_, i) => {
+  return new Uint8Array(size).map((_, i) => {
     let rest = i;
     let at = 0;
     let stride = 1;

@@ -6,6 +6,7 @@ import {
 } from '../reference/cross-entropy.js';
 import { nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, softmax, type Values } from '../reference/functions.js';
+import { elements } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
 import { divisionUnits, expUnits, rowBounds, rowErrors, summation } from './rounding.js';
@@ -219,7 +220,8 @@ export function sigmoidHvpTolerance(
   t: Values,
   expected: Values,
 ): Float64Array {
-  return Float64Array.from(expected, (value, i) => {
+  return elements(expected.length, (i) => {
+    const value = expected[i] ?? Number.NaN;
     const flushed = (1 + Math.abs(g[i] ?? Number.NaN)) * (1 + Math.abs(t[i] ?? Number.NaN));
     return precision.stored(6 * precision.unit * Math.abs(value) + precision.floor * flushed, value);
   });

@@ -1,6 +1,6 @@
 import { add, exactly, exp, expm1, nearest } from '../reference/doubledouble.js';
 import { type ReferenceParameters, rowIndices, softmax, type Values } from '../reference/functions.js';
-import type { MatrixPart } from '../reference/row-entries.js';
+import { elements, type MatrixPart } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
 import {
@@ -292,7 +292,8 @@ function complementOf(precision: Precision, y: Values, at: readonly number[], to
 
 /** sigmoid, relative: an exp, whose error is multiplied by 1 − y; an addition and a division. */
 export function sigmoidTolerance(precision: Precision, x: Values, expected: Values): Float64Array {
-  return Float64Array.from(expected, (value, i) => {
+  return elements(expected.length, (i) => {
+    const value = expected[i] ?? Number.NaN;
     const units = (1 - value) * expUnits(precision, x[i] ?? Number.NaN) + 6;
     return precision.stored(precision.unit * units * value + precision.floor, value);
   });
@@ -300,7 +301,8 @@ export function sigmoidTolerance(precision: Precision, x: Values, expected: Valu
 
 /** vjp of sigmoid from its output: `g y (1 − y)` or `g (y − y²)`. */
 export function sigmoidVjpTolerance(precision: Precision, y: Values, g: Values, expected: Values): Float64Array {
-  return Float64Array.from(expected, (value, i) => {
+  return elements(expected.length, (i) => {
+    const value = expected[i] ?? Number.NaN;
     const size = Math.abs(g[i] ?? Number.NaN);
     const units = 4 * Math.abs(value) + 2 * (y[i] ?? Number.NaN) ** 2 * size;
     return precision.stored(precision.unit * units + precision.floor * (1 + size), value);

@@ -19,6 +19,7 @@ import {
 import { logOfSum, logProbabilities, probabilities, rootProbabilities, scaledRow } from './probabilities.js';
 import {
   divided,
+  elements,
   isMasked,
   type MatrixPart,
   matrices,
@@ -60,11 +61,13 @@ export function softmaxJacobian(
   const { temperature = 1 } = parameters;
   return matrices(rows, part, (at) => {
     const others = sumsOfOthers(at, (i) => exactly(s[i]), parameters);
-    return (i, j, c) => {
-      if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
-      const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
+    return (i) => {
       // A factor is divided instead of the product, because the product may be too small to have all digits.
-      return nearest(mul(divided(exactly(s[i]), temperature), factor));
+      const quotient = divided(exactly(s[i]), temperature);
+      return (j, c) => {
+        if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
+        return nearest(mul(quotient, i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN))));
+      };
     };
   });
 }
@@ -250,7 +253,7 @@ export function logSoftmaxJacobian(
   const { temperature = 1 } = parameters;
   return matrices(rows, part, (at) => {
     const probability = at.map((i) => exp(exactly(y[i])));
-    return (i, j, c) => {
+    return (i) => (j, c) => {
       if (isMasked(parameters, i)) return 0;
       const entry = i === j ? complement(exactly(y[i])) : sub(zero, probability[c] ?? nan);
       return nearest(divided(entry, temperature));
@@ -337,7 +340,8 @@ function curvature(
 
 /** `1 / (1 + exp(−x))`. */
 export function sigmoid(x: Values): Float64Array {
-  return Float64Array.from(x, (value) => {
+  return elements(x.length, (i) => {
+    const value = x[i] ?? Number.NaN;
     const e = exp(exactly(-Math.abs(value)));
     return nearest(div(value >= 0 ? one : e, add(one, e)));
   });
@@ -345,12 +349,16 @@ export function sigmoid(x: Values): Float64Array {
 
 /** `g y (1 − y)`. */
 export function sigmoidVjp(y: Values, g: Values): Float64Array {
-  return Float64Array.from(y, (value, i) => nearest(mul(exactly(g[i]), mul(exactly(value), sub(one, exactly(value))))));
+  return elements(y.length, (i) => {
+    const value = exactly(y[i]);
+    return nearest(mul(exactly(g[i]), mul(value, sub(one, value))));
+  });
 }
 
 /** `g t y (1 − y) (1 − 2y)`. */
 export function sigmoidHvp(y: Values, g: Values, t: Values): Float64Array {
-  return Float64Array.from(y, (value, i) => {
+  return elements(y.length, (i) => {
+    const value = y[i] ?? Number.NaN;
     const slope = mul(exactly(value), difference(1, value));
     return nearest(mul(product(g[i], t[i]), mul(slope, difference(1, 2 * value))));
   });
@@ -358,10 +366,10 @@ export function sigmoidHvp(y: Values, g: Values, t: Values): Float64Array {
 
 /** `max(x, 0)`; NaN stays NaN. */
 export function relu(x: Values): Float64Array {
-  return Float64Array.from(x, (value) => Math.max(value, 0));
+  return elements(x.length, (i) => Math.max(x[i] ?? Number.NaN, 0));
 }
 
 /** `y > 0 ? g : 0`. */
 export function reluVjp(y: Values, g: Values): Float64Array {
-  return Float64Array.from(y, (value, i) => (value > 0 ? (g[i] ?? Number.NaN) : 0));
+  return elements(y.length, (i) => ((y[i] ?? Number.NaN) > 0 ? (g[i] ?? Number.NaN) : 0));
 }

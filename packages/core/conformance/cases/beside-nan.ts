@@ -1,3 +1,4 @@
+import { elements } from '../../reference/row-entries.js';
 import { crossEntropy, type FloatDType, logSoftmax, logSumExp, softmax, type Tensor, tensor } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
 import { assertClose } from '../check.js';
@@ -77,12 +78,7 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
             return own(tensor(values, { shape: [rows, classes], dtype, backend }));
           };
           const filled = (value: (i: number) => number) =>
-            own(
-              tensor(
-                Float64Array.from({ length: rows * classes }, (_, i) => value(i)),
-                { shape: [rows, classes], dtype, backend },
-              ),
-            );
+            own(tensor(elements(rows * classes, value), { shape: [rows, classes], dtype, backend }));
           const [x, w] = [filled(() => 0), filled((i) => (i % 7) - 3)];
           // One place is enough: kernels of derivatives have no search for the largest of several rows.
           const isTried = nan === places[1]?.nan && gap > 0;

@@ -68,7 +68,8 @@ async function assertSoftmax(backend: Backend, dtype: FloatDType, classes: numbe
   const { rows, x, expected } = problem(dtype, classes);
   const precision = precisionOf(backend.supports, dtype);
   const last = logits('last', [1, classes], 1, dtype);
-  const oneHot = Float64Array.from({ length: classes }, (_, c) => (c === classes - 1 ? 1 : 0));
+  const oneHot = new Float64Array(classes);
+  oneHot[classes - 1] = 1;
   const values = new Float64Array(2 * classes);
   values.set(x);
   values.set(last, classes);

@@ -1,4 +1,5 @@
 import { softmaxVjp as reference, rowIndices } from '../../reference/functions.js';
+import { elements } from '../../reference/row-entries.js';
 import type { Backend, FloatDType } from '../../src/index.js';
 import {
   type ConformanceCase,
@@ -35,7 +36,7 @@ const upstream = {
   offset: (length: number, dtype: FloatDType) =>
     cotangents(length, dtype, 1).map((value) => rounded(100 + value, dtype)),
   ones: (length: number) => new Float64Array(length).fill(1),
-  unit: (length: number) => Float64Array.from({ length }, (_, i) => (i % 4 === 1 ? 1 : 0)),
+  unit: (length: number) => elements(length, (i) => (i % 4 === 1 ? 1 : 0)),
 } as const;
 
 /** The required kernel `vjp`, which is also the jvp. */
