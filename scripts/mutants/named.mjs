@@ -79,7 +79,7 @@ function firstFailure(copy, files) {
   const vitest = join(root, 'node_modules', 'vitest', 'vitest.mjs');
   const report = join(copy, 'reports', 'vitest.json');
   const args = ['run', ...files.map((name) => `test/${name}.test.ts`), '--bail=1', '--reporter=json'];
-  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1' };
+  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1', SOFTGRAD_SOURCES: '1' };
   const child = spawn(process.execPath, [vitest, ...args], { cwd: copy, env, stdio: ['ignore', 'pipe', 'pipe'] });
   return new Promise((resolve, reject) => {
     let output = '';

@@ -437,7 +437,7 @@ function runOnce(copy, plan) {
   for (const path of [events, now]) writeFileSync(path, '');
   writeFileSync(join(copy.state, 'plan.json'), JSON.stringify({ ...plan, kernels: copy.kernels }));
   writeFileSync(join(copy.folder, 'vitest.mutants.mjs'), config);
-  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1', STRYKER_MUTATOR_WORKER: '0' };
+  const env = { ...process.env, SOFTGRAD_NODE_ONLY: '1', SOFTGRAD_SOURCES: '1', STRYKER_MUTATOR_WORKER: '0' };
   const child = spawn(process.execPath, [vitest, 'run', '--config=vitest.mutants.mjs', '--reporter=dot'], {
     cwd: copy.folder,
     env,

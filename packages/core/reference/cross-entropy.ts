@@ -211,11 +211,12 @@ export function targetWeights(
   const index = target.kind === 'indices' ? target.values[row] : undefined;
   if (target.kind === 'indices' && index === ignoreIndex) return null;
   const kept = at.filter((i) => !mask || mask[i]).length;
+  const certain = sub(one, exactly(labelSmoothing));
+  const spread = div(exactly(labelSmoothing), exactly(kept));
   return at.map((i, c) => {
     if (mask && !mask[i]) return zero;
     const share = target.kind === 'indices' ? Number(c === index) : target.values[i];
-    const certain = mul(sub(one, exactly(labelSmoothing)), exactly(share));
-    const smoothed = add(certain, div(exactly(labelSmoothing), exactly(kept)));
+    const smoothed = add(mul(certain, exactly(share)), spread);
     return weight ? mul(smoothed, exactly(weight[c])) : smoothed;
   });
 }

@@ -88,15 +88,74 @@ export function scaled({ hi, lo }: DoubleDouble, powerOfTwo: number): DoubleDoub
   return normalised(hi * powerOfTwo, lo * powerOfTwo);
 }
 
-/** `eᵃ`. The argument is reduced to k ln 2 + i/64 + r with |r| ≤ 1/128; e^(i/64) comes from a table, eʳ from its series. */
+/**
+ * `eᵃ`. The argument is reduced to k ln 2 + i/64 + r with |r| ≤ 1/128; e^(i/64) comes from a table, eʳ from its series.
+ *
+ * A run of the suite spends most of its time here, so `sub`, `mul`, `add` and `expm1Series` are inlined without their intermediate objects. Each pair of
+ * parts is normalised as they do it: without that, the last bit of the result is wrong for some arguments.
+ */
 export function exp(a: DoubleDouble): DoubleDouble {
   if (!(a.hi > -760)) return exactly(Number.isNaN(a.hi) ? a.hi : 0);
   if (a.hi > 710) return exactly(Number.POSITIVE_INFINITY);
   const k = Math.round(a.hi / Math.LN2);
-  const reduced = sub(a, mul(ln2, exactly(k)));
-  const i = Math.round(reduced.hi * 64);
-  const r = sub(reduced, exactly(i / 64));
-  return timesPowerOfTwo(mul(expOfSixtyFourths[i + tableRadius] ?? nan, expSeries(r)), k);
+  // k ln 2
+  const multiple = Math.LN2 * k;
+  const multipleError = productError(Math.LN2, k, multiple) + ln2Low * k;
+  const steps = multiple + multipleError;
+  const stepsLow = multipleError - (steps - multiple);
+  // a − k ln 2
+  const gap = a.hi - steps;
+  const gapLow = a.lo - stepsLow;
+  const gapError = sumError(a.hi, -steps, gap) + gapLow;
+  const gapSum = gap + gapError;
+  const gapRest = gapError - (gapSum - gap) + sumError(a.lo, -stepsLow, gapLow);
+  const reduced = gapSum + gapRest;
+  const reducedLow = gapRest - (reduced - gapSum);
+  // r = a − k ln 2 − i/64
+  const i = Math.round(reduced * 64);
+  const near = reduced - i / 64;
+  const nearError = sumError(reduced, -i / 64, near) + reducedLow;
+  const nearSum = near + nearError;
+  const nearRest = nearError - (nearSum - near);
+  const r = nearSum + nearRest;
+  const rLow = nearRest - (r - nearSum);
+  // (series, seriesLow) = (eʳ − 1 − r) / r
+  let series = lateTerms(r);
+  let seriesLow = 0;
+  for (let n = 0; n < earlyFactorials.length; n++) {
+    const coefficient = earlyHigh[n] ?? Number.NaN;
+    const sum = coefficient + series;
+    const rest = sumError(coefficient, series, sum) + ((earlyLow[n] ?? Number.NaN) + seriesLow);
+    const product = sum * r;
+    const error = productError(sum, r, product) + (sum * rLow + rest * r);
+    series = product + error;
+    seriesLow = error - (series - product);
+  }
+  // eʳ − 1 − r
+  const square = r * series;
+  const squareError = productError(r, series, square) + (r * seriesLow + rLow * series);
+  const beyond = square + squareError;
+  const beyondLow = squareError - (beyond - square);
+  // eʳ − 1
+  const change = r + beyond;
+  const changeLow = rLow + beyondLow;
+  const changeError = sumError(r, beyond, change) + changeLow;
+  const changeSum = change + changeError;
+  const changeRest = changeError - (changeSum - change) + sumError(rLow, beyondLow, changeLow);
+  const minusOne = changeSum + changeRest;
+  const minusOneLow = changeRest - (minusOne - changeSum);
+  // eʳ
+  const factor = 1 + minusOne;
+  const factorError = sumError(1, minusOne, factor) + minusOneLow;
+  const factorSum = factor + factorError;
+  const factorRest = factorError - (factorSum - factor);
+  const power = factorSum + factorRest;
+  const powerLow = factorRest - (power - factorSum);
+  // e^(i/64) eʳ
+  const entry = tableHigh[i + tableRadius] ?? Number.NaN;
+  const result = entry * power;
+  const error = productError(entry, power, result) + (entry * powerLow + (tableLow[i + tableRadius] ?? 0) * power);
+  return timesPowerOfTwo(normalised(result, error), k);
 }
 
 /** `ln a`: one Newton step on `eʸ = a` from float64's logarithm, which squares the relative error. */
@@ -123,16 +182,10 @@ export function expm1(a: DoubleDouble): DoubleDouble {
   return Math.abs(a.hi) < 1 / 128 ? expm1Series(a) : sub(exp(a), one);
 }
 
-function expSeries(r: DoubleDouble): DoubleDouble {
-  return add(one, expm1Series(r));
-}
-
-/** `r + r²/2! + …` for |r| ≤ 1/128: float64 is enough from r⁶/6! on, and r¹⁴/14! is below 1e-40. */
+/** `r + r²/2! + …` for |r| ≤ 1/128. */
 function expm1Series(r: DoubleDouble): DoubleDouble {
-  let tail = 1 / 87178291200;
-  for (const { hi } of lateFactorials) tail = hi + tail * r.hi;
-  // (hi, lo) is the sum so far. `add` and `mul` are inlined, because a run of the suite spends most of its time here.
-  let hi = tail * r.hi;
+  // (hi, lo) is the sum so far. `add` and `mul` are inlined.
+  let hi = lateTerms(r.hi);
   let lo = 0;
   for (const coefficient of earlyFactorials) {
     const sum = coefficient.hi + hi;
@@ -143,6 +196,13 @@ function expm1Series(r: DoubleDouble): DoubleDouble {
     lo = error - (hi - product);
   }
   return add(r, mul(r, { hi, lo }));
+}
+
+/** `r/6! + r²/7! + …`: float64 is enough from r⁶/6! on, and r¹⁴/14! is below 1e-40. */
+function lateTerms(r: number): number {
+  let tail = 1 / 87178291200;
+  for (let n = 0; n < lateFactorials.length; n++) tail = (lateFactorials[n] ?? Number.NaN) + tail * r;
+  return tail * r;
 }
 
 /** 1/n, from n = 1. */
@@ -157,12 +217,14 @@ const inverseFactorials: readonly DoubleDouble[] = reciprocals.map((_, k) =>
 const sevenReciprocals = reciprocals.slice(0, 7).reverse();
 
 /** 1/13! to 1/6!. */
-const lateFactorials = inverseFactorials.slice(5, 13).reverse();
+const lateFactorials = Float64Array.from(inverseFactorials.slice(5, 13).reverse(), nearest);
 
 /** 1/5! to 1/2!. */
 const earlyFactorials = inverseFactorials.slice(1, 5).reverse();
+const [earlyHigh, earlyLow] = partsOf(earlyFactorials);
 
-const ln2: DoubleDouble = { hi: Math.LN2, lo: 2.3190468138462996e-17 };
+/** ln 2 − Math.LN2. */
+const ln2Low = 2.3190468138462996e-17;
 
 /** ln 2 / 2 is within 23 sixty-fourths. */
 const tableRadius = 23;
@@ -174,6 +236,12 @@ const expOfSixtyFourths: readonly DoubleDouble[] = Array.from({ length: 2 * tabl
   for (let n = 28; n >= 1; n--) sum = add(one, div(mul(x, sum), exactly(n)));
   return sum;
 });
+const [tableHigh, tableLow] = partsOf(expOfSixtyFourths);
+
+/** The high parts and the low parts: reading a number from a typed array allocates nothing. */
+function partsOf(values: readonly DoubleDouble[]): readonly [high: Float64Array, low: Float64Array] {
+  return [Float64Array.from(values, ({ hi }) => hi), Float64Array.from(values, ({ lo }) => lo)];
+}
 
 function timesPowerOfTwo(a: DoubleDouble, k: number): DoubleDouble {
   const first = powerOfTwo(Math.trunc(k / 2));

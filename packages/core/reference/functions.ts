@@ -60,11 +60,13 @@ export function softmaxJacobian(
   const { temperature = 1 } = parameters;
   return matrices(rows, part, (at) => {
     const others = sumsOfOthers(at, (i) => exactly(s[i]), parameters);
-    return (i, j, c) => {
-      if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
-      const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
+    return (i) => {
       // A factor is divided instead of the product, because the product may be too small to have all digits.
-      return nearest(mul(divided(exactly(s[i]), temperature), factor));
+      const quotient = divided(exactly(s[i]), temperature);
+      return (j, c) => {
+        if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
+        return nearest(mul(quotient, i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN))));
+      };
     };
   });
 }
@@ -250,7 +252,7 @@ export function logSoftmaxJacobian(
   const { temperature = 1 } = parameters;
   return matrices(rows, part, (at) => {
     const probability = at.map((i) => exp(exactly(y[i])));
-    return (i, j, c) => {
+    return (i) => (j, c) => {
       if (isMasked(parameters, i)) return 0;
       const entry = i === j ? complement(exactly(y[i])) : sub(zero, probability[c] ?? nan);
       return nearest(divided(entry, temperature));

@@ -105,26 +105,27 @@ export function rowwise(
   return out;
 }
 
-/** The entry of a matrix in the row of position i and the column of position j, in class c. */
-type MatrixEntries = (i: number, j: number, c: number) => number;
+/** The entries of a matrix in the row of position i: that in the column of position j, in class c. */
+type MatrixRows = (i: number) => (j: number, c: number) => number;
 
 /** Which entries of the matrices are computed: all, or only those on the diagonals, in the layout of the operand. */
 export type MatrixPart = 'all' | 'diagonal';
 
-/** One matrix for each row, or its diagonal. `matrix` is called once for each row, and the function that it returns once for each entry. */
-export function matrices(rows: Rows, part: MatrixPart, matrix: (at: readonly number[]) => MatrixEntries): Float64Array {
+/** One matrix for each row, or its diagonal. `matrix` is called once for each row, and the function that it returns once for each row of the matrix. */
+export function matrices(rows: Rows, part: MatrixPart, matrix: (at: readonly number[]) => MatrixRows): Float64Array {
   const { outer, classes, inner } = rows;
   const out = new Float64Array(outer * classes * inner * (part === 'all' ? classes : 1));
   let next = 0;
   for (const at of rowIndices(rows)) {
-    const entry = matrix(at);
+    const rowOf = matrix(at);
     at.forEach((i, r) => {
+      const entry = rowOf(i);
       if (part === 'diagonal') {
-        out[i] = entry(i, i, r);
+        out[i] = entry(i, r);
         return;
       }
       let c = 0;
-      for (const j of at) out[next++] = entry(i, j, c++);
+      for (const j of at) out[next++] = entry(j, c++);
     });
   }
   return out;

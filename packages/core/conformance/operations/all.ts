@@ -11,6 +11,7 @@ import { optionNamesOf } from '../../src/ops/settings.js';
 import { definitions, table } from '../../src/ops/table.js';
 import { rounded } from '../inputs.js';
 import { isPlain } from '../kernel.js';
+import { memoized, memoizedFor } from '../memo.js';
 import type { Problem } from '../statement.js';
 import { crossEntropyOperations } from './cross-entropy.js';
 import { type Expectation, expectations, operatorExpectation } from './expectations.js';
@@ -67,7 +68,7 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
   const expectation = (expectations[name] as Readonly<Partial<Record<MemberName, Expectation>>>)[member] as Expectation;
   const takes = optionNamesOf(definition, member);
   const operands = (problem: Problem): readonly Operand[] => {
-    const first = data.operand === definition.value.operand ? logitsOf(problem) : outputOf(name, definition, problem);
+    const first = data.operand === definition.value.operand ? logitsOf(problem) : outputsOf(problem)(name);
     if (data.direction === undefined) return [first];
     const direction = data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
     return data.along === undefined ? [first, direction] : [first, direction, tangentOf(problem)];
@@ -103,7 +104,7 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     takes: sharedOptions(takes),
     // Its value needs a kernel too; a backend that has this kernel is assumed to have that one as well.
     needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
-    passes: (problem) => outputOf(name, definition, problem).values,
+    passes: (problem) => outputsOf(problem)(name).values,
     operands: (problem) => [logitsOf(problem)],
     apply([x]: One<Tensor>, options) {
       const { out, ...others } = taken(options, takes);
@@ -131,11 +132,14 @@ function parametersOf({ parameters }: Problem, { over, sign = 1 }: Definition) {
   return over === 'rows' ? { temperature: sign * temperature, mask } : { temperature: 1, mask: null };
 }
 
-/** The output of a function, rounded to the dtype. */
-function outputOf(name: Name, definition: Definition, problem: Problem): Operand {
-  const output = expectations[name].value.expected([problem.values], problem.rows, parametersOf(problem, definition));
-  return { values: output.map((value) => rounded(value, problem.dtype)), shape: problem.shape };
-}
+/** The output of a function, rounded to the dtype. It is cached, because each derivative of the function takes it. */
+const outputsOf = memoizedFor((problem: Problem) =>
+  memoized((name: Name): Operand => {
+    const parameters = parametersOf(problem, definitions[name]);
+    const output = expectations[name].value.expected([problem.values], problem.rows, parameters);
+    return { values: output.map((value) => rounded(value, problem.dtype)), shape: problem.shape };
+  }),
+);
 
 /** What a backend without a basis needs for a function. */
 function kernelFor(
