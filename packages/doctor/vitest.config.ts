@@ -1,3 +1,3 @@
-import { shared } from '../../vitest.shared.ts';
+import { sharedBuilt } from '../../vitest.shared.ts';
 
-export default shared;
+export default sharedBuilt(import.meta.dirname);

@@ -95,7 +95,13 @@ function ratioOf(ratio: number, draw: () => number, confidence: number): Ratio {
   return { ratio, interval: [quantileSorted(drawn, tail), quantileSorted(drawn, 1 - tail)] };
 }
 
+/** A sample with replacement of the groups, unless there is only one, and of each group that was drawn. */
 function resampled(groups: readonly (readonly number[])[], random: () => number): number[] {
   const drawn = groups.length === 1 ? groups : sampleWithReplacement([...groups], groups.length, random);
-  return drawn.flatMap((group) => sampleWithReplacement([...group], group.length, random));
+  const sample: number[] = [];
+  // Loops, because this is done a thousand times for each quotient.
+  for (const group of drawn) {
+    for (let k = 0; k < group.length; k++) sample.push(group[Math.floor(random() * group.length)] ?? Number.NaN);
+  }
+  return sample;
 }

@@ -213,7 +213,7 @@ test('interrupted while its child processes measure, it ends immediately and kee
   const before = folder.write('before.json', 'as it was');
   const least = ['--shapes', '8x5', '--backends', 'cpu', '--peers', 'naive', '--sample-ms', '1'];
   // Enough rounds of the second op to be interrupted in the middle.
-  const rounds = ['--processes', '2', '--rounds', '150', '--json', before];
+  const rounds = ['--processes', '2', '--rounds', '60', '--json', before];
   const child = start(['bench', '--ops', 'softmax,vjp', ...least, ...rounds]);
   await once(child.stdout, 'data');
   child.kill('SIGINT');
@@ -243,12 +243,12 @@ describe('large files', () => {
   });
 
   test('a .csv is processed in a JavaScript heap that is too small for its numbers', () => {
-    const rows = 200_000;
+    const rows = 150_000;
     const input = folder.at('tall.csv');
     writeFileSync(input, `${'1,'.repeat(19)}1\n`.repeat(rows));
     const out = folder.at('out.npy');
     const { status, stderr } = softgrad(['log-softmax', input, '--out', out, '--backend', 'cpu'], {
-      // In MiB. Node itself takes 18, and uncollected garbage 14; the numbers would take 30.
+      // In MiB. Node itself takes 18, and uncollected garbage 14; the numbers would take 23.
       node: ['--max-old-space-size=40'],
     });
     expect(status, stderr).toBe(0);

@@ -85,20 +85,34 @@ export function firstDType({ name, supports }: Backend): FloatDType {
   return dtype;
 }
 
-/** A case that runs fused and composed. */
+/**
+ * A case that runs fused and composed.
+ *
+ * @param requires what it requires, or a function that computes that on first use
+ */
 export function defineCase(
   id: string,
-  requires: Requirements,
+  requires: Requirements | (() => Requirements),
   run: (backend: Backend) => Promise<void>,
   composable = true,
 ): ConformanceCase {
-  return { id, section: id.slice(0, id.indexOf('/')), requires, composable, run };
+  let known = typeof requires === 'function' ? undefined : requires;
+  return {
+    id,
+    section: id.slice(0, id.indexOf('/')),
+    get requires() {
+      known ??= typeof requires === 'function' ? requires() : requires;
+      return known;
+    },
+    composable,
+    run,
+  };
 }
 
 /** A case that does not depend on fused kernels: storage, the basis, the three required kernels. */
 export function defineKernelCase(
   id: string,
-  requires: Requirements,
+  requires: Requirements | (() => Requirements),
   run: (backend: Backend) => Promise<void>,
 ): ConformanceCase {
   return defineCase(id, requires, run, false);

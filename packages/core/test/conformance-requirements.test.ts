@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { type Requirements, unmet } from '../conformance/case.js';
+import { defineCase, type Requirements, unmet } from '../conformance/case.js';
 import { delegate } from '../conformance/delegate.js';
 import { cases, conformance, exact } from '../conformance/index.js';
 import type { Backend, Supports } from '../src/index.js';
@@ -185,4 +185,13 @@ describe('the cases that are skipped for a weakness', () => {
     expect(failed.size).toBeGreaterThan(50);
     expect(new Set(failed.values())).toEqual(new Set(['ERR_UNSUPPORTED']));
   });
+});
+
+test('requirements that depend on expected results are computed on first use, and once', () => {
+  let count = 0;
+  const requires = () => ({ classes: ++count });
+  const one = defineCase('section/what', requires, async () => {});
+  expect(count).toBe(0);
+  expect([one.requires, one.requires, { ...one }.requires]).toEqual([{ classes: 1 }, { classes: 1 }, { classes: 1 }]);
+  expect(count).toBe(1);
 });

@@ -112,10 +112,62 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     }
   }
   const size = Math.max(givenSquared, candidateSquared);
-  return Array.from(excess, (sum) => {
+  return levels.map((_, level) => {
+    const sum = at(excess, level);
     if (sum === 0) return 0;
     return size === Number.POSITIVE_INFINITY ? 1 : Math.sqrt(sum / size);
   });
+}
+
+/**
+ * A lower bound of each of the relative errors, computed in less time: the norm of what exceeds the noise is at least that of
+ * the differences less that of the noise. 0 where there is none.
+ */
+export function leastErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
+  const { data, unit } = given;
+  const { values, terms, open } = candidate;
+  const valueAt = byIndex(values);
+  const termAt = byIndex(terms);
+  const openAt = open && byIndex(open);
+  let [givenSquared, candidateSquared, squared, termsSquared, openSquared] = [0, 0, 0, 0, 0];
+  for (let k = 0; k < data.length; k++) {
+    const value = at(data, k) / unit;
+    const expected = valueAt(k) / unit;
+    const difference = value - expected;
+    if (!Number.isFinite(difference)) return levels.map(() => 0);
+    givenSquared += value * value;
+    candidateSquared += expected * expected;
+    if (difference === 0) continue;
+    squared += difference * difference;
+    const term = termAt(k);
+    termsSquared += term * term;
+    if (openAt) openSquared += openAt(k) ** 2;
+  }
+  const size = Math.max(givenSquared, candidateSquared);
+  return levels.map(({ relative, absolute, slack, ofInputs = 0 }) => {
+    const ofSlack = slack ? normOf(slack) : 0;
+    const noise =
+      relative * Math.sqrt(termsSquared) +
+      absolute * Math.sqrt(data.length) +
+      ofSlack +
+      ofInputs * Math.sqrt(openSquared);
+    const least = (unlessRounded * Math.sqrt(squared) - noise / unit) / Math.sqrt(size);
+    return least > 0 && size < Number.POSITIVE_INFINITY ? least : 0;
+  });
+}
+
+/** The bound and the error are sums in another order. */
+const unlessRounded = 1 - 1e-6;
+
+const norms = new WeakMap<Float64Array, number>();
+
+function normOf(slack: Float64Array): number {
+  let norm = norms.get(slack);
+  if (norm === undefined) {
+    norm = Math.sqrt(slack.reduce((sum, value) => sum + value * value, 0));
+    norms.set(slack, norm);
+  }
+  return norm;
 }
 
 /** An entry does not match if it is off by more than this share of the terms that are added up for it, and of the largest number of its row. */

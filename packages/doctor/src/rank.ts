@@ -1,5 +1,5 @@
 import { explanationsOf } from './catalogue.js';
-import { type Given, type Noise, relativeErrors, sampleStep, standsOut, worstEntry } from './compare.js';
+import { type Given, leastErrors, type Noise, relativeErrors, sampleStep, standsOut, worstEntry } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
 import type { Candidate, Form, Kind, Mistake } from './form.js';
 import { fits, type GivenReading, type Match } from './match.js';
@@ -13,37 +13,42 @@ import { sampleOfRows } from './sample.js';
 /** The share of the time after which everything is compared and only parameters are left to fit. */
 export const comparedShare = 0.6;
 
-/** For each noise level, the best form of each explanation, sorted by error. */
+/**
+ * For each noise level, the best form of each explanation, sorted by error.
+ *
+ * @param lenient levels after the others, for the correct derivative only: a mistake would fit too easily
+ */
 export function rank(
   problem: Problem,
   readings: readonly GivenReading[],
-  levels: readonly Noise[],
+  strict: readonly Noise[],
+  lenient: readonly Noise[],
   onProgress: DiagnoseOptions['onProgress'],
 ): Match[][] {
   const size = readings[0]?.data.length ?? 0;
   const known = explanationsOf(problem.layer);
-  const comparisons = comparisonsOf(problem, known, readings, levels, onProgress);
+  const all = [...strict, ...lenient];
+  const comparisons = comparisonsOf(problem, known, readings, all, strict.length, onProgress);
   const total = comparisons.reduce((sum, { cost }) => sum + cost, 0);
   const before = comparisons[0]?.before ?? 0;
   let done = 0;
-  const best = new Map(known.map((mistake) => [mistake, levels.map((): Match | undefined => undefined)]));
+  const best = new Map(known.map((mistake) => [mistake, all.map((): Match | undefined => undefined)]));
   for (const comparison of comparisons) {
     const { mistake, form, kind, given, cost } = comparison;
+    const levels = mistake.id === right.id ? all : strict;
     const onShare = (share: number) => {
       if (cost > 0) onProgress?.(comparedShare * (before + (1 - before) * ((done + cost * share) / total)));
     };
     const own = best.get(mistake) ?? [];
-    for (const { formula, values, terms, open, reduction, unusual, errors } of compared(
-      problem,
-      comparison,
-      levels,
-      onShare,
-    )) {
+    const isBetter = (errors: readonly number[]) =>
+      levels.some((_, level) => (errors[level] ?? 0) < (own[level]?.error ?? Number.POSITIVE_INFINITY));
+    for (const { candidate, errors } of compared(problem, comparison, levels, isBetter, onShare)) {
+      const { formula, values, terms, reduction, unusual } = candidate;
       errors.forEach((norm, level) => {
         const noise = levels[level];
         const error =
           level > 0 && kind === 'gradient' && noise && norm > 0 && norm <= fits
-            ? Math.max(norm, worstEntry(given, { formula, values, terms, open }, noise, problem.f))
+            ? Math.max(norm, worstEntry(given, candidate, noise, problem.f))
             : norm;
         if (error <= fits && !isEvidence(problem, mistake, given, terms, noise)) return;
         if (error >= (own[level]?.error ?? Number.POSITIVE_INFINITY)) return;
@@ -54,12 +59,13 @@ export function rank(
     onShare(1);
     done += cost;
   }
-  const ranked = levels.map((_, level) => [...best.values()].flatMap((own) => own[level] ?? []));
+  const ranked = all.map((_, level) => [...best.values()].flatMap((own) => own[level] ?? []));
   for (const list of ranked) list.sort((a, b) => a.error - b.error);
   return ranked;
 }
 
-interface Compared extends Candidate {
+interface Compared {
+  readonly candidate: Candidate;
   /** Its relative error at each noise level. */
   readonly errors: readonly number[];
 }
@@ -87,22 +93,25 @@ function comparisonsOf(
   known: readonly Mistake[],
   readings: readonly GivenReading[],
   levels: readonly Noise[],
+  strict: number,
   onProgress: DiagnoseOptions['onProgress'],
 ): readonly Comparison[] {
   const own = readings.find(({ kind }) => kind === 'gradient');
   const sample = own ? sampleOfRows(problem, own.data, levels) : null;
   const before = sample ? sampledShare : 0;
-  const pairs = known.flatMap((mistake) =>
-    mistake.forms.flatMap((form) =>
-      readings.filter(({ kind }) => kind === form.kind).map(({ kind, given }) => ({ mistake, form, kind, given })),
-    ),
-  );
+  const pairs: Pick<Comparison, 'mistake' | 'form' | 'kind' | 'given'>[] = [];
+  for (const mistake of known) {
+    for (const form of mistake.forms) {
+      for (const { kind, given } of readings) if (kind === form.kind) pairs.push({ mistake, form, kind, given });
+    }
+  }
   return pairs.map(({ mistake, form, kind, given }, k): Comparison => {
     const pair = { mistake, form, kind, given, before };
     if (!sample || kind !== 'gradient' || form.ofBatch) return { ...pair, seen: null, cost: 1 };
+    const own = mistake.id === right.id ? sample.levels : sample.levels.slice(0, strict);
     const seen = form.gives(sample.problem).map((candidate) => ({
-      ...candidate,
-      errors: relativeErrors(sample.given, candidate, sample.levels),
+      candidate,
+      errors: relativeErrors(sample.given, candidate, own),
     }));
     onProgress?.((comparedShare * before * (k + 1)) / pairs.length);
     return { ...pair, seen, cost: seen.filter(isHopeful).length };
@@ -114,30 +123,31 @@ function isHopeful({ errors }: Compared): boolean {
 }
 
 /**
- * The candidates of a form with their errors: those on the sample of rows if they are far off there, otherwise those on all rows, for which the candidates are
- * computed only now. Calls `onShare` with the share of them that is compared.
+ * The candidates of a form that may be better than what is known, with their errors: those on the sample of rows if they are far off there, otherwise those on
+ * all rows, for which the candidates are computed only now. Calls `onShare` with the share of them that is compared.
  */
-function compared(
+function* compared(
   problem: Problem,
   { form, given, seen }: Comparison,
   levels: readonly Noise[],
+  isBetter: (errors: readonly number[]) => boolean,
   onShare: (share: number) => void,
-): readonly Compared[] {
-  if (seen && !seen.some(isHopeful)) return seen;
+): Generator<Compared> {
+  if (seen && !seen.some(isHopeful)) return yield* seen;
   const all = form.gives(problem);
   const wanted = seen ? seen.filter(isHopeful).length : all.length;
   let done = 0;
-  const whole = (candidate: Candidate): Compared => {
-    const errors = errorsOf(given, candidate, levels, problem.f);
+  for (const [k, candidate] of all.entries()) {
+    const one = seen?.[k];
+    if (one && !isHopeful(one)) {
+      yield one;
+      continue;
+    }
+    const errors = errorsOf(given, candidate, levels, problem.f, isBetter);
+    if (errors) yield { candidate, errors };
     done++;
     if (done < wanted) onShare(done / wanted);
-    return { ...candidate, errors };
-  };
-  if (!seen) return all.map(whole);
-  return seen.map((one, k) => {
-    const own = all[k];
-    return own !== undefined && isHopeful(one) ? whole(own) : one;
-  });
+  }
 }
 
 /** False if the numbers are so small that rounding after every operation explains them, which many formulas then fit. Always true for the correct derivative. */
@@ -169,12 +179,20 @@ function largestWithin(values: Candidate['values'], size: number): number {
 /** An explanation with a larger error on a sample is not compared with all entries. */
 const hopeless = 0.1;
 
-function errorsOf(given: Given, candidate: Candidate, levels: readonly Noise[], f: number): number[] {
+/** Null where none of them is better than what is known, which a lower bound shows of most. */
+function errorsOf(
+  given: Given,
+  candidate: Candidate,
+  levels: readonly Noise[],
+  f: number,
+  isBetter: (errors: readonly number[]) => boolean,
+): number[] | null {
   const step = sampleStep(given.data.length, f);
   if (step > 1) {
     const errors = relativeErrors(given, candidate, levels, step);
     if (Math.min(...errors) > hopeless) return errors;
   }
+  if (!isBetter(leastErrors(given, candidate, levels))) return null;
   const [plain = 1, ...others] = relativeErrors(given, candidate, levels);
   const [, finest] = levels;
   const isNoise = plain <= fits && finest !== undefined && !standsOut(given, candidate.terms, finest);

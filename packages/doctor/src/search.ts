@@ -83,7 +83,6 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   const rounding = inputRounding(problem);
   const precision = rounding ? withPrintedZeros(numbers, precisionOf(numbers)) : precisionOf(numbers);
   const coarse = precisionLevels(problem.f, precision, rounding !== null);
-  // For the correct derivative only: a mistake would fit too easily.
   const half = precision?.unit === 0 ? possibleHalfOf(numbers) : null;
   const levelsOf = (one: Precision) => precisionLevels(problem.f, one, rounding !== null);
   const printouts = possiblePrintoutsOf(numbers).filter(({ name }) => name !== precision?.name);
@@ -91,7 +90,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
     ...[...coarse.slice(0, 1), ...printouts.flatMap(levelsOf)].map(cut),
     ...(half ? levelsOf(half) : []),
   ];
-  const ranked = rank(problem, given, [...exact, ...coarse, ...lenient], onProgress);
+  const ranked = rank(problem, given, [...exact, ...coarse], lenient, onProgress);
   const [plain = []] = ranked;
   let share = comparedShare;
   const onFit = () => {

@@ -201,11 +201,14 @@ function extremesCase(
 ): ConformanceCase {
   const name = `extremes/${operation.family}-${operation.member}`;
   const suffix = parameters === '' ? dtypeOnly(dtype) : `:${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
-  const classes = Math.max(...statements.map(({ shape, axis }) => layout(shape, axis).classes));
-  const [kernel] = statements
-    .slice(0, 1)
-    .map((statement) => operation.needs(problemOf({ ...statement, temperature: 2, dtype })));
-  return defineCase(`${name}${suffix}`, { dtype, classes, ...(kernel !== undefined && { kernel }) }, (backend) =>
+  const requires = () => {
+    const classes = Math.max(...statements.map(({ shape, axis }) => layout(shape, axis).classes));
+    const [kernel] = statements
+      .slice(0, 1)
+      .map((statement) => operation.needs(problemOf({ ...statement, temperature: 2, dtype })));
+    return { dtype, classes, ...(kernel !== undefined && { kernel }) };
+  };
+  return defineCase(`${name}${suffix}`, requires, (backend) =>
     checkEach(
       statements.map((statement) => ({ ...statement, dtype })),
       parametersOf,

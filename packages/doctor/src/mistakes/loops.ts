@@ -36,7 +36,12 @@ function rights(problem: Problem): readonly Candidate[] {
 }
 
 /** With an upstream gradient, s − y may be another mistake. */
-const rightOrFused = oncePerProblem((problem) => [...rights(problem), ...rightLoss.gives({ ...problem, g: null })]);
+const rightOrFused = oncePerProblem((problem) =>
+  [...rights(problem), ...rightLoss.gives({ ...problem, g: null })].map(({ values }) => ({
+    values,
+    largest: largestNumber(problem, values),
+  })),
+);
 
 /** The form without the candidates that equal the right derivative, as those of equal rows do. */
 export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
@@ -45,16 +50,13 @@ export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
     expressions: [],
     ...form,
     ofBatch: true,
-    gives: (problem) => {
-      const rightOnes = rightOrFused(problem).map(({ values }) => ({
-        values,
-        largest: largestNumber(problem, values),
-      }));
-      return form
+    gives: (problem) =>
+      form
         .gives(problem)
         .filter(({ values, terms }) => largestNumber(problem, values) > cancelled * largestNumber(problem, terms))
-        .filter(({ values }) => !rightOnes.some((one) => isAlike(problem, values, one.values, one.largest)));
-    },
+        .filter(
+          ({ values }) => !rightOrFused(problem).some((one) => isAlike(problem, values, one.values, one.largest)),
+        ),
   };
 }
 

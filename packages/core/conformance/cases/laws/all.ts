@@ -27,15 +27,13 @@ export const lawCases: readonly ConformanceCase[] = [
     allOperations
       .filter((operation) => appliesTo?.(operation) ?? true)
       .map((operation) => {
-        const needs = needsOf(operation);
         const define = composable ? defineCase : defineKernelCase;
-        return define(`laws/${name}:operation=${operation.name}`, { ...needs, ...requires?.(operation) }, (backend) =>
-          run(backend, operation),
-        );
+        const all = () => ({ ...needsOf(operation), ...requires?.(operation) });
+        return define(`laws/${name}:operation=${operation.name}`, all, (backend) => run(backend, operation));
       }),
   ),
   ...allOperations.flatMap((operation) => {
-    const { kernel } = requirementsOf(operation, problemOf(statement));
+    const kernel = operation.needs(problemOf(statement));
     if (kernel === undefined || isRequired(kernel)) return [];
     return [
       defineKernelCase(`laws/unsupported:operation=${operation.name}`, { lacks: kernel }, async (backend) => {
