@@ -278,10 +278,13 @@ export function logSumExpVjp(
   const { temperature = 1 } = parameters;
   return rowwise(x, rows, (at, r) => {
     const roots = rootProbabilities(x, at, parameters);
+    const factor = g ? exactly(g[r]) : one;
+    const quotient = divided(factor, temperature);
     return (i, c) => {
       const root = roots(i, c);
       // A probability may be so small that it loses digits while p / T would not.
-      return mul(root, divided(g ? mul(root, exactly(g[r])) : root, temperature));
+      if (Number.isFinite(quotient.hi)) return mul(root, mul(root, quotient));
+      return mul(root, divided(mul(root, factor), temperature));
     };
   });
 }
@@ -291,8 +294,14 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
     const p = probabilities(x, at, parameters);
-    const mean = sumOf(at, (i, c) => mul(p(i, c), exactly(t[i])));
-    return nearest(divided(mean, temperature));
+    const early = sumOf(at, (i, c) => mul(p(i, c), divided(exactly(t[i]), temperature)));
+    if (Number.isFinite(early.hi)) return nearest(early);
+    return nearest(
+      divided(
+        sumOf(at, (i, c) => mul(p(i, c), exactly(t[i]))),
+        temperature,
+      ),
+    );
   });
 }
 
