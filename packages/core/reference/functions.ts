@@ -64,7 +64,8 @@ export function softmaxJacobian(
       if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
       const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
       // A factor is divided instead of the product, because the product may be too small to have all digits.
-      return nearest(mul(divided(exactly(s[i]), temperature), factor));
+      const early = divided(exactly(s[i]), temperature);
+      return nearest(Number.isFinite(early.hi) ? mul(early, factor) : divided(mul(exactly(s[i]), factor), temperature));
     };
   });
 }
@@ -88,10 +89,11 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: Referen
       if (isMasked(parameters, i)) return zero;
       const rest = sub(mul(moved(i), sum), inner);
       // The order in which a small probability keeps its digits.
+      const early = divided(exactly(s[i]), temperature);
       const quotient =
-        Math.abs(temperature) > 1
+        Math.abs(temperature) > 1 || !Number.isFinite(early.hi)
           ? divided(mul(exactly(s[i]), rest), temperature)
-          : mul(divided(exactly(s[i]), temperature), rest);
+          : mul(early, rest);
       return scaled(quotient, 1 / unit);
     };
   });

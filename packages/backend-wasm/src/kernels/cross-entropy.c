@@ -37,6 +37,8 @@ SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V inde
 #define FAR 0x1p64
 INLINE V far_gap(V a, V b, const Temperature *t) {
   V d = sub(mul(a, splat((real)0.25)), mul(b, splat((real)0.25)));
+  // Where T is small, the difference is too: over FAR it would lose digits.
+  if (t->scale < 1) return div(d, splat((real)(t->scale * (FAR / 4))));
   return div(mul(d, splat((real)(4 / FAR))), splat((real)t->scale));
 }
 
