@@ -37,13 +37,13 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '28.1 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '77.4 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '27.3 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '79.9 kB'),
+  application('tensor, softmax, setBackend, with cpu', '28.4 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '77.8 kB', [...optional, ...unusedByWasm]),
+  entry('core', 'core/dist/src/index.js', '27.6 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '81.9 kB'),
   entry('doctor', 'doctor/dist/index.js', '64.2 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
-  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.1 kB'),
+  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.2 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '49.2 kB', unusedByWasm),
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '50 kB', ['./worker.generated.js']),
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '48.7 kB', ['./worker.generated.js']),
@@ -51,6 +51,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.7 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '15.1 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '47.8 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '48.4 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

@@ -52,9 +52,9 @@ export function createBackend(): CpuBackend {
     },
     softmax: (out, logits, rows, parameters) => softmax(floats(out), floats(logits), rows, parameters),
     jacobian: (out, probabilities, rows, { temperature }) =>
-      jacobian(floats(out), floats(probabilities), rows, temperature),
+      hasInverse(out, temperature) && jacobian(floats(out), floats(probabilities), rows, temperature),
     vjp: (out, probabilities, cotangent, rows, { temperature }) =>
-      vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
+      hasInverse(out, temperature) && vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
     basis,
     kernels,
   };
@@ -62,25 +62,39 @@ export function createBackend(): CpuBackend {
 
 const kernels: Required<Kernels<CpuBuffer>> = {
   softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
+    hasInverse(out, temperature) &&
     softmaxHvp(floats(out), floats(probabilities), floats(cotangent), floats(tangent), rows, temperature),
   logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),
   logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
+    hasInverse(out, temperature) &&
     logSoftmaxVjp(floats(out), floats(logProbabilities), floats(cotangent), rows, temperature),
   logSoftmaxJvp: (out, logProbabilities, tangent, rows, { temperature }) =>
+    hasInverse(out, temperature) &&
     logSoftmaxJvp(floats(out), floats(logProbabilities), floats(tangent), rows, temperature),
   logSoftmaxJacobian: (out, logProbabilities, rows, { temperature }) =>
     logSoftmaxJacobian(floats(out), floats(logProbabilities), rows, temperature),
   logSoftmaxHvp: (out, logProbabilities, cotangent, tangent, rows, { temperature }) =>
+    hasInverse(out, temperature) &&
     logSoftmaxHvp(floats(out), floats(logProbabilities), floats(cotangent), floats(tangent), rows, temperature),
   logSumExpHvp: (out, logits, cotangent, tangent, rows, parameters) =>
+    hasInverse(out, parameters.temperature) &&
     logSumExpHvp(floats(out), floats(logits), floats(cotangent), floats(tangent), rows, parameters),
   logSumExp: (out, logits, rows, parameters) => logSumExp(floats(out), floats(logits), rows, parameters),
-  crossEntropy: (out, logits, rows, parameters) => crossEntropy(out, floats(logits), rows, parameters),
+  crossEntropy: (out, logits, rows, parameters) =>
+    hasInverse(logits, parameters.temperature) && crossEntropy(out, floats(logits), rows, parameters),
   sigmoid: (out, x, length) => sigmoid(floats(out), floats(x), length),
   sigmoidVjp: (out, y, cotangent, length) => sigmoidVjp(floats(out), floats(y), floats(cotangent), length),
   relu: (out, x, length) => relu(floats(out), floats(x), length),
   reluVjp: (out, y, cotangent, length) => reluVjp(floats(out), floats(y), floats(cotangent), length),
 };
+
+/**
+ * Whether 1 / T is a number. Derivatives in float64 at smaller temperatures are left to core, which divides in several steps; those in float32
+ * are 0 or overflow.
+ */
+function hasInverse(buffer: CpuBuffer, temperature: number): boolean {
+  return Number.isFinite(1 / temperature) || !(buffer instanceof Float64Array);
+}
 
 /** Core passes operands of these kernels as float buffers only. */
 function floats(buffer: CpuBuffer): FloatArray {

@@ -1,4 +1,4 @@
-import type { Rows } from '@softgrad/core';
+import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
 import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
@@ -350,29 +350,44 @@ test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny
 test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse overflows', (dtype) => {
   const temperature = Number.MIN_VALUE;
   for (const classes of [2, 3, 5, 17]) {
-    const rows = { outer: 1, classes, inner: 1 };
-    const ofRow = (first: number, others: number) => floats(classes, dtype).map((_, c) => (c === 0 ? first : others));
+    const ofRow = (first: number, others: number) =>
+      tensor([Array.from({ length: classes }, (_, c) => (c === 0 ? first : others))], { dtype, backend });
     const [s, y, x, g] = [ofRow(1, 0), ofRow(0, Number.NEGATIVE_INFINITY), ofRow(1, -1), ofRow(3, 5)];
-    const zeros = (length: number, kernel: (out: FloatArray) => void) => {
-      const out = floats(length, dtype).fill(1);
-      kernel(out);
-      expect(
-        out.map(Math.abs).every((value) => value === 0),
-        `${classes} classes: ${out}`,
-      ).toBe(true);
+    const options = { temperature };
+    const results = {
+      vjp: softmax.vjp(s, g, options),
+      jacobian: softmax.jacobian(s, options),
+      hvp: softmax.hvp(s, g, g, options),
+      logHvp: logSoftmax.hvp(y, g, g, options),
+      ofIndices: crossEntropy.gradient(x, [0], options),
+      ofProbabilities: crossEntropy.gradient(x, s, options),
     };
-    zeros(classes, (out) => backend.vjp(out, s, g, rows, { temperature }));
-    zeros(classes ** 2, (out) => backend.jacobian(out, s, rows, { temperature }));
-    zeros(classes, (out) => kernels.softmaxHvp(out, s, g, g, rows, { temperature }));
-    zeros(classes, (out) => kernels.logSoftmaxHvp(out, y, g, g, rows, { temperature }));
-    for (const [kind, buffer] of [
-      ['indices', Int32Array.of(0)],
-      ['probabilities', s],
-    ] as const) {
-      const settings = { ...plainCrossEntropy, temperature };
-      zeros(classes, (gradient) =>
-        kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...settings, target: { kind, buffer } }),
-      );
+    for (const [name, result] of Object.entries(results)) {
+      const found = Array.from(result.dataSync(), Math.abs);
+      expect(found, `${name}, ${classes} classes`).toEqual(found.map(() => 0));
     }
+  }
+});
+
+test('kernels leave derivatives in float64 to core where 1 / T overflows', () => {
+  const rows = { outer: 1, classes: 2, inner: 1 };
+  const parameters = { temperature: 2 ** -1024, mask: null };
+  for (const dtype of dtypes) {
+    const [out, s, g] = [floats(2, dtype), floats(2, dtype).fill(0.5), floats(2, dtype).fill(1)];
+    const expected = dtype === 'float64' ? false : undefined;
+    const settings = { ...plainCrossEntropy, ...parameters, target: { kind: 'probabilities', buffer: s } } as const;
+    expect(
+      [
+        backend.vjp(out, s, g, rows, parameters),
+        backend.jacobian(floats(4, dtype), s, rows, parameters),
+        kernels.softmaxHvp(out, s, g, g, rows, parameters),
+        kernels.logSoftmaxVjp(out, s, g, rows, parameters),
+        kernels.logSoftmaxJvp(out, s, g, rows, parameters),
+        kernels.logSoftmaxHvp(out, s, g, g, rows, parameters),
+        kernels.logSumExpHvp(out, s, g, g, rows, parameters),
+        kernels.crossEntropy({ loss: null, gradient: out }, s, rows, settings),
+      ],
+      dtype,
+    ).toEqual(new Array(8).fill(expected));
   }
 });

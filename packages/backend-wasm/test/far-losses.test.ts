@@ -40,6 +40,7 @@ const fars = (dtype: FloatDType, top: number): readonly Far[] => [
   },
   { label: 'the weight is large', temperature: 1, weight: top, scale: 2 ** -30, apart: false },
   { label: 'the weight is large, T = 1.5', temperature: 1.5, weight: top, scale: 2 ** -30, apart: false },
+  { label: 'the weight is large, T is very small', temperature: 2 ** -99, weight: top, scale: 2 ** -30, apart: false },
 ];
 
 const shapes = [
@@ -65,7 +66,7 @@ function problem(dtype: FloatDType, rows: Rows, { temperature, weight, scale, ap
     const highest = (target + 1 + Math.floor(next() * (classes - 1))) % classes;
     indices[row] = target;
     shares[at(target)] = 1;
-    for (let c = 0; c < classes; c++) x[at(c)] = apart ? -sign * top * next() : next() * 4;
+    for (let c = 0; c < classes; c++) x[at(c)] = apart ? -sign * top * next() : next() * 4 * Math.min(1, magnitude);
     if (apart) {
       x[at(highest)] = sign * top * (1 + next() * 0.9);
       x[at(target)] = -sign * top * (1 + next() * 0.9);

@@ -144,8 +144,7 @@ const kernels: Kernels<ExactBuffer> = {
     store(out, reference.logSumExpHvp(logits.data, cotangent.data, tangent.data, rows, options(parameters, logits))),
   crossEntropy(out, logits, rows, parameters) {
     const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
-    // Such a scale may bring products with extreme weights back into the range.
-    const ofWeights = weight !== null && Math.abs(Math.log2(scale)) > 32 && scale > 0 ? scale : 1;
+    const ofWeights = weight === null ? 1 : unitOfWeights(weight.data, scale);
     const rest = scale / ofWeights;
     const targets = { kind: target.kind, values: target.buffer.data };
     const given = {
@@ -167,6 +166,14 @@ const kernels: Kernels<ExactBuffer> = {
   relu: (out, x) => store(out, reference.relu(x.data)),
   reluVjp: (out, y, cotangent) => store(out, reference.reluVjp(y.data, cotangent.data)),
 };
+
+/** The part of an extreme scale that multiplies the weights: as much of a small one as brings large weights back into the range. */
+function unitOfWeights(weights: HostArray, scale: number): number {
+  if (!(scale > 0) || Math.abs(Math.log2(scale)) <= 32) return 1;
+  let largest = 1;
+  for (const weight of weights) largest = Math.max(largest, Math.abs(weight));
+  return scale > 1 ? scale : Math.max(scale, 2 ** -Math.ceil(Math.log2(largest)));
+}
 
 /** Rounds results to the buffer's dtype; typed arrays do this for every dtype except float16. */
 function store(out: ExactBuffer, values: ArrayLike<number>): void {

@@ -63,10 +63,12 @@ export function softmaxJacobian(
     const others = sumsOfOthers(at, (i) => exactly(s[i]), parameters);
     return (i) => {
       // A factor is divided instead of the product, because the product may be too small to have all digits.
-      const quotient = divided(exactly(s[i]), temperature);
+      const p = exactly(s[i]);
+      const early = divided(p, temperature);
       return (j, c) => {
         if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
-        return nearest(mul(quotient, i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN))));
+        const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
+        return nearest(Number.isFinite(early.hi) ? mul(early, factor) : divided(mul(p, factor), temperature));
       };
     };
   });
@@ -91,10 +93,11 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: Referen
       if (isMasked(parameters, i)) return zero;
       const rest = sub(mul(moved(i), sum), inner);
       // The order in which a small probability keeps its digits.
+      const early = divided(exactly(s[i]), temperature);
       const quotient =
-        Math.abs(temperature) > 1
+        Math.abs(temperature) > 1 || !Number.isFinite(early.hi)
           ? divided(mul(exactly(s[i]), rest), temperature)
-          : mul(divided(exactly(s[i]), temperature), rest);
+          : mul(early, rest);
       return scaled(quotient, 1 / unit);
     };
   });
@@ -281,10 +284,13 @@ export function logSumExpVjp(
   const { temperature = 1 } = parameters;
   return rowwise(x, rows, (at, r) => {
     const roots = rootProbabilities(x, at, parameters);
+    const factor = g ? exactly(g[r]) : one;
+    const quotient = divided(factor, temperature);
     return (i, c) => {
       const root = roots(i, c);
       // A probability may be so small that it loses digits while p / T would not.
-      return mul(root, divided(g ? mul(root, exactly(g[r])) : root, temperature));
+      if (Number.isFinite(quotient.hi)) return mul(root, mul(root, quotient));
+      return mul(root, divided(mul(root, factor), temperature));
     };
   });
 }
@@ -294,8 +300,14 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
     const p = probabilities(x, at, parameters);
-    const mean = sumOf(at, (i, c) => mul(p(i, c), exactly(t[i])));
-    return nearest(divided(mean, temperature));
+    const early = sumOf(at, (i, c) => mul(p(i, c), divided(exactly(t[i]), temperature)));
+    if (Number.isFinite(early.hi)) return nearest(early);
+    return nearest(
+      divided(
+        sumOf(at, (i, c) => mul(p(i, c), exactly(t[i]))),
+        temperature,
+      ),
+    );
   });
 }
 

@@ -305,7 +305,7 @@ describe('the mean', () => {
   test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class overflows', () => {
     const balanced = (weight: readonly number[]) => {
       const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1), counted: 2 } as const;
-      return [...(balancedWeight(target, Float64Array.from(weight), -100, 'float64') ?? [])];
+      return [...balancedWeight(target, Float64Array.from(weight), true, -100, 'float64').weight];
     };
     expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
     expect(balanced([-12, -3, -20])).toEqual([-0.75, -0.1875, -1.25]);
@@ -314,6 +314,18 @@ describe('the mean', () => {
       expect(balanced([2 ** -600, 2 ** -600, sign * 2 ** 1000])).toEqual([2 ** -577, 2 ** -577, sign * 2 ** 1023]);
     }
     expect(balanced([0, 0, 5])).toEqual([0, 0, 5]);
+  });
+
+  test('of other reductions scales small weights only, and returns the factor by which they are smaller', () => {
+    const target = { kind: 'indices', buffer: null, host: Int32Array.of(0), counted: 1 } as const;
+    const balanced = (weight: readonly number[]) => {
+      const { weight: scaled, factor } = balancedWeight(target, Float64Array.from(weight), false, -100, 'float64');
+      return [...scaled, factor];
+    };
+    expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
+    expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
+    expect(balanced([0, 2 ** -1074])).toEqual([0, 1, 2 ** -1074]);
+    expect(balanced([0, 0])).toEqual([0, 0, 1]);
   });
 
   test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {

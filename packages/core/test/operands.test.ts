@@ -245,6 +245,39 @@ describe('a linear operator', () => {
     expect(S.vjp(vector()).dataSync()).toEqual(softmax.vjp(softmax(logits(), options), vector()).dataSync());
   });
 
+  test('refuses derivatives once what they are computed from was overwritten by an operation', () => {
+    const refusal = (what: string, name: string, member: string) => [
+      'ERR_VALUE',
+      `${name}.${member}: ${what} of ${name}.linearize was overwritten by an operation with it as out; linearize again`,
+    ];
+    for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
+      const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';
+      const x = logits();
+      const J = f.linearize(x);
+      const expected = J.vjp(vector()).dataSync();
+      // The logits are not needed any more, nor is another tensor.
+      softmax(x, { out: x });
+      expect(J.vjp(vector()).dataSync()).toEqual(expected);
+      f(logits(), { out: J.value });
+      expect(failure(() => J.vjp(vector()))).toEqual(refusal('the value', name, 'vjp'));
+      expect(failure(() => J.jvp(vector()))).toEqual(refusal('the value', name, 'jvp'));
+      expect(failure(() => J.toDense())).toEqual(refusal('the value', name, 'jacobian'));
+      const again = f.linearize(logits());
+      expect(again.vjp(vector(), { out: again.value })).toBe(again.value);
+      expect(failure(() => again.diagonal())).toEqual(refusal('the value', name, 'linearize.diagonal'));
+    }
+    const x = logits();
+    const L = logSumExp.linearize(x);
+    logSumExp(logits(), { out: L.value });
+    expect(L.jvp(vector()).dataSync()).toEqual(logSumExp.jvp(logits(), vector()).dataSync());
+    softmax(x, { out: x });
+    expect(failure(() => L.jvp(vector()))).toEqual(refusal('the logits', 'logSumExp', 'jvp'));
+    // crossEntropy writes by out as well.
+    const S = softmax.linearize(logits());
+    crossEntropy.gradient(logits(), [0, 1], { out: S.value });
+    expect(failure(() => S.vjp(vector()))).toEqual(refusal('the value', 'softmax', 'vjp'));
+  });
+
   test('of an elementwise function is diagonal along the axis', () => {
     for (const f of [sigmoid, relu]) {
       const y = f(logits());

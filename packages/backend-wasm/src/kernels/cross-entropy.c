@@ -33,11 +33,13 @@ SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V inde
   return v;
 }
 
-// (a − b) / T in units of FAR: of a quarter of each, so that the difference is finite. No weight is large enough to make the unit overflow.
+// (a − b) / T in units of FAR, from a quarter of each, so that the difference is finite. A small T is multiplied by FAR, because small logits over FAR
+// would lose digits. No weight is large enough to make the unit overflow.
 #define FAR 0x1p64
 INLINE V far_gap(V a, V b, const Temperature *t) {
   V d = sub(mul(a, splat((real)0.25)), mul(b, splat((real)0.25)));
-  return div(mul(d, splat((real)(4 / FAR))), splat((real)t->scale));
+  double by = REAL == 32 && t->scale >= 1 ? 4 / FAR : 1;
+  return div(mul(d, splat((real)by)), splat((real)(t->scale * (by * (FAR / 4)))));
 }
 
 // weight (log + (a − b) / T) if the difference overflows.
@@ -78,13 +80,13 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
     if (target->probabilities) q = lanes_in(target->probabilities, &g, r.classes, scratch + 2 * size);
-    V index = splat(0), ignored = splat(0), share = splat((real)(target->smoothing / r.classes));
+    V index = splat(0), ignored = splat(0), count = splat(0), share = splat((real)(target->smoothing / r.classes));
     if (target->indices) {
       index = index_lanes(target->indices, &g);
       ignored = same_index(index, index_splat(target->ignore));
     }
     if (target->mask) {
-      V count = splat(0), gone = splat((real)-__builtin_inf());
+      V gone = splat((real)-__builtin_inf());
       Lanes all = {scratch, W};
       for (size_t c = 0; c < r.classes; c++) {
         V keep = kept(target, &g, r, c);
@@ -122,12 +124,8 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
       V v = andnot(value, ignored);
-      if (target->mask) {
-        // A fully masked row has no weights and a loss of 0.
-        V any = splat(0);
-        for (size_t c = 0; c < r.classes; c++) any = or (any, kept(target, &g, r, c));
-        v = and(v, any);
-      }
+      // A fully masked row has no weights and a loss of 0.
+      if (target->mask) v = and(v, ne(count, splat(0)));
       store_row_values(loss, &g, v);
     }
     if (!gradient) continue;

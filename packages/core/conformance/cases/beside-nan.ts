@@ -1,7 +1,7 @@
 import { elements } from '../../reference/row-entries.js';
 import { crossEntropy, type FloatDType, logSoftmax, logSumExp, softmax, type Tensor, tensor } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
-import { assertClose } from '../check.js';
+import { assert, assertClose } from '../check.js';
 import { owning } from '../owning.js';
 import { operationPrecision } from '../tolerance.js';
 
@@ -37,12 +37,18 @@ const derivatives: Readonly<Record<string, readonly ((operands: Operands) => Ten
   ],
   logSumExp: [
     ({ v, x }) => logSumExp.jvp(x, v),
-    ({ v, x, own }) => logSumExp.vjp(x, own(logSumExp(v))),
-    ({ v, x, w, own }) => logSumExp.hvp(x, own(logSumExp(v)), w),
+    ({ v, x, own }) => logSumExp.vjp(x, own(logSumExp.jvp(x, v))),
+    ({ v, x, w, own }) => logSumExp.hvp(x, own(logSumExp.jvp(x, v)), w),
     ({ v, x, own }) => logSumExp.hvp(x, own(logSumExp(x)), v),
   ],
-  'crossEntropy.gradient': [({ v, x }) => crossEntropy.jvp(x, classesOf(x), v, { reduction: 'none' })],
+  'crossEntropy.gradient': [
+    ({ v, x }) => crossEntropy.jvp(x, classesOf(x), v, { reduction: 'none' }),
+    ({ v, x, own }) => crossEntropy.vjp(x, classesOf(x), own(logSumExp.jvp(x, v)), { reduction: 'none' }),
+  ],
 };
+
+/** What a derivative may not hide in its direction. */
+const notFinite = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
 
 const rows = 9;
 const classesOf = ({ shape: [count = 0] }: Tensor) => new Int32Array(count);
@@ -60,7 +66,7 @@ const places = [2, 3, 5, 17].flatMap((classes) =>
 
 /**
  * A NaN makes its own row NaN and no other: what an engine finds out about several rows at once, such as their largest logit, must not miss
- * those that share a lane with it.
+ * those that share a lane with it. A direction that is NaN makes all derivatives of its row NaN, an infinite one leaves none of them finite.
  */
 function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): ConformanceCase {
   const f = functions[name] ?? softmax;
@@ -79,25 +85,40 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
           };
           const filled = (value: (i: number) => number) =>
             own(tensor(elements(rows * classes, value), { shape: [rows, classes], dtype, backend }));
-          const [x, w] = [filled(() => 0), filled((i) => (i % 7) - 3)];
-          // One place is enough: kernels of derivatives have no search for the largest of several rows.
-          const isTried = nan === places[1]?.nan && gap > 0;
-          const along = (isTried ? (derivatives[name] ?? []) : []).map(
-            (derivative) => (v: Tensor) => derivative({ v, x, w, own }),
-          );
-          for (const [k, computed] of [f, ...along].entries()) {
-            const [bad, good] = [own(computed(made(Number.NaN))), own(computed(made(0)))];
+          const compare = async (
+            label: string,
+            computed: (v: Tensor) => Tensor,
+            first: number,
+            isOwnChecked: boolean,
+          ) => {
+            const [bad, good] = [own(computed(made(first))), own(computed(made(0)))];
             const [found, expected] = [await bad.data(), await good.data()];
             const perRow = found.length / rows;
             const own0 = perRow * Math.floor(nan / classes);
             const isOther = (_: number, i: number) => i < own0 || i >= own0 + perRow;
             const wanted = expected.filter(isOther);
-            assertClose(
-              k === 0 ? what : `derivative ${k} of ${what}`,
-              found.filter(isOther),
-              wanted,
-              wanted.map((value) => unit * Math.max(1, Math.abs(value))),
-            );
+            const bounds = wanted.map((value) => unit * Math.max(1, Math.abs(value)));
+            assertClose(label, found.filter(isOther), wanted, bounds);
+            const isHidden = (value: number) => (Number.isNaN(first) ? !Number.isNaN(value) : Number.isFinite(value));
+            const at = isOwnChecked ? found.slice(own0, own0 + perRow).findIndex(isHidden) : -1;
+            assert(at < 0, `${label}: ${first} in a direction is hidden: element ${own0 + at} is ${found[own0 + at]}`);
+          };
+          await compare(what, f, Number.NaN, false);
+          // One place is enough: kernels of derivatives have no search for the largest of several rows.
+          if (nan !== places[1]?.nan || gap < 0) return;
+          const w = filled((i) => (i % 7) - 3);
+          for (const logit of [0, 3]) {
+            const x = filled((i) => (i % classes === 0 ? logit : 0));
+            for (const first of notFinite) {
+              for (const [k, derivative] of (derivatives[name] ?? []).entries()) {
+                await compare(
+                  `derivative ${k + 1} of ${what} (${first}), logits ${logit} and 0`,
+                  (v) => derivative({ v, x, w, own }),
+                  first,
+                  true,
+                );
+              }
+            }
           }
         });
       }

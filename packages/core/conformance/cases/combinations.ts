@@ -75,7 +75,7 @@ const crossEntropyLevels: Levels = {
   ...masked,
   target: ['indices', 'probabilities', 'unnormalised'],
   reduction: ['mean', 'sum', 'none'],
-  labelSmoothing: [undefined, 0.1, 1],
+  labelSmoothing: [undefined, 0.6, 1],
   weighted: [false, true],
   ignoreIndex: ['default', 0, 'last', 255, -1],
 };

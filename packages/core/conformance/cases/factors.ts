@@ -52,6 +52,14 @@ const gradients: Readonly<Record<RangeDType, readonly Setting[]>> = {
       weight: 100,
       direction: 0,
     },
+    {
+      label: 'small weights',
+      rows: [...confident, ...undecided, low],
+      temperature: -90,
+      weight: -105,
+      direction: 0,
+    },
+    { label: '1 / T overflows', rows: [...confident, ...undecided], temperature: -140, weight: -30, direction: 0 },
   ],
   float64: [
     { label: 'weight / T overflows', rows: [...confident, ...undecided], temperature: -66, weight: 1000, direction: 0 },
@@ -62,6 +70,14 @@ const gradients: Readonly<Record<RangeDType, readonly Setting[]>> = {
       weight: 1000,
       direction: 0,
     },
+    {
+      label: 'small weights',
+      rows: [...confident, ...undecided, low],
+      temperature: -90,
+      weight: -1010,
+      direction: 0,
+    },
+    { label: '1 / T overflows', rows: [...confident, ...undecided], temperature: -1060, weight: -30, direction: 0 },
   ],
 };
 
@@ -78,9 +94,16 @@ const products: Readonly<Record<RangeDType, readonly Setting[]>> = {
   ],
 };
 
+/** The place of a class that is masked, with the largest logit. */
+const removed = 2;
+
 /** Logits along an axis, targets of both kinds, options, and the gradients at weights of 1. */
-function problemOf({ rows, temperature: exponent, weight }: Setting, axis: 0 | 1) {
-  const classes = 5;
+function problemOf({ rows: stated, temperature: exponent, weight }: Setting, axis: 0 | 1, isMasked = false) {
+  const rows = isMasked
+    ? stated.map(({ target, x }) => ({ target: target < removed ? target : target + 1, x: x.toSpliced(removed, 0, 7) }))
+    : stated;
+  const classes = isMasked ? 6 : 5;
+  const mask = isMasked ? Array.from({ length: classes }, (_, c) => c !== removed) : null;
   const temperature = 2 ** exponent;
   const count = rows.length;
   const at = (row: number, c: number) => (axis === 1 ? row * classes + c : c * count + row);
@@ -91,24 +114,27 @@ function problemOf({ rows, temperature: exponent, weight }: Setting, axis: 0 | 1
     oneHot[at(row, target)] = 1;
     for (const [c, value] of values.entries()) {
       x[at(row, c)] = value * temperature;
-      byRow[row * classes + c] = value * temperature;
+      byRow[row * classes + c] = value;
     }
   }
   const targets = rows.map(({ target }) => target);
-  const gradient = crossEntropyGradient(
+  // At a temperature of 1: it is divided by the power of 2.
+  const ordinary = crossEntropyGradient(
     byRow,
     { kind: 'indices', values: targets },
     { outer: count, classes, inner: 1 },
-    { temperature, reduction: 'none' },
+    { reduction: 'none', mask: mask && rows.flatMap(() => mask) },
   );
+  const gradient = ordinary.map((value) => value / temperature);
   const shape = axis === 1 ? [count, classes] : [classes, count];
   const options = {
     axis,
     temperature,
+    ...(mask && { mask: axis === 1 ? [mask] : mask.map((isKept) => [isKept]) }),
     weight: new Array<number>(classes).fill(2 ** weight),
     reduction: 'none',
   } as const;
-  return { classes, count, at, x, oneHot, targets, gradient, shape, options };
+  return { classes, count, at, x, oneHot, targets, ordinary, gradient, shape, options };
 }
 
 /** Relative error of a probability that is exp(−60) or more, and of its product with four factors. */
@@ -117,14 +143,18 @@ const unitsOf = (precision: ReturnType<typeof operationPrecision>) => precision.
 function gradientCase(dtype: RangeDType): ConformanceCase {
   return factorsCase('cross-entropy/factors-of-gradient', dtype, { kernel: null }, (backend) =>
     checkEach(
-      gradients[dtype].flatMap((setting) => ([1, 0] as const).map((axis) => ({ setting, axis }))),
-      ({ setting, axis }) => `${setting.label}, axis ${axis}`,
-      ({ setting, axis }) => {
-        const { at, x, oneHot, targets, gradient, shape, options, classes } = problemOf(setting, axis);
+      gradients[dtype].flatMap((setting) =>
+        ([1, 0] as const).flatMap((axis) => [false, true].map((isMasked) => ({ setting, axis, isMasked }))),
+      ),
+      ({ setting, axis, isMasked }) => `${setting.label}, axis ${axis}${isMasked ? ', masked' : ''}`,
+      ({ setting, axis, isMasked }) => {
+        const { at, x, oneHot, targets, ordinary, shape, options, classes } = problemOf(setting, axis, isMasked);
         const precision = operationPrecision(backend.supports, dtype);
-        const expected = new Float64Array(gradient.length);
-        for (const [i, value] of gradient.entries()) {
-          const product = value * 2 ** setting.weight;
+        const expected = new Float64Array(ordinary.length);
+        const power = setting.weight - setting.temperature;
+        const half = Math.trunc(power / 2);
+        for (const [i, value] of ordinary.entries()) {
+          const product = value * 2 ** half * 2 ** (power - half);
           expected[at(Math.floor(i / classes), i % classes)] = dtype === 'float32' ? Math.fround(product) : product;
         }
         const tolerance = expected.map((value) =>
@@ -278,6 +308,7 @@ const vjps: Readonly<Record<RangeDType, readonly VjpSetting[]>> = {
     { label: 'T is large', temperature: 2 ** 60, first: 1, others: 2 ** -108, cotangent: 2 ** 100 },
     { label: 'T is small', temperature: 2 ** -60, first: 1, others: 2 ** -108, cotangent: 2 ** -40 },
     { label: 'T is very small', temperature: 2 ** -110, first: 1, others: 2 ** -108, cotangent: 2 ** -40 },
+    { label: '1 / T overflows', temperature: 2 ** -140, first: 1, others: 2 ** -124, cotangent: 2 ** -15 },
     { label: 'probabilities that are no softmax', temperature: 2 ** 40, first: 0, others: 1, cotangent: 2 ** 127 },
   ],
   float64: [
@@ -301,6 +332,13 @@ const vjps: Readonly<Record<RangeDType, readonly VjpSetting[]>> = {
       first: 1,
       others: (1 + Math.SQRT1_2) * 2 ** -900,
       cotangent: 2 ** -160,
+    },
+    {
+      label: '1 / T overflows',
+      temperature: 2 ** -1060,
+      first: 1,
+      others: (1 + Math.SQRT1_2) * 2 ** -1020,
+      cotangent: 2 ** -35,
     },
     { label: 'probabilities that are no softmax', temperature: 2 ** 40, first: 0, others: 1, cotangent: 2 ** 1023 },
   ],
@@ -326,17 +364,31 @@ function vjpCase(dtype: RangeDType): ConformanceCase {
         const mean = others * shares.reduce((total, share) => total + share, 0);
         const size = shares.reduce((total, share) => total + Math.abs(share), 0);
         const excess = Math.abs(1 - first - (classes - 1) * others);
-        const unit = cotangent / temperature;
-        const expected = of((c) => (c === 0 ? first : others) * ((c === 0 ? 0 : (shares[c - 1] ?? 0)) - mean) * unit);
+        const scale = Number.isFinite(cotangent / temperature) ? 1 : 2 ** 100;
+        const unit = cotangent / scale / temperature;
+        const expected = of(
+          (c) => (c === 0 ? first : others) * ((c === 0 ? 0 : (shares[c - 1] ?? 0)) - mean) * unit * scale,
+        );
         const bounds = of((c) => {
           const [p, share] = c === 0 ? [first, 0] : [others, Math.abs(shares[c - 1] ?? 0)];
-          return p * (precision.unit * 40 * (share + others * size) + 2 * excess * size) * unit + precision.floor;
+          return (
+            p * (precision.unit * 40 * (share + others * size) + 2 * excess * size) * unit * scale + precision.floor
+          );
         });
         return owning(async (own) => {
           const shape = axis === 1 ? [count, classes] : [classes, count];
           const given = (values: Float64Array): Tensor => own(tensor([...values], { shape, dtype, backend }));
-          const result = own(softmax.vjp(given(s), given(g), { axis, temperature }));
+          const probabilities = given(s);
+          const result = own(softmax.vjp(probabilities, given(g), { axis, temperature }));
           assertClose('softmax.vjp', await result.data(), expected, bounds);
+          if (classes > 3 || first === 0) return;
+          const matrices = own(softmax.jacobian(probabilities, { axis, temperature }));
+          const size = others / temperature;
+          const small = -others * size;
+          const matrix = [2 * size, -size, -size, -size, size, small, -size, small, size];
+          const entries = Float64Array.from({ length: count * 9 }, (_, i) => matrix[i % 9] ?? Number.NaN);
+          const bound = entries.map((value) => precision.unit * 20 * Math.abs(value) + precision.floor);
+          assertClose('softmax.jacobian', await matrices.data(), entries, bound);
         });
       },
     ),

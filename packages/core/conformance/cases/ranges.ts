@@ -62,16 +62,20 @@ const rangeRows: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
   ],
 };
 
-/** Rows in which softmax(x/T) / T is a normal number and softmax(x/T) is subnormal or 0. */
+/** Rows in which softmax(x/T) / T is a normal number and softmax(x/T) is subnormal or 0, or 1 / T overflows. */
 const smallTemperatures: Readonly<Record<RangeDType, readonly RangeRow[]>> = {
   float32: [
     { x: [0, -8.8e-11], temperature: 1e-12 },
     { x: [0, -1.02e-10, -3e-12], temperature: 1e-12 },
     { x: [-9.4e-5, 0], temperature: 1e-6 },
+    { x: [0, -1e-37, -1e-38, 0], temperature: 1e-39 },
+    { x: [0, -1.9e-43, -7e-45], temperature: 2 ** -149 },
   ],
   float64: [
     { x: [0, -7.4e-10], temperature: 1e-12 },
     { x: [0, -7.2e-98, -3e-99], temperature: 1e-100 },
+    { x: [0, -7e-308, -1e-308, 0], temperature: 1e-310 },
+    { x: [0, -3e-321, -1.5e-323], temperature: 2 ** -1074 },
   ],
 };
 
@@ -85,7 +89,9 @@ function inDType(values: readonly number[], dtype: FloatDType): Float64Array {
 function errorsOf(backend: Backend, dtype: RangeDType, x: Float64Array, temperature: number): RowErrors {
   const at = Array.from(x.keys());
   const max = Math.max(...x);
-  const gaps = x.map((value) => 2 * ((value / 2 - max / 2) / (temperature / 2)));
+  // Halves do not overflow, but those of the smallest numbers are 0.
+  const unit = temperature < 2 ** -100 ? 1 : 0.5;
+  const gaps = x.map((value) => 2 * ((value * unit - max * unit) / (temperature * unit)));
   // At a temperature of 2, so that the division is counted.
   return rowErrors(operationPrecision(backend.supports, dtype), gaps, at, { temperature: 2 });
 }
@@ -95,10 +101,23 @@ interface RangeFunction {
   readonly id: string;
   readonly rows: Readonly<Record<RangeDType, readonly RangeRow[]>>;
   readonly requires?: Requirements;
-  run(x: Tensor, options: { readonly temperature: number }): Tensor;
-  expected(x: Float64Array, rows: Rows, temperature: number): Float64Array;
+  /** The direction of a derivative, one number for each class or for the row. */
+  direction?(classes: number, temperature: number): readonly number[];
+  run(x: Tensor, options: { readonly temperature: number }, direction: () => Tensor): Tensor;
+  expected(x: Float64Array, rows: Rows, temperature: number, direction: Float64Array): Float64Array;
   units(errors: RowErrors, i: number, value: number, log: (value: number) => number): number;
 }
+
+/** Computed through log p, whose error becomes a relative error of p. */
+const unitsOfGradient: RangeFunction['units'] = (errors, i, value, log) =>
+  (errors.shift(i) + errors.term(i) + errors.sum + log(Math.log1p(errors.logarithm)) + 30) * Math.abs(value);
+
+/** `log-sum-exp/gradient-of-small-temperature` and the products with the gradient. */
+const ofSmallTemperature = {
+  id: 'log-sum-exp/gradient-of-small-temperature',
+  rows: smallTemperatures,
+  requires: { kernel: null },
+} as const;
 
 const functions: readonly RangeFunction[] = [
   {
@@ -125,27 +144,44 @@ const functions: readonly RangeFunction[] = [
     expected: (x, rows, temperature) => reference.logSumExp(x, rows, { temperature }),
     units: (errors, _, value, log) => errors.sum + log(errors.logarithm) + 7 * (Math.abs(value) + errors.logarithm),
   },
+];
+
+/** As small as the temperature, so that the products with the gradient are ordinary numbers even if the gradient overflows. */
+const products: readonly [RangeFunction, ...RangeFunction[]] = [
   {
-    id: 'log-sum-exp/gradient-of-small-temperature',
-    rows: smallTemperatures,
-    requires: { kernel: null },
+    ...ofSmallTemperature,
     run: logSumExp.gradient,
     expected: (x, rows, temperature) => reference.logSumExpVjp(x, null, rows, { temperature }),
-    units: (errors, i, value, log) =>
-      // Computed through log p, whose error becomes a relative error of p.
-      (errors.shift(i) + errors.term(i) + errors.sum + log(Math.log1p(errors.logarithm)) + 30) * value,
+    units: unitsOfGradient,
+  },
+  {
+    ...ofSmallTemperature,
+    direction: (_, temperature) => [3 * temperature],
+    run: (x, options, direction) => logSumExp.vjp(x, direction(), options),
+    expected: (x, rows, temperature, g) => reference.logSumExpVjp(x, g, rows, { temperature }),
+    units: unitsOfGradient,
+  },
+  {
+    ...ofSmallTemperature,
+    direction: (classes, temperature) => Array.from({ length: classes }, (_, c) => (1 + c) * temperature),
+    run: (x, options, direction) => logSumExp.jvp(x, direction(), options),
+    expected: (x, rows, temperature, t) => reference.logSumExpJvp(x, t, rows, { temperature }),
+    // Every term is positive, and those of the other classes are small.
+    units: (errors, _, value, log) => unitsOfGradient(errors, 0, value, log),
   },
 ];
 
-function rangeCase(dtype: RangeDType, { id, rows, requires, run, expected, units }: RangeFunction): ConformanceCase {
+function rangeCase(dtype: RangeDType, functions: readonly [RangeFunction, ...RangeFunction[]]): ConformanceCase {
+  const [{ id, rows, requires }] = functions;
   return fullRangeCase(`${id}${dtypeOnly(dtype)}`, { dtype, ...requires }, (backend) =>
     checkEach(
-      rows[dtype],
-      ({ x, temperature }) => `[${x.join(', ')}] at temperature ${temperature}`,
-      async ({ x: stated, temperature }) => {
+      rows[dtype].flatMap((row) => functions.map((described) => ({ row, described }))),
+      ({ row: { x, temperature } }) => `[${x.join(', ')}] at temperature ${temperature}`,
+      async ({ row: { x: stated, temperature }, described: { direction, run, expected, units } }) => {
         const x = inDType(stated, dtype);
         const precision = operationPrecision(backend.supports, dtype);
-        const values = overflowing(expected(x, { ...one, classes: x.length }, temperature), dtype);
+        const along = inDType(direction?.(x.length, temperature) ?? [], dtype);
+        const values = overflowing(expected(x, { ...one, classes: x.length }, temperature, along), dtype);
         const errors = errorsOf(backend, dtype, x, temperature);
         const tolerance = Float64Array.from(values, (value, i) => {
           const bound = Number.isFinite(value)
@@ -155,7 +191,9 @@ function rangeCase(dtype: RangeDType, { id, rows, requires, run, expected, units
         });
         await owning(async (own) => {
           const logits = own(tensor([...x], { shape: [1, x.length], dtype, backend }));
-          assertClose(id, await own(run(logits, { temperature })).data(), values, tolerance);
+          const shape = along.length > 1 ? [1, along.length] : [along.length];
+          const v = () => own(tensor([...along], { shape, dtype, backend }));
+          assertClose(id, await own(run(logits, { temperature }, v)).data(), values, tolerance);
         });
       },
     ),
@@ -334,7 +372,8 @@ async function checkLoss(backend: Backend, dtype: RangeDType, statement: LossSta
 
 /** Operands and parameters at the ends of a dtype's range whose results are far from these ends. */
 export const ranges: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
-  ...functions.map((described) => rangeCase(dtype, described)),
+  ...functions.map((described) => rangeCase(dtype, [described])),
+  rangeCase(dtype, products),
   hugeCotangents(dtype, 1),
   hugeCotangents(dtype, 0),
   weightsCase(dtype, 0),

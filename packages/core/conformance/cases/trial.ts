@@ -181,8 +181,8 @@ function wideShapeOf({ rank, length }: TrialForm, axis: number, random: () => nu
 }
 
 /**
- * A mask that keeps two of three entries, and no entry in one row of five. The first row keeps its first two classes, so that
- * at least one row has a valid target, whichever class is ignored.
+ * A mask that keeps three of four entries, no entry in one row of five, and a single one in another. The first row keeps its first two classes, so
+ * that at least one row has a valid target, whichever class is ignored.
  */
 function maskOf(
   name: TrialMask,
@@ -205,8 +205,9 @@ function maskOf(
   for (let row = 0; row < outer * inner; row++) {
     const start = Math.floor(row / inner) * classes * inner + (row % inner);
     const isEmptied = random() < 0.2;
+    const only = row % 5 === 3 ? (keepsEveryRow ? 0 : (7 * row) % classes) : null;
     for (let c = 0; c < classes; c++) {
-      const drawn = random() < 2 / 3;
+      const drawn = only === null ? random() < 3 / 4 : c === only;
       const isKept = row === 0 && c < 2 ? true : keepsEveryRow && c === 0 ? true : !isEmptied && drawn;
       data[start + c * inner] = isKept ? 1 : 0;
     }

@@ -29,6 +29,30 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'smooths-at-most-a-third',
+    'takes a label smoothing between 0.3 and 1 for 0.3.',
+    'combinations/cross-entropy:set=finite',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { labelSmoothing } = parameters;
+        const smoothing = labelSmoothing < 1 ? Math.min(0.3, labelSmoothing) : 1;
+        crossEntropy?.(out, x, rows, { ...parameters, labelSmoothing: smoothing });
+      },
+    }),
+  ),
+  faultyKernels(
+    'weights-without-sign',
+    'takes the sizes of the class weights.',
+    'cross-entropy/gradient:target=probabilities;reduction=none;weight=classes;shape=7x5;axis=1;input=spread',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { weight } = parameters;
+        const sizes = weight && { dtype: weight.dtype, data: weight.data.map(Math.abs) };
+        crossEntropy?.(out, x, rows, { ...parameters, weight: sizes });
+      },
+    }),
+  ),
+  faultyKernels(
     'loss-of-the-sum',
     'takes the logarithm of Σ exp, which is 1 where the target is nearly certain.',
     'extremes/cross-entropy-loss:target=largest;reduction=none',

@@ -99,6 +99,17 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
   fault(
+    'vjp-of-clamped-cotangents',
+    'clamps infinite cotangents to finite numbers, so that an overflow is not noticed.',
+    'row-groups/beside-nan:operation=softmax',
+    (right) => ({
+      vjp(out, s, g, rows, parameters) {
+        const data = g.data.map((value) => Math.max(-3e38, Math.min(3e38, value)));
+        right.vjp(out, s, { dtype: g.dtype, data }, rows, parameters);
+      },
+    }),
+  ),
+  fault(
     'vjp-of-joined-bits',
     'finds the cotangent of the largest probability by an or of all whose probability is above ½, which joins the bits of several.',
     'vjp/not-a-softmax',

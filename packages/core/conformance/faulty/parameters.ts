@@ -57,6 +57,18 @@ export const faultyParameters: readonly Fault[] = [
     (right) => ({ vjp: (out, s, g, rows) => right.vjp(out, s, g, rows, plain) }),
   ),
   fault(
+    'empties-rows-of-one-entry',
+    'takes a row of more than 6 classes of which the mask keeps one for a row of which it keeps none.',
+    'combinations/softmax-values:set=finite',
+    (right) => ({
+      softmax(out, x, rows, parameters) {
+        right.softmax(out, x, rows, parameters);
+        if (parameters.mask === null || rows.classes <= 6) return;
+        out.data.set(out.data.map((p) => (p === 1 ? 0 : p)));
+      },
+    }),
+  ),
+  fault(
     'masks-with-a-large-number',
     'adds −1e9 where the mask is 0, so that a row with nothing kept gets probabilities.',
     'softmax/values:shape=2x3x4;axis=1;input=shifted;temperature=2;mask=full',

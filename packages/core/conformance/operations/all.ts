@@ -70,7 +70,8 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
   const operands = (problem: Problem): readonly Operand[] => {
     const first = data.operand === definition.value.operand ? logitsOf(problem) : outputsOf(problem)(name);
     if (data.direction === undefined) return [first];
-    const direction = data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
+    const along = data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
+    const direction = definition.over === 'entries' ? withNotFinite(along, problem) : along;
     return data.along === undefined ? [first, direction] : [first, direction, tangentOf(problem)];
   };
   const f = table[name] as unknown as AnyFunction;
@@ -130,6 +131,14 @@ function statedBy(expectation: Expectation, definition: Definition): Pick<Operat
 function parametersOf({ parameters }: Problem, { over, sign = 1 }: Definition) {
   const { temperature = 1, mask = null } = parameters;
   return over === 'rows' ? { temperature: sign * temperature, mask } : { temperature: 1, mask: null };
+}
+
+/** Where some inputs are NaN, so are some directions, or infinite: each decides only its own element. */
+function withNotFinite(direction: Operand, { values }: Problem): Operand {
+  if (!values.some(Number.isNaN)) return direction;
+  const special = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+  const at = (value: number, i: number) => (i % 9 === 4 ? (special[((i - 4) / 9) % 3] ?? value) : value);
+  return { ...direction, values: direction.values.map(at) };
 }
 
 /** The output of a function, rounded to the dtype. It is cached, because each derivative of the function takes it. */

@@ -34,7 +34,7 @@ import {
 export interface CrossEntropySetting extends TargetSetting {
   readonly reduction?: 'mean' | 'sum' | 'none';
   readonly labelSmoothing?: number;
-  /** Weights 0.5, 1, 1.5, … by class; 'zero': 0 for every class. */
+  /** Weights 0.5, 1, 1.5, … by class, every third negative unless a mean divides by their sum; 'zero': 0 for every class. */
   readonly weighted?: boolean | 'zero';
 }
 
@@ -145,6 +145,8 @@ export function settingParameters(setting: CrossEntropySetting): string {
   return `target=${target}${reduced}${smoothing}${weight}${ignoring}`;
 }
 
-function weights({ rows }: Problem, { weighted }: CrossEntropySetting): Float64Array {
-  return Float64Array.from({ length: rows.classes }, (_, c) => (weighted === 'zero' ? 0 : (c + 1) / 2));
+function weights({ rows }: Problem, { weighted, reduction = 'mean' }: CrossEntropySetting): Float64Array {
+  if (weighted === 'zero') return new Float64Array(rows.classes);
+  const signOf = (c: number) => (reduction !== 'mean' && c % 3 === 1 ? -1 : 1);
+  return Float64Array.from({ length: rows.classes }, (_, c) => (signOf(c) * (c + 1)) / 2);
 }

@@ -9,6 +9,9 @@ const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies R
 /** Products with numbers up to 2^±this leave the range only near its ends. */
 export const mostExponent = 32;
 
+/** log2 of a divisor's size. */
+const exponentOf = (divisor: number): number => Math.log2(Math.abs(divisor));
+
 /** Parameters of a plain call. */
 export const plain = Object.freeze({ temperature: 1, mask: null });
 
@@ -63,10 +66,28 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
    */
   productOverSquare(product: (a: Value<B>, b: Value<B>) => Value<B>, a: Value<B>, b: Value<B>): Value<B> {
     const over = (v: Value<B>) => this.div(v, this.temperature);
-    return this.#divided(
-      () => product(over(a), over(b)),
-      () => over(over(product(a, b))),
-    );
+    const exponent = exponentOf(this.temperature);
+    const late = () => over(over(product(a, b)));
+    if (Math.abs(exponent) <= mostExponent) return late();
+    const early = product(over(a), over(b));
+    return exponent < 0 ? this.finiteOr(early, late()) : this.finiteOr(late(), early);
+  }
+
+  /**
+   * `product(v) / divisor`, the product linear in v. Products are divided late, unless that may leave the range: a small divisor divides v, because a
+   * product with a small probability would lose digits that the division does not restore; a large one does where the product overflows.
+   */
+  quotientOf(product: (v: Value<B>) => Value<B>, v: Value<B>, divisor: number): Value<B> {
+    const late = () => this.div(product(v), divisor);
+    const exponent = exponentOf(divisor);
+    if (Math.abs(exponent) <= mostExponent) return late();
+    const early = () => product(this.div(v, divisor));
+    if (exponent > 0) return this.finiteOr(late(), early());
+    if (1 / Math.abs(divisor) <= largestFinite(this.dtype)) return this.finiteOr(early(), late());
+    // Where v over so small a divisor overflows, v itself may still be so small that the product loses digits.
+    const root = 2 ** Math.round(exponent / 2);
+    const halfway = this.div(product(this.div(v, root)), divisor / root);
+    return this.finiteOr(early(), this.finiteOr(halfway, late()));
   }
 
   /**
@@ -152,23 +173,14 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
     );
   }
 
-  /**
-   * The vjp of softmax at temperature T. Dividing the product with a small probability by a small T would restore no digits that it has lost; dividing
-   * the cotangent overflows more often.
-   */
-  temperedVjp(s: Value<B>, g: Value<B>): Value<B> {
-    const over = (v: Value<B>) => this.div(v, this.temperature);
-    return this.#divided(
-      () => this.vjp(s, over(g)),
-      () => over(this.vjp(s, g)),
-    );
-  }
-
-  /** A result that is divided by T late, unless that may leave the range: then early at a small T, and where it overflows at a large one. */
-  #divided(early: () => Value<B>, late: () => Value<B>): Value<B> {
-    const exponent = Math.log2(Math.abs(this.temperature));
-    if (Math.abs(exponent) <= mostExponent) return late();
-    return exponent < 0 ? this.finiteOr(early(), late()) : this.finiteOr(late(), early());
+  /** The Jacobian of softmax at a small temperature, from probabilities over √T, whose products lose digits only if the result does. */
+  jacobianOfSmallTemperature(s: Value<B>): Value<B> {
+    const root = 2 ** Math.ceil(exponentOf(this.temperature) / 2);
+    const over = (p: Value<B>) => this.columns(this.div(p, root));
+    const column = over(s);
+    const beside = this.neg(this.mul(column, this.transposed(column)));
+    const diagonal = this.mul(column, over(this.complement(s)));
+    return this.div(this.select(this.identity(), diagonal, this.add(beside, 0)), this.temperature / root / root);
   }
 
   /** The plain vjp of softmax. */

@@ -68,7 +68,8 @@ function onTensors<T>(
   return withMask(backend, laid, (mask) =>
     withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
       const isMean = reduction === 'mean';
-      const weightHost = isMean ? balancedWeight(onBackend, weightGiven, ignoreIndex, dtype) : weightGiven;
+      const balanced = weightGiven && balancedWeight(onBackend, weightGiven, isMean, ignoreIndex, dtype);
+      const weightHost = balanced?.weight ?? null;
       const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
       const weight = weightHost && allocate(backend, rows.classes, dtype);
       try {
@@ -87,7 +88,7 @@ function onTensors<T>(
           labelSmoothing,
           // Kernels wrap an index beyond int32. No class has such an index, nor −1, so −1 is equivalent.
           ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
-          scale: divisor === 0 ? 0 : 1 / divisor,
+          scale: divisor === 0 ? 0 : (balanced?.factor ?? 1) / divisor,
           reduction,
           lossShape: reduction === 'none' ? reduced : scalar,
           undefinedMean: divisor === 0,

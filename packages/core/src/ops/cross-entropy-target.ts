@@ -208,23 +208,35 @@ export function meanDivisor(target: DeviceTarget, weight: HostArray | null, igno
   return divisor + low;
 }
 
+/** Class weights multiplied by a power of 2, and the factor that divides by it again. */
+export interface BalancedWeight {
+  readonly weight: HostArray;
+  readonly factor: number;
+}
+
 /**
- * The class weights for a mean, which a common factor does not change: all are scaled by the power of 2 by which the largest weight of a target
- * is between ½ and 1. Then their sum, its reciprocal and their products with losses leave the dtype's range only where the mean does.
+ * The class weights for a mean of class indices, which a common factor does not change: all are scaled by the power of 2 by which the largest weight
+ * of a target is between ½ and 1. Then their sum, its reciprocal and their products with losses leave the dtype's range only where the mean does.
+ *
+ * Otherwise small weights are scaled so that the largest of all is, because their products with small probabilities would lose digits that a
+ * small temperature restores.
  */
 export function balancedWeight(
   target: DeviceTarget,
-  weight: HostArray | null,
+  weight: HostArray,
+  isMean: boolean,
   ignoreIndex: number,
   dtype: FloatDType,
-): HostArray | null {
-  if (weight === null || target.kind === 'probabilities') return weight;
+): BalancedWeight {
+  let ofAll = 0;
+  for (const value of weight) ofAll = Math.max(ofAll, Math.abs(value));
   let largest = 0;
-  for (const index of target.host) if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
-  if (largest === 0) return weight;
-  let largestOfAll = 0;
-  for (const value of weight) largestOfAll = Math.max(largestOfAll, Math.abs(value));
-  const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(largestOfAll);
+  if (isMean && target.kind === 'indices') {
+    for (const index of target.host)
+      if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
+  } else if (ofAll < leastWeight) largest = ofAll;
+  if (largest === 0) return { weight, factor: 1 };
+  const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(ofAll);
   const exponent = Math.floor(Math.min(-Math.log2(largest), room));
   // In two steps, because 2^1074 overflows.
   const first = 2 ** Math.trunc(exponent / 2);
@@ -233,8 +245,11 @@ export function balancedWeight(
   weight.forEach((value, index) => {
     balanced[index] = value * first * second;
   });
-  return balanced;
+  return { weight: balanced, factor: isMean && target.kind === 'indices' ? 1 : 1 / first / second };
 }
+
+/** Products of probabilities with weights from here on are normal numbers unless the probability is very small. */
+const leastWeight = 2 ** -32;
 
 /** Class indices as one-hot probabilities, for the composition. Ignored rows are all 0. */
 export function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {

@@ -1,8 +1,9 @@
+import { SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { type NdArrayLike, readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
-import { isTensor } from '../tensor/tensor.js';
+import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
 import { withTensors } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
@@ -34,8 +35,16 @@ export function linearizeBy(definition: Definition) {
     });
     const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
-    const member = (plan: Plan, direction: TensorLike | undefined, more: OutOption | undefined, own: object = passed) =>
-      callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
+    const writesBefore = writesOf(at);
+    const member = (
+      plan: Plan,
+      direction: TensorLike | undefined,
+      more: OutOption | undefined,
+      own: object = passed,
+    ) => {
+      if (!Object.is(writesOf(at), writesBefore)) throw overwritten(plan, isOfValue);
+      return callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
+    };
     return {
       value,
       inputShape,
@@ -49,6 +58,20 @@ export function linearizeBy(definition: Definition) {
       }),
     } as SquareOperator;
   };
+}
+
+/** How often the operand of the derivatives was overwritten, as far as operations of core did that. */
+function writesOf(at: TensorLike): number {
+  return isTensor(at) ? (at as DeviceTensor).writes : 0;
+}
+
+/** Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too. */
+function overwritten({ operation, definition, member }: Plan, isOfValue: boolean): SoftgradError {
+  const what = isOfValue ? 'the value' : `the ${member.operand}`;
+  return new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ${what} of ${definition.name}.linearize was overwritten by an operation with it as out; linearize again`,
+  );
 }
 
 /** Data that are not a tensor, as they are now: derivatives at the input may be asked for after the caller has changed them. */

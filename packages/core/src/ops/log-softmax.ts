@@ -50,9 +50,12 @@ export const logSoftmaxDefinition = {
     formula: (m, y, g) => {
       const p = m.exp(y);
       const top = m.dominates(p);
-      // For a probability above ½, g − p Σ g cancels: there it is g (1 − p) − p Σ_others g.
-      const ofTop = m.sub(m.mul(g, m.complement(p)), m.mul(p, m.sum(m.select(top, 0, g))));
-      return m.div(m.select(top, ofTop, m.sub(g, m.mul(p, m.sum(g)))), m.temperature);
+      const product = (v: typeof g) => {
+        // For a probability above ½, v − p Σ v cancels: there it is v (1 − p) − p Σ_others v.
+        const ofTop = m.sub(m.mul(v, m.complement(p)), m.mul(p, m.sum(m.select(top, 0, v))));
+        return m.select(top, ofTop, m.sub(v, m.mul(p, m.sum(v))));
+      };
+      return m.quotientOf(product, g, m.temperature);
     },
     masked: (m, vjp, y, g) => m.keep(vjp(y, m.keep(g, 0)), 0),
   },
@@ -64,9 +67,12 @@ export const logSoftmaxDefinition = {
       const p = m.exp(y);
       // Any constant may be subtracted from t. With the entry of a probability above ½ nothing cancels in a nearly one-hot row. The mean is subtracted
       // twice because the first one, as rounded, is as far off as a large constant that all entries have in common; of what remains it is small.
-      const moved = m.sub(t, m.sum(m.select(m.dominates(p), t, 0)));
-      const centred = m.sub(moved, m.sum(m.mul(p, moved)));
-      return m.div(m.sub(centred, m.sum(m.mul(p, centred))), m.temperature);
+      const product = (v: typeof t) => {
+        const moved = m.sub(v, m.sum(m.select(m.dominates(p), v, 0)));
+        const centred = m.sub(moved, m.sum(m.mul(p, moved)));
+        return m.sub(centred, m.sum(m.mul(p, centred)));
+      };
+      return m.quotientOf(product, t, m.temperature);
     },
     masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
   },

@@ -1,6 +1,8 @@
+import type { Value } from '../backend/graph.js';
+import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
 import { define } from './define.js';
-import type { Definition } from './definition.js';
+import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf, TensorLike } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import type { SoftmaxOptions } from './settings.js';
@@ -42,13 +44,25 @@ const gradient = {
     const p = m.of(softmax, x);
     const plain = m.div(p, m.temperature);
     if (m.temperature >= leastTemperature) return plain;
-    // (exp(y / 2) / √T)² with y = log p: no factor underflows unless p / T does.
-    const root = m.exp(m.mul(m.of(logSoftmaxDefinition.value, x), 0.5));
+    // (exp(y / 4)² / √T)² with y = log p: no factor underflows unless p / T does.
+    const root = m.exp(m.mul(m.of(logSoftmaxDefinition.value, x), 0.25));
     const power = 2 ** Math.round(Math.log2(m.temperature) / 2);
-    const product = m.mul(m.div(root, power), m.div(root, m.temperature / power));
+    const half = (divisor: number) => m.mul(root, m.div(root, divisor));
+    const product = m.mul(half(power), half(m.temperature / power));
     return m.select(m.sub(p, leastProbability), plain, m.keep(product, 0));
   },
 } as const satisfies Definition['value'];
+
+/** `p v / T` with p = softmax(x / T), which leaves the range only if the result does; 0 where masked, even if v is infinite or NaN. */
+function productOverTemperature<B>(m: Expressions<B>, x: Value<B>, v: Value<B>): Value<B> {
+  const p = m.of(softmax, x);
+  const late = m.div(m.mul(p, v), m.temperature);
+  if (m.temperature >= 1) return m.keep(late, 0);
+  const early = m.mul(m.of(gradient, x), v);
+  if (m.temperature >= 1 / largestFinite(m.dtype)) return m.keep(early, 0);
+  // Where p / T overflows, p is a normal number and v small, or so large that v / T overflows and p v has all digits.
+  return m.keep(m.finiteOr(early, m.finiteOr(m.mul(p, m.div(v, m.temperature)), late)), 0);
+}
 
 export const logSumExpDefinition = {
   name: 'logSumExp',
@@ -69,14 +83,19 @@ export const logSumExpDefinition = {
     direction: 'cotangent',
     directionOver: 'rows',
     // An entirely masked row has gradient 0, whatever its cotangent.
-    formula: (m, x, g) => m.keep(m.mul(m.of(gradient, x), g), 0),
+    formula: productOverTemperature,
   },
   jvp: {
     operand: 'logits',
     direction: 'tangent',
     result: 'rows',
-    // Masked entries are removed after the product, because 0 times an infinite tangent is NaN.
-    formula: (m, x, t) => m.sum(m.keep(m.mul(m.of(gradient, x), t), 0)),
+    formula: (m, x, t) => {
+      const mean = m.sum(m.keep(m.mul(m.of(softmax, x), t), 0));
+      const late = m.div(mean, m.temperature);
+      if (m.temperature >= leastTemperature) return late;
+      // Terms that are divided first keep the digits of small ones; they may overflow and cancel.
+      return m.finiteOr(m.sum(productOverTemperature(m, x, t)), late);
+    },
   },
   hvp: {
     operand: 'logits',

@@ -1,3 +1,4 @@
+import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
@@ -127,7 +128,10 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       operand: 'probabilities',
       result: 'matrices',
       kernel: 'jacobian',
-      formula: (m, s) => m.div(m.jacobian(s), m.temperature),
+      formula: (m, s) =>
+        Math.abs(m.temperature) < 2 ** -mostExponent
+          ? m.jacobianOfSmallTemperature(s)
+          : m.div(m.jacobian(s), m.temperature),
       masked: (m, jacobian, s) => m.keepMatrices(jacobian(s)),
     },
     diagonal: {
@@ -139,7 +143,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
 const product = {
   operand: 'probabilities',
   kernel: 'vjp',
-  formula: (m, s, g) => m.temperedVjp(s, g),
+  formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
   masked: (m, vjp, s, g) => m.keep(vjp(s, m.keep(g, 0)), 0),
 } as const satisfies Definition['value'];
 
