@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { extname } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Browser, chromium } from 'playwright-core';
+import { type Browser, type BrowserContext, chromium, type Page } from 'playwright-core';
 import { build, type Rolldown } from 'vite';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
@@ -13,6 +13,7 @@ const isolated = { 'Cross-Origin-Opener-Policy': 'same-origin', 'Cross-Origin-Em
 describe('a page bundled and minified by vite', () => {
   let server: Server;
   let browser: Browser;
+  let context: BrowserContext;
   let headers: Readonly<Record<string, string>> = {};
   /** Paths for which the server answers 404. */
   let missing = /^$/;
@@ -30,12 +31,14 @@ describe('a page bundled and minified by vite', () => {
       const body = missing.test(path) ? undefined : files.get(path);
       response.writeHead(body === undefined ? 404 : 200, {
         'Content-Type': types[extname(path)] ?? 'text/plain',
+        'Cache-Control': 'no-store',
         ...headers,
       });
       response.end(body);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     browser = await chromium.launch({ executablePath: (await findChromium()) ?? '', args: [...chromiumFlags] });
+    context = await browser.newContext();
   });
 
   afterAll(async () => {
@@ -43,12 +46,13 @@ describe('a page bundled and minified by vite', () => {
     server?.close();
   });
 
-  async function opened(threads: number, more: Readonly<Record<string, string>>, without = ''): Promise<unknown> {
+  const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
+
+  async function opened(threads: number, more: Readonly<Record<string, string>>): Promise<unknown> {
     headers = more;
-    const page = await browser.newPage();
+    const page = await context.newPage();
     try {
-      if (without) await page.addInitScript(`delete globalThis.${without}`);
-      await page.goto(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`);
+      await page.goto(address());
       await page.waitForFunction('"result" in globalThis');
       return await page.evaluate(`result(${threads})`);
     } finally {
@@ -111,13 +115,33 @@ describe('a page bundled and minified by vite', () => {
     });
   });
 
-  test.each(['DecompressionStream', 'Blob', 'Response', 'WebAssembly'])(
-    'is unavailable without %s, and says so',
-    async (name) => {
-      expect(await opened(1, {}, name)).toEqual({
+  describe('loaded where engines have none of these', () => {
+    const names = ['DecompressionStream', 'Blob', 'Response', 'WebAssembly'];
+    let page: Page;
+
+    beforeAll(async () => {
+      headers = {};
+      page = await context.newPage();
+      await page.addInitScript(`globalThis.removed = {};
+        for (const name of ${JSON.stringify(names)}) {
+          removed[name] = globalThis[name];
+          delete globalThis[name];
+        }`);
+      await page.goto(address());
+      await page.waitForFunction('"result" in globalThis');
+    });
+    afterAll(() => page?.close());
+
+    test.each(names)('is unavailable if the engine has all but %s, and says so', async (name) => {
+      const outcome = await page.evaluate(`(async () => {
+        Object.assign(globalThis, removed);
+        delete globalThis.${name};
+        return result(1);
+      })()`);
+      expect(outcome).toEqual({
         code: 'ERR_BACKEND_UNAVAILABLE',
         reason: expect.stringContaining(`has no ${name}`),
       });
-    },
-  );
+    });
+  });
 });

@@ -30,13 +30,12 @@ export const sumsOfIndex: Reduction = {
   state: softmaxState,
   code: /* wgsl */ `${softmaxReduction}${sums}
 fn sums_of(row: Row, s: State) -> Sums {
-  if (ignored(row)) { return Sums(0.0, 0.0, 0.0, 0.0, false); }
-  let c = u32(row.target_index);
-  let q = weight_of(c);
+  let c = select(u32(row.target_index), 0u, ignored(row));
+  let q = select(weight_of(c), 0.0, ignored(row));
   let x = logit(logits_at(row, c));
-  if (x == MINUS_INFINITY) { return Sums(q, q, 0.0, 0.0, q != 0.0); }
-  let along = select(q * z_of(bitcast<f32>(x), s.m), 0.0, q == 0.0);
-  return Sums(q, select(q, 0.0, bitcast<f32>(x) == s.m), along, 0.0, false);
+  let infinite = (x == MINUS_INFINITY) & (q != 0.0);
+  let along = select(q * z_of(bitcast<f32>(x), s.m), 0.0, infinite | (q == 0.0));
+  return Sums(q, select(q, 0.0, (x != MINUS_INFINITY) & (bitcast<f32>(x) == s.m)), along, 0.0, infinite);
 }
 `,
 };
@@ -59,7 +58,7 @@ fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
 fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0${smoothed(', 0.0, 0.0, 0.0, 0.0')}); }
 fn merge(a: State, b: State) -> State {
   let s = merge_softmax(inner_of(a), inner_of(b));
-  let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
+  let second = (largest_of(b.flags) > largest_of(a.flags)) | (b.m > a.m);
   // An entry that is not finite has weight 0, or makes the loss NaN or infinite, so its z does not matter.
   let z = z_of(select(b.m, a.m, second), s.m);
   let lower_top_q = select(b.top_q, a.top_q, second);
@@ -78,9 +77,8 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let w = weight_of(c);
   let q = w * target_of(row, c, e);
   let one = one_logit(e);
-  var flags = one.flags;
-  let counts = q != 0.0${smoothed(/* wgsl */ ` || w != 0.0`)};
-  if (counts && logit(e.logits) == MINUS_INFINITY) { flags |= MET_NO_LOGARITHM; }
+  let counts = (q != 0.0)${smoothed(/* wgsl */ ` | (w != 0.0)`)};
+  let flags = one.flags | select(0u, MET_NO_LOGARITHM, counts & (logit(e.logits) == MINUS_INFINITY));
   return merge(s, State(one.m, one.r, flags, 0.0, 0.0, q${smoothed(', 1.0, 0.0, 0.0, w')}));
 }
 fn sums_of(row: Row, s: State) -> Sums {

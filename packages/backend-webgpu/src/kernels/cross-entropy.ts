@@ -33,24 +33,22 @@ struct Result { m: f32, r: f32, others: f32, total: f32, share: f32, factor: f32
 fn finish(row: Row, s: State) -> Result {
   let undefined = is_undefined(s.flags);
   let sums = sums_of(row, s);
-  var loss = bitcast<u32>(P.scale * (sums.total * log1p_of(s.r) - sums.along));
-  if (sums.infinite) { loss = INFINITY; }
-  if (undefined) { loss = NAN; }
-  if ((s.flags & MET_ANY) == 0u || ignored(row)) { loss = 0u; }
+  let finite = bitcast<u32>(P.scale * (sums.total * log1p_of(s.r) - sums.along));
+  let counted = select(select(finite, INFINITY, sums.infinite), NAN, undefined);
+  let loss = select(counted, 0u, ((s.flags & MET_ANY) == 0u) | ignored(row));
   let factor = P.scale_by_temperature / (1.0 + s.r);
   return Result(s.m, s.r, sums.others, sums.total, sums.share, factor, loss, ignored(row), undefined);
 }
 fn row_value(z: Result, row: Row) -> u32 { return z.loss; }
 fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (z.ignored || !kept(e)) { return 0u; }
-  if (z.undefined) { return NAN; }
+  if (z.ignored | !kept(e)) { return 0u; }
   let x = logit(e.logits);
   let q = weight_of(c) * ((1.0 - P.smoothing) * target_of(row, c, e) + z.share);
-  var power = 0.0;
-  if (x != MINUS_INFINITY) { power = exp_of(below(bitcast<f32>(x), z.m)); }
+  let power = select(exp_of(below(bitcast<f32>(x), z.m)), 0.0, x == MINUS_INFINITY);
   // A single maximum: others as large make r at least 1.
-  let difference = select(z.total * power - q, z.others, z.r < 1.0 && power == 1.0);
-  return bitcast<u32>((difference - q * z.r) * z.factor);
+  let difference = select(z.total * power - q, z.others, (z.r < 1.0) & (power == 1.0));
+  let gradient = bitcast<u32>((difference - q * z.r) * z.factor);
+  return select(gradient, NAN, z.undefined);
 }
 `;
   runRows(

@@ -69,10 +69,10 @@ fn exponent_of(bits: u32) -> i32 { return (i32(bits - 0x3f3504f3u) >> 23u); }
 
 // log(1 + r) for r >= 0. A small r is used as f directly, without rounding 1 + r; a compiler could optimize an error term of 1 + r away.
 fn log1p_of(r: f32) -> f32 {
-  if (r < 0.414213562) { return log_parts(r, 0.0); }
   let y = 1.0 + r;
-  let e = exponent_of(bitcast<u32>(y));
-  return log_parts(y * power_of_2(-e) - 1.0, f32(e));
+  let small = r < 0.414213562;
+  let e = select(exponent_of(bitcast<u32>(y)), 0, small);
+  return log_parts(select(y * power_of_2(-e) - 1.0, r, small), f32(e));
 }
 
 fn log_of(bits: u32) -> u32 {

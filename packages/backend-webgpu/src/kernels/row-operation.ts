@@ -10,6 +10,9 @@ import type { Parameters } from './program.js';
  * - `finish(Row, State) -> Result`: called once per row.
  * - `emit(Result, Row, c, Element) -> u32`: the bits of an output element, whose inputs are loaded a second time.
  * - `row_value(Result, Row) -> u32`: the bits of the row's value.
+ *
+ * They choose by `select`, and return early only to save a load: compilers inline them, and code after an early return becomes a branch
+ * that takes longer to compile than the arithmetic that it skips.
  */
 export interface RowOperation {
   /** The member of `Backend` or `Kernels`. */

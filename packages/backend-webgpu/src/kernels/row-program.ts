@@ -64,17 +64,19 @@ fn main(
   @builtin(local_invocation_index) local: u32,
 ) {
   let g = group.x + group.y * groups.x;
-  let part = g % P.spread;
+  let row_group = g / P.spread;
+  let part = g - row_group * P.spread;
   let lane = ${order === 'row' ? /* wgsl */ `local % ${lanes}u` : /* wgsl */ `local / ${slots}u`};
   let slot = ${order === 'row' ? /* wgsl */ `local / ${lanes}u` : /* wgsl */ `local % ${slots}u`};
-  let index = (g / P.spread) * ${slots}u + slot;
+  let index = row_group * ${slots}u + slot;
   let inside = index < P.rows;
   ${loadPerRow(perRow)}
   let outer = index / P.inner;
+  let within = index - outer * P.inner;
   let row = Row(
     index,
-    outer * P.classes * P.inner + index % P.inner,
-    ${masked ? /* wgsl */ `(outer % P.mask_outer) * P.classes * P.inner + index % P.inner` : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
+    outer * P.classes * P.inner + within,
+    ${masked ? /* wgsl */ `(outer % P.mask_outer) * P.classes * P.inner + within` : '0u'},${perRow.map((input) => ` ${input.name}_of[slot],`).join('')}
   );
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
@@ -193,25 +195,25 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
  */
 function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  // One call of merge, because compilers inline each.
-  const merged = /* wgsl */ `if ((lane & reach) != 0u) { let upper = s; s = other; other = upper; }
-    s = merge(s, other);`;
-  const byShuffles = /* wgsl */ `
-  for (var reach = 1u; reach < ${shuffled}u; reach *= 2u) {
-    var other = State(${shuffle.join(', ')});
-    ${merged}
-  }`;
-  const throughMemory = /* wgsl */ `
-  for (var reach = ${shuffled}u; reach < ${lanes}u; reach *= 2u) {
-    if (local % ${shuffled}u == 0u) { exchange[local / ${shuffled}u] = s; }
+  const byShuffle = /* wgsl */ `other = State(${shuffle.join(', ')});`;
+  const throughMemory = /* wgsl */ `if (local % ${shuffled}u == 0u) { exchange[local / ${shuffled}u] = s; }
     workgroupBarrier();
-    var other = exchange[(local ^ (reach * ${stride}u)) / ${shuffled}u];
-    workgroupBarrier();
-    ${merged}
+    other = exchange[(local ^ (reach * ${stride}u)) / ${shuffled}u];
+    workgroupBarrier();`;
+  const either = /* wgsl */ `if (reach < ${shuffled}u) { ${byShuffle} } else { ${throughMemory} }`;
+  const hasMemory = lanes > shuffled;
+  // One loop with one call of merge, because compilers inline each.
+  const loop = /* wgsl */ `
+  for (var k = 0u; k < ${Math.log2(lanes)}u; k++) {
+    let reach = 1u << k;
+    var other: State;
+    ${shuffled === 1 ? throughMemory : hasMemory ? either : byShuffle}
+    if ((lane & reach) != 0u) { let upper = s; s = other; other = upper; }
+    s = merge(s, other);
   }`;
-  return `${lanes > shuffled ? `var<workgroup> exchange: array<State, ${workgroupSize / shuffled}>;` : ''}
+  return `${hasMemory ? `var<workgroup> exchange: array<State, ${workgroupSize / shuffled}>;` : ''}
 fn across_lanes(own: State, local: u32, lane: u32) -> State {
-  var s = own;${shuffled > 1 ? byShuffles : ''}${lanes > shuffled ? throughMemory : ''}
+  var s = own;${lanes > 1 ? loop : ''}
   return s;
 }`;
 }

@@ -97,7 +97,7 @@ fn largest_of(flags: u32) -> f32 { return select(0.0, 1.0, (flags & MET_FINITE) 
 fn empty_softmax() -> Softmax { return Softmax(LOWEST, 0.0, 0u); }
 
 fn merge_softmax(a: Softmax, b: Softmax) -> Softmax {
-  let second = largest_of(b.flags) > largest_of(a.flags) || b.m > a.m;
+  let second = (largest_of(b.flags) > largest_of(a.flags)) | (b.m > a.m);
   let m = select(a.m, b.m, second);
   let lower = select(b.m, a.m, second);
   let rest = select(a.r, b.r, second);
@@ -107,14 +107,14 @@ fn merge_softmax(a: Softmax, b: Softmax) -> Softmax {
 
 fn one_logit(e: Element) -> Softmax {
   let x = logit(e.logits);
-  if (!kept(e)) { return empty_softmax(); }
-  if (is_finite(x)) { return Softmax(bitcast<f32>(x), 0.0, MET_FINITE | MET_ANY); }
-  if (is_nan(x)) { return Softmax(LOWEST, 0.0, MET_NAN | MET_ANY); }
-  return Softmax(LOWEST, 0.0, select(MET_ANY, MET_INFINITY | MET_ANY, x == INFINITY));
+  let infinite = select(0u, MET_INFINITY, x == INFINITY);
+  let kind = select(select(infinite, MET_NAN, is_nan(x)), MET_FINITE, is_finite(x));
+  let m = select(LOWEST, bitcast<f32>(x), kept(e) & is_finite(x));
+  return Softmax(m, 0.0, select(0u, kind | MET_ANY, kept(e)));
 }
 
 // Rows that contain NaN or +Infinity, or only -Infinity.
 fn is_undefined(flags: u32) -> bool {
-  return (flags & (MET_NAN | MET_INFINITY)) != 0u || (flags & (MET_ANY | MET_FINITE)) == MET_ANY;
+  return ((flags & (MET_NAN | MET_INFINITY)) != 0u) | ((flags & (MET_ANY | MET_FINITE)) == MET_ANY);
 }
 `;

@@ -14,11 +14,9 @@ struct Result { m: f32, inverse: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, 1.0 / (1.0 + s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
-  if (!kept(e)) { return 0u; }
-  if (q.undefined) { return NAN; }
-  if (x == MINUS_INFINITY) { return 0u; }
   let power = reduce_exp(below(bitcast<f32>(x), q.m));
-  return bitcast<u32>(scaled(power.p * q.inverse, power.n));
+  let p = bitcast<u32>(scaled(power.p * q.inverse, power.n));
+  return select(0u, select(select(p, 0u, x == MINUS_INFINITY), NAN, q.undefined), kept(e));
 }
 `;
   runRows(engine, family('softmax', logitsOf(logits, rows, parameters), code, out, null), rows);
@@ -37,12 +35,10 @@ struct Result { m: f32, logarithm: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, log1p_of(s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
-  if (!kept(e)) { return MINUS_INFINITY; }
-  if (q.undefined) { return NAN; }
-  if (x == MINUS_INFINITY) { return MINUS_INFINITY; }
   let z = below(bitcast<f32>(x), q.m);
   // The low part of an infinite quotient is NaN.
-  return bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -3.4e38)));
+  let y = bitcast<u32>(z.x - (q.logarithm - select(z.y, 0.0, z.x < -3.4e38)));
+  return select(MINUS_INFINITY, select(select(y, MINUS_INFINITY, x == MINUS_INFINITY), NAN, q.undefined), kept(e));
 }
 `;
   runRows(engine, family('logSoftmax', logitsOf(logits, rows, parameters), code, out, null), rows);
@@ -53,11 +49,10 @@ export function logSumExp(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffe
   const code = /* wgsl */ `
 struct Result { bits: u32 }
 fn finish(row: Row, s: State) -> Result {
-  if ((s.flags & MET_NAN) != 0u) { return Result(NAN); }
-  if ((s.flags & MET_INFINITY) != 0u) { return Result(INFINITY); }
-  if ((s.flags & MET_FINITE) == 0u) { return Result(MINUS_INFINITY); }
   let top = tempered(vec2<f32>(s.m, 0.0));
-  return Result(bitcast<u32>(top.x + (top.y + log1p_of(s.r))));
+  let finite = bitcast<u32>(top.x + (top.y + log1p_of(s.r)));
+  let sum = select(MINUS_INFINITY, finite, (s.flags & MET_FINITE) != 0u);
+  return Result(select(select(sum, INFINITY, (s.flags & MET_INFINITY) != 0u), NAN, (s.flags & MET_NAN) != 0u));
 }
 fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
 `;

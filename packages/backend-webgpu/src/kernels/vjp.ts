@@ -21,14 +21,13 @@ fn merge(a: State, b: State) -> State {
   return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.mean + b.mean, a.undefined | b.undefined);
 }
 fn add(s: State, p: f32, v: u32) -> State {
-  if (!is_finite(v)) { return State(s.top, s.at_top, s.sum, s.d, s.mean, 1u); }
   let value = bitcast<f32>(v);
-  return merge(s, State(p, value, p, 0.0, p * value, 0u));
+  return merge(s, State(p, value, p, 0.0, p * value, select(1u, 0u, is_finite(v))));
 }
 struct Result { origin: f32, mean: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result {
   let above = s.top > 0.5;
-  let moved = above || abs(s.d) < abs(s.mean);
+  let moved = above | (abs(s.d) < abs(s.mean));
   return Result(select(0.0, s.at_top, moved), select(s.mean, s.d, moved), s.undefined != 0u);
 }
 fn less_mean(q: Result, v: u32) -> f32 { return (bitcast<f32>(v) - q.origin) - q.mean; }
@@ -52,8 +51,8 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   return add(s, bitcast<f32>(e.probabilities), select(e.cotangent, NAN, !is_finite(e.probabilities)));
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (q.undefined) { return NAN; }
-  return bitcast<u32>(bitcast<f32>(e.probabilities) * less_mean(q, e.cotangent) * P.inverse_temperature);
+  let product = bitcast<f32>(e.probabilities) * less_mean(q, e.cotangent) * P.inverse_temperature;
+  return select(bitcast<u32>(product), NAN, q.undefined);
 }
 `;
   runRows(
@@ -91,21 +90,19 @@ fn merge(a: State, b: State) -> State {
   return State(a.sum + b.sum, a.top + b.top, a.others + b.others, a.undefined | b.undefined);
 }
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  if (!is_finite(e.vector)) { return State(s.sum, s.top, s.others, 1u); }
   let g = bitcast<f32>(e.vector);
-  if (is_nan(e.y)) { return State(s.sum + g, s.top, s.others, s.undefined); }
-  let p = probability(e.y);
+  let p = select(probability(e.y), 0.0, is_nan(e.y));
   let above = p > 0.5;
-  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), s.others + select(p, 0.0, above), s.undefined);
+  let undefined = s.undefined | select(1u, 0u, is_finite(e.vector));
+  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), s.others + select(p, 0.0, above), undefined);
 }
 struct Result { rest: f32, total: f32, others: f32, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.sum + s.top, s.others, s.undefined != 0u); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (q.undefined || is_nan(e.y)) { return NAN; }
   let p = probability(e.y);
   let g = bitcast<f32>(e.vector);
   let d = select(g - p * q.total, g * q.others - p * q.rest, p > 0.5);
-  return bitcast<u32>(d * P.inverse_temperature);
+  return select(bitcast<u32>(d * P.inverse_temperature), NAN, q.undefined | is_nan(e.y));
 }
 `,
 } as const;
@@ -120,8 +117,7 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   return add(s, probability(e.y), select(e.vector, NAN, is_nan(e.y)));
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  if (q.undefined) { return NAN; }
-  return bitcast<u32>(less_mean(q, e.vector) * P.inverse_temperature);
+  return select(bitcast<u32>(less_mean(q, e.vector) * P.inverse_temperature), NAN, q.undefined);
 }
 `,
 } as const;
