@@ -40,7 +40,7 @@ async function computed(
   });
   try {
     enqueue(out, ...buffers);
-    return Array.from(await engine.awaiting(read(instance, out)));
+    return Array.from(await engine.awaiting(engine.device.transfer(() => read(instance, out))));
   } finally {
     for (const buffer of [out, ...buffers]) replace(instance, buffer, null);
   }

@@ -78,6 +78,18 @@ describe('engine webgl', () => {
     expect(await device.lost).toBe('the WebGL context was lost');
   });
 
+  test('copies data by programs for any size, and leaves the flag of tfjs as it was', () => {
+    const { core, set } = coreWith({ ...gpu, WEBGL_USE_SHAPES_UNIFORMS: false });
+    const { transfer } = deviceOf(core, 'webgl', webglInstance(true).instance, null);
+    expect(transfer(() => ({ ...set }))).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: true });
+    expect(set).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: false });
+    const failing = () => {
+      throw new Error('it failed');
+    };
+    expect(() => transfer(failing)).toThrow('it failed');
+    expect(set).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: false });
+  });
+
   test.each([
     [{ ...gpu, WEBGL_VERSION: 1 }, 'tfjs: engine webgl needs WebGL 2; this is WebGL 1'],
     [
@@ -343,6 +355,7 @@ describe('an engine', () => {
     readSync: true,
     execute: () => [],
     reserve: () => {},
+    transfer: (work) => work(),
     finished: async () => {},
     isLost: () => false,
     lost: new Promise<never>(() => {}),
