@@ -135,7 +135,7 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
       );
     }
   };
-  const traits = { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, reserve };
+  const traits = { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false, reserve };
   const simd = core.env().get('WASM_HAS_SIMD_SUPPORT') ? ' SIMD' : '';
   const threads = module.getThreadsCount();
   return {
@@ -152,7 +152,13 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
 }
 
 function cpu(core: Core, instance: KernelBackend): Device {
-  const traits = { losesSecondNaN: false, fusedKernels: false, accurateLog1p: true, reserve: () => {} };
+  const traits = {
+    losesSecondNaN: false,
+    fusedKernels: false,
+    accurateLog1p: true,
+    slowBroadcast: true,
+    reserve: () => {},
+  };
   return {
     description: 'plain JavaScript (tfjs cpu)',
     elements: 2 ** 28,
