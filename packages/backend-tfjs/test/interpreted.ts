@@ -36,10 +36,10 @@ export function interpretedPrograms(instance: KernelBackend, faults: Partial<Lan
   const elementOf = (expression: Parameters<typeof emit>[0]): ((at: Position) => number) => {
     const { statements, result, inputs, constants } = emit(expression, javascript);
     const names = [...inputs.map((_, k) => `stride${k}`), ...constants.map((_, k) => `constant${k}`)];
-    const valueAt = compiled(names, `${statements} return ${result};`);
+    const program = compiled(names, `return (at) => { ${statements} return ${result}; };`);
     const arrays = inputs.map(({ info }) => instance.readSync(info.dataId));
     const strides = inputs.map(({ strides: [x, y, z, w] }) => ({ x, y, z, w }));
-    return (at) => valueAt(arrays, at, ...strides, ...constants);
+    return program(arrays, ...strides, ...constants);
   };
   const written = (shape: Shape, valueAt: (at: Position) => number) => {
     const values = new Float32Array(sizeOf(shape));
@@ -74,14 +74,14 @@ export function interpretedPrograms(instance: KernelBackend, faults: Partial<Lan
   };
 }
 
-type Compiled = (inputs: readonly unknown[], at: Position, ...uniforms: readonly unknown[]) => number;
+type Compiled = (inputs: readonly unknown[], ...uniforms: readonly unknown[]) => (at: Position) => number;
 
 /** Each program is compiled once, as a GPU does. */
 const programs = new Map<string, Compiled>();
 
 function compiled(names: readonly string[], code: string): Compiled {
   const key = `${names.join()} ${code}`;
-  const known = programs.get(key) ?? (new Function('inputs', 'at', ...names, code) as Compiled);
+  const known = programs.get(key) ?? (new Function('inputs', ...names, code) as Compiled);
   programs.set(key, known);
   return known;
 }
