@@ -63,12 +63,12 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
     },
     async read(buffer) {
       engine.assertAlive();
-      return engine.awaiting(read(instance, buffer));
+      return engine.awaiting(engine.device.transfer(() => read(instance, buffer)));
     },
     ...(engine.device.readSync && {
       readSync(buffer: TfBuffer) {
         engine.assertAlive();
-        const host = readSync(instance, buffer);
+        const host = engine.device.transfer(() => readSync(instance, buffer));
         engine.assertAlive();
         return host;
       },

@@ -5,7 +5,7 @@ import type { Core, EngineName, WasmModule } from './peers.js';
 import { type RunKernel, runEagerly } from './verbs/eager.js';
 import { runLazily } from './verbs/lazy.js';
 import type { Program, Target } from './verbs/verbs.js';
-import { type WebGlInstance, webglPrograms } from './verbs/webgl.js';
+import { type WebGlInstance, webglPrograms, withShapeUniforms } from './verbs/webgl.js';
 import { type WebGpuInstance, webgpuPrograms } from './verbs/webgpu.js';
 
 /** The parts that differ between engines. */
@@ -16,6 +16,8 @@ export interface Device {
   execute(targets: readonly Target[], program: Program): readonly TensorInfo[];
   /** On engines where a failed allocation would give wrong results, checks that this many more elements fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
+  /** Runs work in which tfjs copies data to or from the device. */
+  transfer<T>(work: () => T): T;
   /** Resolves when all work enqueued so far is done. */
   finished(): Promise<void>;
   isLost(): boolean;
@@ -24,6 +26,9 @@ export interface Device {
 }
 
 const never = new Promise<never>(() => {});
+
+/** For engines that copy data without a program. */
+const plainly: Device['transfer'] = (work) => work();
 
 /** Whether tfjs's instance of an engine is already known to have lost its device. */
 export function instanceIsLost(name: EngineName, instance: KernelBackend): boolean {
@@ -61,7 +66,8 @@ function webgl(core: Core, instance: WebGlInstance): Device {
   }
   const context = instance.getGPGPUContext();
   const { gl } = context;
-  const programs = webglPrograms(instance);
+  const transfer: Device['transfer'] = (work) => withShapeUniforms(core, work);
+  const programs = webglPrograms(instance, transfer);
   const side = gl.getParameter(gl.MAX_TEXTURE_SIZE) as number;
   const renderer = gl.getExtension('WEBGL_debug_renderer_info');
   return {
@@ -70,6 +76,7 @@ function webgl(core: Core, instance: WebGlInstance): Device {
     readSync: true,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
+    transfer,
     finished: () => context.createAndWaitForFence(),
     isLost: () => gl.isContextLost(),
     lost: new Promise((resolve) => {
@@ -97,6 +104,7 @@ function webgpu(instance: WebGpuInstance): Device {
     readSync: false,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
+    transfer: plainly,
     finished: async () => {
       // tfjs collects programs and submits about a dozen at a time.
       instance.ensureCommandEncoderReady();
@@ -127,7 +135,7 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
       );
     }
   };
-  const traits = { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, reserve };
+  const traits = { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false, reserve };
   const simd = core.env().get('WASM_HAS_SIMD_SUPPORT') ? ' SIMD' : '';
   const threads = module.getThreadsCount();
   return {
@@ -136,6 +144,7 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
     readSync: true,
     execute: (targets, program) => runEagerly(instance, kernels(core, 'wasm', instance), traits, targets, program),
     reserve,
+    transfer: plainly,
     finished: () => Promise.resolve(),
     isLost: () => false,
     lost: never,
@@ -143,13 +152,20 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
 }
 
 function cpu(core: Core, instance: KernelBackend): Device {
-  const traits = { losesSecondNaN: false, fusedKernels: false, accurateLog1p: true, reserve: () => {} };
+  const traits = {
+    losesSecondNaN: false,
+    fusedKernels: false,
+    accurateLog1p: true,
+    slowBroadcast: true,
+    reserve: () => {},
+  };
   return {
     description: 'plain JavaScript (tfjs cpu)',
     elements: 2 ** 28,
     readSync: true,
     execute: (targets, program) => runEagerly(instance, kernels(core, 'cpu', instance), traits, targets, program),
     reserve: () => {},
+    transfer: plainly,
     finished: () => Promise.resolve(),
     isLost: () => false,
     lost: never,

@@ -5,6 +5,7 @@ import {
   isSoftgradError,
   namesOf,
   SoftgradError,
+  type Supports,
 } from '@softgrad/core';
 import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
@@ -93,6 +94,9 @@ async function preferred(): Promise<readonly EngineName[]> {
   return [...new Set([...set, ...inOrderOfSpeed])];
 }
 
+/** What instances of engines support, so that only the first backend on each has to measure it. */
+const measured = new WeakMap<object, Supports>();
+
 async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise<TfjsBackend> {
   const { core, module } = await loadEngine(name);
   // Without a factory the package is an empty module, by which a bundler replaces it; `connect` then reports it.
@@ -104,5 +108,7 @@ async function openEngine(name: EngineName, { wasmPaths }: TfjsOptions): Promise
   }
   const instance = await connect(core, name, (present) => instanceIsLost(name, present));
   const engine = engineOf(core, name, instance, deviceOf(core, name, instance, module));
-  return backendOf(engine, await measure(engine));
+  const supports = measured.get(instance) ?? (await measure(engine));
+  measured.set(instance, supports);
+  return backendOf(engine, supports);
 }

@@ -18,7 +18,17 @@ conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), {
   composed: true,
   leftOut: [manyRows],
 });
-conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), { ...known.wasm, composed: false });
+conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
+  ...known.wasm,
+  composed: false,
+  leftOut: [
+    {
+      ids: /^laws\//,
+      cases: 769,
+      because: 'relations between results of kernels that other cases run; engine cpu has them with the same kernels',
+    },
+  ],
+});
 
 const interpreted = () =>
   backendWith('cpu', (_, instance) => ({

@@ -78,6 +78,18 @@ describe('engine webgl', () => {
     expect(await device.lost).toBe('the WebGL context was lost');
   });
 
+  test('copies data by programs for any size, and leaves the flag of tfjs as it was', () => {
+    const { core, set } = coreWith({ ...gpu, WEBGL_USE_SHAPES_UNIFORMS: false });
+    const { transfer } = deviceOf(core, 'webgl', webglInstance(true).instance, null);
+    expect(transfer(() => ({ ...set }))).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: true });
+    expect(set).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: false });
+    const failing = () => {
+      throw new Error('it failed');
+    };
+    expect(() => transfer(failing)).toThrow('it failed');
+    expect(set).toEqual({ WEBGL_USE_SHAPES_UNIFORMS: false });
+  });
+
   test.each([
     [{ ...gpu, WEBGL_VERSION: 1 }, 'tfjs: engine webgl needs WebGL 2; this is WebGL 1'],
     [
@@ -343,6 +355,7 @@ describe('an engine', () => {
     readSync: true,
     execute: () => [],
     reserve: () => {},
+    transfer: (work) => work(),
     finished: async () => {},
     isLost: () => false,
     lost: new Promise<never>(() => {}),
@@ -615,7 +628,7 @@ test('the basis reduces rows of no classes, and selects by a number', async () =
   await backend.close();
 });
 
-test('an engine of tfjs checks for each kernel that its operands and its result fit twice', async () => {
+test('an engine of tfjs checks for each kernel that transposes that its operands and its result fit twice', async () => {
   const reserved: number[] = [];
   const backend = await backendWith('cpu', (device, instance) => {
     const run: Parameters<typeof runEagerly>[1] = (kernel, inputs, attrs = {}) =>
@@ -624,19 +637,21 @@ test('an engine of tfjs checks for each kernel that its operands and its result 
       losesSecondNaN: false,
       fusedKernels: false,
       accurateLog1p: true,
+      slowBroadcast: false,
       reserve: (n: number) => void reserved.push(n),
     };
     return { ...device, execute: (targets, program) => runEagerly(instance, run, traits, targets, program) };
   });
   const x = tensor(
     [
-      [1, 2, 3],
-      [4, 5, 6],
+      [1, 4],
+      [2, 5],
+      [3, 6],
     ],
     { backend },
   );
   reserved.length = 0;
-  const s = softmax(x);
+  const s = softmax(x, { axis: 0 });
   // The maximum and the sum of six numbers, and differences, exponentials and quotients of as many.
   expect(reserved).toMatchInlineSnapshot(`
     [

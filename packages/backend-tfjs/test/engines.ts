@@ -1,6 +1,6 @@
 import { type Backend, softmax, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
 
 /** Tests of several engines in one process, for the engines that Node and Chromium have. */
@@ -61,6 +61,18 @@ export function testEngines(engines: readonly EngineName[]): void {
       await first.close();
       expectClose(await softmax(x).data(), [0.5, 0.5]);
       await second.close();
+    }
+  });
+
+  test('only the first backend on an engine measures what it supports', async () => {
+    for (const engine of engines) {
+      const first = await tfjs.open({ engine });
+      const written = vi.spyOn(tf.engine().registry[engine], 'write');
+      const second = await tfjs.open({ engine });
+      expect(written).not.toHaveBeenCalled();
+      expect(second.supports).toEqual(first.supports);
+      written.mockRestore();
+      for (const backend of [first, second]) await backend.close();
     }
   });
 

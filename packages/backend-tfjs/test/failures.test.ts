@@ -30,7 +30,7 @@ const ways: Readonly<Record<string, (instance: tf.KernelBackend) => Device['exec
     runEagerly(
       instance,
       kernel(instance),
-      { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, reserve: countDown },
+      { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false, reserve: countDown },
       targets,
       program,
     ),

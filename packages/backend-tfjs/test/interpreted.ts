@@ -32,29 +32,40 @@ export function interpretedPrograms(instance: KernelBackend, faults: Partial<Lan
     toFloat: (integer) => integer,
     operation: { ...ieee, ...faults },
   };
-  const compiled = (expression: Parameters<typeof emit>[0]): ((at: Position) => number) => {
+  /** The value of an expression at any position. */
+  const elementOf = (expression: Parameters<typeof emit>[0]): ((at: Position) => number) => {
     const { statements, result, inputs, constants } = emit(expression, javascript);
     const names = [...inputs.map((_, k) => `stride${k}`), ...constants.map((_, k) => `constant${k}`)];
-    const valueAt = new Function('inputs', 'at', ...names, `${statements} return ${result};`);
+    const program = compiled(names, `return (at) => { ${statements} return ${result}; };`);
     const arrays = inputs.map(({ info }) => instance.readSync(info.dataId));
     const strides = inputs.map(({ strides: [x, y, z, w] }) => ({ x, y, z, w }));
-    return (at) => valueAt(arrays, at, ...strides, ...constants);
+    return program(arrays, ...strides, ...constants);
   };
   const written = (shape: Shape, valueAt: (at: Position) => number) => {
-    const values = Float32Array.from({ length: sizeOf(shape) }, (_, index) => valueAt(positionOf(index, shape)));
+    const values = new Float32Array(sizeOf(shape));
+    const [end, at] = [
+      { x: shape[0], y: shape[1], z: shape[2], w: shape[3] },
+      { x: 0, y: 0, z: 0, w: 0 },
+    ];
+    let index = 0;
+    for (at.x = 0; at.x < end.x; at.x++)
+      for (at.y = 0; at.y < end.y; at.y++)
+        for (at.z = 0; at.z < end.z; at.z++) for (at.w = 0; at.w < end.w; at.w++) values[index++] = valueAt(at);
     const flat = [values.length];
     return { dataId: instance.write(values, flat, 'float32'), shape: flat, dtype: 'float32' as const };
   };
   return {
-    map: (expression, shape) => written(shape, compiled(expression)),
+    map: (expression, shape) => written(shape, elementOf(expression)),
     reduce(op, expression, shape, window) {
-      const valueAt = compiled(expression);
-      return written(shape, (at) => {
-        const first = at.z * window;
+      const valueAt = elementOf(expression);
+      const within = { x: 0, y: 0, z: 0, w: 0 };
+      return written(shape, ({ x, y, z, w }) => {
+        const first = z * window;
         const end = Math.min(first + window, expression.shape[2]);
-        let result = valueAt({ ...at, z: first });
-        for (let z = first + 1; z < end; z++) {
-          const next = valueAt({ ...at, z });
+        Object.assign(within, { x, y, z: first, w });
+        let result = valueAt(within);
+        for (within.z = first + 1; within.z < end; within.z++) {
+          const next = valueAt(within);
           result = op === 'max' ? Math.max(result, next) : Math.fround(result + next);
         }
         return result;
@@ -63,7 +74,14 @@ export function interpretedPrograms(instance: KernelBackend, faults: Partial<Lan
   };
 }
 
-function positionOf(index: number, [, y, z, w]: Shape): Position {
-  const rest = Math.floor(index / w);
-  return { x: Math.floor(rest / z / y), y: Math.floor(rest / z) % y, z: rest % z, w: index % w };
+type Compiled = (inputs: readonly unknown[], ...uniforms: readonly unknown[]) => (at: Position) => number;
+
+/** Each program is compiled once, as a GPU does. */
+const programs = new Map<string, Compiled>();
+
+function compiled(names: readonly string[], code: string): Compiled {
+  const key = `${names.join()} ${code}`;
+  const known = programs.get(key) ?? (new Function('inputs', ...names, code) as Compiled);
+  programs.set(key, known);
+  return known;
 }

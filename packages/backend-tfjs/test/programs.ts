@@ -38,6 +38,22 @@ export function testPrograms(engine: keyof typeof runners): void {
       await backend.close();
     });
 
+    test('none is compiled for another number of rows or classes, nor to upload or read them', async () => {
+      const backend = await tfjs.open({ engine });
+      const run = async (shape: readonly [number, number]) => {
+        const x = tensor(new Float32Array(shape[0] * shape[1]), { shape, backend });
+        return await softmax(x).data();
+      };
+      await run([5, 7]);
+      const flags = { ...tf.env().getFlags() };
+      const compiled = compilations(engine);
+      expect((await run([11, 3]))[0]).toBeCloseTo(1 / 3, 6);
+      expect((await run([2, 64]))[0]).toBeCloseTo(1 / 64, 6);
+      expect(compiled()).toBe(0);
+      expect(tf.env().getFlags()).toEqual(flags);
+      await backend.close();
+    });
+
     test('two more for a row of more than 64 classes, which is reduced in windows', async () => {
       const backend = await tfjs.open({ engine });
       const x = tensor(new Float32Array(10_000), { shape: [1, 10_000], backend });
@@ -46,6 +62,19 @@ export function testPrograms(engine: keyof typeof runners): void {
       await backend.close();
     });
   });
+}
+
+/** Starts to count the programs that the browser compiles; the returned function ends it. */
+function compilations(engine: keyof typeof runners): () => number {
+  const spy =
+    engine === 'webgl'
+      ? vi.spyOn(WebGL2RenderingContext.prototype, 'linkProgram')
+      : vi.spyOn(GPUDevice.prototype, 'createComputePipeline');
+  return () => {
+    const count = spy.mock.calls.length;
+    spy.mockRestore();
+    return count;
+  };
 }
 
 /** The number of programs that an operation runs if its operands are on the device. */

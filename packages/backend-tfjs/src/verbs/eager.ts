@@ -10,6 +10,7 @@ import {
   type Shape,
   shapeOf,
   sizeOf,
+  stridesOf,
   type Target,
   type Verbs,
 } from './verbs.js';
@@ -29,6 +30,8 @@ export interface EagerTraits {
   readonly fusedKernels: boolean;
   /** Whether its Log1p is accurate for small operands: that of wasm is log(1 + x). */
   readonly accurateLog1p: boolean;
+  /** Whether its kernels take an order of magnitude longer for an operand that broadcasts along any but its leading dimensions. */
+  readonly slowBroadcast: boolean;
   /** Checks that this many more floats fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
 }
@@ -109,13 +112,25 @@ export function runEagerly(
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
     const used = inOrder.filter((k) => shape[k] > 1);
-    const infos = Object.fromEntries(
-      Object.entries(inputs).map(([key, { info, shape: own }]) => [
-        key,
-        { ...info, shape: sizeOf(own) === 1 ? [] : used.map((k) => own[k]) },
-      ]),
-    );
+    const operand = (x: Value): TensorInfo => {
+      if (sizeOf(x.shape) === 1) return { ...x.info, shape: [] };
+      const own = used.map((k) => x.shape[k]);
+      if (!traits.slowBroadcast) return { ...x.info, shape: own };
+      const inner = own.slice(own.findIndex((size) => size > 1));
+      return inner.includes(1)
+        ? { ...spread(x, shape).info, shape: used.map((k) => shape[k]) }
+        : { ...x.info, shape: inner };
+    };
+    const infos = Object.fromEntries(Object.entries(inputs).map(([key, x]) => [key, operand(x)]));
     return owned(runKernel(name, infos), shape);
+  };
+  /** The value broadcast to a shape on the host, for an engine whose data is there. */
+  const spread = ({ info, shape: own }: Value, shape: Shape): Value => {
+    const values = broadcastTo(instance.readSync(info.dataId) as Float32Array, own, shape);
+    return owned(
+      { dataId: instance.write(values, [...shape], info.dtype), shape: [...shape], dtype: info.dtype },
+      shape,
+    );
   };
   const hosted = (values: Float32Array, shape: Shape): Value =>
     owned({ dataId: instance.write(values, [...shape], 'float32'), shape: [...shape], dtype: 'float32' }, shape);
@@ -139,6 +154,7 @@ export function runEagerly(
   /** The value broadcast to a shape, because tfjs's Select does not broadcast. Multiplying by ones takes a 15th of the time of its Tile. */
   const filled = (x: Value, shape: Shape): Value => {
     if (inOrder.every((k) => x.shape[k] === shape[k])) return x;
+    if (traits.slowBroadcast) return spread(x, shape);
     const factors = elementwise('Multiply', { a: numeric(x), b: everywhere(1, shape) }, shape);
     return x.info.dtype === 'bool' ? isPositive(factors) : factors;
   };
@@ -149,11 +165,19 @@ export function runEagerly(
     return elementwise('Select', { condition: filled(condition, shape), t: operand(a), e: operand(b) }, shape);
   };
 
+  /** A reduction along the third dimension, in three dimensions where possible: tfjs transposes unless that is the last, even before one of size 1. */
+  const reduced = (name: string, x: Value, attributes: NamedAttrMap): Value => {
+    const [a, b, classes, d] = x.shape;
+    return d === 1
+      ? reshaped(name, { x }, [a, b, classes], [a, b, 1, 1], attributes)
+      : kernel(name, { x }, [a, b, 1, d], attributes);
+  };
+
   /** Σ along the third dimension. Longer rows are summed in blocks, because tfjs adds float32 one by one and the rounding errors add up. */
   const summed = (x: Value): Value => {
     const [a, b, classes, d] = x.shape;
     if (classes <= longestPlainSum) {
-      return kernel('Sum', { x }, [a, b, 1, d], { axis: [2], keepDims: true });
+      return reduced('Sum', x, { axis: [2], keepDims: true });
     }
     const block = blockOf(classes);
     if (block !== null) {
@@ -207,12 +231,8 @@ export function runEagerly(
       return choose(isPositive(value), a, b);
     },
     reduce(op, x) {
-      const [a, b, , d] = x.shape;
-      const reduced: Shape = [a, b, 1, d];
       const operand = numeric(x);
-      return op === 'max'
-        ? kernel('Max', { x: operand }, reduced, { reductionIndices: [2], keepDims: true })
-        : summed(operand);
+      return op === 'max' ? reduced('Max', operand, { reductionIndices: [2], keepDims: true }) : summed(operand);
     },
     sumOfOthers(x, exponentials) {
       const [a, b, classes, d] = x.shape;
@@ -245,4 +265,22 @@ export function runEagerly(
   } finally {
     for (const info of made) instance.disposeData(info.dataId);
   }
+}
+
+/** Repeats values of shape `own` along its dimensions of 1. */
+function broadcastTo<A extends Float32Array | Int32Array | Uint8Array>(values: A, own: Shape, shape: Shape): A {
+  const steps = stridesOf(own);
+  const result = new (values.constructor as new (length: number) => A)(sizeOf(shape));
+  let index = 0;
+  for (let x = 0; x < shape[0]; x++) {
+    for (let y = 0; y < shape[1]; y++) {
+      for (let z = 0; z < shape[2]; z++) {
+        const first = x * steps[0] + y * steps[1] + z * steps[2];
+        if (steps[3] === 0) result.fill(values[first] as number, index, index + shape[3]);
+        else result.set(values.subarray(first, first + shape[3]), index);
+        index += shape[3];
+      }
+    }
+  }
+  return result;
 }

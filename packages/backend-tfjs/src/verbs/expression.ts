@@ -1,9 +1,6 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { TensorInfo } from '@tensorflow/tfjs-core';
-import { broadcast, type ElementOp, type Shape } from './verbs.js';
-
-/** Strides of an operand along the four dimensions; 0 where it broadcasts. */
-export type Strides = readonly [number, number, number, number];
+import { broadcast, type ElementOp, type Shape, type Strides } from './verbs.js';
 
 /** A value that is not computed yet: a tree whose leaves are buffers, constants and coordinates. */
 export type Expression =

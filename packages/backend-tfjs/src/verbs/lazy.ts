@@ -1,15 +1,15 @@
 import type { ReduceOp } from '@softgrad/core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
-import { constant, type Expression, operation, type Strides } from './expression.js';
+import { constant, type Expression, operation } from './expression.js';
 import {
-  type Dimension,
   inOrder,
   ordered,
   type Program,
   type Shape,
   shapeOf,
   sizeOf,
+  stridesOf,
   type Target,
   type Verbs,
 } from './verbs.js';
@@ -38,7 +38,7 @@ export function runLazily(
   const made: TensorInfo[] = [];
   const kept = (info: TensorInfo, shape: Shape): Expression => {
     made.push(info);
-    return { kind: 'input', shape, info, strides: strides(shape) };
+    return { kind: 'input', shape, info, strides: stridesOf(shape) };
   };
   const reduce = (op: ReduceOp, x: Expression): Expression => {
     const [a, b, length, d] = x.shape;
@@ -55,7 +55,7 @@ export function runLazily(
   const term = (x: Expression | number) => (typeof x === 'number' ? constant(x) : x);
   const verbs: Verbs<Expression> = {
     input(buffer, shape, order = inOrder) {
-      const steps = strides(shape);
+      const steps = stridesOf(shape);
       const reordered = ordered(steps, order);
       return { kind: 'input', shape: ordered(shape, order), info: deviceInfo(instance, buffer), strides: reordered };
     },
@@ -109,14 +109,6 @@ function log1p(x: Expression): Expression {
   const bySeries = operation('add', [twice, operation('mul', [twice, series])]);
   const isSmall = operation('sub', [constant(0.5), x]);
   return operation('select', [isSmall, bySeries, operation('log', [operation('add', [x, constant(1)])])]);
-}
-
-/** The strides of a contiguous value; 0 for dimensions of 1, which broadcast. */
-function strides(shape: Shape): Strides {
-  const [, b, c, d] = shape;
-  const steps: Strides = [b * c * d, c * d, d, 1];
-  const step = (k: Dimension) => (shape[k] === 1 ? 0 : steps[k]);
-  return [step(0), step(1), step(2), step(3)];
 }
 
 /** The output shape of a program for tfjs: one dimension. */

@@ -4,6 +4,9 @@ import type { TfBuffer } from '../storage.js';
 /** The four dimensions of a value; reductions are over the third. A dimension of 1 broadcasts. */
 export type Shape = readonly [number, number, number, number];
 
+/** Strides of an operand along the four dimensions; 0 where it broadcasts. */
+export type Strides = readonly [number, number, number, number];
+
 export type Dimension = 0 | 1 | 2 | 3;
 
 /** A permutation of the four dimensions. */
@@ -55,6 +58,14 @@ export const inOrder: Order = [0, 1, 2, 3];
 
 export function sizeOf(shape: Shape): number {
   return shape[0] * shape[1] * shape[2] * shape[3];
+}
+
+/** The strides of a contiguous value; 0 for dimensions of 1, which broadcast. */
+export function stridesOf(shape: Shape): Strides {
+  const [, b, c, d] = shape;
+  const steps: Strides = [b * c * d, c * d, d, 1];
+  const step = (k: Dimension) => (shape[k] === 1 ? 0 : steps[k]);
+  return [step(0), step(1), step(2), step(3)];
 }
 
 /** The shape of a program's result. @throws Error where it has more results than targets */

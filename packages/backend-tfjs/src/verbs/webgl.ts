@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
+import type { Core } from '../peers.js';
 import { type Emitted, emit, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import type { Shape } from './verbs.js';
@@ -63,13 +64,34 @@ const glsl: Language = {
   },
 };
 
-/** Programs of tfjs's webgl engine, over unpacked textures addressed as flat arrays. */
-export function webglPrograms(instance: WebGlInstance): GpuPrograms {
+const shapeUniforms = 'WEBGL_USE_SHAPES_UNIFORMS';
+
+/**
+ * Runs work in which tfjs uploads or reads a texture. It does so by a program, which it would compile anew for each size unless sizes are uniforms;
+ * the flag is asked for when the program is made, and the user's own programs stay as they are.
+ */
+export function withShapeUniforms<T>(core: Core, work: () => T): T {
+  const flags = core.env();
+  const before = flags.getBool(shapeUniforms);
+  flags.set(shapeUniforms, true);
+  try {
+    return work();
+  } finally {
+    flags.set(shapeUniforms, before);
+  }
+}
+
+/**
+ * Programs of tfjs's webgl engine, over unpacked textures addressed as flat arrays.
+ *
+ * @param transfer runs work in which tfjs uploads data
+ */
+export function webglPrograms(instance: WebGlInstance, transfer: <T>(work: () => T) => T): GpuPrograms {
   const run = (code: Emitted, shape: Shape, main: string, integers: Readonly<Record<string, number>>): TensorInfo => {
     const strides = code.inputs.map((_, k) => ({ name: `stride${k}`, type: 'ivec4' as const }));
     const constants = code.constants.map((_, k) => ({ name: `constant${k}`, type: 'float' as const }));
     const sizes = Object.keys(integers).map((name) => ({ name, type: 'int' as const }));
-    const inputs = code.inputs.map(({ info }) => uploaded(instance, info));
+    const inputs = code.inputs.map(({ info }) => transfer(() => uploaded(instance, info)));
     const result = instance.runWebGLProgram(
       {
         variableNames: inputs.map((_, k) => `x${k}`),
