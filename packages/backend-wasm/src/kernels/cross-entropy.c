@@ -80,13 +80,13 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
     if (target->probabilities) q = lanes_in(target->probabilities, &g, r.classes, scratch + 2 * size);
-    V index = splat(0), ignored = splat(0), count = splat(0), share = splat((real)(target->smoothing / r.classes));
+    V index = splat(0), ignored = splat(0), share = splat((real)(target->smoothing / r.classes));
     if (target->indices) {
       index = index_lanes(target->indices, &g);
       ignored = same_index(index, index_splat(target->ignore));
     }
     if (target->mask) {
-      V gone = splat((real)-__builtin_inf());
+      V count = splat(0), gone = splat((real)-__builtin_inf());
       Lanes all = {scratch, W};
       for (size_t c = 0; c < r.classes; c++) {
         V keep = kept(target, &g, r, c);
@@ -124,8 +124,8 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
       V v = andnot(value, ignored);
-      // A fully masked row has no weights and a loss of 0.
-      if (target->mask) v = and(v, ne(count, splat(0)));
+      // A fully masked row has no weights and a loss of 0: its share is a quotient by 0.
+      if (target->mask) v = and(v, lt(share, splat((real)__builtin_inf())));
       store_row_values(loss, &g, v);
     }
     if (!gradient) continue;
