@@ -120,7 +120,7 @@ describe('numbers of conformance cases', () => {
     [
       'tfjs in Chromium',
       '115 on engine webgl, 113 on engine webgpu',
-      'backend-tfjs/test/conformance.browser.test.ts',
+      'backend-tfjs/test/conforms-in-chromium.ts',
       ["['webgl', 115]", "['webgpu', 113]"],
     ],
   ])('that npm test runs on %s are those that its test asserts', (what, shown, file, asserted) => {

@@ -1,3 +1,5 @@
+import { testConformance } from './conforms-in-chromium.js';
+import { testLostDevices } from './device-lost.js';
 import { testEngines } from './engines.js';
 import { testInterop } from './interop.js';
 import { testNumbers } from './numbers.js';
@@ -7,6 +9,8 @@ import { testSeed } from './seed.js';
 import { testSecondDerivatives, testTraining } from './training.js';
 
 // One file, because each file has its own page, which loads tfjs and compiles its programs again.
+
+testConformance();
 
 testEngines(['cpu', 'wasm', 'webgl', 'webgpu']);
 
@@ -20,3 +24,6 @@ for (const engine of ['webgl', 'webgpu'] as const) {
 }
 
 testOutOfMemory();
+
+// Last, because new devices have compiled no programs.
+testLostDevices();

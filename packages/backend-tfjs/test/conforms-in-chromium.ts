@@ -27,33 +27,35 @@ const leftOut: readonly LeftOut[] = [
   },
 ];
 
-// Only a browser has these engines. Composed operations run the verbs of the basis one by one, and the section `basis` tests each of them.
-for (const [engine, count] of [
-  ['webgl', 115],
-  ['webgpu', 113],
-] as const) {
-  conforms(engine, `engine ${engine}`, () => tfjs.open({ engine }), {
-    ...known[engine],
+export function testConformance(): void {
+  // Only a browser has these engines. Composed operations run the verbs of the basis one by one, and the section `basis` tests each of them.
+  for (const [engine, count] of [
+    ['webgl', 115],
+    ['webgpu', 113],
+  ] as const) {
+    conforms(engine, `engine ${engine}`, () => tfjs.open({ engine }), {
+      ...known[engine],
+      composed: false,
+      leftOut,
+      onePerProperty: count,
+    });
+  }
+
+  // Engine cpu is the same JavaScript as in Node. Engine wasm uses a build with threads, which Node does not.
+  conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
+    ...known.wasm,
     composed: false,
-    leftOut,
-    onePerProperty: count,
+    leftOut: [
+      {
+        ids: /^(?!(softmax|jacobian|sigmoid|lifecycle)\/)/,
+        cases: 1499,
+        because: 'the kernels of tfjs that share their work between threads are in the sections that are left',
+      },
+      {
+        ids: /\/(hvp|double-backward|diagonal|to-dense)\b/,
+        cases: 40,
+        because: 'composed of kernels that the other cases run',
+      },
+    ],
   });
 }
-
-// Engine cpu is the same JavaScript as in Node. Engine wasm uses a build with threads, which Node does not.
-conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
-  ...known.wasm,
-  composed: false,
-  leftOut: [
-    {
-      ids: /^(?!(softmax|jacobian|sigmoid|lifecycle)\/)/,
-      cases: 1499,
-      because: 'the kernels of tfjs that share their work between threads are in the sections that are left',
-    },
-    {
-      ids: /\/(hvp|double-backward|diagonal|to-dense)\b/,
-      cases: 40,
-      because: 'composed of kernels that the other cases run',
-    },
-  ],
-});

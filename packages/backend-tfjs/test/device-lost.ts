@@ -1,0 +1,82 @@
+import { softmax, tensor } from '@softgrad/core';
+import * as tf from '@tensorflow/tfjs-core';
+import { describe, expect, test } from 'vitest';
+import { type EngineName, tfjs } from '../src/index.js';
+import { expectClose } from './engines.js';
+
+const deviceLost = expect.objectContaining({ code: 'ERR_DEVICE_LOST' });
+
+/** Makes an engine lose its device, as a driver crash does. */
+const losses: readonly (readonly [EngineName, () => Promise<unknown>])[] = [
+  [
+    'webgl',
+    async () => {
+      const { gl } = (tf.engine().registry.webgl as unknown as WebGl).getGPGPUContext();
+      gl.getExtension('WEBGL_lose_context')?.loseContext();
+    },
+  ],
+  [
+    'webgpu',
+    async () => {
+      const { device } = tf.engine().registry.webgpu as unknown as WebGpu;
+      device.destroy();
+      await device.lost;
+    },
+  ],
+];
+
+interface WebGl {
+  getGPGPUContext(): { readonly gl: WebGL2RenderingContext };
+}
+
+interface WebGpu {
+  readonly device: { readonly lost: Promise<unknown>; destroy(): void };
+}
+
+export function testLostDevices(): void {
+  describe.each(losses)('the device of engine %s is lost', (engine, lose) => {
+    test('during work: its data is ERR_DEVICE_LOST, host data is intact, and a new backend works', async () => {
+      const backend = await tfjs.open({ engine });
+      const host = Float32Array.of(0, 0);
+      const x = tensor(host, { shape: [1, 2], backend });
+      const s = softmax(x);
+      await backend.sync();
+      await lose();
+      expect(() => softmax(x)).toThrow(deviceLost);
+      expect(() => softmax(x, { out: s })).toThrow(deviceLost);
+      expect(() => tensor([1], { backend })).toThrow(deviceLost);
+      await expect(s.data()).rejects.toEqual(deviceLost);
+      await expect(backend.sync()).rejects.toEqual(deviceLost);
+      expect([...host]).toEqual([0, 0]);
+      s.dispose();
+      await backend.close();
+
+      const again = await tfjs.open({ engine });
+      expectClose(await softmax(tensor(host, { shape: [1, 2], backend: again })).data(), [0.5, 0.5]);
+      await again.close();
+    });
+
+    test('while a result is read: the read does not hang', async () => {
+      const backend = await tfjs.open({ engine });
+      const s = softmax(tensor([[0, 0]], { backend }));
+      const reading = s.data();
+      const outcome = expect(reading).rejects.toEqual(deviceLost);
+      await lose();
+      await outcome;
+      await backend.close();
+    });
+
+    test('while it is the backend of tf: opening a backend also gives tf a new one', async () => {
+      await (await tfjs.open({ engine })).close();
+      await tf.setBackend(engine);
+      await lose();
+      const backend = await tfjs.open({ engine });
+      expect(tf.getBackend()).toBe(engine);
+      const sum = tf.tidy(() => tf.sum(tf.tensor1d([1, 2])));
+      expect((await sum.data())[0]).toBe(3);
+      const s = softmax(backend.fromTf(tf.reshape(sum, [1])));
+      expect([...(await s.data())]).toEqual([1]);
+      await backend.close();
+    });
+  });
+}
