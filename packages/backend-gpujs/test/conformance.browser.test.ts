@@ -1,5 +1,8 @@
+import { inject } from 'vitest';
 import type { LeftOut } from '../../../conformance.shared.js';
 import { conforms } from './conforms.js';
+import { everywhere } from './everywhere.js';
+import { testPasses } from './passes.js';
 
 // A kernel computes the same in every mode, once gpu.js has translated it: modes cpu and webasm run the suite in Node. In Chromium every
 // translator has to run every kind of kernel, and most of the time is spent compiling them, one for each kernel and layout.
@@ -73,3 +76,10 @@ conforms('in Chromium', {
     },
   ],
 });
+
+// The other tests of these modes are in the same file, and so in the same page, which loads gpu.js and starts the device once.
+
+// Not webgl, which shares engine and storage with webgl2; nor webasm and cpu, which are tested in Node with the same engine.
+everywhere(['webgpu', 'webgl2'], inject('everything') ? ['webgpu', 'webgl2'] : ['webgpu']);
+
+testPasses();
