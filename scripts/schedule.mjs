@@ -1,5 +1,5 @@
-// Runs the checks and the tests of every package, several at a time, the longest first. `scripts/test.mjs` starts it in an environment in which
-// pnpm and turbo are found by name. The exit code is the sum of 1 if tests failed and 2 if checks failed.
+// Runs the checks and the tests of every package, which is built, several at a time, the longest first. `scripts/test.mjs` starts it in an environment in which
+// pnpm, Vitest and Biome are found by name. The exit code is the sum of 1 if tests failed and 2 if checks failed.
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
@@ -30,15 +30,18 @@ const longestFirst = [
 const [task] = process.argv.slice(2);
 const tests = testFolders()
   .map((folder) => ({
+    folder,
     name: basename(folder),
     manifest: JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')),
   }))
   .filter(({ manifest }) => manifest.scripts?.[task] !== undefined)
-  .map(({ name, manifest }) => ({
+  .map(({ folder, name, manifest }) => ({
     name,
     what: `${task} ${name}`,
     failure: 1,
-    command: ['turbo', 'run', task, `--filter=${manifest.name}`, '--only', '--output-logs=full'],
+    // Not by turbo: everything is built, and what turbo and pnpm run beside the tests takes as long as the tests of a small package.
+    command: manifest.scripts[task].split(' '),
+    folder,
   }));
 const checks = [
   { name: 'lint', what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
@@ -53,7 +56,7 @@ process.exitCode = failures;
 async function work() {
   for (let job = jobs.shift(); job; job = jobs.shift()) {
     const start = Date.now();
-    const { status, output } = await run(job.command);
+    const { status, output } = await run(job);
     const seconds = ((Date.now() - start) / 1000).toFixed(0);
     process.stdout.write(`${output}\n${status === 0 ? 'done' : 'FAILED'}: ${job.what}, ${seconds} s\n`);
     if (status !== 0) failures |= job.failure;
@@ -61,11 +64,11 @@ async function work() {
 }
 
 /** Shows the output when the command has ended, because the output of parallel commands would be mixed. */
-function run([command, ...args]) {
+function run({ command: [command, ...args], folder = root }) {
   return new Promise((resolve) => {
     const chunks = [];
     const child = spawn(command, args, {
-      cwd: root,
+      cwd: folder,
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',
     });
