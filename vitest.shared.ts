@@ -16,6 +16,12 @@ const leftToAll = everything ? [] : ['test/**/*.all.test.ts', 'test/**/*.all.bro
 
 const comparingNumbers = fileURLToPath(new URL('vitest.typed-arrays.ts', import.meta.url));
 
+/**
+ * Most functions of the conformance suite run too seldom to be worth V8's optimizing compiler, which takes a quarter of the processor time. Later versions of
+ * node have no such option.
+ */
+const optimizingLater = process.versions.node.startsWith('20.') ? ['--interrupt-budget=540672'] : [];
+
 /** What every package's tests have in common: a readable log and a count for the total of `npm test`. */
 export const shared = defineConfig({
   test: {
@@ -54,9 +60,7 @@ export function sharedBuilt(folder: string, { afresh = [] as readonly string[] }
   const isTest = (file: string) =>
     file.startsWith(join(folder, 'test')) && !afresh.some((name) => file === join(folder, 'test', name));
   return mergeConfig(shared, {
-    // The reference allocates many small objects: in a larger space for new ones, fewer of them live until the next collection. And most functions of a
-    // suite run too seldom to be worth V8's optimizing compiler, which took a quarter of the processor time.
-    test: { execArgv: ['--max-semi-space-size=64', '--interrupt-budget=540672'] },
+    test: { execArgv: optimizingLater },
     plugins: [
       {
         name: 'softgrad:built',
