@@ -49,7 +49,7 @@ function summarise() {
   const reports = folders.flatMap((folder) => readReport(folder) ?? []);
   console.log('\nTime of each part, in seconds:');
   for (const [part, seconds] of parts) console.log(`${seconds.toFixed(0).padStart(6)}  ${part}`);
-  console.log('\nTime of each package’s tests, three packages at a time, and its slowest files:');
+  console.log('\nTime of each package’s tests, two packages at a time, and its slowest files:');
   for (const { name, seconds, files } of reports.toSorted((a, b) => b.seconds - a.seconds)) {
     const slowest = files.slice(0, 3).map((file) => `${file.name} ${file.seconds.toFixed(1)}`);
     console.log(`${seconds.toFixed(0).padStart(6)}  ${name}: ${slowest.join(', ')}`);
