@@ -120,8 +120,8 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
 }
 
 /**
- * A lower bound of each of the relative errors, computed in less time: the norm of what exceeds the noise is at least that of
- * the differences less that of the noise. 0 where there is none.
+ * A lower bound of each of the relative errors, computed in less time: the norm of what exceeds the noise is at least the norm of the
+ * differences minus that of the noise. 0 where that is negative or not finite.
  */
 export function leastErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
   const { data, unit } = given;

@@ -1,5 +1,6 @@
 import { at } from './at.js';
-import { byIndex, type Candidate, multiple } from './form.js';
+import { measure, noiseLevels, relativeErrors } from './compare.js';
+import { type Candidate, multiple } from './form.js';
 import { enough, type Inferred } from './found-options.js';
 import { rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
@@ -39,11 +40,15 @@ export function atFittedTemperature(problem: Problem, data: Float64Array): reado
   if (!data.every(Number.isFinite) || data.every((value) => value === 0)) return [];
   const sample = sampleOfRows(problem, data, []);
   const rows = sample ? { problem: sample.problem, data: sample.given.data } : { problem, data };
-  const errorsAt = (temperature: number) =>
-    gradientsAt(rows.problem, temperature).map((found) => relativeError(rows.data, found));
-  const known = Array.from(tried, errorsAt);
+  const given = measure(rows.data);
+  const plain = noiseLevels(f, true).slice(0, 1);
+  const errorOfOne = (one: Candidate) => relativeErrors(given, one, plain)[0] ?? Number.POSITIVE_INFINITY;
+  const known = Array.from(tried, (temperature) => gradientsAt(rows.problem, temperature).map(errorOfOne));
   const found = (known[0] ?? []).flatMap((_, which) => {
-    const errorOf = (temperature: number) => errorsAt(temperature)[which] ?? Number.POSITIVE_INFINITY;
+    const errorOf = (temperature: number) => {
+      const one = gradientsAt(rows.problem, temperature)[which];
+      return one ? errorOfOne(one) : Number.POSITIVE_INFINITY;
+    };
     const errors = Float64Array.from(known, (all) => all[which] ?? Number.POSITIVE_INFINITY);
     const best = errors.indexOf(Math.min(...errors));
     if (!(at(errors, best) < 1)) return [];
@@ -88,21 +93,6 @@ function gradientsAt(problem: Problem, temperature: number): readonly AtTemperat
       inEveryRow: true,
     },
   ]);
-}
-
-/** The norm of the difference over the larger norm. */
-function relativeError(data: Float64Array, { values }: Candidate): number {
-  const valueAt = byIndex(values);
-  let difference = 0;
-  let given = 0;
-  let expected = 0;
-  for (let k = 0; k < data.length; k++) {
-    const value = valueAt(k);
-    difference += (at(data, k) - value) ** 2;
-    given += at(data, k) ** 2;
-    expected += value ** 2;
-  }
-  return Math.sqrt(difference / Math.max(given, expected));
 }
 
 /** Where a function with one minimum between two numbers is least (golden-section search). */

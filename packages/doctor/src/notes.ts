@@ -241,7 +241,7 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   return notes;
 }
 
-/** The temperature at which the numbers would be right, where another one was given; null if there is none. */
+/** The temperature at which the numbers are right although another one was given; null if they are right at no temperature. */
 function otherTemperature(problem: Problem, data: Float64Array): number | null {
   const given = measure(data);
   const levels = noiseLevels(problem.f, true).slice(-1);
