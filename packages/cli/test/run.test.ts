@@ -4,7 +4,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../distributed/test/redis-server.js';
 import { type S3Server, startS3 } from '../../distributed/test/s3-server.js';
-import { statusLines } from '../src/commands/run.js';
+import { statusLines } from '../src/runs/existing.js';
 import { temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();

@@ -1,10 +1,10 @@
 import { describeOption, type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
-import { formatShape, npyArray } from '@softgrad/formats';
-import { blockReader, matrixOf, type Numbers, namesOf } from './block.js';
-import { mapInLanes } from './lanes.js';
-import { type Input, type InputFile, longestPath, type Operation, type Plan, planSchema } from './schema.js';
+import { formatShape } from '@softgrad/formats';
+import { matrixOf, namesOf } from './block.js';
+import { countTargets, readWeights } from './divisor.js';
+import { checkShape, inspect, inspectMask, inspectTarget, inspectWeight } from './inputs.js';
+import { type Input, longestPath, type Operation, type Plan, planSchema } from './schema.js';
 import { directed } from './shards.js';
-import { compensatedSum } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
@@ -152,78 +152,6 @@ function checkOptions({
   if (typeof axis !== 'number') refuse(`${describeOption('axis', axis)}; expected an integer`);
 }
 
-/** Where the inputs are, and the folder of the results, in which they are not. */
-interface Place {
-  readonly store: Store;
-  readonly out: string;
-}
-
-/** The array in consecutive files. @throws ERR_VALUE if there are none, ERR_SHAPE if their shapes do not fit */
-async function inspect(place: Place, patterns: readonly string[], by: Input['by']): Promise<Input> {
-  const paths = await expand(place, patterns);
-  const files = await mapInLanes(paths, (path) => inspectFile(place.store, path));
-  const [first, ...others] = files;
-  if (first === undefined) throw new SoftgradError('ERR_VALUE', 'no files; expected .npy files');
-  const grows = by === 'rows' ? 0 : first.shape.length - 1;
-  const rest = (shape: readonly number[]) => shape.filter((_, axis) => axis !== grows);
-  for (const { path, shape } of others) {
-    if (shape.length !== first.shape.length || rest(shape).join() !== rest(first.shape).join()) {
-      const free = first.shape.map((length, axis) => (axis === grows ? null : length));
-      throw new SoftgradError(
-        'ERR_SHAPE',
-        `${path}: shape ${formatShape(shape)}; expected ${formatShape(free).replace('rows', by)}, to continue ${first.path} by ${by}`,
-      );
-    }
-  }
-  const total = files.reduce((sum, { shape }) => sum + (shape[grows] ?? 1), 0);
-  return { shape: first.shape.map((length, axis) => (axis === grows ? total : length)), by, files };
-}
-
-/**
- * The files that patterns match, in the order of the patterns and, within each pattern, of the numbers in their names. Patterns do not match results
- * of the run itself, so that the same command continues it.
- */
-async function expand({ store, out }: Place, patterns: readonly string[]): Promise<readonly string[]> {
-  const paths: string[] = [];
-  for (const pattern of patterns) {
-    const path = store.locate(pattern);
-    if ((await store.stat(path)) !== null) {
-      paths.push(path);
-      continue;
-    }
-    const found = (await store.match(path)).filter((name) => !name.startsWith(`${out}/`));
-    if (found.length === 0)
-      throw new SoftgradError('ERR_VALUE', `${pattern}: no such file in ${store.name}; expected .npy files`);
-    paths.push(...found.toSorted(byNumber.compare));
-  }
-  const known = new Set<string>();
-  const twice = paths.find((path) => known.size === known.add(path).size);
-  if (twice !== undefined) throw new SoftgradError('ERR_VALUE', `${twice}: named twice`);
-  return paths;
-}
-
-/** Sorts part-2 before part-10. */
-const byNumber = new Intl.Collator('en', { numeric: true });
-
-async function inspectFile(store: Store, path: string): Promise<InputFile> {
-  const found = await store.stat(path);
-  const byteLength = found?.byteLength ?? 0;
-  if (!/\.npy$/i.test(path))
-    throw new SoftgradError('ERR_VALUE', `${path}: expected a .npy file, which can be read in parts`);
-  const { shape, fortranOrder, dtype } = await npyArray(
-    (position, length) => store.get(path, position, length),
-    byteLength,
-    path,
-  );
-  if (fortranOrder && shape.length > 1) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${path}: in Fortran order, in which rows are not contiguous; expected C order, as np.save(file, np.ascontiguousarray(x)) writes it`,
-    );
-  }
-  return { path, byteLength, modified: Math.floor(found?.modified ?? 0), shape: [...shape], dtype };
-}
-
 /** @throws ERR_AXIS, ERR_SHAPE unless rows or classes can be split for this axis */
 function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): number {
   const rank = shape.length;
@@ -251,111 +179,6 @@ function checkAxis({ shape, files }: Input, axis: number, by: Input['by']): numb
     );
   }
   return resolved;
-}
-
-function checkShape({ shape, files }: Input, expected: readonly number[], what: string): void {
-  if (shape.join() === expected.join()) return;
-  throw new SoftgradError(
-    'ERR_SHAPE',
-    `${namesOf(files)}: ${what} has shape ${formatShape(shape)}; expected ${formatShape(expected)}`,
-  );
-}
-
-async function inspectMask(place: Place, patterns: readonly string[], logits: Input, by: Input['by']): Promise<Input> {
-  const mask = await inspect(place, patterns, by);
-  const row = logits.shape.slice(1);
-  // One mask for all rows is not split along with them.
-  if (logits.shape.length > 1 && mask.shape.join() === row.join()) {
-    if (by === 'rows' && mask.files.length > 1) {
-      throw new SoftgradError('ERR_SHAPE', `${namesOf(mask.files)}: a mask of one row must be in one file`);
-    }
-    return { ...mask, by: 'classes' };
-  }
-  checkShape(mask, logits.shape, 'the mask');
-  return mask;
-}
-
-interface Target {
-  readonly kind: 'indices' | 'probabilities';
-  readonly input: Input;
-}
-
-/** Probabilities if it has as many dimensions as the logits, otherwise class indices. */
-async function inspectTarget(
-  place: Place,
-  patterns: readonly string[],
-  logits: Input,
-  axis: number,
-  by: Input['by'],
-): Promise<Target> {
-  const [path = ''] = await expand(place, patterns);
-  const { shape } = await inspectFile(place.store, path);
-  const expected = logits.shape.filter((_, k) => k !== axis);
-  const single = expected.length === 0 && sizeOf(shape) === 1;
-  if (shape.length !== logits.shape.length || single) {
-    const input = await inspect(place, patterns, 'rows');
-    if (!single) checkShape(input, expected, 'the target');
-    return { kind: 'indices', input };
-  }
-  const input = await inspect(place, patterns, by);
-  if (input.shape.join() !== logits.shape.join()) {
-    throw new SoftgradError(
-      'ERR_SHAPE',
-      `${namesOf(input.files)}: the target has shape ${formatShape(input.shape)}; expected class indices ${formatShape(expected)} or probabilities ${formatShape(logits.shape)}`,
-    );
-  }
-  const whole = input.files.find(({ dtype }) => !dtype.startsWith('float'));
-  if (whole === undefined) return { kind: 'probabilities', input };
-  throw new SoftgradError(
-    'ERR_DTYPE',
-    `${whole.path}: ${whole.dtype} in the shape of the logits; expected probabilities as floats, or class indices of shape ${formatShape(expected)}`,
-  );
-}
-
-async function inspectWeight(place: Place, patterns: readonly string[], classes: number): Promise<Input> {
-  const weight = await inspect(place, patterns, 'classes');
-  checkShape(weight, [classes], 'the weight');
-  return weight;
-}
-
-/** @throws ERR_VALUE for a weight that is not finite */
-async function readWeights(store: Store, weight: Input): Promise<Numbers> {
-  const reader = blockReader(store, weight);
-  const weights = await reader.read({ rows: [0, 1], columns: [0, reader.columns] });
-  const wrong = weights.findIndex((value) => !Number.isFinite(value));
-  if (wrong < 0) return weights;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${namesOf(weight.files)}: the weight of class ${wrong} is ${weights[wrong]}; expected a finite number`,
-  );
-}
-
-/** The divisor of the mean: the number of rows that are not ignored, or the sum of the weights of their classes. @throws ERR_VALUE for an invalid class, naming its position */
-async function countTargets(
-  store: Store,
-  target: Input,
-  classes: number,
-  ignoreIndex: number,
-  weights: Numbers | undefined,
-): Promise<number> {
-  const reader = blockReader(store, target);
-  const step = Math.max(1, Math.floor(1e6 / Math.max(1, reader.columns)));
-  const counted = compensatedSum();
-  for (let start = 0; start < reader.rows; start += step) {
-    const end = Math.min(reader.rows, start + step);
-    const labels = await reader.read({ rows: [start, end], columns: [0, reader.columns] });
-    for (const [at, label] of labels.entries()) {
-      if (label === ignoreIndex) continue;
-      if (!Number.isInteger(label) || label < 0 || label >= classes) {
-        throw new SoftgradError(
-          'ERR_VALUE',
-          `${target.files.map(({ path }) => path).join(', ')}: the target of row ${start * reader.columns + at} is ${label}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
-        );
-      }
-      counted.add(weights?.[label] ?? 1);
-    }
-  }
-  return counted.value();
 }
 
 function dtypeOf({ files }: Input): FloatDType {

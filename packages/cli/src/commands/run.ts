@@ -1,25 +1,15 @@
 import { type FloatDType, SoftgradError } from '@softgrad/core';
-import type {
-  Manifest,
-  Operation,
-  Plan,
-  RunStatus,
-  Progress as ShardProgress,
-  Share,
-  Store,
-} from '@softgrad/distributed';
-import type { QueueStatus } from '@softgrad/distributed/redis';
-import { formatShape } from '@softgrad/formats';
+import type { Operation, Plan, Store } from '@softgrad/distributed';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { nameForShards, ownBackendsModule } from '../backend.js';
+import { nameForShards } from '../backend.js';
 import type { Session } from '../context.js';
 import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
-import { startLateProgress } from '../progress.js';
-import { loadRedis, redisUrl } from '../redis.js';
+import { type ExecutionOptions, execute } from '../runs/execute.js';
+import { cancelRun, folderOfRun, resumeRun, showStatus, verifyRun } from '../runs/existing.js';
 
 const operations: readonly Operation[] = ['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy'];
 
-interface Options {
+interface Options extends ExecutionOptions {
   readonly out?: string;
   readonly upstream?: readonly string[];
   readonly mask?: readonly string[];
@@ -35,13 +25,7 @@ interface Options {
   readonly shardClasses?: boolean;
   readonly shardBytes?: number;
   readonly backend?: string;
-  readonly root: string;
   readonly store?: string;
-  readonly threads?: number;
-  readonly redis?: string;
-  readonly detach?: boolean;
-  readonly shard?: readonly [index: number, of: number];
-  readonly pass?: Share['pass'];
   readonly status?: string;
   readonly resume?: string;
   readonly verify?: string;
@@ -130,7 +114,7 @@ Examples:
       const task = onlyTask(operation, options);
       const { openStore } = await import('@softgrad/distributed');
       const store = await openStore(options.root);
-      if (task === 'run') return start(await planOf(operation, files, options, store, session), options, session);
+      if (task === 'run') return execute(await planOf(operation, files, options, store, session), options, session);
       const out = await folderOfRun(options[task] ?? '', options, store, session);
       if (task === 'verify') return verifyRun(out, store, session);
       if (task === 'status') return showStatus(out, options, store, session);
@@ -197,169 +181,6 @@ async function planOf(
     ...{ operation: known, logits: files, direction, mask, target, out, axis, temperature, dtype },
     ...{ reduction, ignoreIndex, weight, labelSmoothing, gradient, shardClasses, shardBytes, backend },
   });
-}
-
-async function start(plan: Plan, options: Options, session: Session): Promise<void> {
-  const redis = redisUrl(options.redis, session);
-  const manifest =
-    redis === undefined || options.shard !== undefined
-      ? await runHere(plan, options, session)
-      : await runThere(plan, redis, options, session);
-  if (manifest) showResult(plan, manifest, session);
-}
-
-async function runHere(plan: Plan, options: Options, session: Session): Promise<Manifest | null> {
-  const { runEmbedded } = await import('@softgrad/distributed');
-  const { root, threads, shard, pass = 'apply' } = options;
-  if (options.detach) throw new SoftgradError('ERR_VALUE', '--detach without --redis: no worker would compute the run');
-  if (shard && plan.by === 'classes' && options.pass === undefined) {
-    throw new SoftgradError(
-      'ERR_VALUE',
-      '--shard with --shard-classes: expected --pass statistics for every share, and then --pass apply for every share',
-    );
-  }
-  const abort = new AbortController();
-  const release = session.onInterrupt(() => {
-    session.stderr.write('softgrad: finishing the current shards; press Ctrl-C again to end immediately\n');
-    abort.abort();
-  });
-  const { onProgress, stop } = showProgress(plan, session);
-  try {
-    const manifest = await runEmbedded(plan, {
-      ...{ root, backends: ownBackendsModule, threads, onProgress, signal: abort.signal },
-      share: shard && { index: shard[0], of: shard[1], pass },
-    });
-    if (manifest === null) session.notices.push(`${plan.out}: share ${shard?.join('/')} is finished, others are not`);
-    return manifest;
-  } finally {
-    stop();
-    release();
-  }
-}
-
-async function runThere(plan: Plan, redis: string, options: Options, session: Session): Promise<Manifest | null> {
-  const { submit, waitFor } = await loadRedis();
-  const { root } = options;
-  const onWarning = (warning: string) => session.stderr.write(`softgrad: ${warning}\n`);
-  const run = await submit(plan, { root, redis, onWarning });
-  if (options.detach) {
-    session.stdout.write(`${run}\n`);
-    return null;
-  }
-  const abort = new AbortController();
-  const release = session.onInterrupt(() => abort.abort());
-  const { onProgress, stop } = showProgress(plan, session);
-  try {
-    return await waitFor(plan, { root, redis, onProgress, signal: abort.signal });
-  } finally {
-    stop();
-    release();
-  }
-}
-
-/** One progress bar for both passes. */
-function showProgress(plan: Plan, session: Session) {
-  const passes = plan.by === 'classes' ? 2 : 1;
-  const progress = startLateProgress(plan.operation, passes, session);
-  return {
-    onProgress({ step, done, total }: ShardProgress) {
-      if (total === 0 || step === 'merge' || step === 'finish') return;
-      const before = step === 'apply' ? passes - 1 : 0;
-      progress.update(before + done / total, `${plan.operation}: ${step}, ${done} of ${total} shards`);
-    },
-    stop: () => progress.stop(),
-  };
-}
-
-function showResult(plan: Plan, { arrays, values }: Manifest, { stdout }: Session): void {
-  for (const [name, { shape, dtype, parts }] of Object.entries(arrays)) {
-    const count = `${parts.length} part${parts.length === 1 ? '' : 's'}`;
-    stdout.write(`${plan.out}/${name}: ${formatShape(shape)} ${dtype} in ${count}\n`);
-  }
-  for (const [name, value] of Object.entries(values)) stdout.write(`${name}: ${value}\n`);
-}
-
-/** The folder of a run's results: given as such, or by an id that the server knows. */
-async function folderOfRun(run: string, options: Options, store: Store, session: Session): Promise<string> {
-  const folder = store.locate(run);
-  const redis = redisUrl(options.redis, session);
-  if (!/^[0-9a-f]{32}$/.test(folder)) return folder;
-  if ((await store.stat(`${folder}/plan.json`)) !== null) return folder;
-  if (redis !== undefined) return (await loadRedis()).folderOf(folder, { redis });
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${run}: not the folder of a run; expected one, or --redis with the server that knows the id`,
-  );
-}
-
-async function verifyRun(out: string, store: Store, session: Session): Promise<void> {
-  const { verify } = await import('@softgrad/distributed');
-  const { sound, damages, finished } = await verify(store, out);
-  for (const { path, problem } of damages) session.stdout.write(`${path}: ${problem}\n`);
-  session.stdout.write(`${out}: ${sound} intact, ${damages.length} damaged or missing\n`);
-  if (finished) return;
-  session.exitCode = 1;
-  session.notices.push(`softgrad run --resume ${out} computes what is missing or damaged`);
-}
-
-async function showStatus(out: string, options: Options, store: Store, session: Session): Promise<void> {
-  const { readPlan, statusOf } = await import('@softgrad/distributed');
-  const status = await statusOf(store, out);
-  const redis = redisUrl(options.redis, session);
-  const queue =
-    redis === undefined ? null : await (await loadRedis()).queueStatus(await readPlan(store, out), { redis });
-  session.stdout.write(`${statusLines(status, queue).join('\n')}\n`);
-}
-
-/** The progress of a run, a line for each fact. */
-export function statusLines(status: RunStatus, queue: QueueStatus | null): readonly string[] {
-  const { run, out, operation, steps, finished, cancelled, rate, secondsLeft } = status;
-  const state = finished ? 'finished' : cancelled ? 'cancelled' : 'not finished';
-  const speed = rate === null ? [] : [`rate: ${rate.toPrecision(3)} shards/s`];
-  const left = finished || secondsLeft === null ? [] : [`left: ${secondsLeft.toFixed(0)} s`];
-  const own = queue === null ? [] : queueLines(queue);
-  return [
-    `${out}: ${operation}, ${state}`,
-    `id: ${run}`,
-    ...steps.map(({ step, done, total }) => `${step}: ${done} of ${total}`),
-    ...[...speed, ...left, ...own],
-  ];
-}
-
-function queueLines({ running, retried, failed, workers }: QueueStatus): readonly string[] {
-  const shards = running.map(({ step, index }) => `${step} ${index}`).join(', ');
-  return [
-    `workers: ${workers}`,
-    `running: ${running.length}${shards === '' ? '' : ` (${shards})`}`,
-    `retried: ${retried}`,
-    `failed: ${failed.length}`,
-    ...failed.map((reason) => `  ${reason}`),
-  ];
-}
-
-async function cancelRun(out: string, options: Options, store: Store, session: Session): Promise<void> {
-  const redis = redisUrl(options.redis, session);
-  if (redis === undefined)
-    throw new SoftgradError('ERR_VALUE', '--cancel: expected --redis; a run without it ends with Ctrl-C');
-  const { readPlan, statusOf } = await import('@softgrad/distributed');
-  if ((await statusOf(store, out)).finished) {
-    session.notices.push(`${out}: finished already`);
-    return;
-  }
-  await (await loadRedis()).cancel(await readPlan(store, out), { root: options.root, redis });
-  session.notices.push(`${out}: cancelled; softgrad run --resume ${out} continues it`);
-}
-
-/** Age in milliseconds after which a temporary file is considered abandoned. */
-const orphanAge = 3600_000;
-
-async function resumeRun(out: string, options: Options, store: Store, session: Session): Promise<void> {
-  const { readPlan, removeDamaged } = await import('@softgrad/distributed');
-  const plan = await readPlan(store, out);
-  for (const path of await removeDamaged(store, plan))
-    session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
-  await store.sweep(out, Date.now() - orphanAge);
-  await start(plan, options, session);
 }
 
 /** `2/8`, as indexed jobs pass it. */

@@ -1,0 +1,99 @@
+import { SoftgradError } from '@softgrad/core';
+import type { RunStatus, Store } from '@softgrad/distributed';
+import type { QueueStatus } from '@softgrad/distributed/redis';
+import type { Session } from '../context.js';
+import { loadRedis, redisUrl } from '../redis.js';
+import { type ExecutionOptions, execute } from './execute.js';
+
+/** The folder of a run's results: given as such, or by an id that the server knows. */
+export async function folderOfRun(
+  run: string,
+  options: ExecutionOptions,
+  store: Store,
+  session: Session,
+): Promise<string> {
+  const folder = store.locate(run);
+  const redis = redisUrl(options.redis, session);
+  if (!/^[0-9a-f]{32}$/.test(folder)) return folder;
+  if ((await store.stat(`${folder}/plan.json`)) !== null) return folder;
+  if (redis !== undefined) return (await loadRedis()).folderOf(folder, { redis });
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${run}: not the folder of a run; expected one, or --redis with the server that knows the id`,
+  );
+}
+
+export async function verifyRun(out: string, store: Store, session: Session): Promise<void> {
+  const { verify } = await import('@softgrad/distributed');
+  const { sound, damages, finished } = await verify(store, out);
+  for (const { path, problem } of damages) session.stdout.write(`${path}: ${problem}\n`);
+  session.stdout.write(`${out}: ${sound} intact, ${damages.length} damaged or missing\n`);
+  if (finished) return;
+  session.exitCode = 1;
+  session.notices.push(`softgrad run --resume ${out} computes what is missing or damaged`);
+}
+
+export async function showStatus(
+  out: string,
+  options: ExecutionOptions,
+  store: Store,
+  session: Session,
+): Promise<void> {
+  const { readPlan, statusOf } = await import('@softgrad/distributed');
+  const status = await statusOf(store, out);
+  const redis = redisUrl(options.redis, session);
+  const queue =
+    redis === undefined ? null : await (await loadRedis()).queueStatus(await readPlan(store, out), { redis });
+  session.stdout.write(`${statusLines(status, queue).join('\n')}\n`);
+}
+
+/** The progress of a run, a line for each fact. */
+export function statusLines(status: RunStatus, queue: QueueStatus | null): readonly string[] {
+  const { run, out, operation, steps, finished, cancelled, rate, secondsLeft } = status;
+  const state = finished ? 'finished' : cancelled ? 'cancelled' : 'not finished';
+  const speed = rate === null ? [] : [`rate: ${rate.toPrecision(3)} shards/s`];
+  const left = finished || secondsLeft === null ? [] : [`left: ${secondsLeft.toFixed(0)} s`];
+  const own = queue === null ? [] : queueLines(queue);
+  return [
+    `${out}: ${operation}, ${state}`,
+    `id: ${run}`,
+    ...steps.map(({ step, done, total }) => `${step}: ${done} of ${total}`),
+    ...[...speed, ...left, ...own],
+  ];
+}
+
+function queueLines({ running, retried, failed, workers }: QueueStatus): readonly string[] {
+  const shards = running.map(({ step, index }) => `${step} ${index}`).join(', ');
+  return [
+    `workers: ${workers}`,
+    `running: ${running.length}${shards === '' ? '' : ` (${shards})`}`,
+    `retried: ${retried}`,
+    `failed: ${failed.length}`,
+    ...failed.map((reason) => `  ${reason}`),
+  ];
+}
+
+export async function cancelRun(out: string, options: ExecutionOptions, store: Store, session: Session): Promise<void> {
+  const redis = redisUrl(options.redis, session);
+  if (redis === undefined)
+    throw new SoftgradError('ERR_VALUE', '--cancel: expected --redis; a run without it ends with Ctrl-C');
+  const { readPlan, statusOf } = await import('@softgrad/distributed');
+  if ((await statusOf(store, out)).finished) {
+    session.notices.push(`${out}: finished already`);
+    return;
+  }
+  await (await loadRedis()).cancel(await readPlan(store, out), { root: options.root, redis });
+  session.notices.push(`${out}: cancelled; softgrad run --resume ${out} continues it`);
+}
+
+/** Age in milliseconds after which a temporary file is considered abandoned. */
+const orphanAge = 3600_000;
+
+export async function resumeRun(out: string, options: ExecutionOptions, store: Store, session: Session): Promise<void> {
+  const { readPlan, removeDamaged } = await import('@softgrad/distributed');
+  const plan = await readPlan(store, out);
+  for (const path of await removeDamaged(store, plan))
+    session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
+  await store.sweep(out, Date.now() - orphanAge);
+  await execute(plan, options, session);
+}
