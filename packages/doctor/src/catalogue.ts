@@ -1,6 +1,7 @@
 import type { Mistake } from './form.js';
 import type { Layer } from './input.js';
 import { batches } from './mistakes/batch.js';
+import { clippedProbabilities } from './mistakes/clipped.js';
 import { inputs } from './mistakes/inputs.js';
 import { layouts } from './mistakes/layout.js';
 import { loops } from './mistakes/loops.js';
@@ -31,6 +32,7 @@ export const explanations: readonly Mistake[] = [
   ...masks,
   ...sigmoids,
   ...overflows,
+  clippedProbabilities,
 ];
 
 /** The explanations that apply to a layer. */

@@ -1,150 +1,23 @@
 import { at } from '../at.js';
-import { sampleStep } from '../compare.js';
-import { jacobianEntries, lossGradient, vjp } from '../derivatives.js';
+import { jacobianEntries } from '../derivatives.js';
 import {
-  asFactor,
   byIndex,
   type Candidate,
-  type Cotangent,
   candidate,
   cotangent,
   cotangents,
-  dividedBy,
   each,
-  type Form,
   jacobian,
-  lossFactors,
   type Mistake,
-  type Numbers,
   onFirstUse,
 } from '../form.js';
 import { rowMaxima, rowSums } from '../host-softmax.js';
-import { labelsOf, oncePerProblem, type Problem } from '../problem.js';
-import { endClasses, rightProduct, withClassZeroed } from './right.js';
-import { rightLoss } from './right-loss.js';
+import { labelsOf, type Problem } from '../problem.js';
+import { minusOther, ofOtherRows, rowsFrom, through, withProbabilities } from './other-operands.js';
+import { endClasses, withClassZeroed } from './right.js';
+import { changed, sameAsRight, unlessRight } from './unless-right.js';
 
 /** The correct formula in a loop over rows or classes that starts, ends, resets or indexes in the wrong place. */
-
-/** An explanation whose difference from the right derivative, relative to its largest number, is below this is not a mistake here. */
-const sameAsRight = 1e-3;
-
-/** Below this share of its terms nothing is left of an explanation but their rounding, which agrees with many. */
-const cancelled = 1e-4;
-
-function rights(problem: Problem): readonly Candidate[] {
-  return [...rightProduct.gives(problem), ...rightLoss.gives(problem)];
-}
-
-/** With an upstream gradient, s − y may be another mistake. */
-const rightOrFused = oncePerProblem((problem) =>
-  [...rights(problem), ...rightLoss.gives({ ...problem, g: null })].map(({ values }) => ({
-    values,
-    largest: largestNumber(problem, values),
-  })),
-);
-
-/** The form without the candidates that equal the right derivative, as those of equal rows do. */
-export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
-  return {
-    kind: 'gradient',
-    expressions: [],
-    ...form,
-    ofBatch: true,
-    gives: (problem) =>
-      form
-        .gives(problem)
-        .filter(({ values, terms }) => largestNumber(problem, values) > cancelled * largestNumber(problem, terms))
-        .filter(
-          ({ values }) => !rightOrFused(problem).some((one) => isAlike(problem, values, one.values, one.largest)),
-        ),
-  };
-}
-
-/** The largest magnitude; of many numbers, of a sample of them. */
-function largestNumber({ n, f }: Problem, values: Numbers): number {
-  const valueAt = byIndex(values);
-  const step = sampleStep(n * f, f);
-  let most = 0;
-  for (let k = 0; k < n * f; k += step) most = Math.max(most, Math.abs(valueAt(k)));
-  return most;
-}
-
-function isAlike({ n, f }: Problem, values: Numbers, others: Numbers, largest: number): boolean {
-  const [valueAt, otherAt] = [byIndex(values), byIndex(others)];
-  for (let k = 0; k < n * f; k++) if (!(Math.abs(valueAt(k) - otherAt(k)) <= sameAsRight * largest)) return false;
-  return true;
-}
-
-/** The numbers of the right derivative, changed; the terms that they are summed from change in the same way. */
-function changed(
-  words: string,
-  change: (problem: Problem, valueAt: (k: number) => number) => Numbers,
-  more: Partial<Form> = {},
-): Form {
-  return unlessRight({
-    ...more,
-    gives: (problem) =>
-      rights(problem).map((found) => ({
-        ...found,
-        formula: `${asFactor(found.formula)}${words}`,
-        values: onFirstUse(() => change(problem, byIndex(found.values))),
-        terms: onFirstUse(() => change(problem, byIndex(found.terms))),
-        open: undefined,
-      })),
-  });
-}
-
-/** The right formula with other probabilities: s ⊙ (g − ⟨s, g⟩) with each known g, and s − y. */
-export function withProbabilities(problem: Problem, s: Float64Array, words: string): readonly Candidate[] {
-  const other = { ...problem, s };
-  return [
-    ...cotangents(problem).map(({ symbol, values }) =>
-      through(other, cotangent(other, symbol, values), `${symbol === 'g' ? '' : `, g = ${symbol}`}, ${words}`),
-    ),
-    ...withTarget(other, problem.y, words),
-  ];
-}
-
-function through(problem: Problem, g: Cotangent, words: string): Candidate {
-  return { formula: `s ⊙ (g − ⟨s, g⟩)${words}`, values: onFirstUse(() => vjp(problem, g.values)), terms: g.terms };
-}
-
-/** The gradient of the cross-entropy of another target, for each possible reduction. */
-function withTarget(problem: Problem, y: Float64Array | null, words: string): readonly Candidate[] {
-  if (!y) return [];
-  const values = onFirstUse(() => lossGradient(problem, y));
-  return lossFactors(problem).map(({ factor, over }) => ({
-    formula: `${dividedBy('s − y', over)}, ${words}`,
-    values: (k) => values(k) * factor,
-    terms: (k) => ((at(problem.s, k) + at(y, k)) * factor) / problem.temperature,
-  }));
-}
-
-/** s − t for a t that is not the target, for each possible reduction. */
-function minusOther(problem: Problem, t: Float64Array, words: string): readonly Candidate[] {
-  const { s, temperature } = problem;
-  return lossFactors(problem).map(({ factor, over }) => ({
-    formula: `${dividedBy('s − y', over)}, ${words}`,
-    values: (k) => ((at(s, k) - at(t, k)) * factor) / temperature,
-    terms: (k) => ((at(s, k) + at(t, k)) * factor) / temperature,
-  }));
-}
-
-/** The matrix whose row k is row `from(k)` of the given one. */
-function rowsFrom(problem: Problem, values: Float64Array, from: (row: number) => number): Float64Array {
-  return each(problem, (_, row, i) => at(values, from(row) * problem.f + i));
-}
-
-/** The right formula with the probabilities, the upstream gradient or the target of other rows: row k has those of `from(k)`. */
-function ofOtherRows(problem: Problem, from: (row: number) => number, words: string): readonly Candidate[] {
-  const { s, g, y } = problem;
-  const of = (values: Float64Array) => rowsFrom(problem, values, from);
-  return [
-    ...withProbabilities(problem, of(s), `with the s of ${words}`),
-    ...(g ? [through(problem, cotangent(problem, 'g', of(g)), `, with the g of ${words}`)] : []),
-    ...withTarget(problem, y && of(y), `with the y of ${words}`),
-  ];
-}
 
 /** The first row and the last one, of several. */
 function endsOf({ n }: Problem): readonly (readonly [row: number, words: string])[] {

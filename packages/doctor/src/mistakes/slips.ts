@@ -17,7 +17,8 @@ import {
 } from '../form.js';
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import type { Problem } from '../problem.js';
-import { unlessRight, withProbabilities } from './loops.js';
+import { withProbabilities } from './other-operands.js';
+import { unlessRight } from './unless-right.js';
 
 /** One term, factor or function of the correct formula replaced by another one. */
 
