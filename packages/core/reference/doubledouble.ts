@@ -147,10 +147,8 @@ export function exp(a: DoubleDouble): DoubleDouble {
   // eʳ
   const factor = 1 + minusOne;
   const factorError = sumError(1, minusOne, factor) + minusOneLow;
-  const factorSum = factor + factorError;
-  const factorRest = factorError - (factorSum - factor);
-  const power = factorSum + factorRest;
-  const powerLow = factorRest - (power - factorSum);
+  const power = factor + factorError;
+  const powerLow = factorError - (power - factor);
   // e^(i/64) eʳ
   const entry = tableHigh[i + tableRadius] ?? Number.NaN;
   const result = entry * power;

@@ -261,7 +261,8 @@ describe('a limit of time', () => {
   test.for([1000, 2 ** 31 - 1, 2 ** 31, Number.POSITIVE_INFINITY])(
     'of %d ms passes on what comes in time',
     async (limit) => {
-      expect(await within('x', limit, Promise.resolve(3))).toBe(3);
+      const later = new Promise<number>((resolve) => setTimeout(() => resolve(3), 5));
+      expect(await within('x', limit, later)).toBe(3);
       expect(await messageOf(() => within('x', limit, Promise.reject(new Error('the kernel failed'))))).toBe(
         'the kernel failed',
       );

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { assertClose, assertSame } from '../conformance/check.js';
 import { conformance, exact, mismatchOf, type TracedCall, traced } from '../conformance/index.js';
+import { explaining } from '../conformance/sweep.js';
 import { type Backend, logSoftmax, softmax, tensor } from '../src/index.js';
 import { MinimalBackend } from './minimal-backend.js';
 
@@ -28,6 +29,13 @@ test('the calls of a backend, its buffers in the order in which they are allocat
   expect(calls).toEqual([]);
   expect(() => softmax(x, { temperature: 2 })).toThrow(/mine/);
   expect(calls.map(text)).toEqual([`softmax(b5, b1, ${parameters}, { temperature: 2, mask: null }) declined`]);
+});
+
+test('a comparison that fails has its numbers, also where the suite adds the cause', async () => {
+  const failed = Promise.resolve().then(() => assertClose('softmax', [0.5], [0.25], [0]));
+  const error = await explaining('the sum was taken twice', failed).catch((thrown: unknown) => thrown);
+  expect((error as Error).message).toMatch(/softmax.*; the sum was taken twice$/s);
+  expect(mismatchOf(error)).toMatchObject({ got: [0.5], expected: [0.25] });
 });
 
 test('recorded values do not change with the buffer or the host array', () => {

@@ -316,16 +316,23 @@ describe('the mean', () => {
     expect(balanced([0, 0, 5])).toEqual([0, 0, 5]);
   });
 
-  test('of other reductions scales small weights only, and returns the factor by which they are smaller', () => {
-    const target = { kind: 'indices', buffer: null, host: Int32Array.of(0), counted: 1 } as const;
-    const balanced = (weight: readonly number[]) => {
-      const { weight: scaled, factor } = balancedWeight(target, Float64Array.from(weight), false, -100, 'float64');
-      return [...scaled, factor];
-    };
-    expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
-    expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
-    expect(balanced([0, 2 ** -1074])).toEqual([0, 1, 2 ** -1074]);
-    expect(balanced([0, 0])).toEqual([0, 0, 1]);
+  test('of other reductions, and over probabilities, scales small weights only, and returns the factor by which they are smaller', () => {
+    const indices = { kind: 'indices', buffer: null, host: Int32Array.of(0), counted: 1 } as const;
+    const probabilities = { kind: 'probabilities', buffer: null } as const;
+    for (const [target, isMean] of [
+      [indices, false],
+      [probabilities, false],
+      [probabilities, true],
+    ] as const) {
+      const balanced = (weight: readonly number[]) => {
+        const { weight: scaled, factor } = balancedWeight(target, Float64Array.from(weight), isMean, -100, 'float64');
+        return [...scaled, factor];
+      };
+      expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
+      expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
+      expect(balanced([0, 2 ** -1074])).toEqual([0, 1, 2 ** -1074]);
+      expect(balanced([0, 0])).toEqual([0, 0, 1]);
+    }
   });
 
   test('over class indices is weighted by the weights of the targets, over probabilities it is over rows', () => {

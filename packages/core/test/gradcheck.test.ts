@@ -186,6 +186,7 @@ describe('at points without a derivative', () => {
     }
     const { entries } = await gradcheck(logSoftmax, x, { cotangent });
     expect(entries[0].numeric).toBeCloseTo(0.2284782467, 9);
+    expect(entries.map((entry) => 'reason' in entry)).toEqual([false, true, false]);
   });
 
   test('a loss of +Infinity has no slopes, and the check fails', async () => {

@@ -87,6 +87,16 @@ describe('the reference is within an ULP of float64 of 120-digit arithmetic', ()
     );
   });
 
+  test('jvp of logSoftmax along a tangent that is large where the probability is tiny', () => {
+    const y = [-60, -Math.exp(-60)];
+    const t = [1e40, 3];
+    const mean = Precise.sum(...y.map((value, i) => Precise.exp(exact(value)).times(exact(t[i]))));
+    expectNearest(
+      reference.logSoftmaxJvp(y, t, row(2)),
+      t.map((value) => exact(value).minus(mean)),
+    );
+  });
+
   test('the second derivatives of softmax and logSoftmax along a tangent', () => {
     const directions = fc.infiniteStream(fc.double({ min: -3, max: 3, noNaN: true }));
     fc.assert(

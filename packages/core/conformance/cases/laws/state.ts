@@ -69,9 +69,7 @@ async function overwrittenInTurn(backend: Backend, operation: Operation): Promis
   const { operands } = statedFor(operation, problem);
   const { dtype, rows, values } = problem;
   const other = upload(backend, { values: values.toReversed(), dtype });
-  const isLikeLogits = operands.map(
-    (operand) => operand.dtype === undefined && operand.shape.join() === problem.shape.join(),
-  );
+  const isLikeLogits = operands.map(({ shape }) => shape.join() === problem.shape.join());
   const buffers = operands.map((operand, k) =>
     isLikeLogits[k] ? upload(backend, { values: operand.values, dtype }) : null,
   );
