@@ -19,10 +19,7 @@ const of =
 
 const text = of('text', (value) => typeof value === 'string');
 const number = of('a number', (value) => typeof value === 'number');
-const count = of(
-  'a whole number above 0',
-  (value) => typeof value === 'number' && Number.isInteger(value) && value > 0,
-);
+const count = of('a whole number above 0', (value) => Number.isInteger(value) && Number(value) > 0);
 const truth = of('true or false', (value) => typeof value === 'boolean');
 
 const oneOf = (known: readonly string[]): Check =>

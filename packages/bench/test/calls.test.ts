@@ -285,6 +285,26 @@ test.each(benchOps)('naive loops compute %s as often as a batch says', async (op
   }
 });
 
+test('naive loops compute exp as often as a batch says', async () => {
+  let reads = 0;
+  const x = new Proxy(Float64Array.of(-1, 0), {
+    get(target, key) {
+      reads++;
+      const value: unknown = Reflect.get(target, key);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  const job = await (await peer('naive')).exp(x);
+  const readsOf = (calls: number) => {
+    reads = 0;
+    job?.batch(calls);
+    return reads;
+  };
+  const once = readsOf(1);
+  expect(once).toBeGreaterThan(1);
+  expect(readsOf(3)).toBe(3 * once);
+});
+
 test.each(['tfjs-cpu', 'tfjs-wasm'])(
   '%s computes as often as a batch says, and leaves no tensors behind',
   async (name) => {

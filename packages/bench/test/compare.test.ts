@@ -96,6 +96,13 @@ test('reports of different machines list the differences, and only relative time
   );
 });
 
+test('every loop that times are relative to is named', () => {
+  const { changes } = compareReports(report, steady(report, 2));
+  const relative = [...changes, ...changes].map((change, k) => ({ ...change, clock: ['naive', 'fast', null][k % 3] }));
+  const { notes } = comparisonTable({ environmentDiffers: [], changes: relative, unmatched: [] });
+  expect(notes.at(-1)).toMatch('divided by those of naive, fast in the same rounds');
+});
+
 test('a loop without a time in one of the reports is not compared', () => {
   const skipped = (of: BenchReport): BenchReport => ({
     ...of,

@@ -207,14 +207,14 @@ async function resultOf(contender: Contender, { op, dtype, input }: Question, as
 async function resultOfBackend(
   backend: Backend,
   op: AccuracyOpName,
-  { rows, logits, output, directions, target, mask, repeats, period, operand }: Case,
+  { rows, logits, output, directions, target, mask, repeats, operand }: Case,
   { classes, temperature }: AccuracyInput,
   dtype: BenchDType,
 ): Promise<HostArray | null> {
   if (!backend.supports.dtypes.includes(dtype) || backend.supports.limits.classes < classes) return null;
   const shape = [rows, classes];
   const upload = (values: ArrayLike<number>) =>
-    tensor(tiled(rounded(Float64Array.from(values), dtype), period, repeats), { shape, dtype, backend });
+    tensor(tiled(rounded(Float64Array.from(values), dtype), dtype, repeats), { shape, dtype, backend });
   const made = [
     upload(operand === 'logits' ? logits : output),
     upload(directions),
@@ -232,17 +232,11 @@ async function resultOfBackend(
   }
 }
 
-/** Each row's entries, `repeats` times. */
-function tiled(values: FloatArray, period: number, repeats: number): FloatArray {
+/** The numbers, `repeats` times: an input that repeats has one row. */
+function tiled(values: FloatArray, dtype: BenchDType, repeats: number): FloatArray {
   if (repeats === 1) return values;
-  const result =
-    values instanceof Float64Array
-      ? new Float64Array(values.length * repeats)
-      : new Float32Array(values.length * repeats);
-  for (let start = 0; start < values.length; start += period) {
-    const row = values.subarray(start, start + period);
-    for (let k = 0; k < repeats; k++) result.set(row, start * repeats + k * period);
-  }
+  const result = floatArray(dtype, values.length * repeats);
+  for (let k = 0; k < repeats; k++) result.set(values, k * values.length);
   return result;
 }
 
