@@ -32,6 +32,22 @@ function render(
   return table.toString();
 }
 
+/** Prose, wrapped at words for a terminal, each line with its own indent; unchanged for a pipe or a file. */
+export function formatProse(text: string, { isTTY, columns }: OutputStream): string {
+  return isTTY ? text.replace(/^.*$/gm, (line) => wrapLine(line, columns || 80)) : text;
+}
+
+function wrapLine(line: string, width: number): string {
+  const [indent = ''] = /^ */.exec(line) ?? [];
+  const lines: string[] = [];
+  for (const word of line.split(' ').filter((part) => part !== '')) {
+    const extended = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && extended.length <= width) lines.splice(-1, 1, extended);
+    else lines.push(`${indent}${word}`);
+  }
+  return lines.join('\n');
+}
+
 /** A number in six significant digits. */
 export function formatNumber(value: number): string {
   return Number.isFinite(value) ? String(Number(value.toPrecision(6))) : String(value);

@@ -45,6 +45,24 @@ test('help is as wide as the terminal, and 80 columns where there is none', asyn
   expect(await widest(false)).toBe(80);
 });
 
+test('prose is wrapped at the width of a terminal, but not in a pipe, and neither is code', async () => {
+  const longest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+  for (const columns of [60, 80]) {
+    const wrapped = await show(['demo', input], columns);
+    expect(longest(wrapped)).toBeLessThanOrEqual(columns);
+    expect(longest(wrapped)).toBeGreaterThan(columns - 10);
+  }
+  const args = ['doctor', '--did', 'J.sum(axis=1)'];
+  const { stdout: plain } = await softgrad(args);
+  expect(longest(plain)).toBeGreaterThan(100);
+  const { stdout } = await softgrad(args, { terminal: { columns: 40 } });
+  const [prose, code] = stdout.split(/(?=^ {2}TypeScript )/m);
+  expect(longest(prose)).toBeLessThanOrEqual(40);
+  expect(prose).toContain('\n  Σ_j J_ij = s_i − s_i Σ_j s_j = 0,\n  since');
+  expect(plain.endsWith(code)).toBe(true);
+  expect(prose.split(/\s+/)).toEqual(plain.slice(0, -code.length).split(/\s+/));
+});
+
 test('rows beyond those that are shown are not, however many are read at a time', async () => {
   const args = ['softmax', folder.zeros('tall.npy', 70, 2), '--backend', 'cpu'];
   const whole = await softgrad(args, { terminal: true });

@@ -10,7 +10,7 @@ import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
-import { formatTable } from '../table.js';
+import { formatProse, formatTable } from '../table.js';
 
 interface Options {
   readonly ops?: readonly string[];
@@ -164,7 +164,7 @@ async function run(options: Options, session: Session): Promise<void> {
     for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
     const columns = bench.describeColumns(report).map((line) => `  ${line}`);
     const legend = columns.length > 0 ? ['', 'Columns', ...columns] : [];
-    stdout.write(`${[...bench.describeRun(report), ...legend].join('\n')}\n`);
+    stdout.write(`${formatProse([...bench.describeRun(report), ...legend].join('\n'), stdout)}\n`);
   }
   if (options.json !== undefined) await write(options.json, bench.stringifyReport(report), stdout);
   if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables), stdout);
