@@ -1,7 +1,7 @@
 // `npm run pack -- FOLDER`: installs, builds, and packs every published package into a folder, by default `tarballs`. Prints the commands that
 // install them.
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
-import { basename, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { argumentsOf } from './arguments.mjs';
 import { packInto, withDependencies } from './packages.mjs';
 import { prepare, root } from './workspace.mjs';
@@ -16,23 +16,22 @@ mkdirSync(folder, { recursive: true });
 // Delete tarballs of earlier versions, which would be installed as well.
 for (const name of readdirSync(folder)) if (/^softgrad-.*\.tgz$/.test(name)) rmSync(join(folder, name));
 const packed = await packInto(folder);
-const inSoftgrad = withDependencies('@softgrad/cli', packed);
-const otherEngines = packed
-  .filter((each) => each.manifest.name.includes('/backend-') && !inSoftgrad.includes(each))
-  .map(({ manifest }) => manifest.name);
-console.log(`${packed.length} packages are in ${folder}:\n`);
-for (const { tarball } of packed) console.log(`  ${basename(tarball)}`);
+const withCommandLine = withDependencies('@softgrad/cli', packed);
+const otherEngines = packed.filter(
+  (each) => each.manifest.name.includes('/backend-') && !withCommandLine.includes(each),
+);
+console.log(`${packed.length} packages are in ${folder}.`);
 console.log('\nIn the folder of your project, this command installs softgrad and its dependencies:\n');
-console.log(`  ${installing('softgrad')}`);
+console.log(`  ${installing(withDependencies('softgrad', packed))}`);
 console.log(
   '\n(The packages are ES modules: in a new project, run `npm pkg set type=module` first, or name your files .mjs.)',
 );
 console.log('\nThis command installs the command line as well:\n');
-console.log(`  ${installing('@softgrad/cli')}`);
-console.log('\nThe other engines, each beside softgrad (its README names what else it needs):\n');
-for (const name of otherEngines) console.log(`  ${installing('softgrad', name)}`);
+console.log(`  ${installing(withCommandLine)}`);
+console.log('\nAfter one of them, the other engines (their READMEs name what else they need):\n');
+for (const engine of otherEngines) console.log(`  ${installing([engine])}`);
 console.log(
-  '\nTarballs that depend on each other are installed by one line: npm would look for the others in its registry.',
+  '\nThe tarballs of a line depend on each other: installed one by one, npm would look for them in its registry.',
 );
 // pnpm looks for dependencies of tarballs in its registry even if the same command installs them.
 const overrides = packed.map(({ manifest, tarball }) => `  '${manifest.name}': 'file:${tarball}'`);
@@ -41,7 +40,6 @@ console.log(
   `With pnpm, copy ${join(folder, 'pnpm-workspace.yaml')} into your project first, or its lines into the one there.`,
 );
 
-function installing(...names) {
-  const all = new Set(names.flatMap((name) => withDependencies(name, packed)));
-  return `npm install ${[...all].map(({ tarball }) => tarball).join(' ')}`;
+function installing(some) {
+  return `npm install ${some.map(({ tarball }) => tarball).join(' ')}`;
 }

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
@@ -17,9 +17,8 @@ const contexts: Readonly<Record<string, string>> = {
   'docs/training.md: const result = crossEntropy(logits, labels);': `import { crossEntropy, tensor } from 'softgrad';
 const [logits, labels] = [tensor([[1, 2, 3]]), [2]];`,
   "docs/write-a-backend.md: import { test } from 'node:test'; // or vitest's": '',
-  "docs/write-a-backend.md: import { conformance, sections, skipReasons } from '@softgrad/core/conformance';": `import { test } from 'node:test';
-import { mine } from './mine.js';
-declare function expect(value: unknown): { toEqual(expected: unknown): void };`,
+  "docs/write-a-backend.md: import { conformance, sections, skipReasons } from '@softgrad/core/conformance';": '',
+  "docs/write-a-backend.md: import { register, setBackend } from 'softgrad';": '',
   'docs/write-a-backend.md: const exps = row.map((i) => Math.exp(at(x, i) - max));': `declare const row: readonly number[], x: Float32Array, max: number;
 declare function at(buffer: Float32Array, index: number): number;`,
   "packages/backend-wasm/README.md: import kernels from '@softgrad/backend-wasm/simd.wasm'; // a WebAssembly.Module there": `import { wasm } from '@softgrad/backend-wasm';`,
@@ -55,7 +54,11 @@ describe('the code in the documents compiles in a strict project', () => {
       write(`fragment${k}`, fragment, `${context}${context && '; '}${fragment.code}`);
     }
     const [template] = snippets().filter(({ place }) => place.startsWith('docs/write-a-backend.md'));
-    writeFileSync(join(folder, 'mine.ts'), template.code);
+    writeFileSync(join(folder, 'mine.mts'), template.code);
+    const published = join(folder, 'node_modules/softgrad-mine');
+    mkdirSync(published, { recursive: true });
+    writeFileSync(join(published, 'package.json'), '{ "type": "module", "exports": "./mine.ts" }');
+    writeFileSync(join(published, 'mine.ts'), template.code);
     writeFileSync(join(folder, 'platform.d.ts'), wasmModules);
     writeFileSync(join(folder, 'package.json'), '{ "type": "module" }');
   });
@@ -81,7 +84,7 @@ describe('the code in the documents compiles in a strict project', () => {
         noEmit: true,
         skipLibCheck: true,
       },
-      include: ['*.ts'],
+      include: ['*.ts', '*.mts'],
     };
     writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config));
     const { stdout } = spawnSync(process.execPath, [tsc, '-p', folder], { encoding: 'utf8' });

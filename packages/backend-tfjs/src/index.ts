@@ -11,7 +11,7 @@ import { backendOf, type TfjsBackend } from './backend.js';
 import { connect } from './connection.js';
 import { deviceOf, instanceIsLost } from './device.js';
 import { engineOf } from './engine.js';
-import { type EngineName, loadCore, loadEngine, type WasmModule } from './peers.js';
+import { type Core, type EngineName, loadCore, loadEngine, type WasmModule } from './peers.js';
 import type { TfBuffer } from './storage.js';
 import { measure } from './supports.js';
 import { assertWasmAllowed, avoidBlockedThreads, locateWasm } from './wasm-files.js';
@@ -49,7 +49,7 @@ export const tfjs: TfjsProvider = {
       await backend.close();
       return null;
     } catch (error) {
-      if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
+      if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return withoutName(error.message);
       throw error;
     }
   },
@@ -67,16 +67,31 @@ async function open(options: TfjsOptions): Promise<TfjsBackend> {
   if (engine !== undefined && !inOrderOfSpeed.includes(engine)) throw refused('engine', inOrderOfSpeed.join(', '));
   if (!isLocation(wasmPaths)) throw refused('wasmPaths', 'a URL, or an object with the URL of each file');
   if (engine !== undefined) return openEngine(engine, options);
+  const core = await loadCore();
+  if (core === null) throw noCore();
   const reasons: string[] = [];
-  for (const name of await preferred()) {
+  for (const name of preferred(core)) {
     try {
       return await openEngine(name, options);
     } catch (error) {
       if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
-      reasons.push(error.message);
+      reasons.push(withoutName(error.message));
     }
   }
-  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reasons.join('; '));
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `tfjs: ${reasons.join('; ')}`);
+}
+
+/** A reason to which core, or the error of several engines, adds the name. */
+function withoutName(message: string): string {
+  return message.replace(/^tfjs: /, '');
+}
+
+function noCore(): SoftgradError {
+  const engines = inOrderOfSpeed.map((name) => `@tensorflow/tfjs-backend-${name}@4`).join(', ');
+  return new SoftgradError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `tfjs: TensorFlow.js failed to load: npm install @tensorflow/tfjs-core@4 and at least one of ${engines}`,
+  );
 }
 
 function isLocation(paths: unknown): boolean {
@@ -88,9 +103,8 @@ function isLocation(paths: unknown): boolean {
 const inOrderOfSpeed: readonly EngineName[] = ['webgpu', 'webgl', 'wasm', 'cpu'];
 
 /** The engine that the user's code has set comes first, because tensors can be exchanged with it. */
-async function preferred(): Promise<readonly EngineName[]> {
-  const core = await loadCore();
-  const set = inOrderOfSpeed.filter((name) => name === core?.engine().backendName);
+function preferred(core: Core): readonly EngineName[] {
+  const set = inOrderOfSpeed.filter((name) => name === core.engine().backendName);
   return [...new Set([...set, ...inOrderOfSpeed])];
 }
 

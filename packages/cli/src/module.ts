@@ -70,9 +70,18 @@ export function registeringModule(file: string): string {
 /** What to do if Node cannot load TypeScript, or not all of its syntax, or takes an ES module for CommonJS. */
 export function hintOf(file: string, cause: unknown): string {
   const ofModule = /Cannot use import statement outside a module|Unexpected token 'export'|Cannot use 'import\.meta'/;
-  if (file.endsWith('.js') && cause instanceof SyntaxError && ofModule.test(cause.message))
-    return '; it is an ES module in a package of type commonjs: rename it to .mjs, or write "type": "module" into package.json';
-  if (!/\.[mc]?tsx?$/.test(file)) return '';
+  const [, ending] = /\.([jt]s)$/.exec(file) ?? [];
+  if (ending !== undefined && cause instanceof SyntaxError && ofModule.test(cause.message))
+    return `; it is an ES module in a package of type commonjs: rename it to .m${ending}, or write "type": "module" into package.json`;
+  const typescript = /\.[mc]?tsx?$/;
+  // A compiled file whose imports are not compiled.
+  if (
+    !typescript.test(file) &&
+    cause instanceof TypeError &&
+    /^Unknown file extension "\.[mc]?tsx?"/.test(cause.message)
+  )
+    return '; compile it together with the files that it imports (esbuild --bundle --packages=external)';
+  if (!typescript.test(file)) return '';
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
   if (!ofLoading.includes(codeOf(cause)) && !(cause instanceof SyntaxError)) return '';
   return '; compile it to JavaScript first (tsc) and pass the result';

@@ -61,10 +61,11 @@ export function withFileOptions(command: Command): Command {
 
 export type TableHeader = 'yes' | 'no';
 
-const aboutHeader = 'whether the first line of tables names their columns; default: where its cells look like names';
-
-export function headerOption(description = aboutHeader): Option {
-  return new Option('--header <yes|no>', description).choices(['yes', 'no']);
+export function headerOption(): Option {
+  return new Option(
+    '--header <yes|no>',
+    'whether the first line of tables names their columns; default: where its cells look like names',
+  ).choices(['yes', 'no']);
 }
 
 export function integer(text: string): number {

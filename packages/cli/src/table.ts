@@ -21,15 +21,59 @@ export function formatWrapped(
   return render(head, rows, { colWidths: [...widths], wordWrap: true });
 }
 
+/** The same as `formatTable`, except that on a terminal which is too narrow for it, long cells have two lines, and then no padding. */
+export function formatFitting(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  { isTTY, columns }: OutputStream,
+): string {
+  const plain = formatTable(head, rows);
+  const fits = (table: string) => table.indexOf('\n') <= (columns || 80);
+  if (!isTTY || fits(plain)) return plain;
+  const broken = [head, ...rows].map((cells) => cells.map(inTwoLines));
+  const [brokenHead = [], ...brokenRows] = broken;
+  const padded = formatTable(brokenHead, brokenRows);
+  return fits(padded) ? padded : render(brokenHead, brokenRows, {}, { 'padding-left': 0, 'padding-right': 0 });
+}
+
+/** The longest cell that stays in one line. */
+const shortCell = 8;
+
+/** The text, broken at the space or colon that is nearest to its middle. */
+function inTwoLines(text: string): string {
+  if (text.length <= shortCell) return text;
+  const breaks = [...text.matchAll(/ |(?<=:)/g)].map(({ index }) => index);
+  const distance = (index: number) => Math.abs(index - text.length / 2);
+  const [middle] = breaks.sort((a, b) => distance(a) - distance(b));
+  return middle === undefined ? text : `${text.slice(0, middle)}\n${text.slice(middle).trimStart()}`;
+}
+
 function render(
   head: readonly string[],
   rows: readonly (readonly string[])[],
   options: TableConstructorOptions,
+  style: TableConstructorOptions['style'] = {},
 ): string {
   const compact = options.wordWrap !== true;
-  const table = new Table({ head: [...head], style: { head: [], border: [], compact }, ...options });
+  const table = new Table({ head: [...head], style: { head: [], border: [], compact, ...style }, ...options });
   table.push(...rows.map((row) => [...row]));
   return table.toString();
+}
+
+/** Prose, wrapped at words for a terminal, each line with its own indent; unchanged for a pipe or a file. */
+export function formatProse(text: string, { isTTY, columns }: OutputStream): string {
+  return isTTY ? text.replace(/^.*$/gm, (line) => wrapLine(line, columns || 80)) : text;
+}
+
+function wrapLine(line: string, width: number): string {
+  const [indent = ''] = /^ */.exec(line) ?? [];
+  const lines: string[] = [];
+  for (const word of line.split(' ').filter((part) => part !== '')) {
+    const extended = `${lines.at(-1)} ${word}`;
+    if (lines.length > 0 && extended.length <= width) lines.splice(-1, 1, extended);
+    else lines.push(`${indent}${word}`);
+  }
+  return lines.join('\n');
 }
 
 /** A number in six significant digits. */

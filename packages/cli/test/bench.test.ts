@@ -7,7 +7,7 @@ import { ownBackends } from '../src/backend.js';
 import { formatTextTable } from '../src/commands/bench.js';
 import { registeringModule } from '../src/module.js';
 import { formatTable } from '../src/table.js';
-import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
+import { fakeBackends, recorder, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -113,8 +113,8 @@ test('without --backends and --peers all backends and two other libraries are ti
 
 test('a table of a report has its title above it and its notes below, and may have no rows', () => {
   const text = { title: 'A title', head: ['a'], rows: [['1']], notes: ['one', 'two'] };
-  expect(formatTextTable(text)).toBe(`A title\n${formatTable(['a'], [['1']])}\n  one\n  two\n`);
-  expect(formatTextTable({ ...text, rows: [] })).toBe('A title\n  one\n  two\n');
+  expect(formatTextTable(text, recorder())).toBe(`A title\n${formatTable(['a'], [['1']])}\n  one\n  two\n`);
+  expect(formatTextTable({ ...text, rows: [] }, recorder())).toBe('A title\n  one\n  two\n');
 });
 
 describe('the backend of a module', () => {

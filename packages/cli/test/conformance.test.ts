@@ -415,9 +415,16 @@ test('the error for TypeScript that node cannot load says what to do', () => {
   for (const file of ['mine.js', 'mine.mjs', 'mine.ts.js', 'arts'])
     expect(hintOf(file, new SyntaxError('no'))).toBe('');
   const inCommonJs = new SyntaxError("Unexpected token 'export'");
-  expect(hintOf('mine.js', inCommonJs)).toMatch(
-    /^; it is an ES module in .*: rename it to \.mjs, or write "type": "module"/,
-  );
+  for (const [file, renamed] of [
+    ['mine.js', '\\.mjs'],
+    ['mine.ts', '\\.mts'],
+  ] as const) {
+    const advice = new RegExp(`^; it is an ES module in .*: rename it to ${renamed}, or write "type": "module"`);
+    expect(hintOf(file, inCommonJs)).toMatch(advice);
+  }
+  const unknownExtension = (extension: string) => new TypeError(`Unknown file extension "${extension}" for /basis`);
+  expect(hintOf('mine.mjs', unknownExtension('.ts'))).toMatch(/^; compile it together with the files that it imports/);
+  expect(hintOf('mine.mjs', unknownExtension('.txt'))).toBe('');
   for (const file of ['mine.mjs', 'mine.cjs']) expect(hintOf(file, inCommonJs)).toBe('');
 });
 

@@ -90,7 +90,7 @@ test('its titles and explanations equal the reviewed snapshot; titles are bold o
   const lines = stdout.split('\n').filter((line) => !line.startsWith('  ['));
   const text = lines.join('\n').replace(/at most \S+ here/, 'at most … here');
   await expect(text).toMatchFileSnapshot('fixtures/demo.txt');
-  const terminal = (await softgrad(['demo', '--backend', 'cpu'], { terminal: true })).stdout;
+  const terminal = (await softgrad(['demo', '--backend', 'cpu'], { terminal: { columns: 200 } })).stdout;
   const bold = terminal.split('\n').filter((line) => line.startsWith('\u001b[1m') && line.endsWith('\u001b[22m'));
   const plain = (line: string) => line.replaceAll('\u001b[1m', '').replaceAll('\u001b[22m', '');
   expect(bold.map(plain)).toEqual([...sections(stdout).keys()]);

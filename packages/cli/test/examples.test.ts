@@ -109,12 +109,14 @@ describe('help has examples for every command, and the results that it shows are
   });
 });
 
-test('the help of each command equals the reviewed snapshot', async () => {
+test('the help of each command equals the reviewed snapshot, and fits into 80 columns except for examples and long words', async () => {
   const texts: string[] = [];
   for (const words of [[], ...commands.map((name) => [name])]) {
     const { stdout } = await folder.softgrad([...words, '--help']);
     texts.push(stdout);
   }
+  const isLong = (line: string) => line.length > 80 && !line.startsWith('  $ ') && line.trim().includes(' ');
+  expect(texts.join('\n').split('\n').filter(isLong)).toEqual([]);
   await expect(texts.join('\n')).toMatchFileSnapshot('fixtures/help.txt');
 });
 

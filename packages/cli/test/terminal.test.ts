@@ -1,6 +1,14 @@
 import { createRequire } from 'node:module';
 import { afterAll, expect, test } from 'vitest';
-import { formatAlike, formatMatrix, formatNumber, formatTable, formatWrapped, terminalWriter } from '../src/table.js';
+import {
+  formatAlike,
+  formatFitting,
+  formatMatrix,
+  formatNumber,
+  formatTable,
+  formatWrapped,
+  terminalWriter,
+} from '../src/table.js';
 import { csv, recorder, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
@@ -43,6 +51,47 @@ test('help is as wide as the terminal, and 80 columns where there is none', asyn
     expect(width).toBeGreaterThan(columns - 15);
   }
   expect(await widest(false)).toBe(80);
+});
+
+test('prose is wrapped at the width of a terminal, but not in a pipe, and neither is code', async () => {
+  const longest = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+  for (const columns of [60, 80]) {
+    const wrapped = await show(['demo', input], columns);
+    expect(longest(wrapped)).toBeLessThanOrEqual(columns);
+    expect(longest(wrapped)).toBeGreaterThan(columns - 10);
+  }
+  const args = ['doctor', '--did', 'J.sum(axis=1)'];
+  const { stdout: plain } = await softgrad(args);
+  expect(longest(plain)).toBeGreaterThan(100);
+  const { stdout } = await softgrad(args, { terminal: { columns: 40 } });
+  const [prose, code] = stdout.split(/(?=^ {2}TypeScript )/m);
+  expect(longest(prose)).toBeLessThanOrEqual(40);
+  expect(prose).toContain('\n  Σ_j J_ij = s_i − s_i Σ_j s_j = 0,\n  since');
+  expect(plain.endsWith(code)).toBe(true);
+  expect(prose.split(/\s+/)).toEqual(plain.slice(0, -code.length).split(/\s+/));
+});
+
+test('a table that is too wide for a terminal has long cells in two lines, and then no padding', () => {
+  const head = ['', 'reused out', 'speed-up', 'of its bound'];
+  const rows = [['wasm:threads=2', '66.3 µs', 'no difference (0.863–1.16)', '< 1 % of exp']];
+  const shown = (columns: number) => formatFitting(head, rows, recorder({ columns }));
+  const whole = formatTable(head, rows);
+  const width = (table: string) => Math.max(...table.split('\n').map((line) => line.length));
+  expect(formatFitting(head, rows, recorder())).toBe(whole);
+  expect(shown(width(whole))).toBe(whole);
+  expect(shown(width(whole) - 1)).toBe(
+    [
+      '┌───────────┬─────────┬───────────────┬────────┐',
+      '│           │ reused  │ speed-up      │ of its │',
+      '│           │ out     │               │ bound  │',
+      '├───────────┼─────────┼───────────────┼────────┤',
+      '│ wasm:     │ 66.3 µs │ no difference │ < 1 %  │',
+      '│ threads=2 │         │ (0.863–1.16)  │ of exp │',
+      '└───────────┴─────────┴───────────────┴────────┘',
+    ].join('\n'),
+  );
+  expect(width(shown(48))).toBe(48);
+  expect(width(shown(47))).toBe(40);
 });
 
 test('rows beyond those that are shown are not, however many are read at a time', async () => {

@@ -32,6 +32,11 @@ describe('with the basis of the template it has every operation', async () => {
   test('nothing is skipped for want of an operation', () => {
     expect(Object.keys(skipReasons(bound)).filter((reason) => reason.includes('basis'))).toEqual(['has a basis']);
   });
+
+  test('only float64 and float16 are missing, as the page about backends says', () => {
+    const reasons = Object.keys(skipReasons(bound)).filter((reason) => reason.startsWith('has no '));
+    expect(reasons).toEqual(['has no float64', 'has no float16']);
+  });
 });
 
 describe('float64 in the template, as the page about backends says', () => {

@@ -49,7 +49,13 @@ test('a tensor has the dtype and the rank of what it was made from', async () =>
       { out: x() },
     ),
   ).toEqualTypeOf<Tensor<'float32', 2>>();
+  const data = Float64Array.of(0.5, 0.5);
+  expectTypeOf(tensor({ data, shape: [1, 2] })).toEqualTypeOf<Tensor<'float64', 2>>();
+  expectTypeOf(softmax({ data, shape: [1, 2] })).toEqualTypeOf<Tensor<'float64', 2>>();
+  expectTypeOf(softmax({ data, dims: [1, 2] })).toEqualTypeOf<Tensor<'float64', 2>>();
+  expectTypeOf(softmax.jacobian({ data, shape: [1, 2], offset: 0 })).toEqualTypeOf<Tensor<'float64', 3>>();
   const shape: readonly number[] = [2];
+  expectTypeOf(softmax({ data, shape })).toEqualTypeOf<Tensor<'float64', number>>();
   expectTypeOf(tensor([1, 2], { shape })).toEqualTypeOf<Tensor<'float32', number>>();
   const options: { dtype?: DType } = {};
   expectTypeOf(tensor([1], options)).toEqualTypeOf<Tensor<DType, 1>>();

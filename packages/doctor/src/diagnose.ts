@@ -43,7 +43,10 @@ import { wordsFor } from './words.js';
  */
 export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions = {}): Diagnosis {
   if (typeof input !== 'object' || input === null) {
-    throw new SoftgradError('ERR_VALUE', 'diagnose: expected an object with gradient and logits or probabilities');
+    throw new SoftgradError(
+      'ERR_VALUE',
+      "diagnose: expected an object, { gradient, logits } or { gradient, probabilities } of numbers, or { gradient: 'J.sum(axis=1)' } for code",
+    );
   }
   const unknown = Object.keys(input).find((name) => !(name in names));
   if (unknown !== undefined) {

@@ -355,6 +355,6 @@ function unknownExpression(expression: string): SoftgradError {
   const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
   return new SoftgradError(
     'ERR_VALUE',
-    `diagnose: \`${shortened(expression)}\` is none of the expressions known${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists them all; or give the numbers that it came to`,
+    `diagnose: unknown expression \`${shortened(expression)}\`${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists the known ones; or pass the numbers that it computes`,
   );
 }

@@ -483,7 +483,7 @@ describe('expressions', () => {
   test('an unknown one is refused with the nearest known', () => {
     expect(failure({ gradient: 'J.sum(axis=3)' })).toEqual([
       'ERR_VALUE',
-      'diagnose: `J.sum(axis=3)` is none of the expressions known; the nearest are `J.sum(axis=1)` (row-sum), `J.sum(axis=2)` (row-sum), `J.sum(axis=0)` (batch-jacobian); s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian; `softgrad doctor --list` lists them all; or give the numbers that it came to',
+      'diagnose: unknown expression `J.sum(axis=3)`; the nearest are `J.sum(axis=1)` (row-sum), `J.sum(axis=2)` (row-sum), `J.sum(axis=0)` (batch-jacobian); s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian; `softgrad doctor --list` lists the known ones; or pass the numbers that it computes',
     ]);
   });
 });

@@ -1,3 +1,4 @@
+import { cases } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { runUntil, textOf, usePlayground } from './playground.js';
 
@@ -9,6 +10,9 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
   await only.fill('hardmax');
   await page.getByRole('button', { name: 'Run the suite' }).click();
   await page.getByText("No case has 'hardmax' in its name; a name is like 'wasm: lifecycle/close'.").waitFor();
+  expect(await page.getByText('opening the backend').count()).toBe(0);
+  const example = await only.getAttribute('placeholder');
+  expect(cases.filter(({ id }) => id.includes(`${example}`))).not.toEqual([]);
   await only.fill('log-sum-exp/');
   await expect.poll(() => new URL(page.url()).hash).toBe('#conformance?backend=wasm&only=log-sum-exp%2F');
   await page.getByRole('button', { name: 'Run the suite' }).click();

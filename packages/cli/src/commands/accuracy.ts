@@ -98,7 +98,7 @@ async function run(options: Options, session: Session): Promise<void> {
   const notRun = report.unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`);
   if (options.json !== '-' && options.md !== '-') {
     for (const table of [accuracyOverview(report), ...(options.details ? details : [])]) {
-      stdout.write(`${formatTextTable(table)}\n`);
+      stdout.write(`${formatTextTable(table, stdout)}\n`);
     }
     for (const line of notRun) stdout.write(`${line}\n`);
     if (!options.details && stdout.isTTY) session.notices.push('--details prints the errors of every input');

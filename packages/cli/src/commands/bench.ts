@@ -10,7 +10,7 @@ import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
-import { formatTable } from '../table.js';
+import { formatFitting, formatProse } from '../table.js';
 
 interface Options {
   readonly ops?: readonly string[];
@@ -132,7 +132,7 @@ async function run(options: Options, session: Session): Promise<void> {
   };
   const onProgress = ({ done, label, finished }: BenchProgress) => {
     progress.update(done, label);
-    if (finished) print(`${formatTextTable(bench.resultTable(finished))}\n`);
+    if (finished) print(`${formatTextTable(bench.resultTable(finished), stdout)}\n`);
   };
   const { baseline, rounds, sampleMs, processes, nodeOption } = options;
   let report: BenchReport;
@@ -161,10 +161,10 @@ async function run(options: Options, session: Session): Promise<void> {
   report = { ...report, unavailable: report.unavailable.map(withInstallation) };
   const tables = earlier ? [bench.comparisonTable(bench.compareReports(earlier, report))] : [];
   if (!silent) {
-    for (const table of tables) stdout.write(`${formatTextTable(table)}\n`);
+    for (const table of tables) stdout.write(`${formatTextTable(table, stdout)}\n`);
     const columns = bench.describeColumns(report).map((line) => `  ${line}`);
     const legend = columns.length > 0 ? ['', 'Columns', ...columns] : [];
-    stdout.write(`${[...bench.describeRun(report), ...legend].join('\n')}\n`);
+    stdout.write(`${formatProse([...bench.describeRun(report), ...legend].join('\n'), stdout)}\n`);
   }
   if (options.json !== undefined) await write(options.json, bench.stringifyReport(report), stdout);
   if (options.md !== undefined) await write(options.md, bench.toMarkdown(report, tables), stdout);
@@ -193,9 +193,9 @@ function checkTimed({ workloads, unavailable }: BenchReport): void {
 }
 
 /** A table with its title above it and its notes below. */
-export function formatTextTable({ title, head, rows, notes }: TextTable): string {
-  const table = rows.length > 0 ? `${formatTable(head, rows)}\n` : '';
-  return `${title}\n${table}${notes.map((note) => `  ${note}\n`).join('')}`;
+export function formatTextTable({ title, head, rows, notes }: TextTable, stdout: OutputStream): string {
+  const table = rows.length > 0 ? `${formatFitting(head, rows, stdout)}\n` : '';
+  return `${title}\n${table}${formatProse(notes.map((note) => `  ${note}\n`).join(''), stdout)}`;
 }
 
 async function readText(path: string): Promise<string> {

@@ -52,8 +52,8 @@ export function crossEntropyCommand(session: Session): Command {
     .addHelpText(
       'after',
       `${formatsHelp}
-.json, .npz and standard output hold both, loss and gradient; into .npy, .csv and
-.tsv goes the gradient, and the loss is printed.
+.json, .npz and standard output hold both, loss and gradient; .npy, .csv and
+.tsv hold the gradient, and the loss is printed.
 
 Examples:
   $ softgrad cross-entropy logits.csv --target labels.csv --out loss-and-gradient.npz

@@ -6,7 +6,7 @@ import type { OutputStream, Session } from '../context.js';
 import { openArray, openOperand } from '../files/open.js';
 import { headerAdvice, readWatched } from '../operands.js';
 import { headerOption, type TableHeader } from '../options.js';
-import { formatMatrix, formatNumber } from '../table.js';
+import { formatMatrix, formatNumber, formatProse } from '../table.js';
 
 /** Samples by features. */
 interface Matrix extends FileArray {
@@ -108,7 +108,7 @@ function oneClassARow([rows, classes]: Matrix['shape']): Matrix {
 async function explain(array: Matrix, cotangent: Matrix, backend: Backend, stdout: OutputStream): Promise<void> {
   const section = (title: string, explanation: string, matrix: string) => {
     const heading = stdout.isTTY ? `\u001b[1m${title}\u001b[22m` : title;
-    stdout.write(`\n${heading}\n${explanation}\n${matrix}\n`);
+    stdout.write(`\n${heading}\n${formatProse(explanation, stdout)}\n${matrix}\n`);
   };
   const dtype = backend.supports.dtypes.includes('float64') ? 'float64' : 'float32';
   const [rows, classes] = array.shape;

@@ -2,12 +2,13 @@ import { isSoftgradError, type NdArrayLike, SoftgradError } from '@softgrad/core
 import type { DiagnoseInput, Diagnosis, KnownExpression, Layer } from '@softgrad/doctor';
 import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
-import type { Session } from '../context.js';
+import type { OutputStream, Session } from '../context.js';
 import { openOperand } from '../files/open.js';
 import { headerAdvice, readWatched } from '../operands.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
+import { formatProse } from '../table.js';
 
 interface Options {
   readonly logits?: string;
@@ -51,12 +52,12 @@ export function doctorCommand(session: Session): Command {
     new Command('doctor')
       .summary('finds the mistake in a gradient that you computed')
       .description(
-        'Reports which known mistake explains a softmax gradient, or that the gradient is right, or that the softmax is saturated: what the numbers are, why, and what to write instead.',
+        'Reports which known mistake explains a softmax gradient, or that it is right or saturated: what the numbers are, why, and what to write instead.',
       )
       .option('--logits <file>', 'the input of the softmax, (n, f)')
-      .option('--probs <file>', 'or its output')
-      .option('--grad <file>', 'what you computed, (n, f), or (n, f, f) for Jacobians')
-      .option('--did <expression>', 'or the code, as "J.sum(axis=1)"; needs no files')
+      .option('--probs <file>', 'the output of the softmax, in place of --logits')
+      .option('--grad <file>', 'the gradient in question, (n, f) or (n, f, f)')
+      .option('--did <expression>', 'its code, as "J.sum(axis=1)"; needs no files')
       .option('--upstream <file>', '∂L/∂s from the loss, of the shape of the logits')
       .option('--target <file>', "the loss's class indices, or probabilities")
       .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
@@ -69,9 +70,9 @@ export function doctorCommand(session: Session): Command {
       .addOption(new Option('--label-smoothing <e>', 'ε of the cross-entropy; default: any').argParser(fraction))
       .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
-      .addOption(headerOption('whether tables have one'))
+      .addOption(headerOption())
       .option('--list', 'the expressions that --did knows; also with --json')
-      .option('--json', 'the fields verdict, matches, evidence, why and instead as JSON')
+      .option('--json', 'the diagnosis as JSON: verdict, matches, why, …')
       .addHelpText(
         'after',
         `
@@ -82,15 +83,15 @@ Examples:
   $ softgrad doctor --list
   $ echo '[[2.7755575615628914e-17, 0, 0]]' | softgrad doctor --probs probabilities.json --grad - --json
 
-Exit code 0: a diagnosis was made, also 'ambiguous' (several explanations fit) or 'unknown' (none does); scripts read
-.verdict of --json. 2: the input or options are not as needed, with a line that says what is expected.
+Files are .npy, .npz, .safetensors, .json, .csv, .tsv or .txt, or - for text on
+standard input; FILE.npz:name picks an array, also of .safetensors and .json.
 
-Files are .npy, .npz, .safetensors or .json (FILE.npz:name, FILE.safetensors:name and FILE.json:name pick one of several
-arrays), .csv, .tsv or .txt (as NumPy prints it or np.savetxt writes it), or - for any such text on standard input.
+In --did s are the probabilities, x the logits, g the upstream gradient, y the
+one-hot target and J the Jacobian. Other usual names (p, logits, dout, labels,
+jac) and the spellings of NumPy, PyTorch and JAX are recognised.
 
-In --did s are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian, also under
-their usual other names (p, logits, dout, labels, jac, softmax(x)); np., torch. and jnp., functions and methods, dim and
-axis are the same to it.`,
+Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
+'unknown' (none does): see .verdict of --json. 2: wrong input or options.`,
       )
       .option('--link [url]', `also a link (with --json, its field link) to the playground; default: ${servedHere}`)
       // Accepted only to report which option each file needs, instead of too many arguments.
@@ -130,9 +131,16 @@ axis are the same to it.`,
         const link = options.link === undefined ? undefined : playgroundLink(page, question);
         if (link === null) session.notices.push('no link: these are more numbers than a link can hold');
         if (options.json) session.stdout.write(`${JSON.stringify({ ...fields, link }, null, 2)}\n`);
-        else session.stdout.write(link ? `${text}\n\nIn the playground\n  ${link}\n` : `${text}\n`);
+        else session.stdout.write(`${formatDiagnosis(text, session.stdout)}\n`);
+        if (link && !options.json) session.stdout.write(`\nIn the playground\n  ${link}\n`);
       })
   );
+}
+
+/** The text of a diagnosis, of which the lines of code, at its end, are not wrapped. */
+function formatDiagnosis(text: string, stdout: OutputStream): string {
+  const code = text.search(/^ {2}TypeScript /m);
+  return `${formatProse(text.slice(0, code), stdout)}${text.slice(code)}`;
 }
 
 /** Files without an option: their roles are unknown, so the example uses the most likely order, logits and gradient. */

@@ -18,18 +18,21 @@ interface Layout {
   readonly type?: string;
 }
 
+/** A shape whose length the compiler infers where it is written out: with a tuple in the type, `[2, 3]` is a tuple as well. */
+type InferredShape = Shape | readonly [];
+
 interface StridedData extends Layout {
   readonly data: NumericArray | readonly boolean[];
 }
 
 /** Data with a shape, like the arrays of ndarray and TensorFlow.js. */
 export interface NdArrayLike extends StridedData {
-  readonly shape: Shape;
+  readonly shape: InferredShape;
 }
 
 /** Data with its shape in `dims`, like onnxruntime's tensors. */
 export interface DimsArrayLike extends StridedData {
-  readonly dims: Shape;
+  readonly dims: InferredShape;
 }
 
 /**
@@ -38,7 +41,7 @@ export interface DimsArrayLike extends StridedData {
  */
 export type UncheckedArrayLike = Layout & {
   readonly data: (object & ArrayLike<unknown>) | { readonly length: number; get(index: number): unknown };
-} & ({ readonly shape: Shape } | { readonly dims: Shape });
+} & ({ readonly shape: InferredShape } | { readonly dims: InferredShape });
 
 /** A typed array of numbers, flat. */
 export type TypedArray = NumericArray & ArrayBufferView;

@@ -35,9 +35,11 @@ export type RankOf<I> = I extends ArrayBufferView
   ? 1
   : I extends { readonly data: unknown; readonly shape: unknown }
     ? RankOfShape<I['shape']>
-    : I extends number | boolean | readonly unknown[]
-      ? RankOfNested<I>
-      : number;
+    : I extends { readonly data: unknown; readonly dims: unknown }
+      ? RankOfShape<I['dims']>
+      : I extends number | boolean | readonly unknown[]
+        ? RankOfNested<I>
+        : number;
 
 /** The dtype of data if the caller does not give one. */
 export type DTypeOf<I> = I extends { readonly data: infer Data }

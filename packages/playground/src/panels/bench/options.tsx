@@ -34,7 +34,7 @@ export function Options({ state, onChange }: Props) {
         onChoose={(name) => onChange({ backends: toggled(state.backends, name) })}
       />
       <fieldset class="choice">
-        <legend>Peers</legend>
+        <legend>Other libraries</legend>
         {Object.keys(peers).map((name) => (
           <label key={name} class={nodeOnly.includes(name) ? 'unavailable' : ''}>
             <input

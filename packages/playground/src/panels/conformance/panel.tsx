@@ -36,6 +36,8 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
       setReport(await runSuite(backend, only, setProgress, controller.signal));
     } catch (error) {
       if (!controller.signal.aborted) setProblem(messageOf(error));
+      // Nothing ran: there is no progress to show.
+      setProgress((reached) => (reached?.total === 0 ? null : reached));
     }
     setBusy(false);
   };
@@ -56,7 +58,7 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
           Only cases whose name contains{' '}
           <input
             type="text"
-            placeholder="softmax.vjp/"
+            placeholder="softmax/vjp:"
             value={only}
             onInput={(event) => setOnly(event.currentTarget.value)}
           />

@@ -47,7 +47,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
           {product.map((value, k) => (
             <tr key={k}>
               <th scope="row">{subscript('x', k)}</th>
-              <td class="upstream">
+              <td class="upstream" data-label="upstream gradient g">
                 <Upstream
                   k={k}
                   value={upstream[row * classes + k] ?? Number.NaN}
