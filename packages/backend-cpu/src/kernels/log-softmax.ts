@@ -6,6 +6,7 @@ import { centredMean, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
+import { isNearMean, mayBeNear } from './vjp/origin.js';
 import { mayOverflow } from './vjp/wide.js';
 
 const expScratch = scratch();
@@ -219,13 +220,18 @@ export function logSoftmaxJvp(
 ): void {
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
-    const origin = top < 0 ? 0 : t[top];
+    let origin = top < 0 ? 0 : t[top];
     if (isDouble || end - start > blockElements) centredMean(rowSum, p, t, start, end, origin);
     else {
       let sum = 0;
       for (let k = start; k < end; k++) sum += p[k] * (t[k] - origin);
       rowSum.high = sum;
       rowSum.low = 0;
+    }
+    if (mayBeNear(t[start], rowSum.high) && top < 0 && isNearMean(p, t, start, end, rowSum.high)) {
+      // Σ exp(y) is 1 only up to the rounding of y, so that the mean of a large constant in common is off.
+      origin = rowSum.high;
+      centredMean(rowSum, p, t, start, end, origin);
     }
     if (mayOverflow(rowSum.high, origin)) {
       jvpWideLogRow(p, t, start, end, top, temperature);

@@ -164,3 +164,12 @@ INLINE void store_row_values(real *p, const Group *g, V v) {
   else
     store_part(p + g->row, v, g->lanes);
 }
+
+// Whether an entry is so near the row's mean that most of the mean is a constant that entries have in common: the mean has the rounding error of the constant,
+// which is then larger than that of the differences d from the mean. An entry of probability 0 counts as near, because it may be masked. Kernels test the first
+// entries of a row.
+#define SAMPLE 4
+INLINE V near_mean(V probability, V d, V mean) {
+  return le(vabs(mul(probability, d)), mul(probability, vabs(mul(mean, splat((real)0.25)))));
+}
+

@@ -113,7 +113,8 @@ INLINE V complement_of_log(V y) {
   return sub(splat(0), sum);
 }
 
-// If exp(y) is above 1/2, a derivative would cancel. For the jvp, that entry's tangent is subtracted from all: J maps constants to 0.
+// If exp(y) is above 1/2, a derivative would cancel. For the jvp, that entry's tangent is subtracted from all: J maps constants to 0. If the
+// tangents have a large constant in common, their mean is, as in vjp.c.
 // For the vjp, its own result is g (1 − exp(y)) − exp(y) Σ_others g.
 COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
                                            real *scratch, double temperature, int forward) {
@@ -122,11 +123,10 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
-    V half = splat((real)-0.6931471805599453), share = splat(1), shift, total, rest;
-    for (;;) {
+    V half = splat((real)-0.6931471805599453), share = splat(1), shift = splat(0), total, rest;
+    for (int is_shifted = !forward;;) {
       Sum sum = sum_zero(), others = sum_zero();
-      shift = splat(0);
-      if (forward)
+      if (!is_shifted)
         for (size_t c = 0; c < r.classes; c++)
           shift = select(lt(half, lanes_load(l, c)), mul(lanes_load(q, c), share), shift);
       for (size_t c = 0; c < r.classes; c++) {
@@ -139,9 +139,21 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
       }
       total = sum_rounded(sum), rest = sum_rounded(others);
       V fine = harmless(total);
-      if (all_true(fine) || any_true(ne(share, splat(1)))) break;
-      // No row has 2^32 entries.
-      share = select(fine, splat(1), splat((real)0x1p-34));
+      if (!all_true(fine) && all_true(eq(share, splat(1)))) {
+        // No row has 2^32 entries.
+        share = select(fine, splat(1), splat((real)0x1p-34));
+        shift = splat(0), is_shifted = !forward;
+        continue;
+      }
+      if (is_shifted) break;
+      is_shifted = 1;
+      V near = eq(shift, splat(0));
+      for (size_t c = 0; c < SAMPLE && c < r.classes && any_lane(near); c++) {
+        V possible = and(splat(1), ne(lanes_load(l, c), splat((real)-__builtin_inf())));
+        near = and(near, near_mean(possible, sub(mul(lanes_load(q, c), share), total), total));
+      }
+      if (!any_lane(near)) break;
+      shift = select(near, total, shift);
     }
     Lanes o = lanes_for(out, &g, scratch);
     V unit_of_row = div(splat(1), share);

@@ -37,6 +37,7 @@ typedef int word;
 #define lane0(a) wasm_f32x4_extract_lane(a, 0)
 #define all_true(m) wasm_i32x4_all_true(m)
 #define all_lanes(m) (wasm_i32x4_bitmask(m) == 15)
+#define any_lane(m) (wasm_i32x4_bitmask(m) != 0)
 
 #else
 
@@ -62,6 +63,7 @@ typedef long long word;
 #define lane0(a) wasm_f64x2_extract_lane(a, 0)
 #define all_true(m) wasm_i64x2_all_true(m)
 #define all_lanes(m) (wasm_i64x2_bitmask(m) == 3)
+#define any_lane(m) (wasm_i64x2_bitmask(m) != 0)
 
 #endif
 

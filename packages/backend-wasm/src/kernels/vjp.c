@@ -1,5 +1,7 @@
 // out = (s ⊙ (g − ⟨s, g⟩)) / T over each row. Subtracting a constant from g does not change the result. If one
-// probability is above 1/2, g at its entry is subtracted, because g − ⟨s, g⟩ would cancel otherwise.
+// probability is above 1/2, g at its entry is subtracted, because g − ⟨s, g⟩ would cancel otherwise. If the cotangents have a
+// large constant in common, ⟨s, g⟩ is subtracted and the mean of the differences is computed, because ⟨s, g⟩ has the rounding error of
+// the constant.
 #include "single-rows.h"
 
 // Rows of fewer classes are processed in registers, or in lanes.
@@ -7,7 +9,11 @@
 
 INLINE V dot_lanes(Lanes s, Lanes g, size_t classes, V shift) {
   Sum sum = sum_zero();
-  for (size_t c = 0; c < classes; c++) sum = sum_add(sum, mul(lanes_load(s, c), sub(lanes_load(g, c), shift)));
+#define TERM(c) mul(lanes_load(s, c), sub(lanes_load(g, c), shift))
+  size_t c = classes & 1;
+  if (c) sum = sum_add(sum, TERM(0));
+  for (; c < classes; c += 2) sum = sum_add(sum, add(TERM(c), TERM(c + 1)));
+#undef TERM
   return sum_rounded(sum);
 }
 
@@ -26,20 +32,69 @@ typedef struct {
 // The factor for huge cotangents, so that sums and differences of them are finite: no row has 2^32 entries.
 #define SHARE ((real)0x1p-34)
 
-// A row that may have such, whose classes are `step` apart.
+// A row that may have such, whose classes are `step` apart. Rows without have the bits that they have in lanes.
 COMPACT SHARED void vjp_huge(real *out, const real *s, const real *g, size_t classes, size_t step, Scale by) {
   size_t end = classes * step;
-  real origin = 0, share = 1;
-  for (size_t i = 0; i < end; i += step) {
+  real shift = 0, share = 1;
+  for (size_t i = 0; i < end; i += step)
     if (!(absolute(g[i]) < HARMLESS)) share = SHARE;
-    if (s[i] > (real)0.5) origin = g[i];
+  for (size_t i = 0; i < end; i += step)
+    if (s[i] > (real)0.5) shift = g[i] * share;
+#define TERM(i) splat(s[i] * (g[i] * share - shift))
+  V dot;
+  for (int is_last = shift != 0;; is_last = 1) {
+    Sum sum = sum_zero();
+    size_t i = classes % 2 * step;
+    if (i) sum = sum_add(sum, TERM(0));
+    for (; i < end; i += 2 * step) sum = sum_add(sum, add(TERM(i), TERM(i + step)));
+    dot = sum_rounded(sum);
+    for (size_t c = 0; c < SAMPLE && c < classes; c++)
+      is_last |= !any_true(near_mean(splat(s[c * step]), sub(splat(g[c * step] * share), dot), dot));
+    if (is_last) break;
+    shift = lane0(dot);
   }
-  Sum sum = sum_zero();
-  for (size_t i = 0; i < end; i += step) sum = sum_add(sum, splat(s[i] * (g[i] * share - origin * share)));
-  V dot = sum_rounded(sum);
+#undef TERM
   real first = by.late ? 1 : lane0(by.inverse), last = by.late ? lane0(by.inverse) : 1;
   for (size_t i = 0; i < end; i += step)
-    out[i] = s[i] * first * (g[i] * share - origin * share - lane0(dot)) * (last / share);
+    out[i] = s[i] * first * (g[i] * share - shift - lane0(dot)) * (last / share);
+}
+
+// d_i = Σ s_j (g_i − g_j) of up to four classes, in which nothing cancels. Returns differences that are harmless if the cotangents are.
+#define FEW 4
+INLINE V differences(V *d, const V *s, const V *g, size_t classes) {
+  V d01 = sub(g[0], g[1]), d12 = sub(g[1], g[2]), d20 = sub(g[2], g[0]), size = pmax(vabs(d01), vabs(d12));
+  d[0] = sub(mul(s[1], d01), mul(s[2], d20));
+  d[1] = sub(mul(s[2], d12), mul(s[0], d01));
+  d[2] = sub(mul(s[0], d20), mul(s[1], d12));
+  if (classes <= 3) return size;
+  d[3] = splat(0);
+  EACH(3, {
+    V last = sub(g[u], g[3]);
+    d[u] = add(d[u], mul(s[3], last));
+    d[3] = sub(d[3], mul(s[u], last));
+    size = pmax(size, vabs(last));
+  })
+  return size;
+}
+
+SHARED void vjp_few(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,
+                    Scale by) {
+  for (size_t unit = begin; unit < end; unit++) {
+    Group group = group_at(unit, r);
+    Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
+    V a[FEW], b[FEW], d[FEW];
+    EACH(FEW, a[u] = u < r.classes ? lanes_load(p, u) : splat(0), b[u] = lanes_load(q, u < r.classes ? u : 0))
+    V share = splat(1), fine = harmless(differences(d, a, b, FEW));
+    if (!all_lanes(fine)) {
+      share = select(fine, share, splat(SHARE));
+      EACH(FEW, b[u] = mul(b[u], share))
+      differences(d, a, b, FEW);
+      share = div(splat(1), share);
+    }
+    Lanes o = lanes_for(out, &group, scratch);
+    EACH(FEW, if (u < r.classes) lanes_store(o, u, mul(scale_by(a[u], d[u], by, by.late), share)))
+    lanes_out(out, &group, r.classes, o);
+  }
 }
 
 SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s, const real *g, real *scratch,
@@ -56,6 +111,15 @@ SHARED void vjp_lanes(size_t begin, size_t end, Rows r, real *out, const real *s
         vjp_huge(out + at, s + at, g + at, r.classes, group.step, by);
       }
       continue;
+    }
+    V near = eq(shift, splat(0));
+#define IS_NEAR(c) near_mean(lanes_load(p, c), sub(lanes_load(q, c), dot), dot)
+    EACH(2, near = and(near, IS_NEAR(u)))
+    if (any_lane(near)) EACH(SAMPLE - 2, near = and(near, IS_NEAR(u + 2)))
+#undef IS_NEAR
+    if (any_lane(near)) {
+      shift = select(near, dot, shift);
+      dot = dot_lanes(p, q, r.classes, shift);
     }
     Lanes o = lanes_for(out, &group, scratch);
 #define SCALED(late)                                                                                                   \
@@ -76,10 +140,10 @@ INLINE double dot_row(const real *s, const real *g, size_t classes, const V *shi
 #define LESS(b) (shift ? sub(b, *shift) : (b))
   Sum sum = sum_zero();
   V a[4], b[4], top = splat(0);
-  size_t c = 0;
-  for (; c + 4 * W <= classes; c += 4 * W) {
-    EACH(4, a[u] = load(s + c + u * W))
-    EACH(4, b[u] = mul(a[u], LESS(load(g + c + u * W))))
+  size_t left = classes % (4 * W);
+  for (const real *end = s + classes - left; s != end; s += 4 * W, g += 4 * W) {
+    EACH(4, a[u] = load(s + u * W))
+    EACH(4, b[u] = mul(a[u], LESS(load(g + u * W))))
     top = pmax(top, pmax(pmax(a[0], a[1]), pmax(a[2], a[3])));
 #if REAL == 32
     V d = add(add(b[0], b[1]), add(b[2], b[3]));
@@ -88,22 +152,19 @@ INLINE double dot_row(const real *s, const real *g, size_t classes, const V *shi
     sum.high = add(sum.high, add(b[0], b[1])), sum.low = add(sum.low, add(b[2], b[3]));
 #endif
   }
-  for (; c < classes; c += W) {
-    size_t k = classes - c < W ? classes - c : W;
-    V v = load_part_or_all(s + c, k);
+  for (; left >= W; left -= W, s += W, g += W) {
+    V v = load(s);
     top = pmax(top, v);
-    sum = sum_add(sum, mul(v, LESS(load_part_or_all(g + c, k))));
+    sum = sum_add(sum, mul(v, LESS(load(g))));
+  }
+  if (left) {
+    V v = load_part(s, left);
+    top = pmax(top, v);
+    sum = sum_add(sum, mul(v, LESS(load_part(g, left))));
   }
 #undef LESS
   *largest = top;
   return sum_total(sum);
-}
-
-SHARED double dot_of_row(const real *s, const real *g, size_t classes, int *dominated) {
-  V top;
-  double dot = dot_row(s, g, classes, 0, &top);
-  *dominated = any_true(lt(splat((real)0.5), top));
-  return dot;
 }
 
 // The index of the probability above 1/2.
@@ -114,45 +175,70 @@ INLINE size_t dominant_of(const real *s, size_t classes) {
   return c;
 }
 
-SHARED void vjp_row_dominated(real *out, const real *s, const real *g, size_t classes) {
-  V top, shift = splat(g[dominant_of(s, classes)]);
+INLINE int near_in_row(const real *s, const real *g, V mean) {
+  V near = ne(mean, splat(0));
+  EACH(SAMPLE / W, near = and(near, near_mean(load(s + u * W), sub(load(g + u * W), mean), mean)))
+  return all_lanes(near);
+}
+
+// The same for the first entry, which decides for most rows and takes less time. A cotangent of 0 counts as near.
+INLINE int first_is_near(const real *g, real mean) {
+  return !(absolute(g[0] - mean) > absolute(mean * (real)0.25) && *(const word *)g != 0);
+}
+
+// out = s ⊙ (g − shift − dot); without a shift if it is null.
+INLINE void row_out(real *out, const real *s, const real *g, size_t classes, const V *shift, V dot) {
+#define RESULT(s, g) mul(s, sub(shift ? sub(g, *shift) : (g), dot))
+  size_t left = classes % (4 * W);
+  for (const real *end = s + classes - left; s != end; out += 4 * W, s += 4 * W, g += 4 * W)
+    EACH(4, store(out + u * W, RESULT(load(s + u * W), load(g + u * W))))
+  for (; left >= W; left -= W, out += W, s += W, g += W) store(out, RESULT(load(s), load(g)));
+  if (left) store_part(out, RESULT(load_part(s, left), load_part(g, left)), left);
+#undef RESULT
+}
+
+SHARED void vjp_row_shifted(real *out, const real *s, const real *g, size_t classes, V shift) {
+  V top;
   double sum = dot_row(s, g, classes, &shift, &top);
-  if (!(__builtin_fabs(sum) < HARMLESS)) {
+  if (!(__builtin_fabs(sum) < HARMLESS))
     vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
-    return;
-  }
-  V dot = splat((real)sum);
-  for (size_t c = 0; c < classes; c += W) {
-    size_t k = classes - c < W ? classes - c : W;
-    V d = sub(sub(load_part_or_all(g + c, k), shift), dot);
-    store_part_or_all(out + c, mul(load_part_or_all(s + c, k), d), k);
-  }
+  else
+    row_out(out, s, g, classes, &shift, splat((real)sum));
+}
+
+SHARED void vjp_row_out(real *out, const real *s, const real *g, size_t classes, V dot) {
+  row_out(out, s, g, classes, 0, dot);
 }
 
 INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
-  int dominated;
-  double sum = dot_of_row(s, g, classes, &dominated);
-  if (dominated) {
-    vjp_row_dominated(out, s, g, classes);
-    return;
-  }
-  if (!(__builtin_fabs(sum) < HARMLESS)) {
-    vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
-    return;
-  }
+  V top;
+  double sum = dot_row(s, g, classes, 0, &top);
+  int dominated = any_lane(lt(splat((real)0.5), top));
   V dot = splat((real)sum);
-  size_t c = 0;
-  for (; c + 4 * W <= classes; c += 4 * W)
-    EACH(4, store(out + c + u * W, mul(load(s + c + u * W), sub(load(g + c + u * W), dot))))
-  for (; c < classes; c += W) {
-    size_t k = classes - c < W ? classes - c : W;
-    store_part_or_all(out + c, mul(load_part_or_all(s + c, k), sub(load_part_or_all(g + c, k), dot)), k);
+  if (dominated || (first_is_near(g, (real)sum) && near_in_row(s, g, dot))) {
+    vjp_row_shifted(out, s, g, classes, dominated ? splat(g[dominant_of(s, classes)]) : dot);
+  } else if (!(__builtin_fabs(sum) < HARMLESS)) {
+    vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
+  } else {
+    vjp_row_out(out, s, g, classes, dot);
   }
+}
+
+// Called through a pointer, so that it is not inlined: then the kernel would need more registers than there are.
+SHARED void vjp_rows(size_t row, size_t next, real *out, const real *s, const real *g, size_t classes) {
+  for (; row < next; row++) vjp_row(out + row * classes, s + row * classes, g + row * classes, classes);
 }
 
 #if REAL == 64
 // In longer rows, ⟨s, g⟩ is summed in parts, with the rounding errors of their sum.
 #define PART 4096
+
+SHARED double dot_of_row(const real *s, const real *g, size_t classes, int *dominated) {
+  V top;
+  double dot = dot_row(s, g, classes, 0, &top);
+  *dominated = any_true(lt(splat((real)0.5), top));
+  return dot;
+}
 
 SHARED double dot_shifted(const real *s, const real *g, size_t classes, const V *shift) {
   V top;
@@ -176,8 +262,8 @@ SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes
   int dominated;
   V shift = splat(0);
   double sum = dot_of_long_row(s, g, classes, 0, &dominated);
-  if (dominated) {
-    shift = splat(g[dominant_of(s, classes)]);
+  if (dominated || near_in_row(s, g, splat(sum))) {
+    shift = splat(dominated ? g[dominant_of(s, classes)] : sum);
     sum = dot_of_long_row(s, g, classes, &shift, &dominated);
   }
   if (!(__builtin_fabs(sum) < HARMLESS)) {
@@ -190,7 +276,16 @@ SHARED void vjp_long_row(real *out, const real *s, const real *g, size_t classes
     EACH(4, store(out + c + u * W, mul(load(s + c + u * W), sub(sub(load(g + c + u * W), shift), dot))))
   for (; c < classes; c++) out[c] = s[c] * (g[c] - lane0(shift) - sum);
 }
+
+SHARED void vjp_rows_in_parts(size_t row, size_t next, real *out, const real *s, const real *g, size_t classes) {
+  for (; row < next; row++) vjp_long_row(out + row * classes, s + row * classes, g + row * classes, classes);
+}
+#else
+#define PART (size_t)-1
+#define vjp_rows_in_parts 0
 #endif
+
+typedef void (*LongRows)(size_t row, size_t next, real *out, const real *s, const real *g, size_t classes);
 
 #if REAL == 32
 // In each lane the element that is not 0; one of both if s is not a softmax, whose entries above 1/2 may be several.
@@ -240,23 +335,37 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
     return is_finite(watch);                                                                                           \
   }
 
-VJP_SHORT(1)
 VJP_SHORT(2)
 VJP_SHORT(3)
 VJP_SHORT(4)
+
+// Rows of three or four classes: s_i Σ s_j (g_i − g_j), in which nothing cancels. Their differences, which the caller watches, are huge if
+// cotangents are.
+SHARED int vjp_fours(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {
+  (void)classes;
+  V watch = splat(0);
+  for (; rows; rows--, out += 4, s += 4, g += 4) {
+    V a = load(s), b = load(g);
+#define TURNED(v, n) wasm_i32x4_shuffle(v, v, n, (n + 1) % 4, (n + 2) % 4, (n + 3) % 4)
+    V d = sub(b, TURNED(b, 1));
+    watch = watched(watch, d);
+    V sum = fma(TURNED(a, 1), d, mul(TURNED(a, 2), sub(b, TURNED(b, 2))));
+    store(out, mul(mul(a, scale), fma(TURNED(a, 3), sub(b, TURNED(b, 3)), sum)));
+#undef TURNED
+  }
+  return is_finite(watch);
+}
 
 // Rows of three classes, four in lanes.
 SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {
   (void)classes;
   V watch = splat(0);
   for (; rows; rows -= 4, out += 12, s += 12, g += 12) {
-    V a[3], b[3], half = splat((real)0.5), shift = splat(0);
+    V a[3], b[3];
     triples_in(a, s), triples_in(b, g);
-    EACH(3, shift = one_of(shift, and(lt(half, a[u]), b[u])))
-    EACH(3, b[u] = sub(b[u], shift))
-    V dot = add(add(mul(a[0], b[0]), mul(a[1], b[1])), mul(a[2], b[2]));
-    watch = watched(watch, dot);
-    EACH(3, a[u] = mul(mul(a[u], scale), sub(b[u], dot)))
+    V c[3];
+    watch = watched(watch, differences(c, a, b, 3));
+    EACH(3, a[u] = mul(mul(a[u], scale), c[u]))
     triples_out(out, a);
   }
   return is_finite(watch);
@@ -305,13 +414,8 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
   Scale by = {splat((real)(1 / temperature)), __builtin_fabs(temperature) > LATE_FROM};
   size_t row = begin * W, next = end * W < outer ? end * W : outer;
   if (inner == 1 && temperature == 1 && classes >= SHORT_TO) {
-#if REAL == 64
-    if (classes > PART) {
-      for (; row < next; row++) vjp_long_row(out + row * classes, s + row * classes, g + row * classes, classes);
-      return;
-    }
-#endif
-    for (; row < next; row++) vjp_row(out + row * classes, s + row * classes, g + row * classes, classes);
+    const LongRows of_rows[] = {vjp_rows, vjp_rows_in_parts};
+    of_rows[classes > PART](row, next, out, s, g, classes);
     return;
   }
 #if REAL == 32
@@ -321,10 +425,10 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
     vjp_watched(vjp_threes, W, whole * W, out + at, s + at, g + at, classes, by.inverse);
     begin += whole;
   } else if (inner == 1 && classes > 3 && classes <= 16 && !by.late) {
-    const ShortRows by_vectors[] = {vjp_short_1, vjp_short_2, vjp_short_3, vjp_short_4};
+    const ShortRows by_vectors[] = {vjp_fours, vjp_short_2, vjp_short_3, vjp_short_4};
     vjp_watched(by_vectors[(classes - 1) / 4], 1, next - row, out + at, s + at, g + at, classes, by.inverse);
     return;
   }
 #endif
-  if (begin < end) vjp_lanes(begin, end, r, out, s, g, scratch, by);
+  if (begin < end) (classes <= FEW ? vjp_few : vjp_lanes)(begin, end, r, out, s, g, scratch, by);
 }

@@ -1,6 +1,6 @@
 import { centredMean, type Pair, productError, sumError } from '../../pair.js';
 import type { FloatArray } from '../../storage.js';
-import { indexAboveHalf, scaleShifted } from './origin.js';
+import { indexAboveHalf, isNearMean, mayBeNear, scaleShifted } from './origin.js';
 import { mayOverflow, vjpWideRow } from './wide.js';
 
 const rowMean: Pair = { high: 0, low: 0 };
@@ -8,10 +8,14 @@ const rowMean: Pair = { high: 0, low: 0 };
 /** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
 const leastExcess = 2 ** -40;
 
+function isSoftmax(total: number): boolean {
+  return Math.abs(total - 1) < leastExcess;
+}
+
 /**
  * ⟨s, g⟩ is summed in float64 by eights whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
  * term is most of it. Rows with a probability above ½, which is sought among the eight whose sum is above ½, are summed again without that entry's
- * cotangent. If T = 1, a difference or two and a product follow; quotients by T take more care: see `scalePrecisely`.
+ * cotangent, and those whose cotangents have a large constant in common without their mean, which has the rounding error of that constant. If T = 1, a difference or two and a product follow; quotients by T take more care: see `scalePrecisely`.
  */
 export function vjpDouble(
   out: FloatArray,
@@ -64,8 +68,10 @@ export function vjpDouble(
       total += s[k];
     }
     const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end);
-    const origin = top < 0 ? 0 : g[top];
-    if (top >= 0) {
+    let origin = top < 0 ? 0 : g[top];
+    const isNear = mayBeNear(g[start], mean) && isSoftmax(total) && isNearMean(s, g, start, end, mean);
+    if (top >= 0 || isNear) {
+      if (top < 0) origin = mean;
       centredMean(rowMean, s, g, start, end, origin);
       mean = rowMean.high;
       low = rowMean.low;
@@ -89,7 +95,7 @@ export function scaleRow(
 ): void {
   if (mayOverflow(mean, origin)) {
     vjpWideRow(out, s, g, start, end, temperature);
-  } else if (!(Math.abs(total - 1) < leastExcess)) {
+  } else if (!isSoftmax(total)) {
     scaleShifted(out, s, g, start, end, origin, total, mean + low, factor);
   } else if (inexact === 0) {
     // Multiplying by 1 or another power of 2 does not round.

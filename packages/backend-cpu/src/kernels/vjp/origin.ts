@@ -6,6 +6,28 @@ export function indexAboveHalf(s: FloatArray, start: number, end: number): numbe
   return -1;
 }
 
+/** How many entries of a row are compared with its mean. */
+const sampled = 4;
+
+/** Whether an entry may be one of those: the first one decides for most rows. An entry of 0 may be masked. */
+export function mayBeNear(entry: number, mean: number): boolean {
+  return Math.abs(entry - mean) <= Math.abs(mean) / 4 || entry === 0;
+}
+
+/**
+ * Whether the first entries are so near the row's mean that most of the mean is a constant that entries have in common. Entries of
+ * probability 0 are left out, because they may be masked.
+ */
+export function isNearMean(s: FloatArray, v: FloatArray, start: number, end: number, mean: number): boolean {
+  let left = sampled;
+  for (let k = start; k < end && left > 0; k++) {
+    if (s[k] === 0) continue;
+    if (!(Math.abs(v[k] - mean) <= Math.abs(mean) / 4)) return false;
+    left--;
+  }
+  return mean !== 0;
+}
+
 /** `out = s ⊙ ((g − origin) · total − mean) · factor`. */
 export function scaleShifted(
   out: FloatArray,
