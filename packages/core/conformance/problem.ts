@@ -33,10 +33,12 @@ export function parametersOf(statement: ProblemStatement): string {
 /** What a backend must announce for this problem to apply to it. */
 export function requirementsOf(operation: Operation, problem: Problem): Requirements {
   const kernel = operation.needs(problem);
+  const alsoKernel = operation.alsoNeeds?.(problem);
   return {
     dtype: problem.dtype,
     classes: problem.rows.classes,
     ...(kernel !== undefined && { kernel }),
+    ...(alsoKernel && { alsoKernel }),
     ...(meetsNonFinite(operation, problem) && { features: ['nonFinite: ieee'] as const }),
   };
 }
