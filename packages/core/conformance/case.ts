@@ -20,6 +20,8 @@ export interface Requirements {
   readonly features?: readonly Feature[];
   /** The kernel that is needed unless there is a basis; null if a basis is required. The required kernels always exist but may decline. */
   readonly kernel?: KernelName | null;
+  /** Another kernel that is needed unless there is a basis. */
+  readonly alsoKernel?: KernelName;
   /** The opposite of `kernel`: the case applies only to backends without it. */
   readonly lacks?: KernelName | null;
   /** The opposite of `dtype`. */
@@ -55,13 +57,16 @@ const announces: Record<Feature, (backend: Backend) => boolean> = {
 
 /** Why a case does not apply to a backend, or null if it does. */
 export function unmet(requires: Requirements, backend: Backend): string | null {
-  const { dtype, kernel, lacks, weakness, classes = 0, elements = 0 } = requires;
+  const { dtype, kernel, alsoKernel, lacks, weakness, classes = 0, elements = 0 } = requires;
   const { dtypes, limits } = backend.supports;
   const missing = requires.features?.find((feature) => !announces[feature](backend));
   if (missing) return `does not announce ${missing}`;
   if (dtype && !dtypes.includes(dtype)) return `has no ${dtype}`;
   if (kernel !== undefined && !backend.basis && !(kernel && hasKernel(backend, kernel))) {
     return kernel ? `has neither kernels.${kernel} nor a basis` : 'has no basis';
+  }
+  if (alsoKernel && !backend.basis && !hasKernel(backend, alsoKernel)) {
+    return `has neither kernels.${alsoKernel} nor a basis`;
   }
   if (lacks !== undefined && (backend.basis || (lacks && hasKernel(backend, lacks)))) {
     return lacks && hasKernel(backend, lacks) ? `has kernels.${lacks}` : 'has a basis';

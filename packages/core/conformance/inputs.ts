@@ -88,6 +88,9 @@ export const inputs = {
   },
   /** 0 in the first 16 positions and the maximum in all others: 59 in float32, 590 in float64. */
   late: (classes, _row, _random, dtype) => series(classes, (c) => (c < 16 ? 0 : dtype === 'float64' ? 590 : 59)),
+  /** −Infinity in the first half, where a long row has whole blocks without any logit, and uniform in ±4 elsewhere. */
+  behind: (classes, _, random) =>
+    series(classes, (c) => (c < classes >> 1 ? Number.NEGATIVE_INFINITY : 8 * random() - 4)),
   /** The maximum in the last position, beyond the range of exp above the others: a kernel that takes it over fewer classes overflows. */
   last: (classes, _, random) => series(classes, (c) => (c === classes - 1 ? 1000 : 2 * random() - 1)),
   /** Uniform in ±1, but log f in the last position, which then has nearly half of the sum of exps: a sum without the last entries is wrong. */

@@ -33,16 +33,18 @@ export function parametersOf(statement: ProblemStatement): string {
 /** What a backend must announce for this problem to apply to it. */
 export function requirementsOf(operation: Operation, problem: Problem): Requirements {
   const kernel = operation.needs(problem);
+  const alsoKernel = operation.alsoNeeds?.(problem);
   return {
     dtype: problem.dtype,
     classes: problem.rows.classes,
     ...(kernel !== undefined && { kernel }),
+    ...(alsoKernel && { alsoKernel }),
     ...(meetsNonFinite(operation, problem) && { features: ['nonFinite: ieee'] as const }),
   };
 }
 
 /** Whether NaN or infinities occur in operands or results, except for logits of −Infinity in a row with finite ones, which every backend supports. */
-function meetsNonFinite(operation: Operation, problem: Problem): boolean {
+export function meetsNonFinite(operation: Operation, problem: Problem): boolean {
   if (!problem.mask && problem.values.every(Number.isFinite)) return false;
   const { operands, expected } = statedFor(operation, problem);
   if (expected.some((value) => !Number.isFinite(value))) return true;
@@ -113,12 +115,25 @@ const statedOf = memoizedFor((problem: Problem) =>
     const operands = operation.operands(problem);
     const values = operands.map((operand) => operand.values);
     const expected = operation.expected(values, problem);
+    const kept = withoutMasked(operation, values, problem);
     const toleranceOf = memoizedFor((supports: Supports) =>
-      operation.tolerance(operationPrecision(supports, problem.dtype), values, expected, problem),
+      operation.tolerance(operationPrecision(supports, problem.dtype), kept, expected, problem),
     );
     return { operands, expected, toleranceOf };
   }),
 );
+
+/** The operands with 0 in the masked entries of cotangents and tangents, which have no effect on the result and so none on its error. */
+function withoutMasked(
+  operation: Operation,
+  [first, ...directions]: readonly Float64Array[],
+  { parameters: { mask } }: Problem,
+): readonly Float64Array[] {
+  if (first === undefined) return [];
+  if (!mask || !operation.takes.includes('mask')) return [first, ...directions];
+  const kept = (values: Float64Array) => values.map((value, i) => (mask[i] ? value : 0));
+  return [first, ...directions.map((values) => (values.length === mask.length ? kept(values) : values))];
+}
 
 /** The reference is cached, because the fused run, the composed run and every backend in the process need the same values. */
 export function statedFor(operation: Operation, problem: Problem): Stated {
@@ -127,9 +142,11 @@ export function statedFor(operation: Operation, problem: Problem): Stated {
 
 function maskOf(name: MaskName, shape: readonly number[], axis: number): NonNullable<Problem['mask']> {
   if (name === 'full') return { data: masks(shape, axis), shape };
-  if (name === 'row') {
+  if (name === 'row' || name === 'end') {
     const row = shape.map((size, k) => (k === axis ? size : 1));
-    return { data: masks(row, axis), shape: row };
+    const data = masks(row, axis);
+    if (name === 'end') data.fill(0, 0, data.length >> 1);
+    return { data, shape: row };
   }
   const columns = shape.map((size, k) => (k === axis ? 1 : size));
   const count = columns.reduce((a, b) => a * b, 1);

@@ -13,8 +13,11 @@ export interface ProblemStatement {
   readonly mask?: MaskName;
 }
 
-/** full: an entry for each logit. row: one row for all rows. columns: constant along the axis, so that whole rows are kept or masked. */
-export type MaskName = 'full' | 'row' | 'columns';
+/**
+ * full: an entry for each logit. row: one row for all rows. end: one row for all rows, which keeps nothing in its first half. columns: constant
+ * along the axis, so that whole rows are kept or masked.
+ */
+export type MaskName = 'full' | 'row' | 'end' | 'columns';
 
 /** A statement with its numbers. */
 export interface Problem {

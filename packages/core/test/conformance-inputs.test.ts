@@ -34,6 +34,7 @@ const fingerprints: Readonly<Record<InputName, string>> = {
   mixed: '904c3388 45804116 904c3388',
   last: 'eb131184 eb131184 c725a7cd',
   late: 'f7e5012b 8dbc606f f7e5012b',
+  behind: '76e4584f 76e4584f f6b083b5',
   ending: '7b251caa 7b251caa 9b3ffc62',
   nan: '0a5f3c23 0a5f3c23 a21c106e',
   infinite: '2a8deca3 2a8deca3 6434d1e8',

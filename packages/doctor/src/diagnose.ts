@@ -6,8 +6,8 @@ import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, Diag
 import { goalOfRight, lookUp, namesTarget } from './expressions.js';
 import { byIndex, type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './found-options.js';
-import { checkWithoutData, readOptions } from './input.js';
-import type { Match } from './match.js';
+import { checkReduction, checkWithoutData, readOptions } from './input.js';
+import { type Match, optionsFound } from './match.js';
 import { underflow } from './mistakes/overflow.js';
 import { isAdvised, right } from './mistakes/right.js';
 import { addsUp, rightLoss } from './mistakes/right-loss.js';
@@ -62,6 +62,7 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
   }
   if (typeof gradient === 'string') return ofExpression(gradient, input);
   const problem = readProblemOf({ ...input, gradient });
+  checkReduction(problem, input);
   const values = readValues('gradient', gradient);
   return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
@@ -195,7 +196,7 @@ function ofNumbers(
   const [best] = found.matches;
   const ofRight = verdict === right.id && best ? (best.form ? goalOfRight(best.form) : best.options?.goal) : undefined;
   const wanted = goal ?? ofRight ?? goalOf(problem, best?.kind ?? kind);
-  const setting = settingFor(problem, input, best?.id === verdict ? best?.options : undefined);
+  const setting = settingFor(problem, input, optionsFound(verdict, found.matches));
   const reduction = problem.reduction ?? best?.reduction ?? null;
   // The library has no mean of losses with an upstream gradient for each of them.
   const isMeanOfRows = setting.loss?.upstream === 'rows' && reduction === 'mean';

@@ -1,7 +1,7 @@
 import { explanations } from './catalogue.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
 import { byIndex, type Candidate, type Kind, times } from './form.js';
-import type { Inferred } from './found-options.js';
+import type { FoundOptions, Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { brokenRows } from './mistakes/overflow.js';
@@ -124,7 +124,7 @@ function isOfFullPrecision(error: number, { slack, ofInputs }: Noise): boolean {
 
 /** The correct gradient and the mistake that gives the same numbers, the likelier one first; the mistake alone if the loss is ruled out. */
 function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): readonly Match[] {
-  const { formula, reduction, unusual, options, mistake, ruledOut, lossIsLikelier } = found;
+  const { formula, reduction, unusual, options, mistake, mistakeFormula = formula, ruledOut, lossIsLikelier } = found;
   const asRight: Match = {
     ...unnamed(kind, formula, error),
     id: right.id,
@@ -135,13 +135,18 @@ function matchesOf(kind: Kind, found: Inferred, error: number, noise: Noise): re
   };
   if (!mistake) return [asRight];
   const asMistake: Match = {
-    ...unnamed(kind, formula, error),
+    ...unnamed(kind, mistakeFormula, error),
     id: mistake.id,
     mistake,
-    options: found.ruledOut ? options : undefined,
+    options: ruledOut ? options : temperatureIn(options),
   };
   if (ruledOut || (found.ruledOutInFullPrecision && isOfFullPrecision(error, noise))) return [asMistake];
   return lossIsLikelier ? [asRight, asMistake] : [asMistake, asRight];
+}
+
+/** The temperature alone, which the right gradient and the mistake have in common. */
+function temperatureIn({ temperature }: FoundOptions = {}): FoundOptions | undefined {
+  return temperature === undefined ? undefined : { temperature };
 }
 
 function rights(problem: Problem, kind: Kind): readonly Candidate[] {

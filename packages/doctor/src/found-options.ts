@@ -21,6 +21,8 @@ export interface Inferred extends Candidate {
   readonly options?: FoundOptions | undefined;
   /** The mistake that gives the same numbers, if there is one. */
   readonly mistake?: Mistake;
+  /** Its formula, if that is another one. */
+  readonly mistakeFormula?: string;
   /** True if the options that were passed rule out the loss, so that only the mistake is left. */
   readonly ruledOut?: boolean;
   /** The same for numbers in full precision only: rounding may hide that the rows of a class have the same factor. */

@@ -3,7 +3,7 @@ import { measure, noiseLevels, relativeErrors } from './compare.js';
 import { type Candidate, multiple } from './form.js';
 import { enough, type Inferred } from './found-options.js';
 import { rightProduct } from './mistakes/right.js';
-import { rightLoss } from './mistakes/right-loss.js';
+import { rightDistilled, rightLoss } from './mistakes/right-loss.js';
 import { temperatureMistake } from './mistakes/scale.js';
 import { outputOf, type Problem } from './problem.js';
 import { sampleOfRows } from './sample.js';
@@ -17,8 +17,11 @@ const steps = 43;
 /** The relative error on a few rows above which no temperature is right. */
 const near = 1e-2;
 
-/** A temperature nearer to that of the problem than this is the same. */
+/** Temperatures nearer to each other than this are the same. */
 const nearItself = 1e-3;
+
+/** Of two explanations with the same temperature, the error of one must be this many times that of the other to rule it out. */
+const margin = 30;
 
 /** A gradient at a temperature that was fitted to the numbers. */
 export interface AtTemperature extends Inferred {
@@ -31,8 +34,8 @@ export function atFoundTemperature(problem: Problem, data: Float64Array): readon
 }
 
 /**
- * The right gradients at another temperature, and the same without the inner derivative 1/T, which is a mistake. The temperature is the one of the
- * least error, written with as few digits as leave that error.
+ * The right gradients at another temperature, and the same without the inner derivative 1/T, which is a mistake unless it gives the numbers of another
+ * reduction: at T = 1/n, the mean divided by T is the sum. The temperature is the one of the least error, written with as few digits as leave that error.
  */
 export function atFittedTemperature(problem: Problem, data: Float64Array): readonly AtTemperature[] {
   const { x, n, f } = problem;
@@ -56,16 +59,32 @@ export function atFittedTemperature(problem: Problem, data: Float64Array): reado
     const error = errorOf(temperature);
     return error < near ? [{ which, error, temperature: shortest(temperature, errorOf, error) }] : [];
   });
-  return found
+  const fitting = found
     .filter(({ temperature }) => Math.abs(temperature / problem.temperature - 1) > nearItself)
     .toSorted((a, b) => a.error - b.error)
-    .flatMap(({ which, temperature }) => gradientsAt(problem, temperature)[which] ?? []);
+    .flatMap(({ which, temperature, error }) => {
+      const one = gradientsAt(problem, temperature)[which];
+      return one ? [{ one, error }] : [];
+    });
+  return fitting.flatMap(({ one, error }) => {
+    const isSame = (other: (typeof fitting)[number]) =>
+      Math.abs(other.one.temperature / one.temperature - 1) <= nearItself &&
+      other.error <= margin * Math.max(error, noError);
+    if (one.ruledOut) return fitting.some((other) => !other.one.ruledOut && isSame(other)) ? [] : [one];
+    const mistake = fitting.find((other) => other.one.ruledOut && isSame(other))?.one;
+    return mistake
+      ? [{ ...one, mistake: temperatureMistake, mistakeFormula: mistake.formula, lossIsLikelier: true }]
+      : [one];
+  });
 }
 
 /** How the formula of a right gradient ends at a temperature other than 1. */
 const overT = / \/ T$/;
 
-/** Every right gradient at a temperature, and each without its division by it. */
+/**
+ * Every right gradient at a temperature, and each without its division by it. With T² before the loss it is right of a distillation, and
+ * of another loss the temperature upside down.
+ */
 function gradientsAt(problem: Problem, temperature: number): readonly AtTemperature[] {
   const { x } = problem;
   if (!x) return [];
@@ -76,7 +95,18 @@ function gradientsAt(problem: Problem, temperature: number): readonly AtTemperat
     ...rightProduct.gives(other).map((found) => ({ ...found, goal: 'product' as const })),
     ...rightLoss.gives(other).map((found) => ({ ...found, goal: 'loss' as const })),
   ];
-  return all.flatMap(({ goal, ...found }): AtTemperature[] => [
+  const distilled = rightDistilled.gives(other).map(
+    (found): AtTemperature => ({
+      ...found,
+      temperature,
+      formula: `${found.formula}, ${written}`,
+      options: found.unusual ? undefined : { ...options, goal: 'loss' },
+      mistake: temperatureMistake,
+      lossIsLikelier: true,
+      inEveryRow: true,
+    }),
+  );
+  const plain = all.flatMap(({ goal, ...found }): AtTemperature[] => [
     {
       ...found,
       temperature,
@@ -93,6 +123,7 @@ function gradientsAt(problem: Problem, temperature: number): readonly AtTemperat
       inEveryRow: true,
     },
   ]);
+  return [...plain, ...distilled];
 }
 
 /** Where a function with one minimum between two numbers is least (golden-section search). */

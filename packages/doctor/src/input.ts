@@ -60,7 +60,7 @@ export function readOptions(input: ProblemInput): CheckedOptions {
     throw unexpected('labelSmoothing', labelSmoothing, '0 to 1');
   }
   if (!Number.isInteger(ignoreIndex)) throw unexpected('ignoreIndex', ignoreIndex, 'an integer');
-  const reduction = checkReduction(input.reduction);
+  const reduction = readReduction(input.reduction);
   const layer = checkLayer(input.layer);
   const withoutTarget = input.target === undefined && given(input, ['labelSmoothing', 'weight', 'ignoreIndex']);
   if (withoutTarget) throw without(withoutTarget, 'target', 'both');
@@ -96,6 +96,15 @@ export function checkWithoutData(input: ProblemInput): void {
   throw new SoftgradError('ERR_AXIS', `diagnose: ${describeOption('axis', axis)}; expected an integer`);
 }
 
+/** @throws ERR_VALUE for the reduction of losses where there are none: an upstream gradient in the probabilities contains it */
+export function checkReduction({ y }: { readonly y: unknown }, input: ProblemInput): void {
+  if (y !== null || input.reduction === undefined) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    'diagnose: reduction is given without target; expected both: an upstream gradient is that of the reduced loss already',
+  );
+}
+
 /** The first of the options that is given. */
 function given<Name extends keyof ProblemInput>(input: ProblemInput, names: readonly Name[]): Name | undefined {
   return names.find((name) => input[name] !== undefined);
@@ -110,7 +119,7 @@ function unexpected(option: string, value: unknown, expected: string): SoftgradE
 }
 
 /** @throws ERR_VALUE */
-function checkReduction(reduction: ProblemInput['reduction']): LossReduction | null {
+function readReduction(reduction: ProblemInput['reduction']): LossReduction | null {
   if (reduction === undefined) return null;
   if (reduction === 'mean' || reduction === 'sum') return reduction;
   // Without a reduction, the gradient with respect to the logits is that of the sum.

@@ -3,6 +3,7 @@ import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
+import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
 import { oneClassLower } from './mistakes/target.js';
 import { type Precision, precisionOf } from './precision.js';
@@ -75,6 +76,12 @@ export function rightOfTargetFrom1({ target, n, f }: Problem, form: Form | null,
 export function rightOfUnlikelihood({ f, layer }: Problem, form: Form | null, formula: string): OpenRight | null {
   if (form !== oneClassLower || f !== 2 || layer === 'cross-entropy' || layer === 'sigmoid') return null;
   return { mistake: right, formula: `${formula}, of the unlikelihood loss −log(1 − s_t)` };
+}
+
+/** The correct gradient of the binary cross-entropy of the probabilities. Null where the layer says that the loss is another one. */
+export function rightOfBinary({ layer }: Problem, form: Form | null, formula: string): OpenRight | null {
+  if (form !== binaryThroughSoftmax || layer === 'cross-entropy' || layer === 'sigmoid') return null;
+  return { mistake: right, formula: `${formula}, of the binary cross-entropy of the probabilities` };
 }
 
 /** Below this probability, it is no coincidence that all numbers are whole. */

@@ -51,3 +51,13 @@ export const scaledMistake: Mistake = {
 export function unnamed(kind: Kind, formula: string, error: number) {
   return { form: null, kind, formula, error, largest: Number.NaN };
 }
+
+/** The options for the suggested code: those of the explanation that is named, and the temperature that all of several have. */
+export function optionsFound(verdict: string, matches: readonly Match[]): FoundOptions | undefined {
+  const [best] = matches;
+  if (verdict !== 'ambiguous') return best?.id === verdict ? best.options : undefined;
+  const temperature = best?.options?.temperature;
+  if (temperature === undefined || matches.some(({ options }) => options?.temperature !== temperature))
+    return undefined;
+  return { temperature };
+}

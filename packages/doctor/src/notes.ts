@@ -5,6 +5,8 @@ import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import { type Candidate, candidate, type Kind, whatCounts } from './form.js';
 import { atFittedTemperature } from './found-temperature.js';
+import { optionsFound } from './match.js';
+import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
 import { addsUp, followsUpstream, rightLoss, rightProbabilityLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
@@ -41,7 +43,7 @@ export function notesOn(
       error === 0 && (precision || inputs) ? 'no difference beyond rounding' : `relative error ${formatError(error)}`;
     notes.push(`${formula}: ${off}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
-  if (verdict === matches[0]?.id && matches[0].options) notes.push(hasFoundOptions);
+  if (optionsFound(verdict, matches)) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
   if (matches.some(({ form, formula }) => form === rightProbabilityLoss && formula.includes('1 − Σ y s'))) {
@@ -74,6 +76,11 @@ export function notesOn(
   if (problem.y && !problem.g && matches.some(({ id, kind: own }) => id === 'sign-flipped' && own === 'gradient')) {
     notes.push(
       'If the sign is meant, as of a loss that is maximised, or of a policy gradient whose advantages are all −1, it is right: the upstream gradient of the losses (one number a row) says so.',
+    );
+  }
+  if (verdict === 'ambiguous' && matches.some(({ form }) => form === binaryThroughSoftmax)) {
+    notes.push(
+      'If the loss is the binary cross-entropy of these probabilities, the gradient is right; if it is the cross-entropy, say so by the layer cross-entropy.',
     );
   }
   if (matches.some(({ id }) => id === 'wrong-axis')) {

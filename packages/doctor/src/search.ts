@@ -2,7 +2,7 @@ import { cut, isFloat32, measure, type Noise, noiseLevels, precisionLevels } fro
 import type { DiagnoseOptions } from './diagnosis.js';
 import { byFactor, byInference, byLeftOutRows, byPattern } from './fitted.js';
 import { inputRounding } from './input-rounding.js';
-import { rightLeftOpen, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
+import { rightLeftOpen, rightOfBinary, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { type Divided, exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { right } from './mistakes/right.js';
 import { rowsSkipped } from './mistakes/rows.js';
@@ -48,6 +48,7 @@ export function search(
       nearlyRight === undefined
         ? (rightOfTargetFrom1(problem, form, formula) ??
           rightOfUnlikelihood(problem, form, formula) ??
+          rightOfBinary(problem, form, formula) ??
           rightLeftOpen(problem, reading, { id, error, precision: found.precision, computed: found.computed }))
         : { mistake: right, formula: `${nearlyRight}, in half precision` };
     if (!open) continue;

@@ -1082,8 +1082,11 @@ export const attempts: readonly Attempt[] = [
   }),
 
   attempt('binary-cross-entropy', 'target', (d) => binary(d)),
-  attempt('binary-cross-entropy', 'target', (d) => product(d, binary(d))),
-  attempt('binary-cross-entropy', 'target', (d) => divide(product(d, binary(d)), d.x.flat().length, d.round)),
+  ...[summed, ({ x }: Data) => x.flat().length].map((divisor) =>
+    attempt('binary cross-entropy, meant or not', 'target', (d) => divide(product(d, binary(d)), divisor(d), d.round), {
+      among: ['right', 'binary-cross-entropy'],
+    }),
+  ),
 
   ...losses,
   ...layers,

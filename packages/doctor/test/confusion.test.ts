@@ -29,6 +29,7 @@ const known = [...explanations.map(({ id }) => id), 'saturated', 'scaled', 'unkn
 const pairs = [
   'squared error or J again',
   'squared error or the slope again',
+  'binary cross-entropy, meant or not',
   'distillation or temperature',
   'rows skipped or left out',
   'rows rescaled or weighted',

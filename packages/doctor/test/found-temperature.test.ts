@@ -91,6 +91,49 @@ test('without the inner derivative 1/T it is the mistake, and the code has the t
   }
 });
 
+describe('where another reduction without the inner derivative has the same numbers', () => {
+  test('the mean at T = 1/n may be the sum without 1/T', () => {
+    for (const [n, T] of [
+      [2, 0.5],
+      [4, 0.25],
+    ] as const) {
+      const x = logits.slice(0, n);
+      const labels = target.slice(0, n);
+      const { verdict, matches, instead } = diagnose({
+        logits: x,
+        target: labels,
+        gradient: lossAt(x, labels, T, 1 / n),
+      });
+      expect(verdict).toBe('ambiguous');
+      expect(matches.map(({ id, formula }) => [id, formula])).toEqual([
+        ['right', `(s − y) / n / T, T = ${T}`],
+        ['temperature', `(s − y), T = ${T}`],
+      ]);
+      expect(instead.typescript).toContain(`temperature: ${T}`);
+      const rounded = lossAt(x, labels, T, 1 / n).map((row) => row.map((value) => Number(value.toFixed(4))));
+      expect(diagnose({ logits: x, target: labels, gradient: rounded }).matches.map(({ id }) => id)).toContain('right');
+    }
+  });
+
+  test('but at any other temperature only one of them has', () => {
+    const [x, labels] = [logits.slice(0, 2), target.slice(0, 2)];
+    expect(diagnose({ logits: x, target: labels, gradient: lossAt(x, labels, 0.6, 1 / 2) }).verdict).toBe('right');
+    expect(diagnose({ logits: x, target: labels, gradient: lossAt(x, labels, 0.6, 0.6) }).verdict).toBe('temperature');
+  });
+
+  test('of soft targets, the T² of distillation is right, at T = n as well', () => {
+    const soft = softmax(random(6, 5, 15), 1, plain);
+    for (const T of [2, 3, 6]) {
+      const gradient = softmax(logits, T, plain).map((row, n) =>
+        row.map((p, i) => ((p - (soft[n]?.[i] ?? 0)) * T) / 6),
+      );
+      const { verdict, matches } = diagnose({ logits, target: soft, gradient });
+      expect([verdict, matches.map(({ id }) => id)]).toEqual(['ambiguous', ['right', 'temperature']]);
+      expect(matches[0]?.formula).toBe(`T² · ((s − y) / n / T), the T² of distillation, T = ${T}`);
+    }
+  });
+});
+
 test('a temperature that was given is not replaced, but the one that fits is named', () => {
   const gradient = productAt(logits, upstream, 0.7);
   for (const temperature of [1, 2]) {

@@ -302,6 +302,22 @@ describe('an option of the loss', () => {
     });
   });
 
+  test.each<Partial<ProblemInput>>([{}, { upstream: logits }, { upstream: logits, layer: 'softmax' }])(
+    'a reduction says nothing of numbers without a loss: %j',
+    (known) => {
+      for (const reduction of ['mean', 'sum', 'none'] as const) {
+        const refused = failure(() => diagnose({ logits, gradient: logits, ...known, reduction }));
+        expect(refused[1]).toMatch(/^diagnose: reduction is given without target; expected both: /);
+      }
+    },
+  );
+
+  test('a reduction belongs to the target that an upstream gradient s − y tells', () => {
+    const error = [[1 / 3, 1 / 3, -2 / 3]];
+    const known = { logits: [[0, 0, 0]], upstream: error, gradient: error, layer: 'cross-entropy' } as const;
+    expect(diagnose({ ...known, reduction: 'sum' }).matches.map(({ id }) => id)).toContain('right');
+  });
+
   test.each<[Partial<ProblemInput>, string]>([
     [{ upstream: logits }, 'upstream'],
     [{ target: [0, 1] }, 'target'],

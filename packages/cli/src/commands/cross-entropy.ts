@@ -53,7 +53,8 @@ export function crossEntropyCommand(session: Session): Command {
       'after',
       `${formatsHelp}
 .json, .npz and standard output hold both, loss and gradient; .npy, .csv and
-.tsv hold the gradient, and the loss is printed.
+.tsv hold the gradient, and the loss is printed. Of float16, a loss that is
+printed or in .json has the digits that it was computed with.
 
 Examples:
   $ softgrad cross-entropy logits.csv --target labels.csv --out loss-and-gradient.npz
@@ -97,7 +98,9 @@ Examples:
           const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
           const { loss, gradient } = crossEntropy(x, target, settings);
           progress.update(0.9);
-          return { loss: await fromTensor(loss, written), gradient: await fromTensor(gradient, written) };
+          // A sum of losses in float32 is not a float16 with fewer digits: it may be infinite there. Printed numbers have no dtype.
+          const ofLoss = options.out !== undefined && outputFormat(options.out) === 'npz' ? written : computed;
+          return { loss: await fromTensor(loss, ofLoss), gradient: await fromTensor(gradient, written) };
         };
         const { loss, gradient } = await compute().finally(() => progress.stop());
         await write(options.out, loss, gradient, written, session);

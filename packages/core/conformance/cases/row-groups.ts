@@ -1,13 +1,11 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly, type Feature } from '../case.js';
-import { assertClose } from '../check.js';
 import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
-import type { Operation } from '../operations/operation.js';
-import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
+import { problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
-import { checkEach } from '../sweep.js';
+import { type Call, callsOf, checkCalls, largeCallsOf } from './large.js';
 
 /** More rows than a vector has lanes, so short that several rows share a vector or one load. */
 const short: readonly ProblemStatement[] = [
@@ -41,14 +39,21 @@ const undefinedRows: readonly ProblemStatement[] = [
   { shape: [5, 13], axis: 0, input: 'infinite' },
 ];
 
+const lossAndGradientOf = (of: CrossEntropySetting) =>
+  crossEntropyOperations(of).filter(({ member }) => member === 'loss' || member === 'gradient');
+
 const setting: CrossEntropySetting = { target: 'indices', reduction: 'none' };
-const lossAndGradient = crossEntropyOperations(setting).filter(
-  ({ member }) => member === 'loss' || member === 'gradient',
-);
+const lossAndGradient = lossAndGradientOf(setting);
+const withOptions: CrossEntropySetting = {
+  target: 'indices',
+  reduction: 'none',
+  labelSmoothing: 0.6,
+  weighted: true,
+  ignoreIndex: 'last',
+};
+const ofLargest: CrossEntropySetting = { target: 'largest', reduction: 'none' };
 const ignoring: CrossEntropySetting = { target: 'ignored', reduction: 'none' };
-const ignoringLossAndGradient = crossEntropyOperations(ignoring).filter(
-  ({ member }) => member === 'loss' || member === 'gradient',
-);
+const ignoringLossAndGradient = lossAndGradientOf(ignoring);
 const grouped = ['softmax', 'logSoftmax', 'logSumExp', 'softmax.vjp'];
 const dtypes: readonly FloatDType[] = ['float32', 'float64'];
 
@@ -57,41 +62,46 @@ export const rowGroups: readonly ConformanceCase[] = dtypes.flatMap((dtype) => [
   ...operations
     .filter(({ name, member }) => grouped.includes(name) || (member === 'hvp' && name !== 'sigmoid.hvp'))
     .flatMap((operation) => [
-      groupsCase('short', operation, short, dtype),
-      ...(operation.name === 'logSumExp' ? [] : [groupsCase('medium', operation, medium, dtype)]),
-      ...(operation.member === 'values' ? [groupsCase('lowest', operation, lowest, dtype)] : []),
+      groupsCase('short', callsOf(operation, short), dtype),
+      ...(operation.name === 'logSumExp'
+        ? []
+        : [groupsCase('medium', [...callsOf(operation, medium), ...largeCallsOf(operation)], dtype)]),
+      ...(operation.member === 'values' ? [groupsCase('lowest', callsOf(operation, lowest), dtype)] : []),
     ]),
-  ...lossAndGradient.flatMap((operation) => [
-    groupsCase('short', operation, short, dtype, setting),
-    groupsCase('medium', operation, medium.slice(0, 2), dtype, setting),
-    groupsCase('certain-targets', operation, certain, dtype, setting),
-    groupsCase('lowest', operation, lowest, dtype, setting),
+  ...lossAndGradient.flatMap((operation, k) => [
+    groupsCase('short', callsOf(operation, short), dtype, setting),
+    groupsCase('medium', [...callsOf(operation, medium.slice(0, 2)), ...largeCallsOfLoss(k)], dtype, setting),
+    groupsCase('certain-targets', callsOf(operation, certain), dtype, setting),
+    groupsCase('lowest', callsOf(operation, lowest), dtype, setting),
   ]),
   ...ignoringLossAndGradient.map((operation) =>
-    groupsCase('undefined-rows', operation, undefinedRows, dtype, ignoring, ['nonFinite: ieee']),
+    groupsCase('undefined-rows', callsOf(operation, undefinedRows), dtype, ignoring, ['nonFinite: ieee']),
   ),
 ]);
 
-/** One case for one operation on all of these problems. */
+/** The loss or the gradient of large problems, with every option; where most logits are −Infinity, with targets that are not. */
+function largeCallsOfLoss(k: number): readonly Call[] {
+  const [all, some] = [lossAndGradientOf(withOptions)[k], lossAndGradientOf(ofLargest)[k]];
+  if (!all || !some) return [];
+  return largeCallsOf(all).map((call) => (call.statement.input === 'behind' ? { ...call, operation: some } : call));
+}
+
+/** One case for all of these calls. Its id names the operation of the first. */
 function groupsCase(
   what: string,
-  operation: Operation,
-  statements: readonly ProblemStatement[],
+  calls: readonly Call[],
   dtype: FloatDType,
   options?: CrossEntropySetting,
   features: readonly Feature[] = [],
 ): ConformanceCase {
   const parameters = options ? `;${settingParameters(options)}` : '';
-  const id = `row-groups/${what}:operation=${operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
-  const all = statements.map((statement) => ({ ...statement, dtype }));
-  const classes = Math.max(...all.map(({ shape, axis }) => layout(shape, axis).classes));
+  const [first] = calls;
+  const id = `row-groups/${what}:operation=${first?.operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
+  const all = calls.map((call) => ({ ...call, statement: { ...call.statement, dtype } }));
+  const classes = Math.max(...all.map(({ statement: { shape, axis } }) => layout(shape, axis).classes));
   // Without a basis, the kernel that computes all of them.
-  const [kernel] = all.slice(0, 1).map((statement) => operation.needs(problemOf({ ...statement, temperature: 2 })));
+  const kernel = first?.operation.needs(problemOf({ ...first.statement, dtype, temperature: 2 }));
   return defineCase(id, { dtype, classes, features, ...(kernel !== undefined && { kernel }) }, (backend) =>
-    checkEach(all, parametersOf, async (statement) => {
-      const problem = problemOf(statement);
-      const { expected, tolerance } = expectation(backend, operation, problem);
-      assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
-    }),
+    checkCalls(backend, all),
   );
 }

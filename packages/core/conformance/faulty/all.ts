@@ -6,6 +6,7 @@ import { faultyDispatches } from './dispatches.js';
 import { faultyElementwise } from './elementwise.js';
 import type { Fault } from './fault.js';
 import { faultyHvp } from './hvp.js';
+import { faultyLarge } from './large.js';
 import { faultyLogFamily } from './log-family.js';
 import { faultyParameters } from './parameters.js';
 import { faultyRanges } from './ranges.js';
@@ -26,6 +27,7 @@ export const faulty: readonly Fault[] = [
   ...faultyCrossEntropy,
   ...faultyRanges,
   ...faultySizes,
+  ...faultyLarge,
   ...faultyCalls,
   ...faultyAnnouncements,
 ];

@@ -103,8 +103,8 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     family: idOf(name),
     member,
     takes: sharedOptions(takes),
-    // Its value needs a kernel too; a backend that has this kernel is assumed to have that one as well.
     needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
+    alsoNeeds: (problem) => kernelFor(definition, definition.value as Member, problem),
     passes: (problem) => outputsOf(problem)(name).values,
     operands: (problem) => [logitsOf(problem)],
     apply([x]: One<Tensor>, options) {

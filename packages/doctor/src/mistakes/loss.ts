@@ -1,16 +1,6 @@
 import { at } from '../at.js';
 import { vjp } from '../derivatives.js';
-import {
-  type Candidate,
-  candidate,
-  dividedBy,
-  each,
-  type Form,
-  loss,
-  lossFactors,
-  type Mistake,
-  scaled,
-} from '../form.js';
+import { candidate, dividedBy, each, type Form, loss, lossFactors, type Mistake, scaled } from '../form.js';
 import { rowMaxima } from '../host-softmax.js';
 import { everyLayer } from '../input.js';
 import { batchSize, labelsOf, type Problem } from '../problem.js';
@@ -129,33 +119,51 @@ const targetIndexing: Mistake = {
   ],
 };
 
+/** The gradient of the binary cross-entropy in the probabilities, and what `through` makes of it. */
+function binaryForm(
+  expressions: readonly string[],
+  written: (over: string) => string,
+  through: (problem: Problem, g: Float64Array) => Float64Array,
+): Form {
+  return {
+    kind: 'gradient',
+    expressions,
+    gives: (problem) => {
+      const { s, y } = problem;
+      if (!y || s.some((value) => value === 0 || value === 1)) return [];
+      const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
+      const values = through(problem, binary);
+      // The binary cross-entropy of PyTorch and Keras is a mean over all entries.
+      const ofEntries = { factor: 1 / (batchSize(problem) * problem.f), over: ' / (n f)' };
+      const known = lossFactors(problem);
+      // Of two classes, that is the cross-entropy itself.
+      const isNew =
+        problem.f > 2 && problem.reduction !== 'sum' && known.every(({ factor }) => factor !== ofEntries.factor);
+      const factors = isNew ? [...known, ofEntries] : known;
+      return factors.map(({ factor, over }) => candidate(written(over), scaled(values, factor)));
+    },
+  };
+}
+
+/** The binary cross-entropy of the probabilities is a loss like any other: unless the loss is said to be the cross-entropy, this is right. */
+export const binaryThroughSoftmax = binaryForm(
+  [],
+  (over) => `J (−y / s + (1 − y) / (1 − s))${over}`,
+  (problem, g) => vjp(problem, g),
+);
+
 const binaryCrossEntropy: Mistake = {
   id: 'binary-cross-entropy',
   name: 'binary cross-entropy',
   what: 'the gradient of the binary cross-entropy, −y / s + (1 − y) / (1 − s), which belongs to sigmoids',
   why: 'Softmax goes with −Σ y log s, whose gradient in the probabilities is −y / s; through the Jacobian it becomes s − y. The terms with 1 − y count the other classes a second time.',
   forms: [
-    {
-      kind: 'gradient',
-      expressions: ['-y / s + (1 - y) / (1 - s)', '-(y / s - (1 - y) / (1 - s))'],
-      gives: (problem) => {
-        const { s, y } = problem;
-        if (!y || s.some((value) => value === 0 || value === 1)) return [];
-        const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
-        const through = vjp(problem, binary);
-        // The binary cross-entropy of PyTorch and Keras is a mean over all entries.
-        const ofEntries = { factor: 1 / (batchSize(problem) * problem.f), over: ' / (n f)' };
-        const known = lossFactors(problem);
-        // Of two classes, that is the cross-entropy itself.
-        const isNew =
-          problem.f > 2 && problem.reduction !== 'sum' && known.every(({ factor }) => factor !== ofEntries.factor);
-        const factors = isNew ? [...known, ofEntries] : known;
-        return factors.flatMap(({ factor, over }): Candidate[] => [
-          candidate(dividedBy('−y / s + (1 − y) / (1 − s)', over), scaled(binary, factor)),
-          candidate(`J (−y / s + (1 − y) / (1 − s))${over}`, scaled(through, factor)),
-        ]);
-      },
-    },
+    binaryForm(
+      ['-y / s + (1 - y) / (1 - s)', '-(y / s - (1 - y) / (1 - s))'],
+      (over) => dividedBy('−y / s + (1 − y) / (1 − s)', over),
+      (_, g) => g,
+    ),
+    binaryThroughSoftmax,
   ],
 };
 

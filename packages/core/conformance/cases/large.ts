@@ -1,0 +1,60 @@
+import type { Backend } from '../../src/index.js';
+import { assertClose } from '../check.js';
+import type { Operation } from '../operations/operation.js';
+import { evaluate, expectation, meetsNonFinite, parametersOf, problemOf } from '../problem.js';
+import type { ProblemStatement } from '../statement.js';
+import { checkEach } from '../sweep.js';
+
+/**
+ * Rows so long, so many and such wide blocks of rows side by side that a kernel may treat them by other lines than shorter, fewer and narrower ones,
+ * with the options that it may have forgotten there.
+ */
+const large: readonly ProblemStatement[] = [
+  { shape: [2, 1030], axis: 1, input: 'spread', temperature: 0.37, mask: 'row' },
+  { shape: [2, 1030], axis: 1, input: 'narrow', temperature: 2.87, mask: 'end' },
+  { shape: [2, 1030], axis: 1, input: 'behind', temperature: 2.87 },
+  { shape: [1030, 2], axis: 0, input: 'spread', temperature: 2.87, mask: 'row' },
+  { shape: [66, 45], axis: 0, input: 'spread', temperature: 0.37, mask: 'row' },
+  { shape: [331, 3], axis: 1, input: 'spread', temperature: 2.87, mask: 'full' },
+  { shape: [3, 331], axis: 0, input: 'spread', temperature: 0.37, mask: 'full' },
+];
+
+/** One operation on one problem. */
+export interface Call {
+  readonly operation: Operation;
+  readonly statement: ProblemStatement;
+  /** True if it is left out where the result is infinite and the backend does not say what such results are. */
+  readonly ifFinite?: boolean;
+}
+
+/** An operation on each of these problems. */
+export function callsOf(operation: Operation, statements: readonly ProblemStatement[]): readonly Call[] {
+  return statements.map((statement) => ({ operation, statement }));
+}
+
+/** An operation on large problems, with the options that it takes. */
+export function largeCallsOf(operation: Operation): readonly Call[] {
+  const takesMask = operation.takes.includes('mask');
+  return large.map(({ mask, ...rest }) => ({
+    operation,
+    statement: takesMask && mask ? { ...rest, mask } : rest,
+    ifFinite: true,
+  }));
+}
+
+/** Checks all of these calls that apply to the backend. */
+export function checkCalls(backend: Backend, calls: readonly Call[]): Promise<void> {
+  const isIeee = backend.supports.nonFinite === 'ieee';
+  const applicable = calls.filter(
+    ({ operation, statement, ifFinite }) => isIeee || !ifFinite || !meetsNonFinite(operation, problemOf(statement)),
+  );
+  return checkEach(
+    applicable,
+    ({ statement }) => parametersOf(statement),
+    async ({ operation, statement }) => {
+      const problem = problemOf(statement);
+      const { expected, tolerance } = expectation(backend, operation, problem);
+      assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
+    },
+  );
+}
