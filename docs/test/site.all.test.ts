@@ -2,8 +2,10 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { chromium } from 'playwright-core';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { chromiumFlags, findChromium } from '../../scripts/chromium.mjs';
 
 const folder = fileURLToPath(new URL('..', import.meta.url));
 const site = mkdtempSync(join(tmpdir(), 'softgrad-docs-'));
@@ -55,6 +57,31 @@ test('every link within the site has a target', () => {
   expect(broken.map(({ page, target }) => `${target} in ${page}`)).toEqual([]);
   expect(links.length).toBeGreaterThan(1000);
 });
+
+test('no page is wider than a phone', async () => {
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
+  const browser = await chromium.launch({ executablePath, args: [...chromiumFlags] });
+  try {
+    const width = 390;
+    const page = await browser.newPage({ viewport: { width, height: 844 } });
+    const names = ['.', 'documents', 'modules'].flatMap((part) =>
+      readdirSync(join(site, part))
+        .filter((name) => name.endsWith('.html'))
+        .map((name) => join(part, name)),
+    );
+    expect(names.length).toBeGreaterThan(30);
+    const wide: string[] = [];
+    for (const name of names) {
+      await page.goto(pathToFileURL(join(site, name)).href);
+      const widthOfPage = await page.evaluate(() => document.documentElement.scrollWidth);
+      if (widthOfPage > width) wide.push(`${name}: ${widthOfPage}`);
+    }
+    expect(wide).toEqual([]);
+  } finally {
+    await browser.close();
+  }
+}, 120_000);
 
 /** The files of the site that a page names in attributes, without duplicates. Text has &lt; instead of <, so only elements match. */
 function linksOf(page: string): readonly string[] {
