@@ -5,7 +5,7 @@ import type { Candidate, Form, Kind, Mistake } from './form.js';
 import { fits, type GivenReading, type Match } from './match.js';
 import { right } from './mistakes/right.js';
 import type { Problem } from './problem.js';
-import { isSumOfRounded, isTellingSum } from './row-sum.js';
+import { isBelowNoise, isSumOfRounded, isTellingSum } from './row-sum.js';
 import { sampleOfRows } from './sample.js';
 
 /** Compares the numbers with every form of every explanation. Nothing is fitted. */
@@ -150,7 +150,10 @@ function* compared(
   }
 }
 
-/** False if the numbers are so small that rounding after every operation explains them, which many formulas then fit. Always true for the correct derivative. */
+/**
+ * False if the numbers are so small that rounding after every operation explains them, which many formulas then fit, or that no rounding explains them,
+ * which would be the noise of rows that add up to 0. Always true for the correct derivative.
+ */
 function isEvidence(
   problem: Problem,
   { id }: Mistake,
@@ -158,6 +161,7 @@ function isEvidence(
   terms: Candidate['terms'],
   noise: Noise | undefined,
 ): boolean {
+  if (id === 'row-sum' && isBelowNoise(problem, given.data)) return false;
   if (noise?.everyStep === undefined || id === right.id) return true;
   if (id === 'row-sum') {
     if (isSumOfRounded(problem, given.data, noise.everyStep)) return true;

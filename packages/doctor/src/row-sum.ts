@@ -62,6 +62,15 @@ export function isNoiseOfSums(problem: Problem, data: Float64Array): boolean {
   return places.every((place) => Math.abs(place) * 2 ** 24 <= mostPlaces && isNearlyWhole(place * 2 ** 24));
 }
 
+/**
+ * True if some number other than 0 is below any rounding noise of sums in float64, even of products that are added before they are rounded:
+ * such a sum is a multiple of the last place of its smallest term, or of that of a product with twice the bits.
+ */
+export function isBelowNoise(problem: Problem, data: Float64Array): boolean {
+  if (data.length !== problem.n * problem.f) return false;
+  return lastPlaces(problem, data).some((place) => place !== 0 && Math.abs(place) < 2 ** -108);
+}
+
 /** True if no number is larger than the rounding noise of sums in float64. */
 export function isWithinDouble({ s, f }: Problem, data: Float64Array): boolean {
   const [, double] = noiseLevels(f, false);

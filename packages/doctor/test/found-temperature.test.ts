@@ -151,3 +151,21 @@ test('three numbers more than the sums of the rows are too few to fit a temperat
   const [narrow, own] = [x.map((row) => row.slice(0, 4)), g.map((row) => row.slice(0, 4))];
   expect(diagnose({ logits: narrow, upstream: own, gradient: productAt(narrow, own, 0.5) }).verdict).not.toBe('right');
 });
+
+test('at a temperature so small that the gradient is below the rounding noise of row sums, it is not taken for these', () => {
+  const wide = [
+    [0, 5, 10],
+    [9, 0, 4],
+    [1, -4, 6],
+    [3, 8, -2],
+  ];
+  const cotangent = wide.map((_, n) => (upstream[n] ?? []).slice(0, 3));
+  for (const temperature of [0.05, 0.1]) {
+    const gradient = productAt(wide, cotangent, temperature);
+    expect(diagnose({ logits: wide, upstream: cotangent, gradient }).verdict).not.toBe('row-sum');
+  }
+  const sums = softmax(logits, 1, plain).map((row) =>
+    row.map((p, i) => row.reduce((sum, q, j) => sum + (i === j ? p * (1 - p) : -p * q), 0)),
+  );
+  expect(diagnose({ logits, upstream, gradient: sums }).verdict).toBe('row-sum');
+});

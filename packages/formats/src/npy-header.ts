@@ -7,6 +7,8 @@ import { type Element, mostEmpty, type StoredArray } from './stored.js';
 const magic = [0x93, 0x4e, 0x55, 0x4d, 0x50, 0x59];
 /** NumPy itself refuses headers longer than 10,000 bytes; headers of arrays of numbers are much shorter. */
 const longestHeader = 65_536;
+/** The magic bytes, the version and the length of the header. */
+const shortest = 10;
 const highestRank = 64;
 
 /** Reads a header and checks it against the length of the file, so that no memory is allocated for data that is not there. */
@@ -15,7 +17,11 @@ export async function parseHeader(read: ReadAt, byteLength: number, name: string
     throw new SoftgradError('ERR_VALUE', `${name}: ${what}`);
   };
   const start = await read(0, 12);
-  if (start.length < 10 || magic.some((byte, i) => start[i] !== byte)) {
+  const isNpy = magic.every((byte, i) => start[i] === byte);
+  if (isNpy && start.length < shortest) {
+    fail(`truncated: the file has ${start.length} bytes; expected at least ${shortest} before its header`);
+  }
+  if (!isNpy) {
     fail(
       `not a .npy file: expected it to start with the bytes 93 4E 55 4D 50 59, found ${start.length === 0 ? 'nothing' : hex(start.subarray(0, 6))}`,
     );

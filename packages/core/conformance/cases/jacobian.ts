@@ -47,7 +47,11 @@ export const jacobian: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) 
       defineKernelCase(
         `jacobian/lengths:shape=${showSweep(sweep)};axis=1;input=narrow${dtypeSuffix(dtype)}`,
         { dtype, classes: largest(sweep, 1) },
-        (backend) => checkSweep(sweep, (shape) => assertValues(backend, dtype, shape, 1, 'narrow')),
+        (backend) =>
+          checkSweep(sweep, async (shape) => {
+            await assertValues(backend, dtype, shape, 1, 'narrow');
+            await assertTempered(backend, dtype, shape);
+          }),
       ),
     ),
     defineKernelCase(`jacobian/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 128 }, (backend) =>
@@ -98,6 +102,21 @@ async function assertValues(
   const { rows, s, expected } = problem(dtype, shape, axis, input);
   const tolerance = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, expected, rows);
   assertClose(`jacobian of ${shape.join('x')}`, await run(backend, dtype, s, rows), expected, tolerance);
+}
+
+/** At a temperature, unless the kernel declines it there. */
+async function assertTempered(backend: Backend, dtype: FloatDType, shape: readonly number[]): Promise<void> {
+  const { rows, s } = problem(dtype, shape, 1, 'narrow');
+  const parameters = { temperature: -2.87 };
+  let declined = false;
+  const out = { length: s.length * rows.classes, dtype };
+  const actual = await runKernel(backend, out, [{ values: s, dtype }], (written, [buffer]) => {
+    declined = backend.jacobian(written, buffer, rows, parameters) === false;
+  });
+  if (declined) return;
+  const expected = reference(s, rows, parameters);
+  const tolerance = softmaxJacobianTolerance(precisionOf(backend.supports, dtype), s, expected, rows, parameters);
+  assertClose(`jacobian of ${shape.join('x')} at the temperature −2.87`, actual, expected, tolerance);
 }
 
 /** J = Jᵀ, and its rows and columns sum to 0. */

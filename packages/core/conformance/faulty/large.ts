@@ -14,6 +14,7 @@ const inLengths = (operation: string) => `row-groups/lengths:operation=${operati
 const kernels = {
   softmax: inMedium('softmax'),
   vjp: inMedium('softmax.vjp'),
+  jacobian: 'jacobian/lengths:shape=1x127..129;axis=1;input=narrow',
   softmaxHvp: inMedium('softmax.hvp'),
   logSoftmax: inMedium('logSoftmax'),
   logSoftmaxVjp: inLengths('logSoftmax.vjp'),
@@ -39,7 +40,7 @@ function withOther(
       const [rows, parameters] = rest.slice(-2) as [Rows, Parameters];
       return called(out, ...rest.slice(0, -2), rows, isLarge(rows) ? other(parameters) : parameters);
     };
-    return kernel === 'softmax' || kernel === 'vjp'
+    return kernel === 'softmax' || kernel === 'vjp' || kernel === 'jacobian'
       ? { [kernel]: wrong }
       : { kernels: { ...right.kernels, [kernel]: wrong } };
   });
@@ -76,8 +77,11 @@ export const faultyLarge: readonly Fault[] = [
   ...(Object.keys(kernels) as Name[]).map((kernel) =>
     withOther(
       kernel,
-      [`${kernel}-forgets-the-temperature-of-long-rows`, `divides by no temperature in rows of more than 512 classes.`],
-      isLong,
+      [
+        `${kernel}-forgets-the-temperature-of-long-rows`,
+        `divides by no temperature in rows of more than ${kernel === 'jacobian' ? 64 : 512} classes.`,
+      ],
+      kernel === 'jacobian' ? ({ classes }) => classes > 64 : isLong,
       (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
     ),
   ),
