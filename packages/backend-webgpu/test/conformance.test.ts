@@ -31,6 +31,6 @@ describe('webgpu in Node', async () => {
       expect(Object.keys(skipReasons(cases)).sort()).toEqual(skipReasonsOnSwiftShader));
   }
   const selected = inject('everything') ? cases : selection(cases);
-  if (!inject('everything')) test('runs a covering selection of cases', () => expect(selected).toHaveLength(1432));
+  if (!inject('everything')) test('runs a covering selection of cases', () => expect(selected).toHaveLength(1435));
   for (const { name, run } of sections(selected)) test(name, run);
 });

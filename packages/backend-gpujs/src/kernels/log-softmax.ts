@@ -62,6 +62,15 @@ const mean: Reduction = {
   inParts: true,
 };
 
+/** The mean of what remains: the mean has the rounding error of a large constant that all tangents have in common. */
+const restOfMean: Reduction = {
+  name: 'log-softmax/rest-of-mean',
+  arrays: ['y', 't', 'top', 'mean'],
+  start: ({ row }) => `const origin = top[${row}]; const first = mean[${row}]; let result = 0;`,
+  step: (j) => `part += expOf(y[${j}]) * (t[${j}] - origin - first);`,
+  inParts: true,
+};
+
 const vjp: Elementwise = {
   name: 'log-softmax/vjp',
   arrays: ['y', 'g', 'total', 'rest', 'others'],
@@ -74,9 +83,9 @@ const vjp: Elementwise = {
 
 const jvp: Elementwise = {
   name: 'log-softmax/jvp',
-  arrays: ['t', 'top', 'mean'],
+  arrays: ['t', 'top', 'mean', 'rest'],
   numbers: ['temperature'],
-  body: ({ row }) => `return (t[this.thread.x] - top[${row}] - mean[${row}]) / temperature;`,
+  body: ({ row }) => `return (t[this.thread.x] - top[${row}] - mean[${row}] - rest[${row}]) / temperature;`,
 };
 
 /** `(x − x_k)/T − log1p(rest)`. */
@@ -130,7 +139,10 @@ export function logSoftmaxVjpInto(
   });
 }
 
-/** `(t − ⟨exp(y), t⟩) / T`; the tangent of an entry whose probability is above ½ is subtracted from all first, so that nothing cancels. */
+/**
+ * `(t − ⟨exp(y), t⟩) / T`; the tangent of an entry whose probability is above ½ is subtracted from all first, so that nothing cancels, and the mean twice,
+ * so that a large constant in common costs no digits.
+ */
 export function logSoftmaxJvpInto(
   launch: Launch,
   out: GpujsBuffer,
@@ -140,10 +152,11 @@ export function logSoftmaxJvpInto(
   temperature: number,
 ): void {
   launch.within((scratch) => {
-    const top = scratch(rows.outer * rows.inner);
-    const means = scratch(rows.outer * rows.inner);
+    const count = rows.outer * rows.inner;
+    const [top, means, rest] = [scratch(count), scratch(count), scratch(count)];
     launch.reduce(tangentOfTop, top, [logProbabilities, tangent], rows, {}, bySum);
     launch.reduce(mean, means, [logProbabilities, tangent, top], rows, {}, bySum);
-    launch.elementwise(jvp, out, [tangent, top, means], rows, { numbers: [temperature] });
+    launch.reduce(restOfMean, rest, [logProbabilities, tangent, top, means], rows, {}, bySum);
+    launch.elementwise(jvp, out, [tangent, top, means, rest], rows, { numbers: [temperature] });
   });
 }

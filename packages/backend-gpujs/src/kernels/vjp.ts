@@ -5,16 +5,25 @@ import type { GpujsBuffer } from '../storage.js';
 import { atPivot, largestClasses } from './logits.js';
 import { bySum } from './reduce.js';
 
+const firstMean: Reduction = {
+  name: 'vjp/first-mean',
+  arrays: ['s', 'g'],
+  start: () => 'let result = 0;',
+  step: (j) => `part += s[${j}] * g[${j}];`,
+  inParts: true,
+};
+
 /**
- * Declares `base`, which is subtracted from g: its element at the largest probability if that is above ½, otherwise 0. In other rows it would take
- * the digits of entries that are small beside it.
+ * Declares `base`, which is subtracted from g: its element at the largest probability if that is above ½, otherwise ⟨s, g⟩. In other rows the element would
+ * take the digits of entries that are small beside it. ⟨s, g⟩ has the rounding error of a large constant that all entries have in common, but the mean of
+ * the differences from it does not.
  */
 const base = (place: Place) =>
-  `${atPivot('share', 's', place)} ${atPivot('base', 'g', place)} if (share <= 0.5) { base = 0; }`;
+  `${atPivot('share', 's', place)} ${atPivot('base', 'g', place)} if (share <= 0.5) { base = first[${place.row}]; }`;
 
 const innerProduct: Reduction = {
   name: 'vjp/product',
-  arrays: ['s', 'g', 'pivot'],
+  arrays: ['s', 'g', 'pivot', 'first'],
   start: (place) => `${base(place)} let result = 0;`,
   step: (j) => `part += s[${j}] * (g[${j}] - base);`,
   inParts: true,
@@ -22,7 +31,7 @@ const innerProduct: Reduction = {
 
 const vjp: Elementwise = {
   name: 'vjp',
-  arrays: ['s', 'g', 'pivot', 'product'],
+  arrays: ['s', 'g', 'pivot', 'first', 'product'],
   numbers: ['temperature'],
   body: (place) => `
     ${base(place)}
@@ -31,7 +40,7 @@ const vjp: Elementwise = {
 
 const bases: Rowwise = {
   name: 'vjp/bases',
-  arrays: ['s', 'g', 'pivot'],
+  arrays: ['s', 'g', 'pivot', 'first'],
   body: (place) => `${base(place)} return base;`,
 };
 
@@ -44,8 +53,8 @@ const vjpOfBases: Elementwise = {
 };
 
 /**
- * `s ⊙ (g − ⟨s, g⟩) / T`. If a probability s_k is above ½, g_k is subtracted from g first: this does not change the result, because Σ s = 1,
- * and avoids cancellation if s_k is nearly 1.
+ * `s ⊙ (g − ⟨s, g⟩) / T`. If a probability s_k is above ½, g_k is subtracted from g first, otherwise the mean as rounded: this does not change the result,
+ * because Σ s = 1, and avoids cancellation if s_k is nearly 1 or if cotangents have a large constant in common.
  */
 export function softmaxVjpInto(
   launch: Launch,
@@ -57,16 +66,17 @@ export function softmaxVjpInto(
 ): void {
   launch.within((scratch) => {
     const pivot = largestClasses(launch, scratch, probabilities, rows);
-    const products = scratch(rows.outer * rows.inner);
-    launch.reduce(innerProduct, products, [probabilities, cotangent, pivot], rows, {}, bySum);
+    const [first, products] = [scratch(pivot.length), scratch(pivot.length)];
     const inputs = [probabilities, cotangent];
+    launch.reduce(firstMean, first, inputs, rows, {}, bySum);
+    launch.reduce(innerProduct, products, [...inputs, pivot, first], rows, {}, bySum);
     const numbers = [temperature];
     if (launch.softmaxPlan === 'fewest') {
-      launch.elementwise(vjp, out, [...inputs, pivot, products], rows, { numbers });
+      launch.elementwise(vjp, out, [...inputs, pivot, first, products], rows, { numbers });
       return;
     }
     const subtracted = scratch(pivot.length);
-    launch.rowwise(bases, subtracted, [...inputs, pivot], rows);
+    launch.rowwise(bases, subtracted, [...inputs, pivot, first], rows);
     launch.elementwise(vjpOfBases, out, [...inputs, subtracted, products], rows, { numbers });
   });
 }

@@ -3,6 +3,7 @@ import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
 import { logitsOf, overTemperature, shapesOf, shiftedLogits } from './logits.js';
+import { centred } from './vjp.js';
 
 /** `x/T − log Σ exp(x/T)`. */
 export function logSoftmax(
@@ -46,7 +47,7 @@ export function logSoftmaxVjp(
   engine.run([{ buffer: out, shape }], program);
 }
 
-/** `(t − ⟨p, t⟩) / temperature` with p = exp(y), where the t of a p above ½ is first subtracted from t, because the difference would cancel. */
+/** `(t − ⟨p, t⟩) / temperature` with p = exp(y). */
 export function logSoftmaxJvp(
   engine: Engine,
   out: TfBuffer,
@@ -59,11 +60,7 @@ export function logSoftmaxJvp(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const t = verbs.input(tangent, shape);
     const p = verbs.unary('exp', verbs.input(logProbability, shape));
-    const origin = verbs.reduce('sum', verbs.select(verbs.binary('sub', p, 0.5), t, 0));
-    const rest = verbs.binary('sub', t, origin);
-    const mean = verbs.reduce('sum', verbs.binary('mul', p, rest));
-    const difference = verbs.binary('sub', rest, mean);
-    return [overTemperature(verbs, difference, temperature)];
+    return [overTemperature(verbs, centred(verbs, p, t), temperature)];
   };
   engine.run([{ buffer: out, shape }], program);
 }

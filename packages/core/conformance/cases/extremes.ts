@@ -1,4 +1,4 @@
-import { rowIndices, rowValues } from '../../reference/functions.js';
+import { rowIndices, rowValues, type Values } from '../../reference/functions.js';
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
 import { assertClose } from '../check.js';
@@ -81,6 +81,10 @@ function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySettin
 const directed: readonly string[] = ['vjp', 'jvp', 'hvp', 'double-backward'];
 const even = [40, 300].map((classes): ProblemStatement => ({ shape: [1, classes], axis: 1, input: 'narrow' }));
 
+/** Functions that subtract the mean of their direction, which a constant that all its entries have in common does not change. */
+const centring: readonly string[] = ['softmax.vjp', 'softmax.jvp'];
+const inColumns: ProblemStatement = { shape: [40, 5], axis: 0, input: 'narrow' };
+
 /** More classes than fit into a workgroup's memory. */
 const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
 
@@ -106,6 +110,9 @@ export const extremes: readonly ConformanceCase[] = [
     ...operations
       .filter(({ member, takes }) => directed.includes(member) && takes.includes('temperature'))
       .map((operation) => sparseCase(operation, dtype)),
+    ...operations
+      .filter(({ name }) => centring.includes(name))
+      .map((operation) => commonConstantCase(operation, dtype)),
     ...operations
       .filter(({ family, member }) => family.startsWith('log') && ['values', 'vjp', 'jvp', 'diagonal'].includes(member))
       .map((operation) => extremesCase(operation, longConfident, dtype, 'input=peaked')),
@@ -167,6 +174,47 @@ function sparseCase(operation: Operation, dtype: FloatDType): ConformanceCase {
       },
     ),
   );
+}
+
+/**
+ * Directions of multiples of 1/64 in ±1 with a large constant in common, where no probability is large. The constant and its sum with them are exact, so that
+ * the result is to be as accurate as without the constant. As ⟨s, g⟩ is rounded and Σ s is 1 only up to rounding, g − ⟨s, g⟩ has the
+ * rounding error of the constant.
+ */
+function commonConstantCase(operation: Operation, dtype: FloatDType): ConformanceCase {
+  const id = `extremes/common-constant:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  return defineCase(id, { dtype, classes: 300, kernel: null }, (backend) =>
+    checkEach(
+      [1, 2].flatMap((temperature) => [...even, inColumns].map((statement) => ({ ...statement, dtype, temperature }))),
+      parametersOf,
+      async (statement) => {
+        const offset = withConstant(operation, dtype === 'float32' ? 2 ** 16 : -(2 ** 40));
+        const problem = problemOf(statement);
+        const { expected, tolerance } = expectation(backend, offset, problem);
+        assertClose(operation.name, await evaluate(backend, offset, problem), expected, tolerance);
+      },
+    ),
+  );
+}
+
+/** An operation of a direction whose entries have a constant in common, expected as without it. */
+function withConstant(operation: Operation, constant: number): Operation {
+  const without = ([operand, direction]: readonly Values[]) => [
+    operand ?? [],
+    Float64Array.from(direction ?? [], (value) => value - constant),
+  ];
+  return {
+    ...operation,
+    operands(problem) {
+      const [operand, direction] = operation.operands(problem);
+      if (!operand || !direction) throw new RangeError(`${operation.name} takes no direction`);
+      const values = direction.values.map((value) => constant + Math.round(32 * value) / 64);
+      return [operand, { ...direction, values }];
+    },
+    expected: (operands, problem) => operation.expected(without(operands), problem),
+    tolerance: (precision, operands, expected, problem) =>
+      operation.tolerance(precision, without(operands), expected, problem),
+  };
 }
 
 /**

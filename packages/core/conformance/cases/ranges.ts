@@ -292,7 +292,11 @@ function scaledTolerance(
     { temperature },
   );
   const ordinary = softmaxVjpTolerance(precision, p, g, expected, rows, { temperature });
-  return small.map((bound, i) => (Math.abs(g[i] ?? 0) > 2 ? bound / share : (ordinary[i] ?? bound)));
+  return small.map((bound, i) => {
+    const ofOrdinary = ordinary[i] ?? Number.NaN;
+    // In a row of huge cotangents the bound of one that is 0 overflows, too.
+    return Math.abs(g[i] ?? 0) > 2 || !Number.isFinite(ofOrdinary) ? bound / share : ofOrdinary;
+  });
 }
 
 /** Weights of a mean for which their sum, its reciprocal or a product with a loss overflows or underflows. */

@@ -81,6 +81,24 @@ export const faultyDerivatives: readonly Fault[] = [
     }),
   ),
   fault(
+    'vjp-of-one-mean',
+    's ⊙ (g − ⟨s, g⟩) in float32, less the cotangent of a probability above ½: in other rows a constant in common leaves its rounding error.',
+    'extremes/common-constant:operation=softmax.vjp',
+    () => ({
+      vjp(out, s, g, rows, { temperature }) {
+        for (const at of rowIndices(rows)) {
+          const top = at.find((i) => valueAt(s, i) > 0.5);
+          const moved = (i: number) => Math.fround(valueAt(g, i) - (top === undefined ? 0 : valueAt(g, top)));
+          const inner = Math.fround(at.reduce((sum, i) => sum + valueAt(s, i) * moved(i), 0));
+          const results = at.map((i) => (valueAt(s, i) * Math.fround(moved(i) - inner)) / temperature);
+          at.forEach((i, c) => {
+            out.data[i] = results[c] ?? Number.NaN;
+          });
+        }
+      },
+    }),
+  ),
+  fault(
     'vjp-less-the-largest',
     'subtracts the cotangent at the largest probability even where that is small, in float32: other entries lose their digits.',
     'extremes/sparse-direction:operation=softmax.vjp',
