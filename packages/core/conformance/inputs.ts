@@ -140,7 +140,8 @@ export function masks(shape: readonly number[], axis: number): Uint8Array {
 
 /** How an axis ≥ 0 divides a shape into (outer, classes, inner). */
 export function layout(shape: readonly number[], axis: number): { outer: number; classes: number; inner: number } {
-  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => a * b, 1);
+  // Integers, as core gives them to kernels, where sizes were computed as floats.
+  const product = (sizes: readonly number[]) => sizes.reduce((a, b) => Math.imul(a, b), 1);
   const classes = product(shape.slice(axis, axis + 1));
   return { outer: product(shape.slice(0, axis)), classes, inner: product(shape.slice(axis + 1)) };
 }

@@ -62,8 +62,9 @@ export const rowRanges: readonly Range[] = [
  * different remainders, because kernels work on whole vectors and tiles and treat the rest of a row separately, by its size.
  */
 export function sizesFrom(k: number): readonly number[] {
-  const n = 2 ** k;
-  return [n, n + 1, (n / 8) * 9, (n / 4) * 5 + 6, (n / 2) * 3 + 3, (n / 4) * 7 + 5, 2 * n - 6, 2 * n - 1];
+  // Integers throughout: a size that an engine holds as a float makes the kernels that get it slower for as long as the process lives.
+  const n = 1 << k;
+  return [n, n + 1, 9 * (n >> 3), 5 * (n >> 2) + 6, 3 * (n >> 1) + 3, 7 * (n >> 2) + 5, 2 * n - 6, 2 * n - 1];
 }
 
 /** Four of these sizes. */

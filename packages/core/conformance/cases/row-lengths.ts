@@ -27,7 +27,10 @@ const octaves: readonly Octave[] = [
   ),
   // Few, because they are long. A test of each remainder of a shorter row tests the same lines of a kernel.
   ...integers(13, 16).map(
-    (k): Octave => ({ lengths: k < 16 ? [2 ** k, 2 ** k * 1.5 + 3] : [2 ** k, 2 ** (k + 1) + 2], dtypes: ['float32'] }),
+    (k): Octave => ({
+      lengths: k < 16 ? [1 << k, 3 * (1 << (k - 1)) + 3] : [1 << k, (1 << (k + 1)) + 2],
+      dtypes: ['float32'],
+    }),
   ),
 ];
 

@@ -75,7 +75,7 @@ export function settingsOfOutput(
   checkMaker(operation, name, argument, x);
   const made = x.origin;
   if (!made) return softmaxSettings(operation, x, options, name);
-  checkClasses(operation, x, made.rows);
+  checkClasses(operation, x, made.rows.classes);
   const { axis, temperature, mask } = options;
   if (axis !== undefined || temperature !== undefined || mask !== undefined) {
     checkAgreement(operation, argument, x, made, options);
@@ -114,8 +114,9 @@ export function softmaxSettings(
   name: string,
 ): Settings {
   const axis = resolveAxis(operation, options.axis ?? -1, x.shape);
+  // Before there are rows: one that holds a number above 2^30 would make engines read those of all later calls as floats, and kernels slower by a third.
+  checkClasses(operation, x, x.shape[axis] ?? 1);
   const rows = rowsOf(x.shape, axis);
-  checkClasses(operation, x, rows);
   const temperature = checkTemperature(operation, options.temperature ?? 1);
   const mask = options.mask === undefined ? null : layMask(operation, options.mask, x, rows);
   return { operation: name, axis, rows, temperature, mask };

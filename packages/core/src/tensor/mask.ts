@@ -4,7 +4,7 @@ import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
 import type { NestedArray } from './nested.js';
 import { checkBackend } from './operands.js';
-import { broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
+import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
@@ -33,7 +33,7 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
   const block = rows.classes * rows.inner;
   const repeats = isSuffix(given.shape, x.shape) && block > 0 && sizeOf(given.shape) % block === 0;
   const host = repeats ? given.host : expand(given.host, given.shape, x.shape);
-  return { host, outer: block === 0 ? 0 : host.length / block, tensor: repeats ? given.tensor : null };
+  return { host, outer: block === 0 ? 0 : asInteger(host.length / block), tensor: repeats ? given.tensor : null };
 }
 
 /** Whether a mask keeps an entry of the rows. */

@@ -1,4 +1,4 @@
-import type { Backend, Rows } from '../backend/interface.js';
+import type { Backend } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
 import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
@@ -65,7 +65,7 @@ export function checkBackend(operation: string, argument: string, x: Tensor, bac
 }
 
 /** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
-export function checkClasses(operation: string, { backend }: FloatTensor, { classes }: Rows): void {
+export function checkClasses(operation: string, { backend }: FloatTensor, classes: number): void {
   const most = backend.supports.limits.classes;
   if (classes <= most) return;
   throw new SoftgradError(

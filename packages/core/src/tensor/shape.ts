@@ -63,7 +63,16 @@ export function rowsOf(shape: Shape, axis: number): Rows {
   // Every operation calls this: a loop over indices takes half the time of one over the dimensions.
   for (let k = 0; k < axis; k++) outer *= shape[k] ?? 1;
   for (let k = axis + 1; k < shape.length; k++) inner *= shape[k] ?? 1;
-  return { outer, classes: shape[axis] ?? 1, inner };
+  return { outer: asInteger(outer), classes: asInteger(shape[axis] ?? 1), inner: asInteger(inner) };
+}
+
+/**
+ * The number, which engines then hold as an integer: a shape that was computed may hold it as a float, and once a field of some rows has been a float, engines read
+ * it as one from all of them. Kernels then compute indices in floats, and take a third more time.
+ */
+export function asInteger(size: number): number {
+  const integer = size | 0;
+  return integer === size ? integer : size;
 }
 
 /** The shape without `axis` (an index from 0). */
