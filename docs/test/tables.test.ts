@@ -104,7 +104,7 @@ describe('numbers of conformance cases', () => {
   const tests = fileURLToPath(new URL('../../packages', import.meta.url));
 
   test.each([
-    ['webgpu in Node', '1432', 'backend-webgpu/test/conformance.test.ts', ['toHaveLength(1432)']],
+    ['webgpu in Node', '1435', 'backend-webgpu/test/conformance.test.ts', ['toHaveLength(1435)']],
     [
       'webgpu in Chromium',
       '132 of 133',
@@ -113,15 +113,15 @@ describe('numbers of conformance cases', () => {
     ],
     [
       'gpujs in Chromium',
-      '121 in mode webgl2, 124 in mode webgpu',
+      '122 in mode webgl2, 125 in mode webgpu',
       'backend-gpujs/test/conformance.browser.test.ts',
-      ["mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 121", 'onePerProperty: 124'],
+      ["mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 122", 'onePerProperty: 125'],
     ],
     [
       'tfjs in Chromium',
-      '115 on engine webgl, 113 on engine webgpu',
+      '116 on engine webgl, 114 on engine webgpu',
       'backend-tfjs/test/conforms-in-chromium.ts',
-      ["['webgl', 115]", "['webgpu', 113]"],
+      ["['webgl', 116]", "['webgpu', 114]"],
     ],
   ])('that npm test runs on %s are those that its test asserts', (what, shown, file, asserted) => {
     expect(read('testing.md')).toContain(`\n| backend-${what} | ${shown} |`);

@@ -208,8 +208,8 @@ export const named = [
     shows: 's = [1, 5.6e-17, 3e-9], T = 2',
     edits: [
       [
-        "const rest = verbs.binary('sub', g, origin);",
-        "const rest = temperature === 1 ? verbs.binary('sub', g, origin) : g;",
+        'centred(verbs, s, g)',
+        "temperature === 1 ? centred(verbs, s, g) : verbs.binary('sub', g, verbs.reduce('sum', verbs.binary('mul', s, g)))",
       ],
     ],
     tests: ['numbers', 'conformance'],
