@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
-import { defineConfig, mergeConfig, type TestProjectInlineConfiguration } from 'vitest/config';
+import { defineConfig, mergeConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
 
 /**
@@ -47,7 +47,7 @@ export const shared = defineConfig({
  * transforms the sources: mutation testing changes them, and `vitest watch` looks for changes of them.
  *
  * @param folder of the package
- * @param afresh the tests that load modules anew, which node cannot: they run the sources
+ * @param afresh the tests that load modules anew or replace what they import, which node cannot: they run the sources
  */
 export function sharedBuilt(folder: string, { afresh = [] as readonly string[] } = {}) {
   if (process.env.SOFTGRAD_SOURCES) return shared;
@@ -78,16 +78,15 @@ export function sharedBuilt(folder: string, { afresh = [] as readonly string[] }
  * The tests of a package that runs in Node and, for the files named `*.browser.test.ts`, in Chromium. With SOFTGRAD_NODE_ONLY=1 those
  * in Node alone.
  *
- * @param setupFiles modules that run before each file in Node
+ * @param inNode the configuration of the tests in Node
  */
-export async function sharedWithChromium({ setupFiles = [] as readonly string[] } = {}) {
-  const inNode = { test: { ...shared.test, name: 'node', setupFiles: [comparingNumbers, ...setupFiles] } };
+export async function sharedWithChromium(inNode: ViteUserConfig = shared) {
   // Not a list of one project: mutation testing runs a package from another folder, where Vitest finds no tests of a project.
-  if (process.env.SOFTGRAD_NODE_ONLY) return defineConfig(inNode);
+  if (process.env.SOFTGRAD_NODE_ONLY) return mergeConfig(inNode, { test: { name: 'node' } });
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],
-      projects: [inNode, await inChromium()],
+      projects: [mergeConfig(inNode, { test: { name: 'node' } }), await inChromium()],
     },
   });
 }

@@ -1,3 +1,3 @@
-import { sharedWithChromium } from '../../vitest.shared.ts';
+import { sharedBuilt, sharedWithChromium } from '../../vitest.shared.ts';
 
-export default await sharedWithChromium();
+export default await sharedWithChromium(sharedBuilt(import.meta.dirname));

@@ -1,5 +1,6 @@
-import { sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
+import { mergeConfig } from 'vitest/config';
+import { shared, sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
 
 await useSoftwareVulkan();
 
-export default await sharedWithChromium({ setupFiles: ['test/setup.ts'] });
+export default await sharedWithChromium(mergeConfig(shared, { test: { setupFiles: ['test/setup.ts'] } }));
