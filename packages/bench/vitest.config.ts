@@ -1,5 +1,5 @@
-import { sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
+import { sharedBuilt, sharedWithChromium, useSoftwareVulkan } from '../../vitest.shared.ts';
 
 await useSoftwareVulkan();
 
-export default await sharedWithChromium();
+export default await sharedWithChromium(sharedBuilt(import.meta.dirname, { afresh: ['calls.test.ts'] }));
