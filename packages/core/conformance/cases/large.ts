@@ -1,4 +1,4 @@
-import type { Backend } from '../../src/index.js';
+import type { Backend, FloatDType } from '../../src/index.js';
 import { assertClose } from '../check.js';
 import type { Operation } from '../operations/operation.js';
 import { evaluate, expectation, meetsNonFinite, parametersOf, problemOf } from '../problem.js';
@@ -11,12 +11,28 @@ import { checkEach } from '../sweep.js';
  */
 const large: readonly ProblemStatement[] = [
   { shape: [2, 1030], axis: 1, input: 'spread', temperature: 0.37, mask: 'row' },
-  { shape: [2, 1030], axis: 1, input: 'narrow', temperature: 2.87, mask: 'end' },
-  { shape: [2, 1030], axis: 1, input: 'behind', temperature: 2.87 },
+  { shape: [1, 4100], axis: 1, input: 'narrow', temperature: 2.87, mask: 'end' },
+  { shape: [1, 1030], axis: 1, input: 'behind', temperature: 2.87 },
   { shape: [1030, 2], axis: 0, input: 'spread', temperature: 2.87, mask: 'row' },
   { shape: [66, 45], axis: 0, input: 'spread', temperature: 0.37, mask: 'row' },
   { shape: [331, 3], axis: 1, input: 'spread', temperature: 2.87, mask: 'full' },
   { shape: [3, 331], axis: 0, input: 'spread', temperature: 0.37, mask: 'full' },
+];
+
+/** Jacobians of many rows, of blocks of rows side by side and, in float32 alone because they take most time, of long rows. */
+export function largeMatrices(dtype: FloatDType): readonly ProblemStatement[] {
+  return [
+    { shape: [33, 17], axis: 0, input: 'narrow' },
+    { shape: [33, 17], axis: 0, input: 'narrow', temperature: 0.37 },
+    { shape: [331, 3], axis: 1, input: 'spread', temperature: 2.87 },
+    { shape: [3, 331], axis: 0, input: 'spread', temperature: 0.37 },
+    ...(dtype === 'float32' ? longMatrices : []),
+  ];
+}
+
+const longMatrices: readonly ProblemStatement[] = [
+  { shape: [1, 515], axis: 1, input: 'narrow', temperature: 2.87 },
+  { shape: [259, 2], axis: 0, input: 'narrow' },
 ];
 
 /** One operation on one problem. */

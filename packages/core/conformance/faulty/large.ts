@@ -26,6 +26,7 @@ const kernels = {
 type Name = keyof typeof kernels;
 
 const isLong = ({ classes }: Rows) => classes > 512;
+const isLonger = ({ classes }: Rows) => classes > 4096;
 
 /** A kernel that is called with other parameters where rows are large. */
 function withOther(
@@ -73,7 +74,37 @@ function lossFault(name: string, mistake: string, wrong: (right: Loss) => Loss):
 
 const isMany = ({ outer, inner }: Rows) => outer * inner > 300;
 
+/** Where a kernel of Jacobians writes entries that are 1 percent too large. */
+const scaledMatrices: readonly (readonly [where: string, isScaled: (rows: Rows, temperature: number) => boolean])[] = [
+  ['of-tiles', ({ classes, inner }) => classes >= 32 && inner >= 16],
+  ['of-many-rows-at-a-temperature', (rows, temperature) => temperature !== 1 && isMany(rows)],
+  ['of-long-columns', ({ classes, inner }) => classes > 256 && inner > 1],
+  ['of-long-rows-at-a-temperature', ({ classes }, temperature) => temperature !== 1 && classes > 512],
+];
+
+function scaledMatrix(kernel: 'jacobian' | 'logSoftmaxJacobian'): readonly Fault[] {
+  const operation = kernel === 'jacobian' ? 'softmax' : 'log-softmax';
+  return scaledMatrices.map(([where, isScaled]) =>
+    fault(
+      `${kernel}-scaled-${where}`,
+      `multiplies the Jacobians ${where.replaceAll('-', ' ')} by 1.01.`,
+      `extremes/${operation}-jacobian`,
+      (right) => {
+        const called = kernel === 'jacobian' ? right.jacobian : right.kernels?.logSoftmaxJacobian;
+        const wrong: typeof right.jacobian = (out, x, rows, parameters) => {
+          if (called?.(out, x, rows, parameters) === false) return false;
+          if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
+          return undefined;
+        };
+        return kernel === 'jacobian' ? { jacobian: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
+      },
+    ),
+  );
+}
+
 export const faultyLarge: readonly Fault[] = [
+  ...scaledMatrix('jacobian'),
+  ...scaledMatrix('logSoftmaxJacobian'),
   ...(Object.keys(kernels) as Name[]).map((kernel) =>
     withOther(
       kernel,
@@ -90,6 +121,27 @@ export const faultyLarge: readonly Fault[] = [
       kernel,
       [`${kernel}-forgets-the-mask-of-long-rows`, 'keeps every entry of rows of more than 512 classes.'],
       isLong,
+      (parameters) => ({ ...parameters, mask: null }),
+    ),
+  ),
+  ...(Object.keys(kernels) as Name[])
+    .filter((kernel) => kernel !== 'jacobian')
+    .map((kernel) =>
+      withOther(
+        kernel,
+        [
+          `${kernel}-forgets-the-temperature-of-longer-rows`,
+          'divides by no temperature in rows of more than 4096 classes.',
+        ],
+        isLonger,
+        (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
+      ),
+    ),
+  ...(['softmax', 'logSoftmax', 'logSumExp', 'logSumExpHvp'] as const).map((kernel) =>
+    withOther(
+      kernel,
+      [`${kernel}-forgets-the-mask-of-longer-rows`, 'keeps every entry of rows of more than 4096 classes.'],
+      isLonger,
       (parameters) => ({ ...parameters, mask: null }),
     ),
   ),
