@@ -74,7 +74,7 @@ const ofHalves = [
 
 /** Large problems of a Jacobian. That of softmin is the kernel of softmax at another temperature. */
 function matricesOf({ name }: Operation, dtype: FloatDType): readonly ProblemStatement[] {
-  return name === 'softmax.jacobian' || name === 'logSoftmax.jacobian' ? largeMatrices(dtype) : [];
+  return name === 'softmax.jacobian' || name === 'logSoftmax.jacobian' ? largeMatrices(name, dtype) : [];
 }
 
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {

@@ -74,37 +74,42 @@ function lossFault(name: string, mistake: string, wrong: (right: Loss) => Loss):
 
 const isMany = ({ outer, inner }: Rows) => outer * inner > 300;
 
-/** Where a kernel of Jacobians writes entries that are 1 percent too large. */
-const scaledMatrices: readonly (readonly [where: string, isScaled: (rows: Rows, temperature: number) => boolean])[] = [
-  ['of-tiles', ({ classes, inner }) => classes >= 32 && inner >= 16],
-  ['of-many-rows-at-a-temperature', (rows, temperature) => temperature !== 1 && isMany(rows)],
-  ['of-long-columns', ({ classes, inner }) => classes > 256 && inner > 1],
-  ['of-long-rows-at-a-temperature', ({ classes }, temperature) => temperature !== 1 && classes > 512],
-];
-
-function scaledMatrix(kernel: 'jacobian' | 'logSoftmaxJacobian'): readonly Fault[] {
+/** A kernel of Jacobians that writes entries which are 1 percent too large in some rows. */
+function scaledMatrix(
+  kernel: 'jacobian' | 'logSoftmaxJacobian',
+  where: string,
+  isScaled: (rows: Rows, temperature: number) => boolean,
+): Fault {
   const operation = kernel === 'jacobian' ? 'softmax' : 'log-softmax';
-  return scaledMatrices.map(([where, isScaled]) =>
-    fault(
-      `${kernel}-scaled-${where}`,
-      `multiplies the Jacobians ${where.replaceAll('-', ' ')} by 1.01.`,
-      `extremes/${operation}-jacobian`,
-      (right) => {
-        const called = kernel === 'jacobian' ? right.jacobian : right.kernels?.logSoftmaxJacobian;
-        const wrong: typeof right.jacobian = (out, x, rows, parameters) => {
-          if (called?.(out, x, rows, parameters) === false) return false;
-          if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
-          return undefined;
-        };
-        return kernel === 'jacobian' ? { jacobian: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
-      },
-    ),
-  );
+  const mistake = `multiplies the Jacobians of ${where} by 1.01.`;
+  const name = `${kernel}-scaled-of-${where.replaceAll(' ', '-')}`;
+  return fault(name, mistake, `extremes/${operation}-jacobian`, (right) => {
+    const called = kernel === 'jacobian' ? right.jacobian : right.kernels?.logSoftmaxJacobian;
+    const wrong: typeof right.jacobian = (out, x, rows, parameters) => {
+      if (called?.(out, x, rows, parameters) === false) return false;
+      if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
+      return undefined;
+    };
+    return kernel === 'jacobian' ? { jacobian: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
+  });
 }
 
+const scaledMatrices: readonly Fault[] = (['jacobian', 'logSoftmaxJacobian'] as const).flatMap((kernel) => {
+  const long = kernel === 'jacobian' ? 256 : 512;
+  return [
+    scaledMatrix(kernel, 'wide tiles', ({ classes, inner }) => classes >= 32 && inner >= 16),
+    scaledMatrix(kernel, 'many rows at a temperature', (rows, temperature) => temperature !== 1 && isMany(rows)),
+    scaledMatrix(kernel, 'long columns', ({ classes, inner }) => classes > 256 && inner > 1),
+    scaledMatrix(
+      kernel,
+      'long rows at a temperature',
+      ({ classes }, temperature) => temperature !== 1 && classes > long,
+    ),
+  ];
+});
+
 export const faultyLarge: readonly Fault[] = [
-  ...scaledMatrix('jacobian'),
-  ...scaledMatrix('logSoftmaxJacobian'),
+  ...scaledMatrices,
   ...(Object.keys(kernels) as Name[]).map((kernel) =>
     withOther(
       kernel,
