@@ -33,6 +33,9 @@ test('a correct backend with three kernels passes; the cases that do not apply a
   expect(reasons.map((line) => line.replace(/^\d+ do(es)? not apply: /, '')).sort()).toEqual([
     'for backends without a feature: it has readSync, float64, nonFinite: ieee',
     'it announces no basis and no fused kernels',
+    'it declines a call of jacobian, and has no basis',
+    'it declines a call of softmax, and has no basis',
+    'it declines a call of vjp, and has no basis',
     'it does not announce view, inPlace, range: full',
     'it has no float16',
     'it has no float32',

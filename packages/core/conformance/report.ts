@@ -6,7 +6,7 @@ export interface CaseReport {
   readonly name: string;
   readonly section: string;
   readonly outcome: 'passed' | 'failed' | 'skipped';
-  /** The error, or why the case does not apply here. */
+  /** The error, or why the case does not apply here: what the backend does not announce, or that a kernel declined. */
   readonly reason: string | null;
 }
 
@@ -21,11 +21,12 @@ export interface ConformanceReport {
 }
 
 /** Runs a case, unless it does not apply, and reports its outcome; never rejects. */
-export async function reportCase({ id, name, section, skip, run }: BoundCase): Promise<CaseReport> {
+export async function reportCase({ id, name, section, skip, run, declined }: BoundCase): Promise<CaseReport> {
   if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
   try {
     await run();
-    return { id, name, section, outcome: 'passed', reason: null };
+    const reason = declined?.() ?? null;
+    return { id, name, section, outcome: reason === null ? 'passed' : 'skipped', reason };
   } catch (error) {
     return { id, name, section, outcome: 'failed', reason: error instanceof Error ? error.message : String(error) };
   }

@@ -16,6 +16,8 @@ export interface BoundCase {
   /** Why the case does not apply here, or null if it does. */
   readonly skip: string | null;
   run(): Promise<void>;
+  /** After `run`: `declines a call of logSoftmax, and has no basis` if that call could not be compared, or null. */
+  declined?(): string | null;
 }
 
 export interface ConformanceOptions<O = unknown> {
@@ -102,27 +104,32 @@ function composedCases(backend: Backend, timeoutMs: number): readonly BoundCase[
 
 function bind(conformanceCase: ConformanceCase, backend: Backend, label: string, timeoutMs: number): BoundCase {
   const { id, section, requires } = conformanceCase;
+  let reason: string | null = null;
   return {
     id,
     section,
     name: `${label}: ${id}`,
     skip: unmet(requires, backend),
-    run: () => runCase(conformanceCase, backend, timeoutMs),
+    async run() {
+      reason = await runCase(conformanceCase, backend, timeoutMs);
+    },
+    declined: () => reason,
   };
 }
 
-/** Runs one case, which must settle and free all of its buffers. */
-async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<void> {
+/** Runs one case, which must settle and free all of its buffers. Resolves to the reason if a kernel declined. */
+async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<string | null> {
   const before = liveBuffers(backend);
   try {
     await within(conformanceCase.id, timeoutMs, conformanceCase.run(backend));
   } catch (error) {
     freeAll(backend);
-    if (declined(error, conformanceCase, backend)) return;
+    if (declined(error, conformanceCase, backend))
+      return `declines a call of ${conformanceCase.requires.kernel}, and has no basis`;
     throw error;
   }
   const left = liveBuffers(backend) - before;
-  if (left === 0) return;
+  if (left === 0) return null;
   freeAll(backend);
   throw new Error(`${left} buffers were allocated and not freed`);
 }

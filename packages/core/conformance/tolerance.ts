@@ -261,11 +261,13 @@ export function logSoftmaxJacobianTolerance(
   const { unit, floor, stored } = precision;
   const scale = 1 / Math.abs(temperature);
   const operations = 1 + divisionUnits(temperature);
-  return entryBounds(expected, rows, part, (i, j, value, at) => {
-    const log = y[j] ?? Number.NaN;
+  const exponentials = Float64Array.from(y, (log) => {
     const p = probabilityOf(log);
-    const exponential = p === 0 ? 0 : unit * p * expUnits(precision, log);
-    const error = i === j && p > 0.5 ? complementOf(precision, y, at, j).error : exponential;
+    return p === 0 ? 0 : unit * p * expUnits(precision, log);
+  });
+  return entryBounds(expected, rows, part, (i, j, value, at) => {
+    const isCancelling = i === j && probabilityOf(y[j] ?? Number.NaN) > 0.5;
+    const error = isCancelling ? complementOf(precision, y, at, j).error : (exponentials[j] ?? Number.NaN);
     return stored(scale * error + unit * operations * Math.abs(value) + floor * (1 + scale), value);
   });
 }

@@ -1,18 +1,6 @@
 import type { Rows } from '../src/backend/interface.js';
 import { curvature } from './centred.js';
-import {
-  add,
-  type DoubleDouble,
-  difference,
-  exactly,
-  exp,
-  expm1,
-  mul,
-  nan,
-  nearest,
-  sub,
-  zero,
-} from './doubledouble.js';
+import { add, type DoubleDouble, difference, exactly, exp, expm1, mul, nearest, sub, zero } from './doubledouble.js';
 import { logProbabilities } from './probabilities.js';
 import {
   divided,
@@ -103,11 +91,10 @@ export function logSoftmaxJacobian(
 ): Float64Array {
   const { temperature = 1 } = parameters;
   return matrices(rows, part, (at) => {
-    const probability = at.map((i) => exp(exactly(y[i])));
+    const besideDiagonal = at.map((i) => nearest(divided(sub(zero, exp(exactly(y[i]))), temperature)));
     return (i) => (j, c) => {
       if (isMasked(parameters, i)) return 0;
-      const entry = i === j ? complement(exactly(y[i])) : sub(zero, probability[c] ?? nan);
-      return nearest(divided(entry, temperature));
+      return i === j ? nearest(divided(complement(exactly(y[i])), temperature)) : (besideDiagonal[c] ?? Number.NaN);
     };
   });
 }

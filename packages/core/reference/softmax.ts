@@ -40,6 +40,9 @@ export function softmaxJacobian(
       const early = divided(p, temperature);
       return (j, c) => {
         if (isMasked(parameters, i) || isMasked(parameters, j)) return 0;
+        // Most entries of large matrices are a product of two float64. A tiny one may have an inexact factor without a low part.
+        const product = early.hi * -(s[j] ?? Number.NaN);
+        if (i !== j && early.lo === 0 && Math.abs(product) > 2 ** -900 && Number.isFinite(product)) return product;
         const factor = i === j ? others(i, c) : exactly(-(s[j] ?? Number.NaN));
         return nearest(Number.isFinite(early.hi) ? mul(early, factor) : divided(mul(p, factor), temperature));
       };

@@ -1,7 +1,18 @@
 import { elements } from '../../reference/row-entries.js';
-import { crossEntropy, type FloatDType, logSoftmax, logSumExp, softmax, type Tensor, tensor } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
+import {
+  type Backend,
+  crossEntropy,
+  type FloatDType,
+  type HostArray,
+  logSoftmax,
+  logSumExp,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../../src/index.js';
+import { type ConformanceCase, defineCase, dtypeOnly, type Requirements } from '../case.js';
 import { assert, assertClose } from '../check.js';
+import { cycled, cycledTo } from '../inputs.js';
 import { owning } from '../owning.js';
 import { operationPrecision } from '../tolerance.js';
 
@@ -47,8 +58,32 @@ const derivatives: Readonly<Record<string, readonly ((operands: Operands) => Ten
   ],
 };
 
+/** Derivatives of these functions in rows of logits that have the NaN. */
+const ofUndefined: typeof derivatives = {
+  softmax: [({ v, w, own }) => softmax.vjp(own(softmax(v)), w), ({ v, w, own }) => softmax.hvp(own(softmax(v)), w, w)],
+  logSoftmax: [
+    ({ v, w, own }) => logSoftmax.vjp(own(logSoftmax(v)), w),
+    ({ v, w, own }) => logSoftmax.jvp(own(logSoftmax(v)), w),
+    ({ v, w, own }) => logSoftmax.hvp(own(logSoftmax(v)), w, w),
+  ],
+  logSumExp: [
+    ({ v, w }) => logSumExp.jvp(v, w),
+    ({ v, x, own }) => logSumExp.vjp(v, own(logSumExp(x))),
+    ({ v, x, w, own }) => logSumExp.hvp(v, own(logSumExp(x)), w),
+  ],
+  'crossEntropy.gradient': [
+    ({ v, w }) => crossEntropy.jvp(v, classesOf(v), w, { reduction: 'none' }),
+    ({ v, x, own }) => crossEntropy.vjp(v, classesOf(v), own(logSumExp(x)), { reduction: 'none' }),
+  ],
+};
+
 /** What a derivative may not hide in its direction. */
 const notFinite = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
+/** Logits for which a row is undefined. */
+const undefining = [Number.NaN, Number.POSITIVE_INFINITY, Number.NaN];
+/** Whether a result is what `first` in a row must not lead to. */
+const isHidden = (first: number, value: number) =>
+  Number.isNaN(first) ? !Number.isNaN(value) : Number.isFinite(value);
 
 const rows = 9;
 const classesOf = ({ shape: [count = 0] }: Tensor) => new Int32Array(count);
@@ -64,6 +99,15 @@ const places = [2, 3, 5, 17].flatMap((classes) =>
   }),
 );
 
+/** Longer than a vector, than several vectors, and than blocks of 64, 256 and 1024, each with a rest that is no whole vector. */
+const longRows = { float32: [13, 37, 70, 299, 1037], float64: [13, 37, 70, 299] } as const;
+
+/** Where the rows are not finite: at the end, in the second or third vector, in the middle, in the last whole vector of four, and at the beginning. */
+const placesIn = (classes: number) => [classes - 1, 9, classes >> 1, classes - 5, 0];
+
+/** Three of four rows are not finite. Each value is in each place of the shortest rows, and some value in the most important places of all. */
+const rowsOf = (classes: number) => (classes < 64 ? 20 : classes < 512 ? 8 : 4);
+
 /**
  * A NaN makes its own row NaN and no other: what an engine finds out about several rows at once, such as their largest logit, must not miss
  * those that share a lane with it. A direction that is NaN makes all derivatives of its row NaN, an infinite one leaves none of them finite.
@@ -71,7 +115,13 @@ const places = [2, 3, 5, 17].flatMap((classes) =>
 function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): ConformanceCase {
   const f = functions[name] ?? softmax;
   const id = `row-groups/beside-nan:operation=${name}${dtypeOnly(dtype).replace(':', ';')}`;
-  return defineCase(id, { dtype, kernel: null, features: ['nonFinite: ieee'] }, async (backend) => {
+  const requires: Requirements = {
+    dtype,
+    kernel: null,
+    classes: Math.max(...longRows[dtype]),
+    features: ['nonFinite: ieee'],
+  };
+  return defineCase(id, requires, async (backend) => {
     const unit = 64 * operationPrecision(backend.supports, dtype).unit;
     for (const { classes, nan, far } of places) {
       for (const gap of gaps[dtype]) {
@@ -88,41 +138,109 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
           const compare = async (
             label: string,
             computed: (v: Tensor) => Tensor,
-            first: number,
+            firsts: readonly number[],
             isOwnChecked: boolean,
           ) => {
-            const [bad, good] = [own(computed(made(first))), own(computed(made(0)))];
-            const [found, expected] = [await bad.data(), await good.data()];
+            const expected = await own(computed(made(0))).data();
+            for (const first of firsts) {
+              compareRows(
+                `${label} (${first})`,
+                first,
+                await own(computed(made(first))).data(),
+                expected,
+                isOwnChecked,
+              );
+            }
+          };
+          const compareRows = (
+            label: string,
+            first: number,
+            found: HostArray,
+            expected: HostArray,
+            isOwnChecked: boolean,
+          ) => {
             const perRow = found.length / rows;
             const own0 = perRow * Math.floor(nan / classes);
             const isOther = (_: number, i: number) => i < own0 || i >= own0 + perRow;
             const wanted = expected.filter(isOther);
             const bounds = wanted.map((value) => unit * Math.max(1, Math.abs(value)));
             assertClose(label, found.filter(isOther), wanted, bounds);
-            const isHidden = (value: number) => (Number.isNaN(first) ? !Number.isNaN(value) : Number.isFinite(value));
-            const at = isOwnChecked ? found.slice(own0, own0 + perRow).findIndex(isHidden) : -1;
+            const at = isOwnChecked
+              ? found.slice(own0, own0 + perRow).findIndex((value: number) => isHidden(first, value))
+              : -1;
             assert(at < 0, `${label}: ${first} in a direction is hidden: element ${own0 + at} is ${found[own0 + at]}`);
           };
-          await compare(what, f, Number.NaN, false);
+          await compare(what, f, [Number.NaN], false);
           // One place is enough: kernels of derivatives have no search for the largest of several rows.
           if (nan !== places[1]?.nan || gap < 0) return;
           const w = filled((i) => (i % 7) - 3);
           for (const logit of [0, 3]) {
             const x = filled((i) => (i % classes === 0 ? logit : 0));
-            for (const first of notFinite) {
-              for (const [k, derivative] of (derivatives[name] ?? []).entries()) {
-                await compare(
-                  `derivative ${k + 1} of ${what} (${first}), logits ${logit} and 0`,
-                  (v) => derivative({ v, x, w, own }),
-                  first,
-                  true,
-                );
-              }
+            for (const [k, derivative] of (derivatives[name] ?? []).entries()) {
+              await compare(
+                `derivative ${k + 1} of ${what}, logits ${logit} and 0`,
+                (v) => derivative({ v, x, w, own }),
+                notFinite,
+                true,
+              );
             }
           }
         });
       }
     }
+    for (const classes of longRows[dtype]) await assertLongRows(backend, name, dtype, classes);
+  });
+}
+
+/** What is not finite in one class of a row is in all results of the row, wherever the class is, and in none of the next row. */
+async function assertLongRows(backend: Backend, name: string, dtype: FloatDType, classes: number): Promise<void> {
+  const count = rowsOf(classes);
+  const length = count * classes;
+  const places = placesIn(classes);
+  /** The class of each row that is not finite, and its value; none in a finite row. */
+  const specialsOf = (values: readonly number[]) =>
+    Array.from({ length: count }, (_, row) => {
+      const k = row - (row >> 2);
+      return row % 4 < 3 ? { at: cycled(places, k), first: cycled(values, k) } : null;
+    });
+  await owning(async (own) => {
+    const made = (values: Float64Array) => own(tensor(values, { shape: [count, classes], dtype, backend }));
+    const w = made(cycledTo(length, [-3, -2, -1, 0, 1, 2, 3]));
+    const x = made(cycledTo(length, [3, ...new Array<number>(classes - 1).fill(0)]));
+    const check = async (
+      values: readonly number[],
+      computed: readonly (readonly [what: string, of: (v: Tensor) => Tensor])[],
+    ) => {
+      const specials = specialsOf(values);
+      const data = new Float64Array(length);
+      specials.forEach((special, row) => {
+        if (special) data[row * classes + special.at] = special.first;
+      });
+      const v = made(data);
+      for (const [what, result] of computed.map(([what, of]) => [what, own(of(v))] as const)) {
+        const found = await result.data();
+        const perRow = found.length / count;
+        const at = found.findIndex((value: number, i: number) => {
+          const special = specials[Math.floor(i / perRow)];
+          return special ? isHidden(special.first, value) : !Number.isFinite(value);
+        });
+        if (at < 0) continue;
+        const row = Math.floor(at / perRow);
+        const special = specials[row];
+        const where = special ? `${special.first} in class ${special.at}` : 'nothing but finite numbers';
+        throw new Error(`${what} of ${classes} classes: row ${row} has ${where}, but element ${at} is ${found[at]}`);
+      }
+    };
+    const bound = (list: typeof derivatives, what: string) =>
+      (list[name] ?? []).map(
+        (derivative, k) =>
+          [`derivative ${k + 1} of ${name} ${what}`, (v: Tensor) => derivative({ v, x, w, own })] as const,
+      );
+    await check(undefining, [
+      [name, functions[name] ?? softmax],
+      ...bound(ofUndefined, 'at logits that are not finite'),
+    ]);
+    await check(notFinite, bound(derivatives, 'along a direction that is not finite'));
   });
 }
 

@@ -9,6 +9,7 @@ import { isSecond, type Operation } from '../operations/operation.js';
 import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach, explaining } from '../sweep.js';
+import { largeMatrices } from './large.js';
 import { valueCase } from './operations.js';
 
 /** Logits at which kernels switch to another method. */
@@ -71,6 +72,11 @@ const ofHalves = [
   ...lossOrGradient('gradient', { target: 'indices', reduction: 'none' }),
 ];
 
+/** Large problems of a Jacobian. That of softmin is the kernel of softmax at another temperature. */
+function matricesOf({ name }: Operation, dtype: FloatDType): readonly ProblemStatement[] {
+  return name === 'softmax.jacobian' || name === 'logSoftmax.jacobian' ? largeMatrices(name, dtype) : [];
+}
+
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
   return crossEntropyOperations(setting)
     .filter((operation) => operation.member === member)
@@ -99,7 +105,7 @@ export const extremes: readonly ConformanceCase[] = [
         ({ member, takes }) =>
           ['vjp', 'jvp', 'hvp', 'double-backward', 'jacobian'].includes(member) && takes.includes('temperature'),
       )
-      .map((operation) => extremesCase(operation, derivative, dtype)),
+      .map((operation) => extremesCase(operation, [...derivative, ...matricesOf(operation, dtype)], dtype)),
     ...operations
       .filter(
         ({ family, member, takes }) =>

@@ -8,6 +8,7 @@ import type { Fault } from './fault.js';
 import { faultyHvp } from './hvp.js';
 import { faultyLarge } from './large.js';
 import { faultyLogFamily } from './log-family.js';
+import { faultyNonFinite } from './non-finite.js';
 import { faultyParameters } from './parameters.js';
 import { faultyRanges } from './ranges.js';
 import { faultySizes } from './sizes.js';
@@ -28,6 +29,7 @@ export const faulty: readonly Fault[] = [
   ...faultyRanges,
   ...faultySizes,
   ...faultyLarge,
+  ...faultyNonFinite,
   ...faultyCalls,
   ...faultyAnnouncements,
 ];

@@ -26,6 +26,7 @@ const kernels = {
 type Name = keyof typeof kernels;
 
 const isLong = ({ classes }: Rows) => classes > 512;
+const isLonger = ({ classes }: Rows) => classes > 4096;
 
 /** A kernel that is called with other parameters where rows are large. */
 function withOther(
@@ -73,7 +74,42 @@ function lossFault(name: string, mistake: string, wrong: (right: Loss) => Loss):
 
 const isMany = ({ outer, inner }: Rows) => outer * inner > 300;
 
+/** A kernel of Jacobians that writes entries which are 1 percent too large in some rows. */
+function scaledMatrix(
+  kernel: 'jacobian' | 'logSoftmaxJacobian',
+  where: string,
+  isScaled: (rows: Rows, temperature: number) => boolean,
+): Fault {
+  const operation = kernel === 'jacobian' ? 'softmax' : 'log-softmax';
+  const mistake = `multiplies the Jacobians of ${where} by 1.01.`;
+  const name = `${kernel}-scaled-of-${where.replaceAll(' ', '-')}`;
+  return fault(name, mistake, `extremes/${operation}-jacobian`, (right) => {
+    const called = kernel === 'jacobian' ? right.jacobian : right.kernels?.logSoftmaxJacobian;
+    const wrong: typeof right.jacobian = (out, x, rows, parameters) => {
+      if (called?.(out, x, rows, parameters) === false) return false;
+      if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
+      return undefined;
+    };
+    return kernel === 'jacobian' ? { jacobian: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
+  });
+}
+
+const scaledMatrices: readonly Fault[] = (['jacobian', 'logSoftmaxJacobian'] as const).flatMap((kernel) => {
+  const long = kernel === 'jacobian' ? 256 : 512;
+  return [
+    scaledMatrix(kernel, 'wide tiles', ({ classes, inner }) => classes >= 32 && inner >= 16),
+    scaledMatrix(kernel, 'many rows at a temperature', (rows, temperature) => temperature !== 1 && isMany(rows)),
+    scaledMatrix(kernel, 'long columns', ({ classes, inner }) => classes > 256 && inner > 1),
+    scaledMatrix(
+      kernel,
+      'long rows at a temperature',
+      ({ classes }, temperature) => temperature !== 1 && classes > long,
+    ),
+  ];
+});
+
 export const faultyLarge: readonly Fault[] = [
+  ...scaledMatrices,
   ...(Object.keys(kernels) as Name[]).map((kernel) =>
     withOther(
       kernel,
@@ -90,6 +126,27 @@ export const faultyLarge: readonly Fault[] = [
       kernel,
       [`${kernel}-forgets-the-mask-of-long-rows`, 'keeps every entry of rows of more than 512 classes.'],
       isLong,
+      (parameters) => ({ ...parameters, mask: null }),
+    ),
+  ),
+  ...(Object.keys(kernels) as Name[])
+    .filter((kernel) => kernel !== 'jacobian')
+    .map((kernel) =>
+      withOther(
+        kernel,
+        [
+          `${kernel}-forgets-the-temperature-of-longer-rows`,
+          'divides by no temperature in rows of more than 4096 classes.',
+        ],
+        isLonger,
+        (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
+      ),
+    ),
+  ...(['softmax', 'logSoftmax', 'logSumExp', 'logSumExpHvp'] as const).map((kernel) =>
+    withOther(
+      kernel,
+      [`${kernel}-forgets-the-mask-of-longer-rows`, 'keeps every entry of rows of more than 4096 classes.'],
+      isLonger,
       (parameters) => ({ ...parameters, mask: null }),
     ),
   ),
