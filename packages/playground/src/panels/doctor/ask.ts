@@ -73,7 +73,7 @@ function labelsOf(target: NdArrayLike, signal: NdArrayLike | undefined): NdArray
 /** The field that an error of core refers to, by its first word. */
 function fieldOf(message: string): Field | null {
   if (/^(logits|probabilities)/.test(message)) return 'signal';
-  if (/^(gradient|`)/.test(message)) return 'gradient';
+  if (/^(gradient|unknown expression)/.test(message)) return 'gradient';
   return fields.find((field) => message.startsWith(field)) ?? null;
 }
 
