@@ -81,12 +81,13 @@ export function sharedBuilt(folder: string, { afresh = [] as readonly string[] }
  * @param inNode the configuration of the tests in Node
  */
 export async function sharedWithChromium(inNode: ViteUserConfig = shared) {
+  const named = mergeConfig(inNode, { test: { name: 'node' } });
   // Not a list of one project: mutation testing runs a package from another folder, where Vitest finds no tests of a project.
-  if (process.env.SOFTGRAD_NODE_ONLY) return mergeConfig(inNode, { test: { name: 'node' } });
+  if (process.env.SOFTGRAD_NODE_ONLY) return named;
   return defineConfig({
     test: {
       reporters: shared.test?.reporters ?? [],
-      projects: [mergeConfig(inNode, { test: { name: 'node' } }), await inChromium()],
+      projects: [named, await inChromium()],
     },
   });
 }

@@ -11,7 +11,7 @@ export interface Place {
   readonly out: string;
 }
 
-/** The array in consecutive files. @throws ERR_VALUE if there are none, ERR_SHAPE if their shapes do not fit */
+/** The array whose parts the files hold, in this order. @throws ERR_VALUE without files, ERR_SHAPE if a file does not continue the first one */
 export async function inspect(place: Place, patterns: readonly string[], by: Input['by']): Promise<Input> {
   const paths = await expand(place, patterns);
   const files = await mapInLanes(paths, (path) => inspectFile(place.store, path));

@@ -96,7 +96,7 @@ export function checkWithoutData(input: ProblemInput): void {
   throw new SoftgradError('ERR_AXIS', `diagnose: ${describeOption('axis', axis)}; expected an integer`);
 }
 
-/** @throws ERR_VALUE for the reduction of losses where there are none: an upstream gradient in the probabilities contains it */
+/** @throws ERR_VALUE if a reduction is given without a target: an upstream gradient is the gradient of the reduced loss already */
 export function checkReduction({ y }: { readonly y: unknown }, input: ProblemInput): void {
   if (y !== null || input.reduction === undefined) return;
   throw new SoftgradError(

@@ -41,6 +41,25 @@ export function faultyKernels(
   return fault(name, mistake, caughtBy, ({ kernels = {} }) => ({ kernels: { ...kernels, ...replace(kernels) } }));
 }
 
+/** Any kernel over rows: its operands are followed by the rows and the parameters. */
+export type RowKernel = (out: ExactBuffer, ...rest: readonly unknown[]) => undefined | false;
+
+/** The exact backend with one kernel over rows replaced, whether every backend has it or not. */
+export function faultyRowKernel(
+  name: string,
+  mistake: string,
+  caughtBy: string,
+  kernel: 'softmax' | 'vjp' | 'jacobian' | Exclude<keyof Kernels<ExactBuffer>, 'crossEntropy'>,
+  wrong: (right: RowKernel) => RowKernel,
+): Fault {
+  return fault(name, mistake, caughtBy, (right) => {
+    if (kernel === 'softmax' || kernel === 'vjp' || kernel === 'jacobian') {
+      return { [kernel]: wrong(right[kernel] as RowKernel) };
+    }
+    return { kernels: { ...right.kernels, [kernel]: wrong(right.kernels?.[kernel] as RowKernel) } };
+  });
+}
+
 /** Writes `results(row)` for every row of `x`, as the kernel of an author would: in the buffer's own precision. */
 export function eachRow(
   out: ExactBuffer,

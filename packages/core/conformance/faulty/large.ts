@@ -1,11 +1,10 @@
 import type { CrossEntropyParameters, Kernels, Rows, SoftmaxParameters } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
-import { type Fault, fault, faultyKernels, valueAt } from './fault.js';
+import { type Fault, faultyKernels, faultyRowKernel, valueAt } from './fault.js';
 
 /** Kernels that treat long rows, many rows or wide blocks by other lines, in which something is missing. */
 
 type Parameters = SoftmaxParameters<ExactBuffer>;
-type Called = (out: unknown, ...rest: readonly unknown[]) => undefined | false;
 
 const inMedium = (operation: string) => `row-groups/medium:operation=${operation}`;
 const inLengths = (operation: string) => `row-groups/lengths:operation=${operation};classes=64..3075`;
@@ -26,7 +25,11 @@ const kernels = {
 type Name = keyof typeof kernels;
 
 const isLong = ({ classes }: Rows) => classes > 512;
-const isLonger = ({ classes }: Rows) => classes > 4096;
+
+const withoutTemperature = (parameters: Parameters): Parameters => ({
+  ...parameters,
+  temperature: Math.sign(parameters.temperature),
+});
 
 /** A kernel that is called with other parameters where rows are large. */
 function withOther(
@@ -35,15 +38,9 @@ function withOther(
   isLarge: (rows: Rows) => boolean,
   other: (parameters: Parameters) => Parameters,
 ): Fault {
-  return fault(name, mistake, kernels[kernel], (right) => {
-    const called = (right[kernel as 'softmax'] ?? right.kernels?.[kernel as 'logSoftmax']) as Called;
-    const wrong: Called = (out, ...rest) => {
-      const [rows, parameters] = rest.slice(-2) as [Rows, Parameters];
-      return called(out, ...rest.slice(0, -2), rows, isLarge(rows) ? other(parameters) : parameters);
-    };
-    return kernel === 'softmax' || kernel === 'vjp' || kernel === 'jacobian'
-      ? { [kernel]: wrong }
-      : { kernels: { ...right.kernels, [kernel]: wrong } };
+  return faultyRowKernel(name, mistake, kernels[kernel], kernel, (right) => (out, ...rest) => {
+    const [rows, parameters] = rest.slice(-2) as [Rows, Parameters];
+    return right(out, ...rest.slice(0, -2), rows, isLarge(rows) ? other(parameters) : parameters);
   });
 }
 
@@ -83,14 +80,11 @@ function scaledMatrix(
   const operation = kernel === 'jacobian' ? 'softmax' : 'log-softmax';
   const mistake = `multiplies the Jacobians of ${where} by 1.01.`;
   const name = `${kernel}-scaled-of-${where.replaceAll(' ', '-')}`;
-  return fault(name, mistake, `extremes/${operation}-jacobian`, (right) => {
-    const called = kernel === 'jacobian' ? right.jacobian : right.kernels?.logSoftmaxJacobian;
-    const wrong: typeof right.jacobian = (out, x, rows, parameters) => {
-      if (called?.(out, x, rows, parameters) === false) return false;
-      if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
-      return undefined;
-    };
-    return kernel === 'jacobian' ? { jacobian: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
+  return faultyRowKernel(name, mistake, `extremes/${operation}-jacobian`, kernel, (right) => (out, ...rest) => {
+    const [rows, parameters] = rest.slice(-2) as [Rows, Parameters];
+    if (right(out, ...rest) === false) return false;
+    if (isScaled(rows, parameters.temperature)) out.data.set(out.data.map((value) => 1.01 * value));
+    return undefined;
   });
 }
 
@@ -110,46 +104,43 @@ const scaledMatrices: readonly Fault[] = (['jacobian', 'logSoftmaxJacobian'] as 
 
 export const faultyLarge: readonly Fault[] = [
   ...scaledMatrices,
-  ...(Object.keys(kernels) as Name[]).map((kernel) =>
-    withOther(
-      kernel,
-      [
-        `${kernel}-forgets-the-temperature-of-long-rows`,
-        `divides by no temperature in rows of more than ${kernel === 'jacobian' ? 64 : 512} classes.`,
-      ],
-      kernel === 'jacobian' ? ({ classes }) => classes > 64 : isLong,
-      (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
-    ),
+  withOther(
+    'jacobian',
+    ['jacobian-forgets-the-temperature-of-long-rows', 'divides by no temperature in rows of more than 64 classes.'],
+    ({ classes }) => classes > 64,
+    withoutTemperature,
   ),
-  ...(['softmax', 'logSoftmax', 'logSumExp', 'logSumExpHvp'] as const).map((kernel) =>
-    withOther(
-      kernel,
-      [`${kernel}-forgets-the-mask-of-long-rows`, 'keeps every entry of rows of more than 512 classes.'],
-      isLong,
-      (parameters) => ({ ...parameters, mask: null }),
-    ),
-  ),
-  ...(Object.keys(kernels) as Name[])
-    .filter((kernel) => kernel !== 'jacobian')
-    .map((kernel) =>
-      withOther(
-        kernel,
-        [
-          `${kernel}-forgets-the-temperature-of-longer-rows`,
-          'divides by no temperature in rows of more than 4096 classes.',
-        ],
-        isLonger,
-        (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
+  ...(
+    [
+      ['long', 512],
+      ['longer', 4096],
+    ] as const
+  ).flatMap(([long, most]) => {
+    const isBeyond = ({ classes }: Rows) => classes > most;
+    return [
+      ...(Object.keys(kernels) as Name[])
+        .filter((kernel) => kernel !== 'jacobian')
+        .map((kernel) =>
+          withOther(
+            kernel,
+            [
+              `${kernel}-forgets-the-temperature-of-${long}-rows`,
+              `divides by no temperature in rows of more than ${most} classes.`,
+            ],
+            isBeyond,
+            withoutTemperature,
+          ),
+        ),
+      ...(['softmax', 'logSoftmax', 'logSumExp', 'logSumExpHvp'] as const).map((kernel) =>
+        withOther(
+          kernel,
+          [`${kernel}-forgets-the-mask-of-${long}-rows`, `keeps every entry of rows of more than ${most} classes.`],
+          isBeyond,
+          (parameters) => ({ ...parameters, mask: null }),
+        ),
       ),
-    ),
-  ...(['softmax', 'logSoftmax', 'logSumExp', 'logSumExpHvp'] as const).map((kernel) =>
-    withOther(
-      kernel,
-      [`${kernel}-forgets-the-mask-of-longer-rows`, 'keeps every entry of rows of more than 4096 classes.'],
-      isLonger,
-      (parameters) => ({ ...parameters, mask: null }),
-    ),
-  ),
+    ];
+  }),
   ...(['softmax', 'vjp', 'logSoftmax'] as const).map((kernel) =>
     withOther(
       kernel,
@@ -158,7 +149,7 @@ export const faultyLarge: readonly Fault[] = [
         'forgets the temperature in tiles of more than 32 rows side by side of more than 32 classes.',
       ],
       ({ classes, inner }) => classes > 32 && inner > 32,
-      (parameters) => ({ ...parameters, temperature: Math.sign(parameters.temperature) }),
+      withoutTemperature,
     ),
   ),
   ...[isLong, isMany].flatMap((isLarge) => [

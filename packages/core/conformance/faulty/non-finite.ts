@@ -1,6 +1,6 @@
-import type { Kernels, Rows } from '../../src/index.js';
+import type { Rows } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
-import { type Fault, fault } from './fault.js';
+import { type Fault, faultyKernels, faultyRowKernel } from './fault.js';
 
 /** Kernels over rows, an operand of each that may be NaN, and the function of the case that finds where that is forgotten. */
 const kernels = [
@@ -34,8 +34,6 @@ const where: readonly (readonly [name: string, what: string, isForgotten: (c: nu
     ['longest-rows', 'in rows of more than 1024 classes', (_, n) => n > 1024],
   ];
 
-type Called = (out: unknown, ...rest: readonly unknown[]) => undefined | false;
-
 /** A buffer with 0 where a number is not finite. */
 function withoutNonFinite(
   buffer: ExactBuffer,
@@ -51,32 +49,28 @@ function withoutNonFinite(
 /** Kernels of rows in which NaN and infinities are lost. */
 export const faultyNonFinite: readonly Fault[] = where.flatMap(([name, what, isForgotten]) => [
   ...(name === 'longest-rows' ? [...kernels, ...ofOutputs] : kernels).map(([kernel, operand, operation]) =>
-    fault(
+    faultyRowKernel(
       `${kernel}-forgets-nan-of-operand-${operand}-in-${name}`,
       `takes NaN and infinities ${what} for 0.`,
       `row-groups/beside-nan:operation=${operation}`,
-      (right) => {
-        const isRequired = kernel === 'softmax' || kernel === 'vjp';
-        const called = (isRequired ? right[kernel] : right.kernels?.[kernel]) as Called;
-        const wrong: Called = (out, ...rest) => {
+      kernel,
+      (right) =>
+        (out, ...rest) => {
           const rows = rest.at(-2) as Rows;
           const forget = (one: unknown) => withoutNonFinite(one as ExactBuffer, rows, isForgotten);
-          return called(out, ...rest.map((one, k) => (k === operand ? forget(one) : one)));
-        };
-        return isRequired ? { [kernel]: wrong } : { kernels: { ...right.kernels, [kernel]: wrong } };
-      },
+          return right(out, ...rest.map((one, k) => (k === operand ? forget(one) : one)));
+        },
     ),
   ),
   ...(['loss', 'gradient'] as const).map((member) =>
-    fault(
+    faultyKernels(
       `cross-entropy-${member}-forgets-nan-in-${name}`,
       `takes logits of NaN and infinity ${what} for 0 in the ${member}.`,
       `row-groups/beside-nan:operation=crossEntropy.${member}`,
-      ({ kernels: right }) => {
-        const crossEntropy: NonNullable<Kernels<ExactBuffer>['crossEntropy']> = (out, x, rows, parameters) =>
-          right?.crossEntropy?.(out, out[member] ? withoutNonFinite(x, rows, isForgotten) : x, rows, parameters);
-        return { kernels: { ...right, crossEntropy } };
-      },
+      (right) => ({
+        crossEntropy: (out, x, rows, parameters) =>
+          right.crossEntropy?.(out, out[member] ? withoutNonFinite(x, rows, isForgotten) : x, rows, parameters),
+      }),
     ),
   ),
 ]);

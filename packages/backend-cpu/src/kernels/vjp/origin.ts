@@ -9,9 +9,13 @@ export function indexAboveHalf(s: FloatArray, start: number, end: number): numbe
 /** How many entries of a row are compared with its mean. */
 const sampled = 4;
 
+function isNear(entry: number, mean: number): boolean {
+  return Math.abs(entry - mean) <= Math.abs(mean) / 4;
+}
+
 /** Whether an entry may be one of those: the first one decides for most rows. An entry of 0 may be masked. */
 export function mayBeNear(entry: number, mean: number): boolean {
-  return Math.abs(entry - mean) <= Math.abs(mean) / 4 || entry === 0;
+  return isNear(entry, mean) || entry === 0;
 }
 
 /**
@@ -22,7 +26,7 @@ export function isNearMean(s: FloatArray, v: FloatArray, start: number, end: num
   let left = sampled;
   for (let k = start; k < end && left > 0; k++) {
     if (s[k] === 0) continue;
-    if (!(Math.abs(v[k] - mean) <= Math.abs(mean) / 4)) return false;
+    if (!isNear(v[k], mean)) return false;
     left--;
   }
   return mean !== 0;
