@@ -4,7 +4,6 @@ import { basis } from './basis.js';
 import { besideNans } from './beside-nan.js';
 import { combinations } from './combinations.js';
 import { extremes } from './extremes.js';
-import { factors } from './factors.js';
 import { jacobian } from './jacobian.js';
 import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
@@ -12,7 +11,7 @@ import { manyRows } from './many-rows.js';
 import { manyRowsOfOperations } from './many-rows-of-operations.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
-import { ranges } from './ranges.js';
+import { ranges } from './range/all.js';
 import { rowGroups } from './row-groups.js';
 import { rowLengths } from './row-lengths.js';
 import { elementwiseSizes } from './sizes.js';
@@ -34,7 +33,6 @@ const behaviour: readonly ConformanceCase[] = [
   ...crossEntropyValues,
   ...extremes,
   ...ranges,
-  ...factors,
   ...oneLoss,
   ...rowGroups,
   ...manyRowsOfOperations,
