@@ -3,7 +3,8 @@ export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } 
 export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
 export { halfToNumber, numberToHalf } from './half.js';
-export { type JsonOptions, jsonRows, parseJson } from './json.js';
+export { type JsonOptions, parseJson } from './json.js';
+export { jsonRows } from './json-text.js';
 export { type NpyArray, type NpyDescr, npyArray, npyElements, npyHeader, npyRows } from './npy.js';
 export { npzBytes, npzRows } from './npz.js';
 export { type FileSource, knownEndings, type OpenOptions, openRows } from './open.js';

@@ -3,7 +3,8 @@ import type { FileArray } from './array.js';
 import { type CsvRecord, csvRows, type TableOptions } from './csv.js';
 import { decodeText } from './decode.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
-import { jsonArray, parseJson, readJson } from './json.js';
+import { jsonArray, parseJson } from './json.js';
+import { readJson } from './json-syntax.js';
 import { isPrinted, parsePrinted } from './printed.js';
 import { arrayRows, type OnShare, type RowReader, readAll } from './row-reader.js';
 
