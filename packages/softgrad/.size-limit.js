@@ -41,7 +41,7 @@ export default [
   application('the same, with cpu and wasm', '80.5 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '28 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '85.9 kB'),
-  entry('doctor', 'doctor/dist/index.js', '65.7 kB'),
+  entry('doctor', 'doctor/dist/index.js', '65.9 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '51.7 kB', unusedByWasm),

@@ -1,4 +1,4 @@
-import { SingleBar } from 'cli-progress';
+import { createRequire } from 'node:module';
 import type { Context } from './context.js';
 
 /** A progress bar on standard error for long runs; nothing unless standard error is a terminal. */
@@ -9,6 +9,8 @@ export interface Progress {
   print(lines: string): void;
   stop(): void;
 }
+
+const require = createRequire(import.meta.url);
 
 type Streams = Pick<Context, 'stdout' | 'stderr' | 'now' | 'after'>;
 
@@ -66,6 +68,8 @@ const leastShare = 0.05;
 
 /** The bar; the time left is estimated from the time taken so far. */
 function bar(label: string, total: number, { stdout, stderr, now }: Streams, began: number): Progress {
+  // Loaded when a bar is shown, which most commands end before.
+  const { SingleBar } = require('cli-progress') as typeof import('cli-progress');
   const single = new SingleBar({
     stream: stderr,
     format: '{label} {bar} {percentage}% {left} left',

@@ -10,7 +10,7 @@ export async function loadRedis(
   try {
     return await load();
   } catch (cause) {
-    const missing = /Cannot find package '(bullmq|ioredis)'/.exec(String(cause))?.[1];
+    const missing = /Cannot find (?:package|module) '(bullmq|ioredis)'/.exec(String(cause))?.[1];
     if (missing === undefined) throw cause;
     throw new SoftgradError(
       'ERR_VALUE',

@@ -1,7 +1,10 @@
+import { createRequire } from 'node:module';
 import { type FileArray, formatShape, sizeOf } from '@softgrad/formats';
-import Table, { type TableConstructorOptions } from 'cli-table3';
+import type { TableConstructorOptions } from 'cli-table3';
 import type { OutputStream } from './context.js';
 import type { RowWriter } from './files/write.js';
+
+const require = createRequire(import.meta.url);
 
 /** The largest number of rows and columns of an array that a terminal shows. */
 const shownRows = 20;
@@ -55,6 +58,8 @@ function render(
   style: TableConstructorOptions['style'] = {},
 ): string {
   const compact = options.wordWrap !== true;
+  // Loaded when a table is printed, which few commands do.
+  const Table = require('cli-table3') as typeof import('cli-table3');
   const table = new Table({ head: [...head], style: { head: [], border: [], compact, ...style }, ...options });
   table.push(...rows.map((row) => [...row]));
   return table.toString();

@@ -147,8 +147,11 @@ test('it shows what caused an error', async () => {
 });
 
 test('packages that Redis needs and that are not installed are an error that says how to install them', async () => {
-  for (const name of ['bullmq', 'ioredis']) {
-    const cause = new Error(`Cannot find package '${name}' imported from /x.js`);
+  for (const [name, told] of [
+    ['bullmq', "Cannot find package 'bullmq' imported from /x.js"],
+    ['ioredis', "Cannot find module 'ioredis'\nRequire stack:\n- /x.js"],
+  ] as const) {
+    const cause = new Error(told);
     const error = await loadRedis(() => Promise.reject(cause)).catch((caught: unknown) => caught);
     const message = `--redis needs ${name}: npm install bullmq ioredis, where softgrad is installed`;
     expect(error).toEqual(new SoftgradError('ERR_VALUE', message, { cause }));

@@ -43,6 +43,7 @@ export function assertClose(
   let largest = 1;
   let wrong = 0;
   for (let i = 0; i < expected.length; i++) {
+    if (actual[i] === expected[i]) continue;
     const used = usedBy(i, actual, expected, tolerance);
     if (used > 1) wrong++;
     if (used > largest) {

@@ -96,11 +96,9 @@ const basis: Basis<ExactBuffer> = {
       max: Math.max,
       min: Math.min,
     };
-    const [left, right, compute] = [reader(a), reader(b), functions[op]];
-    store(
-      out,
-      over(extent, (o, c, i) => compute(left(o, c, i), right(o, c, i))),
-    );
+    const [left, right, compute] = [broadcast(a, extent), broadcast(b, extent), functions[op]];
+    for (let k = 0; k < left.length; k++) left[k] = compute(left[k] ?? Number.NaN, right[k] ?? Number.NaN);
+    store(out, left);
   },
   reduce(out, op, x, rows) {
     const reduced = reference.rowIndices(rows).map((at) => {
@@ -111,17 +109,14 @@ const basis: Basis<ExactBuffer> = {
     store(out, reduced);
   },
   select(out, condition, a, b, extent) {
-    const [decides, left, right] = [reader(condition), reader(a), reader(b)];
+    const [decides, left, right] = [broadcast(condition, extent), broadcast(a, extent), broadcast(b, extent)];
     store(
       out,
-      over(extent, (o, c, i) => (decides(o, c, i) > 0 ? left(o, c, i) : right(o, c, i))),
+      left.map((value, k) => ((decides[k] ?? Number.NaN) > 0 ? value : (right[k] ?? Number.NaN))),
     );
   },
   transpose(out, x, { outer, classes, inner }) {
-    store(
-      out,
-      over([outer, inner, classes], (o, i, c) => x.data[(o * classes + c) * inner + i] ?? Number.NaN),
-    );
+    store(out, strided(x.data, [outer, inner, classes], [classes * inner, 1, inner]));
   },
 };
 
@@ -187,27 +182,23 @@ function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }
   return { temperature, mask: repeated(mask.buffer.data, data.length) };
 }
 
-/** An element of an operand or a result, by its place in the three axes. */
-type Element = (o: number, c: number, i: number) => number;
-
-function over([outer, classes, inner]: Extent, element: Element): Float64Array {
+/** The numbers at all places of an extent, of an array in which neighbours along each axis are so many places apart. */
+function strided(data: HostArray, [outer, classes, inner]: Extent, [perBlock, perClass, step]: Extent): Float64Array {
   const values = new Float64Array(outer * classes * inner);
   let at = 0;
   for (let o = 0; o < outer; o++) {
     for (let c = 0; c < classes; c++) {
-      for (let i = 0; i < inner; i++) values[at++] = element(o, c, i);
+      const first = o * perBlock + c * perClass;
+      for (let i = 0; i < inner; i++) values[at++] = data[first + i * step] ?? Number.NaN;
     }
   }
   return values;
 }
 
-/** Reads an operand: axes of length 1 are repeated. */
-function reader(operand: Operand<ExactBuffer>): Element {
-  if (typeof operand === 'number') return () => operand;
+/** The numbers of an operand: axes of length 1 are repeated. */
+function broadcast(operand: Operand<ExactBuffer>, extent: Extent): Float64Array {
+  if (typeof operand === 'number') return strided(Float64Array.of(operand), extent, [0, 0, 0]);
   const { data } = operand.buffer;
   const [outer, classes, inner] = operand.extent;
-  const step = inner === 1 ? 0 : 1;
-  const perClass = classes === 1 ? 0 : inner;
-  const perBlock = outer === 1 ? 0 : classes * inner;
-  return (o, c, i) => data[o * perBlock + c * perClass + i * step] ?? Number.NaN;
+  return strided(data, extent, [outer === 1 ? 0 : classes * inner, classes === 1 ? 0 : inner, inner === 1 ? 0 : 1]);
 }

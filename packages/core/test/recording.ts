@@ -5,23 +5,29 @@ import type { Backend, HostArray } from '../src/index.js';
 /** The scalar members of a kernel's arguments. */
 const scalars = ['outer', 'classes', 'inner', 'temperature', 'labelSmoothing', 'ignoreIndex', 'scale', 'kind'] as const;
 
+/** Its members that are objects. */
+const objects = ['target', 'mask', 'weight', 'extent', 'loss', 'gradient'] as const;
+
 /** A backend that records a digest of what is written to it and computed by it, and that can give one wrong number. */
 export interface Recording {
   readonly backend: Backend;
   /** The length of each array that was read since the start. */
   readonly reads: readonly number[];
-  /** Starts anew; the read with the index `wrongRead`, if any, gives a wrong number at the position drawn by `draw`. */
+  /**
+   * Starts anew. If `wrongRead` is given, the read with that index gives a wrong number at the position drawn by `draw`, and no digest is recorded: what is
+   * written and computed is the same as without it.
+   */
   start(wrongRead?: number, draw?: number): void;
-  /** What was written and computed since the start. */
+  /** What was written and computed since the start. @throws Error if nothing is recorded */
   digest(): string;
 }
 
 export function recording(right: Backend): Recording {
-  let hash: Hash;
+  let hash: Hash | null;
   let reads: number[];
   let wrong: { readonly read: number; readonly draw: number };
   const start = (wrongRead = -1, draw = 0) => {
-    hash = createHash('sha256');
+    hash = wrongRead < 0 ? createHash('sha256') : null;
     reads = [];
     wrong = { read: wrongRead, draw };
   };
@@ -33,7 +39,7 @@ export function recording(right: Backend): Recording {
   const watched =
     <A extends readonly unknown[], R>(name: string, call: (...args: A) => R) =>
     (...args: A): R => {
-      hash.update(`${name}(${args.map((value) => textOf(value, 0)).join()})`);
+      hash?.update(`${name}(${args.map((value) => textOf(value, 0)).join()})`);
       return call(...args);
     };
   const each = <T extends object>(members: T): T =>
@@ -41,11 +47,11 @@ export function recording(right: Backend): Recording {
   const { basis, kernels, readSync } = right;
   const backend = delegate(right, {
     alloc(length, dtype) {
-      hash.update(`alloc ${length} ${dtype}`);
+      hash?.update(`alloc ${length} ${dtype}`);
       return right.alloc(length, dtype);
     },
     write(buffer, host) {
-      hash.update(`write ${host.length}`).update(bytesOf(host));
+      hash?.update(`write ${host.length}`).update(bytesOf(host));
       right.write(buffer, host);
     },
     read: async (buffer) => given(await right.read(buffer)),
@@ -62,7 +68,10 @@ export function recording(right: Backend): Recording {
       return reads;
     },
     start,
-    digest: () => hash.copy().digest('base64url').slice(0, 8),
+    digest() {
+      if (hash === null) throw new Error('no digest is recorded with a wrong number');
+      return hash.copy().digest('base64url').slice(0, 8);
+    },
   };
 }
 
@@ -77,7 +86,7 @@ function spoil(host: HostArray, at: number): void {
 
 /** The upper 44 bits of each number, so that a last bit of an exponential does not matter. */
 function bytesOf(host: HostArray): Uint8Array {
-  const words = new Uint32Array(Float64Array.from(host).buffer);
+  const words = new Uint32Array(new Float64Array(host).buffer);
   for (let low = 0; low < words.length; low += 2) words[low] &= 0xfffff000;
   return new Uint8Array(words.buffer);
 }
@@ -87,9 +96,10 @@ function textOf(value: unknown, depth: number): string {
   if (Array.isArray(value)) return `[${value.map((one) => textOf(one, depth)).join()}]`;
   if (typeof value !== 'object' || value === null) return String(value);
   const members = value as Readonly<Record<string, unknown>>;
-  const own = scalars.flatMap((name) => (name in members ? [`${name}:${textOf(members[name], depth)}`] : []));
-  const nested = ['target', 'mask', 'weight', 'extent', 'loss', 'gradient'].flatMap((name) =>
-    depth < 2 && name in members ? [`${name}:${textOf(members[name], depth + 1)}`] : [],
-  );
-  return `{${[...own, ...nested].join()}}`;
+  let text = '';
+  for (const name of scalars) if (name in members) text += `,${name}:${textOf(members[name], depth)}`;
+  for (const name of depth < 2 ? objects : []) {
+    if (name in members) text += `,${name}:${textOf(members[name], depth + 1)}`;
+  }
+  return `{${text.slice(1)}}`;
 }

@@ -49,11 +49,12 @@ export function remembering(right: Backend): Remembering {
 function describe(value: unknown, buffers: Buffer[]): string {
   if (typeof value !== 'object' || value === null) return String(value);
   if (isBuffer(value)) {
-    if (!buffers.includes(value)) buffers.push(value);
-    return `buffer ${buffers.indexOf(value)} of ${value.data.length}`;
+    const known = buffers.indexOf(value);
+    return `buffer ${known < 0 ? buffers.push(value) - 1 : known} of ${value.data.length}`;
   }
-  const members = Object.entries(value).map(([name, member]) => `${name}:${describe(member, buffers)}`);
-  return `{${members.join()}}`;
+  let text = '';
+  for (const [name, member] of Object.entries(value)) text += `,${name}:${describe(member, buffers)}`;
+  return `{${text.slice(1)}}`;
 }
 
 function isBuffer(value: object): value is Buffer {

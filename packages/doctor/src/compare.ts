@@ -1,5 +1,5 @@
 import { at } from './at.js';
-import { byIndex, type Candidate, type Numbers } from './form.js';
+import { type Candidate, type Numbers, numberAt } from './form.js';
 import type { Precision } from './precision.js';
 
 /** Which differences count as rounding. */
@@ -85,15 +85,15 @@ export function measure(data: Float64Array): Given {
 export function relativeErrors(given: Given, candidate: Candidate, levels: readonly Noise[], step = 1): number[] {
   const { data, unit } = given;
   const { values, terms, open } = candidate;
-  const valueAt = byIndex(values);
-  const termAt = byIndex(terms);
-  const openAt = open && byIndex(open);
-  const excess = new Float64Array(levels.length);
+  const excess = levels.map(() => 0);
+  const isExact = levels.every(({ relative }) => relative === 0);
+  const isOpen = open !== undefined && levels.some(({ ofInputs }) => ofInputs);
   let givenSquared = 0;
   let candidateSquared = 0;
+  let found = 0;
   for (let k = 0; k < data.length; k += step) {
     const value = at(data, k) / unit;
-    const expected = valueAt(k) / unit;
+    const expected = numberAt(values, k) / unit;
     if (!Number.isFinite(value) || !Number.isFinite(expected)) {
       if (Number.isFinite(value) || Number.isFinite(expected)) return levels.map(() => Number.POSITIVE_INFINITY);
       continue;
@@ -102,21 +102,42 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
     candidateSquared += expected * expected;
     const difference = Math.abs(value - expected);
     if (difference === 0) continue;
-    const term = termAt(k);
-    let level = 0;
-    for (const { relative, absolute, slack, ofInputs } of levels) {
-      const rounded = (slack ? at(slack, k) : 0) + (ofInputs && openAt ? ofInputs * openAt(k) : 0);
-      const beyond = difference - (relative * term + absolute + rounded) / unit;
-      if (beyond > 0) excess[level] = at(excess, level) + beyond * beyond;
-      level++;
+    differences[found] = difference;
+    termsThere[found] = isExact ? 0 : numberAt(terms, k);
+    openThere[found] = isOpen ? numberAt(open, k) : 0;
+    places[found] = k;
+    found++;
+    if (found === block) {
+      addExcess(excess, found, levels, unit);
+      found = 0;
     }
   }
+  addExcess(excess, found, levels, unit);
   const size = Math.max(givenSquared, candidateSquared);
-  return levels.map((_, level) => {
-    const sum = at(excess, level);
+  return excess.map((sum) => {
     if (sum === 0) return 0;
     return size === Number.POSITIVE_INFINITY ? 1 : Math.sqrt(sum / size);
   });
+}
+
+/** So many entries that differ are compared with the noise at once, level by level: a candidate can have as many as a Jacobian has. */
+const block = 256;
+const differences = new Float64Array(block);
+const termsThere = new Float64Array(block);
+const openThere = new Float64Array(block);
+const places = new Float64Array(block);
+
+/** Adds the square of what each difference exceeds the noise by, for each level. */
+function addExcess(excess: number[], found: number, levels: readonly Noise[], unit: number): void {
+  for (const [level, { relative, absolute, slack, ofInputs = 0 }] of levels.entries()) {
+    let sum = excess[level] ?? 0;
+    for (let i = 0; i < found; i++) {
+      const rounded = (slack ? at(slack, at(places, i)) : 0) + (ofInputs ? ofInputs * at(openThere, i) : 0);
+      const beyond = at(differences, i) - (relative * at(termsThere, i) + absolute + rounded) / unit;
+      if (beyond > 0) sum += beyond * beyond;
+    }
+    excess[level] = sum;
+  }
 }
 
 /**
@@ -126,22 +147,23 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
 export function leastErrors(given: Given, candidate: Candidate, levels: readonly Noise[]): number[] {
   const { data, unit } = given;
   const { values, terms, open } = candidate;
-  const valueAt = byIndex(values);
-  const termAt = byIndex(terms);
-  const openAt = open && byIndex(open);
-  let [givenSquared, candidateSquared, squared, termsSquared, openSquared] = [0, 0, 0, 0, 0];
+  let givenSquared = 0;
+  let candidateSquared = 0;
+  let squared = 0;
+  let termsSquared = 0;
+  let openSquared = 0;
   for (let k = 0; k < data.length; k++) {
     const value = at(data, k) / unit;
-    const expected = valueAt(k) / unit;
+    const expected = numberAt(values, k) / unit;
     const difference = value - expected;
     if (!Number.isFinite(difference)) return levels.map(() => 0);
     givenSquared += value * value;
     candidateSquared += expected * expected;
     if (difference === 0) continue;
     squared += difference * difference;
-    const term = termAt(k);
+    const term = numberAt(terms, k);
     termsSquared += term * term;
-    if (openAt) openSquared += openAt(k) ** 2;
+    if (open) openSquared += numberAt(open, k) ** 2;
   }
   const size = Math.max(givenSquared, candidateSquared);
   return levels.map(({ relative, absolute, slack, ofInputs = 0 }) => {
@@ -177,14 +199,14 @@ const ofRow = 1e-6;
 /** The largest error of a single entry, relative to its terms; 0 if every entry matches, small ones beside large ones too. */
 export function worstEntry({ data }: Given, { values, terms, open }: Candidate, noise: Noise, f: number): number {
   const { relative, absolute, slack, ofInputs = 0 } = noise;
-  const [valueAt, termAt, openAt] = [byIndex(values), byIndex(terms), byIndex(open ?? (() => 0))];
   let worst = 0;
   for (let first = 0; first < data.length; first += f) {
     const least = ofRow * largestOf(data.subarray(first, first + f));
     for (let k = first; k < first + f; k++) {
-      const term = termAt(k);
-      const rounded = relative * term + absolute + (slack ? at(slack, k) : 0) + ofInputs * openAt(k);
-      const beyond = Math.abs(at(data, k) - valueAt(k)) - rounded;
+      const term = numberAt(terms, k);
+      const ofOpen = open ? ofInputs * numberAt(open, k) : 0;
+      const rounded = relative * term + absolute + (slack ? at(slack, k) : 0) + ofOpen;
+      const beyond = Math.abs(at(data, k) - numberAt(values, k)) - rounded;
       if (beyond > ofTerms * term + least) worst = Math.max(worst, beyond / (term + least));
     }
   }
@@ -196,14 +218,13 @@ export function worstEntry({ data }: Given, { values, terms, open }: Candidate, 
  * nothing: everything cancels, and only rounding errors agree.
  */
 export function standsOut({ data, unit }: Given, terms: Numbers, { relative, absolute, slack }: Noise): boolean {
-  const termAt = byIndex(terms);
   let size = 0;
   let beyond = 0;
   for (let k = 0; k < data.length; k++) {
     const value = Math.abs(at(data, k)) / unit;
     if (!Number.isFinite(value)) continue;
     size += value * value;
-    const noise = relative * termAt(k) + absolute + (slack ? at(slack, k) : 0);
+    const noise = relative * numberAt(terms, k) + absolute + (slack ? at(slack, k) : 0);
     beyond += Math.max(0, value - noise / unit) ** 2;
   }
   return size === 0 || beyond > 0.01 * size;
@@ -211,13 +232,12 @@ export function standsOut({ data, unit }: Given, terms: Numbers, { relative, abs
 
 /** The least-squares factor from the candidate to the given values; null if either is 0 throughout or not finite. */
 export function fitFactor({ data, unit }: Given, { values }: Candidate): number | null {
-  const valueAt = byIndex(values);
   let product = 0;
   let squared = 0;
   let any = false;
   for (let k = 0; k < data.length; k++) {
     const value = at(data, k) / unit;
-    const expected = valueAt(k);
+    const expected = numberAt(values, k);
     product += value * expected;
     squared += expected * expected;
     any ||= value !== 0;

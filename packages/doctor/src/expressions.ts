@@ -164,19 +164,48 @@ function forgottenBySMinusY(problem: Problem): string | null {
 }
 
 function inCatalogue(wanted: string, scaling: Scaling): Found | null {
+  const entry = catalogue().get(wanted);
+  if (!entry) return null;
+  const { mistake, form, known } = entry;
+  const goal = mistake.id === right.id ? goalOfRight(form) : null;
+  const reduction = form.reductions?.[known] ?? null;
+  const found = { mistake, form, caveat: form.caveats?.[known] ?? null, goal, reduction, scaling };
+  const { temperature } = scaling;
+  // J already contains the factor 1/T.
+  return goal === null || temperature === 1 || /\bJ\b/.test(wanted) ? found : lacking(temperature, found);
+}
+
+const normalisedTexts = new Map<string, string>();
+
+/** The normalised text of an expression of the catalogue. */
+function normalisedOnce(known: string): string {
+  const text = normalisedTexts.get(known) ?? normalised(known);
+  normalisedTexts.set(known, text);
+  return text;
+}
+
+interface Entry {
+  readonly mistake: Mistake;
+  readonly form: Form;
+  /** The expression as the form writes it. */
+  readonly known: string;
+}
+
+let entries: Map<string, Entry> | undefined;
+
+/** The expressions of all explanations, normalised; where several are equal, the first one. */
+function catalogue(): ReadonlyMap<string, Entry> {
+  if (entries) return entries;
+  entries = new Map();
   for (const mistake of explanations) {
     for (const form of mistake.forms) {
-      const known = form.expressions.find((one) => normalised(one) === wanted);
-      if (known === undefined) continue;
-      const goal = mistake.id === right.id ? goalOfRight(form) : null;
-      const reduction = form.reductions?.[known] ?? null;
-      const found = { mistake, form, caveat: form.caveats?.[known] ?? null, goal, reduction, scaling };
-      const { temperature } = scaling;
-      // J already contains the factor 1/T.
-      return goal === null || temperature === 1 || /\bJ\b/.test(wanted) ? found : lacking(temperature, found);
+      for (const known of form.expressions) {
+        const text = normalisedOnce(known);
+        if (!entries.has(text)) entries.set(text, { mistake, form, known });
+      }
     }
   }
-  return null;
+  return entries;
 }
 
 /** Looks up an expression for the given axis; the catalogue is written for classes along axis 1. */
@@ -341,7 +370,7 @@ export function namesTarget(expression: string): boolean {
 
 function unknownExpression(expression: string): SoftgradError {
   const known = knownExpressions();
-  const vocabulary = new Set(known.flatMap((one) => normalised(one.expression).match(/\w+/g)));
+  const vocabulary = new Set(known.flatMap((one) => normalisedOnce(one.expression).match(/\w+/g)));
   const own = normalised(expression);
   // A name that no known expression has is most often that of the probabilities.
   const wanted = /\W/.test(own)
@@ -349,7 +378,7 @@ function unknownExpression(expression: string): SoftgradError {
     : own;
   // Every gradient by automatic differentiation is similar to those of the sum of the outputs.
   const candidates = known.filter((one) => !gradientsOfSum.includes(one.expression));
-  const near = nearest(wanted, candidates, (one) => normalised(one.expression))
+  const near = nearest(wanted, candidates, (one) => normalisedOnce(one.expression))
     .slice(0, 3)
     .map((one) => `\`${one.expression}\` (${one.id})`);
   const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;

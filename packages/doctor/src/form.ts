@@ -103,6 +103,11 @@ export interface Cotangent {
   readonly terms: Numbers;
 }
 
+/** The value at an index; faster than a function of `byIndex` where it is read in a loop. */
+export function numberAt(values: Numbers, k: number): number {
+  return typeof values === 'function' ? values(k) : at(values, k);
+}
+
 /** A function that returns the value at an index. */
 export function byIndex(values: Numbers): (k: number) => number {
   return typeof values === 'function' ? values : (k) => at(values, k);
@@ -110,17 +115,16 @@ export function byIndex(values: Numbers): (k: number) => number {
 
 /** Values that are computed when the first of them is asked for: of many candidates, few are compared whole. */
 export function onFirstUse(compute: () => Numbers): (k: number) => number {
-  let valueAt: ((k: number) => number) | undefined;
+  let values: Numbers | undefined;
   return (k) => {
-    valueAt ??= byIndex(compute());
-    return valueAt(k);
+    values ??= compute();
+    return numberAt(values, k);
   };
 }
 
 /** A candidate without cancellation: its terms are as large as its values. */
 export function candidate(formula: string, values: Numbers): Candidate {
-  const valueAt = byIndex(values);
-  return { formula, values, terms: (k) => Math.abs(valueAt(k)) };
+  return { formula, values, terms: (k) => Math.abs(numberAt(values, k)) };
 }
 
 const known = new WeakMap<Problem, readonly Cotangent[]>();
@@ -143,11 +147,15 @@ export function cotangents(problem: Problem): readonly Cotangent[] {
 
 export function cotangent(problem: Problem, symbol: string, values: Float64Array): Cotangent {
   const { s, n, f, temperature } = problem;
+  let inner: Float64Array | undefined;
   let absoluteInner: Float64Array | undefined;
   return {
     symbol,
     values,
-    inner: innerProducts(s, values, n, f),
+    get inner() {
+      inner ??= innerProducts(s, values, n, f);
+      return inner;
+    },
     terms: (k) => {
       absoluteInner ??= innerProducts(s, values.map(Math.abs), n, f);
       return (at(s, k) * (Math.abs(at(values, k)) + at(absoluteInner, Math.floor(k / f)))) / temperature;
@@ -240,7 +248,10 @@ export function overTemperature({ temperature }: Pick<Problem, 'temperature'>): 
 }
 
 /** An (n, f) matrix computed entry by entry. */
-export function each({ n, f }: Problem, entry: (k: number, row: number, i: number) => number): Float64Array {
+export function each(
+  { n, f }: Pick<Problem, 'n' | 'f'>,
+  entry: (k: number, row: number, i: number) => number,
+): Float64Array {
   const values = new Float64Array(n * f);
   for (let row = 0, k = 0; row < n; row++) for (let i = 0; i < f; i++, k++) values[k] = entry(k, row, i);
   return values;
@@ -340,8 +351,7 @@ export function jacobian(
 /** The numbers times a factor, computed on access, because most multiples are rejected after a few entries. */
 export function lazily(values: Numbers, factor: number): Numbers {
   if (factor === 1) return values;
-  const valueAt = byIndex(values);
-  return (k) => valueAt(k) * factor;
+  return (k) => numberAt(values, k) * factor;
 }
 
 /** A candidate times a factor, computed when it is looked at. */
@@ -363,5 +373,8 @@ export function times(values: Numbers, factor: number): Numbers {
 }
 
 export function scaled(values: Float64Array, factor: number): Float64Array {
-  return factor === 1 ? values : values.map((value) => value * factor);
+  if (factor === 1) return values;
+  const products = new Float64Array(values.length);
+  for (let k = 0; k < values.length; k++) products[k] = at(values, k) * factor;
+  return products;
 }

@@ -2,6 +2,7 @@ import { at } from './at.js';
 import { measure, noiseLevels, relativeErrors } from './compare.js';
 import { type Candidate, multiple } from './form.js';
 import { enough, type Inferred } from './found-options.js';
+import { withPrintoutsOf } from './input-rounding.js';
 import { rightProduct } from './mistakes/right.js';
 import { rightDistilled, rightLoss } from './mistakes/right-loss.js';
 import { temperatureMistake } from './mistakes/scale.js';
@@ -43,13 +44,14 @@ export function atFittedTemperature(problem: Problem, data: Float64Array): reado
   if (!data.every(Number.isFinite) || data.every((value) => value === 0)) return [];
   const sample = sampleOfRows(problem, data, []);
   const rows = sample ? { problem: sample.problem, data: sample.given.data } : { problem, data };
+  const ofRows = rows.problem.x ?? x;
   const given = measure(rows.data);
   const plain = noiseLevels(f, true).slice(0, 1);
   const errorOfOne = (one: Candidate) => relativeErrors(given, one, plain)[0] ?? Number.POSITIVE_INFINITY;
-  const known = Array.from(tried, (temperature) => gradientsAt(rows.problem, temperature).map(errorOfOne));
+  const known = Array.from(tried, (temperature) => numbersAt(rows.problem, ofRows, temperature).map(errorOfOne));
   const found = (known[0] ?? []).flatMap((_, which) => {
     const errorOf = (temperature: number) => {
-      const one = gradientsAt(rows.problem, temperature)[which];
+      const one = numbersAt(rows.problem, ofRows, temperature)[which];
       return one ? errorOfOne(one) : Number.POSITIVE_INFINITY;
     };
     const errors = Float64Array.from(known, (all) => all[which] ?? Number.POSITIVE_INFINITY);
@@ -63,7 +65,7 @@ export function atFittedTemperature(problem: Problem, data: Float64Array): reado
     .filter(({ temperature }) => Math.abs(temperature / problem.temperature - 1) > nearItself)
     .toSorted((a, b) => a.error - b.error)
     .flatMap(({ which, temperature, error }) => {
-      const one = gradientsAt(problem, temperature)[which];
+      const one = gradientsAt(problem, x, temperature)[which];
       return one ? [{ one, error }] : [];
     });
   return fitting.flatMap(({ one, error }) => {
@@ -81,14 +83,25 @@ export function atFittedTemperature(problem: Problem, data: Float64Array): reado
 /** How the formula of a right gradient ends at a temperature other than 1. */
 const overT = / \/ T$/;
 
+/** What is known, with the probabilities of another temperature. */
+function problemAt(problem: Problem, x: Float64Array, temperature: number): Problem {
+  return withPrintoutsOf(problem, { ...problem, temperature, s: outputOf(x, problem, temperature) });
+}
+
+/** The numbers of `gradientsAt`, in the same order, without words: many temperatures are tried. */
+function numbersAt(problem: Problem, x: Float64Array, temperature: number): readonly Candidate[] {
+  const other = problemAt(problem, x, temperature);
+  const all = [...rightProduct.gives(other), ...rightLoss.gives(other)];
+  const plain = all.flatMap((found) => [found, multiple(found, temperature, found.formula)]);
+  return [...plain, ...rightDistilled.gives(other)];
+}
+
 /**
  * Every right gradient at a temperature, and each without its division by it. With T² before the loss it is right of a distillation, and
  * of another loss the temperature upside down.
  */
-function gradientsAt(problem: Problem, temperature: number): readonly AtTemperature[] {
-  const { x } = problem;
-  if (!x) return [];
-  const other = { ...problem, temperature, s: outputOf(x, problem, temperature) };
+function gradientsAt(problem: Problem, x: Float64Array, temperature: number): readonly AtTemperature[] {
+  const other = problemAt(problem, x, temperature);
   const written = `T = ${temperature}`;
   const options = { temperature };
   const all: readonly (Candidate & { readonly goal: 'product' | 'loss' })[] = [

@@ -1,5 +1,5 @@
 import { at } from './at.js';
-import { type Cotangent, each, entries, type Numbers, scaled } from './form.js';
+import { type Cotangent, each, entries, type Numbers, onFirstUse, scaled } from './form.js';
 import { innerProducts, rowSums } from './host-softmax.js';
 import { areHalf, type Printout, printoutWithLastDigit } from './precision.js';
 import type { Problem } from './problem.js';
@@ -47,6 +47,12 @@ export function inputRounding(problem: Problem): InputRounding | null {
     known.set(problem, found);
   }
   return found;
+}
+
+/** The second problem, of which the same numbers are known as of the first: what they were printed with is not looked for again. */
+export function withPrintoutsOf(problem: Problem, other: Problem): Problem {
+  knownPrintouts.set(other, printoutsOf(problem));
+  return other;
 }
 
 /** What smoothing and weights make of a unit of the target. */
@@ -148,17 +154,20 @@ export function openJacobian(problem: Problem): Numbers | undefined {
 }
 
 /** How far each number of a cross-entropy's gradient, (s Σy − y) factor / T, may be off. */
-export function openLoss(problem: Problem, y: Float64Array, factor: number): Float64Array | undefined {
+export function openLoss(problem: Problem, y: Float64Array, factor: number): Numbers | undefined {
   const rounding = inputRounding(problem);
   if (!rounding) return undefined;
-  const { s, n, f, temperature, layer } = problem;
+  const scale = (secondOrder * Math.abs(factor)) / problem.temperature;
+  return onFirstUse(() => scaled(openOfLoss(problem, rounding, y), scale));
+}
+
+function openOfLoss({ s, n, f, layer }: Problem, rounding: InputRounding, y: Float64Array): Float64Array {
   const dy = rounding.y ?? new Float64Array(s.length);
   const sigmoid = layer === 'sigmoid';
   const [sums, ofSums] = [rowSums(y, n, f), rowSums(dy, n, f)];
-  const open = each(problem, (k, row) => {
+  return each({ n, f }, (k, row) => {
     const ofSum = sigmoid ? 0 : at(s, k) * at(ofSums, row);
     const ofProbability = at(rounding.s, k) * (sigmoid ? 1 : Math.abs(at(sums, row)));
     return ofProbability + ofSum + at(dy, k);
   });
-  return scaled(open, (secondOrder * Math.abs(factor)) / temperature);
 }

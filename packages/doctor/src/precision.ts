@@ -139,10 +139,7 @@ export function hasFewDecimals(data: Float64Array): boolean {
 }
 
 function printoutsOf(data: Float64Array): readonly Printout[] {
-  return [decimals, significantDigits].flatMap((printout) => {
-    const all = Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k));
-    return all.find((one) => everyNumber(data, (value) => isPrinted(value, one))) ?? [];
-  });
+  return knownPrintouts.flatMap((all) => all.find((one) => everyNumber(data, (value) => isPrinted(value, one))) ?? []);
 }
 
 function printoutOf(data: Float64Array): Printout | null {
@@ -158,10 +155,11 @@ function printoutOf(data: Float64Array): Printout | null {
 }
 
 function decimals(digits: number): Printout {
+  const unit = 1 / 10 ** digits;
   return {
     name: `${digits} decimals`,
     places: () => digits,
-    step: () => 1 / 10 ** digits,
+    step: () => unit,
     print: (value) => value.toFixed(digits),
   };
 }
@@ -174,6 +172,10 @@ function significantDigits(digits: number): Printout {
     print: (value) => value.toPrecision(digits),
   };
 }
+
+const knownPrintouts = [decimals, significantDigits].map((printout) =>
+  Array.from({ length: most - fewest + 1 }, (_, k) => printout(fewest + k)),
+);
 
 function usingLastDigit(data: Float64Array, printout: Printout): number {
   let count = 0;

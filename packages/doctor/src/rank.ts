@@ -40,9 +40,7 @@ export function rank(
       if (cost > 0) onProgress?.(comparedShare * (before + (1 - before) * ((done + cost * share) / total)));
     };
     const own = best.get(mistake) ?? [];
-    const isBetter = (errors: readonly number[]) =>
-      levels.some((_, level) => (errors[level] ?? 0) < (own[level]?.error ?? Number.POSITIVE_INFINITY));
-    for (const { candidate, errors } of compared(problem, comparison, levels, isBetter, onShare)) {
+    for (const { candidate, errors } of compared(problem, comparison, levels, own, onShare)) {
       const { formula, values, terms, reduction, unusual } = candidate;
       errors.forEach((norm, level) => {
         const noise = levels[level];
@@ -106,15 +104,16 @@ function comparisonsOf(
     }
   }
   return pairs.map(({ mistake, form, kind, given }, k): Comparison => {
-    const pair = { mistake, form, kind, given, before };
-    if (!sample || kind !== 'gradient' || form.ofBatch) return { ...pair, seen: null, cost: 1 };
+    if (!sample || kind !== 'gradient' || form.ofBatch) {
+      return { mistake, form, kind, given, before, seen: null, cost: 1 };
+    }
     const own = mistake.id === right.id ? sample.levels : sample.levels.slice(0, strict);
     const seen = form.gives(sample.problem).map((candidate) => ({
       candidate,
       errors: relativeErrors(sample.given, candidate, own),
     }));
     onProgress?.((comparedShare * before * (k + 1)) / pairs.length);
-    return { ...pair, seen, cost: seen.filter(isHopeful).length };
+    return { mistake, form, kind, given, before, seen, cost: seen.filter(isHopeful).length };
   });
 }
 
@@ -130,7 +129,7 @@ function* compared(
   problem: Problem,
   { form, given, seen }: Comparison,
   levels: readonly Noise[],
-  isBetter: (errors: readonly number[]) => boolean,
+  best: Best,
   onShare: (share: number) => void,
 ): Generator<Compared> {
   if (seen && !seen.some(isHopeful)) return yield* seen;
@@ -143,7 +142,7 @@ function* compared(
       yield one;
       continue;
     }
-    const errors = errorsOf(given, candidate, levels, problem.f, isBetter);
+    const errors = errorsOf(given, candidate, levels, problem.f, best);
     if (errors) yield { candidate, errors };
     done++;
     if (done < wanted) onShare(done / wanted);
@@ -183,22 +182,31 @@ function largestWithin(values: Candidate['values'], size: number): number {
 /** An explanation with a larger error on a sample is not compared with all entries. */
 const hopeless = 0.1;
 
+/** For each noise level, the best form of an explanation so far, if there is one. */
+type Best = readonly (Match | undefined)[];
+
+function isBetter(errors: readonly number[], best: Best): boolean {
+  return errors.some((error, level) => error < (best[level]?.error ?? Number.POSITIVE_INFINITY));
+}
+
 /** Null where none of them is better than what is known, which a lower bound shows of most. */
 function errorsOf(
   given: Given,
   candidate: Candidate,
   levels: readonly Noise[],
   f: number,
-  isBetter: (errors: readonly number[]) => boolean,
+  best: Best,
 ): number[] | null {
   const step = sampleStep(given.data.length, f);
   if (step > 1) {
     const errors = relativeErrors(given, candidate, levels, step);
     if (Math.min(...errors) > hopeless) return errors;
   }
-  if (!isBetter(leastErrors(given, candidate, levels))) return null;
-  const [plain = 1, ...others] = relativeErrors(given, candidate, levels);
+  const isKnown = levels.every((_, level) => best[level]);
+  if (isKnown && !isBetter(leastErrors(given, candidate, levels), best)) return null;
+  const errors = relativeErrors(given, candidate, levels);
+  const [plain = 1] = errors;
   const [, finest] = levels;
-  const isNoise = plain <= fits && finest !== undefined && !standsOut(given, candidate.terms, finest);
-  return [isNoise ? Number.POSITIVE_INFINITY : plain, ...others];
+  if (plain <= fits && finest && !standsOut(given, candidate.terms, finest)) errors[0] = Number.POSITIVE_INFINITY;
+  return errors;
 }

@@ -61,6 +61,24 @@ test('the bound is reached where the noise is in proportion to the differences',
   });
 });
 
+test('numbers that are repeated have the same errors, however many there are', () => {
+  const times = (array: unknown, count: number) =>
+    Float64Array.from({ length: count * data.length }, (_, k) => (array as Float64Array)[k % data.length] ?? 0);
+  const { formula, values, terms, open } = near(3);
+  const once = relativeErrors(measure(data), { formula, values, terms, open }, levels);
+  expect(new Set(once).size).toBe(levels.length);
+  for (const count of [2, 4, 5, 9, 64]) {
+    const own = levels.map(
+      ({ slack, ...noise }): Noise => ({ ...noise, ...(slack && { slack: times(slack, count) }) }),
+    );
+    const many = { formula, values: times(values, count), terms: times(terms, count), open: times(open, count) };
+    const errors = relativeErrors(measure(times(data, count)), many, own);
+    errors.forEach((error, level) => {
+      expect(error / (once[level] ?? 0)).toBeCloseTo(1, 12);
+    });
+  }
+});
+
 test('where numbers or terms are not finite there is no bound', () => {
   const { values, terms, formula } = near(1);
   const withOne = (a: unknown, value: number) => (a as Float64Array).map((own, k) => (k === 7 ? value : own));

@@ -14,7 +14,7 @@ import {
   type TableOptions,
   type TextEncoding,
 } from '@softgrad/formats';
-import { CsvError, type Info, parse } from 'csv-parse';
+import type { CsvError, Info } from 'csv-parse';
 
 const longestLine = 2 ** 28;
 
@@ -37,6 +37,7 @@ export async function openCsv(
 ): Promise<RowReader> {
   const sample = await beginning(path);
   const delimiter = detectDelimiter(decodeText(sample, path), preferred, options.booleans);
+  const { CsvError: ofParser, parse } = await import('csv-parse');
   const file = createReadStream(path);
   const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
   const encoding = encodingOf(sample);
@@ -48,7 +49,7 @@ export async function openCsv(
     name: path,
     delimiter,
     byteLength,
-    records: records(parser[Symbol.asyncIterator](), path),
+    records: records(parser[Symbol.asyncIterator](), ofParser, path),
     position: () => file.bytesRead,
     async close() {
       file.destroy();
@@ -76,14 +77,14 @@ function decoder(encoding: TextEncoding) {
   };
 }
 
-function records(lines: AsyncIterator<Line>, path: string): AsyncIterator<CsvRecord> {
+function records(lines: AsyncIterator<Line>, ofParser: typeof CsvError, path: string): AsyncIterator<CsvRecord> {
   return {
     async next() {
       try {
         const { value, done } = await lines.next();
         return done ? { value: undefined, done } : { value: { cells: value.record, line: value.info.lines } };
       } catch (error) {
-        throw error instanceof CsvError ? malformed(error, path) : error;
+        throw error instanceof ofParser ? malformed(error, path) : error;
       }
     },
   };

@@ -1,6 +1,7 @@
-import { FlowProducer, type JobsOptions, Queue, type RedisOptions } from 'bullmq';
+import type { FlowProducer, JobsOptions, Queue, RedisOptions } from 'bullmq';
 import type { Plan, Step, Task } from '../schema.js';
 import { idOf, jobId } from '../shards.js';
+import * as packages from './packages.js';
 
 /** Commands wait while the server restarts. */
 export function connection(url: string): RedisOptions {
@@ -18,8 +19,8 @@ export interface Jobs {
 }
 
 export function openJobs(url: string, name: string): Jobs {
-  const queue = new Queue<Task>(name, { connection: connection(url) });
-  const flows = new FlowProducer({ connection: connection(url) });
+  const queue = new packages.Queue<Task>(name, { connection: connection(url) });
+  const flows = new packages.FlowProducer({ connection: connection(url) });
   // Lost connections are reopened automatically; the command that waits for the connection reports the error.
   queue.on('error', () => {});
   flows.on('error', () => {});

@@ -1,11 +1,12 @@
 import { SoftgradError } from '@softgrad/core';
-import { Redis } from 'ioredis';
+import type { Redis } from 'ioredis';
+import * as packages from './packages.js';
 import { checkUrl, withoutPassword } from './url.js';
 
 /** A client for the few commands of this package. @throws ERR_VALUE if no server answers at the URL, or it refuses the password */
 export async function connect(url: string): Promise<Redis> {
   checkUrl(url);
-  const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null });
+  const client = new packages.Redis(url, { lazyConnect: true, retryStrategy: () => null });
   // The event has the reason; the command only reports that there is no connection.
   let reason: unknown;
   client.on('error', (error) => {

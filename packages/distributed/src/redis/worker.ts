@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { DelayedError, type Job, UnrecoverableError, Worker } from 'bullmq';
+import type { Job } from 'bullmq';
 import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { MismatchError } from '../pins.js';
@@ -9,6 +9,7 @@ import { isDone, readPlan, runFiles } from '../run-folder.js';
 import { type Task, taskSchema } from '../schema.js';
 import { idOf, shardName } from '../shards.js';
 import type { Store } from '../store.js';
+import { DelayedError, UnrecoverableError, Worker } from './packages.js';
 import { addFlow, connection, type Jobs, openJobs } from './queue.js';
 import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';

@@ -6,8 +6,10 @@ import {
   each,
   type Form,
   type LossFactor,
+  lazily,
   lossFactors,
   multiple,
+  onFirstUse,
   overTemperature,
   scaled,
   sumIsMean,
@@ -101,14 +103,16 @@ export const rightLoss: Form = {
     if (!y || (layer === 'softmax' && g)) return [];
     const unscaled = lossGradient(problem, y);
     const sums = layer === 'sigmoid' ? new Float64Array(n).fill(1) : rowSums(y, n, f);
-    const terms = each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature);
+    const terms = onFirstUse(() =>
+      each(problem, (k, row) => (at(s, k) * at(sums, row) + at(y, k)) / problem.temperature),
+    );
     const formula = lossFormula(problem);
     return rightFactors(problem).map(({ factor, over, reduction, unusual }) => {
       const divided = over + overTemperature(problem);
       return {
         formula: divided ? `(${formula})${divided}` : formula,
         values: scaled(unscaled, factor),
-        terms: scaled(terms, factor),
+        terms: lazily(terms, factor),
         open: openLoss(problem, y, factor),
         unusual,
         ...(sumIsMean(problem) ? {} : { reduction }),

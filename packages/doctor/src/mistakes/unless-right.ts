@@ -1,5 +1,5 @@
 import { sampleStep } from '../compare.js';
-import { asFactor, byIndex, type Candidate, type Form, type Numbers, onFirstUse } from '../form.js';
+import { asFactor, byIndex, type Candidate, type Form, type Numbers, numberAt, onFirstUse } from '../form.js';
 import { oncePerProblem, type Problem } from '../problem.js';
 import { rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';
@@ -32,7 +32,7 @@ export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
     gives: (problem) =>
       form
         .gives(problem)
-        .filter(({ values, terms }) => largestNumber(problem, values) > cancelled * largestNumber(problem, terms))
+        .filter(({ values, terms }) => standsOutOf(problem, terms, largestNumber(problem, values)))
         .filter(
           ({ values }) => !rightOrFused(problem).some((one) => isAlike(problem, values, one.values, one.largest)),
         ),
@@ -41,16 +41,23 @@ export function unlessRight(form: Pick<Form, 'gives'> & Partial<Form>): Form {
 
 /** The largest magnitude; of many numbers, of a sample of them. */
 function largestNumber({ n, f }: Problem, values: Numbers): number {
-  const valueAt = byIndex(values);
   const step = sampleStep(n * f, f);
   let most = 0;
-  for (let k = 0; k < n * f; k += step) most = Math.max(most, Math.abs(valueAt(k)));
+  for (let k = 0; k < n * f; k += step) most = Math.max(most, Math.abs(numberAt(values, k)));
   return most;
 }
 
+/** True if the largest number is more than the rounding of the terms. */
+function standsOutOf({ n, f }: Problem, terms: Numbers, largest: number): boolean {
+  const step = sampleStep(n * f, f);
+  for (let k = 0; k < n * f; k += step) if (!(largest > cancelled * Math.abs(numberAt(terms, k)))) return false;
+  return true;
+}
+
 function isAlike({ n, f }: Problem, values: Numbers, others: Numbers, largest: number): boolean {
-  const [valueAt, otherAt] = [byIndex(values), byIndex(others)];
-  for (let k = 0; k < n * f; k++) if (!(Math.abs(valueAt(k) - otherAt(k)) <= sameAsRight * largest)) return false;
+  for (let k = 0; k < n * f; k++) {
+    if (!(Math.abs(numberAt(values, k) - numberAt(others, k)) <= sameAsRight * largest)) return false;
+  }
   return true;
 }
 
