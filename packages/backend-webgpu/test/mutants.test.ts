@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { transformWithEsbuild } from 'vite';
+import { transformWithOxc } from 'vite';
 import { describe, expect, test } from 'vitest';
 import { target } from '../../../scripts/mutants/backend-webgpu.mjs';
 import { strayEquivalents } from '../../../scripts/mutants/kernels.mjs';
@@ -29,7 +29,7 @@ describe('mutants of the WGSL', () => {
     for (const mutant of mutants(text, 'wgsl-in-ts')) {
       expect(Object.keys(operators)).toContain(mutant.operator);
       expect(text.slice(mutant.start, mutant.end)).not.toMatch(/;\n|\bconst\b/);
-      await transformWithEsbuild(apply(text, mutant), file);
+      await transformWithOxc(apply(text, mutant), file);
     }
   });
 

@@ -9,7 +9,7 @@ vi.mock('webgpu', async (importOriginal) => {
 });
 
 // Dawn asks the device by setImmediate whether it is done, without a pause, on a core that the software device and other packages' tests need.
-const pause = 0.05;
+const pause = 0.2;
 const never = new Int32Array(new SharedArrayBuffer(4));
 vi.stubGlobal('setImmediate', (callback: (...args: unknown[]) => void, ...args: unknown[]) =>
   soon(() => {
