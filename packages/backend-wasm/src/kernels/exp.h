@@ -169,8 +169,8 @@ INLINE void exp_power(size_t count, V *e, const V *a, V *m, const unsigned *step
     unsigned j = steps ? steps[4 * u] : (unsigned)wasm_i32x4_extract_lane(m[u], 0);
     unsigned k = steps ? steps[4 * u + 2] : (unsigned)wasm_i32x4_extract_lane(m[u], 2);
     j &= 255, k &= 255;
-    V high = wasm_v128_load64_lane(exp2_high + k, wasm_v128_load64_zero(exp2_high + j), 1);
-    V low = wasm_f64x2_promote_low_f32x4(wasm_v128_load32_lane(exp2_low + k, wasm_v128_load32_zero(exp2_low + j), 1));
+    V first = load(exp2_pairs + 2 * j), second = load(exp2_pairs + 2 * k);
+    V high = wasm_i64x2_shuffle(first, second, 0, 2), low = wasm_i64x2_shuffle(first, second, 1, 3);
     p[u] = add(high, fma(high, p[u], low));
   })
   EACH(count, m[u] = wasm_i64x2_shl(and(m[u], wasm_i64x2_const_splat(~255ll)), 44))

@@ -84,8 +84,8 @@ INLINE Sum terms_of(const real *e, size_t n, size_t pairs) {
   Sum s = sum_zero(), z = s;
   size_t c = 0;
   (void)pairs;
-  for (; c + 4 <= n; c += 4) s = sum_add(s, load(e + c)), z = sum_add(z, load(e + c + 2));
-  for (; c < n; c += 2) s = sum_add(s, load_part_or_all(e + c, n - c < 2 ? 1 : 2));
+  for (; c + 4 <= n; c += 4) s = sum_add_positive(s, load(e + c)), z = sum_add_positive(z, load(e + c + 2));
+  for (; c < n; c += 2) s = sum_add_positive(s, load_part_or_all(e + c, n - c < 2 ? 1 : 2));
   return terms_join(s, z);
 }
 
