@@ -1,5 +1,6 @@
 import { at } from './at.js';
-import { type Candidate, type Numbers, numberAt } from './form.js';
+import type { Candidate } from './form.js';
+import { type Numbers, numberAt } from './numbers.js';
 import type { Precision } from './precision.js';
 
 /** Which differences count as rounding. */

@@ -1,7 +1,11 @@
 import { at, isSet } from './at.js';
-import { type Candidate, type Cotangent, candidate, each, entries, overTemperature, scaled } from './form.js';
+import type { Cotangent } from './cotangents.js';
+import { candidate } from './define-form.js';
+import type { Candidate } from './form.js';
+import { overTemperature } from './formula.js';
 import { rowSums, vjpRows } from './host-softmax.js';
 import { openJacobian, openProduct } from './input-rounding.js';
+import { each, entries, scaled } from './numbers.js';
 import type { Problem } from './problem.js';
 
 /** The derivatives of the layer, and of the softmax and log-softmax that stand in for it in mistakes. */

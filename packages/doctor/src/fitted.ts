@@ -1,12 +1,13 @@
 import { explanations } from './catalogue.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
-import { byIndex, type Candidate, type Kind, times } from './form.js';
+import type { Candidate, Kind } from './form.js';
 import type { FoundOptions, Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
+import { byIndex, times } from './numbers.js';
 import type { Problem } from './problem.js';
 
 /** Explanations with something that is taken from the numbers: a constant factor, options of the loss, the rows that are not finite. */

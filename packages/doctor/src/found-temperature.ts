@@ -1,6 +1,7 @@
 import { at } from './at.js';
 import { measure, noiseLevels, relativeErrors } from './compare.js';
-import { type Candidate, multiple } from './form.js';
+import { multiple } from './define-form.js';
+import type { Candidate } from './form.js';
 import { enough, type Inferred } from './found-options.js';
 import { withPrintoutsOf } from './input-rounding.js';
 import { rightProduct } from './mistakes/right.js';

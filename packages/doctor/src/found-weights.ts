@@ -1,8 +1,8 @@
 import { at } from './at.js';
 import { rangeOf } from './compare.js';
-import { byIndex } from './form.js';
 import { enough, type Inferred, mostInCode } from './found-options.js';
 import { rowsRescaled } from './mistakes/rows.js';
+import { byIndex } from './numbers.js';
 import { labelOf, type Problem } from './problem.js';
 import { rowByRow, sizeOfRow, some, summedLoss } from './rows-of-loss.js';
 

@@ -1,7 +1,8 @@
 import { at, isSet } from './at.js';
 import { rangeOf } from './compare.js';
+import { lossFactors } from './cotangents.js';
 import { lossGradient } from './derivatives.js';
-import { byIndex, dividedBy, lossFactors, overTemperature, scaled } from './form.js';
+import { dividedBy, overTemperature } from './formula.js';
 import { maskedEntries } from './found-mask.js';
 import { enough, type Inferred } from './found-options.js';
 import { atFoundTemperature } from './found-temperature.js';
@@ -9,6 +10,7 @@ import { weightedRows } from './found-weights.js';
 import { openLoss } from './input-rounding.js';
 import { followsUpstream } from './mistakes/right-loss.js';
 import { rowsSkipped } from './mistakes/rows.js';
+import { byIndex, scaled } from './numbers.js';
 import { labelOf, type Problem } from './problem.js';
 import { rowByRow, sizeOfRow, some, summedLoss } from './rows-of-loss.js';
 import { smooth } from './target.js';

@@ -1,6 +1,7 @@
 import { at } from './at.js';
-import { type Cotangent, each, entries, type Numbers, onFirstUse, scaled } from './form.js';
+import type { Cotangent } from './cotangents.js';
 import { innerProducts, rowSums } from './host-softmax.js';
+import { each, entries, type Numbers, onFirstUse, scaled } from './numbers.js';
 import { areHalf, type Printout, printoutWithLastDigit } from './precision.js';
 import type { Problem } from './problem.js';
 

@@ -1,4 +1,5 @@
-import { candidate, type Form, type Goal } from './form.js';
+import { candidate } from './define-form.js';
+import type { Form, Goal } from './form.js';
 import type { LossReduction } from './input.js';
 import { rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';

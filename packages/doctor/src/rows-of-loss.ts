@@ -1,5 +1,6 @@
-import { byIndex, type Candidate, each, type Numbers } from './form.js';
+import type { Candidate } from './form.js';
 import { followsUpstream, rightLoss } from './mistakes/right-loss.js';
+import { byIndex, each, type Numbers } from './numbers.js';
 import type { Problem } from './problem.js';
 
 /** What a loss that leaves out rows and one that weights them have in common: its gradient row by row. */

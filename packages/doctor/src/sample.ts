@@ -1,6 +1,6 @@
 import { at, isSet } from './at.js';
 import { comparedWhole, type Given, measure, type Noise, sampled } from './compare.js';
-import { each } from './form.js';
+import { each } from './numbers.js';
 import type { Problem } from './problem.js';
 
 /** Some rows of a large problem, on which most explanations can be ruled out cheaply. */

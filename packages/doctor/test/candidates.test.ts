@@ -2,8 +2,9 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { explanationsOf } from '../src/catalogue.js';
-import { byIndex, type Candidate, sizeOfKind } from '../src/form.js';
+import { type Candidate, sizeOfKind } from '../src/form.js';
 import type { ProblemInput } from '../src/input.js';
+import { byIndex } from '../src/numbers.js';
 import { readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 

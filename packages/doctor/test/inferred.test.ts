@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
-import { byIndex, type Candidate } from '../src/form.js';
+import type { Candidate } from '../src/form.js';
 import { diagnose } from '../src/index.js';
 import { inferredRights, leftOutRows } from '../src/inferred.js';
 import type { ProblemInput } from '../src/input.js';
+import { byIndex } from '../src/numbers.js';
 import { readProblem } from '../src/problem.js';
 import { isNoiseOfSums } from '../src/row-sum.js';
 import { type Matrix, softmax } from './attempts.js';

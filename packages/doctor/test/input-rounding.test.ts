@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
-import { byIndex, type Form, sizeOfKind } from '../src/form.js';
+import { type Form, sizeOfKind } from '../src/form.js';
 import type { ProblemInput } from '../src/input.js';
 import { rightJacobian, rightProduct } from '../src/mistakes/right.js';
 import { rightLoss } from '../src/mistakes/right-loss.js';
+import { byIndex } from '../src/numbers.js';
 import { readProblem } from '../src/problem.js';
 import { softmax } from './attempts.js';
 import { normal } from './random.js';

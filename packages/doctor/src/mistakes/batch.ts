@@ -1,6 +1,9 @@
 import { at } from '../at.js';
+import { candidate } from '../define-form.js';
 import { jacobianEntries, vjp } from '../derivatives.js';
-import { asFactor, candidate, each, entries, lazily, type Mistake, scaled } from '../form.js';
+import type { Mistake } from '../form.js';
+import { asFactor } from '../formula.js';
+import { each, entries, lazily, scaled } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';

@@ -1,6 +1,10 @@
 import { at } from '../at.js';
+import { lossFactors } from '../cotangents.js';
+import { candidate } from '../define-form.js';
 import { lossGradient } from '../derivatives.js';
-import { type Candidate, candidate, dividedBy, lossFactors, type Mistake, onFirstUse } from '../form.js';
+import type { Candidate, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
+import { onFirstUse } from '../numbers.js';
 import type { Problem } from '../problem.js';
 
 /** Common clipping thresholds, as in Keras, scikit-learn and hand-written losses. */

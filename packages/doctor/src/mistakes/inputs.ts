@@ -1,20 +1,11 @@
 import { at } from '../at.js';
+import { lossFactors } from '../cotangents.js';
+import { candidate, gradient, jacobian, loss, product } from '../define-form.js';
 import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, vjp, vjpOfLogSoftmax } from '../derivatives.js';
-import {
-  type Candidate,
-  candidate,
-  dividedBy,
-  each,
-  entries,
-  gradient,
-  jacobian,
-  loss,
-  lossFactors,
-  type Mistake,
-  product,
-  scaled,
-} from '../form.js';
+import type { Candidate, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
+import { each, entries, scaled } from '../numbers.js';
 import type { Problem } from '../problem.js';
 
 /** The correct formula applied to the wrong numbers, or the derivative of another function. */

@@ -1,21 +1,14 @@
 import type { Rows } from '@softgrad/core';
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
+import { lossFactors } from '../cotangents.js';
+import { candidate } from '../define-form.js';
 import { jacobianEntries, vjp } from '../derivatives.js';
-import {
-  byIndex,
-  type Candidate,
-  candidate,
-  dividedBy,
-  each,
-  entries,
-  type Form,
-  type Kind,
-  lossFactors,
-  type Mistake,
-} from '../form.js';
+import type { Candidate, Form, Kind, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { eachEntry, innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
 import { everyLayer } from '../input.js';
+import { byIndex, each, entries } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';

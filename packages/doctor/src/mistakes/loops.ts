@@ -1,17 +1,10 @@
 import { at } from '../at.js';
+import { cotangent, cotangents } from '../cotangents.js';
+import { candidate, jacobian } from '../define-form.js';
 import { jacobianEntries } from '../derivatives.js';
-import {
-  byIndex,
-  type Candidate,
-  candidate,
-  cotangent,
-  cotangents,
-  each,
-  jacobian,
-  type Mistake,
-  onFirstUse,
-} from '../form.js';
+import type { Candidate, Mistake } from '../form.js';
 import { rowMaxima, rowSums } from '../host-softmax.js';
+import { byIndex, each, onFirstUse } from '../numbers.js';
 import { labelsOf, type Problem } from '../problem.js';
 import { minusOther, ofOtherRows, rowsFrom, through, withProbabilities } from './other-operands.js';
 import { endClasses, withClassZeroed } from './right.js';

@@ -1,8 +1,12 @@
 import { at } from '../at.js';
+import { lossFactors } from '../cotangents.js';
+import { candidate, loss } from '../define-form.js';
 import { vjp } from '../derivatives.js';
-import { candidate, dividedBy, each, type Form, loss, lossFactors, type Mistake, scaled } from '../form.js';
+import type { Form, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { rowMaxima } from '../host-softmax.js';
 import { everyLayer } from '../input.js';
+import { each, scaled } from '../numbers.js';
 import { batchSize, labelsOf, type Problem } from '../problem.js';
 import { addsUp } from './right-loss.js';
 

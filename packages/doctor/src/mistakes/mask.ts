@@ -1,6 +1,8 @@
 import { isSet } from '../at.js';
-import { byIndex, type Candidate, candidate, type Mistake } from '../form.js';
+import { candidate } from '../define-form.js';
+import type { Candidate, Mistake } from '../form.js';
 import { softmaxRows } from '../host-softmax.js';
+import { byIndex } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';

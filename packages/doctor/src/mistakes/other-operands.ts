@@ -1,15 +1,9 @@
 import { at } from '../at.js';
+import { type Cotangent, cotangent, cotangents, lossFactors } from '../cotangents.js';
 import { lossGradient, vjp } from '../derivatives.js';
-import {
-  type Candidate,
-  type Cotangent,
-  cotangent,
-  cotangents,
-  dividedBy,
-  each,
-  lossFactors,
-  onFirstUse,
-} from '../form.js';
+import type { Candidate } from '../form.js';
+import { dividedBy } from '../formula.js';
+import { each, onFirstUse } from '../numbers.js';
 import type { Problem } from '../problem.js';
 
 /** The right formula with other probabilities: s ⊙ (g − ⟨s, g⟩) with each known g, and s − y. */

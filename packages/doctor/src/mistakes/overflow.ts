@@ -1,18 +1,12 @@
 import { at } from '../at.js';
 import { rangeOf } from '../compare.js';
+import { cotangents, lossFactors } from '../cotangents.js';
+import { candidate } from '../define-form.js';
 import { vjp } from '../derivatives.js';
-import {
-  type Candidate,
-  candidate,
-  cotangents,
-  dividedBy,
-  each,
-  entries,
-  type Form,
-  lossFactors,
-  type Mistake,
-} from '../form.js';
+import type { Candidate, Form, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { innerProducts, rowMaxima } from '../host-softmax.js';
+import { each, entries } from '../numbers.js';
 import type { Problem } from '../problem.js';
 
 /** Mistakes by which exp overflows or underflows, so that NaN or infinities appear in predictable rows. */

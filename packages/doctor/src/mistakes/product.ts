@@ -1,24 +1,11 @@
 import { at } from '../at.js';
 import { type Given, measure, noiseLevels, relativeErrors } from '../compare.js';
+import { cotangent, type LossFactor, lossFactors } from '../cotangents.js';
+import { candidate, gradient, jacobian, loss, product } from '../define-form.js';
 import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, ofKept, vjp } from '../derivatives.js';
-import {
-  byIndex,
-  type Candidate,
-  candidate,
-  cotangent,
-  each,
-  entries,
-  gradient,
-  jacobian,
-  type LossFactor,
-  lazily,
-  loss,
-  lossFactors,
-  type Mistake,
-  product,
-  scaled,
-} from '../form.js';
+import type { Candidate, Mistake } from '../form.js';
 import { everyLayer } from '../input.js';
+import { byIndex, each, entries, lazily, scaled } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { followsUpstream, rightLoss } from './right-loss.js';

@@ -1,21 +1,12 @@
 import { at, isSet } from '../at.js';
+import { cotangent, type LossFactor, lossFactors, sumIsMean } from '../cotangents.js';
+import { multiple } from '../define-form.js';
 import { lossGradient, throughLayer } from '../derivatives.js';
-import {
-  cotangent,
-  dividedBy,
-  each,
-  type Form,
-  type LossFactor,
-  lazily,
-  lossFactors,
-  multiple,
-  onFirstUse,
-  overTemperature,
-  scaled,
-  sumIsMean,
-} from '../form.js';
+import type { Form } from '../form.js';
+import { dividedBy, overTemperature } from '../formula.js';
 import { rowSum, rowSums } from '../host-softmax.js';
 import { inputRounding, openLoss } from '../input-rounding.js';
+import { each, lazily, onFirstUse, scaled } from '../numbers.js';
 import { batchSize, oncePerProblem, type Problem } from '../problem.js';
 
 /** The right gradients of the losses of a target: the cross-entropy with its options, and losses of the probabilities. */

@@ -1,17 +1,11 @@
+import { cotangent } from '../cotangents.js';
+import { candidate } from '../define-form.js';
 import { layerJacobian, throughLayer } from '../derivatives.js';
-import {
-  byIndex,
-  type Candidate,
-  candidate,
-  cotangent,
-  each,
-  type Form,
-  type Mistake,
-  overTemperature,
-  type Unusual,
-} from '../form.js';
+import type { Candidate, Form, Mistake, Unusual } from '../form.js';
+import { overTemperature } from '../formula.js';
 import { everyLayer, type Layer } from '../input.js';
 import { inputRounding } from '../input-rounding.js';
+import { byIndex, each } from '../numbers.js';
 import { oncePerProblem, type Problem } from '../problem.js';
 import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js';
 

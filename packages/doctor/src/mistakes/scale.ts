@@ -1,5 +1,8 @@
-import { asFactor, type Candidate, type Form, type Kind, type Mistake, multiple, times } from '../form.js';
+import { multiple } from '../define-form.js';
+import type { Candidate, Form, Kind, Mistake } from '../form.js';
+import { asFactor } from '../formula.js';
 import { everyLayer } from '../input.js';
+import { times } from '../numbers.js';
 import { batchSize as batchRows, outputOf, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { meansOverOtherRows, rightFactors, rightLoss } from './right-loss.js';

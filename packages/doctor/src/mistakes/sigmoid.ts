@@ -1,5 +1,6 @@
 import { at } from '../at.js';
-import { gradient, loss, type Mistake, product } from '../form.js';
+import { gradient, loss, product } from '../define-form.js';
+import type { Mistake } from '../form.js';
 import { sigmoidOf } from '../host-softmax.js';
 import type { Layer } from '../input.js';
 import type { Problem } from '../problem.js';

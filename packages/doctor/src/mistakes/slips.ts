@@ -1,21 +1,11 @@
 import { at } from '../at.js';
+import { lossFactors } from '../cotangents.js';
+import { candidate, gradient, jacobian, loss, product } from '../define-form.js';
 import { vjp } from '../derivatives.js';
-import {
-  byIndex,
-  type Candidate,
-  candidate,
-  dividedBy,
-  each,
-  entries,
-  type Form,
-  gradient,
-  jacobian,
-  loss,
-  lossFactors,
-  type Mistake,
-  product,
-} from '../form.js';
+import type { Candidate, Form, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import { byIndex, each, entries } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { withProbabilities } from './other-operands.js';
 import { unlessRight } from './unless-right.js';

@@ -1,19 +1,9 @@
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
+import { gradient, jacobian, loss, multiple, product } from '../define-form.js';
 import { lossGradient } from '../derivatives.js';
-import {
-  each,
-  entries,
-  type Form,
-  gradient,
-  jacobian,
-  type Kind,
-  loss,
-  type Mistake,
-  multiple,
-  type Numbers,
-  product,
-} from '../form.js';
+import type { Form, Kind, Mistake } from '../form.js';
+import { each, entries, type Numbers } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { gradientsOfSum } from '../spelling.js';

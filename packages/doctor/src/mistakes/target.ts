@@ -1,7 +1,10 @@
 import { at, isSet } from '../at.js';
+import { loss, multiple } from '../define-form.js';
 import { lossGradient } from '../derivatives.js';
-import { dividedBy, each, type Form, loss, type Mistake, multiple } from '../form.js';
+import type { Form, Mistake } from '../form.js';
+import { dividedBy } from '../formula.js';
 import { everyLayer, type Layer } from '../input.js';
+import { each } from '../numbers.js';
 import { batchSize, labelsOf, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';

@@ -1,5 +1,7 @@
 import { sampleStep } from '../compare.js';
-import { asFactor, byIndex, type Candidate, type Form, type Numbers, numberAt, onFirstUse } from '../form.js';
+import type { Candidate, Form } from '../form.js';
+import { asFactor } from '../formula.js';
+import { byIndex, type Numbers, numberAt, onFirstUse } from '../numbers.js';
 import { oncePerProblem, type Problem } from '../problem.js';
 import { rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';
