@@ -1,3 +1,5 @@
+import { tfjs } from '../src/index.js';
+import { testAccuracy } from './accuracy.js';
 import { testConformance } from './conforms-in-chromium.js';
 import { testLostDevices } from './device-lost.js';
 import { testEngines } from './engines.js';
@@ -17,6 +19,14 @@ testEngines(['cpu', 'wasm', 'webgl', 'webgpu']);
 for (const engine of ['webgl', 'webgpu'] as const) {
   testInterop(engine);
   testNumbers(engine);
+  testAccuracy(`engine ${engine}`, () => tfjs.open({ engine }), {
+    softmax: 4,
+    logSoftmax: 4.5,
+    lowLogSoftmax: 0.75,
+    logSumExp: 2.5,
+    loss: 4,
+    gradient: 4.5,
+  });
   testSeed(engine);
   testTraining(engine);
   testSecondDerivatives(engine);

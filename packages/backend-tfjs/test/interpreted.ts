@@ -7,7 +7,7 @@ type Position = Readonly<Record<'x' | 'y' | 'z' | 'w', number>>;
 
 const ieee: Language['operation'] = {
   neg: (x) => `-${x}`,
-  exp: (x) => `Math.exp(${x})`,
+  exp: (x, lost = '0') => `Math.exp(${x} + ${lost})`,
   log: (x) => `Math.log(${x})`,
   add: (a, b) => `${a} + ${b}`,
   sub: (a, b) => `${a} - ${b}`,
@@ -16,6 +16,7 @@ const ieee: Language['operation'] = {
   max: (a, b) => `Math.max(${a}, ${b})`,
   min: (a, b) => `Math.min(${a}, ${b})`,
   equal: (a, b) => `${a} === ${b} ? 1 : 0`,
+  leading: (x) => `((c) => c - Math.fround(c - ${x}))(Math.fround(4097 * ${x}))`,
   select: (condition, a, b) => `${condition} > 0 ? ${a} : ${b}`,
 };
 

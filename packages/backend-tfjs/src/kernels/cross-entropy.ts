@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Target, Verbs } from '../verbs/verbs.js';
-import { type Logits, logitsOf, shapesOf, shiftedLogits } from './logits.js';
+import { below, type Logits, logitsOf, shapesOf, shiftedLogits } from './logits.js';
 
 /**
  * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. For a p above ½ the gradient would
@@ -21,7 +21,7 @@ export function crossEntropy(
     const x = logitsOf(verbs, logits, rows, parameters);
     const q = verbs.keep(targetWeights(verbs, x, rows, parameters));
     const shifted = shiftedLogits(verbs, x);
-    const exponentials = verbs.unary('exp', shifted);
+    const exponentials = verbs.expOfGap(shifted);
     const results: V[] = [];
     // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
     const unlessIgnored = (v: V): V =>
@@ -29,8 +29,8 @@ export function crossEntropy(
         ? verbs.select(verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex), 0, v)
         : v;
     if (out.loss) {
-      const others = verbs.sumOfOthers(shifted, exponentials);
-      const y = verbs.binary('sub', shifted, verbs.log1p(others));
+      const others = verbs.sumOfOthers(shifted.value, exponentials);
+      const y = below(verbs, shifted, verbs.log1p(others));
       // Avoids 0 · −Infinity, which is NaN.
       const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));
       const sum = verbs.binary('mul', verbs.reduce('sum', terms), -scale);

@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, overTemperature, shapesOf, shiftedLogits } from './logits.js';
+import { below, logitsOf, overTemperature, shapesOf, shiftedLogits } from './logits.js';
 import { centred } from './vjp.js';
 
 /** `x/T − log Σ exp(x/T)`. */
@@ -17,7 +17,8 @@ export function logSoftmax(
     const x = logitsOf(verbs, logits, rows, parameters);
     const { mask } = x;
     const shifted = shiftedLogits(verbs, x);
-    const result = verbs.binary('sub', shifted, verbs.log1p(verbs.sumOfOthers(shifted, verbs.unary('exp', shifted))));
+    const others = verbs.sumOfOthers(shifted.value, verbs.expOfGap(shifted));
+    const result = below(verbs, shifted, verbs.log1p(others));
     return [mask === null ? result : verbs.select(mask, result, Number.NEGATIVE_INFINITY)];
   };
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).shape }], program);

@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
 import type { Verbs } from '../verbs/verbs.js';
-import { logitsOf, overTemperature, shapesOf, shiftedBy } from './logits.js';
+import { logitsOf, overTemperature, shapesOf } from './logits.js';
 
 const largestFloat32 = 3.4028234663852886e38;
 
@@ -21,8 +21,8 @@ export function logSumExp(
     const x = logitsOf(verbs, logits, rows, parameters);
     const max = verbs.reduce('max', x.values);
     const shift = verbs.binary('min', verbs.binary('max', max, -largestFloat32), largestFloat32);
-    const shifted = shiftedBy(verbs, x, shift);
-    const rest = verbs.sumOfOthers(shifted, verbs.unary('exp', shifted));
+    const shifted = verbs.gap(x.values, shift, x.divisor);
+    const rest = verbs.sumOfOthers(shifted.value, verbs.expOfGap(shifted));
     const finite = verbs.binary('min', verbs.binary('max', rest, 0), largestFloat32);
     return [verbs.binary('add', verbs.log1p(finite), overTemperature(verbs, max, x.divisor))];
   };

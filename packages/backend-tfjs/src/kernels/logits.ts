@@ -1,6 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { TfBuffer } from '../storage.js';
-import type { Shape, Verbs } from '../verbs/verbs.js';
+import type { Gap, Shape, Verbs } from '../verbs/verbs.js';
 
 /** Logits before the division by the temperature, and their mask. */
 export interface Logits<V> {
@@ -48,15 +48,12 @@ export function logitsOf<V>(
   return { values: verbs.select(mask, signed, Number.NEGATIVE_INFINITY), divisor, mask, shape, reduced };
 }
 
-/**
- * `x/T − max` with the maximum of x/T, or another number, given as `divisor` times itself. It is subtracted before the division, because the
- * difference of neighbours is exact and that of two rounded quotients is not.
- */
-export function shiftedBy<V>(verbs: Verbs<V>, { values, divisor }: Logits<V>, maximum: V): V {
-  return overTemperature(verbs, verbs.binary('sub', values, maximum), divisor);
+/** `x/T − max`, where max is that of x/T. */
+export function shiftedLogits<V>(verbs: Verbs<V>, { values, divisor }: Logits<V>): Gap<V> {
+  return verbs.gap(values, verbs.reduce('max', values), divisor);
 }
 
-/** `x/T − max`. */
-export function shiftedLogits<V>(verbs: Verbs<V>, logits: Logits<V>): V {
-  return shiftedBy(verbs, logits, verbs.reduce('max', logits.values));
+/** `gap − v` for a gap ≤ 0 and v ≥ 0. */
+export function below<V>(verbs: Verbs<V>, { value, lost }: Gap<V>, v: V): V {
+  return verbs.binary('sub', value, lost === null ? v : verbs.binary('sub', v, lost));
 }

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Verbs } from '../verbs/verbs.js';
+import type { Gap, Verbs } from '../verbs/verbs.js';
 import { logitsOf, shapesOf, shiftedLogits } from './logits.js';
 
 export const plain: SoftmaxParameters<TfBuffer> = { temperature: 1, mask: null };
@@ -26,7 +26,7 @@ export function softmax(
 }
 
 /** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes the whole row NaN. */
-function ofShifted<V>(verbs: Verbs<V>, shifted: V): V {
-  const exponentials = verbs.unary('exp', shifted);
+function ofShifted<V>(verbs: Verbs<V>, shifted: Gap<V>): V {
+  const exponentials = verbs.expOfGap(shifted);
   return verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
 }

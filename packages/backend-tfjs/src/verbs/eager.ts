@@ -209,6 +209,11 @@ export function runEagerly(
       );
     },
     unary: (op, x) => elementwise(unaryKernels[op], { x: numeric(x) }, x.shape),
+    gap(x, shift, divisor) {
+      const difference = verbs.binary('sub', x, shift);
+      return { value: divisor === 1 ? difference : verbs.binary('div', difference, divisor), lost: null };
+    },
+    expOfGap: ({ value }) => verbs.unary('exp', value),
     log1p(x) {
       if (traits.accurateLog1p) return elementwise('Log1p', { x }, x.shape);
       // The part of x that 1 + x loses is added (HP-15C handbook, 1982).

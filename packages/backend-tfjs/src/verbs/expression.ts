@@ -10,7 +10,7 @@ export type Expression =
   | {
       readonly kind: 'operation';
       readonly shape: Shape;
-      readonly op: UnaryOp | ElementOp | 'select';
+      readonly op: UnaryOp | ElementOp | 'select' | 'leading';
       readonly operands: readonly Expression[];
     };
 
@@ -30,7 +30,28 @@ export interface Language {
   /** Element `index` of operand k, as a float. */
   load(k: number, index: string): string;
   toFloat(integer: string): string;
+  /**
+   * `exp` takes one operand, or two and returns the exp of their sum, of which the second is below 1. `leading` is its operand with no more than
+   * 12 bits of significand; on a GPU the others are masked out, which no compiler can simplify.
+   */
   operation: Readonly<Record<Operation, (...operands: readonly string[]) => string>>;
+}
+
+/**
+ * Code that declares `n` and `p` such that `exp(x + lost)` is `2ⁿ p`, within 1.5 ULP. WGSL allows its own exp an error of 3 + 2|x| ULP, and devices
+ * use it, because they compute `exp2(x · log₂ e)` with a rounded product. Here ln 2 is subtracted n times, in two parts (Cody and Waite), and p is a
+ * polynomial by Chebyshev interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2. x is clamped where the result is 0 or Infinity. Multiply by
+ * 2ⁿ in two factors, because 2ⁿ alone may be outside of float32's range.
+ */
+export function exponentialParts(declare: Language['declare']): string {
+  return [
+    declare('z', 'clamp(x, -110.0, 89.0)'),
+    declare('n', 'floor(z * 1.44269504 + 0.5)'),
+    declare('t', '(z - n * 0.693145751953125) + (lost - n * 1.42860677e-6)'),
+    declare('c2', '(t * 0.0013926250394433737 + 0.00836323294788599) * t + 0.04166655242443085'),
+    declare('c1', '(c2 * t + 0.16666576266288757) * t + 0.5'),
+    declare('p', '1.0 + (t + t * t * c1)'),
+  ].join('\n  ');
 }
 
 /** An expression as code: statements that compute it at the position `at`, and the inputs and constants they use. */

@@ -3,6 +3,7 @@ import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
 import { constant, type Expression, operation } from './expression.js';
 import {
+  type Gap,
   inOrder,
   ordered,
   type Program,
@@ -64,6 +65,8 @@ export function runLazily(
       return { kind: 'coordinate', shape, dimension };
     },
     unary: (op, x) => operation(op, [x]),
+    gap,
+    expOfGap: ({ value, lost }) => operation('exp', lost === null ? [value] : [value, lost]),
     log1p,
     binary: (op, a, b) => operation(op, [term(a), term(b)]),
     select: (condition, a, b) => operation('select', [term(condition), term(a), term(b)]),
@@ -89,6 +92,47 @@ export function runLazily(
   } finally {
     for (const info of made) instance.disposeData(info.dataId);
   }
+}
+
+/**
+ * The rounding error of a difference is computed exactly (Knuth, TAOCP vol. 2, 4.2.2, theorem B). That of a quotient q is the remainder
+ * `difference − q · divisor`, divided by the divisor; the products are exact, because both factors are split into parts of 12 bits (Dekker, "A
+ * floating-point technique for extending the available precision", 1971). The last part of the divisor is what float32 cannot hold of it. A shader
+ * compiler that reassociates sums makes the error 0.
+ */
+function gap(x: Expression, shift: Expression, divisor: number): Gap<Expression> {
+  const difference = operation('sub', [x, shift]);
+  const z = operation('sub', [difference, x]);
+  const ofX = operation('sub', [x, operation('sub', [difference, z])]);
+  const lost = operation('sub', [ofX, operation('add', [shift, z])]);
+  if (divisor === 1) return { value: difference, lost: ifFinite(lost) };
+  const size = constant(divisor);
+  const [first, second] = [leading(divisor), leading(divisor - leading(divisor))];
+  const [head, middle, tail] = [constant(first), constant(second), constant(divisor - first - second)];
+  const value = operation('div', [difference, size]);
+  const upper = operation('leading', [value]);
+  const lower = operation('sub', [value, upper]);
+  const products = [
+    [upper, head],
+    [lower, head],
+    [upper, middle],
+    [lower, middle],
+    [value, tail],
+  ].map((factors) => operation('mul', factors));
+  const rest = products.reduce((dividend, product) => operation('sub', [dividend, product]), difference);
+  return { value, lost: ifFinite(operation('div', [operation('add', [rest, lost]), size])) };
+}
+
+/** The error of an infinite or NaN gap is not finite. One of 1 or more belongs to a gap above 2²³, whose exponential is 0. */
+function ifFinite(lost: Expression): Expression {
+  const isSmall = operation('sub', [constant(1), operation('mul', [lost, lost])]);
+  return operation('select', [isSmall, lost, constant(0)]);
+}
+
+/** x rounded to 12 bits of significand (Dekker). */
+function leading(x: number): number {
+  const product = Math.fround(4097 * Math.fround(x));
+  return product - Math.fround(product - Math.fround(x));
 }
 
 /** Denominators of the series of artanh(z) / z between its 1 and its z⁸/9: for z ≤ 1/5 the next term is below half an ULP of float32. */

@@ -14,6 +14,13 @@ export type Order = readonly [Dimension, Dimension, Dimension, Dimension];
 
 export type ElementOp = BinaryOp | 'equal';
 
+/** A distance between logits as the unevaluated sum of its rounded value and the rounding error. */
+export interface Gap<V> {
+  readonly value: V;
+  /** What rounding took off; null on engines cpu and wasm, where computing it would take passes over the data. */
+  readonly lost: V | null;
+}
+
 /**
  * The operations from which kernels are written, for all engines. On webgl and webgpu a value is an expression, and only `reduce`, `keep` and
  * the result of a kernel run a program; on cpu and wasm each operation runs a kernel of tfjs. Arithmetic follows IEEE 754.
@@ -24,6 +31,10 @@ export interface Verbs<V> {
   /** Each element's index along a dimension of this size. */
   coordinate(dimension: 2 | 3, size: number): V;
   unary(op: UnaryOp, x: V): V;
+  /** `(x − shift) / divisor`. The difference is taken before the division, because that of neighbours is exact, and that of two rounded quotients is not. */
+  gap(x: V, shift: V, divisor: number): Gap<V>;
+  /** exp of the gap, with its rounding error where that is known: half an ULP of a gap of 100 is up to 64 ULP of the exponential. */
+  expOfGap(gap: Gap<V>): V;
   /** `log(1 + x)` for finite x ≥ 0 and NaN, right relative to the result where x is small. */
   log1p(x: V): V;
   /** `equal` gives 1 or 0. */

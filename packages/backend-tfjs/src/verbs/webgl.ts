@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Core } from '../peers.js';
-import { type Emitted, emit, type Language } from './expression.js';
+import { type Emitted, emit, exponentialParts, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import type { Shape } from './verbs.js';
 
@@ -27,13 +27,21 @@ interface WebGlProgram {
   readonly userCode: string;
 }
 
+const declare: Language['declare'] = (name, value) => `float ${name} = ${value};`;
+
 /**
  * GLSL ES 3.00 does not specify max and min of NaN and log(0). NaN is detected by its bits, because a
  * compiler may assume that `x != x` is false.
  */
 const prelude = `
 bool isNotANumber(float x) { return (floatBitsToUint(x) & 0x7fffffffu) > 0x7f800000u; }
-float exponential(float x) { return isNotANumber(x) ? x : exp(x); }
+float powerOf2(int n) { return intBitsToFloat((n + 127) << 23); }
+float exponential(float x, float lost) {
+  if (isNotANumber(x)) { return x; }
+  ${exponentialParts(declare)}
+  int lower = int(n) >> 1;
+  return (p * powerOf2(lower)) * powerOf2(int(n) - lower);
+}
 float logarithm(float x) {
   return isNotANumber(x) ? x : x == 0.0 ? uintBitsToFloat(0xff800000u) : x < 0.0 ? uintBitsToFloat(0x7fc00000u) : log(x);
 }
@@ -46,12 +54,12 @@ ivec4 positionOf(int index) {
 `;
 
 const glsl: Language = {
-  declare: (name, value) => `float ${name} = ${value};`,
+  declare,
   load: (k, index) => `getX${k}(${index})`,
   toFloat: (integer) => `float(${integer})`,
   operation: {
     neg: (x) => `-${x}`,
-    exp: (x) => `exponential(${x})`,
+    exp: (x, lost = '0.0') => `exponential(${x}, ${lost})`,
     log: (x) => `logarithm(${x})`,
     add: (a, b) => `${a} + ${b}`,
     sub: (a, b) => `${a} - ${b}`,
@@ -60,6 +68,7 @@ const glsl: Language = {
     max: (a, b) => `larger(${a}, ${b})`,
     min: (a, b) => `smaller(${a}, ${b})`,
     equal: (a, b) => `${a} == ${b} ? 1.0 : 0.0`,
+    leading: (x) => `uintBitsToFloat(floatBitsToUint(${x}) & 0xfffff000u)`,
     select: (condition, a, b) => `${condition} > 0.0 ? ${a} : ${b}`,
   },
 };

@@ -1,5 +1,5 @@
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { type Emitted, emit, type Language } from './expression.js';
+import { type Emitted, emit, exponentialParts, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import { type Shape, sizeOf } from './verbs.js';
 
@@ -39,10 +39,17 @@ interface WebGpuProgram {
 
 const workgroup = 64;
 
+const declare: Language['declare'] = (name, value) => `let ${name} = ${value};`;
+
 /** WGSL lets an implementation assume that there is no NaN and no infinity, so they are detected by their bits. */
 const prelude = `
 fn isNotANumber(x : f32) -> bool { return (bitcast<u32>(x) & 0x7fffffffu) > 0x7f800000u; }
-fn exponential(x : f32) -> f32 { return select(exp(x), x, isNotANumber(x)); }
+fn powerOf2(n : i32) -> f32 { return bitcast<f32>((n + 127) << 23u); }
+fn exponential(x : f32, lost : f32) -> f32 {
+  ${exponentialParts(declare)}
+  let lower = i32(n) >> 1u;
+  return select((p * powerOf2(lower)) * powerOf2(i32(n) - lower), x, isNotANumber(x));
+}
 fn logarithm(x : f32) -> f32 {
   if (isNotANumber(x)) { return x; }
   if (x == 0.0) { return -uniforms.INFINITY; }
@@ -68,12 +75,12 @@ fn positionOf(index : i32) -> vec4<i32> {
 `;
 
 const wgsl: Language = {
-  declare: (name, value) => `let ${name} = ${value};`,
+  declare,
   load: (k, index) => `f32(x${k}[${index}])`,
   toFloat: (integer) => `f32(${integer})`,
   operation: {
     neg: (x) => `-${x}`,
-    exp: (x) => `exponential(${x})`,
+    exp: (x, lost = '0.0') => `exponential(${x}, ${lost})`,
     log: (x) => `logarithm(${x})`,
     add: (a, b) => `${a} + ${b}`,
     sub: (a, b) => `${a} - ${b}`,
@@ -82,6 +89,7 @@ const wgsl: Language = {
     max: (a, b) => `larger(${a}, ${b})`,
     min: (a, b) => `smaller(${a}, ${b})`,
     equal: (a, b) => `select(0.0, 1.0, ${a} == ${b})`,
+    leading: (x) => `bitcast<f32>(bitcast<u32>(${x}) & 0xfffff000u)`,
     select: (condition, a, b) => `select(${b}, ${a}, ${condition} > 0.0)`,
   },
 };
