@@ -6,7 +6,7 @@
 
 export { diagnose } from './diagnose.js';
 export type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
-export { type KnownExpression, knownExpressions } from './expressions.js';
+export { type KnownExpression, knownExpressions } from './expressions/unknown.js';
 export type { Layer, LossReduction, ProblemInput } from './input.js';
 export type { Remedy } from './remedy.js';
 export { formatDiagnosis } from './report.js';

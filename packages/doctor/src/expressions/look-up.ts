@@ -1,0 +1,148 @@
+import { nameOfTarget } from '../aliases.js';
+import type { Layer, LossReduction } from '../input.js';
+import { lossOtherThanUpstream } from '../mistakes/product.js';
+import { right } from '../mistakes/right.js';
+import { addsUp, rightLoss } from '../mistakes/right-loss.js';
+import type { Problem } from '../problem.js';
+import type { Setting } from '../remedy.js';
+import { onlyWhere } from '../report.js';
+import { type Advised, adviceIn, type Scaling } from '../round-trip.js';
+import { normalised } from '../spelling.js';
+import { as, explanationOf, type Found } from './found.js';
+import { alongAxis, ofSummedOutputs, summedUp } from './in-catalogue.js';
+import { forLayer } from './layers.js';
+import { unknownExpression } from './unknown.js';
+
+/** What was said of the computation besides the expression. */
+export interface Said {
+  readonly problem: Problem | null;
+  readonly setting: Setting;
+  readonly layer: Layer | null;
+  readonly reduction: LossReduction | null;
+}
+
+/**
+ * Looks up an expression: code that a diagnosis suggests for this axis and temperature, an expression of the catalogue, or,
+ * if no data were given, code that is suggested for another axis or temperature.
+ *
+ * @throws ERR_VALUE with the most similar known expressions, what the letters stand for, and where to find the list
+ */
+export function lookUp(expression: string, scaling: Scaling, said: Said): Found {
+  const { problem, setting, layer } = said;
+  const advised = adviceIn(expression, scaling, setting);
+  const here = advised.find((one) => one.axis === scaling.axis && one.temperature === scaling.temperature);
+  const wanted = normalised(expression, scaling.axis === 0);
+  const ofOutputs = here ? null : ofSummedOutputs(expression, scaling, layer);
+  if (ofOutputs?.mistake.id === right.id) {
+    return ofOutputs.goal === 'product' && problem?.g
+      ? as('upstream-missing', ofOutputs)
+      : judged(ofOutputs, expression, wanted, said);
+  }
+  const found = here
+    ? foundAdvice(here, false)
+    : (ofOutputs ?? alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
+  const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
+  if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
+  if (found) {
+    const verdict = judged(here?.own ? found : forLayer(found, layer, wanted), expression, wanted, said);
+    return byNameOfTarget(verdict, expression, layer);
+  }
+  const [advice] = advised;
+  if (advice && !problem) {
+    const elsewhere = foundAdvice(advice, true);
+    // The last axis and the temperature 1 are those of callers who say nothing.
+    const wrong =
+      scaling.axis !== -1 && advice.axis !== scaling.axis
+        ? 'wrong-axis'
+        : scaling.temperature !== 1 && advice.temperature !== scaling.temperature
+          ? 'temperature'
+          : null;
+    return wrong === null ? elsewhere : { ...as(wrong, elsewhere), caveat: elsewhere.caveat };
+  }
+  throw unknownExpression(expression);
+}
+
+/** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */
+function judged(found: Found, expression: string, wanted: string, said: Said): Found {
+  const { problem, layer, reduction } = said;
+  if (layer === 'sigmoid' && /\bsoftmax\s*\(/i.test(expression)) return as('softmax-derivative', found);
+  const squared = squaredError(found, wanted, layer);
+  if (squared) return squared;
+  if (found.mistake.id !== right.id) return found;
+  if (found.goal === 'jacobian' && (problem?.g || problem?.y || layer === 'cross-entropy')) {
+    return as(layer === 'sigmoid' && !wanted.startsWith('diag') ? 'slope-alone' : 'upstream-missing', found);
+  }
+  if (found.goal === 'loss' && reduction !== null && isOfOtherReduction(found, wanted, said)) {
+    return { ...as('batch-size', found), caveat: found.caveat };
+  }
+  const otherLoss = found.goal === 'loss' && problem && lossOtherThanUpstream(problem).length > 0;
+  return otherLoss ? { ...found, also: explanationOf('upstream-missing', found) } : found;
+}
+
+/**
+ * s − y by the name of the target: a name of class indices, as in s − labels, makes it `class-index-subtracted` too, and a name that may hold
+ * either adds the condition that it is one-hot. Unchanged if the target is one-hot by its name or by the code.
+ */
+function byNameOfTarget(found: Found, expression: string, layer: Layer | null): Found {
+  if (found.mistake.id !== right.id || found.form !== rightLoss || layer === 'sigmoid') return found;
+  const name = nameOfTarget(expression);
+  if (name === null) return found;
+  const condition = `${onlyWhere} \`${name.text}\` is one-hot or holds probabilities, with the shape of s; for class indices write s - np.eye(s.shape[-1])[${name.text}].`;
+  const caveat = found.caveat === null ? condition : `${condition} ${found.caveat}`;
+  return name.indices
+    ? { ...found, caveat, also: explanationOf('class-index-subtracted', found) }
+    : { ...found, caveat };
+}
+
+/** True if an expression is not the gradient of the losses' sum or mean, whichever was said. */
+function isOfOtherReduction(found: Found, wanted: string, { problem, layer, reduction }: Said): boolean {
+  if (found.reduction === null) return false;
+  if (layer !== 'sigmoid') return found.reduction !== reduction && problem?.n !== 1;
+  // The mean of a sigmoid's losses is over all entries.
+  return found.reduction !== reduction || (wanted === overRows && problem?.f !== 1);
+}
+
+const overRows = normalised('(s - y) / n');
+
+/** s − y multiplied by the Jacobian, by layer: the gradient of ½‖s − y‖², or of a cross-entropy with one Jacobian too many. Null for other expressions. */
+function squaredError(found: Found, wanted: string, layer: Layer | null): Found | null {
+  const ofSlope = layer === 'sigmoid' && wanted === slopeOfError;
+  const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
+  if (!ofSlope && !ofJacobian) return null;
+  const caveat = 'That is the gradient of ½‖s − y‖²; of the cross-entropy it is s − y.';
+  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat };
+  if (layer === 'softmax') return asRight;
+  return { ...asRight, also: explanationOf(layer === 'sigmoid' ? 'slope-twice' : 'jacobian-twice', found) };
+}
+
+const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
+const slopeOfError = normalised('(s - y) * s * (1 - s)');
+
+/** The mistake that s − y is for this problem, because of an option of the loss that it ignores; null if s − y is correct. */
+function forgottenBySMinusY(problem: Problem): string | null {
+  const { target } = problem;
+  if (target?.weight) return 'class-weights';
+  if (target?.counted) return 'ignored-rows';
+  if (target?.labelSmoothing) return 'label-smoothing';
+  return addsUp(problem) ? null : 'target-sum';
+}
+
+function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, elsewhere: boolean): Found {
+  const what = goal === 'softmax' ? 'softmax itself, which is safe from overflow' : right.what;
+  const added = reduction === null ? null : (form.caveats?.[reduction === 'sum' ? 's - y' : '(s - y) / n'] ?? null);
+  const at = temperature === 1 ? '' : ` and the temperature is ${temperature}`;
+  const where = `${onlyWhere} the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
+  return {
+    mistake: { ...right, what },
+    form,
+    caveat: elsewhere ? where : added,
+    goal,
+    reduction,
+    scaling: { axis, temperature },
+  };
+}
+
+/** True if an expression contains the target, so that it is about the gradient of a loss. */
+export function namesTarget(expression: string): boolean {
+  return /(?<![\w.])y(?!\w)/.test(normalised(expression));
+}

@@ -1,0 +1,47 @@
+import { SoftgradError, shortened } from '@softgrad/core';
+import { lettersInWords, variable } from '../aliases.js';
+import { explanations } from '../catalogue.js';
+import { nearest } from '../nearest.js';
+import { gradientsOfSum, normalised } from '../spelling.js';
+import { normalisedOnce } from './in-catalogue.js';
+
+/** A NumPy expression that `diagnose` knows, and its diagnosis. */
+export interface KnownExpression {
+  readonly expression: string;
+  /** The diagnosis: a mistake's id, or 'right'. */
+  readonly id: string;
+  /** The condition under which the diagnosis holds, or null. */
+  readonly caveat: string | null;
+}
+
+/**
+ * The expressions that can be given instead of numbers: s are the probabilities, x the logits, g the upstream gradient,
+ * y the target's probabilities, J the Jacobians (n, f, f).
+ */
+export function knownExpressions(): readonly KnownExpression[] {
+  return explanations.flatMap(({ id, forms }) =>
+    forms.flatMap(({ expressions, caveats }) =>
+      expressions.map((expression) => ({ expression, id, caveat: caveats?.[expression] ?? null })),
+    ),
+  );
+}
+
+export function unknownExpression(expression: string): SoftgradError {
+  const known = knownExpressions();
+  const vocabulary = new Set(known.flatMap((one) => normalisedOnce(one.expression).match(/\w+/g)));
+  const own = normalised(expression);
+  // A name that no known expression has is most often that of the probabilities.
+  const wanted = /\W/.test(own)
+    ? normalised(own.replace(variable, (name) => (vocabulary.has(name) ? name : 's')))
+    : own;
+  // Every gradient by automatic differentiation is similar to those of the sum of the outputs.
+  const candidates = known.filter((one) => !gradientsOfSum.includes(one.expression));
+  const near = nearest(wanted, candidates, (one) => normalisedOnce(one.expression))
+    .slice(0, 3)
+    .map((one) => `\`${one.expression}\` (${one.id})`);
+  const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
+  return new SoftgradError(
+    'ERR_VALUE',
+    `diagnose: unknown expression \`${shortened(expression)}\`${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists the known ones; or pass the numbers that it computes`,
+  );
+}
