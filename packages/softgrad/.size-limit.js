@@ -46,7 +46,7 @@ export default [
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '51.7 kB', unusedByWasm),
   entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '52.5 kB', ['./worker.generated.js']),
-  entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '51.1 kB', ['./worker.generated.js']),
+  entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '51.2 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.1 kB', ['gpu.js']),
