@@ -121,7 +121,10 @@ export function relativeErrors(given: Given, candidate: Candidate, levels: reado
   });
 }
 
-/** So many entries that differ are compared with the noise at once, level by level: a candidate can have as many as a Jacobian has. */
+/**
+ * So many entries that differ are compared with the noise at once, level by level: a candidate can have as many as a Jacobian has. All calls share the
+ * arrays, because the values of a candidate never compare another one.
+ */
 const block = 256;
 const differences = new Float64Array(block);
 const termsThere = new Float64Array(block);
