@@ -49,7 +49,7 @@ export default [
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '51.2 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
-  entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.1 kB', ['gpu.js']),
+  entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.5 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '16.5 kB', ['@tensorflow/*']),
   entry('bench without the competing libraries', 'bench/dist/index.js', '49 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),

@@ -1,6 +1,6 @@
 import { type ErrorCode, type HostArray, SoftgradError, type Supports } from '@softgrad/core';
 import { type GpuInstance, type GpuKernel, messageOf } from './gpu.js';
-import type { Arithmetic, Quotient } from './program.js';
+import type { Arithmetic, Helpers, Quotient } from './program.js';
 
 /** The modes in which gpu.js runs kernels, those of a GPU and those of the host, the best first: mode cpu is more exact than webasm. */
 export const gpuModes = ['webgpu', 'webgl2', 'webgl', 'headlessgl'] as const;
@@ -37,6 +37,7 @@ export interface Engine {
   /** gpu.js's name for the type of an array that a kernel takes. */
   readonly argumentType: string;
   readonly arithmetic: Arithmetic;
+  readonly helpers: Helpers;
   /** A single division, and the maximum length of operands whose indices it divides exactly. */
   readonly shortQuotient: Quotient;
   readonly exactDivision: number;

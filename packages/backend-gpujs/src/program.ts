@@ -34,9 +34,12 @@ export function sourceOf(
 /** The type in which a mode computes. Every mode stores float32. */
 export type Arithmetic = 'float32' | 'float64';
 
+/** The helper functions of a mode, by name. */
+export type Helpers = ReadonlyMap<string, HelperFunction>;
+
 /** The helper functions that a source calls. */
-export function helpersOf(source: string, arithmetic: Arithmetic): readonly HelperFunction[] {
-  return [...helpers[arithmetic]].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
+export function helpersOf(source: string, helpers: Helpers): readonly HelperFunction[] {
+  return [...helpers].filter(([name]) => source.includes(`${name}(`)).map(([, helper]) => helper);
 }
 
 /**
@@ -73,22 +76,53 @@ const artanhSeries = [15, 13, 11, 9, 7, 5, 3, 1].reduce((rest, n) => `(${1 / n} 
 
 const floored = 'return Math.floor((a + 0.5) / b);';
 
-/** Statements that return `exp`, an expression for exp(v), with IEEE's results. */
-const guardedExp = (exp: string) =>
-  `if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { return ${exp}; } return v;`;
+/** `exp`, statements that return exp(v) for −104 ≤ v ≤ 88.7229, with IEEE's results for any other v. */
+const guarded = (exp: string) =>
+  `if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { ${exp} } return v;`;
+
+/**
+ * Statements that return exp(v + lost) for a lost far below 1, within 1.1 ULP. A GPU's own exp is 2^(v log₂ e) with a rounded product, for which WGSL (section
+ * 15.7.4) allows 3 + 2|v| ULP. Here ln 2 is subtracted n times, in two parts (Cody and Waite), and p is a polynomial by Chebyshev interpolation of
+ * (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2. It is multiplied by powers of 2 that comparisons choose, because WebGL 1 has no access to a float's bits, and
+ * by 2^±64 last, so that a subnormal result is rounded once.
+ *
+ * @param sign of v: 'negative' includes 0
+ */
+function expByPolynomial(lost: string, sign: 'negative' | 'any'): string {
+  const smaller = [1, 2, 4, 8, 16, 32];
+  const power = (e: number) => (sign === 'any' ? `power${e}` : `${2 ** -e}`);
+  const squares = smaller.map((e) => `const power${2 * e} = power${e} * power${e};`);
+  return `
+    const n = Math.floor(v * 1.44269504 + 0.5);
+    const t = (v - n * 0.693145751953125) + (${lost} - n * 1.42860677e-6);
+    const c2 = (t * 0.0013926250394433737 + 0.00836323294788599) * t + 0.04166655242443085;
+    const c1 = (c2 * t + 0.16666576266288757) * t + 0.5;
+    let p = 1 + (t + t * t * c1);
+    let k = -n;
+    ${sign === 'any' ? `let power1 = 0.5; if (n > 0) { k = n; power1 = 2; } ${squares.join(' ')}` : ''}
+    let first = 1;
+    if (k > 63) { first = ${power(64)}; k = k - 64; }
+    let second = 1;
+    if (k > 63) { second = ${power(64)}; k = k - 64; }
+    ${smaller
+      .map((e) => `if (k > ${e - 1}) { p = p * ${power(e)}; k = k - ${e}; }`)
+      .reverse()
+      .join(' ')}
+    return p * first * second;`;
+}
 
 /**
  * - `estimate`, and `refine` for its remainder: ⌊a / b⌋ as computed in float32; `settle`: q or a neighbour, such that
  *   0 ≤ a − q b < b.
  * - `whole`: an integer stored as a float; −1, which means none, becomes 0.
- * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity), whatever the device's own exp returns for them.
- * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, times exp(r) = 1 + r, r being what v lost by rounding: the errors of the
- *   difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. r counts as 0 where it is not finite, or where the
- *   device's compiler simplifies it away.
+ * - `expOf`: exp with IEEE's results for NaN, overflow and underflow (a mask of −1e9, −Infinity).
+ * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, where m is the row's maximum, so that v is not above 0 unless it is Infinity,
+ *   and of what v lost by rounding: the errors of the difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. They
+ *   count as 0 where they are not finite, or where the device's compiler simplifies them away.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
-const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
+const inFloat32: Helpers = new Map([
   helper('estimate', { a: integer, b: integer }, integer, floored),
   helper('refine', { a: integer, b: integer }, integer, floored),
   helper(
@@ -98,29 +132,6 @@ const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
     'if (a - q * b < 0) { return q - 1; } if (a - q * b >= b) { return q + 1; } return q;',
   ),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return Math.floor(v + 0.5);'),
-  helper('expOf', { v: number }, number, guardedExp('Math.exp(v)')),
-  helper(
-    'expOfExponent',
-    { x: number, m: number, sgn: number, size: number, sizeRest: number },
-    number,
-    `const d = x - m;
-    const z = d - x;
-    let rest = sgn * ((x - (d - z)) - (m + z));
-    if (size != 1) {
-      const q = sgn * d / size;
-      const p = q * size;
-      const q1 = q * 4097 - (q * 4097 - q);
-      const q2 = q - q1;
-      const s1 = size * 4097 - (size * 4097 - size);
-      const s2 = size - s1;
-      const lost = ((q1 * s1 - p) + q1 * s2 + q2 * s1) + q2 * s2;
-      rest = ((sgn * d - p) - lost + rest - q * sizeRest) / size;
-    }
-    const v = sgn * d / size;
-    let factor = 1;
-    if (rest < 0.001 && rest > -0.001) { factor = 1 + rest; }
-    ${guardedExp('Math.exp(v) * factor')}`,
-  ),
   helper(
     'lnOf',
     { v: number },
@@ -139,6 +150,45 @@ const inFloat32: ReadonlyMap<string, HelperFunction> = new Map([
   ),
 ]);
 
+function expOfExponent(exp: string) {
+  return helper(
+    'expOfExponent',
+    { x: number, m: number, sgn: number, size: number, sizeRest: number },
+    number,
+    `const d = x - m;
+    const z = d - x;
+    let rest = sgn * ((x - (d - z)) - (m + z));
+    if (size != 1) {
+      const q = sgn * d / size;
+      const r = q * size;
+      const q1 = q * 4097 - (q * 4097 - q);
+      const q2 = q - q1;
+      const s1 = size * 4097 - (size * 4097 - size);
+      const s2 = size - s1;
+      const product = ((q1 * s1 - r) + q1 * s2 + q2 * s1) + q2 * s2;
+      rest = ((sgn * d - r) - product + rest - q * sizeRest) / size;
+    }
+    const v = sgn * d / size;
+    let lost = 0;
+    if (rest < 0.001 && rest > -0.001) { lost = rest; }
+    ${exp}`,
+  );
+}
+
+/** Of the modes webgpu, webgl2, webgl and headlessgl. */
+export const gpuHelpers: Helpers = new Map([
+  ...inFloat32,
+  helper('expOf', { v: number }, number, guarded(expByPolynomial('0', 'any'))),
+  expOfExponent(guarded(expByPolynomial('lost', 'negative'))),
+]);
+
+/** Of mode webasm, into which gpu.js imports JavaScript's exp: it is accurate, and calling it takes less time than the polynomial. */
+export const webAssemblyHelpers: Helpers = new Map([
+  ...inFloat32,
+  helper('expOf', { v: number }, number, guarded('return Math.exp(v);')),
+  expOfExponent(guarded('const e = Math.exp(v); return e + e * lost;')),
+]);
+
 /** exp(v) is computed as 2^(k/256) of a table times 2^(r/256), where k + r = 256 v / ln 2 and 0 ≤ r < 1. */
 const parts = 256;
 const unit = Math.LN2 / parts;
@@ -155,7 +205,7 @@ export const powers: Float64Array = Float64Array.from({ length: parts + 282 }, (
  * - `estimate`: exact for every index. V8 would convert the result of Math.floor to an integer once more.
  * - `expOf`: its relative error is below 2⁻³⁸, far below that of rounding to float32. Math.exp takes twice as long: V8 calls a C++ function.
  */
-const inFloat64: ReadonlyMap<string, HelperFunction> = new Map([
+export const javaScriptHelpers: Helpers = new Map([
   ...inFloat32,
   helper('estimate', { a: integer, b: integer }, integer, 'return ((a + 0.5) * (1 / b)) | 0;'),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return v | 0;'),
@@ -175,11 +225,6 @@ const inFloat64: ReadonlyMap<string, HelperFunction> = new Map([
     return v;`,
   ),
 ]);
-
-const helpers: Readonly<Record<Arithmetic, ReadonlyMap<string, HelperFunction>>> = {
-  float32: inFloat32,
-  float64: inFloat64,
-};
 
 function helper(
   name: string,

@@ -74,7 +74,7 @@ export function createPrograms(engine: Engine, library: GpuLibrary, bound: numbe
     ]);
     return engine.gpu.createKernel(source, {
       argumentTypes,
-      functions: helpersOf(source, engine.arithmetic),
+      functions: helpersOf(source, engine.helpers),
       output: [1],
       returnType: 'Number',
       // Kernels divide integers by `quotient`, which does not rely on exact division.

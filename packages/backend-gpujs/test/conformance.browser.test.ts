@@ -1,7 +1,10 @@
 import { inject } from 'vitest';
 import type { LeftOut } from '../../../conformance.shared.js';
+import { testAccuracy } from '../../backend-tfjs/test/accuracy.js';
+import { gpujs } from '../src/index.js';
 import { conforms } from './conforms.js';
 import { everywhere } from './everywhere.js';
+import { testExp } from './exp.js';
 import { testPasses } from './passes.js';
 
 // A kernel computes the same in every mode, once gpu.js has translated it: modes cpu and webasm run the suite in Node. In Chromium every
@@ -81,5 +84,18 @@ conforms('in Chromium', {
 
 // Not webgl, which shares engine and storage with webgl2; nor webasm and cpu, which are tested in Node with the same engine.
 everywhere(['webgpu', 'webgl2'], inject('everything') ? ['webgpu', 'webgl2'] : ['webgpu']);
+
+for (const mode of ['webgpu', 'webgl2', 'webgl'] as const) {
+  const open = () => gpujs.open({ mode });
+  testAccuracy(`mode ${mode}`, open, {
+    softmax: 3.6,
+    logSoftmax: 3,
+    lowLogSoftmax: 1.9,
+    logSumExp: 4,
+    loss: 3,
+    gradient: 4,
+  });
+  testExp(`mode ${mode}`, open, 2 ** 18);
+}
 
 testPasses();

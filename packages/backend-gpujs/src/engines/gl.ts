@@ -1,6 +1,6 @@
 import { deviceLost, type Engine, failure, kernelFailed, type Mode, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
-import { short, shortQuotient } from '../program.js';
+import { gpuHelpers, short, shortQuotient } from '../program.js';
 
 type GlMode = 'webgl2' | 'webgl' | 'headlessgl';
 type Gl = WebGLRenderingContext | WebGL2RenderingContext;
@@ -63,6 +63,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     limitedBy,
     argumentType: 'MemoryOptimizedNumberTexture',
     arithmetic: 'float32',
+    helpers: gpuHelpers,
     shortQuotient,
     exactDivision: short,
     softmaxPlan: 'fewest',

@@ -1,7 +1,14 @@
 import type { HostArray } from '@softgrad/core';
 import { type Engine, failure, type HostMode, kernelFailed, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
-import { inlineQuotient, powers, roundedShort, shortQuotient } from '../program.js';
+import {
+  inlineQuotient,
+  javaScriptHelpers,
+  powers,
+  roundedShort,
+  shortQuotient,
+  webAssemblyHelpers,
+} from '../program.js';
 import { runModule } from './wasm-module.js';
 
 /** Each kernel has its own WebAssembly memory, and engines have address space for about a hundred. */
@@ -20,6 +27,7 @@ const ofMode = {
     // A module's result and its operands, at most seven, must fit into 4 GiB.
     elements: 2 ** 26,
     arithmetic: 'float32',
+    helpers: webAssemblyHelpers,
     // gpu.js calls functions once per lane.
     shortQuotient: inlineQuotient,
     exactDivision: roundedShort,
@@ -32,6 +40,7 @@ const ofMode = {
     device: 'JavaScript, float64 rounded to float32',
     elements: 2 ** 28,
     arithmetic: 'float64',
+    helpers: javaScriptHelpers,
     shortQuotient,
     exactDivision: 2 ** 30,
     softmaxPlan: 'row-maxima',

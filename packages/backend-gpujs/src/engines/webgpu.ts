@@ -1,6 +1,6 @@
 import { deviceLost, type Engine, failure, kernelFailed, outOfMemory, type Resident } from '../engine.js';
 import { type GpuKernel, type GpuLibrary, messageOf } from '../gpu.js';
-import { short, shortQuotient } from '../program.js';
+import { gpuHelpers, short, shortQuotient } from '../program.js';
 
 const mode = 'webgpu';
 
@@ -111,6 +111,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     limitedBy,
     argumentType: 'WebGPUBuffer',
     arithmetic: 'float32',
+    helpers: gpuHelpers,
     shortQuotient,
     exactDivision: short,
     softmaxPlan: 'fewest',

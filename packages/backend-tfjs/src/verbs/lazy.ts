@@ -135,24 +135,25 @@ function leading(x: number): number {
   return product - Math.fround(product - Math.fround(x));
 }
 
-/** Denominators of the series of artanh(z) / z between its 1 and its z⁸/9: for z ≤ 1/5 the next term is below half an ULP of float32. */
-const denominators = [7, 5, 3];
+/** Denominators of the series of artanh(z) / z between its 1 and its z¹⁴/15: for z ≤ 1/3 the next term is below half an ULP of float32. */
+const denominators = [13, 11, 9, 7, 5, 3];
 
 /**
- * Up to ½ it is `2 artanh(x / (2 + x))` by its series: a GPU's log has an absolute error near 1, and its compiler may take a correction by
- * what 1 + x drops for 0.
+ * Up to 1 it is `2 artanh(x / (2 + x))` by its series: a GPU's log has an absolute error between ½ and 2, and its compiler may take a correction
+ * by what 1 + x drops for 0.
  */
 function log1p(x: Expression): Expression {
   const z = operation('div', [x, operation('add', [x, constant(2)])]);
   const square = operation('mul', [z, z]);
   const series = denominators.reduce<Expression>(
     (sum, k) => operation('mul', [square, operation('add', [sum, constant(1 / k)])]),
-    operation('mul', [square, constant(1 / 9)]),
+    operation('mul', [square, constant(1 / 15)]),
   );
   const twice = operation('add', [z, z]);
   const bySeries = operation('add', [twice, operation('mul', [twice, series])]);
-  const isSmall = operation('sub', [constant(0.5), x]);
-  return operation('select', [isSmall, bySeries, operation('log', [operation('add', [x, constant(1)])])]);
+  const sum = operation('add', [x, constant(1)]);
+  const isLarge = operation('sub', [sum, constant(2)]);
+  return operation('select', [isLarge, operation('log', [sum]), bySeries]);
 }
 
 /** The output shape of a program for tfjs: one dimension. */
