@@ -24,7 +24,7 @@ for (const engine of ['webgl', 'webgpu'] as const) {
     logSoftmax: 3.3,
     lowLogSoftmax: 0.75,
     logSumExp: 3.5,
-    loss: 2.7,
+    loss: 3.3,
     gradient: 4.5,
   });
   testSeed(engine);
