@@ -119,7 +119,7 @@ function expByPolynomial(lost: string, sign: 'negative' | 'any'): string {
  * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, where m is the row's maximum, so that v is not above 0 unless it is Infinity,
  *   and of what v lost by rounding: the errors of the difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. They
  *   count as 0 where they are not finite, or where the device's compiler simplifies them away.
- * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. Near 1 they use 2 artanh, because WGSL (section 15.7.4)
+ * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. From ½ to 2 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  */
 const inFloat32: Helpers = new Map([
@@ -136,7 +136,7 @@ const inFloat32: Helpers = new Map([
     'lnOf',
     { v: number },
     number,
-    `if (v > 0.5 && v < 2) { const s = (v - 1) / (v + 1); const q = s * s; return 2 * s * ${artanhSeries}; }
+    `if (v >= 0.5 && v <= 2) { const s = (v - 1) / (v + 1); const q = s * s; return 2 * s * ${artanhSeries}; }
     if (v < 3.4028234e38) { return Math.log(v); }
     return v;`,
   ),
@@ -144,7 +144,7 @@ const inFloat32: Helpers = new Map([
     'log1pOf',
     { v: number },
     number,
-    `if (v < 1) { const s = v / (2 + v); const q = s * s; return 2 * s * ${artanhSeries}; }
+    `if (v <= 1) { const s = v / (2 + v); const q = s * s; return 2 * s * ${artanhSeries}; }
     if (v < 3.4028234e38) { return Math.log(1 + v); }
     return v;`,
   ),
