@@ -5,6 +5,7 @@ import { gpujs } from '../src/index.js';
 import { conforms } from './conforms.js';
 import { everywhere } from './everywhere.js';
 import { testExp } from './exp.js';
+import { gpuBounds } from './gpu-bounds.js';
 import { testPasses } from './passes.js';
 
 // A kernel computes the same in every mode, once gpu.js has translated it: modes cpu and webasm run the suite in Node. In Chromium every
@@ -87,14 +88,7 @@ everywhere(['webgpu', 'webgl2'], inject('everything') ? ['webgpu', 'webgl2'] : [
 
 for (const mode of ['webgpu', 'webgl2', 'webgl'] as const) {
   const open = () => gpujs.open({ mode });
-  testAccuracy(`mode ${mode}`, open, {
-    softmax: 3.6,
-    logSoftmax: 3,
-    lowLogSoftmax: 1.9,
-    logSumExp: 4,
-    loss: 3,
-    gradient: 4,
-  });
+  testAccuracy(`mode ${mode}`, open, gpuBounds);
   testExp(`mode ${mode}`, open, 2 ** 18);
 }
 

@@ -1,0 +1,11 @@
+import type { Accuracy } from '../../backend-tfjs/test/accuracy.js';
+
+/** What the arithmetic of the GPU modes keeps to, wherever it runs. */
+export const gpuBounds: Accuracy = {
+  softmax: 3.6,
+  logSoftmax: 3,
+  lowLogSoftmax: 1.9,
+  logSumExp: 4,
+  loss: 3,
+  gradient: 4,
+};
