@@ -96,7 +96,7 @@ export function lossFactors(problem: Problem): readonly LossFactor[] {
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
 }
 
-/** Of one row the sum is the mean, which nobody needs to say; a sigmoid's mean is over its entries. */
+/** True if the sum and the mean are the same, so that a diagnosis names neither: for one row, unless it is of a sigmoid, whose mean is over its entries. */
 export function sumIsMean(problem: Problem): boolean {
   return batchSize(problem) === 1 && problem.reduction === null && problem.layer !== 'sigmoid';
 }
