@@ -12,7 +12,7 @@ import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
  * are all left to `npm run test:all` is named `*.all.test.ts` or `*.all.browser.test.ts`.
  */
 const everything = process.env.SOFTGRAD_EVERYTHING === '1';
-const leftToAll = everything ? [] : ['test/**/*.all.test.ts', 'test/**/*.all.browser.test.ts'];
+const leftToAll = everything ? [] : ['**/test/**/*.all.test.ts', '**/test/**/*.all.browser.test.ts'];
 
 const comparingNumbers = fileURLToPath(new URL('vitest.typed-arrays.ts', import.meta.url));
 
@@ -22,14 +22,20 @@ const comparingNumbers = fileURLToPath(new URL('vitest.typed-arrays.ts', import.
  */
 const optimizingLater = process.versions.node.startsWith('20.') ? ['--interrupt-budget=540672'] : [];
 
-/** What every package's tests have in common: a readable log and a count for the total of `npm test`. */
+/** A readable log, and a count for the total of `npm test`. */
+const reporters: NonNullable<ViteUserConfig['test']>['reporters'] = [
+  'default',
+  ['json', { outputFile: 'reports/vitest.json' }],
+];
+
+/** What every package's tests have in common. */
 export const shared = defineConfig({
   test: {
     include: ['test/**/*.test.ts'],
     exclude: ['test/**/*.browser.test.ts', ...leftToAll],
     provide: { everything },
     setupFiles: [comparingNumbers],
-    reporters: ['default', ['json', { outputFile: 'reports/vitest.json' }]],
+    reporters,
     testTimeout: 180_000,
     hookTimeout: 180_000,
     // Files share what they import: loading it again for each takes longer than most of their tests. No test changes it.
@@ -84,12 +90,15 @@ export async function sharedWithChromium(inNode: ViteUserConfig = shared) {
   const named = mergeConfig(inNode, { test: { name: 'node' } });
   // Not a list of one project: mutation testing runs a package from another folder, where Vitest finds no tests of a project.
   if (process.env.SOFTGRAD_NODE_ONLY) return named;
-  return defineConfig({
-    test: {
-      reporters: shared.test?.reporters ?? [],
-      projects: [named, await inChromium()],
-    },
-  });
+  return defineConfig({ test: { reporters, projects: [named, await inChromium()] } });
+}
+
+/**
+ * The tests in Chromium of all packages: `npm test` runs them in one browser and from one server, whose start takes as long as the tests of a small package.
+ * Each package's own `vitest run` has them, too.
+ */
+export async function everyPackageInChromium(): Promise<ViteUserConfig> {
+  return mergeConfig(await inChromium('packages/*/test/**/*.browser.test.ts'), defineConfig({ test: { reporters } }));
 }
 
 /** In Node, Dawn computes on Chromium's own software device where the machine names no Vulkan driver. */
@@ -114,7 +123,7 @@ const cheaperKernels = everything ? [] : ['--enable-dawn-features=disable_workgr
 /**
  * A project whose tests run in headless Chromium, cross-origin isolated, with WebGL2 and WebGPU by a software rasteriser.
  */
-async function inChromium(): Promise<TestProjectInlineConfiguration> {
+async function inChromium(files = 'test/**/*.browser.test.ts'): Promise<TestProjectInlineConfiguration> {
   const executablePath = await findChromium();
   if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
   const headers = {
@@ -137,7 +146,7 @@ async function inChromium(): Promise<TestProjectInlineConfiguration> {
     ],
     test: {
       name: 'chromium',
-      include: ['test/**/*.browser.test.ts'],
+      include: [files],
       exclude: leftToAll,
       provide: { everything },
       testTimeout: 180_000,

@@ -10,22 +10,26 @@ const atOnce = 2;
 
 /** Packages in descending order of their time; the others take less. Short ones are last, so that both cores are busy until the end. */
 const longestFirst = [
-  'playground',
-  'backend-gpujs',
+  'browsers',
   'backend-webgpu',
-  'backend-tfjs',
-  'docs',
-  'backend-wasm',
-  'distributed',
-  'check packages',
-  'cli',
-  'bench',
   'core',
-  'backend-cpu',
+  'playground',
+  'cli',
+  'distributed',
+  'backend-wasm',
+  'backend-tfjs',
+  'backend-gpujs',
   'doctor',
+  'backend-cpu',
+  'docs',
+  'check packages',
+  'bench',
   'lint',
   'examples',
 ];
+
+/** Tests in Chromium run once for all packages: with SOFTGRAD_NODE_ONLY=1 a package's own leave them out. */
+const inNode = { SOFTGRAD_NODE_ONLY: '1' };
 
 const [task] = process.argv.slice(2);
 const tests = testFolders()
@@ -42,12 +46,21 @@ const tests = testFolders()
     // Not by turbo: everything is built, and what turbo and pnpm run beside the tests takes as long as the tests of a small package.
     command: manifest.scripts[task].split(' '),
     folder,
+    env: inNode,
   }));
+const browsers = {
+  name: 'browsers',
+  what: 'test browsers',
+  failure: 1,
+  command: ['vitest', 'run', '--config', 'vitest.chromium.config.ts'],
+};
 const checks = [
   { name: 'lint', what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
   { name: 'check packages', what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
 ];
-const jobs = (task === 'test' ? [...tests, ...checks] : tests).toSorted((a, b) => rank(a.name) - rank(b.name));
+const jobs = (task === 'test' ? [browsers, ...tests, ...checks] : tests).toSorted(
+  (a, b) => rank(a.name) - rank(b.name),
+);
 
 let failures = 0;
 await Promise.all(Array.from({ length: atOnce }, work));
@@ -64,11 +77,12 @@ async function work() {
 }
 
 /** Shows the output when the command has ended, because the output of parallel commands would be mixed. */
-function run({ command: [command, ...args], folder = root }) {
+function run({ command: [command, ...args], folder = root, env = {} }) {
   return new Promise((resolve) => {
     const chunks = [];
     const child = spawn(command, args, {
       cwd: folder,
+      env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
       shell: process.platform === 'win32',
     });

@@ -2,17 +2,18 @@
 // `npm run test:quick`: tests for daily work, which take 40 seconds: no browser, no GPU, no checks of packages, and without the longest files.
 // `npm run test:all`: also the tests that `npm test` leaves out because they take long and repeat what other tests show; see docs/testing.md.
 import { readFileSync, rmSync } from 'node:fs';
-import { basename, join } from 'node:path';
+import { basename, join, relative, sep } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import { argumentsOf } from './arguments.mjs';
 import { ensureChromium, namedChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
-import { pnpm, prepare, testFolders } from './workspace.mjs';
+import { pnpm, prepare, root, testFolders } from './workspace.mjs';
 
 const { values } = argumentsOf(import.meta.url, {
   options: { quick: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
 });
-const folders = testFolders();
+/** The folders that have a report of Vitest; that of the tests in Chromium, which run once for all packages, is in the root's. */
+const folders = [...(values.quick ? [] : [root]), ...testFolders()];
 /** The seconds of each part, in the order of execution. */
 const parts = [];
 
@@ -24,7 +25,6 @@ if (!values.quick) {
     stop(error);
   }
 }
-if (values.quick) process.env.SOFTGRAD_NODE_ONLY = '1';
 if (values.all) process.env.SOFTGRAD_EVERYTHING = '1';
 const system = values.quick ? Promise.resolve() : installSystemPackages();
 await prepare({ timed: (part, seconds) => parts.push([part, seconds]) });
@@ -89,10 +89,10 @@ function readReport(folder) {
   } catch {
     return null;
   }
-  const name = basename(folder);
+  const name = folder === root ? 'browsers' : basename(folder);
   const ends = report.testResults.map(({ endTime }) => endTime);
   const files = report.testResults.map((file) => ({
-    name: basename(file.name),
+    name: fileName(folder, file.name),
     seconds: (file.endTime - file.startTime) / 1000,
   }));
   return {
@@ -110,6 +110,12 @@ function readReport(folder) {
     failed: report.numFailedTests,
     skipped: report.numPendingTests + report.numTodoTests,
   };
+}
+
+/** A file of tests without the folders that all of them are in. */
+function fileName(folder, path) {
+  const named = relative(folder, path).split(sep);
+  return named.filter((part) => part !== 'packages' && part !== 'test').join('/');
 }
 
 /** The failed tests, and the files that failed to load, each with the beginning of its first error. */

@@ -1,0 +1,3 @@
+import { everyPackageInChromium } from './vitest.shared.ts';
+
+export default everyPackageInChromium();
