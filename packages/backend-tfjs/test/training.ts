@@ -1,7 +1,7 @@
 import { scope, softmax, type Tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
-// tfjs-core itself has no gradients; the package @tensorflow/tfjs registers them.
-import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
+// tfjs-core itself has no gradients: this package registers them.
+import '@tensorflow/tfjs';
 import { expect, test } from 'vitest';
 import { type EngineName, type TfjsBackend, tfjs } from '../src/index.js';
 import { expectClose } from './engines.js';
