@@ -58,10 +58,13 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
 function differences(log: ArrayLike<number>, t: ArrayLike<number>, temperature: number) {
   const p = Array.from(log, (y) => Math.exp(y));
   return Array.from(t, (own) => {
-    const terms = p.map((share, j) => (share * (own - (t[j] ?? Number.NaN))) / temperature);
-    return {
-      value: terms.reduce((sum, term) => sum + term, 0),
-      size: terms.reduce((sum, term) => sum + Math.abs(term), 0),
-    };
+    let value = 0;
+    let size = 0;
+    for (const [j, share] of p.entries()) {
+      const term = (share * (own - (t[j] ?? Number.NaN))) / temperature;
+      value += term;
+      size += Math.abs(term);
+    }
+    return { value, size };
   });
 }

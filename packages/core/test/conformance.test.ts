@@ -32,7 +32,7 @@ function watched(bound: BoundCase): BoundCase {
   if (!name.startsWith('exact: ') || id === 'lifecycle/close') return bound;
   const run = async () => {
     recorded.start();
-    remembered.forget();
+    remembered.start();
     await bound.run();
     const inputs = recorded.digest();
     check(id, `${inputs} ${recorded.reads.length} ${await errorsOf(bound, recorded.reads)} ${id}`);
@@ -62,6 +62,7 @@ async function errorsOf({ id, run }: BoundCase, lengths: readonly number[]): Pro
   const errors: string[] = [];
   for (const read of tried.filter((k) => lengths[k] > 0)) {
     recorded.start(read, seed);
+    remembered.repeat();
     errors.push(await said(run()));
   }
   return digestOf(errors);
