@@ -116,7 +116,7 @@ describe('a page bundled and minified by vite', () => {
   });
 
   describe('loaded where engines have none of these', () => {
-    const names = ['DecompressionStream', 'Blob', 'Response', 'WebAssembly'];
+    const names = ['DecompressionStream', 'Blob', 'WebAssembly'];
     let page: Page;
 
     beforeAll(async () => {

@@ -2,21 +2,7 @@ import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { isSoftgradError, optionMeant, shortened } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
-import { accuracyCommand } from './commands/accuracy.js';
-import { backendsCommand } from './commands/backends.js';
-import { benchCommand } from './commands/bench.js';
-import { conformanceCommand } from './commands/conformance.js';
-import { crossEntropyCommand } from './commands/cross-entropy.js';
-import { demoCommand } from './commands/demo.js';
-import { doctorCommand } from './commands/doctor.js';
-import { hvpCommand } from './commands/hvp.js';
-import { jacobianCommand } from './commands/jacobian.js';
-import { jvpCommand } from './commands/jvp.js';
-import { reportCommand } from './commands/report.js';
-import { runCommand } from './commands/run.js';
-import { valueCommands } from './commands/values.js';
-import { vjpCommand } from './commands/vjp.js';
-import { workerCommand } from './commands/worker.js';
+import { commandsNamed } from './commands/all.js';
 import type { Context, OutputStream, Session } from './context.js';
 import { missingPermission } from './permission.js';
 
@@ -38,7 +24,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
       }),
   };
   try {
-    const program = createProgram(session);
+    const program = createProgram(session, await commandsNamed(args[0], session));
     await program.parseAsync(withoutUnknownHelp(args, program), { from: 'user' });
     for (const notice of session.notices) session.stderr.write(`softgrad: ${notice}\n`);
     return session.exitCode;
@@ -48,7 +34,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   }
 }
 
-function createProgram(session: Session): Command {
+function createProgram(session: Session, commands: readonly Command[]): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
   const program = new Command('softgrad')
     .description('Softmax and its derivatives, on any engine.')
@@ -70,23 +56,6 @@ Examples:
   $ softgrad backends
   $ softgrad help vjp`,
     );
-  const commands = [
-    ...valueCommands(session),
-    jacobianCommand(session),
-    vjpCommand(session),
-    jvpCommand(session),
-    hvpCommand(session),
-    crossEntropyCommand(session),
-    runCommand(session),
-    workerCommand(session),
-    backendsCommand(session),
-    conformanceCommand(session),
-    accuracyCommand(session),
-    benchCommand(session),
-    demoCommand(session),
-    doctorCommand(session),
-    reportCommand(session),
-  ];
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
   for (const command of commands) {
