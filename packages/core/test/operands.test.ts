@@ -27,6 +27,8 @@ beforeAll(async () => {
 });
 
 const x = () => tensor([[1, 2]]);
+const s = () => tensor([[0.25, 0.75]]);
+const y = () => tensor([[-2, -0.25]]);
 
 /** Every function with the name of each operand in turn. */
 const takes: readonly (readonly [operation: string, argument: string, call: (value: never) => unknown])[] = [
@@ -137,21 +139,21 @@ describe('temperature is finite and above 0', () => {
   const calls: readonly (readonly [string, (temperature: number) => unknown])[] = [
     ['softmax', (temperature) => softmax(x(), { temperature })],
     ['softmin', (temperature) => softmin(x(), { temperature })],
-    ['softmax.jacobian', (temperature) => softmax.jacobian(x(), { temperature })],
-    ['softmax.vjp', (temperature) => softmax.vjp(x(), x(), { temperature })],
+    ['softmax.jacobian', (temperature) => softmax.jacobian(s(), { temperature })],
+    ['softmax.vjp', (temperature) => softmax.vjp(s(), x(), { temperature })],
     ['softmax.linearize', (temperature) => softmax.linearize(x(), { temperature })],
     ['logSoftmax', (temperature) => logSoftmax(x(), { temperature })],
-    ['logSoftmax.jacobian', (temperature) => logSoftmax.jacobian(x(), { temperature })],
-    ['logSoftmax.vjp', (temperature) => logSoftmax.vjp(x(), x(), { temperature })],
-    ['logSoftmax.jvp', (temperature) => logSoftmax.jvp(x(), x(), { temperature })],
+    ['logSoftmax.jacobian', (temperature) => logSoftmax.jacobian(y(), { temperature })],
+    ['logSoftmax.vjp', (temperature) => logSoftmax.vjp(y(), x(), { temperature })],
+    ['logSoftmax.jvp', (temperature) => logSoftmax.jvp(y(), x(), { temperature })],
     ['logSoftmax.linearize', (temperature) => logSoftmax.linearize(x(), { temperature })],
     ['logSumExp', (temperature) => logSumExp(x(), { temperature })],
     ['logSumExp.gradient', (temperature) => logSumExp.gradient(x(), { temperature })],
     ['logSumExp.vjp', (temperature) => logSumExp.vjp(x(), tensor([1]), { temperature })],
     ['logSumExp.jvp', (temperature) => logSumExp.jvp(x(), x(), { temperature })],
-    ['softmax.hvp', (temperature) => softmax.hvp(x(), x(), x(), { temperature })],
-    ['softmax.doubleBackward', (temperature) => softmax.doubleBackward(x(), x(), x(), { temperature })],
-    ['logSoftmax.hvp', (temperature) => logSoftmax.hvp(x(), x(), x(), { temperature })],
+    ['softmax.hvp', (temperature) => softmax.hvp(s(), x(), x(), { temperature })],
+    ['softmax.doubleBackward', (temperature) => softmax.doubleBackward(s(), x(), x(), { temperature })],
+    ['logSoftmax.hvp', (temperature) => logSoftmax.hvp(y(), x(), x(), { temperature })],
     ['logSumExp.hvp', (temperature) => logSumExp.hvp(x(), tensor([1]), x(), { temperature })],
     ['logSumExp.linearize', (temperature) => logSumExp.linearize(x(), { temperature })],
   ];

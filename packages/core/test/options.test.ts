@@ -24,15 +24,20 @@ const x = () =>
     [3, 1],
   ]);
 
+/** Outputs of softmax, softmin and sigmoid, and of logSoftmax, without a history. */
+const probabilities = () => tensor(new Float32Array(4).fill(1 / 2), { shape: [2, 2] });
+const logProbabilities = () => tensor(new Float32Array(4).fill(-Math.LN2), { shape: [2, 2] });
+
 /** Every function with options, called with these. */
 const calls: readonly (readonly [name: string, call: (options: never) => unknown])[] = [
   ...[softmax, softmin, logSoftmax].flatMap((f, i) => {
     const name = ['softmax', 'softmin', 'logSoftmax'][i];
+    const output = i === 2 ? logProbabilities : probabilities;
     return [
       [name, (options: never) => f(x(), options)],
-      [`${name}.jacobian`, (options: never) => f.jacobian(x(), options)],
-      [`${name}.vjp`, (options: never) => f.vjp(x(), x(), options)],
-      [`${name}.jvp`, (options: never) => f.jvp(x(), x(), options)],
+      [`${name}.jacobian`, (options: never) => f.jacobian(output(), options)],
+      [`${name}.vjp`, (options: never) => f.vjp(output(), x(), options)],
+      [`${name}.jvp`, (options: never) => f.jvp(output(), x(), options)],
       [`${name}.linearize`, (options: never) => f.linearize(x(), options)],
     ] as const;
   }),
@@ -45,9 +50,9 @@ const calls: readonly (readonly [name: string, call: (options: never) => unknown
     const name = ['sigmoid', 'relu'][i];
     return [
       [name, (options: never) => f(x(), options)],
-      [`${name}.jacobian`, (options: never) => f.jacobian(x(), options)],
-      [`${name}.vjp`, (options: never) => f.vjp(x(), x(), options)],
-      [`${name}.jvp`, (options: never) => f.jvp(x(), x(), options)],
+      [`${name}.jacobian`, (options: never) => f.jacobian(probabilities(), options)],
+      [`${name}.vjp`, (options: never) => f.vjp(probabilities(), x(), options)],
+      [`${name}.jvp`, (options: never) => f.jvp(probabilities(), x(), options)],
       [`${name}.linearize`, (options: never) => f.linearize(x(), options)],
     ] as const;
   }),

@@ -4,6 +4,7 @@ import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
+  bufferOf,
   crossEntropy,
   logSoftmax,
   logSumExp,
@@ -30,6 +31,11 @@ const logits = [
 const cotangent = [
   [1, 0, 2],
   [-1, 3, 0],
+];
+/** Probabilities that no call made. */
+const others = [
+  [0.5, 0.25, 0.25],
+  [0.125, 0.75, 0.125],
 ];
 const x = () => tensor(logits, { dtype: 'float64' });
 const g = () => tensor(cotangent, { dtype: 'float64' });
@@ -95,8 +101,8 @@ describe('a result remembers how it was made', () => {
 
   test('until something else is written into it', async () => {
     const s = softmax(x(), options);
-    const plain = values(softmax.vjp(tensor(logits, { dtype: 'float64' }), g()));
-    tensor(logits, { out: s });
+    const plain = values(softmax.vjp(tensor(others, { dtype: 'float64' }), g()));
+    tensor(others, { out: s });
     expect(values(softmax.vjp(s, g()))).toEqual(plain);
     const t = softmax(x(), options);
     const derivative = values(softmax.vjp(t, g()));
@@ -203,7 +209,10 @@ describe('a result remembers how it was made', () => {
 
   test('what is written into a tensor afterwards has no history, or that of the new call', () => {
     const out = softmax(x());
-    tensor(cotangent, { out });
+    tensor(
+      others.map((row) => row.map(Math.log)),
+      { out },
+    );
     expect(() => logSoftmax.vjp(out, g())).not.toThrow();
     sigmoid(x(), { out });
     expect(failure(() => softmax.vjp(out, g()))[1]).toContain('were made by sigmoid');
@@ -212,7 +221,7 @@ describe('a result remembers how it was made', () => {
   });
 });
 
-describe('arrays that cannot be the output that a derivative takes are errors', () => {
+describe('numbers that cannot be the output that a derivative takes are errors', () => {
   const rows = [[0.5, 0.5]];
   const derivatives = [
     ['softmax', softmax, rows, 'probabilities', 'from 0 to 1', 'logits', [-(2 ** -6), 1 + 2 ** -6]],
@@ -246,6 +255,66 @@ describe('arrays that cannot be the output that a derivative takes are errors', 
     expect(() => softmax.vjp(ends, { data: Float64Array.of(1, 2), shape: [1, 2] })).not.toThrow();
     expect(() => softmax.vjp([[Number.NaN, Number.NaN]], [[1, 2]])).not.toThrow();
     expect(() => logSoftmax.vjp([[0.001, -Infinity]], [[1, 2]])).not.toThrow();
+  });
+
+  test.each(derivatives)(
+    'nor a tensor without a history that begins with such numbers: %s',
+    (name, f, outputs, operand, range, input, outside) => {
+      const rows = outputs as unknown as number[][];
+      const direction = () => tensor([[1, 2]]);
+      for (const call of [
+        (y: Tensor) => f.vjp(y, direction()),
+        (y: Tensor) => f.jvp(y, direction()),
+        (y: Tensor) => f.jacobian(y),
+        (y: Tensor) => f.hvp(y, direction(), direction()),
+      ]) {
+        expect(() => call(tensor(rows))).not.toThrow();
+        for (const entry of outside) {
+          for (const row of [
+            [Number.NaN, entry],
+            [entry, entry],
+          ]) {
+            expect(failure(() => call(tensor([row])))).toEqual([
+              'ERR_VALUE',
+              expect.stringMatching(
+                new RegExp(
+                  `^${name}\\.\\w+: ${operand}: one of the first elements is ${entry}, expected numbers ${range}; ${name}\\.\\w+ takes the output of ${name}, not the ${input}$`,
+                ),
+              ),
+            ]);
+          }
+        }
+      }
+    },
+  );
+
+  test('of a tensor the first 16 numbers count, until something may have written into it, and none that a mask leaves out', async () => {
+    const probabilities = (wrong: number) => Float32Array.from({ length: 20 }, (_, i) => (i === wrong ? -1 : 1 / 20));
+    const g = () => tensor(new Float32Array(20));
+    expect(() => softmax.vjp(tensor(probabilities(15)), g())).toThrow(/one of the first elements is -1/);
+    expect(() => softmax.vjp(tensor(probabilities(16)), g())).not.toThrow();
+    const kept = { mask: Array.from({ length: 20 }, (_, i) => i !== 15) };
+    expect(() => softmax.vjp(tensor(probabilities(15)), g(), kept)).not.toThrow();
+
+    const s = tensor(probabilities(15));
+    expect(() => softmax.vjp(s, g())).toThrow();
+    const copy = await s.to(backend);
+    expect(() => softmax.vjp(copy, g())).toThrow();
+    tensor(probabilities(-1), { out: s });
+    expect(() => softmax.vjp(s, g())).not.toThrow();
+    tensor(probabilities(0), { out: s });
+    expect(() => softmax.vjp(s, g())).toThrow();
+    const t = tensor(probabilities(0));
+    t.view().set(probabilities(-1));
+    expect(() => softmax.vjp(t, g())).not.toThrow();
+    const u = tensor(probabilities(0));
+    backend.write(bufferOf(backend, u), probabilities(-1));
+    expect(() => softmax.vjp(u, g())).not.toThrow();
+    relu(g(), { out: copy });
+    expect(failure(() => softmax.vjp(copy, g()))[1]).toContain('were made by relu');
+    const v = tensor(probabilities(0));
+    softmax.vjp(tensor(probabilities(-1)), g(), { out: v });
+    expect(() => softmax.vjp(v, g())).not.toThrow();
   });
 
   test('directions, and the operands of functions at their input, may be anywhere', () => {

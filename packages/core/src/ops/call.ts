@@ -8,7 +8,7 @@ import { type Argument, withTensors } from './arguments.js';
 import { type Definition, type Member, type MemberName, operationName } from './definition.js';
 import { type Call, run } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
-import { checkOutput } from './output-range.js';
+import { checkBeginning, checkOutput } from './output-range.js';
 import { computeFrom, fill } from './result.js';
 import {
   checkMaker,
@@ -81,7 +81,7 @@ function callOnCopies(
   const others: Argument[] = [];
   if (member.direction !== undefined) others.push([member.direction, second]);
   if (member.along !== undefined) others.push([member.along, third]);
-  const check = isOfOutput ? checkOutput(operation, definition, member) : undefined;
+  const check = isOfOutput ? checkOutput(operation, definition.name, member.operand) : undefined;
   return withTensors(operation, [member.operand, first, check], others, options.out, (x, v, t) =>
     callOnTensors(plan, x, v, t, options),
   );
@@ -104,7 +104,11 @@ export function callOnTensors(
     inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
   }
   if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
-  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
+  if (settings.mask === null) {
+    // Entries that a mask leaves out may be anything.
+    if (plan.isOfOutput && !x.origin) checkBeginning(operation, plan.definition.name, member.operand, x);
+    return computed(plan, x, settings, null, inputs, options.out);
+  }
   return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
 

@@ -40,6 +40,7 @@ export function computeFrom<C>(
   if (out !== undefined) {
     const target = operandLike(operation, 'out', out, first, shape);
     target.origin = null;
+    target.beginning = null;
     target.writes++;
     if (target.size === 0) return out;
     if (backend.supports.inPlace || !inputs.includes(target.buffer)) {

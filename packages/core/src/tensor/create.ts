@@ -7,7 +7,7 @@ import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
-import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
+import { asTensor, beginningOf, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
 export interface TensorOptions {
@@ -140,6 +140,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
   }
   target.backend.write(target.buffer, host.data);
   target.origin = null;
+  target.beginning = target.host === null ? beginningOf(host.data) : null;
   // A result may remember this mask: writing to it must not change the remembered copy.
   if (target.host !== null) target.host = host.data.slice();
   return out;

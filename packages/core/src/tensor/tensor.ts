@@ -95,6 +95,12 @@ export interface IndexSummary {
   readonly counted: number;
 }
 
+/** What is known of a tensor's first numbers. */
+export interface Beginning {
+  readonly least: number;
+  readonly greatest: number;
+}
+
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
@@ -113,6 +119,8 @@ export class DeviceTensor implements Tensor {
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
+  /** Of the numbers that the host gave, as long as nothing else can have written to it. */
+  beginning: Beginning | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
     this.backend = backend;
@@ -164,6 +172,7 @@ export class DeviceTensor implements Tensor {
         `view: the memory of ${this.backend.name} can't be seen here: await data()`,
       );
     }
+    this.beginning = null;
     return this.backend.view(buffer);
   }
 
@@ -231,6 +240,7 @@ export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
       `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)`,
     );
   }
+  known.beginning = null;
   return known.buffer as B;
 }
 
@@ -302,7 +312,24 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
     backend.free(buffer);
     throw error;
   }
-  return track(new DeviceTensor(backend, shape, dtype, buffer, kept));
+  const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
+  if (host && kept === null) made.beginning = beginningOf(host);
+  return track(made);
+}
+
+/** How many numbers are looked at: a row of logits hardly ever begins with so many that could be probabilities. */
+const looked = 16;
+
+export function beginningOf(host: HostArray): Beginning {
+  let least = Number.POSITIVE_INFINITY;
+  let greatest = Number.NEGATIVE_INFINITY;
+  const end = Math.min(looked, host.length);
+  for (let i = 0; i < end; i++) {
+    const value = host[i] ?? Number.NaN;
+    if (value < least) least = value;
+    if (value > greatest) greatest = value;
+  }
+  return { least, greatest };
 }
 
 /** @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */

@@ -73,11 +73,12 @@ async function overwrittenInTurn(backend: Backend, operation: Operation): Promis
   const buffers = operands.map((operand, k) =>
     isLikeLogits[k] ? upload(backend, { values: operand.values, dtype }) : null,
   );
-  const tensors = operands.flatMap(({ shape, ...operand }, k) =>
-    isLikeLogits[k]
-      ? fromBuffer(backend, buffers[k], shape, dtype)
-      : tensorsOf(backend, [{ ...operand, shape }], problem),
-  );
+  /** Tensors over buffers, because core may refuse numbers from the host that no function has as its output. */
+  const over = (given: readonly Operand[], on: readonly unknown[]) =>
+    given.flatMap((operand, k) =>
+      isLikeLogits[k] ? fromBuffer(backend, on[k], operand.shape, dtype) : tensorsOf(backend, [operand], problem),
+    );
+  const tensors = over(operands, buffers);
   const options = callOptions(operation, problem);
   const first = take(operation.apply(tensors, options, problem));
   for (const buffer of buffers) if (buffer !== null) backend.softmax(buffer, other, rows, plain);
@@ -91,7 +92,10 @@ async function overwrittenInTurn(backend: Backend, operation: Operation): Promis
       }),
     ),
   );
-  const fresh = tensorsOf(backend, current, problem);
+  const fresh = over(
+    current,
+    current.map((operand, k) => (isLikeLogits[k] ? upload(backend, { values: operand.values, dtype }) : null)),
+  );
   assertSame(
     `${operation.name} of an operand that a kernel wrote over`,
     second,
