@@ -120,6 +120,11 @@ export function checkDTypeName(dtype: DType): void {
   throw new SoftgradError('ERR_DTYPE', `unknown dtype '${shortened(String(dtype))}'; expected one of ${known}`);
 }
 
+/** Whether it is an array that holds a tensor of the dtype. An array of another realm is not, and one of bytes may hold others than 0 and 1. */
+export function isHostArray(data: object, dtype: DType): data is HostArray {
+  return dtype !== 'bool' && data.constructor === constructors[dtype];
+}
+
 /** True for the dtypes that hold values. */
 export function isFloat(dtype: DType): dtype is FloatDType {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';

@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { describe } from './describe.js';
-import { type DType, type HostArray, hostArray, isFloat } from './dtype.js';
+import { checkDTypeName, type DType, type HostArray, hostArray, isFloat, isHostArray } from './dtype.js';
 import { fromHalfBits, isFloat16Like } from './half.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
@@ -91,7 +91,7 @@ function fromNested(what: string, nested: NestedArray, shape: Shape | undefined,
   const type = dtype ?? natural;
   const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
   flatten(nested, own, values, booleans, what);
-  return { ...converted(what, values, type), shape: reshaped(what, own, shape, values.length) };
+  return { data: converted(what, values, type), dtype: type, shape: reshaped(what, shape ?? own, values.length) };
 }
 
 /** The dtype of the rows: of rows of several dtypes the one that holds the values of all. */
@@ -116,10 +116,8 @@ function fromFlat(
   shape: Shape,
   dtype: DType | undefined,
 ): HostData {
-  return {
-    ...converted(what, data, dtype ?? naturalDType(data)),
-    shape: reshaped(what, [data.length], shape, data.length),
-  };
+  const type = dtype ?? naturalDType(data);
+  return { data: converted(what, data, type), dtype: type, shape: reshaped(what, shape, data.length) };
 }
 
 function fromNdArray(
@@ -136,13 +134,10 @@ function fromNdArray(
   const offset = input.offset ?? 0;
   if (strides === undefined && offset === 0) {
     const { data } = fromFlat(what, input.data, own, type);
-    return { data, dtype: type, shape: reshaped(what, own, shape, data.length) };
+    return { data, dtype: type, shape: reshaped(what, shape ?? own, data.length) };
   }
   const gathered = gather(what, input.data, own, strides ?? contiguousStrides(own), offset);
-  return {
-    ...converted(what, gathered, type),
-    shape: reshaped(what, own, shape, gathered.length),
-  };
+  return { data: converted(what, gathered, type), dtype: type, shape: reshaped(what, shape ?? own, gathered.length) };
 }
 
 /** Whether the data are the bits of onnxruntime's float16. A Float16Array needs no decoding. */
@@ -206,8 +201,8 @@ function gather(
   return gathered;
 }
 
-function reshaped(what: string, own: Shape, wanted: Shape | undefined, size: number): Shape {
-  const shape = wanted ?? own;
+/** The shape, which nobody can change any more. @throws ERR_SHAPE unless it has so many elements */
+function reshaped(what: string, shape: Shape, size: number): Shape {
   if (sizeOf(shape) !== size) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -221,13 +216,16 @@ function reshaped(what: string, own: Shape, wanted: Shape | undefined, size: num
 function naturalDType(data: NumericArray | readonly boolean[]): DType {
   const kind = typedArrayKind(data);
   if (kind === 'Float64Array') return 'float64';
-  if (isIntegerArray(data)) return 'int32';
+  if (isOfIntegers(kind)) return 'int32';
   return typeof data[0] === 'boolean' ? 'bool' : 'float32';
 }
 
 /** True for typed arrays of integers. */
 export function isIntegerArray(data: unknown): boolean {
-  const kind = typedArrayKind(data);
+  return isOfIntegers(typedArrayKind(data));
+}
+
+function isOfIntegers(kind: string | null): boolean {
   return kind !== null && !kind.startsWith('Float');
 }
 
@@ -237,18 +235,14 @@ export function isIntegerArray(data: unknown): boolean {
  */
 export function typedArrayKind(data: unknown): string | null {
   if (!ArrayBuffer.isView(data)) return null;
-  const kind = Object.prototype.toString.call(data).slice('[object '.length, -1);
+  const { [Symbol.toStringTag]: kind } = data as ArrayBufferView & { readonly [Symbol.toStringTag]: string };
   return kind === 'DataView' ? null : kind;
 }
 
 /** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that is not a number, or that int32 or bool cannot hold */
-function converted(
-  what: string,
-  data: NumericArray | readonly boolean[],
-  dtype: DType,
-): { data: HostArray; dtype: DType } {
-  const target = hostArray(0, dtype);
-  if (data.constructor === target.constructor && dtype !== 'bool') return { data: data as unknown as HostArray, dtype };
+function converted(what: string, data: NumericArray | readonly boolean[], dtype: DType): HostArray {
+  checkDTypeName(dtype);
+  if (isHostArray(data, dtype)) return data;
   const result = hostArray(data.length, dtype);
   const numeric = ArrayBuffer.isView(data);
   for (let k = 0; k < data.length; k++) {
@@ -263,7 +257,7 @@ function converted(
       }
     }
   }
-  return { data: result, dtype };
+  return result;
 }
 
 /** An element as a number. @throws ERR_DTYPE unless it is a number or a boolean */
