@@ -3,6 +3,7 @@ import { SoftgradError } from '../errors.js';
 import { type DType, type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
+import { shapeOfNested } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
@@ -70,10 +71,22 @@ function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget,
     if (!isIntegerArray(data)) throw notIndices(operation, `a ${data.constructor.name}`, reduced);
     return;
   }
-  const entries: readonly unknown[] = Array.isArray(data) ? data.flat(Number.POSITIVE_INFINITY) : [];
-  if (typeof entries[0] === 'boolean') throw notIndices(operation, 'booleans', reduced);
-  const fraction = entries.find((entry) => typeof entry === 'number' && !Number.isInteger(entry));
+  let first = data;
+  while (Array.isArray(first)) first = first[0];
+  if (typeof first === 'boolean') throw notIndices(operation, 'booleans', reduced);
+  const fraction = fractionIn(data);
   if (fraction !== undefined) throw notIndices(operation, `an array with ${fraction}`, reduced);
+}
+
+/** The first number in nested arrays that is not an integer. */
+function fractionIn(entry: unknown): number | undefined {
+  if (typeof entry === 'number') return Number.isInteger(entry) ? undefined : entry;
+  if (!Array.isArray(entry)) return undefined;
+  for (const inner of entry) {
+    const fraction = fractionIn(inner);
+    if (fraction !== undefined) return fraction;
+  }
+  return undefined;
 }
 
 /** The shape of plain input; flat typed arrays are class indices if they have one entry per row. */
@@ -81,6 +94,7 @@ function shapeOf(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, 
   if (ArrayBuffer.isView(input)) {
     return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input) ? reduced : [-1];
   }
+  if (Array.isArray(input)) return shapeOfNested(input);
   return readInput(input, undefined, 'float64', `${operation}: target`).shape;
 }
 

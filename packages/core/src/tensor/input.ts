@@ -245,6 +245,10 @@ function converted(what: string, data: NumericArray | readonly boolean[], dtype:
   if (isHostArray(data, dtype)) return data;
   const result = hostArray(data.length, dtype);
   const numeric = ArrayBuffer.isView(data);
+  if (numeric && isFloat(dtype)) {
+    result.set(data as NumericArray);
+    return result;
+  }
   for (let k = 0; k < data.length; k++) {
     const value = numeric ? Number(data[k]) : numberAt(what, data, k);
     result[k] = value;

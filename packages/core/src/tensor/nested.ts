@@ -68,8 +68,9 @@ export function flatten(
     if (depth === innermost) {
       for (let k = 0; k < node.length; k++) {
         const value = node[k];
-        if (typeof value !== type) throw noEntry(value, [...path, k], type, what);
-        target[next++] = Number(value);
+        if (typeof value === 'number' && !booleans) target[next++] = value;
+        else if (typeof value === 'boolean' && booleans) target[next++] = value ? 1 : 0;
+        else throw noEntry(value, [...path, k], type, what);
       }
       return;
     }
@@ -99,6 +100,7 @@ function place(path: readonly number[]): string {
 /** Row-major data as nested arrays of `shape`. */
 export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): Nested<number | boolean, number> {
   let next = 0;
+  const innermost = shape.length - 1;
   const build = (depth: number): Nested<number | boolean, number> => {
     const size = shape[depth];
     if (size === undefined) {
@@ -106,7 +108,8 @@ export function nest(data: ArrayLike<number>, shape: Shape, booleans: boolean): 
       return booleans ? value !== 0 : value;
     }
     const row: Nested<number | boolean, number>[] = [];
-    for (let k = 0; k < size; k++) row.push(build(depth + 1));
+    if (depth === innermost && !booleans) for (let k = 0; k < size; k++) row.push(data[next++] ?? Number.NaN);
+    else for (let k = 0; k < size; k++) row.push(build(depth + 1));
     return row;
   };
   return build(0);
