@@ -67,6 +67,15 @@ test('one that sums the rows of the Jacobian fails, and the command exits 1; JSO
   expect(failed.map(({ section }) => section)).toContain('vjp');
 });
 
+test('the printed command shows the failure to start with', async () => {
+  const { stdout } = await conformance('--module', fixture('faulty'), '--only', 'vjp');
+  const [, id = '', command = ''] =
+    /\nstart with: (.*)\nits input and its wrong elements: softgrad (.*)\n/.exec(stdout) ?? [];
+  expect(command).toBe(`report --module ${fixture('faulty')} --id '${id}'`);
+  const report = await softgrad(['report', '--module', fixture('faulty'), '--id', id]);
+  expect(report.stdout).toContain('elements are wrong');
+});
+
 describe('the printed report', () => {
   const one = (id: string, outcome: CaseReport['outcome'], reason: string | null = null): CaseReport => {
     return { id, name: `mine: ${id}`, section: id.split('/')[0], outcome, reason };

@@ -94,11 +94,22 @@ Examples:
         const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session);
         reports.push(report);
         if (!options.json)
-          session.stdout.write(formatReport(report, { ...options, debug: Boolean(session.env.SOFTGRAD_DEBUG) }));
+          session.stdout.write(
+            formatReport(report, {
+              ...options,
+              debug: Boolean(session.env.SOFTGRAD_DEBUG),
+              source: options.module === undefined ? `--backend ${target.name}` : `--module ${quoted(options.module)}`,
+            }),
+          );
       }
       if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
       if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
     });
+}
+
+/** A file's name as an argument of a shell. */
+function quoted(file: string): string {
+  return /^[\w./:\\-]+$/.test(file) ? file : `'${file}'`;
 }
 
 /** The values of `--only`, each of which may be several. */
@@ -223,6 +234,8 @@ interface Format {
   readonly all?: boolean;
   /** Whether failures are listed with their whole stack. */
   readonly debug?: boolean;
+  /** The options with which `softgrad report` finds the backend. */
+  readonly source?: string;
 }
 
 export function formatReport({ backend, unavailable, total, cases }: Report, format: Format = {}): string {
@@ -241,7 +254,11 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
   );
   // The table is last: after many failures, the beginning is out of sight.
   lines.push(formatTable([backend, 'passed', 'failed', 'does not apply'], rows));
-  for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
+  for (const { id } of lowest(failures)) {
+    lines.push(`start with: ${id}`);
+    if (format.source !== undefined)
+      lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${id}'`);
+  }
   if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
