@@ -16,6 +16,7 @@ import {
   checkEach,
   checkSweep,
   columnRanges,
+  explaining,
   largest,
   lengthRanges,
   numbersOfRows,
@@ -114,8 +115,15 @@ async function assertValues(
   const actual = await runKernel(backend, { length: values.length, dtype }, [{ values, dtype }], (out, [x]) =>
     backend.softmax(out, x, rows, plain),
   );
-  assertClose(`softmax of ${shape.join('x')}`, actual, expected, tolerance);
+  const compared = (async () => assertClose(`softmax of ${shape.join('x')}`, actual, expected, tolerance))();
+  const overflowed = largeLogits.has(input) && Array.from(actual).some(Number.isNaN);
+  await (overflowed ? explaining(unshifted, compared) : compared);
 }
+
+/** Inputs of finite logits, for which exp overflows or is 0 throughout a row unless their maximum is subtracted. */
+const largeLogits: ReadonlySet<InputName> = new Set(['shifted', 'huge']);
+const unshifted =
+  'NaN arises where exp overflows or is 0 for a whole row: exp takes each logit minus the largest one of its row';
 
 /** Rows sum to 1 within 4 ULP·√f, however inexact exp is, because each row is divided by its own sum. */
 async function assertSums(backend: Backend, dtype: FloatDType): Promise<void> {
