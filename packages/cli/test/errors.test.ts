@@ -266,6 +266,26 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: --target bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
     ],
     [
+      'a class past the last of indices with a 0',
+      ['cross-entropy', good, '--target', '0,1,2,3'],
+      /, or -100 to ignore the row$/m,
+    ],
+    [
+      'classes that count from 1',
+      ['cross-entropy', good, '--target', '1,-100,2,3'],
+      /^softgrad: --target 1,-100,2,3: \[3\] is 3; .*, or -100 to ignore the row; if these count from 1, take 1 off$/m,
+    ],
+    [
+      'classes of pixels, which PyTorch has along dim 1',
+      [
+        'cross-entropy',
+        folder.write('images.json', '[[[0, 1], [2, 3], [4, 5]]]'),
+        '--target',
+        folder.write('pixels.json', '[[2, 0]]'),
+      ],
+      /^softgrad: --target pixels\.json: .* or probabilities of \(1, 3, 2\); it fits --axis 1, the dimension of the classes$/m,
+    ],
+    [
       'a class that is not an integer',
       ['cross-entropy', good, '--target', 'half-class.json'],
       /^softgrad: --target half-class\.json: \[2\] is 0\.5; expected a class index/,
