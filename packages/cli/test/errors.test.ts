@@ -259,7 +259,16 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: --tangent .*wide\.json: shape \(1, 4\); expected \(rows, 3\), the shape of .*good\.csv/,
     ],
     ['no tangent', ['hvp', good, '--upstream', good], /required option '--tangent <file>' not specified/],
-    ['no upstream', ['vjp', good], /required option '--upstream <file>' not specified/],
+    [
+      'no upstream',
+      ['vjp', good],
+      /^softgrad: required option '--upstream <file>' not specified; expected the upstream gradient ∂L\/∂s, of the shape of the logits$/m,
+    ],
+    [
+      'no target',
+      ['cross-entropy', good],
+      /^softgrad: required option '--target <file>' not specified; expected class indices, one for each row, or .* like 0,2$/m,
+    ],
     [
       'a class past the last',
       ['cross-entropy', good, '--target', 'bad-class.json'],
@@ -454,7 +463,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a required option that is missing',
       ['vjp', '--', '-1,2'],
-      /^softgrad: required option '--upstream <file>' not specified\n$/,
+      /^softgrad: required option '--upstream <file>' not specified; expected the upstream gradient .*\n$/,
     ],
     [
       'an option that begins with the name of one',
