@@ -99,7 +99,10 @@ function notBool(operation: string, dtype: string, data?: HostArray): SoftgradEr
     negative === undefined
       ? "of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0"
       : `it has ${negative}, as a mask that is added to logits has; add it to them, or pass true where it is 0`;
-  return new SoftgradError('ERR_DTYPE', `${operation}: mask is ${dtype}, expected booleans (true = keep): ${conversion}`);
+  return new SoftgradError(
+    'ERR_DTYPE',
+    `${operation}: mask is ${dtype}, expected booleans (true = keep): ${conversion}`,
+  );
 }
 
 /** True if broadcasting only repeats whole blocks: the last dimensions are equal and all before them are 1. */
