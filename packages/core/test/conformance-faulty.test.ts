@@ -27,7 +27,7 @@ describe('every classic mistake is caught by the case named for it', () => {
 });
 
 test('a maximum that is not subtracted is named; for other mistakes in the same case it is not', async () => {
-  const advice = 'exp takes each logit minus the largest one of its row';
+  const advice = 'unless the largest logit of the row is subtracted first';
   const messageOf = async (name: string) => {
     const provider = faulty.find((one) => one.name === name)?.provider;
     const bound = caseOf(

@@ -122,8 +122,7 @@ async function assertValues(
 
 /** Inputs of finite logits, for which exp overflows or is 0 throughout a row unless their maximum is subtracted. */
 const largeLogits: ReadonlySet<InputName> = new Set(['shifted', 'huge']);
-const unshifted =
-  'NaN arises where exp overflows or is 0 for a whole row: exp takes each logit minus the largest one of its row';
+const unshifted = 'exp overflows, or is 0 for a whole row, unless the largest logit of the row is subtracted first';
 
 /** Rows sum to 1 within 4 ULP·√f, however inexact exp is, because each row is divided by its own sum. */
 async function assertSums(backend: Backend, dtype: FloatDType): Promise<void> {
