@@ -157,6 +157,29 @@ describe('the printed report', () => {
     }
   });
 
+  test('says where the elements of a row are, if of the cases with a shape only those along another axis than the last fail', () => {
+    const advice = '\nof the cases with a shape, only those fail in which the elements of a row are not adjacent: ';
+    const right = one('vjp/values:shape=7x5;axis=1;input=ramp', 'passed');
+    const wrong = [
+      'vjp/values:shape=7x5;axis=0',
+      'vjp/values:shape=7x5;axis=0;input=wide',
+      'softmin/vjp:shape=2x3x4;axis=1',
+    ].map((id) => one(id, 'failed', 'no'));
+    const law = one('laws/axis:operation=softmax', 'failed', 'no');
+    expect(text(right, ...wrong, law)).toContain(advice);
+    for (const other of [
+      [right],
+      [right, law],
+      [right, ...wrong.slice(1)],
+      wrong,
+      [right, ...wrong, one('jacobian/values:shape=7x5;axis=1', 'failed', 'no')],
+      [right, ...wrong, one('jacobian/values:shape=2x3x4;axis=2', 'failed', 'no')],
+      [one('jacobian/values:shape=7x5;axis=1', 'passed'), ...wrong],
+    ]) {
+      expect(text(...other), other.map(({ id }) => id).join()).not.toContain(advice);
+    }
+  });
+
   test('says that only a part of the suite ran, of how many cases', () => {
     const cases = [one('vjp/a', 'passed'), one('vjp/b', 'skipped', 'has no float16')];
     expect(formatReport({ backend: 'mine', unavailable: null, total: 2872, cases })).toContain(

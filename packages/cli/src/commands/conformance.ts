@@ -260,6 +260,7 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
       lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${id}'`);
   }
   if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
+  if (isOnlyStrided(failures, cases)) lines.push(adviceOnStrides);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
   const whole = total.toLocaleString('en');
@@ -295,6 +296,29 @@ function isOnlyFloat64(failures: readonly CaseReport[], cases: readonly CaseRepo
     failures.every(({ section }) => passesInFloat32(section)) &&
     !cases.some(({ reason }) => reason === 'has no float32')
   );
+}
+
+const adviceOnStrides =
+  'of the cases with a shape, only those fail in which the elements of a row are not adjacent: with the rows { outer, classes, inner }, class c of row (o, i) is element (o · classes + c) · inner + i';
+
+/** Whether a backend is right along the last axis and wrong along the others. A case that states no shape says nothing about it. */
+function isOnlyStrided(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
+  const stated = failures.filter(({ id }) => innerOf(id) !== null);
+  return (
+    stated.length > 2 &&
+    stated.every(({ id }) => innerOf(id) !== 1) &&
+    cases.some((c) => c.outcome === 'passed' && c.section === stated[0]?.section && innerOf(c.id) === 1)
+  );
+}
+
+/** How many rows are side by side in the shape that a case's id states; null if it states none. */
+function innerOf(id: string): number | null {
+  const [, shape, axis] = /\bshape=([\dx]+);axis=(\d+)/.exec(id) ?? [];
+  return shape === undefined ? null : product(shape.split('x').slice(Number(axis) + 1));
+}
+
+function product(dimensions: readonly string[]): number {
+  return dimensions.reduce((size, dimension) => size * Number(dimension), 1);
 }
 
 /** Sections that every other section depends on. */
