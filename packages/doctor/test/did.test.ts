@@ -34,6 +34,7 @@ describe('what people say they did', () => {
     ['softmax - onehot', 'right'],
     ['softmax * (dout - (softmax * dout).sum(axis=1, keepdims=True))', 'right'],
     ['softmax.vjp(sm, dout)', 'right'],
+    ['const dx = softmax.vjp(logits, dout);', 'logits-for-probabilities'],
     ['gradOut * Softmax * (1 - Softmax)', 'diagonal'],
     ['self.y - self.t', 'right'],
     ['(self.y - self.t) / batch_size', 'right'],
