@@ -37,11 +37,11 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '28.6 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '80.5 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '28 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '85.9 kB'),
-  entry('doctor', 'doctor/dist/index.js', '65.9 kB'),
+  application('tensor, softmax, setBackend, with cpu', '28.8 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '80.6 kB', [...optional, ...unusedByWasm]),
+  entry('core', 'core/dist/src/index.js', '28.2 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '86 kB'),
+  entry('doctor', 'doctor/dist/index.js', '66.3 kB'),
   entry('formats', 'formats/dist/index.js', '24.9 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '51.7 kB', unusedByWasm),
@@ -49,8 +49,8 @@ export default [
   entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '51.2 kB', ['./worker.generated.js']),
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
-  entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.5 kB', ['gpu.js']),
+  entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '16.5 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '49 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '49.2 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

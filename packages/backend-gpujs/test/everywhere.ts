@@ -175,7 +175,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
         });
       }
       await expect(gpujs.open({ modes: mode } as object)).rejects.toMatchObject({
-        message: "gpujs.open: unknown option 'modes'; expected one of mode, kernels",
+        message: "gpujs.open: unknown option 'modes' (did you mean 'mode'?); expected one of mode, kernels",
       });
       for (const [kernels, shown] of [
         [1, 'kernels 1'],

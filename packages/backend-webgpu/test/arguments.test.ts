@@ -81,7 +81,9 @@ describe('a shared buffer', () => {
 test('an option that open does not take is ERR_VALUE', async () => {
   await expect(webgpu.open({ pooledByte: 0 } as object)).rejects.toMatchObject({
     code: 'ERR_VALUE',
-    message: expect.stringMatching(/^webgpu\.open: unknown option 'pooledByte'; expected one of device, adapter, /),
+    message: expect.stringMatching(
+      /^webgpu\.open: unknown option 'pooledByte' \(did you mean 'pooledBytes'\?\); expected one of device, adapter, /,
+    ),
   });
 });
 

@@ -98,6 +98,9 @@ function inOneLine(original: string, command: Command): string {
     return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
+  const required = /^error: required option '(--[\w-]+)/.exec(text)?.[1];
+  const description = command.options.find(({ long }) => long === required)?.description;
+  if (description !== undefined) return `${line.trimEnd()}; expected ${description}\n`;
   const given = /^error: unknown option '--?([^'=]+)/.exec(text)?.[1];
   const near = given === undefined ? [] : nearOptions(given, optionNames(command));
   if (near.length === 0) return line.replace(/\n\(Did you mean (.*)\?\)/, '; did you mean $1?');

@@ -67,6 +67,15 @@ test('one that sums the rows of the Jacobian fails, and the command exits 1; JSO
   expect(failed.map(({ section }) => section)).toContain('vjp');
 });
 
+test('the printed command shows the failure to start with', async () => {
+  const { stdout } = await conformance('--module', fixture('faulty'), '--only', 'vjp');
+  const [, id = '', command = ''] =
+    /\nstart with: (.*)\nits input and its wrong elements: softgrad (.*)\n/.exec(stdout) ?? [];
+  expect(command).toBe(`report --module ${fixture('faulty')} --id '${id}'`);
+  const report = await softgrad(['report', '--module', fixture('faulty'), '--id', id]);
+  expect(report.stdout).toContain('elements are wrong');
+});
+
 describe('the printed report', () => {
   const one = (id: string, outcome: CaseReport['outcome'], reason: string | null = null): CaseReport => {
     return { id, name: `mine: ${id}`, section: id.split('/')[0], outcome, reason };
@@ -145,6 +154,29 @@ describe('the printed report', () => {
       [one('vjp/a;dtype=float16', 'passed'), wrong],
     ]) {
       expect(text(...other), other.map(({ id }) => id).join()).not.toMatch(advice);
+    }
+  });
+
+  test('says where the elements of a row are, if of the cases with a shape only those along another axis than the last fail', () => {
+    const advice = '\nof the cases with a shape, only those fail in which the elements of a row are not adjacent: ';
+    const right = one('vjp/values:shape=7x5;axis=1;input=ramp', 'passed');
+    const wrong = [
+      'vjp/values:shape=7x5;axis=0',
+      'vjp/values:shape=7x5;axis=0;input=wide',
+      'softmin/vjp:shape=2x3x4;axis=1',
+    ].map((id) => one(id, 'failed', 'no'));
+    const law = one('laws/axis:operation=softmax', 'failed', 'no');
+    expect(text(right, ...wrong, law)).toContain(advice);
+    for (const other of [
+      [right],
+      [right, law],
+      [right, ...wrong.slice(1)],
+      wrong,
+      [right, ...wrong, one('jacobian/values:shape=7x5;axis=1', 'failed', 'no')],
+      [right, ...wrong, one('jacobian/values:shape=2x3x4;axis=2', 'failed', 'no')],
+      [one('jacobian/values:shape=7x5;axis=1', 'passed'), ...wrong],
+    ]) {
+      expect(text(...other), other.map(({ id }) => id).join()).not.toContain(advice);
     }
   });
 

@@ -259,11 +259,40 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: --tangent .*wide\.json: shape \(1, 4\); expected \(rows, 3\), the shape of .*good\.csv/,
     ],
     ['no tangent', ['hvp', good, '--upstream', good], /required option '--tangent <file>' not specified/],
-    ['no upstream', ['vjp', good], /required option '--upstream <file>' not specified/],
+    [
+      'no upstream',
+      ['vjp', good],
+      /^softgrad: required option '--upstream <file>' not specified; expected the upstream gradient ∂L\/∂s, of the shape of the logits$/m,
+    ],
+    [
+      'no target',
+      ['cross-entropy', good],
+      /^softgrad: required option '--target <file>' not specified; expected class indices, one for each row, or .* like 0,2$/m,
+    ],
     [
       'a class past the last',
       ['cross-entropy', good, '--target', 'bad-class.json'],
       /^softgrad: --target bad-class\.json: \[2\] is 3; expected a class index from 0 to 2/,
+    ],
+    [
+      'a class past the last of indices with a 0',
+      ['cross-entropy', good, '--target', '0,1,2,3'],
+      /, or -100 to ignore the row$/m,
+    ],
+    [
+      'classes that count from 1',
+      ['cross-entropy', good, '--target', '1,-100,2,3'],
+      /^softgrad: --target 1,-100,2,3: \[3\] is 3; .*, or -100 to ignore the row; if these count from 1, take 1 off$/m,
+    ],
+    [
+      'classes of pixels, which PyTorch has along dim 1',
+      [
+        'cross-entropy',
+        folder.write('images.json', '[[[0, 1], [2, 3], [4, 5]]]'),
+        '--target',
+        folder.write('pixels.json', '[[2, 0]]'),
+      ],
+      /^softgrad: --target pixels\.json: .* or probabilities of \(1, 3, 2\); it fits --axis 1, the dimension of the classes$/m,
     ],
     [
       'a class that is not an integer',
@@ -434,7 +463,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'a required option that is missing',
       ['vjp', '--', '-1,2'],
-      /^softgrad: required option '--upstream <file>' not specified\n$/,
+      /^softgrad: required option '--upstream <file>' not specified; expected the upstream gradient .*\n$/,
     ],
     [
       'an option that begins with the name of one',

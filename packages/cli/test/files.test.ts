@@ -139,9 +139,14 @@ test('the ending of an output determines its format, in upper or lower case', ()
     'csv',
     'tsv',
   ]);
-  for (const path of ['a', 'a.txt', 'npy', '.json']) {
+  for (const path of ['a', 'a.txt', 'npy', '.json', 'a-']) {
     expect(() => outputFormat(path), path).toThrow(
-      `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv`,
+      new RegExp(`^--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv$`),
+    );
+  }
+  for (const path of ['-', '/dev/stdout']) {
+    expect(() => outputFormat(path), path).toThrow(
+      `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv; without --out, the result is JSON on standard output`,
     );
   }
 });

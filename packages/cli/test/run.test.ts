@@ -89,7 +89,11 @@ describe('softgrad run', () => {
       stdout: '',
       stderr: 'softgrad: shares: share 1/2 is finished, others are not\n',
     });
+    const unfinished = await run('--status', 'shares');
+    expect(unfinished.stdout).toMatch(/^shares: softmax, not finished\n/);
+    expect(unfinished.stderr).toBe('softgrad: if it was interrupted, softgrad run --resume shares continues the run\n');
     expect((await run(...args, '--shard', '0/2')).stdout).toBe('shares/softmax: (3, 3) float64 in 2 parts\n');
+    expect((await run('--status', 'shares')).stderr).toBe('');
   });
 
   const byClasses = ['softmax', 'a-1.npy', '--out', 'passes', '--shard-classes', '--shard-bytes', '8', ...cpu];

@@ -11,6 +11,11 @@ const elsewhere: Readonly<Record<string, string>> = {
   tau: 'temperature',
   temp: 'temperature',
   t: 'temperature',
+  grad: 'gradient',
+  probs: 'probabilities',
+  label: 'target',
+  labels: 'target',
+  smoothing: 'labelSmoothing',
 };
 
 /**
@@ -43,7 +48,7 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
 }
 
 /**
- * The option that an unknown name stands for: the same name in another spelling, or the name of the option in another library.
+ * The option that an unknown name stands for: the same name in another spelling or number, or the name of the option in another library.
  *
  * @param known the names of the options that there are
  * @returns undefined if there is no such option
@@ -51,10 +56,12 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
  * @example
  * optionMeant('dim', ['axis', 'temperature']); // 'axis'
  * optionMeant('labelSmoothing', ['label-smoothing']); // 'label-smoothing'
+ * optionMeant('thread', ['threads']); // 'threads'
  */
 export function optionMeant(name: string, known: readonly string[]): string | undefined {
   const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
-  return known.find((one) => one === elsewhere[plain(name)] || plain(one) === plain(name));
+  const singular = (text: string) => plain(text).replace(/s$/, '');
+  return known.find((one) => one === elsewhere[plain(name)] || singular(one) === singular(name));
 }
 
 function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {

@@ -26,6 +26,24 @@ describe('every classic mistake is caught by the case named for it', () => {
   });
 });
 
+test('a maximum that is not subtracted is named; for other mistakes in the same case it is not', async () => {
+  const advice = 'unless the largest logit of the row is subtracted first';
+  const messageOf = async (name: string) => {
+    const provider = faulty.find((one) => one.name === name)?.provider;
+    const bound = caseOf(
+      await conformance(provider as BackendProvider),
+      'softmax/values:shape=7x5;axis=1;input=shifted',
+    );
+    return bound.run().then(
+      () => 'passed',
+      (error: Error) => error.message,
+    );
+  };
+  expect(await messageOf('no-max-shift')).toContain(advice);
+  expect(await messageOf('max-from-zero')).toContain(advice);
+  expect(await messageOf('uniform')).toMatch(/35 of 35 are wrong$/);
+});
+
 test('an element that a kernel forgot is not called a wrong value', async () => {
   const forgetful: BackendProvider = {
     ...(exact as BackendProvider),

@@ -185,6 +185,12 @@ describe('a mask is refused', () => {
       'ERR_DTYPE',
       "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ],
+    [
+      'that is added to logits, in which 0 keeps an entry',
+      [[0, Number.NEGATIVE_INFINITY, 0]],
+      'ERR_DTYPE',
+      'mask is float32, expected booleans (true = keep): it has -Infinity, as a mask that is added to logits has; add it to them, or pass true where it is 0',
+    ],
     ['of another shape', [true, false], 'ERR_SHAPE', "mask (2,) doesn't broadcast to (1, 3)"],
     [
       'of more rows',

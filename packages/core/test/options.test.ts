@@ -125,6 +125,9 @@ describe('an unknown option is an error', () => {
     ['T', 'temperature'],
     ['Mask', 'mask'],
     ['m-a-s-k', 'mask'],
+    ['masks', 'mask'],
+    ['temperatures', 'temperature'],
+    ['labels', null],
     ['label_smoothing', null],
     ['device', null],
   ])('%s for softmax is %s', (given, meant) => {
@@ -154,6 +157,8 @@ describe('an unknown option is an error', () => {
       "did you mean 'labelSmoothing'?",
     );
     expect(() => crossEntropy(x(), [0, 1], { ignore_index: 0 } as never)).toThrow("did you mean 'ignoreIndex'?");
+    expect(() => crossEntropy(x(), [0, 1], { smoothing: 0.1 } as never)).toThrow("did you mean 'labelSmoothing'?");
+    expect(() => crossEntropy(x(), [0, 1], { weights: [1, 1] } as never)).toThrow("did you mean 'weight'?");
     expect(() => softmax(x(), { T: 2 } as never)).toThrow("did you mean 'temperature'?");
     expect(() => softmax(x(), { zeal: 2 } as never)).toThrow(
       /unknown option 'zeal'; expected one of axis, temperature, mask, out$/,

@@ -105,9 +105,10 @@ describe('a shared backend', () => {
   });
 
   test('is an error with every reason if none can run', async () => {
-    await expect(openShared(broken, 'nobody')).rejects.toMatchObject({
+    register('removed', () => Promise.reject(new Error('no file')));
+    await expect(openShared(broken, 'removed')).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
-      message: expect.stringMatching(/^openShared: .*broken: no such device; buy one.*no backend is named 'nobody'/),
+      message: expect.stringMatching(/^openShared: .*broken: no such device; buy one.*'removed' did not load: no file/),
     });
     await expect(openShared({} as BackendProvider)).rejects.toMatchObject({
       code: 'ERR_VALUE',
@@ -124,11 +125,28 @@ test('setBackend takes the first candidate that can run', async () => {
 
 test('setBackend names every reason if none can run, and keeps the previous choice', async () => {
   const before = await setBackend(exact);
-  await expect(setBackend(broken, 'nobody')).rejects.toMatchObject({
+  register('removed', () => Promise.reject(new Error('no file')));
+  await expect(setBackend(broken, 'removed')).rejects.toMatchObject({
     code: 'ERR_BACKEND_UNAVAILABLE',
-    message: expect.stringMatching(/broken: no such device; buy one.*no backend is named 'nobody'/),
+    message: expect.stringMatching(/broken: no such device; buy one.*'removed' did not load: no file/),
   });
   expect(getBackend()).toBe(before);
+});
+
+test('a name that is not registered is refused even if another candidate can run', async () => {
+  register('known', async () => ({ default: exact }));
+  for (const candidates of [
+    ['knwon', exact],
+    [exact, 'knwon'],
+  ]) {
+    await expect(setBackend(...candidates)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(/^setBackend: no backend is named 'knwon': known are .*known/),
+    });
+  }
+  await expect(setBackend('known:threads=2', exact)).rejects.toThrow(
+    "setBackend: no backend is named 'known:threads=2': options are for a provider's open",
+  );
 });
 
 test('an opened backend is a candidate until it is closed', async () => {

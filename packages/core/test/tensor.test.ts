@@ -127,7 +127,7 @@ describe('tensor refuses', () => {
       'a provider instead of an open backend',
       () => tensor([1], { backend: exact as never }),
       'ERR_VALUE',
-      'provider.open()',
+      'await openShared(',
     ],
     [
       'null in strided data',
@@ -388,7 +388,7 @@ describe('a backend is checked where a tensor is made or moved', () => {
       const error = failure(() => fromBuffer(found as never, {}, [1], 'float32'));
       expect(error).toMatchObject({
         code: 'ERR_VALUE',
-        message: `fromBuffer: the backend is ${words}, expected an open one: await provider.open()`,
+        message: `fromBuffer: the backend is ${words}, expected an open one: await openShared(…), which takes names and providers`,
       });
     }
   });

@@ -62,7 +62,10 @@ async function inspectFile(store: Store, path: string): Promise<InputFile> {
   const found = await store.stat(path);
   const byteLength = found?.byteLength ?? 0;
   if (!/\.npy$/i.test(path))
-    throw new SoftgradError('ERR_VALUE', `${path}: expected a .npy file, which can be read in parts`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${path}: expected a .npy file, which can be read in parts, as np.save writes it; commands of softgrad other than run also read tables`,
+    );
   const { shape, fortranOrder, dtype } = await npyArray(
     (position, length) => store.get(path, position, length),
     byteLength,

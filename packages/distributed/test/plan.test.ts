@@ -159,7 +159,10 @@ describe('errors name the file and the position', () => {
     [{ operation: 'softmax', out: 'x'.repeat(5000) }, 'expected a folder below '],
     [{ operation: 'softmax', logits: ['scalar.npy'] }, 'scalar.npy: a single number, of shape ()', 'ERR_SHAPE'],
     [{ operation: 'softmax', logits: ['bad.npy'] }, 'bad.npy: not a .npy file'],
-    [{ operation: 'softmax', logits: ['text.csv'] }, 'text.csv: expected a .npy file'],
+    [
+      { operation: 'softmax', logits: ['text.csv'] },
+      'text.csv: expected a .npy file, which can be read in parts, as np.save writes it; commands of softgrad other than run also read tables',
+    ],
     [
       { operation: 'softmax', logits: ['logits.npy', 'other.npy'] },
       'other.npy: shape (4, 2); expected (rows, 3), to continue logits.npy by rows',

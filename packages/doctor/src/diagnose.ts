@@ -1,4 +1,4 @@
-import { type Shape, SoftgradError, shortened, type TensorInput } from '@softgrad/core';
+import { checkOptions, type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
@@ -50,14 +50,7 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
       "diagnose: expected an object, { gradient, logits } or { gradient, probabilities } of numbers, or { gradient: 'J.sum(axis=1)' } for code",
     );
   }
-  const unknown = Object.keys(input).find((name) => !(name in names));
-  if (unknown !== undefined) {
-    const expected = Object.keys(names).join(', ');
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `diagnose: unknown option '${shortened(unknown)}'; expected one of ${expected}`,
-    );
-  }
+  checkOptions('diagnose', input, Object.keys(names));
   const { gradient } = input;
   if (gradient === undefined) {
     throw new SoftgradError('ERR_VALUE', 'diagnose: no gradient is given; expected numbers or an expression');

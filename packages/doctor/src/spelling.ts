@@ -1,4 +1,5 @@
 import { inOurLetters } from './aliases.js';
+import { withoutArrayMethods } from './array-methods.js';
 import { commuted } from './commuted.js';
 import { canonicalEinsum } from './einsum.js';
 
@@ -10,7 +11,7 @@ import { canonicalEinsum } from './einsum.js';
  * @param classesFirst whether the classes are along axis 0, so that `s.shape[0]` is their number
  */
 export function normalised(expression: string, classesFirst = false): string {
-  const text = inOurLetters(elementwise(withoutAssignment(asOneStatement(expression))))
+  const text = inOurLetters(elementwise(withoutAssignment(withoutArrayMethods(asOneStatement(expression)))))
     .replace(/\s+/g, '')
     .replace(/;+$/, '')
     .replaceAll('"', "'")

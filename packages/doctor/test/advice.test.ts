@@ -272,6 +272,7 @@ test('probabilities may add up to 1 as far as their decimals allow', () => {
 });
 
 test('an option that does not exist is refused', () => {
+  expect(() => diagnose({ logits, grad: error } as never)).toThrow("unknown option 'grad' (did you mean 'gradient'?)");
   const input = { logits, gradient: error, upstreem: logits };
   expect(() => diagnose(input)).toThrow(
     /^diagnose: unknown option 'upstreem'; expected one of logits, probabilities, gradient, /,

@@ -45,6 +45,17 @@ describe('the spelling of an expression', () => {
     ['sum(f(s), 1)', 'f(s).sum(axis=1)'],
     ['sum((s), 1)', 's.sum(axis=1)'],
     ['sum(J', 'sum(J'],
+    // Sums and maps of JavaScript arrays.
+    ['J.map(row => row.reduce((a, b) => a + b, 0))', 'J.sum(axis=1)'],
+    ['J?.map((row) => row.reduce((sum, entry) => sum + entry, 0));', 'J.sum(axis=1)'],
+    ['const dx = J[0].map((row) => row.reduce((sum, p) => p + sum))', 'J.sum(axis=1)'],
+    ['(await J.array()).map((matrix) => matrix.map((row) => row.reduce((a, b) => a + b, 0)))', 'J.sum(axis=2)'],
+    ['J.map((row) => row.reduce((a, b) => a + 2 * b, 0))', 'J.reduce((s,b)=>s+2*b,0)'],
+    ['probs.map((row, i) => row.map((p, j) => p - (j === labels[i] ? 1 : 0)))', 's-y'],
+    ['s.map((row, i) => row.map((p, j) => p - y[i][j]))', 's-y'],
+    ['s.map((row, i) => row.map((p, j) => p - y[j][i]))', 's.map((s,j)=>s-y[j][i])'],
+    ['Array.from(s.dataSync(), (p) => p * (1 - p))', '(1-s)*s'],
+    ['[...s].map((p) => p * (1 - p))', '(1-s)*s'],
     // Operators.
     ['np.dot(J, g)', 'J@g'],
     ['np.matmul(J, s - y)', 'J@(s-y)'],

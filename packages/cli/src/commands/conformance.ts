@@ -94,11 +94,22 @@ Examples:
         const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session);
         reports.push(report);
         if (!options.json)
-          session.stdout.write(formatReport(report, { ...options, debug: Boolean(session.env.SOFTGRAD_DEBUG) }));
+          session.stdout.write(
+            formatReport(report, {
+              ...options,
+              debug: Boolean(session.env.SOFTGRAD_DEBUG),
+              source: options.module === undefined ? `--backend ${target.name}` : `--module ${quoted(options.module)}`,
+            }),
+          );
       }
       if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
       if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
     });
+}
+
+/** A file's name as an argument of a shell. */
+function quoted(file: string): string {
+  return /^[\w./:\\-]+$/.test(file) ? file : `'${file}'`;
 }
 
 /** The values of `--only`, each of which may be several. */
@@ -223,6 +234,8 @@ interface Format {
   readonly all?: boolean;
   /** Whether failures are listed with their whole stack. */
   readonly debug?: boolean;
+  /** The options with which `softgrad report` finds the backend. */
+  readonly source?: string;
 }
 
 export function formatReport({ backend, unavailable, total, cases }: Report, format: Format = {}): string {
@@ -241,8 +254,13 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
   );
   // The table is last: after many failures, the beginning is out of sight.
   lines.push(formatTable([backend, 'passed', 'failed', 'does not apply'], rows));
-  for (const { id } of lowest(failures)) lines.push(`start with: ${id}`);
+  for (const { id } of lowest(failures)) {
+    lines.push(`start with: ${id}`);
+    if (format.source !== undefined)
+      lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${id}'`);
+  }
   if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
+  if (isOnlyStrided(failures, cases)) lines.push(adviceOnStrides);
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
   const whole = total.toLocaleString('en');
@@ -278,6 +296,29 @@ function isOnlyFloat64(failures: readonly CaseReport[], cases: readonly CaseRepo
     failures.every(({ section }) => passesInFloat32(section)) &&
     !cases.some(({ reason }) => reason === 'has no float32')
   );
+}
+
+const adviceOnStrides =
+  'of the cases with a shape, only those fail in which the elements of a row are not adjacent: with the rows { outer, classes, inner }, class c of row (o, i) is element (o · classes + c) · inner + i';
+
+/** Whether a backend is right along the last axis and wrong along the others. A case that states no shape says nothing about it. */
+function isOnlyStrided(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
+  const stated = failures.filter(({ id }) => innerOf(id) !== null);
+  return (
+    stated.length > 2 &&
+    stated.every(({ id }) => innerOf(id) !== 1) &&
+    cases.some((c) => c.outcome === 'passed' && c.section === stated[0]?.section && innerOf(c.id) === 1)
+  );
+}
+
+/** How many rows are side by side in the shape that a case's id states; null if it states none. */
+function innerOf(id: string): number | null {
+  const [, shape, axis] = /\bshape=([\dx]+);axis=(\d+)/.exec(id) ?? [];
+  return shape === undefined ? null : product(shape.split('x').slice(Number(axis) + 1));
+}
+
+function product(dimensions: readonly string[]): number {
+  return dimensions.reduce((size, dimension) => size * Number(dimension), 1);
 }
 
 /** Sections that every other section depends on. */

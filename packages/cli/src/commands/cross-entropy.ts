@@ -159,9 +159,11 @@ function toTarget(
   const table = shape.length === 2 && indices.length === 1 && shape.includes(1) && sizeOf(shape) === indices[0];
   const list = table || (indices.length === 0 && shape.length === 1 && shape[0] === 1);
   if (!sameShape(shape, indices) && !list) {
+    const other = logits.findIndex((_, at) => sameShape(shape, logits.toSpliced(at, 1)));
+    const hint = other < 0 ? '' : `; it fits --axis ${other}, the dimension of the classes`;
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--target ${reader.name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}`,
+      `--target ${reader.name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}${hint}`,
     );
   }
   const classes = logits[axis] ?? 0;
@@ -169,9 +171,13 @@ function toTarget(
     (value) => value !== ignoreIndex && !(Number.isInteger(value) && value >= 0 && value < classes),
   );
   if (wrong >= 0) {
+    const fromOne = data.every(
+      (value) => value === ignoreIndex || (Number.isInteger(value) && value >= 1 && value <= classes),
+    );
+    const hint = fromOne ? '; if these count from 1, take 1 off' : '';
     throw new SoftgradError(
       'ERR_VALUE',
-      `--target ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
+      `--target ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row${hint}`,
     );
   }
   return tensor(Int32Array.from(data), { shape: indices, dtype: 'int32', backend });

@@ -34,7 +34,11 @@ export interface RowWriter {
 export function outputFormat(path: string): OutputFormat {
   const ending = extname(path).toLowerCase().slice(1);
   if (ending === 'npy' || ending === 'npz' || ending === 'json' || ending === 'csv' || ending === 'tsv') return ending;
-  throw new SoftgradError('ERR_VALUE', `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv`);
+  const hint = /^-$|^\/dev\//.test(path) ? '; without --out, the result is JSON on standard output' : '';
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv${hint}`,
+  );
 }
 
 /**

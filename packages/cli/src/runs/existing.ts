@@ -45,6 +45,8 @@ export async function showStatus(
   const queue =
     redis === undefined ? null : await (await loadRedis()).queueStatus(await readPlan(store, out), { redis });
   session.stdout.write(`${statusLines(status, queue).join('\n')}\n`);
+  if (queue === null && !status.finished && !status.cancelled)
+    session.notices.push(`if it was interrupted, softgrad run --resume ${out} continues the run`);
 }
 
 /** The progress of a run, a line for each fact. */

@@ -49,17 +49,7 @@ export function registered(): readonly string[] {
 /** Loads a registered provider. @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that doesn't load */
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
-  if (!load) {
-    const shown = shortened(name);
-    const known = loaders.has(name.replace(/:.*/, ''))
-      ? optionsAdvice('setBackend')
-      : loaders.size > 0
-        ? `known are ${registered().join(', ')}`
-        : shared.hasNames
-          ? `none is registered in this copy of core, but in another one; ${twoCopies}`
-          : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `no backend is named '${shown}': ${known}`);
-  }
+  if (!load) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', unknownName(name));
   try {
     return (await load()).default;
   } catch (cause) {
@@ -68,13 +58,25 @@ export async function loadProvider(name: string): Promise<BackendProvider> {
   }
 }
 
+function unknownName(name: string): string {
+  const shown = shortened(name);
+  const known = loaders.has(name.replace(/:.*/, ''))
+    ? optionsAdvice('setBackend')
+    : loaders.size > 0
+      ? `known are ${registered().join(', ')}`
+      : shared.hasNames
+        ? `none is registered in this copy of core, but in another one; ${twoCopies}`
+        : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
+  return `no backend is named '${shown}': ${known}`;
+}
+
 /**
  * Chooses the backend of new tensors: the first candidate that can run here. Existing tensors stay on their backend. A provider is
  * opened once: choosing it again returns the same backend, unless that was closed. For a second backend of the provider, open
  * it yourself. If calls overlap, the one made last determines the choice, however long each takes.
  *
- * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason; the previous choice is kept then.
- *   ERR_VALUE for a candidate that is neither name, provider nor backend
+ * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered, also if another
+ *   candidate can run; the previous choice is kept then. ERR_VALUE for a candidate that is neither name, provider nor backend
  *
  * @example
  * const backend = await setBackend(wasm, cpu);
@@ -95,7 +97,8 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
  * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
  * the same provider, and all callers share it, at the same time or later, until it is closed.
  *
- * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason; ERR_VALUE for an invalid candidate
+ * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered; ERR_VALUE for an invalid
+ *   candidate
  *
  * @example
  * const gpu = await openShared('webgpu', 'wasm');
@@ -106,7 +109,7 @@ export function openShared(...candidates: readonly BackendCandidate[]): Promise<
 }
 
 async function openFirst(caller: string, candidates: readonly BackendCandidate[]): Promise<Backend> {
-  // All before the first is opened: a later one that is invalid, such as options, would otherwise be ignored.
+  // All before the first is opened: one that is invalid, such as options or a misspelled name, would otherwise be ignored beside one that can run.
   for (const candidate of candidates) checkCandidate(caller, candidate);
   const reasons: string[] = [];
   for (const candidate of candidates) {
@@ -184,7 +187,10 @@ function optionsAdvice(caller: string): string {
 }
 
 function checkCandidate(caller: string, candidate: unknown): void {
-  if (typeof candidate === 'string') return;
+  if (typeof candidate === 'string') {
+    if (loaders.has(candidate)) return;
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${caller}: ${unknownName(candidate)}`);
+  }
   if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
   throw new SoftgradError(
     'ERR_VALUE',

@@ -3,7 +3,7 @@ import type { Tensor } from '../tensor/tensor.js';
 /** Your own function: how to compute it on the host in float64, and the derivative to check. */
 export interface GradcheckFunction {
   readonly name: string;
-  /** The function's values in float64, flat, from flat float64 input. */
+  /** The function's values in float64, flat, from flat float64 input: a function of the rows of x splits it into rows. */
   forward(x: Float64Array): ArrayLike<number>;
   /** The derivative under test: `Jᵀ g`, in the shape of x. It gets copies, which it may write to or return, and has to dispose all other tensors that it makes. */
   vjp(x: Tensor, cotangent: Tensor): Tensor;

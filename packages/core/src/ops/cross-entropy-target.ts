@@ -180,21 +180,23 @@ function checkedCount(
   { least, largest, counted }: IndexSummary,
 ): number {
   if (least < 0 || largest >= rows.classes || rules.mask !== null) {
-    let row = 0;
-    for (const index of indices) checkIndex(operation, row++, index, rows, rules);
+    for (let row = 0; row < indices.length; row++) checkIndex(operation, row, indices, rows, rules);
   }
   return counted;
 }
 
-function checkIndex(operation: string, row: number, index: number, rows: Rows, rules: TargetRules): void {
+function checkIndex(operation: string, row: number, indices: HostArray, rows: Rows, rules: TargetRules): void {
   const { ignoreIndex, mask } = rules;
   const { classes, inner } = rows;
+  const index = indices[row] as number;
   if (index === ignoreIndex) return;
   if (index < 0 || index >= classes) {
     const expected = classes > 0 ? `0 to ${classes - 1}` : 'nothing, because there are no classes,';
+    const fromOne = indices.every((other) => other === ignoreIndex || (other >= 1 && other <= classes));
+    const hint = fromOne ? '; if these count from 1, take 1 off' : '';
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}`,
+      `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}${hint}`,
     );
   }
   if (mask !== null && !keeps(mask, rows, Math.floor(row / inner), index, row % inner)) {

@@ -88,14 +88,20 @@ function fromHost(operation: string, input: Exclude<MaskInput, Tensor>): Given {
   if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), tensor: null };
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, tensor: null };
   const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
-  if (!bytes) throw notBool(operation, own.dtype);
+  if (!bytes) throw notBool(operation, own.dtype, own.data);
   return { shape: own.shape, host: readInput(input, undefined, 'bool', `${operation}: mask`).data, tensor: null };
 }
 
-function notBool(operation: string, dtype: string): SoftgradError {
+function notBool(operation: string, dtype: string, data?: HostArray): SoftgradError {
+  // In a mask that is added to logits, 0 keeps an entry: converted as a mask of 0 and 1, it would keep the opposite entries.
+  const negative = data?.find((entry) => entry < 0);
+  const conversion =
+    negative === undefined
+      ? "of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0"
+      : `it has ${negative}, as a mask that is added to logits has; add it to them, or pass true where it is 0`;
   return new SoftgradError(
     'ERR_DTYPE',
-    `${operation}: mask is ${dtype}, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0`,
+    `${operation}: mask is ${dtype}, expected booleans (true = keep): ${conversion}`,
   );
 }
 

@@ -282,7 +282,7 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
   if (!isBackend(backend)) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: the backend is ${describe(backend)}, expected an open one: await provider.open()`,
+      `${operation}: the backend is ${describe(backend)}, expected an open one: await openShared(…), which takes names and providers`,
     );
   }
   if (backend.closed) {

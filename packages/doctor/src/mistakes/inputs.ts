@@ -114,7 +114,7 @@ const logitsForProbabilities: Mistake = {
         );
       },
     },
-    product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
+    product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))', 'softmax.vjp(x, g)'], (problem, g) => {
       const x = finiteLogits(problem);
       return x && scaledByLogits(problem, x, g.values);
     }),

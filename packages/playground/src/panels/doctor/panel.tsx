@@ -104,7 +104,10 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
           ) : diagnosis ? (
             <DiagnosisCard diagnosis={diagnosis} />
           ) : (
-            <p class="card quiet">The answer comes here as soon as there is a signal and a gradient.</p>
+            <p class="card quiet">
+              The answer comes here as soon as there is a gradient: as numbers beside the logits or probabilities, or as
+              code, which needs neither.
+            </p>
           )}
         </div>
       </div>

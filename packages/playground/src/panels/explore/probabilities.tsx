@@ -50,5 +50,5 @@ function captionOf({ state: { signal, row }, dtype }: Results, total: number, is
   }
   return isSaturated
     ? 'Nearly one-hot: the softmax is saturated. Then all of J is nearly zero and so is every gradient through it: a different cause of small gradients than summing. A higher T makes them larger.'
-    : 'Positive, and they sum to 1 for any logits. If one logit grows, its probability grows and the others shrink by the same amount in total, so each column of the matrix sums to 0, and each row too, because the matrix is symmetric.';
+    : 'Positive, and they sum to 1 for any logits. If one logit grows, its probability grows and the others shrink by the same amount in total, so each column of the matrix in 2 sums to 0, and each row too, because the matrix is symmetric.';
 }
