@@ -5,9 +5,12 @@ import {
   type Backend,
   type CrossEntropyOptions,
   crossEntropy,
+  logSoftmax,
   logSumExp,
   setBackend,
+  sigmoid,
   softmax,
+  softmin,
   type Tensor,
   tensor,
 } from '../src/index.js';
@@ -508,6 +511,33 @@ test('weights and class indices that are not numbers are errors that name them',
       'ERR_DTYPE',
       `crossEntropy: target is ${found} (1,): class indices are integers: pass an array such as [0, 2], an Int32Array, or a tensor of dtype 'int32'`,
     ]);
+  }
+});
+
+test('a result of softmax in place of the logits is an error, because softmax would be applied twice', async () => {
+  const x = tensor([[1, 2, 3]]);
+  const calls: readonly (readonly [string, (of: Tensor) => unknown])[] = [
+    ['crossEntropy', (of) => crossEntropy(of, [0])],
+    ['crossEntropy.loss', (of) => crossEntropy.loss(of, [[1, 0, 0]])],
+    ['crossEntropy.gradient', (of) => crossEntropy.gradient(of, [0])],
+    ['crossEntropy.vjp', (of) => crossEntropy.vjp(of, [0], 1)],
+    ['crossEntropy.jvp', (of) => crossEntropy.jvp(of, [0], x)],
+    ['crossEntropy.hvp', (of) => crossEntropy.hvp(of, [0], 1, x)],
+  ];
+  for (const [operation, call] of calls) {
+    for (const [maker, probabilities] of [
+      ['softmax', softmax(x)],
+      ['softmin', softmin(x)],
+    ] as const) {
+      expect(failure(() => call(probabilities))).toEqual([
+        'ERR_VALUE',
+        `${operation}: logits were made by ${maker}; pass the logits themselves, because crossEntropy applies softmax to them`,
+      ]);
+    }
+    // Log-softmax of log-probabilities changes nothing, and numbers without a history may be logits.
+    for (const given of [logSoftmax(x), sigmoid(x), tensor(await softmax(x).data(), { shape: [1, 3] })]) {
+      expect(() => call(given)).not.toThrow();
+    }
   }
 });
 

@@ -109,7 +109,7 @@ Examples:
 
 /** A file's name as an argument of a shell. */
 function quoted(file: string): string {
-  return /^[\w./:\\-]+$/.test(file) ? file : `'${file}'`;
+  return /^[\w./:\\-]+$/.test(file) ? file : `'${file.replaceAll("'", `'\\''`)}'`;
 }
 
 /** The values of `--only`, each of which may be several. */

@@ -1,4 +1,5 @@
 import type { CrossEntropyParameters } from '../backend/interface.js';
+import { SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { HostArray } from '../tensor/dtype.js';
 import { withMask } from '../tensor/mask.js';
@@ -51,6 +52,15 @@ export function withCall<T>(
   );
 }
 
+/** @throws ERR_VALUE for probabilities: softmax would be applied to them once more */
+function checkLogits(operation: string, { origin }: FloatTensor): void {
+  if (origin?.operation !== 'softmax' && origin?.operation !== 'softmin') return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: logits were made by ${origin.operation}; pass the logits themselves, because crossEntropy applies softmax to them`,
+  );
+}
+
 function onTensors<T>(
   operation: string,
   logits: Tensor,
@@ -60,6 +70,7 @@ function onTensors<T>(
   body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
   const x = operand(operation, 'logits', logits);
+  checkLogits(operation, x);
   const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
   const { backend, dtype } = x;
   const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);

@@ -219,7 +219,7 @@ function hvp(
  * rows that are all ignored the loss is NaN and the gradient 0.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for a class index
- *   out of range or of a masked class, and for options outside their domain
+ *   out of range or of a masked class, for options outside their domain, and for a result of softmax in place of the logits
  * @example
  * const { loss, gradient } = crossEntropy(tensor([[1, 2, 3]]), [2]);
  * await loss.array(); // 0.4076
