@@ -104,11 +104,10 @@ export function callOnTensors(
     inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
   }
   if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
-  if (settings.mask === null) {
-    // Entries that a mask leaves out may be anything.
-    if (plan.isOfOutput && !x.origin) checkBeginning(operation, plan.definition.name, member.operand, x);
-    return computed(plan, x, settings, null, inputs, options.out);
-  }
+  // Entries that a mask leaves out may be anything.
+  const isChecked = plan.isOfOutput && settings.mask === null && !x.origin;
+  if (isChecked) checkBeginning(operation, plan.definition.name, member.operand, x);
+  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
   return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
 
