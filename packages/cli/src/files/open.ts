@@ -111,8 +111,8 @@ function numbersIn(argument: string, booleans = false): Float64Array | null {
   return values.length === parts.length ? Float64Array.from(values) : null;
 }
 
-/** An archive or a .json and the name of one of its arrays; names of a model's tensors may contain slashes. */
-const archiveMember = /(.*\.(?:npz|json)(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
+/** An archive or a .json and the name of one of its arrays, which may contain slashes, as a model's parameters have them. */
+const archiveMember = /(.*\.(?:npz|json|safetensors)):(.+)$/is;
 
 /** Data from a pipe has no ending; a .npy is recognized by its first bytes. */
 async function standardInputRows(bytes: Uint8Array, context: Context, table: TableOptions): Promise<RowReader> {
