@@ -143,15 +143,12 @@ async function readBytes(path: string, size: number, memory: number): Promise<Ui
 }
 
 async function openFile(path: string): Promise<FileHandle> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r');
-  } catch (cause) {
+  const failed = (cause: unknown): never => {
     throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reasonNotOpened(path, cause)}`, { cause });
-  }
-  const found = await handle.stat();
-  if (found.isFile()) return handle;
-  await handle.close();
+  };
+  // Before it is opened: opening a named pipe waits for a writer, and no signal but SIGKILL ends a process that waits for this.
+  const found = await stat(path).catch(failed);
+  if (found.isFile()) return open(path, 'r').catch(failed);
   const reason = found.isDirectory() ? await aboutFolder(path) : `not a regular file; ${expected}`;
   throw new SoftgradError('ERR_VALUE', `${path}: ${reason}`);
 }
