@@ -6,7 +6,8 @@ import { quote } from './quote.js';
 
 /** The value of a JSON text, whatever its type, or null if the text is not JSON. */
 export function readJson(text: string): { readonly root: unknown } | null {
-  for (const written of [() => text, () => quoteWords(text)]) {
+  // Python's json module writes NaN and infinities without quotes.
+  for (const written of [() => text, () => replaceWords(text, (word) => `"${word}"`)]) {
     try {
       return { root: JSON.parse(written()) };
     } catch {
@@ -16,17 +17,12 @@ export function readJson(text: string): { readonly root: unknown } | null {
   return null;
 }
 
-/** Python's json module writes NaN and infinities without quotes. */
-function quoteWords(text: string): string {
-  return replaceWords(text, (word) => `"${word}"`);
-}
-
 /** The text with NaN and infinities replaced, but not within its texts. */
 function replaceWords(text: string, by: (word: string) => string): string {
   let isQuoted = false;
   return text.replace(/\\.|"|(?<![\w-])(?:-?Infinity|NaN)(?!["\w])/g, (token) => {
     if (token === '"') isQuoted = !isQuoted;
-    return isQuoted || token === '"' || token.startsWith('\\') ? token : by(token);
+    return isQuoted || /["\\]/.test(token) ? token : by(token);
   });
 }
 
