@@ -38,14 +38,18 @@ describe('the ending of a file determines its format', () => {
   });
 
   test('an array of an archive is chosen after a colon, and other file names may contain colons', async () => {
-    const archive = folder.write('two.npz', npzBytes({ a: npy([0, 0]), 'b:c': npy([0, 1]) }));
+    const archive = folder.write('two.npz', npzBytes({ a: npy([0, 0]), 'b:c': npy([0, 1]), 'd/e': npy([1, 1]) }));
     expect(await softmaxOf(`${archive}:a`)).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(`${archive}:b:c`)).not.toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(folder.write('TWO.NPZ', npzBytes({ a: npy([0, 0]) })))).toBe('[[0.5,0.5]]\n');
     expect(await softmaxOf(folder.write('c:d.json', '[0, 0]'))).toBe('[0.5,0.5]\n');
-    expect((await softgrad(['softmax', `${archive}:c/d`])).stderr).toMatch(/two\.npz:c\/d: no such file or directory/);
+    expect(await softmaxOf(`${archive}:d/e`)).toBe('[[0.5,0.5]]\n');
+    expect(await softmaxOf(`${folder.write('two.json', '{"a": [0, 1], "d/e": [0, 0]}')}:d/e`)).toBe('[0.5,0.5]\n');
+    expect((await softgrad(['softmax', `${archive}:c/d`])).stderr).toMatch(
+      /two\.npz: has no array "c\/d"; it holds "a"/,
+    );
     const { stderr } = await folder.softgrad(['softmax', archive]);
-    expect(stderr).toMatch(/^softgrad: two\.npz: holds 2 arrays \("a", "b:c"\); choose one/);
+    expect(stderr).toMatch(/^softgrad: two\.npz: holds 3 arrays \("a", "b:c", "d\/e"\); choose one/);
   });
 
   test('a tensor of a model is chosen after a colon, whatever characters its name has', async () => {

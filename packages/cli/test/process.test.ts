@@ -185,6 +185,18 @@ test('a result larger than the limit of the process is an error that names the f
   expect(temporaries()).toEqual([]);
 });
 
+test('a named pipe is refused before it is opened, which would wait for a writer', () => {
+  const line = `mkfifo pipe.npy; exec "${process.execPath}" "${main}" softmax pipe.npy`;
+  const { status, stderr } = spawnSync('sh', ['-c', line], {
+    encoding: 'utf8',
+    cwd: folder.path,
+    timeout: 20_000,
+    killSignal: 'SIGKILL',
+  });
+  expect(stderr).toMatch(/^softgrad: pipe\.npy: not a regular file; expected \.npy/);
+  expect(status).toBe(2);
+});
+
 test('a full standard output is an error', () => {
   const before =
     "process.stdout._write = (_chunk, _encoding, done) => done(Object.assign(new Error(), { code: 'ENOSPC' }));";

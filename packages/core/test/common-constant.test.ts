@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import type { ExactBuffer } from '../conformance/exact.js';
 import { summation } from '../conformance/tolerance.js';
-import { type Backend, logSoftmax, tensor } from '../src/index.js';
+import { type Backend, logSoftmax, softmax, tensor } from '../src/index.js';
 
 let composed: Backend<ExactBuffer>;
 beforeAll(async () => {
@@ -27,7 +27,8 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
   test.each([2, 3, 4, 10, 17, 128, 1000])(
     'the jvp of log-softmax of %i classes keeps the digits of tangents beside a constant that all have in common',
     async (classes) => {
-      for (const temperature of [1, 0.3]) {
+      // At the last one, tangents are divided before the product.
+      for (const temperature of [1, 0.3, 7e-25]) {
         for (const distance of distances) {
           const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], {
             backend: composed,
@@ -40,7 +41,11 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
             const t = tensor([row], { backend: composed, dtype });
             const stored = await t.data();
             const found = await logSoftmax.jvp(y, t, { temperature }).data();
-            const expected = differences(log, stored, temperature);
+            const expected = differences(
+              Array.from(log, (y) => Math.exp(y)),
+              stored,
+              temperature,
+            );
             // An exp of up to −60 errs by its exponent; two sums and a few steps.
             const most = (70 + 2 * summation(classes)) * unit;
             const wrong = expected.flatMap(({ value, size }, c) =>
@@ -52,16 +57,42 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
       }
     },
   );
+
+  test.each([2, 3, 4, 10, 17, 128])(
+    'the vjp of softmax of %i classes keeps the digits of cotangents beside such a constant at small temperatures',
+    async (classes) => {
+      for (const temperature of [1, 3e-11, 7e-25]) {
+        for (const distance of distances) {
+          const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], {
+            backend: composed,
+            dtype,
+          });
+          const s = softmax(x, { temperature });
+          const p = await s.data();
+          for (const offset of offsets) {
+            const row = Array.from({ length: classes }, (_, c) => offset + Math.cos(c * c));
+            const g = tensor([row], { backend: composed, dtype });
+            const found = await softmax.vjp(s, g).data();
+            const expected = differences(p, await g.data(), temperature);
+            const most = (20 + 2 * summation(classes)) * unit;
+            for (const [c, { value, size }] of expected.entries()) {
+              const label = `${offset} at T = ${temperature}, distance ${distance}, entry ${c}`;
+              expect(Math.abs(found[c] - p[c] * value), label).toBeLessThanOrEqual(most * p[c] * size);
+            }
+          }
+        }
+      }
+    },
+  );
 });
 
 /** `Σ_j p_j (t_i − t_j) / T` and the size of its terms: differences of numbers of one dtype have no digits that float64 drops here. */
-function differences(log: ArrayLike<number>, t: ArrayLike<number>, temperature: number) {
-  const p = Array.from(log, (y) => Math.exp(y));
+function differences(p: ArrayLike<number>, t: ArrayLike<number>, temperature: number) {
   return Array.from(t, (own) => {
     let value = 0;
     let size = 0;
-    for (const [j, share] of p.entries()) {
-      const term = (share * (own - (t[j] ?? Number.NaN))) / temperature;
+    for (let j = 0; j < p.length; j++) {
+      const term = ((p[j] ?? Number.NaN) * (own - (t[j] ?? Number.NaN))) / temperature;
       value += term;
       size += Math.abs(term);
     }

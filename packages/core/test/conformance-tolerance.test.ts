@@ -116,3 +116,18 @@ test('the tolerance of logSoftmax.hvp is that of the sum of the cotangents that 
   const { expected, tolerance } = expectation(flushing, operation, problem);
   expect(expected[2361]).toBeLessThan(tolerance[2361] ?? 0);
 });
+
+test.each(['huge', 'lowest'] as const)(
+  'the Jacobian of log-softmax at logits that are %s has a finite bound',
+  (input) => {
+    for (const name of ['logSoftmax.linearize.toDense', 'logSoftmax.linearize.diagonal']) {
+      const operation = operations.find((one) => one.name === name) ?? expect.unreachable();
+      const problem = problemOf({ shape: [7, 5], axis: 1, input, temperature: 2.87 });
+      const operands = operation.operands(problem).map(({ values }) => values);
+      const expected = operation.expected(operands, problem);
+      const bound = Array.from(operation.tolerance(precision, operands, expected, problem));
+      expect(Math.max(...bound), name).toBeLessThan(1e-5);
+      expect(used(expected.map(Math.fround), expected, bound), name).toBeLessThan(1);
+    }
+  },
+);

@@ -247,10 +247,10 @@ describe('a linear operator', () => {
     expect(S.vjp(vector()).dataSync()).toEqual(softmax.vjp(softmax(logits(), options), vector()).dataSync());
   });
 
-  test('refuses derivatives once what they are computed from was overwritten by an operation', () => {
+  test('refuses derivatives once what they are computed from was overwritten by a call', () => {
     const refusal = (what: string, name: string, member: string) => [
       'ERR_VALUE',
-      `${name}.${member}: ${what} of ${name}.linearize was overwritten by an operation with it as out; linearize again`,
+      `${name}.${member}: ${what} of ${name}.linearize was overwritten by a call with it as out; linearize again`,
     ];
     for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
       const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';
@@ -274,7 +274,11 @@ describe('a linear operator', () => {
     expect(L.jvp(vector()).dataSync()).toEqual(logSumExp.jvp(logits(), vector()).dataSync());
     softmax(x, { out: x });
     expect(failure(() => L.jvp(vector()))).toEqual(refusal('the logits', 'logSumExp', 'jvp'));
-    // crossEntropy writes by out as well.
+    // tensor and crossEntropy write by out as well.
+    const given = logits();
+    const G = logSumExp.linearize(given);
+    tensor(logits().dataSync(), { shape: given.shape, out: given });
+    expect(failure(() => G.jvp(vector()))).toEqual(refusal('the logits', 'logSumExp', 'jvp'));
     const S = softmax.linearize(logits());
     crossEntropy.gradient(logits(), [0, 1], { out: S.value });
     expect(failure(() => S.vjp(vector()))).toEqual(refusal('the value', 'softmax', 'vjp'));

@@ -156,7 +156,8 @@ export async function removeDamaged(store: Store, plan: Plan): Promise<readonly 
   }
   const complete = records.length === applyShards(plan).length && !pins;
   const manifest = await manifestDamage(store, plan, complete ? records : null);
-  if (manifest !== null) await remove(manifest.path);
+  // Pins are made anew where something is left to compute.
+  if (manifest !== null || pins?.file) await remove(runFiles.manifest(plan.out));
   await remove(runFiles.cancelled(plan.out));
   return removed;
 }

@@ -19,6 +19,7 @@ import { cpu } from '@softgrad/backend-cpu';
 import { crossEntropy, logSumExp, setBackend, softmax, tensor } from '@softgrad/core';
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { idOf, removeDamaged, statusOf, verify } from '../src/index.js';
+import { pendingOf } from '../src/pending.js';
 import { signed } from '../src/run-folder.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
@@ -294,6 +295,8 @@ describe('a damaged run', () => {
       expect(finished).toBe(false);
       expect(found).toEqual([{ path, problem: expect.stringMatching(problem) }]);
       await removeDamaged(work.store, plan);
+      // Otherwise nothing would be computed at all.
+      expect(Object.values(await pendingOf(work.store, plan)).flat()).not.toEqual([]);
       const again: number[] = [];
       await work.compute(plan, (indices) => {
         again.push(indices.length);

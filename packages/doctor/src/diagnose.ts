@@ -88,7 +88,16 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
   }
 }
 
+/** Looking up an expression takes time that grows with the square of its length: a whole program would take minutes. */
+const longestExpression = 4000;
+
 function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
+  if (expression.length > longestExpression) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: an expression of ${expression.length} characters; expected only the code that computes the gradient, at most ${longestExpression}; or pass the numbers that it computes`,
+    );
+  }
   const known = input.logits !== undefined || input.probabilities !== undefined;
   const { layer, reduction: said } = readOptions(input);
   if (!known) checkWithoutData(input);

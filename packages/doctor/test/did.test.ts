@@ -338,3 +338,15 @@ test('what is near in the name of an option only is not offered, and one express
   expect(() => diagnose({ gradient: 'F.softmax(x, dim=0)' })).toThrow(/unknown expression .*; s are the probabilities/);
   expect(() => diagnose({ gradient: 'J.total()' })).toThrow(/; the nearest is `J\.sum\(\)` \(row-sum\); s are/);
 });
+
+test('a whole program is refused at once, with what is expected', () => {
+  const start = performance.now();
+  for (const program of ['('.repeat(50_000), `${'x = f(y)\n'.repeat(10_000)}J.sum(axis=1)`]) {
+    expect(() => diagnose({ gradient: program })).toThrow(
+      `diagnose: an expression of ${program.length} characters; expected only the code that computes the gradient, at most 4000; or pass the numbers that it computes`,
+    );
+  }
+  expect(performance.now() - start).toBeLessThan(1000);
+  expect(diagnose({ gradient: `${' '.repeat(3987)}J.sum(axis=1)` }).verdict).toBe('row-sum');
+  expect(() => diagnose({ gradient: `${' '.repeat(3988)}J.sum(axis=1)` })).toThrow('an expression of 4001 characters');
+});

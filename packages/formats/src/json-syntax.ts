@@ -6,7 +6,8 @@ import { quote } from './quote.js';
 
 /** The value of a JSON text, whatever its type, or null if the text is not JSON. */
 export function readJson(text: string): { readonly root: unknown } | null {
-  for (const written of [() => text, () => quoteWords(text)]) {
+  // Python's json module writes NaN and infinities without quotes.
+  for (const written of [() => text, () => replaceWords(text, (word) => `"${word}"`)]) {
     try {
       return { root: JSON.parse(written()) };
     } catch {
@@ -16,9 +17,13 @@ export function readJson(text: string): { readonly root: unknown } | null {
   return null;
 }
 
-/** Python's json module writes NaN and infinities without quotes. */
-function quoteWords(text: string): string {
-  return text.replace(/(?<!["\w-])(-?Infinity|NaN)(?!["\w])/g, '"$1"');
+/** The text with NaN and infinities replaced, but not within its texts. */
+function replaceWords(text: string, by: (word: string) => string): string {
+  let isQuoted = false;
+  return text.replace(/\\.|"|(?<![\w-])(?:-?Infinity|NaN)(?!["\w])/g, (token) => {
+    if (token === '"') isQuoted = !isQuoted;
+    return isQuoted || /["\\]/.test(token) ? token : by(token);
+  });
 }
 
 /** @throws ERR_VALUE for an object with a name twice, of which JSON.parse keeps only the last */
@@ -71,7 +76,9 @@ export function refuseSyntax(text: string, name: string): never {
 function firstError(text: string, name: string): ParseError | undefined {
   const errors: ParseError[] = [];
   try {
-    parseWithPlaces(text, errors, { disallowComments: true });
+    // Words for NaN and infinities are no errors: numbers of the same length are in their place.
+    const numbers = replaceWords(text, (word) => '0'.padEnd(word.length));
+    parseWithPlaces(numbers, errors, { disallowComments: true });
   } catch (cause) {
     if (cause instanceof RangeError) throw tooDeep(name);
     throw cause;

@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import { formatShape, sizeOf } from './array.js';
+import { refuseRepeatedNames } from './json-syntax.js';
 import { quote } from './quote.js';
 import type { ReadAt } from './read-at.js';
 import type { RowReader } from './row-reader.js';
@@ -98,6 +99,7 @@ async function readHeader(read: ReadAt, byteLength: number, name: string) {
     refuse(`its header is not JSON: ${quote(text)}`);
   }
   if (!isObject(tensors)) return refuse(`its header is ${quote(text)}; expected an object`);
+  refuseRepeatedNames(text, name);
   return { tensors, dataOffset: 8 + length };
 }
 
@@ -117,7 +119,7 @@ function parseTensor(entry: unknown, label: string) {
   return { dtype, shape, begin, end };
 }
 
-/** The format has tensors one after another, so that a name that the header has twice, of which JSON keeps one, leaves bytes over. */
+/** The format has tensors one after another. */
 function checkCoverage(tensors: Header, names: readonly string[], dataBytes: number, name: string): void {
   const spans = names.map((key) => parseTensor(tensors[key], `${name}:${key}`));
   spans.sort((a, b) => a.begin - b.begin || a.end - b.end);

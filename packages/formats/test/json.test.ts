@@ -3,7 +3,7 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { type FileArray, jsonRows, parseJson, sizeOf } from '../src/index.js';
 
-const parse = (text: string) => parseJson(Buffer.from(text), 'x.json');
+const parse = (text: string, entry?: string) => parseJson(Buffer.from(text), 'x.json', { entry });
 
 function write(array: FileArray): string {
   const rows = [...jsonRows(array)].join('');
@@ -28,6 +28,9 @@ test('NaN and infinities are read as words in quotes, and bare as Python writes 
   expect(parse('[NaN, Infinity, -Infinity]').data).toEqual(values);
   expect(parse('[NaN,"NaN",-Infinity,"-Infinity"]').data[3]).toBe(Number.NEGATIVE_INFINITY);
   expect(parse('{"a-NaN b": [NaN]}').data).toEqual(Float64Array.of(Number.NaN));
+  expect(parse('{"x": [NaN], "of": "no NaN, \\"Infinity\\" or NaN left"}', 'x').data).toEqual(
+    Float64Array.of(Number.NaN),
+  );
 });
 
 test('words count only as whole entries: within a text they are unchanged, and a text may be no other word', () => {
@@ -120,6 +123,12 @@ describe('invalid arrays are errors that say where and why', () => {
     ['[1, 2', 'x.json: line 1, column 6: not JSON at the end of the file; expected nested lists of numbers'],
     ['[1,\n 2,, 3]', 'x.json: line 2, column 4: not JSON at ", 3]"; expected nested lists of numbers'],
     ['[1, nan]', 'x.json: line 1, column 5: not JSON at "nan]"; expected nested lists of numbers'],
+    ['[NaN, nan]', 'x.json: line 1, column 7: not JSON at "nan]"; expected nested lists of numbers'],
+    [
+      '[-Infinity,\n NaN, "NaN", 1_0]',
+      'x.json: line 2, column 15: not JSON at "_0]"; expected nested lists of numbers',
+    ],
+    ['[NaN', 'x.json: line 1, column 5: not JSON at the end of the file; expected nested lists of numbers'],
     ['[null]', 'x.json: [0] is null; expected a number (write "NaN" for a missing value)'],
     ['null', 'x.json: the value is null; expected a number (write "NaN" for a missing value)'],
     ['[[1, 2], null]', 'x.json: [1] is null; expected a list of 2'],

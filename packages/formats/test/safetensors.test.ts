@@ -151,13 +151,26 @@ test('only a tensor without elements is held to the longest dimension', async ()
   await expect(opened(header([0, most + 1], 0), 0)).rejects.toThrow(/expected dimensions of at most 16777216/);
 });
 
-describe('bytes of no tensor, or of two, are refused: a name that the header has twice loses one of its tensors', () => {
+test('a name that the header has twice is refused, also if both have the same bytes', async () => {
+  const entry = (shape: string, offsets: string) => `"a":{"dtype":"F32","shape":${shape},"data_offsets":${offsets}}`;
+  const both = [
+    `{${entry('[1,2]', '[0,8]')},${entry('[2,1]', '[0,8]')}}`,
+    `{${entry('[2]', '[0,8]')},${entry('[2]', '[8,16]')}}`,
+  ];
+  for (const header of [...both, '{"a":{"dtype":"F32","shape":[1,2],"shape":[2,1],"data_offsets":[0,8]}}']) {
+    await expect(open(file(header, header === both[1] ? 16 : 8), 'a'), header).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(
+        /: line 1, column \d+: the name "(?:a|shape)" a second time; expected each name once$/,
+      ),
+    });
+  }
+});
+
+describe('bytes of no tensor, or of two, are refused', () => {
   const b = (begin: number, end: number) => ({ b: { dtype: 'F32', shape: [1, 2], data_offsets: [begin, end] } });
-  const twice =
-    '{"a":{"dtype":"F32","shape":[1,2],"data_offsets":[0,8]},"a":{"dtype":"F32","shape":[1,2],"data_offsets":[8,16]}}';
 
   test.each<[string, Uint8Array, RegExp]>([
-    ['a name twice', file(twice, 16), /bytes 0 to 8 of 16 belong to no tensor/],
     ['a gap', file({ ...tensor(), ...b(12, 20) }, 20), /bytes 8 to 12 of 20 belong to no tensor/],
     ['an overlap', file({ ...tensor(), ...b(4, 12) }, 12), /bytes 4 to 8 of 12 belong to two tensors/],
     ['more at the end', file(tensor(), 9), /bytes 8 to 9 of 9 belong to no tensor/],

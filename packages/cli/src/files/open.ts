@@ -111,8 +111,8 @@ function numbersIn(argument: string, booleans = false): Float64Array | null {
   return values.length === parts.length ? Float64Array.from(values) : null;
 }
 
-/** An archive or a .json and the name of one of its arrays; names of a model's tensors may contain slashes. */
-const archiveMember = /(.*\.(?:npz|json)(?=:[^/\\]+$)|.*\.safetensors(?=:)):(.+)$/is;
+/** An archive or a .json and the name of one of its arrays, which may contain slashes, as a model's parameters have them. */
+const archiveMember = /(.*\.(?:npz|json|safetensors)):(.+)$/is;
 
 /** Data from a pipe has no ending; a .npy is recognized by its first bytes. */
 async function standardInputRows(bytes: Uint8Array, context: Context, table: TableOptions): Promise<RowReader> {
@@ -143,15 +143,12 @@ async function readBytes(path: string, size: number, memory: number): Promise<Ui
 }
 
 async function openFile(path: string): Promise<FileHandle> {
-  let handle: FileHandle;
-  try {
-    handle = await open(path, 'r');
-  } catch (cause) {
+  const failed = (cause: unknown): never => {
     throw new SoftgradError('ERR_VALUE', `${path || "''"}: ${reasonNotOpened(path, cause)}`, { cause });
-  }
-  const found = await handle.stat();
-  if (found.isFile()) return handle;
-  await handle.close();
+  };
+  // Before it is opened: opening a named pipe waits for a writer, and no signal but SIGKILL ends a process that waits for this.
+  const found = await stat(path).catch(failed);
+  if (found.isFile()) return open(path, 'r').catch(failed);
   const reason = found.isDirectory() ? await aboutFolder(path) : `not a regular file; ${expected}`;
   throw new SoftgradError('ERR_VALUE', `${path}: ${reason}`);
 }

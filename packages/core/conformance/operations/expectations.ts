@@ -88,8 +88,12 @@ export const expectations: Expectations = {
     jvp: stated(reference.logSoftmaxJvp, bounds.logSoftmaxJvpTolerance),
     hvp: stated(reference.logSoftmaxHvp, seconds.logSoftmaxHvpTolerance),
     jacobian: statedMatrices(reference.logSoftmaxJacobian, bounds.logSoftmaxJacobianTolerance),
-    propagated: (_, { y, error }, temperature) =>
-      y === Number.NEGATIVE_INFINITY ? 0 : (Math.exp(y) * Math.expm1(error)) / Math.abs(temperature),
+    propagated: (_, { y, error }, temperature) => {
+      const p = Math.exp(y);
+      // The error of a logit far below the others may be beyond the range of exp.
+      const most = p === 0 ? Math.exp(y + error) : p * Math.expm1(error);
+      return y === Number.NEGATIVE_INFINITY ? 0 : most / Math.abs(temperature);
+    },
   },
   logSumExp: {
     value: stated(reference.logSumExp, bounds.logSumExpTolerance),

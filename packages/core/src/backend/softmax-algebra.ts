@@ -75,19 +75,20 @@ export class SoftmaxAlgebra<B> extends Algebra<B> {
 
   /**
    * `product(v) / divisor`, the product linear in v. Products are divided late, unless that may leave the range: a small divisor divides v, because a
-   * product with a small probability would lose digits that the division does not restore; a large one does where the product overflows.
+   * product with a small probability would lose digits that the division does not restore; a large one does where the product overflows. What v is
+   * divided by is a power of 2, the rest divides the product: a quotient that is rounded would take the digits of differences beside a constant that
+   * the entries of v have in common.
    */
   quotientOf(product: (v: Value<B>) => Value<B>, v: Value<B>, divisor: number): Value<B> {
     const late = () => this.div(product(v), divisor);
     const exponent = exponentOf(divisor);
     if (Math.abs(exponent) <= mostExponent) return late();
-    const early = () => product(this.div(v, divisor));
-    if (exponent > 0) return this.finiteOr(late(), early());
-    if (1 / Math.abs(divisor) <= largestFinite(this.dtype)) return this.finiteOr(early(), late());
+    const by = (power: number) => this.div(product(this.div(v, power)), divisor / power);
+    if (exponent > 0) return this.finiteOr(late(), by(2 ** Math.min(Math.floor(exponent), 1023)));
+    const early = by(2 ** Math.ceil(exponent));
+    if (1 / Math.abs(divisor) <= largestFinite(this.dtype)) return this.finiteOr(early, late());
     // Where v over so small a divisor overflows, v itself may still be so small that the product loses digits.
-    const root = 2 ** Math.round(exponent / 2);
-    const halfway = this.div(product(this.div(v, root)), divisor / root);
-    return this.finiteOr(early(), this.finiteOr(halfway, late()));
+    return this.finiteOr(early, this.finiteOr(by(2 ** Math.round(exponent / 2)), late()));
   }
 
   /**

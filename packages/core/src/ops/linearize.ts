@@ -60,7 +60,7 @@ export function linearizeBy(definition: Definition) {
   };
 }
 
-/** How often the operand of the derivatives was overwritten, as far as operations of core did that. */
+/** How often the operand of the derivatives was overwritten, as far as calls of core did that. */
 function writesOf(at: TensorLike): number {
   return isTensor(at) ? (at as DeviceTensor).writes : 0;
 }
@@ -70,7 +70,7 @@ function overwritten({ operation, definition, member }: Plan, isOfValue: boolean
   const what = isOfValue ? 'the value' : `the ${member.operand}`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: ${what} of ${definition.name}.linearize was overwritten by an operation with it as out; linearize again`,
+    `${operation}: ${what} of ${definition.name}.linearize was overwritten by a call with it as out; linearize again`,
   );
 }
 
