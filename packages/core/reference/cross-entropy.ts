@@ -41,7 +41,7 @@ export interface ReferenceCrossEntropy {
 /**
  * The loss and its gradient with respect to the logits: `(p Σ q − q) / T` for each row, with p = softmax(x/T) and q from `targetWeights`. Both are summed,
  * or divided by N: Σ weight[target] over the rows that are not ignored (indices), or the number of rows (probabilities). If all rows are
- * ignored, or their weights add up to 0, the mean is NaN and the gradient is 0.
+ * ignored, the mean is NaN, as in PyTorch, and the gradient is 0.
  */
 export function crossEntropy(
   x: Values,
@@ -92,7 +92,7 @@ export function crossEntropyLoss(
     return undefinedRow ? nan : loss;
   });
   if (reduction === 'none') return Float64Array.from(losses, nearest);
-  return Float64Array.of(count.hi === 0 ? Number.NaN : nearest(div(total(losses), count)));
+  return Float64Array.of(nearest(div(total(losses), count)));
 }
 
 /** `(p Σ q − q) / T` for each row, divided as the reduction requires; 0 where masked or ignored. */
@@ -112,16 +112,11 @@ export function crossEntropyGradient(
     const sum = total(q);
     let c = 0;
     for (const i of at) {
-      if (!isMasked(options, i)) gradient[i] = nearest(dividedBy(slope(log(i, c), q, c, sum), divisor));
+      if (!isMasked(options, i)) gradient[i] = nearest(div(slope(log(i, c), q, c, sum), divisor));
       c++;
     }
   });
   return gradient;
-}
-
-/** A part of a derivative over the divisor of the reduction: 0 where that is 0. */
-function dividedBy(part: DoubleDouble, divisor: DoubleDouble): DoubleDouble {
-  return divisor.hi === 0 ? mul(part, zero) : div(part, divisor);
 }
 
 /** The options with weights that a mean can add, and the divisor of the reduction. */
@@ -185,7 +180,7 @@ export function crossEntropyHvp(
     const q = targetWeights(target, at, row, options);
     if (!q) return;
     const upstream = exactly(cotangent[cotangent.length === 1 ? 0 : row]);
-    const entry = logSumExpCurvature(x, at, dividedBy(mul(upstream, total(q)), count), tangent, options);
+    const entry = logSumExpCurvature(x, at, div(mul(upstream, total(q)), count), tangent, options);
     at.forEach((i, c) => {
       out[i] = nearest(entry(i, c));
     });
