@@ -6,10 +6,10 @@ import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, withTensors } from './arguments.js';
 import { type Definition, type Member, type MemberName, operationName } from './definition.js';
-import { type Call, run } from './evaluate.js';
+import { run } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
 import { checkOutput } from './output-range.js';
-import { computeFrom, fill } from './result.js';
+import { compute, fill } from './result.js';
 import {
   checkMaker,
   optionNamesOf,
@@ -116,20 +116,6 @@ function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settin
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 
-/** A call with its operands and the shape of its result. */
-interface Job extends Call {
-  readonly member: Member;
-  readonly x: FloatTensor;
-  readonly shape: Shape;
-  readonly inputs: readonly unknown[];
-}
-
-function runJob(buffer: unknown, job: Job): void {
-  const { member } = job;
-  if (job.rows.classes === 0) fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
-  else run(job, member, buffer, job.inputs);
-}
-
 function computed(
   plan: Plan,
   x: FloatTensor,
@@ -143,8 +129,10 @@ function computed(
   const { rows, axis } = settings;
   const shape = shapeOfResult(member.result, x.shape, axis, rows);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  const job: Job = { operation, backend, dtype, rows, temperature, mask, member, x, shape, inputs };
-  const made = computeFrom(operation, x, shape, out, inputs, runJob, job);
+  const made = compute(operation, x, shape, out, inputs, (buffer) => {
+    if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
+    else run({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+  });
   if (isRemembered) (made as DeviceTensor).origin = settings;
   return made;
 }
