@@ -153,11 +153,11 @@ const outputsOf = memoizedFor((problem: Problem) =>
 /** What a backend without a basis needs for a function. */
 function kernelFor(
   definition: Definition,
-  { kernel, masked }: Member,
+  { kernel, operand }: Member,
   problem: Problem,
 ): KernelName | null | undefined {
   const { temperature, mask } = parametersOf(problem, definition);
-  if (mask && masked) return null;
+  if (mask && operand !== definition.value.operand) return null;
   if (isRequired(kernel) && isPlain({ temperature, mask })) return undefined;
   return kernel ?? null;
 }

@@ -6,7 +6,7 @@ import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, withTensors } from './arguments.js';
 import { type Definition, type Member, type MemberName, operationName } from './definition.js';
-import { run } from './evaluate.js';
+import { run, runMasked } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
 import { checkOutput } from './output-range.js';
 import { compute, fill } from './result.js';
@@ -124,14 +124,15 @@ function computed(
   inputs: readonly unknown[],
   out: Tensor | undefined,
 ): Tensor {
-  const { operation, member, definition, isRemembered } = plan;
+  const { operation, member, definition, isOfOutput, isRemembered } = plan;
   const { backend, dtype } = x;
   const { rows, axis } = settings;
   const shape = shapeOfResult(member.result, x.shape, axis, rows);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
+  const evaluate = mask !== null && isOfOutput ? runMasked : run;
   const made = compute(operation, x, shape, out, inputs, (buffer) => {
     if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-    else run({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+    else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
   });
   if (isRemembered) (made as DeviceTensor).origin = settings;
   return made;

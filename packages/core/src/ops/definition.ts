@@ -49,8 +49,8 @@ export interface Member {
   readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
   /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
-  /** Applies the mask around `unmasked`, for derivatives, whose kernels take no mask. */
-  masked?<B>(m: Expressions<B>, unmasked: (...operands: Value<B>[]) => Value<B>, ...operands: Value<B>[]): Value<B>;
+  /** Sets masked entries of the result of a derivative at the output to 0. Default `m.keep(result, 0)`. */
+  keep?<B>(m: Expressions<B>, result: Value<B>): Value<B>;
 }
 
 /** The algebra in which formulas are written: operations of the backend's basis and other functions of core. */

@@ -57,7 +57,6 @@ export const logSoftmaxDefinition = {
       };
       return m.quotientOf(product, g, m.temperature);
     },
-    masked: (m, vjp, y, g) => m.keep(vjp(y, m.keep(g, 0)), 0),
   },
   jvp: {
     operand: 'logProbabilities',
@@ -74,7 +73,6 @@ export const logSoftmaxDefinition = {
       };
       return m.quotientOf(product, t, m.temperature);
     },
-    masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
   },
   hvp: {
     operand: 'logProbabilities',
@@ -85,7 +83,6 @@ export const logSoftmaxDefinition = {
       const p = m.exp(y);
       return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
-    masked: (m, hvp, y, g, t) => m.keep(hvp(y, m.keep(g, 0), m.keep(t, 0)), 0),
   },
   jacobian: {
     operand: 'logProbabilities',
@@ -97,11 +94,11 @@ export const logSoftmaxDefinition = {
       const beside = m.transposed(m.columns(m.sub(0, p)));
       return m.div(m.select(m.identity(), diagonal, beside), m.temperature);
     },
-    masked: (m, jacobian, y) => m.keepMatrixRows(jacobian(y)),
+    keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
     operand: 'logProbabilities',
-    formula: (m, y) => m.keep(m.div(m.complement(m.exp(y)), m.temperature), 0),
+    formula: (m, y) => m.div(m.complement(m.exp(y)), m.temperature),
   },
 } as const satisfies Definition;
 

@@ -115,14 +115,12 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       kernel: 'softmaxHvp',
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
-      masked: (m, hvp, s, g, t) => m.keep(hvp(s, m.keep(g, 0), m.keep(t, 0)), 0),
     },
     doubleBackward: {
       operand: 'probabilities',
       direction: 'cotangent',
       along: 'upstream',
       formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
-      masked: (m, product, s, g, h) => m.keep(product(s, m.keep(g, 0), m.keep(h, 0)), 0),
     },
     jacobian: {
       operand: 'probabilities',
@@ -132,7 +130,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
         Math.abs(m.temperature) < 2 ** -mostExponent
           ? m.jacobianOfSmallTemperature(s)
           : m.div(m.jacobian(s), m.temperature),
-      masked: (m, jacobian, s) => m.keepMatrices(jacobian(s)),
+      keep: (m, matrices) => m.keepMatrices(matrices),
     },
     diagonal: {
       operand: 'probabilities',
@@ -144,7 +142,6 @@ const product = {
   operand: 'probabilities',
   kernel: 'vjp',
   formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
-  masked: (m, vjp, s, g) => m.keep(vjp(s, m.keep(g, 0)), 0),
 } as const satisfies Definition['value'];
 
 /**
