@@ -5,7 +5,14 @@ import { type FloatTensor, liveFloats, operandLike } from '../tensor/operands.js
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, withTensors } from './arguments.js';
-import { type Definition, type Member, type MemberName, operationName } from './definition.js';
+import {
+  type Definition,
+  directionsOf,
+  type Member,
+  type MemberName,
+  operationName,
+  takesOutput,
+} from './definition.js';
 import { run, runMasked } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
 import { checkOutput } from './output-range.js';
@@ -26,6 +33,10 @@ export interface Plan {
   readonly member: Member;
   /** The public name: `logSoftmax.vjp`. */
   readonly operation: string;
+  /** What its first operand is called. */
+  readonly operand: string;
+  /** What its other operands are called. */
+  readonly directions: readonly string[];
   readonly options: readonly string[];
   readonly isOverRows: boolean;
   /** Its operand is the function's output, which remembers the call that made it, and no other function's. */
@@ -36,15 +47,18 @@ export interface Plan {
 
 export function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
   const member = definition[name] as Member;
-  const isOverRows = definition.over === 'rows';
+  const { over, output, alsoOfInput } = definition;
+  const ofOutput = takesOutput(definition, name) ? output : undefined;
   const { result = 'entries' } = member;
   return {
     definition,
     member,
     operation,
+    operand: ofOutput ?? (over === 'rows' ? 'logits' : 'x'),
+    directions: directionsOf[name],
     options: optionNamesOf(definition, name),
-    isOverRows: isOverRows || result === 'matrices',
-    isOfOutput: member.operand !== definition.value.operand && definition.alsoOfInput !== true,
+    isOverRows: over === 'rows' || result === 'matrices',
+    isOfOutput: ofOutput !== undefined && alsoOfInput !== true,
     isRemembered: name === 'value' && result === 'entries',
   };
 }
@@ -57,33 +71,26 @@ export const noOptions: SoftmaxOptions = Object.freeze({});
 export function callOn(
   plan: Plan,
   first: TensorLike,
-  second: TensorLike | undefined,
-  third: TensorLike | undefined,
+  directions: readonly TensorLike[],
   options: SoftmaxOptions = noOptions,
 ): Tensor {
-  const { operation, member } = plan;
-  checkOptions(operation, options, plan.options);
-  const { direction, along } = member;
-  const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
-  if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
-  return callOnCopies(plan, first, second, third, options);
+  checkOptions(plan.operation, options, plan.options);
+  if (isTensor(first) && directions.every(isTensor)) return callOnTensors(plan, first, directions, options);
+  return callOnCopies(plan, first, directions, options);
 }
 
 /** The same with copies of the operands that are not tensors. A function of its own, so that compilers inline the way of tensors. */
 function callOnCopies(
   plan: Plan,
   first: TensorLike,
-  second: TensorLike | undefined,
-  third: TensorLike | undefined,
+  directions: readonly TensorLike[],
   options: SoftmaxOptions,
 ): Tensor {
-  const { operation, member, definition, isOfOutput } = plan;
-  const others: Argument[] = [];
-  if (member.direction !== undefined) others.push([member.direction, second]);
-  if (member.along !== undefined) others.push([member.along, third]);
-  const check = isOfOutput ? checkOutput(operation, definition, member) : undefined;
-  return withTensors(operation, [member.operand, first, check], others, options.out, (x, v, t) =>
-    callOnTensors(plan, x, v, t, options),
+  const { operation, definition, isOfOutput } = plan;
+  const check = isOfOutput ? checkOutput(operation, definition) : undefined;
+  const others = plan.directions.map((name, k): Argument => [name, directions[k]]);
+  return withTensors(operation, [plan.operand, first, check], others, options.out, (x, ...tensors) =>
+    callOnTensors(plan, x, tensors, options),
   );
 }
 
@@ -91,28 +98,27 @@ function callOnCopies(
 export function callOnTensors(
   plan: Plan,
   first: Tensor,
-  second: unknown,
-  third: unknown,
+  directions: readonly Tensor[],
   options: SoftmaxOptions,
 ): Tensor {
   const { operation, member } = plan;
-  const x = liveFloats(operation, member.operand, first);
+  const x = liveFloats(operation, plan.operand, first);
   const settings = settingsOf(plan, x, options);
   const inputs = [x.buffer];
-  if (member.direction !== undefined) {
-    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, settings.axis) : x.shape;
-    inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
+  for (const [k, name] of plan.directions.entries()) {
+    const isByRow = name === 'cotangent' && member.cotangent === 'rows';
+    const expected = isByRow ? withoutAxis(x.shape, settings.axis) : x.shape;
+    inputs.push(operandLike(operation, name, directions[k], x, expected).buffer);
   }
-  if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
   if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
   return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
-  const { operation, definition, member, isOverRows, isOfOutput } = plan;
+  const { operation, definition, operand, isOverRows, isOfOutput } = plan;
   const { name, over } = definition;
-  if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, member.operand, x, options);
-  if (isOfOutput) checkMaker(operation, name, member.operand, x);
+  if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, operand, x, options);
+  if (isOfOutput) checkMaker(operation, name, operand, x);
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 

@@ -6,10 +6,12 @@ import type { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 export interface Definition {
   /** The public name: `logSoftmax`. */
   readonly name: string;
-  /** 'rows': along an axis, with temperature and mask. 'entries': elementwise, without these options. */
+  /** 'rows': of logits, along an axis, with temperature and mask. 'entries': of x, elementwise, without these options. */
   readonly over: 'rows' | 'entries';
   /** The factor of the temperature: −1 for softmin. Default 1. */
   readonly sign?: 1 | -1;
+  /** What its output is called where derivatives take it. Without a name they take the input. */
+  readonly output?: 'probabilities' | 'logProbabilities' | 'y';
   /** The derivatives, which take the output, are the same at the input. */
   readonly alsoOfInput?: true;
   readonly value: Member;
@@ -28,19 +30,24 @@ export interface Definition {
 /** The derivatives that `define` makes functions of. */
 export const derivativeNames = ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const;
 
-/** The members of a definition: its functions, and the diagonal, which only `linearize` offers. */
-export type MemberName = 'value' | (typeof derivativeNames)[number] | 'diagonal';
+/** The members of a definition with the directions that each takes after its first operand. Only `linearize` offers the diagonal. */
+export const directionsOf = {
+  value: [],
+  gradient: [],
+  vjp: ['cotangent'],
+  jvp: ['tangent'],
+  hvp: ['cotangent', 'tangent'],
+  doubleBackward: ['cotangent', 'upstream'],
+  jacobian: [],
+  diagonal: [],
+} as const;
+
+export type MemberName = keyof typeof directionsOf;
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
-  /** The name of its operand, which is the function's input or its output. */
-  readonly operand: 'logits' | 'x' | 'probabilities' | 'logProbabilities' | 'y';
-  /** The second operand, if there is one. */
-  readonly direction?: 'cotangent' | 'tangent';
-  /** 'rows': the second operand has one number a row. Default 'entries': it has the shape of the first. */
-  readonly directionOver?: 'rows' | 'entries';
-  /** The third operand, if there is one, in the shape of the first: the direction of a second derivative. */
-  readonly along?: 'tangent' | 'upstream';
+  /** The cotangent has one number a row. Otherwise it has the shape of the first operand, as all other directions do. */
+  readonly cotangent?: 'rows';
   /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
   readonly result?: 'entries' | 'rows' | 'matrices';
   /** The value for a row without entries. */
@@ -57,6 +64,11 @@ export interface Member {
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
+}
+
+/** Whether the first operand of a function is the output, as that of most derivatives, and not the input. */
+export function takesOutput({ output }: Definition, member: MemberName): boolean {
+  return member !== 'value' && output !== undefined;
 }
 
 /** The public name of a function. */

@@ -30,19 +30,19 @@ interface Entries {
 
 /** The definition of an elementwise function. */
 export function elementwise({ name, alsoOfInput, value, slope, product }: Entries) {
-  const vjp = { operand: 'y', kernel: `${name}Vjp`, formula: product } as const;
+  const vjp = { kernel: `${name}Vjp`, formula: product } as const;
   return {
     name,
     over: 'entries',
+    output: 'y',
     ...(alsoOfInput && { alsoOfInput }),
-    value: { operand: 'x', kernel: name, formula: value },
-    vjp: { direction: 'cotangent', ...vjp },
-    jvp: { direction: 'tangent', ...vjp },
+    value: { kernel: name, formula: value },
+    vjp,
+    jvp: vjp,
     jacobian: {
-      operand: 'y',
       result: 'matrices',
       formula: (m, y) => m.select(m.identity(), m.transposed(m.columns(slope(m, y))), 0),
     },
-    diagonal: { operand: 'y', formula: slope },
+    diagonal: { formula: slope },
   } as const satisfies Definition;
 }

@@ -30,7 +30,7 @@ export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B
     return;
   composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
-      k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
+      k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
     m.assign(out, member.formula(m, ...values));
   });

@@ -15,6 +15,8 @@ export function linearizeBy(definition: Definition) {
   const { name, over } = definition;
   const operation = `${name}.linearize`;
   const known = optionNamesOf(definition, 'jacobian').filter((option) => option !== 'out');
+  // The output remembers the options; the input does not.
+  const isOfValue = definition.output !== undefined;
   const forward = planOf(definition, 'value', operation);
   const vjp = planOf(definition, 'vjp');
   const jvp = planOf(definition, 'jvp');
@@ -24,13 +26,11 @@ export function linearizeBy(definition: Definition) {
   };
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
-    // The output remembers the options; the input does not.
-    const isOfValue = definition.vjp.operand !== definition.value.operand;
-    const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${definition.value.operand}`, input);
-    const { value, inputShape } = withTensors(operation, [definition.value.operand, given], [], undefined, (x) => {
+    const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${forward.operand}`, input);
+    const { value, inputShape } = withTensors(operation, [forward.operand, given], [], undefined, (x) => {
       const { axis, ...others } = options;
       if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-      const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
+      const value = callOnTensors(forward, x, [], over === 'rows' ? options : others);
       return { value, inputShape: x.shape };
     });
     const at = isOfValue ? value : given;
@@ -38,23 +38,23 @@ export function linearizeBy(definition: Definition) {
     const writesBefore = writesOf(at);
     const member = (
       plan: Plan,
-      direction: TensorLike | undefined,
+      directions: readonly TensorLike[],
       more: OutOption | undefined,
       own: object = passed,
     ) => {
       if (!Object.is(writesOf(at), writesBefore)) throw overwritten(plan, isOfValue);
-      return callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
+      return callOn(plan, at, directions, { ...own, out: outOf(operation, more) });
     };
     return {
       value,
       inputShape,
       outputShape: value.shape,
-      vjp: (cotangent, more) => member(vjp, cotangent, more),
-      jvp: (tangent, more) => member(jvp, tangent, more),
+      vjp: (cotangent, more) => member(vjp, [cotangent], more),
+      jvp: (tangent, more) => member(jvp, [tangent], more),
       ...(square && {
-        diagonal: (more?: OutOption) => member(square.diagonal, undefined, more),
+        diagonal: (more?: OutOption) => member(square.diagonal, [], more),
         toDense: (more?: OutOption) =>
-          member(square.jacobian, undefined, more, over === 'entries' ? { axis: options.axis } : passed),
+          member(square.jacobian, [], more, over === 'entries' ? { axis: options.axis } : passed),
       }),
     } as SquareOperator;
   };
@@ -66,8 +66,8 @@ function writesOf(at: TensorLike): number {
 }
 
 /** Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too. */
-function overwritten({ operation, definition, member }: Plan, isOfValue: boolean): SoftgradError {
-  const what = isOfValue ? 'the value' : `the ${member.operand}`;
+function overwritten({ operation, definition, operand: name }: Plan, isOfValue: boolean): SoftgradError {
+  const what = isOfValue ? 'the value' : `the ${name}`;
   return new SoftgradError(
     'ERR_VALUE',
     `${operation}: ${what} of ${definition.name}.linearize was overwritten by an operation with it as out; linearize again`,

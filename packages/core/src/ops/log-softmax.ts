@@ -34,8 +34,8 @@ export interface LogSoftmax {
 export const logSoftmaxDefinition = {
   name: 'logSoftmax',
   over: 'rows',
+  output: 'logProbabilities',
   value: {
-    operand: 'logits',
     kernel: 'logSoftmax',
     formula: (m, x) => {
       const tempered = m.tempered(x);
@@ -44,8 +44,6 @@ export const logSoftmaxDefinition = {
     },
   },
   vjp: {
-    operand: 'logProbabilities',
-    direction: 'cotangent',
     kernel: 'logSoftmaxVjp',
     formula: (m, y, g) => {
       const p = m.exp(y);
@@ -59,8 +57,6 @@ export const logSoftmaxDefinition = {
     },
   },
   jvp: {
-    operand: 'logProbabilities',
-    direction: 'tangent',
     kernel: 'logSoftmaxJvp',
     formula: (m, y, t) => {
       const p = m.exp(y);
@@ -75,9 +71,6 @@ export const logSoftmaxDefinition = {
     },
   },
   hvp: {
-    operand: 'logProbabilities',
-    direction: 'cotangent',
-    along: 'tangent',
     kernel: 'logSoftmaxHvp',
     formula: (m, y, g, t) => {
       const p = m.exp(y);
@@ -85,7 +78,6 @@ export const logSoftmaxDefinition = {
     },
   },
   jacobian: {
-    operand: 'logProbabilities',
     result: 'matrices',
     kernel: 'logSoftmaxJacobian',
     formula: (m, y) => {
@@ -97,7 +89,6 @@ export const logSoftmaxDefinition = {
     keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
-    operand: 'logProbabilities',
     formula: (m, y) => m.div(m.complement(m.exp(y)), m.temperature),
   },
 } as const satisfies Definition;

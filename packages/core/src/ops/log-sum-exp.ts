@@ -39,7 +39,6 @@ const leastTemperature = 2 ** -10;
 const leastProbability = 2 ** -100;
 
 const gradient = {
-  operand: 'logits',
   formula: (m, x) => {
     const p = m.of(softmax, x);
     const plain = m.div(p, m.temperature);
@@ -68,7 +67,6 @@ export const logSumExpDefinition = {
   name: 'logSumExp',
   over: 'rows',
   value: {
-    operand: 'logits',
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: 'logSumExp',
@@ -79,15 +77,11 @@ export const logSumExpDefinition = {
   },
   gradient,
   vjp: {
-    operand: 'logits',
-    direction: 'cotangent',
-    directionOver: 'rows',
+    cotangent: 'rows',
     // An entirely masked row has gradient 0, whatever its cotangent.
     formula: productOverTemperature,
   },
   jvp: {
-    operand: 'logits',
-    direction: 'tangent',
     result: 'rows',
     formula: (m, x, t) => {
       const mean = m.sum(m.keep(m.mul(m.of(softmax, x), t), 0));
@@ -98,10 +92,7 @@ export const logSumExpDefinition = {
     },
   },
   hvp: {
-    operand: 'logits',
-    direction: 'cotangent',
-    directionOver: 'rows',
-    along: 'tangent',
+    cotangent: 'rows',
     kernel: 'logSumExpHvp',
     formula: (m, x, g, t) => {
       const p = m.of(softmax, x);

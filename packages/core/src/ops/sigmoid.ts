@@ -18,9 +18,6 @@ export interface Sigmoid extends Elementwise {
 }
 
 const hvp = {
-  operand: 'y',
-  direction: 'cotangent',
-  along: 'tangent',
   formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
 } as const satisfies Definition['hvp'];
 

@@ -100,30 +100,23 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     name,
     over: 'rows',
     sign,
+    output: 'probabilities',
     value: {
-      operand: 'logits',
       kernel: 'softmax',
       // An entirely masked row is NaN before `keep`, and 0 by definition.
       formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
     },
-    vjp: { direction: 'cotangent', ...product },
-    jvp: { direction: 'tangent', ...product },
+    vjp: product,
+    jvp: product,
     hvp: {
-      operand: 'probabilities',
-      direction: 'cotangent',
-      along: 'tangent',
       kernel: 'softmaxHvp',
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
     },
     doubleBackward: {
-      operand: 'probabilities',
-      direction: 'cotangent',
-      along: 'upstream',
       formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
     },
     jacobian: {
-      operand: 'probabilities',
       result: 'matrices',
       kernel: 'jacobian',
       formula: (m, s) =>
@@ -133,13 +126,11 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       keep: (m, matrices) => m.keepMatrices(matrices),
     },
     diagonal: {
-      operand: 'probabilities',
       formula: (m, s) => m.div(m.mul(s, m.complement(s)), m.temperature),
     },
   }) as const satisfies Definition;
 
 const product = {
-  operand: 'probabilities',
   kernel: 'vjp',
   formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
 } as const satisfies Definition['value'];
