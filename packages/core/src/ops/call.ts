@@ -1,6 +1,6 @@
 import type { Rows } from '../backend/interface.js';
 import { checkOptions } from '../options.js';
-import { type Mask, withMask } from '../tensor/mask.js';
+import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, liveFloats, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
@@ -101,17 +101,28 @@ export function callOnTensors(
   directions: readonly Tensor[],
   options: SoftmaxOptions,
 ): Tensor {
-  const { operation, member } = plan;
+  const { operation, definition, member } = plan;
   const x = liveFloats(operation, plan.operand, first);
+  const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
+  const { rows, axis } = settings;
   const inputs = [x.buffer];
   for (const [k, name] of plan.directions.entries()) {
     const isByRow = name === 'cotangent' && member.cotangent === 'rows';
-    const expected = isByRow ? withoutAxis(x.shape, settings.axis) : x.shape;
+    const expected = isByRow ? withoutAxis(x.shape, axis) : x.shape;
     inputs.push(operandLike(operation, name, directions[k], x, expected).buffer);
   }
-  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
-  return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
+  const shape = shapeOfResult(member.result, x.shape, axis, rows);
+  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
+  return withMask(backend, settings.mask, (mask) => {
+    const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
+    const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
+      if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
+      else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+    });
+    if (plan.isRemembered) (made as DeviceTensor).origin = settings;
+    return made;
+  });
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
@@ -120,28 +131,6 @@ function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settin
   if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, operand, x, options);
   if (isOfOutput) checkMaker(operation, name, operand, x);
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
-}
-
-function computed(
-  plan: Plan,
-  x: FloatTensor,
-  settings: Settings,
-  mask: Mask<unknown> | null,
-  inputs: readonly unknown[],
-  out: Tensor | undefined,
-): Tensor {
-  const { operation, member, definition, isOfOutput, isRemembered } = plan;
-  const { backend, dtype } = x;
-  const { rows, axis } = settings;
-  const shape = shapeOfResult(member.result, x.shape, axis, rows);
-  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  const evaluate = mask !== null && isOfOutput ? runMasked : run;
-  const made = compute(operation, x, shape, out, inputs, (buffer) => {
-    if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-    else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
-  });
-  if (isRemembered) (made as DeviceTensor).origin = settings;
-  return made;
 }
 
 function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
