@@ -22,7 +22,7 @@ import {
   optionNamesOf,
   type Settings,
   type SoftmaxOptions,
-  settingsOfOutput,
+  settingsOfMaker,
   softmaxSettings,
   wholeOf,
 } from './settings.js';
@@ -128,8 +128,8 @@ export function callOnTensors(
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
   const { operation, definition, operand, isOverRows, isOfOutput } = plan;
   const { name, over } = definition;
-  if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, operand, x, options);
   if (isOfOutput) checkMaker(operation, name, operand, x);
+  if (isOfOutput && over === 'rows' && x.origin) return settingsOfMaker(operation, operand, x, x.origin, options);
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 

@@ -59,38 +59,17 @@ export function checkMaker(operation: string, name: string, argument: string, { 
   );
 }
 
-/**
- * Axis, temperature and mask of a derivative that takes the output of the function `name`: those of the call that made the output,
- * otherwise those of the options.
- *
- * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE if the options contradict that call
- */
-export function settingsOfOutput(
-  operation: string,
-  name: string,
-  argument: string,
-  x: FloatTensor,
-  options: SoftmaxOptions,
-): Settings {
-  checkMaker(operation, name, argument, x);
-  const made = x.origin;
-  if (!made) return softmaxSettings(operation, x, options, name);
-  checkClasses(operation, x, made.rows.classes);
-  const { axis, temperature, mask } = options;
-  if (axis !== undefined || temperature !== undefined || mask !== undefined) {
-    checkAgreement(operation, argument, x, made, options);
-  }
-  return made;
-}
-
-/** @throws ERR_VALUE naming both if the options contradict the call that made the operand */
-function checkAgreement(
+/** The settings of the call that made the operand. @throws ERR_VALUE naming both if the options contradict them, ERR_AXIS, ERR_SHAPE, ERR_DTYPE */
+export function settingsOfMaker(
   operation: string,
   argument: string,
   x: FloatTensor,
   made: Origin,
-  { axis = made.axis, temperature = made.temperature, mask }: SoftmaxOptions,
-): void {
+  options: SoftmaxOptions,
+): Settings {
+  checkClasses(operation, x, made.rows.classes);
+  if (options.axis === undefined && options.temperature === undefined && options.mask === undefined) return made;
+  const { axis = made.axis, temperature = made.temperature, mask } = options;
   const given = softmaxSettings(operation, x, { axis, temperature, mask }, made.operation);
   const contradiction = (now: string, then: string) =>
     new SoftgradError(
@@ -101,9 +80,10 @@ function checkAgreement(
   if (temperature !== made.temperature) {
     throw contradiction(`temperature ${temperature}`, `temperature ${made.temperature}`);
   }
-  if (given.mask === null) return;
+  if (given.mask === null) return made;
   if (made.mask === null) throw contradiction('a mask', 'none');
   if (!sameMask(given.mask, made.mask)) throw contradiction('a mask', 'one that keeps other entries');
+  return made;
 }
 
 /** Axis, temperature and mask from the options. @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH */
