@@ -1,7 +1,7 @@
 import type { Rows } from '../backend/interface.js';
 import { checkOptions } from '../options.js';
 import { withMask } from '../tensor/mask.js';
-import { type FloatTensor, liveFloats, operandLike } from '../tensor/operands.js';
+import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, withTensors } from './arguments.js';
@@ -102,7 +102,7 @@ export function callOnTensors(
   options: SoftmaxOptions,
 ): Tensor {
   const { operation, definition, member } = plan;
-  const x = liveFloats(operation, plan.operand, first);
+  const x = operand(operation, plan.operand, first);
   const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
   const { rows, axis } = settings;

@@ -250,7 +250,7 @@ export function asTensor(operation: string, argument: string, value: unknown): D
   return value as DeviceTensor;
 }
 
-export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
+function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
   if (x[brand] !== layout) {
     throw new SoftgradError(
       'ERR_VALUE',
