@@ -24,7 +24,7 @@ export type TensorLike = Tensor | TensorInput;
  * A function linearized at one point: its value, and products with its Jacobian that never compute its f² entries per row.
  *
  * `value` is the function's result, which you have to dispose. The derivatives need it (those of logSumExp also need the logits) and throw
- * ERR_DISPOSED once it is disposed, and ERR_VALUE once an operation has overwritten it by `out:`; what is written through `view()` is not noticed. `diagonal` and `toDense` are members of a `SquareOperator` only: that of logSumExp does not have them.
+ * ERR_DISPOSED once it is disposed, and ERR_VALUE once an operation or `tensor` has overwritten it by `out:`; what is written through `view()` is not noticed. `diagonal` and `toDense` are members of a `SquareOperator` only: that of logSumExp does not have them.
  */
 export interface LinearOperator<D extends DType = DType, In extends number = number, Out extends number = number> {
   /** The function's value where it was linearized. */

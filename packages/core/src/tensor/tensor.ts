@@ -109,7 +109,7 @@ export class DeviceTensor implements Tensor {
   summary: IndexSummary | null = null;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
-  /** How many operations were told to write into it, by `out:`. */
+  /** How often it was written to by `out:`. */
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
