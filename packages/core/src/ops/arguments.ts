@@ -38,7 +38,7 @@ export function withTensors<T>(
 }
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
-export function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
+function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
   const backend = like?.backend ?? getBackend();
   const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
