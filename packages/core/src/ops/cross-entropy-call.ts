@@ -6,14 +6,9 @@ import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, withTensors } from './arguments.js';
-import { checkedOptions, crossEntropyNames, type Outputs, readWeight } from './cross-entropy-options.js';
-import {
-  balancedWeight,
-  type CrossEntropyTarget,
-  type DeviceTarget,
-  meanDivisor,
-  withTarget,
-} from './cross-entropy-target.js';
+import { balancedWeight, meanDivisor, readWeight } from './class-weights.js';
+import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
+import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
 import type { Call } from './evaluate.js';
 import type { TensorLike } from './linear-operator.js';
 import { softmaxSettings } from './settings.js';
@@ -66,7 +61,7 @@ function onTensors<T>(
   const reduced = withoutAxis(x.shape, axis);
   const weightGiven = readWeight(operation, options.weight, rows.classes, x);
   return withMask(backend, laid, (mask) =>
-    withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
+    withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex, mask }, (onBackend) => {
       const isMean = reduction === 'mean';
       const balanced = weightGiven && balancedWeight(onBackend, weightGiven, isMean, ignoreIndex, dtype);
       const weightHost = balanced?.weight ?? null;

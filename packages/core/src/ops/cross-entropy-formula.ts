@@ -1,10 +1,10 @@
 import type { Value } from '../backend/graph.js';
+import type { Rows } from '../backend/interface.js';
 import { mostExponent } from '../backend/softmax-algebra.js';
-import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
+import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
 import type { TargetCall } from './cross-entropy-call.js';
-import { oneHot } from './cross-entropy-target.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
@@ -215,4 +215,16 @@ function overKept({ rows, mask }: TargetCall, value: (c: number) => number): (ro
   if (mask !== null) return (row) => sum((c) => keeps(mask, rows, Math.floor(row / inner), c, row % inner));
   const all = sum(() => true);
   return () => all;
+}
+
+/** Class indices as one-hot probabilities. Ignored rows are all 0. */
+function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
+  const { outer, classes, inner } = rows;
+  const dense = hostArray(outer * classes * inner, dtype);
+  let row = 0;
+  for (const index of indices) {
+    if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
+    row++;
+  }
+  return dense;
 }
