@@ -21,13 +21,9 @@ export interface Call<B = unknown> {
 /** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
+  const caller = kernel === undefined || isBeyondKernels(on) ? undefined : callers[kernel];
   // A member has exactly the operands that its kernel takes.
-  if (
-    kernel !== undefined &&
-    !isBeyondKernels(on) &&
-    callers[kernel](on.backend, out, operands as Operands<B>, on) !== false
-  )
-    return;
+  if (caller && caller(on.backend, out, operands as Operands<B>, on) !== false) return;
   composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
