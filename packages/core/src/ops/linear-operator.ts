@@ -1,4 +1,3 @@
-import { checkOptions, namesOf } from '../options.js';
 import type { DType } from '../tensor/dtype.js';
 import type { TensorInput } from '../tensor/input.js';
 import type { Shape } from '../tensor/shape.js';
@@ -8,13 +7,6 @@ import type { Like, MatricesOf, RowsOf } from '../tensor/typed.js';
 export interface OutOption {
   /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
   readonly out?: Tensor | undefined;
-}
-
-const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
-
-/** The `out` of a member of a linear operator, which has no other option. @throws ERR_VALUE */
-export function outOf(operation: string, options: OutOption = {}): Tensor | undefined {
-  return checkOptions(operation, options, outNames).out;
 }
 
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */

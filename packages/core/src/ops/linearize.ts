@@ -7,8 +7,8 @@ import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
 import { withTensors } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
-import { type OutOption, outOf, type SquareOperator, type TensorLike } from './linear-operator.js';
-import { optionNamesOf, type SoftmaxOptions } from './settings.js';
+import type { OutOption, SquareOperator, TensorLike } from './linear-operator.js';
+import { optionNamesOf, outNames, type SoftmaxOptions } from './settings.js';
 
 /** `linearize` of a function: its value, and the derivatives there. */
 export function linearizeBy(definition: Definition) {
@@ -36,14 +36,10 @@ export function linearizeBy(definition: Definition) {
     const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
     const writesBefore = writesOf(at);
-    const member = (
-      plan: Plan,
-      directions: readonly TensorLike[],
-      more: OutOption | undefined,
-      own: object = passed,
-    ) => {
+    const member = (plan: Plan, directions: readonly TensorLike[], more: OutOption = {}, own: object = passed) => {
       if (!Object.is(writesOf(at), writesBefore)) throw overwritten(plan, isOfValue);
-      return callOn(plan, at, directions, { ...own, out: outOf(operation, more) });
+      const { out } = checkOptions(operation, more, outNames);
+      return callOn(plan, at, directions, { ...own, out });
     };
     return {
       value,

@@ -22,16 +22,14 @@ export interface AxisOption extends OutOption {
   readonly axis?: number | undefined;
 }
 
-const names = {
-  out: /* @__PURE__ */ namesOf<OutOption>({ out: true }),
-  axis: /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true }),
-  softmax: /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true }),
-};
+export const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
+const axisNames = /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true });
+const softmaxNames = /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true });
 
 /** The names of the options that a function takes. */
 export function optionNamesOf({ over }: Definition, member: MemberName): readonly string[] {
-  if (over === 'rows') return names.softmax;
-  return member === 'jacobian' ? names.axis : names.out;
+  if (over === 'rows') return softmaxNames;
+  return member === 'jacobian' ? axisNames : outNames;
 }
 
 /** The settings of a call with the defaults filled in; its result remembers them. */
