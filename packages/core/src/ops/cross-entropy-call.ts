@@ -29,14 +29,13 @@ export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 
 
 /** Checks the arguments of a function of cross-entropy, puts target, weights and mask on the backend, and calls `body` with them. */
 export function withCall<T>(
-  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | null,
+  operation: string,
   logits: TensorLike,
   directions: readonly Argument[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
   body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
-  const operation = member === null ? name : `${name}.${member}`;
   checkOptions(operation, options, crossEntropyNames);
   const along = directions.map(([, given]) => given);
   if (isTensor(logits) && along.every(isTensor)) return onTensors(operation, logits, along, target, options, body);

@@ -101,7 +101,7 @@ function both(
   target: CrossEntropyTarget,
   options: Outputs<Partial<CrossEntropyResult>> = {},
 ): CrossEntropyResult {
-  return withCall(null, logits, [], target, options, (call) => {
+  return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;
     if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
@@ -125,15 +125,16 @@ function define(
   member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp',
   write: (call: TargetCall, out: unknown, ...directions: readonly unknown[]) => void,
 ) {
+  const operation = `${name}.${member}`;
   const directions = member === 'loss' ? [] : directionsOf[member];
   return (logits: TensorLike, target: CrossEntropyTarget, ...rest: readonly unknown[]): Tensor => {
     const { [directions.length]: options = {} } = rest as readonly (CrossEntropyOptions & OutOption)[];
-    const given = directions.map((name, k): Argument => [name, rest[k]]);
-    return withCall(member, logits, given, target, options, (call, ...tensors) => {
-      const { operation, x, lossShape } = call;
-      const buffers = directions.map((name, k) => {
-        const expected = name === 'cotangent' ? lossShape : x.shape;
-        return operandLike(operation, name, tensors[k], x, expected).buffer;
+    const given = directions.map((direction, k): Argument => [direction, rest[k]]);
+    return withCall(operation, logits, given, target, options, (call, ...tensors) => {
+      const { x, lossShape } = call;
+      const buffers = directions.map((direction, k) => {
+        const expected = direction === 'cotangent' ? lossShape : x.shape;
+        return operandLike(operation, direction, tensors[k], x, expected).buffer;
       });
       const inputs = [x.buffer, call.target.buffer, ...buffers];
       const shape = member === 'loss' || member === 'jvp' ? lossShape : x.shape;
