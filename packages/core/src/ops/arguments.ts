@@ -1,7 +1,10 @@
 import { getBackend } from '../backend/registry.js';
 import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
-import { readInput } from '../tensor/input.js';
+import { readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
+
+/** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
+export type TensorLike = Tensor | TensorInput;
 
 /** An argument: its name, the value that the caller passed, and a check of its entries, for arguments that are not tensors. */
 export type Argument = readonly [name: string, given: unknown, check?: CheckOfEntries | undefined];

@@ -4,7 +4,7 @@ import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, withTensors } from './arguments.js';
+import { type Argument, type TensorLike, withTensors } from './arguments.js';
 import {
   type Definition,
   directionsOf,
@@ -14,7 +14,6 @@ import {
   takesOutput,
 } from './definition.js';
 import { run, runMasked } from './evaluate.js';
-import type { TensorLike } from './linear-operator.js';
 import { checkOutput } from './output-range.js';
 import { compute, fill } from './result.js';
 import {

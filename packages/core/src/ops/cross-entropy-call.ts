@@ -5,12 +5,11 @@ import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, withTensors } from './arguments.js';
+import { type Argument, type TensorLike, withTensors } from './arguments.js';
 import { balancedWeight, meanDivisor, readWeight } from './class-weights.js';
 import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
 import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
 import type { Call } from './evaluate.js';
-import type { TensorLike } from './linear-operator.js';
 import { softmaxSettings } from './settings.js';
 
 export const name = 'crossEntropy';

@@ -4,7 +4,7 @@ import { checkOptions, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { Argument } from './arguments.js';
+import type { Argument, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   into,
@@ -19,9 +19,9 @@ import type { CrossEntropyOptions, Outputs } from './cross-entropy-options.js';
 import type { CrossEntropyTarget } from './cross-entropy-target.js';
 import { directionsOf } from './definition.js';
 import { composed } from './evaluate.js';
-import type { OutOption, TensorLike } from './linear-operator.js';
 import { logSumExpDefinition } from './log-sum-exp.js';
 import { compute } from './result.js';
+import type { OutOption } from './settings.js';
 
 /** The result of `crossEntropy`: the loss, and its derivative in the shape of the logits. */
 export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {

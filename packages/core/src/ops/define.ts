@@ -1,7 +1,7 @@
 import { functionName } from '../copies.js';
+import type { TensorLike } from './arguments.js';
 import { callOn, planOf } from './call.js';
 import { type Definition, derivativeNames, type MemberName } from './definition.js';
-import type { TensorLike } from './linear-operator.js';
 import { linearizeBy } from './linearize.js';
 import type { SoftmaxOptions } from './settings.js';
 

@@ -1,8 +1,9 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import type { Definition, Expressions } from './definition.js';
-import type { OperatorOf, OutOption, TensorLike } from './linear-operator.js';
-import type { AxisOption } from './settings.js';
+import type { OperatorOf } from './linear-operator.js';
+import type { AxisOption, OutOption } from './settings.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {

@@ -1,16 +1,9 @@
 import type { DType } from '../tensor/dtype.js';
-import type { TensorInput } from '../tensor/input.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, MatricesOf, RowsOf } from '../tensor/typed.js';
-
-export interface OutOption {
-  /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
-  readonly out?: Tensor | undefined;
-}
-
-/** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
-export type TensorLike = Tensor | TensorInput;
+import type { TensorLike } from './arguments.js';
+import type { OutOption } from './settings.js';
 
 /**
  * A function linearized at one point: its value, and products with its Jacobian that never compute its f² entries per row.

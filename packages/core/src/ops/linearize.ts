@@ -4,11 +4,11 @@ import { type NdArrayLike, readInput, type TensorInput } from '../tensor/input.j
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
-import { withTensors } from './arguments.js';
+import { type TensorLike, withTensors } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
-import type { OutOption, SquareOperator, TensorLike } from './linear-operator.js';
-import { optionNamesOf, outNames, type SoftmaxOptions } from './settings.js';
+import type { SquareOperator } from './linear-operator.js';
+import { type OutOption, optionNamesOf, outNames, type SoftmaxOptions } from './settings.js';
 
 /** `linearize` of a function: its value, and the derivatives there. */
 export function linearizeBy(definition: Definition) {

@@ -1,7 +1,8 @@
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
-import type { OperatorOf, TensorLike } from './linear-operator.js';
+import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */

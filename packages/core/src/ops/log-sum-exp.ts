@@ -1,9 +1,10 @@
 import type { Value } from '../backend/graph.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
-import type { RowOperatorOf, TensorLike } from './linear-operator.js';
+import type { RowOperatorOf } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import type { SoftmaxOptions } from './settings.js';
 import { softmaxDefinition } from './softmax.js';

@@ -3,9 +3,13 @@ import { namesOf } from '../options.js';
 import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
 import { checkClasses, checkTemperature, type FloatTensor } from '../tensor/operands.js';
 import { resolveAxis, rowsOf } from '../tensor/shape.js';
-import type { Origin } from '../tensor/tensor.js';
+import type { Origin, Tensor } from '../tensor/tensor.js';
 import type { Definition, MemberName } from './definition.js';
-import type { OutOption } from './linear-operator.js';
+
+export interface OutOption {
+  /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
+  readonly out?: Tensor | undefined;
+}
 
 /** Options of the softmax family. */
 export interface SoftmaxOptions extends OutOption {

@@ -1,8 +1,9 @@
 import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
-import type { OperatorOf, TensorLike } from './linear-operator.js';
+import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** A function of the softmax family with its derivatives. */
