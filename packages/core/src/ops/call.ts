@@ -125,10 +125,10 @@ export function callOnTensors(
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
-  const { operation, definition, operand, isOverRows, isOfOutput } = plan;
-  const { name, over } = definition;
-  if (isOfOutput) checkMaker(operation, name, operand, x);
-  if (isOfOutput && over === 'rows' && x.origin) return settingsOfMaker(operation, operand, x, x.origin, options);
+  const { operation, isOverRows, isOfOutput } = plan;
+  const { name, over } = plan.definition;
+  if (isOfOutput) checkMaker(operation, name, plan.operand, x);
+  if (isOfOutput && over === 'rows' && x.origin) return settingsOfMaker(operation, plan.operand, x, x.origin, options);
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 
