@@ -18,7 +18,7 @@ export interface LogSoftmax {
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
    * It depends on the cotangent only through its sum. Same shape and dtype as the operands, O(f) per row; masked entries are 0.
    *
-   * @throws as `softmax.hvp`
+   * @throws as `softmax.vjp`
    * @example
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.hvp(y, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[-0.1966, 0.1966]]

@@ -23,7 +23,7 @@ export interface LogSumExp {
    * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
    * the Hessian `(diag(p) − p pᵀ) / T²` times t. Masked entries are 0, whatever t is there.
    *
-   * @throws as `softmax.hvp`
+   * @throws as `softmax.vjp`
    * @example
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */

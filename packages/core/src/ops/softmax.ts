@@ -46,12 +46,10 @@ export interface Softmax {
    * `d = s ⊙ b / T`: `(d ⊙ a − s ⟨d, g⟩) / T`. Same shape and dtype as the operands, O(f) a row. Symmetric in g and t; masked
    * entries are 0, whatever g and t are there.
    *
-   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
-   *   options given here
+   * @param probabilities as for `vjp`
    * @param cotangent the upstream gradient ∂L/∂s, which is held constant. The curvature of L itself adds `vjp(s, H_L jvp(s, t))`
    * @param tangent a direction of the logits
-   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
-   *   contradict those of the forward pass
+   * @throws as `vjp`
    * @example
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.hvp(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.0909, -0.0909]]
@@ -69,12 +67,10 @@ export interface Softmax {
    * the logits, it is the second derivative: `vjp(s, doubleBackward(s, g, h))` is `hvp(s, g, h)`, which is more accurate if
    * you only need that. PyTorch's `softmax_double_backward` (derivatives.yaml).
    *
-   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
-   *   options given here
+   * @param probabilities as for `vjp`
    * @param cotangent the cotangent g that `vjp` was given
    * @param upstream the gradient with respect to the result of `vjp`
-   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
-   *   contradict those of the forward pass
+   * @throws as `vjp`
    * @example
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.doubleBackward(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.4621, 0]]
