@@ -48,7 +48,6 @@ export function planOf(definition: Definition, name: MemberName, operation = ope
   const member = definition[name] as Member;
   const { over, output, alsoOfInput } = definition;
   const ofOutput = takesOutput(definition, name) ? output : undefined;
-  const { result = 'entries' } = member;
   return {
     definition,
     member,
@@ -56,9 +55,9 @@ export function planOf(definition: Definition, name: MemberName, operation = ope
     operand: ofOutput ?? (over === 'rows' ? 'logits' : 'x'),
     directions: directionsOf[name],
     options: optionNamesOf(definition, name),
-    isOverRows: over === 'rows' || result === 'matrices',
+    isOverRows: over === 'rows' || member.result === 'matrices',
     isOfOutput: ofOutput !== undefined && alsoOfInput !== true,
-    isRemembered: name === 'value' && result === 'entries',
+    isRemembered: name === 'value' && member.result === undefined,
   };
 }
 
@@ -133,7 +132,7 @@ function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settin
 }
 
 function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
-  if (result === undefined || result === 'entries') return shape;
+  if (result === undefined) return shape;
   const rest = withoutAxis(shape, axis);
   return result === 'rows' ? rest : [...rest, classes, classes];
 }

@@ -48,8 +48,8 @@ export type MemberName = keyof typeof directionsOf;
 export interface Member {
   /** The cotangent has one number a row. Otherwise it has the shape of the first operand, as all other directions do. */
   readonly cotangent?: 'rows';
-  /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
-  readonly result?: 'entries' | 'rows' | 'matrices';
+  /** One number a row, or a classes × classes matrix a row. Otherwise the result has the shape of the first operand. */
+  readonly result?: 'rows' | 'matrices';
   /** The value for a row without entries. */
   readonly ofNothing?: number;
   /** The backend's kernel for it. */
