@@ -27,7 +27,7 @@ function parse(config) {
 }
 
 /** The comment at the beginning of a file. */
-export function helpOf(text) {
+function helpOf(text) {
   const lines = text.split('\n');
   const end = lines.findIndex((line) => !line.startsWith('//'));
   return lines

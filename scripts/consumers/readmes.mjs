@@ -18,7 +18,7 @@ export function readmeBlocks(folder, language) {
 }
 
 /** Every command in a README that installs something: the shell blocks with one, and code in the text, as in a table of packages. */
-export function installCommands(folder) {
+function installCommands(folder) {
   const blocks = readmeBlocks(folder, 'sh').filter(({ text }) => /^npm install /m.test(text));
   const text = readFileSync(join(folder, 'README.md'), 'utf8');
   const inText = [...text.matchAll(/`(npm install [^`]+)`/g)].map(([, command]) => command);

@@ -11,7 +11,7 @@ import { apply } from './operators.mjs';
  * Bytes of memory that the module of a unit and dtype has to itself, for its tables and its stack: modules of several units are instantiated over the
  * memory of one backend.
  */
-export const placeBytes = 32 * 1024;
+const placeBytes = 32 * 1024;
 
 /** Pages of the memories that the modules are instantiated over. */
 const pages = 32;

@@ -107,7 +107,7 @@ export function expPair(exp: Float64Array, k: number, x: number, low: number): n
  * exp(x + low) within 0.52 ULP for `|x| ≤ 700` and low no more than a few ULP of x (the rounding error of a subtraction
  * that gave x); below −700 the result is as good until it is subnormal, then within one spacing of subnormals; NaN where x is NaN.
  */
-export function expDouble(x: number, low: number): number {
+function expDouble(x: number, low: number): number {
   const steps = x * stepsPerUnit + rounding - rounding;
   const n = steps | 0;
   const root = heads[n & 511];

@@ -1,8 +1,4 @@
 /** 1 / T, clamped to finite values, because a probability of 0 times Infinity is NaN. */
 export function inverseTemperature(temperature: number): number {
-  return clampToFinite(1 / temperature);
-}
-
-export function clampToFinite(x: number): number {
-  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, x));
+  return Math.max(-Number.MAX_VALUE, Math.min(Number.MAX_VALUE, 1 / temperature));
 }

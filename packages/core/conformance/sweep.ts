@@ -68,7 +68,7 @@ export function sizesFrom(k: number): readonly number[] {
 }
 
 /** Four of these sizes. */
-export function fewSizesFrom(k: number): readonly number[] {
+function fewSizesFrom(k: number): readonly number[] {
   return sizesFrom(k).filter((_, i) => i === 0 || i === 3 || i === 4 || i === 7);
 }
 

@@ -39,6 +39,7 @@ export type { GradcheckFunction, GradgradcheckFunction } from './gradcheck/funct
 export type { GradcheckTarget } from './gradcheck/operations.js';
 export type { GradcheckEntry, GradcheckReport } from './gradcheck/report.js';
 export { type GradgradcheckOptions, gradgradcheck } from './gradcheck/second.js';
+export type { TensorLike } from './ops/arguments.js';
 export { type Computed, operationsOf } from './ops/computed.js';
 export { type CrossEntropy, type CrossEntropyResult, crossEntropy } from './ops/cross-entropy.js';
 export type { CrossEntropyOptions } from './ops/cross-entropy-options.js';
@@ -47,15 +48,13 @@ export type { Elementwise } from './ops/elementwise.js';
 export type {
   LinearOperator,
   OperatorOf,
-  OutOption,
   RowOperatorOf,
   SquareOperator,
-  TensorLike,
 } from './ops/linear-operator.js';
 export { type LogSoftmax, logSoftmax } from './ops/log-softmax.js';
 export { type LogSumExp, logSumExp } from './ops/log-sum-exp.js';
 export { relu } from './ops/relu.js';
-export type { AxisOption, SoftmaxOptions } from './ops/settings.js';
+export type { AxisOption, OutOption, SoftmaxOptions } from './ops/settings.js';
 export { type Sigmoid, sigmoid } from './ops/sigmoid.js';
 export { type Softmax, softmax } from './ops/softmax.js';
 export { softmin } from './ops/softmin.js';

@@ -14,7 +14,7 @@ import {
   type Tensor,
   tensor,
 } from '../src/index.js';
-import { balancedWeight, meanDivisor } from '../src/ops/cross-entropy-target.js';
+import { balancedWeight, meanDivisor } from '../src/ops/class-weights.js';
 import { failure } from './failure.js';
 
 /** The exact backend with its fused kernel, and the same without, on which core composes. */

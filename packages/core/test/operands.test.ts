@@ -282,6 +282,11 @@ describe('a linear operator', () => {
     const S = softmax.linearize(logits());
     crossEntropy.gradient(logits(), [0, 1], { out: S.value });
     expect(failure(() => S.vjp(vector()))).toEqual(refusal('the value', 'softmax', 'vjp'));
+    // So does tensor, which reuses the logits of one batch for the next.
+    const next = logits();
+    const N = logSumExp.linearize(next);
+    tensor(logits().arraySync(), { out: next });
+    expect(failure(() => N.vjp([1, 1]))).toEqual(refusal('the logits', 'logSumExp', 'vjp'));
   });
 
   test('of an elementwise function is diagonal along the axis', () => {

@@ -16,7 +16,7 @@ const shape = z.array(count).max(64).readonly();
 const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const floatDType = z.enum(['float16', 'float32', 'float64']);
 
-export const operationSchema = z.enum(['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy']);
+const operationSchema = z.enum(['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy']);
 export type Operation = z.infer<typeof operationSchema>;
 
 const inputFileSchema = z.strictObject({
@@ -88,7 +88,7 @@ export const recordSchema = z.strictObject({
 export type ShardRecord = Readonly<z.infer<typeof recordSchema>>;
 
 /** What the first worker of a run computed from a fixed input: all others must compute the same bits. */
-export const pinsSchema = z.strictObject({ version: z.string(), backend: z.string(), fingerprint: sha256 });
+const pinsSchema = z.strictObject({ version: z.string(), backend: z.string(), fingerprint: sha256 });
 export type Pins = Readonly<z.infer<typeof pinsSchema>>;
 
 /** The file of the pins: the run's id shows whether the plan was changed after the run started. */
@@ -110,7 +110,7 @@ export const manifestSchema = z.strictObject({
 });
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 
-export const stepSchema = z.enum(['statistics', 'merge', 'apply', 'finish']);
+const stepSchema = z.enum(['statistics', 'merge', 'apply', 'finish']);
 export type Step = z.infer<typeof stepSchema>;
 
 /** The payload of a job in the queue: only where to find everything else. */

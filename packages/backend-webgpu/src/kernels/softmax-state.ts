@@ -56,7 +56,7 @@ export function logitsOf(
 }
 
 /** A number as the sum of three float32. The first two have 12 bits, so that their products with 12-bit numbers are exact. */
-export function inThreeParts(value: number): readonly [number, number, number] {
+function inThreeParts(value: number): readonly [number, number, number] {
   const finite = Math.min(value, 2 ** 126);
   const high = twelveBits(finite);
   const middle = twelveBits(finite - high);

@@ -2,9 +2,11 @@ import type { KernelName, Tensor } from '../../src/index.js';
 import {
   type Definition,
   derivativeNames,
+  directionsOf,
   type Member,
   type MemberName,
   operationName,
+  takesOutput,
 } from '../../src/ops/definition.js';
 import { isRequired } from '../../src/ops/evaluate.js';
 import { optionNamesOf } from '../../src/ops/settings.js';
@@ -67,15 +69,17 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
   const data = definition[member] as Member;
   const expectation = (expectations[name] as Readonly<Partial<Record<MemberName, Expectation>>>)[member] as Expectation;
   const takes = optionNamesOf(definition, member);
+  const isOfOutput = takesOutput(definition, member);
+  const { length: directions } = directionsOf[member];
   const operands = (problem: Problem): readonly Operand[] => {
-    const first = data.operand === definition.value.operand ? logitsOf(problem) : outputsOf(problem)(name);
-    if (data.direction === undefined) return [first];
-    const along = data.directionOver === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
+    const first = isOfOutput ? outputsOf(problem)(name) : logitsOf(problem);
+    if (directions === 0) return [first];
+    const along = data.cotangent === 'rows' ? rowCotangentOf(problem) : cotangentOf(problem);
     const direction = definition.over === 'entries' ? withNotFinite(along, problem) : along;
-    return data.along === undefined ? [first, direction] : [first, direction, tangentOf(problem)];
+    return directions === 1 ? [first, direction] : [first, direction, tangentOf(problem)];
   };
   const f = table[name] as unknown as AnyFunction;
-  const remembers = definition.over === 'rows' && data.operand !== definition.value.operand;
+  const remembers = isOfOutput && definition.over === 'rows';
   return {
     ...statedBy(expectation, definition),
     ...(remembers && { forward: (logits: Tensor, options: CallOptions) => f(logits, options) }),
@@ -84,7 +88,7 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
     member: member === 'value' ? 'values' : idOf(member),
     takes: sharedOptions(takes),
     needs: (problem) =>
-      expectation.needs ? expectation.needs(parametersOf(problem, definition)) : kernelFor(definition, data, problem),
+      expectation.needs ? expectation.needs(parametersOf(problem, definition)) : kernelFor(definition, member, problem),
     operands,
     apply: (tensors, options) => (member === 'value' ? f : f[member])(...tensors, taken(options, takes)),
   };
@@ -103,8 +107,8 @@ function operatorOf(name: Name, definition: Definition, member: keyof typeof ope
     family: idOf(name),
     member,
     takes: sharedOptions(takes),
-    needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, definition.jacobian as Member, problem)),
-    alsoNeeds: (problem) => kernelFor(definition, definition.value as Member, problem),
+    needs: (problem) => (member === 'diagonal' ? null : kernelFor(definition, 'jacobian', problem)),
+    alsoNeeds: (problem) => kernelFor(definition, 'value', problem),
     passes: (problem) => outputsOf(problem)(name).values,
     operands: (problem) => [logitsOf(problem)],
     apply([x]: One<Tensor>, options) {
@@ -151,13 +155,10 @@ const outputsOf = memoizedFor((problem: Problem) =>
 );
 
 /** What a backend without a basis needs for a function. */
-function kernelFor(
-  definition: Definition,
-  { kernel, masked }: Member,
-  problem: Problem,
-): KernelName | null | undefined {
+function kernelFor(definition: Definition, member: MemberName, problem: Problem): KernelName | null | undefined {
   const { temperature, mask } = parametersOf(problem, definition);
-  if (mask && masked) return null;
+  if (mask && takesOutput(definition, member)) return null;
+  const { kernel } = definition[member] as Member;
   if (isRequired(kernel) && isPlain({ temperature, mask })) return undefined;
   return kernel ?? null;
 }

@@ -2,7 +2,7 @@ import type { ReferenceParameters, Values } from '../../reference/functions.js';
 import * as reference from '../../reference/functions.js';
 import type { MatrixPart } from '../../reference/row-entries.js';
 import type { KernelName, Rows } from '../../src/index.js';
-import type { MemberName } from '../../src/ops/definition.js';
+import type { directionsOf, MemberName } from '../../src/ops/definition.js';
 import type { definitions } from '../../src/ops/table.js';
 import type { Precision } from '../precision.js';
 import * as bounds from '../tolerance.js';
@@ -46,18 +46,13 @@ interface OutputEntry {
 }
 
 type Name = keyof typeof definitions;
-type ExpectationOf<M> = Expectation<
-  M extends { readonly along: string }
-    ? Three<Values>
-    : M extends { readonly direction: string }
-      ? Two<Values>
-      : One<Values>
->;
+type OperandsBy = readonly [One<Values>, Two<Values>, Three<Values>];
+type ExpectationOf<M extends MemberName> = Expectation<OperandsBy[(typeof directionsOf)[M]['length']]>;
 type Expectations = {
   readonly [K in Name]: {
     readonly [M in keyof (typeof definitions)[K] & Exclude<MemberName, 'diagonal'>]: M extends 'jacobian'
       ? MatrixExpectation
-      : ExpectationOf<(typeof definitions)[K][M]>;
+      : ExpectationOf<M>;
   } & ('jacobian' extends keyof (typeof definitions)[K] ? WithOperator : unknown);
 };
 

@@ -60,7 +60,7 @@ export class Algebra<B> extends Graph<B> {
   /** `condition > 0 ? a : b`, element by element. */
   select(condition: Value<B>, a: Term<B>, b: Term<B>): Value<B> {
     const extent = broadcast([condition, a, b]);
-    return this.value(extent, [condition, a, b].filter(isValue), (out, buffers) => {
+    return this.computed(extent, [condition, a, b].filter(isValue), (out, buffers) => {
       const next = buffers.values();
       const operand = (term: Term<B>) => operandOf(term, next);
       this.context.basis().select(out, operand(condition), operand(a), operand(b), extent);
@@ -84,7 +84,7 @@ export class Algebra<B> extends Graph<B> {
     const { outer, classes, inner } = this.rows;
     const block = mask.outer * classes * inner;
     const extent: Extent = [outer / mask.outer, 1, block];
-    return this.value(x.extent, [x], (out, [buffer]) => {
+    return this.computed(x.extent, [x], (out, [buffer]) => {
       const condition = { buffer: mask.buffer, extent: [1, 1, block] } as const;
       this.context.basis().select(out, condition, { buffer, extent }, otherwise, extent);
     });
@@ -138,12 +138,12 @@ export class Algebra<B> extends Graph<B> {
   }
 
   #unary(op: UnaryOp, x: Value<B>): Value<B> {
-    return this.value(x.extent, [x], (out, [buffer]) => this.context.basis().unary(out, op, buffer, x.node.length));
+    return this.computed(x.extent, [x], (out, [buffer]) => this.context.basis().unary(out, op, buffer, x.node.length));
   }
 
   #binary(op: BinaryOp, a: Term<B>, b: Term<B>): Value<B> {
     const extent = broadcast([a, b]);
-    return this.value(extent, [a, b].filter(isValue), (out, buffers) => {
+    return this.computed(extent, [a, b].filter(isValue), (out, buffers) => {
       const next = buffers.values();
       // Operands of one extent need no broadcasting: they are as good as flat.
       const isFlat = [a, b].every((term) => typeof term === 'number' || sameExtent(term.extent, extent));
@@ -154,7 +154,7 @@ export class Algebra<B> extends Graph<B> {
 
   #reduce(op: 'sum' | 'max', x: Value<B>): Value<B> {
     const { rows } = this;
-    return this.value([rows.outer, 1, rows.inner], [x], (out, [buffer]) =>
+    return this.computed([rows.outer, 1, rows.inner], [x], (out, [buffer]) =>
       this.context.basis().reduce(out, op, buffer, rows),
     );
   }

@@ -73,16 +73,22 @@ export class Graph<B> {
 
   /** Numbers from the host. */
   host(data: HostArray, extent: Extent, dtype: DType = this.dtype): Value<B> {
-    return this.value(extent, [], (out) => this.context.backend.write(out, data), dtype);
+    return this.computed(extent, [], (out) => this.context.backend.write(out, data), dtype);
   }
 
-  /** A value that `write` computes, for example with a kernel. */
+  /** A value that `write` computes, with the basis or a kernel. */
   computed<const V extends readonly Value<B>[]>(
     extent: Extent,
     operands: V,
     write: (out: B, operands: Buffers<B, V>) => void,
+    dtype: DType = this.dtype,
   ): Value<B> {
-    return this.value(extent, operands, write, this.dtype);
+    const nodes = operands.map(({ node }) => node);
+    for (const node of nodes) node.uses++;
+    const length = size(extent);
+    // `#buffers` returns one buffer for each operand.
+    const writes = write as Node<B>['write'];
+    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
   }
 
   /** Computes a value into a buffer. The buffer may be an operand of the expression, because the operands are not read afterwards. */
@@ -96,20 +102,6 @@ export class Graph<B> {
   end(): void {
     for (const buffer of this.#made) this.context.backend.free(buffer);
     this.#made.clear();
-  }
-
-  protected value<const V extends readonly Value<B>[]>(
-    extent: Extent,
-    operands: V,
-    write: (out: B, operands: Buffers<B, V>) => void,
-    dtype: DType = this.dtype,
-  ): Value<B> {
-    const nodes = operands.map(({ node }) => node);
-    for (const node of nodes) node.uses++;
-    const length = size(extent);
-    // `#buffers` returns one buffer for each operand.
-    const writes = write as Node<B>['write'];
-    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
   }
 
   /** The buffers of a node's operands, which are computed first if necessary. */

@@ -82,8 +82,8 @@ function derived(
   options: GradcheckTarget,
 ): BuiltInFunction {
   const { hvp } = f;
-  const { name, over, sign = 1, value, vjp } = definition as Definition & { readonly name: keyof typeof references };
-  const fromInput = vjp?.operand === value.operand;
+  const { name, over, sign = 1, output, value } = definition as Definition & { readonly name: keyof typeof references };
+  const fromInput = output === undefined;
   const passed = over === 'rows' ? sharedOptions(options) : {};
   const settings = over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x, name);
   const { axis, rows } = settings;

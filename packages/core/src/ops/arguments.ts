@@ -1,7 +1,10 @@
 import { getBackend } from '../backend/registry.js';
 import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
-import { readInput } from '../tensor/input.js';
+import { readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
+
+/** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
+export type TensorLike = Tensor | TensorInput;
 
 /** An argument: its name, the value that the caller passed, and a check of its entries, for arguments that are not tensors. */
 export type Argument = readonly [name: string, given: unknown, check?: CheckOfEntries | undefined];
@@ -38,7 +41,7 @@ export function withTensors<T>(
 }
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
-export function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
+function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
   const backend = like?.backend ?? getBackend();
   const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);

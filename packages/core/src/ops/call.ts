@@ -1,21 +1,27 @@
 import type { Rows } from '../backend/interface.js';
 import { checkOptions } from '../options.js';
-import { type Mask, withMask } from '../tensor/mask.js';
-import { type FloatTensor, liveFloats, operandLike } from '../tensor/operands.js';
+import { withMask } from '../tensor/mask.js';
+import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, withTensors } from './arguments.js';
-import { type Definition, type Member, type MemberName, operationName } from './definition.js';
-import { type Call, run } from './evaluate.js';
-import type { TensorLike } from './linear-operator.js';
+import { type Argument, type TensorLike, withTensors } from './arguments.js';
+import {
+  type Definition,
+  directionsOf,
+  type Member,
+  type MemberName,
+  operationName,
+  takesOutput,
+} from './definition.js';
+import { run, runMasked } from './evaluate.js';
 import { checkBeginning, checkOutput } from './output-range.js';
-import { computeFrom, fill } from './result.js';
+import { compute, fill } from './result.js';
 import {
   checkMaker,
   optionNamesOf,
   type Settings,
   type SoftmaxOptions,
-  settingsOfOutput,
+  settingsOfMaker,
   softmaxSettings,
   wholeOf,
 } from './settings.js';
@@ -26,6 +32,10 @@ export interface Plan {
   readonly member: Member;
   /** The public name: `logSoftmax.vjp`. */
   readonly operation: string;
+  /** What its first operand is called. */
+  readonly operand: string;
+  /** What its other operands are called. */
+  readonly directions: readonly string[];
   readonly options: readonly string[];
   readonly isOverRows: boolean;
   /** Its operand is the function's output, which remembers the call that made it, and no other function's. */
@@ -36,16 +46,18 @@ export interface Plan {
 
 export function planOf(definition: Definition, name: MemberName, operation = operationName(definition, name)): Plan {
   const member = definition[name] as Member;
-  const isOverRows = definition.over === 'rows';
-  const { result = 'entries' } = member;
+  const { over, output, alsoOfInput } = definition;
+  const ofOutput = takesOutput(definition, name) ? output : undefined;
   return {
     definition,
     member,
     operation,
+    operand: ofOutput ?? (over === 'rows' ? 'logits' : 'x'),
+    directions: directionsOf[name],
     options: optionNamesOf(definition, name),
-    isOverRows: isOverRows || result === 'matrices',
-    isOfOutput: member.operand !== definition.value.operand && definition.alsoOfInput !== true,
-    isRemembered: name === 'value' && result === 'entries',
+    isOverRows: over === 'rows' || member.result === 'matrices',
+    isOfOutput: ofOutput !== undefined && alsoOfInput !== true,
+    isRemembered: name === 'value' && member.result === undefined,
   };
 }
 
@@ -57,33 +69,26 @@ export const noOptions: SoftmaxOptions = Object.freeze({});
 export function callOn(
   plan: Plan,
   first: TensorLike,
-  second: TensorLike | undefined,
-  third: TensorLike | undefined,
+  directions: readonly TensorLike[],
   options: SoftmaxOptions = noOptions,
 ): Tensor {
-  const { operation, member } = plan;
-  checkOptions(operation, options, plan.options);
-  const { direction, along } = member;
-  const areTensors = (direction === undefined || isTensor(second)) && (along === undefined || isTensor(third));
-  if (isTensor(first) && areTensors) return callOnTensors(plan, first, second, third, options);
-  return callOnCopies(plan, first, second, third, options);
+  checkOptions(plan.operation, options, plan.options);
+  if (isTensor(first) && directions.every(isTensor)) return callOnTensors(plan, first, directions, options);
+  return callOnCopies(plan, first, directions, options);
 }
 
 /** The same with copies of the operands that are not tensors. A function of its own, so that compilers inline the way of tensors. */
 function callOnCopies(
   plan: Plan,
   first: TensorLike,
-  second: TensorLike | undefined,
-  third: TensorLike | undefined,
+  directions: readonly TensorLike[],
   options: SoftmaxOptions,
 ): Tensor {
-  const { operation, member, definition, isOfOutput } = plan;
-  const others: Argument[] = [];
-  if (member.direction !== undefined) others.push([member.direction, second]);
-  if (member.along !== undefined) others.push([member.along, third]);
-  const check = isOfOutput ? checkOutput(operation, definition.name, member.operand) : undefined;
-  return withTensors(operation, [member.operand, first, check], others, options.out, (x, v, t) =>
-    callOnTensors(plan, x, v, t, options),
+  const { operation, definition, isOfOutput } = plan;
+  const check = isOfOutput ? checkOutput(operation, definition) : undefined;
+  const others = plan.directions.map((name, k): Argument => [name, directions[k]]);
+  return withTensors(operation, [plan.operand, first, check], others, options.out, (x, ...tensors) =>
+    callOnTensors(plan, x, tensors, options),
   );
 }
 
@@ -91,69 +96,45 @@ function callOnCopies(
 export function callOnTensors(
   plan: Plan,
   first: Tensor,
-  second: unknown,
-  third: unknown,
+  directions: readonly Tensor[],
   options: SoftmaxOptions,
 ): Tensor {
-  const { operation, member } = plan;
-  const x = liveFloats(operation, member.operand, first);
+  const { operation, definition, member } = plan;
+  const x = operand(operation, plan.operand, first);
+  const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
+  const { rows, axis } = settings;
   const inputs = [x.buffer];
-  if (member.direction !== undefined) {
-    const expected = member.directionOver === 'rows' ? withoutAxis(x.shape, settings.axis) : x.shape;
-    inputs.push(operandLike(operation, member.direction, second, x, expected).buffer);
+  for (const [k, name] of plan.directions.entries()) {
+    const isByRow = name === 'cotangent' && member.cotangent === 'rows';
+    const expected = isByRow ? withoutAxis(x.shape, axis) : x.shape;
+    inputs.push(operandLike(operation, name, directions[k], x, expected).buffer);
   }
-  if (member.along !== undefined) inputs.push(operandLike(operation, member.along, third, x).buffer);
   // Entries that a mask leaves out may be anything.
-  const isChecked = plan.isOfOutput && settings.mask === null && !x.origin;
-  if (isChecked) checkBeginning(operation, plan.definition.name, member.operand, x);
-  if (settings.mask === null) return computed(plan, x, settings, null, inputs, options.out);
-  return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
+  if (plan.isOfOutput && settings.mask === null && !x.origin) checkBeginning(operation, definition, x);
+  const shape = shapeOfResult(member.result, x.shape, axis, rows);
+  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
+  return withMask(backend, settings.mask, (mask) => {
+    const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
+    const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
+      if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
+      else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+    });
+    if (plan.isRemembered) (made as DeviceTensor).origin = settings;
+    return made;
+  });
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
-  const { operation, definition, member, isOverRows, isOfOutput } = plan;
-  const { name, over } = definition;
-  if (over === 'rows' && isOfOutput) return settingsOfOutput(operation, name, member.operand, x, options);
-  if (isOfOutput) checkMaker(operation, name, member.operand, x);
+  const { operation, isOverRows, isOfOutput } = plan;
+  const { name, over } = plan.definition;
+  if (isOfOutput) checkMaker(operation, name, plan.operand, x);
+  if (isOfOutput && over === 'rows' && x.origin) return settingsOfMaker(operation, plan.operand, x, x.origin, options);
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 
-/** A call with its operands and the shape of its result. */
-interface Job extends Call {
-  readonly member: Member;
-  readonly x: FloatTensor;
-  readonly shape: Shape;
-  readonly inputs: readonly unknown[];
-}
-
-function runJob(buffer: unknown, job: Job): void {
-  const { member } = job;
-  if (job.rows.classes === 0) fill(job.x, buffer, sizeOf(job.shape), member.ofNothing ?? 0);
-  else run(job, member, buffer, job.inputs);
-}
-
-function computed(
-  plan: Plan,
-  x: FloatTensor,
-  settings: Settings,
-  mask: Mask<unknown> | null,
-  inputs: readonly unknown[],
-  out: Tensor | undefined,
-): Tensor {
-  const { operation, member, definition, isRemembered } = plan;
-  const { backend, dtype } = x;
-  const { rows, axis } = settings;
-  const shape = shapeOfResult(member.result, x.shape, axis, rows);
-  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  const job: Job = { operation, backend, dtype, rows, temperature, mask, member, x, shape, inputs };
-  const made = computeFrom(operation, x, shape, out, inputs, runJob, job);
-  if (isRemembered) (made as DeviceTensor).origin = settings;
-  return made;
-}
-
 function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
-  if (result === undefined || result === 'entries') return shape;
+  if (result === undefined) return shape;
   const rest = withoutAxis(shape, axis);
   return result === 'rows' ? rest : [...rest, classes, classes];
 }

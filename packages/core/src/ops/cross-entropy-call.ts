@@ -6,17 +6,11 @@ import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, withTensors } from './arguments.js';
-import { checkedOptions, crossEntropyNames, type Outputs, readWeight } from './cross-entropy-options.js';
-import {
-  balancedWeight,
-  type CrossEntropyTarget,
-  type DeviceTarget,
-  meanDivisor,
-  withTarget,
-} from './cross-entropy-target.js';
+import { type Argument, type TensorLike, withTensors } from './arguments.js';
+import { balancedWeight, meanDivisor, readWeight } from './class-weights.js';
+import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
+import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
 import type { Call } from './evaluate.js';
-import type { TensorLike } from './linear-operator.js';
 import { softmaxSettings } from './settings.js';
 
 export const name = 'crossEntropy';
@@ -35,14 +29,13 @@ export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 
 
 /** Checks the arguments of a function of cross-entropy, puts target, weights and mask on the backend, and calls `body` with them. */
 export function withCall<T>(
-  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp' | null,
+  operation: string,
   logits: TensorLike,
   directions: readonly Argument[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
   body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
 ): T {
-  const operation = member === null ? name : `${name}.${member}`;
   checkOptions(operation, options, crossEntropyNames);
   const along = directions.map(([, given]) => given);
   if (isTensor(logits) && along.every(isTensor)) return onTensors(operation, logits, along, target, options, body);
@@ -77,7 +70,7 @@ function onTensors<T>(
   const reduced = withoutAxis(x.shape, axis);
   const weightGiven = readWeight(operation, options.weight, rows.classes, x);
   return withMask(backend, laid, (mask) =>
-    withTarget(operation, target, x, reduced, rows, { ignoreIndex, mask }, (onBackend) => {
+    withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex, mask }, (onBackend) => {
       const isMean = reduction === 'mean';
       const balanced = weightGiven && balancedWeight(onBackend, weightGiven, isMean, ignoreIndex, dtype);
       const weightHost = balanced?.weight ?? null;

@@ -1,10 +1,10 @@
 import type { Value } from '../backend/graph.js';
+import type { Rows } from '../backend/interface.js';
 import { mostExponent } from '../backend/softmax-algebra.js';
-import { type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
+import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
 import type { TargetCall } from './cross-entropy-call.js';
-import { oneHot } from './cross-entropy-target.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
@@ -122,6 +122,11 @@ export function lossOfNothing({ undefinedMean }: TargetCall): number {
   return undefinedMean ? Number.NaN : 0;
 }
 
+/** A number for each loss, as a value of an expression: one, or one for each row. */
+export function ofLoss<B>(m: Expressions<B>, { reduction }: TargetCall, buffer: B): Value<B> {
+  return reduction === 'none' ? m.byRow(buffer) : m.given(buffer, [1, 1, 1]);
+}
+
 /** The gradient as a value of an expression. */
 function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
@@ -129,7 +134,7 @@ function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 }
 
 /**
- * The gradient times a direction, summed or not by `finish`. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
+ * The gradient times a direction, entry by entry or summed over the rows; 0 where masked or ignored. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
  * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
  * smaller factors.
  */
@@ -137,8 +142,7 @@ export function slopeTimes<B>(
   m: Expressions<B>,
   call: TargetCall,
   direction: Value<B>,
-  isSum: boolean,
-  finish: (product: Value<B>) => Value<B>,
+  result: 'entries' | 'rows',
 ): Value<B> {
   const { scale, temperature, weightHost } = call;
   let most = weightHost === null ? 1 : 0;
@@ -146,12 +150,16 @@ export function slopeTimes<B>(
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
+  const finished = (product: Value<B>) => {
+    const counted = m.keep(whereCounted(m, call, product), 0);
+    return result === 'rows' ? m.sum(counted) : counted;
+  };
   /** With a factor of 2^`to`, and 2^`by` times the direction. */
   const scaled = (to: number, by: number) => {
     const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
     const share = 2 ** by;
     const gradient = slope(m, { ...call, scale: scale * unit });
-    return m.div(m.div(finish(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
+    return m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
   if (exponent < -mostExponent) return scaled(0, 0);
   let product = scaled(exponent, 0);
@@ -159,7 +167,7 @@ export function slopeTimes<B>(
   const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
   if (exponent > top) product = m.finiteOr(product, scaled(top, 0));
   // Terms of a sum may overflow and cancel.
-  return isSum ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;
+  return result === 'rows' ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */
@@ -207,4 +215,16 @@ function overKept({ rows, mask }: TargetCall, value: (c: number) => number): (ro
   if (mask !== null) return (row) => sum((c) => keeps(mask, rows, Math.floor(row / inner), c, row % inner));
   const all = sum(() => true);
   return () => all;
+}
+
+/** Class indices as one-hot probabilities. Ignored rows are all 0. */
+function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
+  const { outer, classes, inner } = rows;
+  const dense = hostArray(outer * classes * inner, dtype);
+  let row = 0;
+  for (const index of indices) {
+    if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
+    row++;
+  }
+  return dense;
 }

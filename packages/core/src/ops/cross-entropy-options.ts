@@ -1,9 +1,7 @@
 import { SoftgradError } from '../errors.js';
 import { namesOf } from '../options.js';
 import { shortened } from '../shortened.js';
-import { describe, describeOption } from '../tensor/describe.js';
-import { type HostArray, hostArray } from '../tensor/dtype.js';
-import type { FloatTensor } from '../tensor/operands.js';
+import { describeOption } from '../tensor/describe.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** Options of cross-entropy, named and defined as PyTorch's. */
@@ -54,35 +52,4 @@ export function checkedOptions(operation: string, options: CrossEntropyOptions) 
     );
   }
   return { labelSmoothing, ignoreIndex, reduction };
-}
-
-/** The class weights in the dtype of the logits, null without any. @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE */
-export function readWeight(
-  operation: string,
-  weight: CrossEntropyOptions['weight'],
-  classes: number,
-  x: FloatTensor,
-): HostArray | null {
-  if (weight === undefined) return null;
-  if (!Array.isArray(weight) && !ArrayBuffer.isView(weight)) {
-    throw new SoftgradError(
-      'ERR_DTYPE',
-      `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one for each class`,
-    );
-  }
-  if (weight.length !== classes) {
-    throw new SoftgradError('ERR_SHAPE', `${operation}: weight has ${weight.length} entries for ${classes} classes`);
-  }
-  const own = hostArray(classes, x.dtype);
-  for (let c = 0; c < classes; c++) {
-    const value: unknown = weight[c];
-    if (typeof value !== 'number') {
-      throw new SoftgradError('ERR_DTYPE', `${operation}: weight[${c}] is ${describe(value)}; expected a number`);
-    }
-    own[c] = value;
-    if (!Number.isFinite(own[c])) {
-      throw new SoftgradError('ERR_VALUE', `${operation}: weight[${c}] is ${value}; expected a finite number`);
-    }
-  }
-  return own;
 }

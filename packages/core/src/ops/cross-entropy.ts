@@ -4,15 +4,24 @@ import { checkOptions, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { Argument } from './arguments.js';
-import { name, withCall } from './cross-entropy-call.js';
-import { into, lossOfNothing, reduceRows, slopeTimes, targetTotals, whereCounted } from './cross-entropy-formula.js';
+import type { Argument, TensorLike } from './arguments.js';
+import { name, type TargetCall, withCall } from './cross-entropy-call.js';
+import {
+  into,
+  lossOfNothing,
+  ofLoss,
+  reduceRows,
+  slopeTimes,
+  targetTotals,
+  whereCounted,
+} from './cross-entropy-formula.js';
 import type { CrossEntropyOptions, Outputs } from './cross-entropy-options.js';
 import type { CrossEntropyTarget } from './cross-entropy-target.js';
+import { directionsOf } from './definition.js';
 import { composed } from './evaluate.js';
-import type { OutOption, TensorLike } from './linear-operator.js';
 import { logSumExpDefinition } from './log-sum-exp.js';
 import { compute } from './result.js';
+import type { OutOption } from './settings.js';
 
 /** The result of `crossEntropy`: the loss, and its derivative in the shape of the logits. */
 export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
@@ -92,7 +101,7 @@ function both(
   target: CrossEntropyTarget,
   options: Outputs<Partial<CrossEntropyResult>> = {},
 ): CrossEntropyResult {
-  return withCall(null, logits, [], target, options, (call) => {
+  return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;
     if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
@@ -111,98 +120,54 @@ function both(
   });
 }
 
-function loss(logits: TensorLike, target: CrossEntropyTarget, options: CrossEntropyOptions & OutOption = {}): Tensor {
-  return withCall('loss', logits, [], target, options, (call) =>
-    compute(call.operation, call.x, call.lossShape, options.out, [call.x.buffer, call.target.buffer], (out) =>
-      reduceRows(call, out, lossOfNothing(call), (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
-    ),
-  );
+/** A function with one result, which `write` computes from the buffers of its directions. */
+function define(
+  member: 'loss' | 'gradient' | 'vjp' | 'jvp' | 'hvp',
+  write: (call: TargetCall, out: unknown, ...directions: readonly unknown[]) => void,
+) {
+  const operation = `${name}.${member}`;
+  const directions = member === 'loss' ? [] : directionsOf[member];
+  return (logits: TensorLike, target: CrossEntropyTarget, ...rest: readonly unknown[]): Tensor => {
+    const { [directions.length]: options = {} } = rest as readonly (CrossEntropyOptions & OutOption)[];
+    const given = directions.map((direction, k): Argument => [direction, rest[k]]);
+    return withCall(operation, logits, given, target, options, (call, ...tensors) => {
+      const { x, lossShape } = call;
+      const buffers = directions.map((direction, k) => {
+        const expected = direction === 'cotangent' ? lossShape : x.shape;
+        return operandLike(operation, direction, tensors[k], x, expected).buffer;
+      });
+      const inputs = [x.buffer, call.target.buffer, ...buffers];
+      const shape = member === 'loss' || member === 'jvp' ? lossShape : x.shape;
+      return compute(operation, x, shape, options.out, inputs, (out) => write(call, out, ...buffers));
+    });
+  };
 }
 
-function gradient(
-  logits: TensorLike,
-  target: CrossEntropyTarget,
-  options: CrossEntropyOptions & OutOption = {},
-): Tensor {
-  return withCall('gradient', logits, [], target, options, (call) =>
-    compute(call.operation, call.x, call.x.shape, options.out, [call.x.buffer, call.target.buffer], (out) =>
-      into(call, { loss: null, gradient: out }),
-    ),
-  );
-}
+const loss = /* @__PURE__ */ define('loss', (call, out) =>
+  reduceRows(call, out, lossOfNothing(call), (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
+);
 
-function vjp(
-  logits: TensorLike,
-  target: CrossEntropyTarget,
-  cotangent: TensorLike,
-  options: CrossEntropyOptions & OutOption = {},
-): Tensor {
-  return withCall('vjp', logits, [['cotangent', cotangent]], target, options, (call, direction) => {
-    const { operation, x, lossShape, reduction } = call;
-    const g = operandLike(operation, 'cotangent', direction, x, lossShape);
-    return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer], (out) =>
-      composed(call, 'crossEntropy', (m) => {
-        const upstream = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
-        m.assign(
-          out,
-          slopeTimes(m, call, upstream, false, (product) => m.keep(whereCounted(m, call, product), 0)),
-        );
-      }),
-    );
-  });
-}
+const gradient = /* @__PURE__ */ define('gradient', (call, out) => into(call, { loss: null, gradient: out }));
 
-function jvp(
-  logits: TensorLike,
-  target: CrossEntropyTarget,
-  tangent: TensorLike,
-  options: CrossEntropyOptions & OutOption = {},
-): Tensor {
-  return withCall('jvp', logits, [['tangent', tangent]], target, options, (call, direction) => {
-    const { operation, x, lossShape } = call;
-    const t = operandLike(operation, 'tangent', direction, x);
-    return compute(operation, x, lossShape, options.out, [x.buffer, t.buffer], (out) =>
-      reduceRows(call, out, 0, (rowChanges) =>
-        composed(call, 'crossEntropy', (m) =>
-          m.assign(
-            rowChanges,
-            slopeTimes(m, call, m.entries(t.buffer), true, (product) =>
-              m.sum(m.keep(whereCounted(m, call, product), 0)),
-            ),
-          ),
-        ),
-      ),
-    );
-  });
-}
+const vjp = /* @__PURE__ */ define('vjp', (call, out, cotangent) =>
+  composed(call, 'crossEntropy', (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
+);
 
-function hvp(
-  logits: TensorLike,
-  target: CrossEntropyTarget,
-  cotangent: TensorLike,
-  tangent: TensorLike,
-  options: CrossEntropyOptions & OutOption = {},
-): Tensor {
-  const directions: readonly Argument[] = [
-    ['cotangent', cotangent],
-    ['tangent', tangent],
-  ];
-  return withCall('hvp', logits, directions, target, options, (call, upstream, direction) => {
-    const { operation, x, lossShape, reduction, scale } = call;
-    const g = operandLike(operation, 'cotangent', upstream, x, lossShape);
-    const t = operandLike(operation, 'tangent', direction, x);
-    return compute(operation, x, x.shape, options.out, [x.buffer, g.buffer, t.buffer], (out) =>
-      composed(call, null, (m) => {
-        // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
-        const ofRow = reduction === 'none' ? m.byRow(g.buffer) : m.given(g.buffer, [1, 1, 1]);
-        const factor = m.mul(targetTotals(m, call), m.mul(ofRow, scale));
-        const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));
-        const product = m.of(logSumExpDefinition.hvp, counted(x.buffer), factor, counted(t.buffer));
-        m.assign(out, whereCounted(m, call, product));
-      }),
-    );
-  });
-}
+const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
+  reduceRows(call, out, 0, (rowChanges) =>
+    composed(call, 'crossEntropy', (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
+  ),
+);
+
+const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
+  composed(call, null, (m) => {
+    // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
+    const factor = m.mul(targetTotals(m, call), m.mul(ofLoss(m, call, cotangent), call.scale));
+    const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));
+    const product = m.of(logSumExpDefinition.hvp, counted(call.x.buffer), factor, counted(tangent));
+    m.assign(out, whereCounted(m, call, product));
+  }),
+);
 
 /**
  * Cross-entropy between softmax(logits / T) and a target, with its gradient, in one pass:

@@ -1,7 +1,7 @@
 import { functionName } from '../copies.js';
+import type { TensorLike } from './arguments.js';
 import { callOn, planOf } from './call.js';
 import { type Definition, derivativeNames, type MemberName } from './definition.js';
-import type { TensorLike } from './linear-operator.js';
 import { linearizeBy } from './linearize.js';
 import type { SoftmaxOptions } from './settings.js';
 
@@ -12,14 +12,15 @@ import type { SoftmaxOptions } from './settings.js';
 export function define<F>(definition: Definition): F {
   const call = (name: MemberName) => {
     const plan = planOf(definition, name);
-    const { direction, along } = plan.member;
-    if (along !== undefined) {
-      return (x: TensorLike, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions) =>
-        callOn(plan, x, cotangent, tangent, options);
+    switch (plan.directions.length) {
+      case 0:
+        return (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, [], options);
+      case 1:
+        return (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, [v], options);
+      default:
+        return (x: TensorLike, v: TensorLike, t: TensorLike, options?: SoftmaxOptions) =>
+          callOn(plan, x, [v, t], options);
     }
-    return direction === undefined
-      ? (x: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, undefined, undefined, options)
-      : (x: TensorLike, v: TensorLike, options?: SoftmaxOptions) => callOn(plan, x, v, undefined, options);
   };
   const members: Record<string, unknown> = { [functionName]: definition.name, linearize: linearizeBy(definition) };
   for (const name of derivativeNames) {

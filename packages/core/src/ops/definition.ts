@@ -6,10 +6,12 @@ import type { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 export interface Definition {
   /** The public name: `logSoftmax`. */
   readonly name: string;
-  /** 'rows': along an axis, with temperature and mask. 'entries': elementwise, without these options. */
+  /** 'rows': of logits, along an axis, with temperature and mask. 'entries': of x, elementwise, without these options. */
   readonly over: 'rows' | 'entries';
   /** The factor of the temperature: −1 for softmin. Default 1. */
   readonly sign?: 1 | -1;
+  /** What its output is called where derivatives take it. Without a name they take the input. */
+  readonly output?: 'probabilities' | 'logProbabilities' | 'y';
   /** The derivatives, which take the output, are the same at the input. */
   readonly alsoOfInput?: true;
   readonly value: Member;
@@ -28,35 +30,45 @@ export interface Definition {
 /** The derivatives that `define` makes functions of. */
 export const derivativeNames = ['gradient', 'vjp', 'jvp', 'hvp', 'doubleBackward', 'jacobian'] as const;
 
-/** The members of a definition: its functions, and the diagonal, which only `linearize` offers. */
-export type MemberName = 'value' | (typeof derivativeNames)[number] | 'diagonal';
+/** The members of a definition with the directions that each takes after its first operand. Only `linearize` offers the diagonal. */
+export const directionsOf = {
+  value: [],
+  gradient: [],
+  vjp: ['cotangent'],
+  jvp: ['tangent'],
+  hvp: ['cotangent', 'tangent'],
+  doubleBackward: ['cotangent', 'upstream'],
+  jacobian: [],
+  diagonal: [],
+} as const;
+
+export type MemberName = keyof typeof directionsOf;
 
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
-  /** The name of its operand, which is the function's input or its output. */
-  readonly operand: 'logits' | 'x' | 'probabilities' | 'logProbabilities' | 'y';
-  /** The second operand, if there is one. */
-  readonly direction?: 'cotangent' | 'tangent';
-  /** 'rows': the second operand has one number a row. Default 'entries': it has the shape of the first. */
-  readonly directionOver?: 'rows' | 'entries';
-  /** The third operand, if there is one, in the shape of the first: the direction of a second derivative. */
-  readonly along?: 'tangent' | 'upstream';
-  /** Shape of the result: that of the operand (default), one number a row, or a classes × classes matrix a row. */
-  readonly result?: 'entries' | 'rows' | 'matrices';
+  /** The cotangent has one number a row. Otherwise it has the shape of the first operand, as all other directions do. */
+  readonly cotangent?: 'rows';
+  /** One number a row, or a classes × classes matrix a row. Otherwise the result has the shape of the first operand. */
+  readonly result?: 'rows' | 'matrices';
   /** The value for a row without entries. */
   readonly ofNothing?: number;
   /** The backend's kernel for it. */
   readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
   /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
-  /** Applies the mask around `unmasked`, for derivatives, whose kernels take no mask. */
-  masked?<B>(m: Expressions<B>, unmasked: (...operands: Value<B>[]) => Value<B>, ...operands: Value<B>[]): Value<B>;
+  /** Sets masked entries of the result of a derivative at the output to 0. Default `m.keep(result, 0)`. */
+  keep?<B>(m: Expressions<B>, result: Value<B>): Value<B>;
 }
 
 /** The algebra in which formulas are written: operations of the backend's basis and other functions of core. */
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
+}
+
+/** Whether the first operand of a function is the output, as that of most derivatives, and not the input. */
+export function takesOutput({ output }: Definition, member: MemberName): boolean {
+  return member !== 'value' && output !== undefined;
 }
 
 /** The public name of a function. */

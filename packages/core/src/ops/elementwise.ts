@@ -1,8 +1,9 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import type { Definition, Expressions } from './definition.js';
-import type { OperatorOf, OutOption, TensorLike } from './linear-operator.js';
-import type { AxisOption } from './settings.js';
+import type { OperatorOf } from './linear-operator.js';
+import type { AxisOption, OutOption } from './settings.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {
@@ -30,19 +31,19 @@ interface Entries {
 
 /** The definition of an elementwise function. */
 export function elementwise({ name, alsoOfInput, value, slope, product }: Entries) {
-  const vjp = { operand: 'y', kernel: `${name}Vjp`, formula: product } as const;
+  const vjp = { kernel: `${name}Vjp`, formula: product } as const;
   return {
     name,
     over: 'entries',
+    output: 'y',
     ...(alsoOfInput && { alsoOfInput }),
-    value: { operand: 'x', kernel: name, formula: value },
-    vjp: { direction: 'cotangent', ...vjp },
-    jvp: { direction: 'tangent', ...vjp },
+    value: { kernel: name, formula: value },
+    vjp,
+    jvp: vjp,
     jacobian: {
-      operand: 'y',
       result: 'matrices',
       formula: (m, y) => m.select(m.identity(), m.transposed(m.columns(slope(m, y))), 0),
     },
-    diagonal: { operand: 'y', formula: slope },
+    diagonal: { formula: slope },
   } as const satisfies Definition;
 }

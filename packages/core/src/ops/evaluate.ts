@@ -21,22 +21,28 @@ export interface Call<B = unknown> {
 /** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
 export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
-  const isForKernel = kernel !== undefined && (on.mask === null || member.masked === undefined) && !isBeyondKernels(on);
+  const caller = kernel === undefined || isBeyondKernels(on) ? undefined : callers[kernel];
   // A member has exactly the operands that its kernel takes.
-  if (isForKernel && callers[kernel](on.backend, out, operands as Operands<B>, on) !== false) return;
+  if (caller && caller(on.backend, out, operands as Operands<B>, on) !== false) return;
   composed(on, kernel ?? null, (m) => {
     const values = operands.map((buffer, k) =>
-      k === 1 && member.directionOver === 'rows' ? m.byRow(buffer) : m.entries(buffer),
+      k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
-    if (on.mask === null || member.masked === undefined) {
-      m.assign(out, member.formula(m, ...values));
-      return;
-    }
-    const unmasked = (...inner: Value<B>[]) =>
-      m.computed(extentOf(member, on.rows), inner, (into, buffers) =>
-        run({ ...on, mask: null }, member, into, buffers),
-      );
-    m.assign(out, member.masked(m, unmasked, ...values));
+    m.assign(out, member.formula(m, ...values));
+  });
+}
+
+/**
+ * Runs a derivative at the output, whose kernels and formulas take no mask, with the mask of the call: masked entries of the directions have no
+ * influence, and those of the result are 0.
+ */
+export function runMasked<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
+  composed(on, member.kernel ?? null, (m) => {
+    const values = operands.map((buffer, k) => (k === 0 ? m.entries(buffer) : m.keep(m.entries(buffer), 0)));
+    const unmasked = m.computed(extentOf(member, on.rows), values, (into, buffers) =>
+      run({ ...on, mask: null }, member, into, buffers),
+    );
+    m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
   });
 }
 

@@ -1,30 +1,15 @@
-import { checkOptions, namesOf } from '../options.js';
 import type { DType } from '../tensor/dtype.js';
-import type { TensorInput } from '../tensor/input.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, MatricesOf, RowsOf } from '../tensor/typed.js';
-
-export interface OutOption {
-  /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
-  readonly out?: Tensor | undefined;
-}
-
-const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
-
-/** The `out` of a member of a linear operator, which has no other option. @throws ERR_VALUE */
-export function outOf(operation: string, options: OutOption = {}): Tensor | undefined {
-  return checkOptions(operation, options, outNames).out;
-}
-
-/** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
-export type TensorLike = Tensor | TensorInput;
+import type { TensorLike } from './arguments.js';
+import type { OutOption } from './settings.js';
 
 /**
  * A function linearized at one point: its value, and products with its Jacobian that never compute its f² entries per row.
  *
  * `value` is the function's result, which you have to dispose. The derivatives need it (those of logSumExp also need the logits) and throw
- * ERR_DISPOSED once it is disposed, and ERR_VALUE once an operation has overwritten it by `out:`; what is written through `view()` is not noticed. `diagonal` and `toDense` are members of a `SquareOperator` only: that of logSumExp does not have them.
+ * ERR_DISPOSED once it is disposed, and ERR_VALUE once an operation or `tensor` has overwritten it by `out:`; what is written through `view()` is not noticed. `diagonal` and `toDense` are members of a `SquareOperator` only: that of logSumExp does not have them.
  */
 export interface LinearOperator<D extends DType = DType, In extends number = number, Out extends number = number> {
   /** The function's value where it was linearized. */

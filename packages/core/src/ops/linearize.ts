@@ -4,17 +4,19 @@ import { type NdArrayLike, readInput, type TensorInput } from '../tensor/input.j
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
-import { withTensors } from './arguments.js';
+import { type TensorLike, withTensors } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
-import { type OutOption, outOf, type SquareOperator, type TensorLike } from './linear-operator.js';
-import { optionNamesOf, type SoftmaxOptions } from './settings.js';
+import type { SquareOperator } from './linear-operator.js';
+import { type OutOption, optionNamesOf, outNames, type SoftmaxOptions } from './settings.js';
 
 /** `linearize` of a function: its value, and the derivatives there. */
 export function linearizeBy(definition: Definition) {
   const { name, over } = definition;
   const operation = `${name}.linearize`;
   const known = optionNamesOf(definition, 'jacobian').filter((option) => option !== 'out');
+  // The output remembers the options; the input does not.
+  const isOfValue = definition.output !== undefined;
   const forward = planOf(definition, 'value', operation);
   const vjp = planOf(definition, 'vjp');
   const jvp = planOf(definition, 'jvp');
@@ -24,37 +26,31 @@ export function linearizeBy(definition: Definition) {
   };
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
-    // The output remembers the options; the input does not.
-    const isOfValue = definition.vjp.operand !== definition.value.operand;
-    const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${definition.value.operand}`, input);
-    const { value, inputShape } = withTensors(operation, [definition.value.operand, given], [], undefined, (x) => {
+    const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${forward.operand}`, input);
+    const { value, inputShape } = withTensors(operation, [forward.operand, given], [], undefined, (x) => {
       const { axis, ...others } = options;
       if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-      const value = callOnTensors(forward, x, undefined, undefined, over === 'rows' ? options : others);
+      const value = callOnTensors(forward, x, [], over === 'rows' ? options : others);
       return { value, inputShape: x.shape };
     });
     const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
     const writesBefore = writesOf(at);
-    const member = (
-      plan: Plan,
-      direction: TensorLike | undefined,
-      more: OutOption | undefined,
-      own: object = passed,
-    ) => {
+    const member = (plan: Plan, directions: readonly TensorLike[], more: OutOption = {}, own: object = passed) => {
       if (!Object.is(writesOf(at), writesBefore)) throw overwritten(plan, isOfValue);
-      return callOn(plan, at, direction, undefined, { ...own, out: outOf(operation, more) });
+      const { out } = checkOptions(operation, more, outNames);
+      return callOn(plan, at, directions, { ...own, out });
     };
     return {
       value,
       inputShape,
       outputShape: value.shape,
-      vjp: (cotangent, more) => member(vjp, cotangent, more),
-      jvp: (tangent, more) => member(jvp, tangent, more),
+      vjp: (cotangent, more) => member(vjp, [cotangent], more),
+      jvp: (tangent, more) => member(jvp, [tangent], more),
       ...(square && {
-        diagonal: (more?: OutOption) => member(square.diagonal, undefined, more),
+        diagonal: (more?: OutOption) => member(square.diagonal, [], more),
         toDense: (more?: OutOption) =>
-          member(square.jacobian, undefined, more, over === 'entries' ? { axis: options.axis } : passed),
+          member(square.jacobian, [], more, over === 'entries' ? { axis: options.axis } : passed),
       }),
     } as SquareOperator;
   };
@@ -66,8 +62,8 @@ function writesOf(at: TensorLike): number {
 }
 
 /** Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too. */
-function overwritten({ operation, definition, member }: Plan, isOfValue: boolean): SoftgradError {
-  const what = isOfValue ? 'the value' : `the ${member.operand}`;
+function overwritten({ operation, definition, operand: name }: Plan, isOfValue: boolean): SoftgradError {
+  const what = isOfValue ? 'the value' : `the ${name}`;
   return new SoftgradError(
     'ERR_VALUE',
     `${operation}: ${what} of ${definition.name}.linearize was overwritten by a call with it as out; linearize again`,

@@ -1,7 +1,8 @@
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
-import type { OperatorOf, TensorLike } from './linear-operator.js';
+import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
@@ -17,7 +18,7 @@ export interface LogSoftmax {
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
    * It depends on the cotangent only through its sum. Same shape and dtype as the operands, O(f) per row; masked entries are 0.
    *
-   * @throws as `softmax.hvp`
+   * @throws as `softmax.vjp`
    * @example
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.hvp(y, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[-0.1966, 0.1966]]
@@ -34,8 +35,8 @@ export interface LogSoftmax {
 export const logSoftmaxDefinition = {
   name: 'logSoftmax',
   over: 'rows',
+  output: 'logProbabilities',
   value: {
-    operand: 'logits',
     kernel: 'logSoftmax',
     formula: (m, x) => {
       const tempered = m.tempered(x);
@@ -44,8 +45,6 @@ export const logSoftmaxDefinition = {
     },
   },
   vjp: {
-    operand: 'logProbabilities',
-    direction: 'cotangent',
     kernel: 'logSoftmaxVjp',
     formula: (m, y, g) => {
       const p = m.exp(y);
@@ -57,11 +56,8 @@ export const logSoftmaxDefinition = {
       };
       return m.quotientOf(product, g, m.temperature);
     },
-    masked: (m, vjp, y, g) => m.keep(vjp(y, m.keep(g, 0)), 0),
   },
   jvp: {
-    operand: 'logProbabilities',
-    direction: 'tangent',
     kernel: 'logSoftmaxJvp',
     formula: (m, y, t) => {
       const p = m.exp(y);
@@ -74,21 +70,15 @@ export const logSoftmaxDefinition = {
       };
       return m.quotientOf(product, t, m.temperature);
     },
-    masked: (m, jvp, y, t) => m.keep(jvp(y, m.keep(t, 0)), 0),
   },
   hvp: {
-    operand: 'logProbabilities',
-    direction: 'cotangent',
-    along: 'tangent',
     kernel: 'logSoftmaxHvp',
     formula: (m, y, g, t) => {
       const p = m.exp(y);
       return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
-    masked: (m, hvp, y, g, t) => m.keep(hvp(y, m.keep(g, 0), m.keep(t, 0)), 0),
   },
   jacobian: {
-    operand: 'logProbabilities',
     result: 'matrices',
     kernel: 'logSoftmaxJacobian',
     formula: (m, y) => {
@@ -97,11 +87,10 @@ export const logSoftmaxDefinition = {
       const beside = m.transposed(m.columns(m.sub(0, p)));
       return m.div(m.select(m.identity(), diagonal, beside), m.temperature);
     },
-    masked: (m, jacobian, y) => m.keepMatrixRows(jacobian(y)),
+    keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
-    operand: 'logProbabilities',
-    formula: (m, y) => m.keep(m.div(m.complement(m.exp(y)), m.temperature), 0),
+    formula: (m, y) => m.div(m.complement(m.exp(y)), m.temperature),
   },
 } as const satisfies Definition;
 

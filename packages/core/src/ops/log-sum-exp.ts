@@ -1,9 +1,10 @@
 import type { Value } from '../backend/graph.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
-import type { RowOperatorOf, TensorLike } from './linear-operator.js';
+import type { RowOperatorOf } from './linear-operator.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import type { SoftmaxOptions } from './settings.js';
 import { softmaxDefinition } from './softmax.js';
@@ -22,7 +23,7 @@ export interface LogSumExp {
    * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
    * the Hessian `(diag(p) − p pᵀ) / T²` times t. Masked entries are 0, whatever t is there.
    *
-   * @throws as `softmax.hvp`
+   * @throws as `softmax.vjp`
    * @example
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
@@ -39,7 +40,6 @@ const leastTemperature = 2 ** -10;
 const leastProbability = 2 ** -100;
 
 const gradient = {
-  operand: 'logits',
   formula: (m, x) => {
     const p = m.of(softmax, x);
     const plain = m.div(p, m.temperature);
@@ -68,7 +68,6 @@ export const logSumExpDefinition = {
   name: 'logSumExp',
   over: 'rows',
   value: {
-    operand: 'logits',
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: 'logSumExp',
@@ -79,15 +78,11 @@ export const logSumExpDefinition = {
   },
   gradient,
   vjp: {
-    operand: 'logits',
-    direction: 'cotangent',
-    directionOver: 'rows',
+    cotangent: 'rows',
     // An entirely masked row has gradient 0, whatever its cotangent.
     formula: productOverTemperature,
   },
   jvp: {
-    operand: 'logits',
-    direction: 'tangent',
     result: 'rows',
     formula: (m, x, t) => {
       const mean = m.sum(m.keep(m.mul(m.of(softmax, x), t), 0));
@@ -98,10 +93,7 @@ export const logSumExpDefinition = {
     },
   },
   hvp: {
-    operand: 'logits',
-    direction: 'cotangent',
-    directionOver: 'rows',
-    along: 'tangent',
+    cotangent: 'rows',
     kernel: 'logSumExpHvp',
     formula: (m, x, g, t) => {
       const p = m.of(softmax, x);

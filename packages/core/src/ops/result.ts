@@ -19,23 +19,6 @@ export function compute(
   inputs: readonly unknown[],
   kernel: (buffer: unknown) => void,
 ): Tensor {
-  return computeFrom(operation, first, shape, out, inputs, writeBy, kernel);
-}
-
-function writeBy(buffer: unknown, kernel: (buffer: unknown) => void): void {
-  kernel(buffer);
-}
-
-/** As `compute`, with the state of the kernel passed as an argument, because allocating a closure would make each call slower. */
-export function computeFrom<C>(
-  operation: string,
-  first: FloatTensor,
-  shape: Shape,
-  out: Tensor | undefined,
-  inputs: readonly unknown[],
-  kernel: (buffer: unknown, from: C) => void,
-  from: C,
-): Tensor {
   const { backend, dtype } = first;
   if (out !== undefined) {
     const target = operandLike(operation, 'out', out, first, shape);
@@ -44,29 +27,23 @@ export function computeFrom<C>(
     target.writes++;
     if (target.size === 0) return out;
     if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
-      kernel(target.buffer, from);
+      kernel(target.buffer);
       return out;
     }
-    const beside = filled(backend, target.size, dtype, kernel, from);
+    const beside = filled(backend, target.size, dtype, kernel);
     backend.free(target.buffer);
     target.buffer = beside;
     return out;
   }
-  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel, from), null));
+  return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel), null));
 }
 
 /** A new buffer written by `kernel`; freed again if the kernel throws. */
-function filled<C>(
-  backend: Backend,
-  size: number,
-  dtype: DType,
-  kernel: (buffer: unknown, from: C) => void,
-  from: C,
-): unknown {
+function filled(backend: Backend, size: number, dtype: DType, kernel: (buffer: unknown) => void): unknown {
   const buffer = allocate(backend, size, dtype);
   if (size === 0) return buffer;
   try {
-    kernel(buffer, from);
+    kernel(buffer);
   } catch (error) {
     backend.free(buffer);
     throw error;

@@ -3,9 +3,13 @@ import { namesOf } from '../options.js';
 import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
 import { checkClasses, checkTemperature, type FloatTensor } from '../tensor/operands.js';
 import { resolveAxis, rowsOf } from '../tensor/shape.js';
-import type { Origin } from '../tensor/tensor.js';
+import type { Origin, Tensor } from '../tensor/tensor.js';
 import type { Definition, MemberName } from './definition.js';
-import type { OutOption } from './linear-operator.js';
+
+export interface OutOption {
+  /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
+  readonly out?: Tensor | undefined;
+}
 
 /** Options of the softmax family. */
 export interface SoftmaxOptions extends OutOption {
@@ -22,16 +26,14 @@ export interface AxisOption extends OutOption {
   readonly axis?: number | undefined;
 }
 
-const names = {
-  out: /* @__PURE__ */ namesOf<OutOption>({ out: true }),
-  axis: /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true }),
-  softmax: /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true }),
-};
+export const outNames = /* @__PURE__ */ namesOf<OutOption>({ out: true });
+const axisNames = /* @__PURE__ */ namesOf<AxisOption>({ axis: true, out: true });
+const softmaxNames = /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, temperature: true, mask: true, out: true });
 
 /** The names of the options that a function takes. */
 export function optionNamesOf({ over }: Definition, member: MemberName): readonly string[] {
-  if (over === 'rows') return names.softmax;
-  return member === 'jacobian' ? names.axis : names.out;
+  if (over === 'rows') return softmaxNames;
+  return member === 'jacobian' ? axisNames : outNames;
 }
 
 /** The settings of a call with the defaults filled in; its result remembers them. */
@@ -59,38 +61,17 @@ export function checkMaker(operation: string, name: string, argument: string, { 
   );
 }
 
-/**
- * Axis, temperature and mask of a derivative that takes the output of the function `name`: those of the call that made the output,
- * otherwise those of the options.
- *
- * @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE; ERR_VALUE if the options contradict that call
- */
-export function settingsOfOutput(
-  operation: string,
-  name: string,
-  argument: string,
-  x: FloatTensor,
-  options: SoftmaxOptions,
-): Settings {
-  checkMaker(operation, name, argument, x);
-  const made = x.origin;
-  if (!made) return softmaxSettings(operation, x, options, name);
-  checkClasses(operation, x, made.rows.classes);
-  const { axis, temperature, mask } = options;
-  if (axis !== undefined || temperature !== undefined || mask !== undefined) {
-    checkAgreement(operation, argument, x, made, options);
-  }
-  return made;
-}
-
-/** @throws ERR_VALUE naming both if the options contradict the call that made the operand */
-function checkAgreement(
+/** The settings of the call that made the operand. @throws ERR_VALUE naming both if the options contradict them, ERR_AXIS, ERR_SHAPE, ERR_DTYPE */
+export function settingsOfMaker(
   operation: string,
   argument: string,
   x: FloatTensor,
   made: Origin,
-  { axis = made.axis, temperature = made.temperature, mask }: SoftmaxOptions,
-): void {
+  options: SoftmaxOptions,
+): Settings {
+  checkClasses(operation, x, made.rows.classes);
+  if (options.axis === undefined && options.temperature === undefined && options.mask === undefined) return made;
+  const { axis = made.axis, temperature = made.temperature, mask } = options;
   const given = softmaxSettings(operation, x, { axis, temperature, mask }, made.operation);
   const contradiction = (now: string, then: string) =>
     new SoftgradError(
@@ -101,9 +82,10 @@ function checkAgreement(
   if (temperature !== made.temperature) {
     throw contradiction(`temperature ${temperature}`, `temperature ${made.temperature}`);
   }
-  if (given.mask === null) return;
+  if (given.mask === null) return made;
   if (made.mask === null) throw contradiction('a mask', 'none');
   if (!sameMask(given.mask, made.mask)) throw contradiction('a mask', 'one that keeps other entries');
+  return made;
 }
 
 /** Axis, temperature and mask from the options. @throws ERR_AXIS, ERR_VALUE, ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH */

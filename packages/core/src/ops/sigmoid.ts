@@ -1,8 +1,9 @@
 import type { Like } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
 import { type Elementwise, elementwise } from './elementwise.js';
-import type { OutOption, TensorLike } from './linear-operator.js';
+import type { OutOption } from './settings.js';
 
 /** `sigmoid` with its derivatives. */
 export interface Sigmoid extends Elementwise {
@@ -18,9 +19,6 @@ export interface Sigmoid extends Elementwise {
 }
 
 const hvp = {
-  operand: 'y',
-  direction: 'cotangent',
-  along: 'tangent',
   formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
 } as const satisfies Definition['hvp'];
 

@@ -1,8 +1,9 @@
 import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
+import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
-import type { OperatorOf, TensorLike } from './linear-operator.js';
+import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** A function of the softmax family with its derivatives. */
@@ -45,12 +46,10 @@ export interface Softmax {
    * `d = s ⊙ b / T`: `(d ⊙ a − s ⟨d, g⟩) / T`. Same shape and dtype as the operands, O(f) a row. Symmetric in g and t; masked
    * entries are 0, whatever g and t are there.
    *
-   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
-   *   options given here
+   * @param probabilities as for `vjp`
    * @param cotangent the upstream gradient ∂L/∂s, which is held constant. The curvature of L itself adds `vjp(s, H_L jvp(s, t))`
    * @param tangent a direction of the logits
-   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
-   *   contradict those of the forward pass
+   * @throws as `vjp`
    * @example
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.hvp(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.0909, -0.0909]]
@@ -68,12 +67,10 @@ export interface Softmax {
    * the logits, it is the second derivative: `vjp(s, doubleBackward(s, g, h))` is `hvp(s, g, h)`, which is more accurate if
    * you only need that. PyTorch's `softmax_double_backward` (derivatives.yaml).
    *
-   * @param probabilities the result of the forward pass, which remembers axis, temperature and mask. Other probabilities use the
-   *   options given here
+   * @param probabilities as for `vjp`
    * @param cotangent the cotangent g that `vjp` was given
    * @param upstream the gradient with respect to the result of `vjp`
-   * @throws ERR_DTYPE, ERR_SHAPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for options that
-   *   contradict those of the forward pass
+   * @throws as `vjp`
    * @example
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.doubleBackward(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.4621, 0]]
@@ -100,51 +97,39 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     name,
     over: 'rows',
     sign,
+    output: 'probabilities',
     value: {
-      operand: 'logits',
       kernel: 'softmax',
       // An entirely masked row is NaN before `keep`, and 0 by definition.
       formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
     },
-    vjp: { direction: 'cotangent', ...product },
-    jvp: { direction: 'tangent', ...product },
+    vjp: product,
+    jvp: product,
     hvp: {
-      operand: 'probabilities',
-      direction: 'cotangent',
-      along: 'tangent',
       kernel: 'softmaxHvp',
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
-      masked: (m, hvp, s, g, t) => m.keep(hvp(s, m.keep(g, 0), m.keep(t, 0)), 0),
     },
     doubleBackward: {
-      operand: 'probabilities',
-      direction: 'cotangent',
-      along: 'upstream',
       formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
-      masked: (m, product, s, g, h) => m.keep(product(s, m.keep(g, 0), m.keep(h, 0)), 0),
     },
     jacobian: {
-      operand: 'probabilities',
       result: 'matrices',
       kernel: 'jacobian',
       formula: (m, s) =>
         Math.abs(m.temperature) < 2 ** -mostExponent
           ? m.jacobianOfSmallTemperature(s)
           : m.div(m.jacobian(s), m.temperature),
-      masked: (m, jacobian, s) => m.keepMatrices(jacobian(s)),
+      keep: (m, matrices) => m.keepMatrices(matrices),
     },
     diagonal: {
-      operand: 'probabilities',
       formula: (m, s) => m.div(m.mul(s, m.complement(s)), m.temperature),
     },
   }) as const satisfies Definition;
 
 const product = {
-  operand: 'probabilities',
   kernel: 'vjp',
   formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
-  masked: (m, vjp, s, g) => m.keep(vjp(s, m.keep(g, 0)), 0),
 } as const satisfies Definition['value'];
 
 /**

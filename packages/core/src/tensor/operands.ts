@@ -3,7 +3,7 @@ import { SoftgradError } from '../errors.js';
 import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { type Shape, sameShape, show } from './shape.js';
-import { asTensor, type DeviceTensor, liveBuffer, type Tensor } from './tensor.js';
+import { asTensor, type DeviceTensor, type Tensor } from './tensor.js';
 
 /** An operand of floats, checked alive. */
 export interface FloatTensor extends DeviceTensor {
@@ -12,17 +12,7 @@ export interface FloatTensor extends DeviceTensor {
 
 /** The argument as a float tensor, checked to be alive. @throws ERR_DTYPE, ERR_DISPOSED */
 export function operand(operation: string, argument: string, value: unknown): FloatTensor {
-  return checkFloats(operation, argument, asTensor(operation, argument, value));
-}
-
-/** The same for a value that is known to be a tensor. @throws ERR_DTYPE, ERR_DISPOSED */
-export function liveFloats(operation: string, argument: string, tensor: Tensor): FloatTensor {
-  const x = tensor as DeviceTensor;
-  liveBuffer(operation, x, argument);
-  return checkFloats(operation, argument, x);
-}
-
-function checkFloats(operation: string, argument: string, x: DeviceTensor): FloatTensor {
+  const x = asTensor(operation, argument, value);
   if (!isFloat(x.dtype)) {
     throw new SoftgradError(
       'ERR_DTYPE',

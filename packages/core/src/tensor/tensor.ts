@@ -115,7 +115,7 @@ export class DeviceTensor implements Tensor {
   summary: IndexSummary | null = null;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
-  /** How many calls were told to write into it, by `out:`. */
+  /** How often it was written to by `out:`. */
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
@@ -260,7 +260,7 @@ export function asTensor(operation: string, argument: string, value: unknown): D
   return value as DeviceTensor;
 }
 
-export function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
+function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
   if (x[brand] !== layout) {
     throw new SoftgradError(
       'ERR_VALUE',

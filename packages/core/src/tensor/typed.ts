@@ -83,6 +83,3 @@ export type RowsOf<X> = Like<X> extends Tensor<infer D, infer R> ? Tensor<D, Les
 
 /** A tensor of an operand's dtype, of a rank. */
 export type LikeOfRank<X, R extends number> = Like<X> extends Tensor<infer D, number> ? Tensor<D, R> : Tensor;
-
-/** What an option is: `Default` where it is not given. */
-export type OptionOf<O, K extends string, Default> = K extends keyof O ? O[K] : Default;

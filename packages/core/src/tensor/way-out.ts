@@ -101,7 +101,7 @@ function asEntry(value: object, x: string, nested = 'array'): string {
 }
 
 /** The expression that reads an object, which it calls x, or that reads it as an entry of a list; null if there is none that we know of. */
-export function wayOut(value: unknown, entry = false): string | null {
+function wayOut(value: unknown, entry = false): string | null {
   if (typeof value !== 'object' || value === null || value instanceof Promise) return null;
   if (isBranded(value)) return entry ? asEntry(value, 'x') : 'await x.to(backend)';
   const dtype: unknown = Reflect.get(value, 'dtype');
