@@ -514,6 +514,56 @@ test('weights and class indices that are not numbers are errors that name them',
   }
 });
 
+describe('a mean over class weights that add up to 0', () => {
+  const given = [
+    [1, 2],
+    [3, 1],
+  ];
+  const t = [
+    [0.5, -1],
+    [2, 1],
+  ];
+  const target = [0, 1];
+  const dtypes = ['float32', 'float64'] as const;
+  const all = async (
+    weight: readonly number[],
+    dtype: (typeof dtypes)[number],
+    kernels: boolean,
+    more: CrossEntropyOptions = {},
+  ) => {
+    const right = await exact.open();
+    const backend = kernels ? right : delegate(right, { kernels: {} });
+    const x = tensor(given, { backend, dtype });
+    const options = { weight, ...more };
+    const { loss, gradient } = crossEntropy(x, target, options);
+    const derivatives = [
+      gradient,
+      crossEntropy.gradient(x, target, options),
+      crossEntropy.vjp(x, target, 1.5, options),
+      crossEntropy.hvp(x, target, 1.5, t, options),
+      crossEntropy.jvp(x, target, t, options),
+    ];
+    const losses = [loss, crossEntropy.loss(x, target, options)];
+    return [losses, derivatives].map((tensors) => tensors.flatMap((one) => [...one.dataSync()]));
+  };
+
+  test.each(dtypes)('is not finite, nor is a derivative, where the weights cancel: %s', async (dtype) => {
+    for (const kernels of [true, false]) {
+      for (const more of [{}, { labelSmoothing: 0.1 }, { temperature: 2 }]) {
+        expect((await all([1, -1], dtype, kernels, more)).flat().filter(Number.isFinite)).toEqual([]);
+      }
+    }
+  });
+
+  test.each(dtypes)('is over nothing where all are 0, as if every row were ignored: %s', async (dtype) => {
+    for (const kernels of [true, false]) {
+      const [losses, derivatives] = await all([0, 0], dtype, kernels);
+      expect(losses).toEqual([Number.NaN, Number.NaN]);
+      expect(derivatives.map(Math.abs)).toEqual(derivatives.map(() => 0));
+    }
+  });
+});
+
 test('a result of softmax in place of the logits is an error, because softmax would be applied twice', async () => {
   const x = tensor([[1, 2, 3]]);
   const calls: readonly (readonly [string, (of: Tensor) => unknown])[] = [

@@ -7,7 +7,7 @@ import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, type TensorLike, withTensors } from './arguments.js';
-import { balancedWeight, meanDivisor, readWeight } from './class-weights.js';
+import { balancedWeight, isOfNothing, meanDivisor, readWeight } from './class-weights.js';
 import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
 import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
 import type { Call } from './evaluate.js';
@@ -75,6 +75,7 @@ function onTensors<T>(
       const balanced = weightGiven && balancedWeight(onBackend, weightGiven, isMean, ignoreIndex, dtype);
       const weightHost = balanced?.weight ?? null;
       const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
+      const undefinedMean = divisor === 0 && isOfNothing(onBackend, weightHost, ignoreIndex);
       const weight = weightHost && allocate(backend, rows.classes, dtype);
       try {
         if (weightHost) backend.write(weight, weightHost);
@@ -92,10 +93,11 @@ function onTensors<T>(
           labelSmoothing,
           // Kernels wrap an index beyond int32. No class has such an index, nor −1, so −1 is equivalent.
           ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
-          scale: divisor === 0 ? 0 : (balanced?.factor ?? 1) / divisor,
+          // Infinite where weights cancel.
+          scale: undefinedMean ? 0 : (balanced?.factor ?? 1) / divisor,
           reduction,
           lossShape: reduction === 'none' ? reduced : scalar,
-          undefinedMean: divisor === 0,
+          undefinedMean,
         };
         return body(call, ...directions);
       } finally {

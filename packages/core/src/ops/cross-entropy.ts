@@ -181,7 +181,7 @@ const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
  * `target` is class indices (shape of the logits without the axis: an int32 tensor or plain integers) or probabilities (shape
  * of the logits). Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
  * `torch.nn.functional.cross_entropy`. The loss is a scalar tensor, or one number a row for reduction 'none'. For the mean over
- * rows that are all ignored the loss is NaN and the gradient 0.
+ * rows that are all ignored or of weight 0 the loss is NaN and the gradient 0; where weights cancel, both are NaN or ±Infinity.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for a class index
  *   out of range or of a masked class, for options outside their domain, and for a result of softmax in place of the logits
