@@ -24,36 +24,35 @@ function logits(classes: number, distance: number): number[] {
 describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
   const { unit, offsets, distances } = settings[dtype];
 
+  /** Logits of a row, and directions for it whose entries have a constant in common. */
+  function* beside(classes: number, temperatures: readonly number[]) {
+    const options = { backend: composed, dtype };
+    for (const temperature of temperatures) {
+      for (const distance of distances) {
+        const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], options);
+        for (const offset of offsets) {
+          const direction = tensor([Array.from({ length: classes }, (_, c) => offset + Math.cos(c * c))], options);
+          yield { x, direction, temperature, label: `${offset} at T = ${temperature}, distance ${distance}` };
+        }
+      }
+    }
+  }
+
   test.each([2, 3, 4, 10, 17, 128, 1000])(
     'the jvp of log-softmax of %i classes keeps the digits of tangents beside a constant that all have in common',
     async (classes) => {
-      // At the last one, tangents are divided before the product.
-      for (const temperature of [1, 0.3, 7e-25]) {
-        for (const distance of distances) {
-          const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], {
-            backend: composed,
-            dtype,
-          });
-          const y = logSoftmax(x, { temperature });
-          const log = await y.data();
-          for (const offset of offsets) {
-            const row = Array.from({ length: classes }, (_, c) => offset + Math.cos(c * c));
-            const t = tensor([row], { backend: composed, dtype });
-            const stored = await t.data();
-            const found = await logSoftmax.jvp(y, t, { temperature }).data();
-            const expected = differences(
-              Array.from(log, (y) => Math.exp(y)),
-              stored,
-              temperature,
-            );
-            // An exp of up to −60 errs by its exponent; two sums and a few steps.
-            const most = (70 + 2 * summation(classes)) * unit;
-            const wrong = expected.flatMap(({ value, size }, c) =>
-              Math.abs(found[c] - value) <= most * size ? [] : [{ c, found: found[c], value }],
-            );
-            expect(wrong, `${offset} at T = ${temperature}, distance ${distance}`).toEqual([]);
-          }
-        }
+      // At the last temperature, tangents are divided before the product.
+      for (const { x, direction, temperature, label } of beside(classes, [1, 0.3, 7e-25])) {
+        const y = logSoftmax(x, { temperature });
+        const p = Array.from(await y.data(), Math.exp);
+        const found = await logSoftmax.jvp(y, direction, { temperature }).data();
+        const expected = differences(p, await direction.data(), temperature);
+        // An exp of up to −60 errs by its exponent; two sums and a few steps.
+        const most = (70 + 2 * summation(classes)) * unit;
+        const wrong = expected.flatMap(({ value, size }, c) =>
+          Math.abs(found[c] - value) <= most * size ? [] : [{ c, found: found[c], value }],
+        );
+        expect(wrong, label).toEqual([]);
       }
     },
   );
@@ -61,25 +60,14 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
   test.each([2, 3, 4, 10, 17, 128])(
     'the vjp of softmax of %i classes keeps the digits of cotangents beside such a constant at small temperatures',
     async (classes) => {
-      for (const temperature of [1, 3e-11, 7e-25]) {
-        for (const distance of distances) {
-          const x = tensor([logits(classes, distance).map((logit) => logit * temperature)], {
-            backend: composed,
-            dtype,
-          });
-          const s = softmax(x, { temperature });
-          const p = await s.data();
-          for (const offset of offsets) {
-            const row = Array.from({ length: classes }, (_, c) => offset + Math.cos(c * c));
-            const g = tensor([row], { backend: composed, dtype });
-            const found = await softmax.vjp(s, g).data();
-            const expected = differences(p, await g.data(), temperature);
-            const most = (20 + 2 * summation(classes)) * unit;
-            for (const [c, { value, size }] of expected.entries()) {
-              const label = `${offset} at T = ${temperature}, distance ${distance}, entry ${c}`;
-              expect(Math.abs(found[c] - p[c] * value), label).toBeLessThanOrEqual(most * p[c] * size);
-            }
-          }
+      for (const { x, direction, temperature, label } of beside(classes, [1, 3e-11, 7e-25])) {
+        const s = softmax(x, { temperature });
+        const p = await s.data();
+        const found = await softmax.vjp(s, direction).data();
+        const expected = differences(p, await direction.data(), temperature);
+        const most = (20 + 2 * summation(classes)) * unit;
+        for (const [c, { value, size }] of expected.entries()) {
+          expect(Math.abs(found[c] - p[c] * value), `${label}, entry ${c}`).toBeLessThanOrEqual(most * p[c] * size);
         }
       }
     },

@@ -22,9 +22,7 @@ export function compute(
   const { backend, dtype } = first;
   if (out !== undefined) {
     const target = operandLike(operation, 'out', out, first, shape);
-    target.origin = null;
-    target.beginning = null;
-    target.writes++;
+    target.overwritten(null);
     if (target.size === 0) return out;
     if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
       kernel(target.buffer);

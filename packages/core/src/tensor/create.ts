@@ -2,12 +2,13 @@ import type { Backend } from '../backend/interface.js';
 import { getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
+import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { type HostData, readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
-import { asTensor, beginningOf, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
+import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
 export interface TensorOptions {
@@ -139,9 +140,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
     );
   }
   target.backend.write(target.buffer, host.data);
-  target.origin = null;
-  target.beginning = target.host === null ? beginningOf(host.data) : null;
-  target.writes++;
+  target.overwritten(target.host === null ? beginningOf(host.data) : null);
   // A result may remember this mask: writing to it must not change the remembered copy.
   if (target.host !== null) target.host = host.data.slice();
   return out;

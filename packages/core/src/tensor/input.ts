@@ -201,7 +201,7 @@ function gather(
   return gathered;
 }
 
-/** The shape, which nobody can change any more. @throws ERR_SHAPE unless it has so many elements */
+/** A frozen copy of the shape. @throws ERR_SHAPE unless it has so many elements */
 function reshaped(what: string, shape: Shape, size: number): Shape {
   if (sizeOf(shape) !== size) {
     throw new SoftgradError(

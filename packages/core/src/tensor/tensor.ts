@@ -3,6 +3,7 @@ import type { Backend, Rows } from '../backend/interface.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
+import { type Beginning, beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
 import {
@@ -95,12 +96,6 @@ export interface IndexSummary {
   readonly counted: number;
 }
 
-/** What is known of a tensor's first numbers. */
-export interface Beginning {
-  readonly least: number;
-  readonly greatest: number;
-}
-
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
@@ -185,6 +180,13 @@ export class DeviceTensor implements Tensor {
     const copy = make(backend, this.shape, this.dtype, data);
     copy.origin = origin;
     return copy;
+  }
+
+  /** Something else was written to it by `out:`; `beginning` is that of numbers from the host. */
+  overwritten(beginning: Beginning | null): void {
+    this.origin = null;
+    this.beginning = beginning;
+    this.writes++;
   }
 
   dispose(): void {
@@ -315,21 +317,6 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
   if (host && kept === null) made.beginning = beginningOf(host);
   return track(made);
-}
-
-/** How many numbers are looked at: a row of logits hardly ever begins with so many that could be probabilities. */
-const looked = 16;
-
-export function beginningOf(host: HostArray): Beginning {
-  let least = Number.POSITIVE_INFINITY;
-  let greatest = Number.NEGATIVE_INFINITY;
-  const end = Math.min(looked, host.length);
-  for (let i = 0; i < end; i++) {
-    const value = host[i] ?? Number.NaN;
-    if (value < least) least = value;
-    if (value > greatest) greatest = value;
-  }
-  return { least, greatest };
 }
 
 /** @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */
