@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { playwright } from '@vitest/browser-playwright';
 import { defineConfig, mergeConfig, type TestProjectInlineConfiguration, type ViteUserConfig } from 'vitest/config';
 import { chromiumFlags, findChromium } from './scripts/chromium.mjs';
+import { conformanceTests } from './scripts/together.mjs';
 
 /**
  * Whether every test runs (`npm run test:all`), or the selection of `npm test`. Tests ask for it by `inject('everything')`; a file whose tests
@@ -23,10 +24,11 @@ const comparingNumbers = fileURLToPath(new URL('vitest.typed-arrays.ts', import.
 const optimizingLater = process.versions.node.startsWith('20.') ? ['--interrupt-budget=540672'] : [];
 
 /** A readable log, and a count for the total of `npm test`. */
-const reporters: NonNullable<ViteUserConfig['test']>['reporters'] = [
+const reportersTo = (name: string): NonNullable<ViteUserConfig['test']>['reporters'] => [
   'default',
-  ['json', { outputFile: 'reports/vitest.json' }],
+  ['json', { outputFile: `reports/${name}.json` }],
 ];
+const reporters = reportersTo('vitest');
 
 /** What every package's tests have in common. */
 export const shared = defineConfig({
@@ -57,6 +59,26 @@ export const shared = defineConfig({
  */
 export function sharedBuilt(folder: string, { afresh = [] as readonly string[] } = {}) {
   if (process.env.SOFTGRAD_SOURCES) return shared;
+  return mergeConfig(shared, { test: { execArgv: optimizingLater }, plugins: [builtFilesOf(folder, afresh)] });
+}
+
+/**
+ * The conformance suite of the packages whose engines Node runs without a device, and core's tests of the suite, in one process: the expected values of a case
+ * and their bounds are computed once for all of them, which takes longer than most engines take for the case. Each package's own `vitest run` has its own, too.
+ */
+export function conformanceTogether(): ViteUserConfig {
+  const suites = Object.entries(conformanceTests).map(([name, files]) => ({ folder: `packages/${name}`, files }));
+  return mergeConfig(
+    { ...shared, test: { ...shared.test, include: [], reporters: reportersTo('conformance') } },
+    {
+      test: { include: suites.map(({ folder, files }) => `${folder}/${files}`), execArgv: optimizingLater },
+      plugins: suites.map(({ folder }) => builtFilesOf(join(import.meta.dirname, folder))),
+    },
+  );
+}
+
+/** Builds a package, and resolves imports of its sources by tests to the built files. */
+function builtFilesOf(folder: string, afresh: readonly string[] = []) {
   const typescript = fileURLToPath(new URL('node_modules/typescript/bin/tsc', import.meta.url));
   execFileSync(process.execPath, [typescript, '-b'], { cwd: folder, stdio: 'inherit' });
   const { compilerOptions } = JSON.parse(readFileSync(join(folder, 'tsconfig.json'), 'utf8'));
@@ -65,19 +87,14 @@ export function sharedBuilt(folder: string, { afresh = [] as readonly string[] }
   const isBuilt = (source: string) => existsSync(source.replace(/\.js$/, '.ts')) && existsSync(builtOf(source));
   const isTest = (file: string) =>
     file.startsWith(join(folder, 'test')) && !afresh.some((name) => file === join(folder, 'test', name));
-  return mergeConfig(shared, {
-    test: { execArgv: optimizingLater },
-    plugins: [
-      {
-        name: 'softgrad:built',
-        enforce: 'pre',
-        resolveId(id: string, importer = '') {
-          const source = id.startsWith('.') && isTest(importer) ? join(dirname(importer), id) : '';
-          return source.startsWith(root) && isBuilt(source) ? builtOf(source) : undefined;
-        },
-      },
-    ],
-  });
+  return {
+    name: 'softgrad:built',
+    enforce: 'pre',
+    resolveId(id: string, importer = '') {
+      const source = id.startsWith('.') && isTest(importer) ? join(dirname(importer), id) : '';
+      return source.startsWith(root) && isBuilt(source) ? builtOf(source) : undefined;
+    },
+  };
 }
 
 /**
@@ -98,7 +115,8 @@ export async function sharedWithChromium(inNode: ViteUserConfig = shared) {
  * Each package's own `vitest run` has them, too.
  */
 export async function everyPackageInChromium(): Promise<ViteUserConfig> {
-  return mergeConfig(await inChromium('packages/*/test/**/*.browser.test.ts'), defineConfig({ test: { reporters } }));
+  const reports = defineConfig({ test: { reporters: reportersTo('browsers') } });
+  return mergeConfig(await inChromium('packages/*/test/**/*.browser.test.ts'), reports);
 }
 
 /** In Node, Dawn computes on Chromium's own software device where the machine names no Vulkan driver. */

@@ -3,6 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { conformanceTests } from './together.mjs';
 import { root, testFolders } from './workspace.mjs';
 
 /** As many as a small machine has cores. They keep both busy for 96 % of the time; a third gains nothing. */
@@ -11,16 +12,17 @@ const atOnce = 2;
 /** Packages in descending order of their time; the others take less. Short ones are last, so that both cores are busy until the end. */
 const longestFirst = [
   'browsers',
+  'conformance',
   'backend-webgpu',
-  'core',
   'playground',
   'cli',
   'distributed',
   'backend-wasm',
-  'backend-tfjs',
-  'backend-gpujs',
+  'core',
   'doctor',
+  'backend-gpujs',
   'backend-cpu',
+  'backend-tfjs',
   'docs',
   'check packages',
   'bench',
@@ -44,21 +46,22 @@ const tests = testFolders()
     what: `${task} ${name}`,
     failure: 1,
     // Not by turbo: everything is built, and what turbo and pnpm run beside the tests takes as long as the tests of a small package.
-    command: manifest.scripts[task].split(' '),
+    command: [...manifest.scripts[task].split(' '), ...withoutConformance(name)],
     folder,
     env: inNode,
   }));
-const browsers = {
-  name: 'browsers',
-  what: 'test browsers',
+/** Tests that run once for several packages. */
+const together = ['browsers', 'conformance'].map((name) => ({
+  name,
+  what: `test ${name}`,
   failure: 1,
-  command: ['vitest', 'run', '--config', 'vitest.chromium.config.ts'],
-};
+  command: ['vitest', 'run', '--config', `vitest.${name}.config.ts`],
+}));
 const checks = [
   { name: 'lint', what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
   { name: 'check packages', what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
 ];
-const jobs = (task === 'test' ? [browsers, ...tests, ...checks] : tests).toSorted(
+const jobs = (task === 'test' ? [...together, ...tests, ...checks] : tests).toSorted(
   (a, b) => rank(a.name) - rank(b.name),
 );
 
@@ -91,6 +94,12 @@ function run({ command: [command, ...args], folder = root, env = {} }) {
     child.on('error', (error) => resolve({ status: 1, output: `${command} did not start: ${error.message}` }));
     child.on('close', (status) => resolve({ status: status ?? 1, output: Buffer.concat(chunks).toString() }));
   });
+}
+
+/** What leaves out the tests of a package that run together with those of others. */
+function withoutConformance(name) {
+  const files = task === 'test' ? conformanceTests[name] : undefined;
+  return files ? ['--exclude', files] : [];
 }
 
 function rank(name) {

@@ -12,8 +12,11 @@ import { pnpm, prepare, root, testFolders } from './workspace.mjs';
 const { values } = argumentsOf(import.meta.url, {
   options: { quick: { type: 'boolean', default: false }, all: { type: 'boolean', default: false } },
 });
-/** The folders that have a report of Vitest; that of the tests in Chromium, which run once for all packages, is in the root's. */
-const folders = [...(values.quick ? [] : [root]), ...testFolders()];
+/** Vitest's reports: of what runs once for several packages, and of each package. */
+const reportFiles = [
+  ...(values.quick ? [] : ['browsers', 'conformance'].map((name) => ({ name, folder: root, file: `${name}.json` }))),
+  ...testFolders().map((folder) => ({ name: basename(folder), folder, file: 'vitest.json' })),
+].map(({ name, folder, file }) => ({ name, folder, path: join(folder, 'reports', file) }));
 /** The seconds of each part, in the order of execution. */
 const parts = [];
 
@@ -34,7 +37,7 @@ if (!values.quick) {
     process.env.CHROMIUM_PATH = await ensureChromium().catch(stop);
   });
 }
-for (const folder of folders) rmSync(join(folder, 'reports', 'vitest.json'), { force: true });
+for (const { path } of reportFiles) rmSync(path, { force: true });
 
 const task = values.quick ? 'test:quick' : 'test';
 const status = await timed(values.quick ? 'test' : 'check and test', () =>
@@ -46,7 +49,7 @@ summarise();
 
 /** Prints the time of each part and the totals, and ends the process with the exit code. */
 function summarise() {
-  const reports = folders.flatMap((folder) => readReport(folder) ?? []);
+  const reports = reportFiles.flatMap((file) => readReport(file) ?? []);
   console.log('\nTime of each part, in seconds:');
   for (const [part, seconds] of parts) console.log(`${seconds.toFixed(0).padStart(6)}  ${part}`);
   console.log('\nTime of each package’s tests, two packages at a time, and its slowest files:');
@@ -82,14 +85,13 @@ function stop(error) {
 }
 
 /** Vitest's report of a package's tests, or null if they did not run. Seconds are those of tests that run one after another in a process. */
-function readReport(folder) {
+function readReport({ name, folder, path }) {
   let report;
   try {
-    report = JSON.parse(readFileSync(join(folder, 'reports', 'vitest.json'), 'utf8'));
+    report = JSON.parse(readFileSync(path, 'utf8'));
   } catch {
     return null;
   }
-  const name = folder === root ? 'browsers' : basename(folder);
   const ends = report.testResults.map(({ endTime }) => endTime);
   const files = report.testResults.map((file) => ({
     name: fileName(folder, file.name),

@@ -1,0 +1,3 @@
+import { conformanceTogether } from './vitest.shared.ts';
+
+export default conformanceTogether();
