@@ -21,6 +21,11 @@ test('every example is answered in three parts', async () => {
     for (const part of ['What your numbers are', 'Why']) await page.getByRole('heading', { name: part }).waitFor();
     expect(await page.locator('.remedy').textContent()).toContain('NumPy');
   }
+  // Indices are subscripts, and names of code are not.
+  await page.getByRole('button', { name: 'J.sum(axis=1)', exact: true }).click();
+  await expect.poll(() => page.locator('.notes sub').allTextContents()).toEqual(['j', 'ij']);
+  await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0, 0], [0, 0, 0], [0, 0, 0], [0, 0, 0]]');
+  await page.getByText('np.zeros_like').waitFor();
 });
 
 test('pasted numbers are diagnosed, and the link contains them', async () => {

@@ -1,4 +1,5 @@
 import type { Diagnosis } from '@softgrad/doctor';
+import { WithSubscripts } from '../../components/with-subscripts.js';
 
 /** The verdicts that are not the name of a mistake. */
 const verdicts: Readonly<Record<string, string>> = {
@@ -17,16 +18,22 @@ export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) 
     <section class="card diagnosis" aria-live="polite" aria-labelledby="diagnosis-title">
       <p class={good ? 'verdict-tag good' : 'verdict-tag'}>{verdicts[verdict] ?? matches[0]?.name ?? verdict}</p>
       <h2 id="diagnosis-title">What your numbers are</h2>
-      <p class="what">{what}</p>
+      <p class="what">
+        <WithSubscripts text={what} />
+      </p>
       {evidence.notes.length > 0 && (
         <ul class="notes">
           {evidence.notes.map((note) => (
-            <li key={note}>{note}</li>
+            <li key={note}>
+              <WithSubscripts text={note} />
+            </li>
           ))}
         </ul>
       )}
       <h2>Why</h2>
-      <p>{why}</p>
+      <p>
+        <WithSubscripts text={why} />
+      </p>
       <h2>{good ? 'In one line' : 'What to write instead'}</h2>
       <dl class="remedy">
         <dt>TypeScript</dt>
