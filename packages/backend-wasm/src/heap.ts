@@ -15,11 +15,14 @@ const page = 65536;
 const granule = 64;
 /** Free blocks are kept by size: four classes to an octave, so that a block from the class above always fits. */
 const classesPerOctave = 4;
+/** Freed blocks of up to this size are kept as they are, some of each size: merging and dividing them takes a third of a small network's operations. */
+const largestKept = 2 ** 16;
+const mostKept = 32;
 
 /**
- * A segregated-fit heap (Wilson et al., "Dynamic Storage Allocation: A Survey and Critical Review", 1995, section 3.6): freed
- * blocks merge with free neighbours and are found again by size class in constant time; the memory grows by what is
- * missing and an eighth, and never moves a block.
+ * A segregated-fit heap with deferred coalescing (Wilson et al., "Dynamic Storage Allocation: A Survey and Critical Review", 1995): freed blocks are found
+ * again by size in constant time, and merge with free neighbours, small ones only before the memory would grow. The memory grows by what is missing and
+ * an eighth, and never moves a block.
  */
 export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   const sizeAt = new Map<number, number>();
@@ -27,6 +30,8 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   const bins: Set<number>[] = Array.from({ length: 33 * classesPerOctave }, () => new Set());
   /** A bit for each bin that is not empty. */
   const occupied = new Int32Array(Math.ceil(bins.length / 32));
+  /** The starts of freed blocks that are kept as they are, by their size in granules. */
+  const kept: number[][] = Array.from({ length: largestKept / granule + 1 }, () => []);
   let top = rounded(base);
   /** The size of the memory, which only this heap grows: asking for `buffer` takes as long as everything else here. */
   let reserved = memory.buffer.byteLength;
@@ -81,17 +86,54 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     return startAfter(index);
   }
 
+  /** The start of a free block of at least `size`, divided, or null. */
+  function take(size: number): number | null {
+    const found = find(size);
+    if (found === null) return null;
+    const whole = sizeAt.get(found) ?? size;
+    remove(found, whole);
+    if (whole > size) insert(found + size, whole - size);
+    return found;
+  }
+
+  /** Merges a freed block with its free neighbours. */
+  function merge(address: number, bytes: number): void {
+    let start = address;
+    let size = bytes;
+    const before = startOfEnd.get(start);
+    if (before !== undefined) {
+      const length = sizeAt.get(before) ?? 0;
+      remove(before, length);
+      start = before;
+      size += length;
+    }
+    const after = sizeAt.get(start + size);
+    if (after !== undefined) {
+      remove(start + size, after);
+      size += after;
+    }
+    if (start + size === top) top = start;
+    else insert(start, size);
+  }
+
+  function mergeKept(): void {
+    for (const [granules, starts] of kept.entries()) {
+      for (const start of starts.splice(0)) merge(start, granules * granule);
+    }
+  }
+
   return {
     allocate(bytes) {
       const size = rounded(bytes);
       if (size > heapLimit) throw outOfMemory(memory, bytes);
-      const found = find(size);
-      if (found !== null) {
-        const whole = sizeAt.get(found) ?? size;
-        remove(found, whole);
-        if (whole > size) insert(found + size, whole - size);
-        return found;
+      const same = kept[size / granule]?.pop();
+      if (same !== undefined) return same;
+      let found = take(size);
+      if (found === null && top + size + granule > reserved) {
+        mergeKept();
+        found = take(size);
       }
+      if (found !== null) return found;
       const end = top + size + granule;
       if (end > reserved) {
         ensure(memory, end, bytes);
@@ -102,22 +144,10 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
       return start;
     },
     release(address, bytes) {
-      let start = address;
-      let size = rounded(bytes);
-      const before = startOfEnd.get(start);
-      if (before !== undefined) {
-        const length = sizeAt.get(before) ?? 0;
-        remove(before, length);
-        start = before;
-        size += length;
-      }
-      const after = sizeAt.get(start + size);
-      if (after !== undefined) {
-        remove(start + size, after);
-        size += after;
-      }
-      if (start + size === top) top = start;
-      else insert(start, size);
+      const size = rounded(bytes);
+      const starts = kept[size / granule];
+      if (starts !== undefined && starts.length < mostKept) starts.push(address);
+      else merge(address, size);
     },
   };
 }

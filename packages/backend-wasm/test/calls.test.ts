@@ -152,6 +152,32 @@ function countedMemory(pages: number, granted = Number.POSITIVE_INFINITY) {
 }
 
 describe('the heap', () => {
+  test('keeps freed blocks of up to 64 KiB as they are, 32 of each size, and merges them before the memory would grow', () => {
+    const { memory, grown } = countedMemory(64);
+    const heap = createHeap(memory, 0);
+    const blocksOf = (bytes: number, count: number) => Array.from({ length: count }, () => heap.allocate(bytes));
+    const freed = (bytes: number, blocks: readonly number[]) => {
+      for (const address of blocks) heap.release(address, bytes);
+    };
+    const [first, second] = blocksOf(100, 3);
+    freed(100, [first, second]);
+    expect([heap.allocate(65), heap.allocate(128)]).toEqual([second, first]);
+    const small = blocksOf(64, 41);
+    freed(64, small.slice(0, 40));
+    expect(heap.allocate(8 * 64)).toBe(small[32]);
+    const kept = blocksOf(65_536, 3);
+    freed(65_536, kept.slice(0, 2));
+    expect(heap.allocate(2 * 65_536)).toBeGreaterThan(kept[2]);
+    const merged = blocksOf(65_537, 3);
+    freed(65_537, merged.slice(0, 2));
+    expect(heap.allocate(2 * 65_537)).toBe(merged[0]);
+    // Of what is behind the last block, less is left than is asked for.
+    const last = heap.allocate(65_537);
+    heap.allocate(64 * 65_536 - last - 3 * 65_536);
+    expect(heap.allocate(131_072)).toBe(kept[0]);
+    expect(grown).toEqual([]);
+  });
+
   test('grows by what is missing and an eighth, or by what is missing alone', () => {
     const { memory, grown } = countedMemory(32);
     const heap = createHeap(memory, 0);
@@ -193,27 +219,28 @@ describe('the heap', () => {
   });
 
   test('gives a freed block again, or a part of a larger one', () => {
-    const heap = createHeap(countedMemory(32).memory, 0);
-    const [a, between, b, last] = [640, 64, 6400, 64].map((bytes) => heap.allocate(bytes)) as [
+    const heap = createHeap(countedMemory(256).memory, 0);
+    const unit = 128 * 1024;
+    const [a, between, b, last] = [10, 1, 100, 1].map((units) => heap.allocate(units * unit)) as [
       number,
       number,
       number,
       number,
     ];
-    heap.release(a, 640);
-    heap.release(b, 6400);
-    expect(heap.allocate(640)).toBe(a);
-    expect(heap.allocate(3200)).toBe(b);
-    expect(heap.allocate(3200)).toBe(b + 3200);
-    expect(heap.allocate(64)).toBe(last + 64);
+    heap.release(a, 10 * unit);
+    heap.release(b, 100 * unit);
+    expect(heap.allocate(10 * unit)).toBe(a);
+    expect(heap.allocate(50 * unit)).toBe(b);
+    expect(heap.allocate(50 * unit)).toBe(b + 50 * unit);
+    expect(heap.allocate(unit)).toBe(last + unit);
     // Freed neighbours become one block.
-    for (const [address, bytes] of [
-      [a, 640],
-      [b, 3200],
-      [between, 64],
+    for (const [address, units] of [
+      [a, 10],
+      [b, 50],
+      [between, 1],
     ] as const)
-      heap.release(address, bytes);
-    expect(heap.allocate(640 + 64 + 3200)).toBe(a);
+      heap.release(address, units * unit);
+    expect(heap.allocate(61 * unit)).toBe(a);
   });
 });
 
@@ -241,12 +268,14 @@ describe('a runner', () => {
     expect(calls).toHaveLength(4);
     expect(() => runner.call('other')).toThrow('unknown kernel');
     expect(() => kernelOf({} as Exports, 'other')).toThrow(new RangeError('unknown kernel'));
+    let failed = 0;
     expect(() =>
-      runner.withTemporary(100, () => {
+      runner.withTemporary(100, (address) => {
+        failed = address;
         throw new Error('failed');
       }),
     ).toThrow('failed');
-    expect(runner.withTemporary(100, (address) => address)).toBe(64 + 32_768);
+    expect(runner.withTemporary(100, (address) => address)).toBe(failed);
   });
 
   test('shares work among threads from 2¹⁷ elements on, if it can be cut', () => {
