@@ -7,9 +7,10 @@ export interface Tracked {
   endScope(): void;
 }
 
-/** An open scope: the tensors made in it, and the scope around it. */
+/** An open scope: the tensors made in it, those of them that it does not dispose of, and the scope around it. */
 export interface Frame {
-  readonly made: Set<Tracked>;
+  readonly made: Tracked[];
+  readonly released: Set<Tracked>;
   readonly around: Frame | null;
 }
 

@@ -4,7 +4,7 @@ import { isBranded } from './brand.js';
 
 /** Records a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
-  shared.innermost?.made.add(tensor);
+  shared.innermost?.made.push(tensor);
   return tensor;
 }
 
@@ -26,7 +26,7 @@ export function track<T extends Tracked>(tensor: T): T {
  * });
  */
 export function scope<T>(body: () => T): T {
-  const frame: Frame = { made: new Set(), around: shared.innermost };
+  const frame: Frame = { made: [], released: new Set(), around: shared.innermost };
   shared.innermost = frame;
   let kept: ReadonlySet<unknown> | undefined;
   try {
@@ -36,6 +36,7 @@ export function scope<T>(body: () => T): T {
   } finally {
     shared.innermost = frame.around;
     for (const tensor of frame.made) {
+      if (frame.released.has(tensor)) continue;
       if (kept?.has(tensor)) track(tensor);
       else tensor.endScope();
     }
@@ -56,7 +57,7 @@ export function scope<T>(body: () => T): T {
 export function keep<T>(value: T): T {
   const tensors = tensorsIn(value, 'keep: the value');
   for (let { innermost } = shared; innermost !== null; innermost = innermost.around) {
-    for (const tensor of tensors) innermost.made.delete(tensor);
+    for (const tensor of tensors) innermost.released.add(tensor);
   }
   return value;
 }
@@ -64,6 +65,7 @@ export function keep<T>(value: T): T {
 /** The tensors that a value contains. @throws ERR_VALUE for what would compute after the scope */
 function tensorsIn(value: unknown, what: string): ReadonlySet<Tracked> {
   const found = new Set<Tracked>();
+  if (!isObject(value)) return found;
   const seen = new Set<object>();
   const containers: object[] = [];
   // Searched last, and without the check: a promise in a field of a class does not make the result one that has to be awaited.
