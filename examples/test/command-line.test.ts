@@ -33,3 +33,8 @@ test('an argument without an option is refused', () => {
     stderr: expect.stringMatching(/^Unexpected argument 'six'/),
   });
 });
+
+test.each(['0x10', '1e1', '2.5', '0', ' '])('a count of %j is refused', (count) => {
+  const stderr = `--epochs ${count}: expected a whole number above 0\n`;
+  expect(run('digits', '--epochs', count)).toEqual({ status: 2, stdout: '', stderr });
+});
