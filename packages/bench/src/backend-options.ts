@@ -20,13 +20,13 @@ export function parseBackend(text: string): BackendWithOptions {
     const [, key = '', value = ''] = /^([A-Za-z]\w*)=(.+)$/.exec(setting) ?? [];
     if (key === '') throw wrong(text, 'expected options like wasm:threads=2');
     if (options.has(key)) throw wrong(text, `the option ${shortened(key)} is given twice; expected one value for it`);
-    options.set(key, valueOf(value));
+    options.set(key, settingValue(value));
   }
   return { name, options: options.size === 0 ? undefined : Object.fromEntries(options) };
 }
 
 /** A boolean, a decimal number, or else the text, as 0x10 is. */
-function valueOf(text: string): unknown {
+function settingValue(text: string): unknown {
   if (text === 'true' || text === 'false') return text === 'true';
   return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
 }
