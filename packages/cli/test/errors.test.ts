@@ -157,7 +157,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'an option that the backend does not have',
       ['softmax', good, '--backend', 'wasm:thread=2'],
-      /^softgrad: wasm: unknown option 'thread'; expected threads, /,
+      /^softgrad: wasm\.open: unknown option 'thread' \(did you mean 'threads'\?\); expected one of threads, /,
     ],
     [
       'options of a backend of shards',

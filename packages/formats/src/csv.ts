@@ -23,6 +23,9 @@ export interface TableOptions {
   readonly booleans?: boolean | undefined;
 }
 
+/** For `checkOptions`. */
+export const tableNames = { header: true, headerAdvice: true, booleans: true } as const;
+
 /** A table that is read cell by cell, by a parser for Node or for browsers. */
 export interface CsvSource extends TableOptions {
   /** What error messages call it. */
