@@ -20,16 +20,17 @@ export function zipChecksums(bytes: Uint8Array): ReadonlyMap<string, number> {
 
 /**
  * Why the central directory is not where the archive's end says, which unpacking would take for an archive of other members or of none; null if it
- * is there, if there are no members, and for bytes that are no archive.
+ * is there, and for bytes that are no archive.
  */
 export function misplacedDirectory(bytes: Uint8Array): string | null {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const end = endOf(view);
-  if (end < 0 || view.getUint16(end + 8, true) === 0) return null;
+  if (end < 0) return null;
   const stated = directoryStart(view);
   if (isDirectory(view, stated)) return null;
   // Without ZIP64's records, the directory is followed by the archive's end.
-  const found = end - view.getUint32(end + 12, true);
+  const found = Math.max(0, end - view.getUint32(end + 12, true));
+  // It is damaged, or has no members.
   if (found === stated) return null;
   if (!isDirectory(view, found)) return 'its directory is not where its end says';
   const count = Math.abs(found - stated);
@@ -38,7 +39,7 @@ export function misplacedDirectory(bytes: Uint8Array): string | null {
 }
 
 function isDirectory(view: DataView, at: number): boolean {
-  return at >= 0 && at + 46 <= view.byteLength && view.getUint32(at, true) === 0x02014b50;
+  return at + 46 <= view.byteLength && view.getUint32(at, true) === 0x02014b50;
 }
 
 /** The offset of the central directory, as stated by the record at the archive's end (APPNOTE.TXT, 4.3.14 to 4.3.16). */
@@ -54,8 +55,8 @@ function directoryStart(view: DataView): number {
 
 /** The offset of the record at the archive's end, before its comment of at most 65 535 bytes; negative if there is none. */
 function endOf(view: DataView): number {
-  let end = view.byteLength - 22;
-  const least = Math.max(0, end - 65_535);
-  while (end >= least && view.getUint32(end, true) !== 0x06054b50) end--;
-  return end < least ? -1 : end;
+  const last = view.byteLength - 22;
+  for (let end = last; end >= Math.max(0, last - 65_535); end--)
+    if (view.getUint32(end, true) === 0x06054b50) return end;
+  return -1;
 }

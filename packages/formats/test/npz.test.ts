@@ -183,9 +183,19 @@ describe('an archive that is not all of the file is an error that says so', () =
       Buffer.concat([Buffer.from('hello'), bytes.subarray(0, -10), Buffer.alloc(10)]),
       'x.npz: not a .npz archive that can be unpacked: its directory is not where its end says; expected an archive as np.savez writes it, and nothing else in the file',
     ],
+    [
+      'with an end that states a directory larger than the file, too',
+      Buffer.concat([Buffer.from('hello'), bytes.subarray(0, -10), Buffer.alloc(4, 0xff), bytes.subarray(-6)]),
+      'x.npz: not a .npz archive that can be unpacked: its directory is not where its end says; expected an archive as np.savez writes it, and nothing else in the file',
+    ],
   ])('%s', async (_, broken, message) => {
     for (const entry of [null, 'logits'])
       await expect(read(broken, entry)).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE', message }));
+  });
+
+  test('but what follows it is a comment, of at most 65,535 bytes', async () => {
+    const members = [{ name: 'x.npy', bytes: npy['a scalar'].bytes }];
+    expect(plain(await read(archive(members, Buffer.alloc(65_535)), 'x'))).toEqual([2.5]);
   });
 
   test('but one without members holds no array', async () => {
