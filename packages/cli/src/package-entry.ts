@@ -12,8 +12,9 @@ const conditions: readonly string[] = ['node', 'import', 'module-sync', 'default
  * @returns null if no package of that name is installed, or if it is not the name of a package
  */
 export function packageEntry(name: string, folder = process.cwd()): string | null {
-  const [, packageName = '', rest = ''] = /^((?:@[a-z\d][\w.-]*\/)?[a-z\d][\w.-]*)((?:\/[\w.-]+)*)$/i.exec(name) ?? [];
-  if (packageName === '') return null;
+  const [, packageName] = /^((?:@[a-z\d][\w.-]*\/)?[a-z\d][\w.-]*)(?:\/[\w.-]+)*$/i.exec(name) ?? [];
+  if (packageName === undefined) return null;
+  const rest = name.slice(packageName.length);
   const require = createRequire(join(folder, 'package.json'));
   const places = (require.resolve.paths(packageName) ?? []).map((place) => join(place, packageName));
   const found = places.find((place) => existsSync(join(place, 'package.json')));

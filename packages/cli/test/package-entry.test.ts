@@ -26,6 +26,8 @@ install('nested', {
 });
 install('common', { exports: { '.': { require: './common.cjs' } } }, 'common.cjs');
 install('none', { exports: { './sub': './sub.js' } });
+install('null', { exports: null, main: 'lib.js' }, 'lib.js');
+mkdirSync(folder.at('node_modules/empty'));
 
 test.each([
   ['main', 'main/lib.js'],
@@ -35,21 +37,26 @@ test.each([
   ['nested', 'nested/module.js'],
   ['nested/sub', 'nested/sub.js'],
   ['common', 'common/common.cjs'],
+  ['none/sub', 'none/sub.js'],
+  ['null', 'null/lib.js'],
 ])('the entry of %s is that which Node imports', (name, entry) => {
   expect(packageEntry(name, folder.path)).toBe(folder.at(join('node_modules', entry)));
   expect(packageEntry(name, folder.at('sub/folder'))).toBe(folder.at(join('node_modules', entry)));
 });
 
-test.each(['absent', '@own/absent', '@own', './main', '/main', 'C:\\main', '', '..', 'main/'])(
+test.each(['absent', 'empty', '@own/absent', '@own', './main', '/main', 'C:\\main', '', '..', 'main/'])(
   '%j is no installed package',
   (name) => {
     expect(packageEntry(name, folder.path)).toBeNull();
   },
 );
 
-test.each(['none', 'none/other', 'nested/other', 'main/absent.js'])('%s is no entry of its package', (name) => {
-  expect(() => packageEntry(name, folder.path)).toThrow();
-});
+test.each(['none', 'text/module.js', 'none/other', 'nested/other', 'main/absent.js'])(
+  '%s is no entry of its package',
+  (name) => {
+    expect(() => packageEntry(name, folder.path)).toThrow();
+  },
+);
 
 test('--module takes the name of a package, of which the commands run the backend', async () => {
   // It is installed where the tests run.
@@ -61,6 +68,10 @@ test('--module takes the name of a package, of which the commands run the backen
     /^softgrad: --module @softgrad\/absent: no such file or directory, and no package of that name is installed here; expected npm install @softgrad\/absent, or a file, as \.\/mine\.js\n$/;
   for (const command of ['conformance', 'bench'])
     expect((await softgrad([command, '--module', '@softgrad/absent'])).stderr).toMatch(nothing);
+  expect((await softgrad(['conformance', '--module', 'absent-package'])).stderr).toContain(
+    'npm install absent-package,',
+  );
+  expect((await softgrad(['conformance', '--module', folder.path])).stderr).toMatch(/: did not load: Directory import/);
   expect((await softgrad(['conformance', '--module', '@softgrad/doctor/absent'])).stderr).toMatch(
     /^softgrad: --module @softgrad\/doctor\/absent: the package has no such entry: .*\n$/,
   );
