@@ -198,9 +198,9 @@ describe('a registered backend', () => {
   });
 
   test('numbers behind its name are decimal; anything else is a text, which the backend refuses where it takes a number', async () => {
-    const [source] = selectContenders(['of-bench:a=-1.5e-3:b=.5:c=0x10:d= :e=1_0:f=Infinity']);
+    const [source] = selectContenders(['of-bench:a=-12.5e-10:b=.25:c=0x10:d= :e=1_0:f=Infinity:g=1e3']);
     await ((await source.open()) as Contender).close();
-    expect(options).toEqual({ a: -0.0015, b: 0.5, c: '0x10', d: ' ', e: '1_0', f: 'Infinity' });
+    expect(options).toEqual({ a: -12.5e-10, b: 0.25, c: '0x10', d: ' ', e: '1_0', f: 'Infinity', g: 1000 });
   });
 
   test('without its fused kernels composes the ops that have one', async () => {
