@@ -47,8 +47,7 @@ export function oneOf<T extends string>(option: string, value: string, choices: 
 
 /** The value of an option that takes a whole number above 0. */
 export function count(option: string, value: string): number {
-  const number = Number(value);
-  if (Number.isInteger(number) && number > 0) return number;
+  if (/^\d+$/.test(value) && Number(value) > 0) return Number(value);
   console.error(`--${option} ${value}: expected a whole number above 0`);
   process.exit(2);
 }

@@ -33,3 +33,17 @@ test('an argument without an option is refused', () => {
     stderr: expect.stringMatching(/^Unexpected argument 'six'/),
   });
 });
+
+test('training says after the first epoch how long the others take', () => {
+  const stderr = (...options: string[]) => run('digits', '--digits', '50', ...options).stderr;
+  expect(stderr('--derivative', 'all', '--epochs', '2')).toMatch(
+    /^about \d+ (?:s|min) for the other 7 epochs, with 4 networks of 2\n$/,
+  );
+  expect(stderr('--epochs', '2')).toMatch(/^about \d+ (?:s|min) for the other epoch\n$/);
+  expect(stderr('--epochs', '1')).toBe('');
+});
+
+test.each(['0x10', '1e1', '2.5', '0', ' '])('a count of %j is refused', (count) => {
+  const stderr = `--epochs ${count}: expected a whole number above 0\n`;
+  expect(run('digits', '--epochs', count)).toEqual({ status: 2, stdout: '', stderr });
+});

@@ -42,9 +42,11 @@ await command(help, taken, async (options) => {
   const used = slice(train, 0, Math.min(most, train.count));
   console.log(`${used.count} digits to learn from, ${test.count} held out; ${activation}, on ${backend.name}`);
   const runs = new Map<string, readonly Epoch[]>();
-  for (const derivative of chosen === 'all' ? choices : [chosen]) {
+  const derivatives = chosen === 'all' ? choices : [chosen];
+  const onEpoch = estimate(derivatives.length, epochs);
+  for (const derivative of derivatives) {
     const net = network(backend, derivative, activation);
-    runs.set(derivative, await trainNetwork(derivative, net, used, test, epochs));
+    runs.set(derivative, await trainNetwork(derivative, net, used, test, epochs, onEpoch));
   }
   if (options.svg !== undefined) {
     mkdirSync(dirname(options.svg), { recursive: true });
@@ -54,12 +56,29 @@ await command(help, taken, async (options) => {
   await backend.close();
 });
 
+/** Says how long the other epochs take, once the first one is over. */
+function estimate(networks: number, epochs: number): () => void {
+  const start = performance.now();
+  let isFirst = true;
+  return () => {
+    const others = networks * epochs - 1;
+    if (isFirst && others > 0) {
+      const seconds = Math.ceil(((performance.now() - start) * others) / 1000);
+      const time = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
+      const of = networks > 1 ? `, with ${networks} networks of ${epochs}` : '';
+      console.error(`about ${time} for the other ${others > 1 ? `${others} epochs` : 'epoch'}${of}`);
+    }
+    isFirst = false;
+  };
+}
+
 async function trainNetwork(
   derivative: Derivative,
   net: ReturnType<typeof network>,
   train: Digits,
   test: Digits,
   epochs: number,
+  onEpoch: () => void,
 ): Promise<readonly Epoch[]> {
   const batchSize = 50;
   const learningRate = 0.2;
@@ -82,6 +101,7 @@ async function trainNetwork(
     }
     bar.stop();
     await evaluate(epoch);
+    onEpoch();
   }
   return history;
 }

@@ -1,5 +1,5 @@
 import { runInNewContext } from 'node:vm';
-import { fromBuffer, hostArray, isSoftgradError } from '@softgrad/core';
+import { fromBuffer, hostArray, isSoftgradError, tensor } from '@softgrad/core';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { createStorage, keptBytes, keptLength, scratch, singleScratch } from '../src/storage.js';
@@ -158,6 +158,20 @@ test('open takes no options: an unknown one is not ignored', async () => {
     });
   }
   for (const none of [undefined, {}]) await expect(open(none)).resolves.toMatchObject({ name: 'cpu' });
+});
+
+test('a part of an array is a buffer, whose memory belongs to the tensor, and to later ones once it is disposed', () => {
+  const whole = new Float32Array(60).fill(7);
+  const x = fromBuffer(backend, whole.subarray(20, 40), [20], 'float32');
+  tensor(
+    Float32Array.from({ length: 20 }, (_, k) => k),
+    { out: x },
+  );
+  expect([...whole]).toEqual(Array.from(whole, (_, k) => (k >= 20 && k < 40 ? k - 20 : 7)));
+  x.dispose();
+  const later = tensor(new Float32Array(20).fill(9), { backend });
+  const copy = fromBuffer(backend, backend.alloc(20, 'float32'), [20], 'float32');
+  expect([later.view().buffer, copy.view().buffer]).toContain(whole.buffer);
 });
 
 test('fromBuffer takes an array of the caller without a copy, and refuses one that kernels do not take', () => {

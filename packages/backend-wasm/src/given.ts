@@ -1,4 +1,4 @@
-import { namesOf, SoftgradError, shortened } from '@softgrad/core';
+import { namesOf, optionMeant, SoftgradError, shortened } from '@softgrad/core';
 import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
@@ -16,8 +16,13 @@ const known = namesOf<WasmOptions>({ threads: true, required: true, relaxedSimd:
 export function checkedOptions(options: WasmOptions): WasmOptions {
   const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
   for (const name of names) {
-    if (!known.includes(name))
-      throw new SoftgradError('ERR_VALUE', `wasm: unknown option '${shortened(name)}'; expected ${known.join(', ')}`);
+    if (known.includes(name)) continue;
+    const meant = optionMeant(name, known);
+    const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `wasm.open: unknown option '${shortened(name)}'${hint}; expected one of ${known.join(', ')}`,
+    );
   }
   return options;
 }

@@ -56,9 +56,15 @@ describe('values that only JavaScript without types can pass are refused', () =>
   const ours = () => new Worker(workerFile);
   const worker = /expected a URL, a path, or a function that starts a Worker$/;
   test.each<[string, unknown, RegExp | string]>([
-    ['null', null, "wasm: unknown option 'Null'; expected threads, required"],
-    ['a number', 2, "wasm: unknown option 'Number'; expected threads, required"],
-    ['an unknown name', { thread: 2 }, "wasm: unknown option 'thread'; expected threads, required"],
+    ['null', null, "wasm.open: unknown option 'Null'; expected one of threads, required"],
+    ['a number', 2, "wasm.open: unknown option 'Number'; expected one of threads, required"],
+    [
+      'an unknown name',
+      { thread: 2 },
+      "wasm.open: unknown option 'thread' \\(did you mean 'threads'\\?\\); expected one of threads, required",
+    ],
+    ['a plural', { workers: 2 }, "wasm.open: unknown option 'workers' \\(did you mean 'worker'\\?\\); expected"],
+    ['a name of no option', { simd: 2 }, "wasm.open: unknown option 'simd'; expected one of threads, required"],
     [
       'a number of threads as text',
       { threads: '2' },

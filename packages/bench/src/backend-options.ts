@@ -11,16 +11,26 @@ export interface BackendWithOptions {
  * The parts of a backend on a command line: `wasm`, `wasm:threads=2`, `gpujs:mode=webasm:kernels=8`. A value is a number (`threads=2`) or a
  * boolean (`relaxedSimd=false`) if it looks like one, otherwise a string.
  *
- * @throws ERR_VALUE for an option without a value
+ * @throws ERR_VALUE for an option without a value, and for one that is given twice
  */
 export function parseBackend(text: string): BackendWithOptions {
   const [name = '', ...settings] = text.split(':');
-  const options = settings.map((setting) => {
+  const options = new Map<string, unknown>();
+  for (const setting of settings) {
     const [, key = '', value = ''] = /^([A-Za-z]\w*)=(.+)$/.exec(setting) ?? [];
-    if (key === '')
-      throw new SoftgradError('ERR_VALUE', `backend '${shortened(text)}': expected options like wasm:threads=2`);
-    if (value === 'true' || value === 'false') return [key, value === 'true'];
-    return [key, Number.isNaN(Number(value)) ? value : Number(value)];
-  });
-  return { name, options: options[0] && Object.fromEntries(options) };
+    if (key === '') throw wrong(text, 'expected options like wasm:threads=2');
+    if (options.has(key)) throw wrong(text, `the option ${shortened(key)} is given twice; expected one value for it`);
+    options.set(key, settingValue(value));
+  }
+  return { name, options: options.size === 0 ? undefined : Object.fromEntries(options) };
+}
+
+/** A boolean, a decimal number, or else the text, as 0x10 is. */
+function settingValue(text: string): unknown {
+  if (text === 'true' || text === 'false') return text === 'true';
+  return /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i.test(text) ? Number(text) : text;
+}
+
+function wrong(text: string, problem: string): SoftgradError {
+  return new SoftgradError('ERR_VALUE', `backend '${shortened(text)}': ${problem}`);
 }

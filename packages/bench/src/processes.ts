@@ -1,9 +1,10 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { checkOptions, namesOf } from '@softgrad/core';
 import type { Signal } from './platform.js';
 import type { Answer, ContenderNames, Request } from './process-messages.js';
 import type { BenchReport, RawWorkload } from './report.js';
-import { type BenchProgress, defaultRounds, defaultSampleMs, type Method, runAll } from './run.js';
+import { type BenchProgress, defaultRounds, defaultSampleMs, type Method, methodNames, runAll } from './run.js';
 import type { Report, Runner } from './runner.js';
 import { mergeProcesses } from './summary.js';
 import type { Workload } from './workloads.js';
@@ -19,14 +20,21 @@ export interface ProcessesOptions extends Method {
   readonly execArgv?: readonly string[] | undefined;
 }
 
+const optionNames = namesOf<ProcessesOptions>({
+  ...methodNames,
+  ...{ workloads: true, contenders: true, setup: true, processes: true, execArgv: true },
+});
+
 /**
  * `runBench` in several Node processes, whose rounds are combined, so that the intervals include what varies from process to process (memory
  * layout, allocators, JIT compilation). For each workload the processes run one after the other.
  */
 export async function runBenchInProcesses(
-  { workloads, contenders, setup, processes, execArgv, ...method }: ProcessesOptions,
+  options: ProcessesOptions,
   onProgress: (progress: BenchProgress) => void = () => {},
 ): Promise<BenchReport> {
+  checkOptions('runBenchInProcesses', options, optionNames);
+  const { workloads, contenders, setup, processes, execArgv, ...method } = options;
   const { rounds = defaultRounds, sampleMs = defaultSampleMs, baseline, signal } = method;
   const children: Child[] = [];
   const close = async () => {

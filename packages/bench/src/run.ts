@@ -1,3 +1,4 @@
+import { checkOptions, namesOf } from '@softgrad/core';
 import type { ContenderSource } from './contender.js';
 import { environment } from './environment.js';
 import type { Signal } from './platform.js';
@@ -24,6 +25,10 @@ export interface BenchOptions extends Method {
   readonly contenders: readonly ContenderSource[];
 }
 
+/** For `checkOptions`. */
+export const methodNames = { baseline: true, rounds: true, sampleMs: true, signal: true } as const;
+const optionNames = namesOf<BenchOptions>({ ...methodNames, workloads: true, contenders: true });
+
 /** Progress: `done` of `total` workloads; `done` includes the completed fraction of the current one. */
 export interface BenchProgress {
   readonly done: number;
@@ -46,9 +51,10 @@ export const defaultSampleMs = 4;
  * });
  */
 export async function runBench(
-  { workloads, contenders, ...method }: BenchOptions,
+  options: BenchOptions,
   onProgress: (progress: BenchProgress) => void = () => {},
 ): Promise<BenchReport> {
+  const { workloads, contenders, ...method } = checkOptions('runBench', options, optionNames);
   const { rounds = defaultRounds, sampleMs = defaultSampleMs, baseline, signal } = method;
   const runner = await openRunner(contenders, { rounds, sampleMs, baseline, signal });
   return runAll(runner, workloads, { rounds, sampleMs, processes: 1 }, onProgress);

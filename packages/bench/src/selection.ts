@@ -1,4 +1,4 @@
-import { registered, SoftgradError, shortened } from '@softgrad/core';
+import { checkOptions, namesOf, registered, SoftgradError, shortened } from '@softgrad/core';
 import { backendSource } from './backend-contender.js';
 import { parseBackend } from './backend-options.js';
 import type { ContenderSource } from './contender.js';
@@ -25,6 +25,8 @@ export interface WorkloadSelection {
   readonly quick?: boolean | undefined;
 }
 
+const selectionNames = namesOf<WorkloadSelection>({ ops: true, shapes: true, dtypes: true, quick: true });
+
 /** The shapes of a quick run: few short rows, many short rows, rows that fit into the cache. */
 const quickShapes: readonly BenchShape[] = [
   [64, 10],
@@ -37,7 +39,8 @@ const quickJacobianShapes: readonly BenchShape[] = [
 ];
 
 /** Every op at every shape in every dtype; the Jacobian has its own default shapes. @throws ERR_VALUE, ERR_OUT_OF_MEMORY */
-export function selectWorkloads({ ops, shapes, dtypes, quick = false }: WorkloadSelection): readonly Workload[] {
+export function selectWorkloads(selection: WorkloadSelection): readonly Workload[] {
+  const { ops, shapes, dtypes, quick = false } = checkOptions('selectWorkloads', selection, selectionNames);
   const given = shapes?.map(parseShape);
   const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
   return (ops ?? benchOps).flatMap((name) => {

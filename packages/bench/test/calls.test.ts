@@ -192,6 +192,15 @@ describe('a registered backend', () => {
     }
     for (const wrong of ['of-bench:threads', 'of-bench:2=3', 'of-bench:a=', 'of-bench: a=1'])
       expect(() => selectContenders([wrong])).toThrow(`backend '${wrong}': expected options like wasm:threads=2`);
+    expect(() => selectContenders(['of-bench:a=2:b=1:a=3'])).toThrow(
+      "backend 'of-bench:a=2:b=1:a=3': the option a is given twice; expected one value for it",
+    );
+  });
+
+  test('numbers behind its name are decimal; anything else is a text, which the backend refuses where it takes a number', async () => {
+    const [source] = selectContenders(['of-bench:a=-12.5e-10:b=.25:c=0x10:d= :e=1_0:f=Infinity:g=1e3']);
+    await ((await source.open()) as Contender).close();
+    expect(options).toEqual({ a: -12.5e-10, b: 0.25, c: '0x10', d: ' ', e: '1_0', f: 'Infinity', g: 1000 });
   });
 
   test('without its fused kernels composes the ops that have one', async () => {

@@ -1,5 +1,8 @@
 import { expect, test } from 'vitest';
 import './register-backends.mjs';
+import { measureAccuracy } from '../src/accuracy/measure.js';
+import { runBenchInProcesses } from '../src/processes.js';
+import { runBench } from '../src/run.js';
 import { selectContenders, selectWorkloads } from '../src/selection.js';
 import { workloadName } from '../src/workloads.js';
 
@@ -65,4 +68,19 @@ test('workloads larger than any engine supports are refused before anything is m
     }),
   );
   expect(selectWorkloads({ ops: ['vjp'], shapes: ['1x10000000'] })).toHaveLength(1);
+});
+
+test('an unknown option is refused, with the one that was meant', async () => {
+  const unknown = (given: string, meant: string) => `unknown option '${given}' (did you mean '${meant}'?)`;
+  const contenders = { workloads: [], contenders: [] };
+  expect(() => selectWorkloads({ op: ['vjp'] } as never)).toThrow(`selectWorkloads: ${unknown('op', 'ops')}`);
+  await expect(runBench({ ...contenders, round: 3 } as never)).rejects.toThrow(
+    `runBench: ${unknown('round', 'rounds')}`,
+  );
+  await expect(runBenchInProcesses({ ...contenders, processes: 1, round: 3 } as never)).rejects.toThrow(
+    `runBenchInProcesses: ${unknown('round', 'rounds')}`,
+  );
+  await expect(measureAccuracy({ contenders: [], dtype: ['float32'] } as never)).rejects.toThrow(
+    `measureAccuracy: ${unknown('dtype', 'dtypes')}`,
+  );
 });

@@ -1,28 +1,26 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
 import { codeOf, systemReason } from './files/open.js';
+import { packageEntry } from './package-entry.js';
 
 /** What waiting for a module's promises uses of the process. */
 type Waiting = Pick<Context, 'onIdle'>;
 
 /**
- * The backend in a JavaScript file (`--module`): its default export, a provider or an open backend; or its only export that is a provider.
+ * The backend in a JavaScript file, or in an installed package of that name (`--module`): its default export, a provider or an open backend; or its
+ * only export that is a provider.
  *
- * @throws ERR_VALUE if the file does not exist, does not load or exports no backend; ERR_BACKEND_UNAVAILABLE
+ * @throws ERR_VALUE if there is neither, if it does not load or exports no backend; ERR_BACKEND_UNAVAILABLE
  */
 export async function loadModule(file: string, waiting: Waiting): Promise<BackendProvider | Backend> {
-  try {
-    statSync(file);
-  } catch (cause) {
-    throw new SoftgradError('ERR_VALUE', `--module ${file}: ${systemReason(cause)}`, { cause });
-  }
+  const path = pathOf(file);
   let module: Readonly<Record<string, unknown>>;
   try {
-    module = await import(pathToFileURL(resolve(file)).href);
+    module = await import(pathToFileURL(path).href);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
@@ -44,6 +42,32 @@ export async function loadModule(file: string, waiting: Waiting): Promise<Backen
   );
 }
 
+/** A file, or else the entry of the package of that name that is installed where the command runs. @throws ERR_VALUE if there is neither */
+function pathOf(file: string): string {
+  let cause: unknown;
+  try {
+    if (statSync(file).isFile()) return resolve(file);
+  } catch (error) {
+    cause = error;
+  }
+  let entry: string | null;
+  try {
+    entry = packageEntry(file);
+  } catch (error) {
+    const reason = error instanceof Error ? error.message.replace(/\n.*/s, '') : String(error);
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: the package has no such entry: ${reason}`, {
+      cause: error,
+    });
+  }
+  if (entry !== null) return entry;
+  if (cause === undefined) return resolve(file);
+  const isName = /^(?:@[\w.-]+\/)?[\w-]+$/.test(file);
+  const advice = isName
+    ? `, and no package of that name is installed here; expected npm install ${file}, or a file, as ./mine.js`
+    : '';
+  throw new SoftgradError('ERR_VALUE', `--module ${file}: ${systemReason(cause)}${advice}`, { cause });
+}
+
 /**
  * Registers the backend of a JavaScript file with core, so that it can be opened by name, and returns that name: the backend's own,
  * unless a backend of softgrad has the same.
@@ -63,7 +87,9 @@ export async function registerModule(file: string, waiting: Waiting): Promise<st
 /** The URL of a module that registers softgrad's own backends and that of the file in another process. */
 export function registeringModule(file: string): string {
   const url = new URL('./register-module.js', import.meta.url);
-  url.searchParams.set('file', resolve(file));
+  // A process in the same folder finds the same package.
+  const isPackage = !existsSync(file) && packageEntry(file) !== null;
+  url.searchParams.set('file', isPackage ? file : resolve(file));
   return url.href;
 }
 

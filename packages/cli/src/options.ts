@@ -69,29 +69,33 @@ export function headerOption(): Option {
 }
 
 export function integer(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isSafeInteger(value)) throw new InvalidArgumentError('Expected an integer.');
+  const value = decimal(text);
+  if (!Number.isSafeInteger(value)) throw new InvalidArgumentError('Expected an integer.');
   return value;
 }
 
 export function positiveInteger(text: string): number {
-  const value = Number(text);
+  const value = decimal(text);
   if (!Number.isSafeInteger(value) || value <= 0) throw new InvalidArgumentError('Expected a whole number above 0.');
   return value;
 }
 
 export function positive(text: string): number {
-  const value = Number(text);
+  const value = decimal(text);
   if (!Number.isFinite(value) || value <= 0) throw new InvalidArgumentError('Expected a finite number above 0.');
   return value;
 }
 
 /** A number in [0, 1]. */
 export function fraction(text: string): number {
-  const value = Number(text);
-  if (text.trim() === '' || !(value >= 0 && value <= 1))
-    throw new InvalidArgumentError('Expected a number from 0 to 1.');
+  const value = decimal(text);
+  if (!(value >= 0 && value <= 1)) throw new InvalidArgumentError('Expected a number from 0 to 1.');
   return value;
+}
+
+/** The number in a text; NaN unless it is decimal, as 12, .5 or 1e-3: `Number` also reads 0x10, 0b11 and a text of spaces. */
+export function decimal(text: string): number {
+  return /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text) ? Number(text) : Number.NaN;
 }
 
 /** Names between commas. */

@@ -42,9 +42,37 @@ test('every backend is listed, with its features on this machine or the reason w
   ]);
 });
 
-test('as a table', async () => {
+test('as a table of what chooses one, with functions that are not there', async () => {
+  const { stdout } = await softgrad(['backends'], { backends });
+  const { device } = cpu.supports;
+  expect(stdout).toMatch(/│ backend +│ runs here +│ dtypes +│ device, or what is missing +│/);
+  expect(stdout).toContain(device);
+  expect(stdout).toMatch(new RegExp(`│ fused +│ yes +│ float32 +│ ${device} +│\n│ +│ +│ float64 +│ +│\n├`));
+  expect(stdout).toMatch(/│ bare .*\n.*│ not there: softmax \(hvp, doubleBackward\), /);
+  expect(stdout).toMatch(/│ absent +│ no +│ +│ no such chip; buy one +│/);
+  expect(stdout).not.toMatch(/kernels:|composed:/);
+  expect(stdout).toMatch(
+    /┘\n\nWith their operations: softgrad backends --details, or names, as softgrad backends cpu\n$/,
+  );
+});
+
+test('those that are named, with their operations, in the usual order', async () => {
+  const { stdout } = await softgrad(['backends', 'composed', 'fused'], { backends });
+  expect([...stdout.matchAll(/^│ (\w+) +│ (?:yes|no) /gm)].map(([, name]) => name)).toEqual(['fused', 'composed']);
+  expect(stdout).toContain('kernels: softmax (value');
+  const json = await softgrad(['backends', 'bare', '--json'], { backends });
+  const all = await softgrad(['backends', '--json'], { backends });
+  expect(JSON.parse(json.stdout)).toEqual([JSON.parse(all.stdout)[2]]);
+  expect(await softgrad(['backends', 'fused', 'fuse'], { backends })).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: "softgrad: no backend is named 'fuse'; expected fused, composed, bare, absent, missing\n",
+  });
+});
+
+test('as a table with their operations', async () => {
   const table = async (columns: number) =>
-    (await softgrad(['backends'], { backends, terminal: { columns } })).stdout.trimEnd().split('\n');
+    (await softgrad(['backends', '--details'], { backends, terminal: { columns } })).stdout.trimEnd().split('\n');
   const lines = await table(120);
   expect(lines.map((line) => line.length)).toEqual(lines.map(() => 120));
   const text = lines.join('\n');
@@ -62,7 +90,7 @@ test('as a table', async () => {
   // Neither too narrow nor too wide to read.
   expect((await table(20))[0]).toHaveLength(80);
   expect((await table(500))[0]).toHaveLength(140);
-  const { stdout } = await softgrad(['backends'], { backends });
+  const { stdout } = await softgrad(['backends', '--details'], { backends });
   expect(stdout.split('\n')[0]).toHaveLength(120);
 });
 

@@ -124,6 +124,34 @@ describe('invalid tables are errors that say where and why', () => {
   });
 });
 
+describe('of two errors, the one named is the first in the file', () => {
+  const faults: Readonly<Record<string, readonly [line: string, message: string]>> = {
+    'a word': ['3,oops', 'column 2 is "oops"'],
+    'a cell too few': ['3', 'has 1 cell'],
+    'a quote within a cell': ['3,"4"5', 'invalid closing quote'],
+    'a quote that is not closed': ['3,"4', 'quote not closed'],
+    'a row as a comment': ['#3,4', 'starts with # but reads as a row of numbers'],
+    'a comment with an open quote': ['# a,"b\nc"', 'a comment with an unclosed quote'],
+  };
+  const pairs = Object.keys(faults).flatMap((one) => Object.keys(faults).map((other) => [one, other] as const));
+
+  // What follows an open quote belongs to its cell.
+  test.each(pairs.filter(([first]) => first !== 'a quote that is not closed'))('%s, then %s', async (one, other) => {
+    const [first, message] = faults[one];
+    const [later] = faults[other];
+    for (const before of ['', '1,2\n', '1,2\n'.repeat(40)])
+      for (const between of ['', '1,2\n', '1,2\n'.repeat(40)]) {
+        // A first row is that to which the others are compared, and before it a comment is a title.
+        if (before === '' && /cell too few|comment/.test(one)) continue;
+        // A record is where it ends.
+        const line = before.length / 4 + first.split('\n').length;
+        const error = await parse(`${before}${first}\n${between}${later}\n`).catch((caught: unknown) => caught);
+        expect(String(error)).toContain(message);
+        expect(String(error)).toContain(`line ${line}`);
+      }
+  });
+});
+
 test('any bytes are read as a table or are a one-line error', async () => {
   const fragment = fc.constantFrom(
     '1',

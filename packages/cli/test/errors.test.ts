@@ -127,6 +127,12 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', good, '--temperature', '0'],
       /'0' is invalid\. Expected a finite number above 0/,
     ],
+    [
+      'a number that is not decimal',
+      ['softmax', good, '--temperature', '0x10'],
+      /'0x10' is invalid\. Expected a finite number above 0\./,
+    ],
+    ['numbers that are not decimal', ['softmax', '0x10,2'], /^softgrad: 0x10,2: no such file or directory; expected/],
     ['a temperature of NaN', ['softmax', good, '--temperature', 'nan'], /'nan' is invalid/],
     [
       'an unknown dtype',
@@ -144,9 +150,14 @@ describe('errors are one line on standard error with exit code 2, and an existin
       /^softgrad: backend 'wasm:2': expected options like wasm:threads=2\n$/,
     ],
     [
+      'an option of the backend twice',
+      ['softmax', good, '--backend', 'wasm:threads=2:threads=3'],
+      /^softgrad: backend 'wasm:threads=2:threads=3': the option threads is given twice; expected one value for it\n$/,
+    ],
+    [
       'an option that the backend does not have',
       ['softmax', good, '--backend', 'wasm:thread=2'],
-      /^softgrad: wasm: unknown option 'thread'; expected threads, /,
+      /^softgrad: wasm\.open: unknown option 'thread' \(did you mean 'threads'\?\); expected one of threads, /,
     ],
     [
       'options of a backend of shards',

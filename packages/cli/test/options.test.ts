@@ -2,16 +2,29 @@ import { InvalidArgumentError } from 'commander';
 import { expect, test } from 'vitest';
 import { fraction, integer, list, placeOf, positive, positiveInteger } from '../src/options.js';
 
+/** Numbers in JavaScript or in other languages that are not decimal. */
+const notDecimal = ['0x10', '0X10', '0b11', '0o17', '1_0', '1,5', '10n', '1e', '.', '1 0', '\t'] as const;
+
 test.each([
   [
     'an integer',
     integer,
-    ['0', '-1', '12', ' 3 ', '1e3'],
-    ['', ' ', '1.5', 'x', '9007199254740992', 'Infinity', 'NaN'],
+    ['0', '-1', '+1', '12', ' 3 ', '1e3', '1.'],
+    ['', ' ', '1.5', 'x', '9007199254740992', 'Infinity', 'NaN', ...notDecimal],
   ],
-  ['a whole number above 0', positiveInteger, ['1', '12'], ['', '0', '-1', '1.5', 'x', 'Infinity']],
-  ['a finite number above 0', positive, ['1', '0.5', '1e-300'], ['', '0', '-1', 'x', 'Infinity', 'nan']],
-  ['a number from 0 to 1', fraction, ['0', '0.5', '1'], ['', ' ', '-0.1', '1.1', 'x', 'NaN']],
+  ['a whole number above 0', positiveInteger, ['1', '12'], ['', '0', '-1', '1.5', 'x', 'Infinity', ...notDecimal]],
+  [
+    'a finite number above 0',
+    positive,
+    ['1', '0.5', '.5', '.25', '12.5', '1e-300', '1E-3', '2.5e+1'],
+    ['', ' ', '0', '-1', 'x', 'Infinity', 'nan', '1e999', ...notDecimal],
+  ],
+  [
+    'a number from 0 to 1',
+    fraction,
+    ['0', '0.5', '1'],
+    ['', ' ', '-0.1', '1.1', 'x', 'NaN', '0x1', '0b1', '0o0', ...notDecimal],
+  ],
 ] as const)('%s', (name, parse, accepted, refused) => {
   expect(accepted.map(parse)).toEqual(accepted.map(Number));
   for (const text of refused) {

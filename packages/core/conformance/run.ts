@@ -1,4 +1,4 @@
-import { type Backend, type BackendProvider, isSoftgradError } from '../src/index.js';
+import { type Backend, type BackendProvider, checkOptions, isSoftgradError, namesOf } from '../src/index.js';
 import { describe } from '../src/tensor/describe.js';
 import { type ConformanceCase, unmet } from './case.js';
 import { cases, casesBeforeClose } from './cases/all.js';
@@ -31,6 +31,8 @@ export interface ConformanceOptions<O = unknown> {
   readonly open?: O;
 }
 
+const optionNames = namesOf<ConformanceOptions>({ required: true, composed: true, timeoutMs: true, open: true });
+
 /**
  * The conformance suite for a backend, as data. Opens the backend. The cases must run one after another in the order given; any of them may
  * be left out, and the last one closes the backend. If the backend has fused kernels and a basis, cases of composed operations run a second
@@ -44,7 +46,7 @@ export async function conformance<B, O>(
   target: BackendProvider<B, O> | Backend<B>,
   options: ConformanceOptions<O> = {},
 ): Promise<readonly BoundCase[]> {
-  const { composed = true, timeoutMs = defaultLimitMs } = options;
+  const { composed = true, timeoutMs = defaultLimitMs } = checkOptions('conformance', options, optionNames);
   const opened = await within(`opening ${target.name}`, timeoutMs, openTarget(target, options));
   if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
   const lacking = missingMembers(opened.backend);

@@ -41,7 +41,7 @@ export interface ReferenceCrossEntropy {
 /**
  * The loss and its gradient with respect to the logits: `(p Σ q − q) / T` for each row, with p = softmax(x/T) and q from `targetWeights`. Both are summed,
  * or divided by N: Σ weight[target] over the rows that are not ignored (indices), or the number of rows (probabilities). If all rows are
- * ignored, the mean is NaN, as in PyTorch, and the gradient is 0.
+ * ignored, or of classes of weight 0, the mean is NaN, as in PyTorch, and the gradient is 0.
  */
 export function crossEntropy(
   x: Values,
@@ -92,7 +92,7 @@ export function crossEntropyLoss(
     return undefinedRow ? nan : loss;
   });
   if (reduction === 'none') return Float64Array.from(losses, nearest);
-  return Float64Array.of(nearest(div(total(losses), count)));
+  return Float64Array.of(count === null ? Number.NaN : nearest(div(total(losses), count)));
 }
 
 /** `(p Σ q − q) / T` for each row, divided as the reduction requires; 0 where masked or ignored. */
@@ -103,7 +103,7 @@ export function crossEntropyGradient(
   given: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
   const { options, count } = reduced(target, rows, given);
-  const divisor = mul(exactly(options.temperature ?? 1), count);
+  const divisor = count && mul(exactly(options.temperature ?? 1), count);
   const gradient = new Float64Array(x.length);
   rowIndices(rows).forEach((at, row) => {
     const q = targetWeights(target, at, row, options);
@@ -112,19 +112,24 @@ export function crossEntropyGradient(
     const sum = total(q);
     let c = 0;
     for (const i of at) {
-      if (!isMasked(options, i)) gradient[i] = nearest(div(slope(log(i, c), q, c, sum), divisor));
+      if (!isMasked(options, i)) gradient[i] = nearest(over(slope(log(i, c), q, c, sum), divisor));
       c++;
     }
   });
   return gradient;
 }
 
-/** The options with weights that a mean can add, and the divisor of the reduction. */
+/** A part of a derivative of the reduced loss: 0 for a mean over nothing. */
+function over(part: DoubleDouble, divisor: DoubleDouble | null): DoubleDouble {
+  return divisor === null ? mul(part, zero) : div(part, divisor);
+}
+
+/** The options with weights that a mean can add, and the divisor of the reduction; null for a mean over nothing. */
 function reduced(target: ReferenceTarget, rows: Rows, given: ReferenceCrossEntropyOptions) {
   const { reduction = 'mean' } = given;
   const isMean = reduction === 'mean';
   const options = { ...(isMean && target.kind === 'indices' ? balanced(given) : given), reduction };
-  return { options, count: isMean ? rowCount(target, rows, options) : one };
+  return { options, count: isMean ? divisorOf(target, rows, options) : one };
 }
 
 /** `p Σ q − q_c` with p = exp(log). If p is above ½, computed as `p Σ_{k≠c} q_k − q_c (1 − p)`, which is equal and does not cancel. */
@@ -174,13 +179,14 @@ export function crossEntropyHvp(
   rows: Rows,
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
-  const count = options.reduction === undefined || options.reduction === 'mean' ? rowCount(target, rows, options) : one;
+  const isMean = options.reduction === undefined || options.reduction === 'mean';
+  const count = isMean ? divisorOf(target, rows, options) : one;
   const out = new Float64Array(x.length);
   rowIndices(rows).forEach((at, row) => {
     const q = targetWeights(target, at, row, options);
     if (!q) return;
     const upstream = exactly(cotangent[cotangent.length === 1 ? 0 : row]);
-    const entry = logSumExpCurvature(x, at, div(mul(upstream, total(q)), count), tangent, options);
+    const entry = logSumExpCurvature(x, at, over(mul(upstream, total(q)), count), tangent, options);
     at.forEach((i, c) => {
       out[i] = nearest(entry(i, c));
     });
@@ -219,6 +225,15 @@ export function targetWeights(
     const smoothed = add(mul(certain, exactly(share)), spread);
     return weight ? mul(smoothed, exactly(weight[c])) : smoothed;
   });
+}
+
+/** The divisor of the mean; null if no class index is counted, or all that are counted have weight 0. Weights that cancel are divided by. */
+function divisorOf(target: ReferenceTarget, rows: Rows, options: ReferenceCrossEntropyOptions): DoubleDouble | null {
+  const { weight, ignoreIndex = -100 } = options;
+  const counts = (index: number) => index !== ignoreIndex && weight?.[index] !== 0;
+  return target.kind === 'probabilities' || Array.from(target.values).some(counts)
+    ? rowCount(target, rows, options)
+    : null;
 }
 
 /** The divisor of the mean. */

@@ -85,7 +85,9 @@ const down = 2 ** -200;
 
 /** `a · powerOfTwo`, exact unless it overflows or underflows. */
 export function scaled({ hi, lo }: DoubleDouble, powerOfTwo: number): DoubleDouble {
-  return normalised(hi * powerOfTwo, lo * powerOfTwo);
+  const high = hi * powerOfTwo;
+  // The low part may overflow as well, with the other sign.
+  return Number.isFinite(high) ? normalised(high, lo * powerOfTwo) : exactly(high);
 }
 
 /**

@@ -36,7 +36,7 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  * @throws ERR_VALUE naming the option and those that there are
  *
  * @example
- * checkOptions('wasm.open', { thread: 2 }, ['threads']); // ERR_VALUE: wasm.open: unknown option 'thread'; expected threads
+ * checkOptions('wasm.open', { thread: 2 }, ['threads']); // ERR_VALUE: wasm.open: unknown option 'thread' (did you mean 'threads'?); expected threads
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {

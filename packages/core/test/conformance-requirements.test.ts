@@ -213,3 +213,11 @@ test('requirements that depend on expected results are computed on first use, an
   expect([one.requires, one.requires, { ...one }.requires]).toEqual([{ classes: 1 }, { classes: 1 }, { classes: 1 }]);
   expect(count).toBe(1);
 });
+
+test('an unknown option of the suite is refused, with the one that was meant', async () => {
+  await expect(conformance(right, { timeoutMS: 5 } as never)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message:
+      "conformance: unknown option 'timeoutMS' (did you mean 'timeoutMs'?); expected one of required, composed, timeoutMs, open",
+  });
+});

@@ -25,6 +25,47 @@ const rows = [
   [-0.5, 0.25, 1, -3],
 ];
 
+describe('a report as a text', () => {
+  const square = (vjp: (x: number) => number) => ({
+    name: 'square',
+    forward: (x: Float64Array) => x.map((v) => v * v),
+    vjp: (x: Tensor) => double([Array.from(x.dataSync(), vjp)]),
+  });
+  const x = [[1, 2, 3]];
+  const cotangent = double([[1, 1, 1]]);
+  const textOf = async (vjp: (x: number) => number, options: GradcheckOptions = {}) =>
+    String(await gradcheck(square(vjp), double(x), { cotangent, ...options }));
+
+  test('says in one line how many entries agree, or what the first one is that does not', async () => {
+    expect(await textOf((v) => 2 * v)).toMatch(
+      /^square on exact in float64: ok, 3 of 3 entries compared, errors up to \d\.\d\de-\d+$/,
+    );
+    expect(await textOf((v) => (v === 1 ? 2 : v))).toMatch(
+      /^square on exact in float64: not ok, 3 of 3 entries compared, x\[1\]: 2 instead of (4|3\.9{6,}|4\.0{6,})\d* ± \d\.\d\de-8 \(and 1 more\)$/,
+    );
+    expect(await textOf((v) => v, { entries: [2] })).toMatch(
+      /1 of 1 entries compared, x\[2\]: 3 instead of .* ± [^ ]*$/,
+    );
+    expect(await textOf((v) => 2 * v, { entries: [] })).toBe(
+      'square on exact in float64: not ok, 0 of 0 entries compared',
+    );
+  });
+
+  test('says why an entry could not be compared', async () => {
+    const report = await gradcheck(softmax, double([[Number.NEGATIVE_INFINITY]]));
+    expect(String(report)).toBe(
+      `softmax on exact in float64: not ok, 0 of 1 entries compared, x[0]: ${report.entries[0].reason}`,
+    );
+  });
+
+  test('adds nothing to the data', async () => {
+    const report = await gradcheck(softmax, double(rows));
+    const names = ['name', 'backend', 'dtype', 'ok', 'checked', 'maxError', 'entries'];
+    expect(Object.keys(report)).toEqual(names);
+    expect(Object.keys(structuredClone(report))).toEqual(names);
+  });
+});
+
 describe('gradcheck agrees with every derivative that core has', () => {
   const operations = { softmax, softmin, logSoftmax, logSumExp };
 

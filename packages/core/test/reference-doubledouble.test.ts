@@ -1,7 +1,19 @@
 import type { Decimal } from 'decimal.js';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { add, type DoubleDouble, div, exactly, exp, log, log1p, mul, product, sub } from '../reference/doubledouble.js';
+import {
+  add,
+  type DoubleDouble,
+  div,
+  exactly,
+  exp,
+  log,
+  log1p,
+  mul,
+  product,
+  scaled,
+  sub,
+} from '../reference/doubledouble.js';
 import { exact, Precise } from './decimal.js';
 
 const decimal = ({ hi, lo }: DoubleDouble) => exact(hi).plus(exact(lo));
@@ -118,5 +130,11 @@ describe('double-double arithmetic against 120 digits', () => {
     expect(mul(exactly(1), exactly(Number.NEGATIVE_INFINITY)).hi).toBe(Number.NEGATIVE_INFINITY);
     expect(mul(exactly(0), exactly(Number.POSITIVE_INFINITY)).hi).toBeNaN();
     expect(div(exactly(1), exactly(0)).hi).toBe(Number.POSITIVE_INFINITY);
+    // The low part has the other sign, and overflows as well.
+    for (const sign of [1, -1]) {
+      const large = { hi: sign * 2 ** 1000, lo: -sign * 2 ** 946 };
+      expect(scaled(large, 2 ** 200)).toEqual(exactly(sign * Number.POSITIVE_INFINITY));
+      expect(div(large, exactly(1e-212))).toEqual(exactly(sign * Number.POSITIVE_INFINITY));
+    }
   });
 });

@@ -297,6 +297,39 @@ describe('special values', () => {
     ]);
   });
 
+  test('a quotient by a small temperature that overflows is an infinity', () => {
+    for (const [temperature, size] of [
+      [1e-212, 1e264],
+      [1e-261, 1e250],
+      [1e-298, 1e280],
+      [1.8e-178, 2.4e149],
+    ]) {
+      const x = [-4.4 * size, 0.7 * size, 3 * size];
+      expect(Array.from(reference.softmax(x, row(3), { temperature }))).toEqual([0, 0, 1]);
+      expect(Array.from(reference.logSoftmax(x, row(3), { temperature }))).toEqual([minus, minus, 0]);
+      const { loss } = referenceCrossEntropy(x, { kind: 'indices', values: [1] }, row(3), { temperature });
+      expect(Array.from(loss)).toEqual([infinity]);
+    }
+  });
+
+  test('the mean over class indices of classes of weight 0 is NaN and its derivatives 0, unless weights cancel', () => {
+    const x = [1, 2, 3, 1];
+    const rows = { outer: 2, classes: 2, inner: 1 };
+    const target = { kind: 'indices' as const, values: [0, 1] };
+    const hvp = (options: object) => Array.from(crossEntropyHvp(x, target, [1.5], [0.5, -1, 2, 1], rows, options));
+    for (const options of [
+      { weight: [0, 0] },
+      { weight: [0, 0], labelSmoothing: 0.1 },
+      { weight: [0, 3], labelSmoothing: 0.1, ignoreIndex: 1 },
+    ]) {
+      const { loss, gradient } = referenceCrossEntropy(x, target, rows, options);
+      expect(Array.from(loss)).toEqual([nan]);
+      expect([...gradient, ...hvp(options)].map(Math.abs)).toEqual(new Array(8).fill(0));
+    }
+    const { loss, gradient } = referenceCrossEntropy(x, target, rows, { weight: [1, -1] });
+    expect([...loss, ...gradient, ...hvp({ weight: [1, -1] })].filter(Number.isFinite)).toEqual([]);
+  });
+
   test('the mean over rows that are all ignored is NaN, its gradient 0', () => {
     const target = { kind: 'indices' as const, values: [-100] };
     const { loss, gradient } = referenceCrossEntropy([1, 2], target, row(2));

@@ -1,5 +1,5 @@
 import { availableParallelism } from 'node:os';
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import { openStore } from './open-store.js';
 import { pendingOf } from './pending.js';
 import { openPool, type Pool } from './pool.js';
@@ -28,6 +28,10 @@ export interface EmbeddedOptions {
   readonly share?: Share | undefined;
 }
 
+const optionNames = namesOf<EmbeddedOptions>({
+  ...{ root: true, backends: true, threads: true, onProgress: true, signal: true, share: true },
+});
+
 /** This machine computes the shards whose index modulo `of` is `index`. */
 export interface Share {
   readonly index: number;
@@ -44,7 +48,7 @@ export interface Share {
  * @throws ERR_VALUE naming the first shard that failed and why; all others are computed
  */
 export async function runEmbedded(plan: Plan, options: EmbeddedOptions): Promise<Manifest | null> {
-  const { root, backends, threads = availableParallelism(), share } = options;
+  const { root, backends, threads = availableParallelism(), share } = checkOptions('runEmbedded', options, optionNames);
   const store = await openStore(root);
   await putPlan(store, plan);
   const pool = openPool({ root, backends, threads });

@@ -1,4 +1,11 @@
-import { describeOption, type FloatDType, SoftgradError, sizeOf } from '@softgrad/core';
+import {
+  checkOptions,
+  describeOption,
+  type FloatDType,
+  namesOf as optionNamesOf,
+  SoftgradError,
+  sizeOf,
+} from '@softgrad/core';
 import { formatShape } from '@softgrad/formats';
 import { matrixOf, namesOf } from './block.js';
 import { countTargets, readWeights } from './divisor.js';
@@ -40,6 +47,12 @@ export interface RunOptions {
   readonly shardBytes?: number | undefined;
 }
 
+const optionNames = optionNamesOf<RunOptions>({
+  ...{ operation: true, logits: true, direction: true, mask: true, target: true, out: true, shardClasses: true },
+  ...{ axis: true, temperature: true, dtype: true, reduction: true, ignoreIndex: true, weight: true },
+  ...{ labelSmoothing: true, gradient: true, backend: true, shardBytes: true },
+});
+
 export const defaultShardBytes = 64e6;
 
 /** Rows of a file are read in pieces of at least this many classes, so that a disk spends more time reading than seeking. */
@@ -54,7 +67,8 @@ const mostRows = 16;
  */
 export async function createPlan(store: Store, options: RunOptions): Promise<Plan> {
   const { operation, shardClasses = false, temperature = 1, shardBytes = defaultShardBytes } = options;
-  checkOptions(options);
+  checkOptions('createPlan', options, optionNames);
+  checkOperation(options);
   const out = locateOut(store, options.out);
   const place = { store, out };
   const by = shardClasses ? 'classes' : 'rows';
@@ -111,7 +125,7 @@ function locateOut(store: Store, out: string): string {
 }
 
 /** @throws ERR_VALUE for options that the operation does not take, or for missing ones */
-function checkOptions({
+function checkOperation({
   operation,
   direction,
   target,

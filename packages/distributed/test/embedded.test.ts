@@ -303,3 +303,15 @@ test.each([
     expect(await store.list('out/softmax')).toEqual([]);
   },
 );
+
+test('an unknown option is refused before the plan is written', async () => {
+  using work = written();
+  const plan = await work.plan({ operation: 'softmax' });
+  await expect(runEmbedded(plan, { root: work.root, backends, thread: 1 } as never)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(
+      /^runEmbedded: unknown option 'thread' \(did you mean 'threads'\?\); expected one of root, /,
+    ),
+  });
+  expect(await work.store.match('out/**')).toEqual([]);
+});

@@ -325,3 +325,13 @@ describe('errors name the file and the position', () => {
     );
   });
 });
+
+test('an unknown option is refused, with the one that was meant', async () => {
+  using work = workspace();
+  await expect(work.plan({ operation: 'softmax', tau: 2 } as never)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(
+      /^createPlan: unknown option 'tau' \(did you mean 'temperature'\?\); expected one of /,
+    ),
+  });
+});

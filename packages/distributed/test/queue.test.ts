@@ -495,3 +495,16 @@ test.each([0, -1, 1.5, Number.NaN, 1025, 1e9])(
     );
   },
 );
+
+test('a worker refuses an option that it does not have', async () => {
+  const options = {
+    root: '.',
+    redis: 'redis://127.0.0.1:1',
+    backend: 'cpu',
+    backends: 'file:///none.mjs',
+    backendName: 'cpu',
+  };
+  await expect(startWorker(options as never)).rejects.toThrow(
+    "startWorker: unknown option 'backendName'; expected one of root, redis, backend",
+  );
+});

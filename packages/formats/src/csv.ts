@@ -23,6 +23,9 @@ export interface TableOptions {
   readonly booleans?: boolean | undefined;
 }
 
+/** For `checkOptions`. */
+export const tableNames = { header: true, headerAdvice: true, booleans: true } as const;
+
 /** A table that is read cell by cell, by a parser for Node or for browsers. */
 export interface CsvSource extends TableOptions {
   /** What error messages call it. */
@@ -70,11 +73,21 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   let pending = named ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
-  let following = named ? null : await nextLine();
-  if (header === undefined) refuseColumnNumbers(first, following, `${name}: line ${first.line}`, advice);
   columns = pending.cells.length;
   const width = columns;
   commentedRows.forEach(refuseCommented);
+  // Before the error of a later line comes that of this one, whose cells are not read yet.
+  let laterError: unknown = null;
+  const laterLine = async () => {
+    try {
+      return await nextLine();
+    } catch (error) {
+      laterError = error;
+      return null;
+    }
+  };
+  let following = named ? null : await laterLine();
+  if (header === undefined) refuseColumnNumbers(first, following, `${name}: line ${first.line}`, advice);
   const firstLine = pending.line;
   const lines = lineCounter();
 
@@ -100,6 +113,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
           values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
         lines.add(line);
+        if (laterError !== null) throw laterError;
         pending = following ?? (await nextLine());
         following = null;
       }

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, sizeOf } from './array.js';
 import { decodeText } from './decode.js';
 import { fill, shapeOf, shareOfSyntax } from './json-lists.js';
@@ -12,6 +12,8 @@ export interface JsonOptions {
   readonly onShare?: OnShare | undefined;
 }
 
+const optionNames = namesOf<JsonOptions>({ entry: true, onShare: true });
+
 /**
  * Reads nested lists of numbers, or one of an object of such lists, each of which may also be flat, as `{"data": […], "shape": […]}`. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
  * the same words without quotes, as Python's json module writes them, are accepted too.
@@ -20,6 +22,7 @@ export interface JsonOptions {
  * @throws ERR_SHAPE for ragged lists
  */
 export function parseJson(bytes: Uint8Array, name: string, options: JsonOptions = {}): FileArray {
+  checkOptions('parseJson', options, optionNames);
   const text = decodeText(bytes, name);
   options.onShare?.(0.1);
   const syntax = readJson(text);

@@ -5,7 +5,7 @@ import { crc32 } from './crc32.js';
 import { npyRows } from './npy.js';
 import { quote } from './quote.js';
 import type { OnShare, RowReader } from './row-reader.js';
-import { zipChecksums } from './zip-checksums.js';
+import { misplacedDirectory, zipChecksums } from './zip-checksums.js';
 
 /**
  * Reads one array of a NumPy archive: the named one, or the only one.
@@ -26,6 +26,11 @@ export async function npzRows(
 }
 
 function unpack(bytes: Uint8Array, entry: string | null, limit: number, name: string, onShare?: OnShare): Uint8Array {
+  const misplaced = misplacedDirectory(bytes);
+  if (misplaced !== null) {
+    const expected = 'expected an archive as np.savez writes it, and nothing else in the file';
+    throw new SoftgradError('ERR_VALUE', `${name}: not a .npz archive that can be unpacked: ${misplaced}; ${expected}`);
+  }
   const names: string[] = [];
   const attempt = (filter: Parameters<typeof unzipSync>[1]) => {
     try {

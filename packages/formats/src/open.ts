@@ -1,5 +1,5 @@
-import { SoftgradError } from '@softgrad/core';
-import type { TableOptions } from './csv.js';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
+import { type TableOptions, tableNames } from './csv.js';
 import { parseJson } from './json.js';
 import { npyRows } from './npy.js';
 import { npzRows } from './npz.js';
@@ -33,6 +33,8 @@ export interface OpenOptions extends TableOptions {
   readonly onShare?: OnShare | undefined;
 }
 
+const optionNames = namesOf<OpenOptions>({ ...tableNames, entry: true, memory: true, besides: true, onShare: true });
+
 /** The known endings, for messages. */
 export const knownEndings = '.npy, .npz, .safetensors, .json, .csv, .tsv, .txt';
 
@@ -47,6 +49,7 @@ export async function openRows(source: FileSource, options: OpenOptions): Promis
   const { entry = null, besides } = options;
   const ending = /[^/\\](\.[^./\\]*)$/.exec(name)?.[1]?.toLowerCase() ?? '';
   try {
+    checkOptions('openRows', options, optionNames);
     if (ending === '.npy' || ending === '.safetensors') {
       const rows =
         ending === '.npy'

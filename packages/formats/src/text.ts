@@ -1,6 +1,6 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import type { FileArray } from './array.js';
-import { type CsvRecord, csvRows, type TableOptions } from './csv.js';
+import { type CsvRecord, csvRows, type TableOptions, tableNames } from './csv.js';
 import { decodeText } from './decode.js';
 import { type Delimiter, detectDelimiter } from './delimiter.js';
 import { jsonArray, parseJson } from './json.js';
@@ -15,6 +15,8 @@ interface TextOptions extends TableOptions {
   readonly onShare?: OnShare | undefined;
 }
 
+const optionNames = namesOf<TextOptions>({ ...tableNames, onShare: true });
+
 /**
  * Reads an array from a text in any of these formats: JSON, an array as NumPy or PyTorch print it, or a table whose cells are
  * separated by commas, tabs, semicolons or blanks.
@@ -27,7 +29,7 @@ export async function parseText(
   limit: number,
   options: TextOptions = {},
 ): Promise<FileArray> {
-  return (await parseLines(bytes, name, limit, options)).array;
+  return (await parseLines(bytes, name, limit, checkOptions('parseText', options, optionNames))).array;
 }
 
 /** The same as rows, which know their lines if the text is a table. */
@@ -37,6 +39,7 @@ export async function textRows(
   limit: number,
   options: TextOptions = {},
 ): Promise<RowReader> {
+  checkOptions('textRows', options, optionNames);
   const { array, ...lines } = await parseLines(bytes, name, limit, options);
   return { ...arrayRows(array, name), ...lines };
 }

@@ -338,12 +338,12 @@ describe('a line before the rows', () => {
       shape: [1, 2],
       data: Float64Array.of(1, 2),
     });
-    const swallowing = open([
+    const swallowing = await open([
       ['1', '2'],
       ['# a', 'b\n3,4'],
       ['5', '6'],
     ]);
-    await expect(swallowing).rejects.toMatchObject({
+    await expect(swallowing.next(9)).rejects.toMatchObject({
       code: 'ERR_VALUE',
       message:
         'x.csv: line 2: a comment with an unclosed quote, which includes the following lines; expected quotes in pairs',

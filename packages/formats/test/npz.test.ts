@@ -166,6 +166,43 @@ describe('an archive without the requested array is an error that lists its arra
   });
 });
 
+describe('an archive that is not all of the file is an error that says so', () => {
+  const bytes = npz['one array'].bytes;
+  const moved = (change: string) =>
+    `x.npz: not a .npz archive that can be unpacked: ${change}; expected an archive as np.savez writes it, and nothing else in the file`;
+  test.each<[string, Uint8Array, string]>([
+    ['bytes before it', Buffer.concat([Buffer.from('hello'), bytes]), moved('5 bytes too many before its directory')],
+    [
+      'many bytes before it',
+      Buffer.concat([Buffer.alloc(1000), bytes]),
+      moved('1000 bytes too many before its directory'),
+    ],
+    ['without its first byte', bytes.subarray(1), moved('1 byte missing before its directory')],
+    [
+      'with an end that states the wrong size, too',
+      Buffer.concat([Buffer.from('hello'), bytes.subarray(0, -10), Buffer.alloc(10)]),
+      'x.npz: not a .npz archive that can be unpacked: its directory is not where its end says; expected an archive as np.savez writes it, and nothing else in the file',
+    ],
+    [
+      'with an end that states a directory larger than the file, too',
+      Buffer.concat([Buffer.from('hello'), bytes.subarray(0, -10), Buffer.alloc(4, 0xff), bytes.subarray(-6)]),
+      'x.npz: not a .npz archive that can be unpacked: its directory is not where its end says; expected an archive as np.savez writes it, and nothing else in the file',
+    ],
+  ])('%s', async (_, broken, message) => {
+    for (const entry of [null, 'logits'])
+      await expect(read(broken, entry)).rejects.toThrow(expect.objectContaining({ code: 'ERR_VALUE', message }));
+  });
+
+  test('but what follows it is a comment, of at most 65,535 bytes', async () => {
+    const members = [{ name: 'x.npy', bytes: npy['a scalar'].bytes }];
+    expect(plain(await read(archive(members, Buffer.alloc(65_535)), 'x'))).toEqual([2.5]);
+  });
+
+  test('but one without members holds no array', async () => {
+    await expect(read(archive([]), null)).rejects.toThrow('x.npz: holds no array; expected .npy files');
+  });
+});
+
 test('a damaged archive gives an array that fits its shape, or a one-line error', async () => {
   await fc.assert(
     fc.asyncProperty(

@@ -1,5 +1,16 @@
 import { describe, expect, test } from 'vitest';
-import { arrayRows, type FileSource, npyElements, npyHeader, npzBytes, openRows, readAll } from '../src/index.js';
+import {
+  arrayRows,
+  type FileSource,
+  npyElements,
+  npyHeader,
+  npzBytes,
+  openRows,
+  parseJson,
+  parseText,
+  readAll,
+  textRows,
+} from '../src/index.js';
 
 const text = (value: string) => new TextEncoder().encode(value);
 const npy = Buffer.concat([npyHeader('<f8', [1, 2]), npyElements(Float64Array.of(1, 2), '<f8')]);
@@ -152,4 +163,19 @@ test('a compressed file is an error with the command that unpacks it', async () 
 
 test('what is no JSON is refused in a .json, although it would be read in a .txt', async () => {
   await expect(openRows(source('a.json', text('1 2\n')), { memory: 1e6 })).rejects.toThrow(/not JSON/);
+});
+
+test('an unknown option is refused, with the one that was meant', async () => {
+  const unknown = {
+    code: 'ERR_VALUE',
+    message: expect.stringMatching(/unknown option 'Header' \(did you mean 'header'\?\)/),
+  };
+  const opened = source('a.csv', text('1,2'));
+  await expect(openRows(opened, { memory: 1e6, Header: 'no' } as never)).rejects.toMatchObject(unknown);
+  expect(opened.log).toEqual(['close']);
+  await expect(parseText(text('1,2'), 'a', 1e6, { Header: 'no' } as never)).rejects.toMatchObject(unknown);
+  await expect(textRows(text('1,2'), 'a', 1e6, { Header: 'no' } as never)).rejects.toMatchObject(unknown);
+  expect(() => parseJson(text('[1]'), 'a', { entries: 'x' } as never)).toThrow(
+    "parseJson: unknown option 'entries'; expected one of entry, onShare",
+  );
 });

@@ -87,15 +87,22 @@ function toMatrix({ shape, data }: FileArray, name: string): Matrix {
 async function openCsv(text: string, name: string, preferred: ',' | '\t'): Promise<RowReader> {
   const { CsvError, parse } = await import('csv-parse/browser/esm/sync');
   const delimiter = detectDelimiter(text, preferred);
-  let lines: readonly { readonly record: readonly string[]; readonly info: { readonly lines: number } }[];
-  try {
-    lines = parse(text, csvParseOptions(delimiter)) as unknown as typeof lines;
-  } catch (cause) {
-    if (!(cause instanceof CsvError)) throw cause;
-    throw new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: unpaired quotes`, { cause });
-  }
   async function* records(): AsyncGenerator<CsvRecord> {
-    for (const { record, info } of lines) yield { cells: record, line: info.lines };
+    const found: CsvRecord[] = [];
+    const on_record = (cells: string[], { lines: line }: { readonly lines: number }) => {
+      found.push({ cells, line });
+      return null;
+    };
+    let error: unknown = null;
+    try {
+      parse(text, { ...csvParseOptions(delimiter), info: false, on_record });
+    } catch (cause) {
+      if (!(cause instanceof CsvError)) throw cause;
+      error = new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: unpaired quotes`, { cause });
+    }
+    // The lines before the error may be wrong, too.
+    yield* found;
+    if (error !== null) throw error;
   }
   return csvRows({
     name,

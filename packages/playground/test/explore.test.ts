@@ -19,6 +19,14 @@ test('shows the sample signal, its Jacobian with row sums of 0, and the correct 
   }
   expect(numbers(await page.locator('.product-table .strong').allTextContents())).toEqual([0.2229, -0.1091, -0.1138]);
   expect(await page.getByText('up to rounding; in grey').textContent()).toContain('float64');
+  // Its columns have the entries of g, of the row sums and of dx: a row of it is a class, not an entry of one of them.
+  expect(await page.locator('.product-table thead th').allTextContents()).toEqual([
+    'class',
+    expect.stringMatching(/^upstream gradient g/),
+    expect.stringMatching(/^row sum of J/),
+    expect.stringMatching(/^vjp dx/),
+  ]);
+  expect(await page.locator('.product-table tbody th').allTextContents()).toEqual(['0', '1', '2']);
   const widths = await page
     .locator('.product-table tr:nth-child(1) .signed-bar')
     .evaluateAll((bars) => bars.map((bar) => bar.getBoundingClientRect().width));

@@ -11,6 +11,8 @@ import { registerBackends } from './backends.js';
 
 export * from '@softgrad/core';
 export * from '@softgrad/doctor';
+export type { BackendName } from './backends.js';
+export { type BackendCandidate, loadProvider, openShared, setBackend } from './by-name.js';
 
 registerBackends();
 setDefaultBackend(cpu);

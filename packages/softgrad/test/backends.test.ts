@@ -28,7 +28,7 @@ test.each(Object.entries(backends))('%s loads the provider of that name', async 
 });
 
 describe('an optional backend whose package fails to load', () => {
-  test.each(['webgpu', 'gpujs', 'tfjs'])('%s rejects', async (name) => {
+  test.each(['webgpu', 'gpujs', 'tfjs'] as const)('%s rejects', async (name) => {
     vi.doMock(`@softgrad/backend-${name}`, () => {
       throw new Error('no such driver');
     });

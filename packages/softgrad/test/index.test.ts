@@ -1,6 +1,7 @@
 import * as core from '@softgrad/core';
 import * as doctor from '@softgrad/doctor';
-import { expect, test } from 'vitest';
+import { expect, expectTypeOf, test } from 'vitest';
+import type { backends } from '../src/backends.js';
 import * as softgrad from '../src/index.js';
 
 test('tensors and operations work at once, on cpu', async () => {
@@ -18,4 +19,21 @@ test('another backend is chosen by its name; cpu by name is the one that was the
 test('it has all that core and doctor export, and nothing of its own', () => {
   expect(Object.keys(softgrad).sort()).toEqual([...Object.keys(core), ...Object.keys(doctor)].sort());
   expect(softgrad.diagnose({ gradient: 'J.sum(axis=1)' }).verdict).toBe('row-sum');
+});
+
+// `npm run check` compiles this file: what it says of types holds there.
+test('names of backends are known to the types of the functions of core that take them, and so are those of others', () => {
+  expect(softgrad.setBackend).toBe(core.setBackend);
+  expect(softgrad.openShared).toBe(core.openShared);
+  expect(softgrad.loadProvider).toBe(core.loadProvider);
+  expectTypeOf<softgrad.BackendName>().toEqualTypeOf<keyof typeof backends>();
+  // With string itself in the union, there would be no name to extract, and an editor would complete none.
+  type Names<T> = Extract<T, softgrad.BackendName>;
+  expectTypeOf<Names<softgrad.BackendCandidate>>().toEqualTypeOf<softgrad.BackendName>();
+  type Choice = (...candidates: readonly softgrad.BackendCandidate[]) => Promise<core.Backend>;
+  expectTypeOf<typeof softgrad.setBackend>().toEqualTypeOf<Choice>();
+  expectTypeOf<typeof softgrad.openShared>().toEqualTypeOf<Choice>();
+  expectTypeOf<Names<Parameters<typeof softgrad.loadProvider>[0]>>().toEqualTypeOf<softgrad.BackendName>();
+  expectTypeOf<string>().toExtend<softgrad.BackendCandidate>();
+  expectTypeOf<core.BackendCandidate>().toExtend<softgrad.BackendCandidate>();
 });

@@ -1,4 +1,4 @@
-import { type Backend, type HostArray, isSoftgradError, tensor } from '@softgrad/core';
+import { type Backend, checkOptions, type HostArray, isSoftgradError, namesOf, tensor } from '@softgrad/core';
 import type { Contender, ContenderSource } from '../contender.js';
 import { type Environment, environment } from '../environment.js';
 import type { Signal } from '../platform.js';
@@ -21,6 +21,10 @@ export interface AccuracyOptions {
   readonly results?: number | undefined;
   readonly signal?: Signal | undefined;
 }
+
+const optionNames = namesOf<AccuracyOptions>({
+  ...{ contenders: true, ops: true, dtypes: true, classes: true, results: true, signal: true },
+});
 
 /** One contender on one input. */
 export interface AccuracyResult {
@@ -81,16 +85,12 @@ interface Question {
  * subtracted that can be subtracted exactly.
  */
 export async function measureAccuracy(
-  {
-    contenders: sources,
-    ops = ['softmax'],
-    dtypes = benchDTypes,
-    classes,
-    results: count = 8000,
-    signal,
-  }: AccuracyOptions,
+  options: AccuracyOptions,
   onProgress: (progress: AccuracyProgress) => void = () => {},
 ): Promise<AccuracyReport> {
+  checkOptions('measureAccuracy', options, optionNames);
+  const { contenders: sources, ops = ['softmax'], dtypes = benchDTypes } = options;
+  const { classes, results: count = 8000, signal } = options;
   const questions = ops.flatMap((op) =>
     dtypes.flatMap((dtype) =>
       accuracyInputs(classes)

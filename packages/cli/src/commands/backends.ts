@@ -1,4 +1,4 @@
-import { type Backend, type Computed, isSoftgradError, operationsOf } from '@softgrad/core';
+import { type Backend, type Computed, isSoftgradError, operationsOf, SoftgradError, shortened } from '@softgrad/core';
 import { Command, Option } from 'commander';
 import type { Apart, Backends, Session } from '../context.js';
 import { missingPermission } from '../permission.js';
@@ -20,9 +20,11 @@ export function backendsCommand(session: Session): Command {
   return new Command('backends')
     .summary('lists the backends and whether they can run here')
     .description(
-      'Lists every backend: whether it can run here, its dtypes and operations, and if it cannot run, why and what to do.',
+      'Lists every backend: whether it can run here, its dtypes and its device, and if it cannot run, why and what to do.',
     )
-    .option('--json', 'prints JSON')
+    .argument('[NAMES...]', 'only these backends, with their operations; default: all')
+    .option('--details', 'which operations are kernels of the backend, and which are composed')
+    .option('--json', 'prints JSON, with the operations')
     .addOption(new Option('--inspect <names...>').hideHelp())
     .addHelpText(
       'after',
@@ -32,22 +34,40 @@ the same meaning.
 
 Examples:
   $ softgrad backends
+  $ softgrad backends wasm
   $ softgrad backends --json`,
     )
-    .action((options: Options) => run(options, session));
+    .action((chosen: readonly string[], options: Options) => run(chosen, options, session));
 }
 
-async function run({ json, inspect: names }: Options, session: Session): Promise<void> {
+async function run(
+  chosen: readonly string[],
+  { json, details = chosen.length > 0, inspect: names }: Options,
+  session: Session,
+): Promise<void> {
   const { stdout, backends } = session;
   if (names !== undefined) {
     for (const name of names) stdout.write(`${JSON.stringify(await inspect(name, backends))}\n`);
     return;
   }
-  const reports = await inspectAll(session);
-  stdout.write(json ? `${JSON.stringify(reports, null, 2)}\n` : `${formatReports(reports, stdout.columns)}\n`);
+  const reports = await inspectAll(session, chosen.length > 0 ? known(chosen, backends) : backends.names());
+  if (json) stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
+  else if (details) stdout.write(`${formatDetails(reports, stdout.columns)}\n`);
+  else stdout.write(`${formatReports(reports, stdout.columns)}\n\n${advice}\n`);
+}
+
+const advice = 'With their operations: softgrad backends --details, or names, as softgrad backends cpu';
+
+/** @throws ERR_VALUE unless all of them are names of backends, without options */
+function known(chosen: readonly string[], backends: Backends): readonly string[] {
+  const names = backends.names();
+  const unknown = chosen.find((name) => !names.includes(name));
+  if (unknown === undefined) return names.filter((name) => chosen.includes(name));
+  throw new SoftgradError('ERR_VALUE', `no backend is named '${shortened(unknown)}'; expected ${names.join(', ')}`);
 }
 
 interface Options {
+  readonly details?: boolean;
   readonly json?: true;
   /** Prints a line of JSON for each of these backends. Nothing catches what native libraries print. */
   readonly inspect?: readonly string[];
@@ -57,10 +77,12 @@ interface Options {
  * Inspects in another process, because native libraries print warnings to standard error if a driver is missing, and the report says the
  * same in words. A backend that ends this process is reported as one that cannot run, and the next ones are inspected in a new process.
  */
-export async function inspectAll(session: Session): Promise<readonly BackendReport[]> {
+export async function inspectAll(
+  session: Session,
+  names: readonly string[] = session.backends.names(),
+): Promise<readonly BackendReport[]> {
   const { backends, env, notices, stderr } = session;
   let { apart } = session;
-  const names = backends.names();
   const reports: BackendReport[] = [];
   const printed: string[] = [];
   const progress = startLateProgress(`inspecting ${names[0]}`, names.length, session);
@@ -137,24 +159,33 @@ export function cannotRun(name: string, unavailable: string): BackendReport {
   return { name, unavailable, device: null, dtypes: [], operations: {} };
 }
 
-/** Narrow enough for a terminal, wide enough for a reason. */
+/** What chooses an engine. */
 function formatReports(reports: readonly BackendReport[], columns: number | undefined): string {
-  const width = Math.min(Math.max(columns ?? 120, 80), 140);
-  const widths = [10, 11, 11, width - 10 - 11 - 11 - 5];
-  const rows = reports.map((report) => [
-    report.name,
-    report.unavailable === null ? 'yes' : 'no',
-    report.dtypes.join('\n'),
-    report.unavailable ?? details(report),
-  ]);
-  return formatWrapped(['backend', 'runs here', 'dtypes', 'device and operations, or what is missing'], rows, widths);
+  const rows = reports.map((report) => [...state(report), report.unavailable ?? operations(report, ['missing'])]);
+  return formatted('device, or what is missing', rows, columns);
 }
 
-function details(report: BackendReport): string {
+function formatDetails(reports: readonly BackendReport[], columns: number | undefined): string {
+  const all = ['kernel', 'composed', 'missing'] as const;
+  const rows = reports.map((report) => [...state(report), report.unavailable ?? operations(report, all)]);
+  return formatted('device and operations, or what is missing', rows, columns);
+}
+
+function state({ name, unavailable, dtypes }: BackendReport): readonly string[] {
+  return [name, unavailable === null ? 'yes' : 'no', dtypes.join('\n')];
+}
+
+/** Narrow enough for a terminal, wide enough for a reason. */
+function formatted(last: string, rows: readonly (readonly string[])[], columns: number | undefined): string {
+  const width = Math.min(Math.max(columns ?? 120, 80), 140);
+  return formatWrapped(['backend', 'runs here', 'dtypes', last], rows, [10, 11, 11, width - 10 - 11 - 11 - 5]);
+}
+
+function operations(report: BackendReport, shown: readonly Computed[]): string {
   const lines = [report.device ?? ''];
-  for (const [how, label] of labels) {
-    const operations = namesOf(report, how);
-    if (operations !== '') lines.push(`${label}: ${operations}`);
+  for (const how of shown) {
+    const names = namesOf(report, how);
+    if (names !== '') lines.push(`${labels[how]}: ${names}`);
   }
   return lines.join('\n');
 }
@@ -170,8 +201,4 @@ function namesOf({ operations }: BackendReport, how: Computed): string {
   return [...members].map(([name, list]) => `${name} (${list.join(', ')})`).join(', ');
 }
 
-const labels = [
-  ['kernel', 'kernels'],
-  ['composed', 'composed'],
-  ['missing', 'not there'],
-] as const;
+const labels: Readonly<Record<Computed, string>> = { kernel: 'kernels', composed: 'composed', missing: 'not there' };

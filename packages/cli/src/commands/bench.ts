@@ -50,7 +50,7 @@ export function benchCommand(session: Session): Command {
     )
     .option(
       '--module <file>',
-      'also times the backend of a JavaScript module, as for conformance; --backends then defaults to none',
+      'also times the backend of a JavaScript file or a package, as for conformance; --backends then defaults to none',
     )
     .addOption(
       new Option(

@@ -46,7 +46,7 @@ export function conformanceCommand(session: Session): Command {
     )
     .option(
       '--module <file>',
-      'a JavaScript module that exports a provider or an open backend, as default export or as its only provider',
+      'a JavaScript file or the name of an installed package that exports a provider or an open backend, as default export or as its only provider',
     )
     .option(
       '--only <list>',

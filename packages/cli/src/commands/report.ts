@@ -26,7 +26,10 @@ export function reportCommand(session: Session): Command {
     )
     .option('--id <case>', 'runs this case of the conformance suite and quotes it')
     .option('--backend <name>', 'the backend for --id; default: wasm where it can run, else cpu')
-    .option('--module <file>', 'the backend of a JavaScript module, as for conformance: described, and used for --id')
+    .option(
+      '--module <file>',
+      'the backend of a JavaScript file or a package, as for conformance: described, and used for --id',
+    )
     .addHelpText(
       'after',
       `

@@ -1,11 +1,11 @@
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { pipeline } from 'node:stream';
 import { SoftgradError } from '@softgrad/core';
 import {
   type CsvRecord,
   csvParseOptions,
   csvRows,
+  type Delimiter,
   decodeText,
   delimiterSample,
   detectDelimiter,
@@ -14,14 +14,9 @@ import {
   type TableOptions,
   type TextEncoding,
 } from '@softgrad/formats';
-import type { CsvError, Info } from 'csv-parse';
+import type { CsvError } from 'csv-parse';
 
 const longestLine = 2 ** 28;
-
-interface Line {
-  readonly record: readonly string[];
-  readonly info: Info;
-}
 
 /**
  * Reads a table of numbers from a file row by row. If the first line of numbers has another delimiter than the one
@@ -37,23 +32,17 @@ export async function openCsv(
 ): Promise<RowReader> {
   const sample = await beginning(path);
   const delimiter = detectDelimiter(decodeText(sample, path), preferred, options.booleans);
-  const { CsvError: ofParser, parse } = await import('csv-parse');
   const file = createReadStream(path);
-  const parser = parse({ ...csvParseOptions(delimiter), max_record_size: longestLine });
   const encoding = encodingOf(sample);
-  // Errors reach the iterator below, because the pipeline destroys the parser with them.
-  if (encoding === 'utf-8') pipeline(file, parser, () => {});
-  else pipeline(file, decoder(encoding), parser, () => {});
   return csvRows({
     ...options,
     name: path,
     delimiter,
     byteLength,
-    records: records(parser[Symbol.asyncIterator](), ofParser, path),
+    records: records(encoding === 'utf-8' ? file : decoded(file, encoding), delimiter, path),
     position: () => file.bytesRead,
     async close() {
       file.destroy();
-      parser.destroy();
     },
   });
 }
@@ -69,25 +58,45 @@ async function beginning(path: string): Promise<Uint8Array> {
 }
 
 /** The parser reads only UTF-8. */
-function decoder(encoding: TextEncoding) {
-  return async function* (chunks: AsyncIterable<Uint8Array>): AsyncGenerator<string> {
-    const decoding = new TextDecoder(encoding);
-    for await (const chunk of chunks) yield decoding.decode(chunk, { stream: true });
-    yield decoding.decode();
-  };
+async function* decoded(chunks: AsyncIterable<Uint8Array>, encoding: TextEncoding): AsyncGenerator<string> {
+  const decoding = new TextDecoder(encoding);
+  for await (const chunk of chunks) yield decoding.decode(chunk, { stream: true });
+  yield decoding.decode();
 }
 
-function records(lines: AsyncIterator<Line>, ofParser: typeof CsvError, path: string): AsyncIterator<CsvRecord> {
-  return {
-    async next() {
-      try {
-        const { value, done } = await lines.next();
-        return done ? { value: undefined, done } : { value: { cells: value.record, line: value.info.lines } };
-      } catch (error) {
-        throw error instanceof ofParser ? malformed(error, path) : error;
-      }
+/**
+ * The records of each chunk, and then the error in it: the parser as a stream would drop the records before an error that are still to be read, one
+ * of which may be wrong, too.
+ */
+async function* records(
+  chunks: AsyncIterable<Uint8Array | string>,
+  delimiter: Delimiter,
+  path: string,
+): AsyncGenerator<CsvRecord> {
+  const { CsvError: ofParser, parse } = await import('csv-parse');
+  const found: CsvRecord[] = [];
+  const parser = parse({
+    ...csvParseOptions(delimiter),
+    max_record_size: longestLine,
+    info: false,
+    on_record(cells: string[], { lines: line }) {
+      found.push({ cells, line });
+      return null;
     },
+  });
+  // They reach the callbacks below, too.
+  parser.on('error', () => {});
+  const refuse = (error: Error | null | undefined) => {
+    if (error) throw error instanceof ofParser ? malformed(error, path) : error;
   };
+  for await (const chunk of chunks) {
+    const error = await new Promise<Error | null | undefined>((resolve) => parser.write(chunk, resolve));
+    yield* found.splice(0);
+    refuse(error);
+  }
+  const error = await new Promise<Error | null | undefined>((resolve) => parser.end(resolve));
+  yield* found;
+  refuse(error);
 }
 
 /** The parser's messages quote the file; only their titles and the line number are safe to print. */

@@ -12,6 +12,7 @@ import {
   textRows,
 } from '@softgrad/formats';
 import type { Context } from '../context.js';
+import { decimal } from '../options.js';
 import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
 import { openCsv } from './csv.js';
@@ -104,7 +105,7 @@ function numbersIn(argument: string, booleans = false): Float64Array | null {
     if (booleans && /^(?:true|false)$/i.test(text)) return /^t/i.test(text) ? 1 : 0;
     if (parts.length > 1 && /^[-+]?(?:nan|inf|infinity)$/i.test(text))
       return /n$/i.test(text) ? Number.NaN : text.startsWith('-') ? -Infinity : Infinity;
-    const value = text === '' ? Number.NaN : Number(text);
+    const value = decimal(text);
     return Number.isFinite(value) ? value : null;
   };
   const values = parts.flatMap((text) => number(text) ?? []);

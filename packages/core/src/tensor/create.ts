@@ -89,6 +89,9 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
 /**
  * A tensor over an existing buffer of the backend, without a copy. The tensor owns the buffer and frees it when it is disposed.
  *
+ * No other tensor may have any of its memory, and nothing else may use it later, because the backend uses freed memory again. On cpu a buffer is a typed
+ * array, which may be a part of a larger one, `array.subarray(0, 6)`: kernels assume that such views do not overlap, and this is not checked.
+ *
  * The length and the dtype of the buffer must be those of the tensor. The backends of this project know their buffers; only cpu, whose
  * buffers are typed arrays, and wasm do not recognise one that was freed. A backend without `bufferInfo` cannot be asked: a wrong buffer then has the
  * consequences that its kernels have.

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import type { Job } from 'bullmq';
 import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
@@ -32,6 +32,11 @@ export interface WorkerOptions {
   readonly maxStalledCount?: number | undefined;
 }
 
+const optionNames = namesOf<WorkerOptions>({
+  ...{ root: true, redis: true, backend: true, backends: true, concurrency: true, onEvent: true },
+  ...{ lockDuration: true, retryDelay: true, maxStalledCount: true },
+});
+
 export interface WorkerEvent {
   readonly kind: 'started' | 'done' | 'failed' | 'lost' | 'warning';
   readonly message: string;
@@ -52,6 +57,7 @@ const mostThreads = 1024;
 
 /** Takes shards of runs of this version and backend until the worker is closed. */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
+  checkOptions('startWorker', options, optionNames);
   const { root, redis, backend, backends, concurrency = 1, lockDuration = 30_000, onEvent } = options;
   if (!(Number.isInteger(concurrency) && concurrency >= 1 && concurrency <= mostThreads)) {
     throw new SoftgradError(

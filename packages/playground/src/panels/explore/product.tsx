@@ -31,7 +31,9 @@ export function ProductCard({ result, upstream, onChange }: Props) {
       <table class="product-table">
         <thead>
           <tr>
-            <td />
+            <th scope="col" class="column">
+              class
+            </th>
             <th scope="col" class="column">
               upstream gradient g <span class="hint">what the loss says: ∂L/∂s</span>
             </th>
@@ -46,7 +48,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
         <tbody>
           {product.map((value, k) => (
             <tr key={k}>
-              <th scope="row">{subscript('x', k)}</th>
+              <th scope="row">{k}</th>
               <td class="upstream" data-label="upstream gradient g">
                 <Upstream
                   k={k}
