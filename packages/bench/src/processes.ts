@@ -22,7 +22,11 @@ export interface ProcessesOptions extends Method {
 
 const optionNames = namesOf<ProcessesOptions>({
   ...methodNames,
-  ...{ workloads: true, contenders: true, setup: true, processes: true, execArgv: true },
+  workloads: true,
+  contenders: true,
+  setup: true,
+  processes: true,
+  execArgv: true,
 });
 
 /**

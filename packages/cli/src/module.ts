@@ -88,8 +88,7 @@ export async function registerModule(file: string, waiting: Waiting): Promise<st
 export function registeringModule(file: string): string {
   const url = new URL('./register-module.js', import.meta.url);
   // A process in the same folder finds the same package.
-  const isPackage = !existsSync(file) && packageEntry(file) !== null;
-  url.searchParams.set('file', isPackage ? file : resolve(file));
+  url.searchParams.set('file', existsSync(file) ? resolve(file) : file);
   return url.href;
 }
 

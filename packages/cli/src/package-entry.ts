@@ -1,40 +1,22 @@
-import { existsSync, readFileSync } from 'node:fs';
-import { createRequire } from 'node:module';
 import { join } from 'node:path';
-
-/** The conditions of package.json's `exports` under which Node imports a module. */
-const conditions: readonly string[] = ['node', 'import', 'module-sync', 'default'];
+import { fileURLToPath, pathToFileURL } from 'node:url';
+import { resolve } from 'import-meta-resolve';
 
 /**
- * The file that `import(name)` in the current folder loads from an installed package, with an own condition for ES modules: `require.resolve` knows only
- * those of CommonJS.
+ * The file that `import(name)` loads from a package that is installed in the current folder or in one around it.
  *
  * @returns null if no package of that name is installed, or if it is not the name of a package
+ * @throws Error if the package has no such entry
  */
 export function packageEntry(name: string, folder = process.cwd()): string | null {
-  const [, packageName] = /^((?:@[a-z\d][\w.-]*\/)?[a-z\d][\w.-]*)(?:\/[\w.-]+)*$/i.exec(name) ?? [];
-  if (packageName === undefined) return null;
-  const rest = name.slice(packageName.length);
-  const require = createRequire(join(folder, 'package.json'));
-  const places = (require.resolve.paths(packageName) ?? []).map((place) => join(place, packageName));
-  const found = places.find((place) => existsSync(join(place, 'package.json')));
-  if (found === undefined) return null;
-  const { exports } = JSON.parse(readFileSync(join(found, 'package.json'), 'utf8')) as { readonly exports?: unknown };
-  const target = targetOf(isSubpaths(exports) ? exports[`.${rest}`] : rest === '' ? exports : undefined);
-  return target === null ? require.resolve(name) : join(found, target);
-}
-
-function isSubpaths(exports: unknown): exports is Readonly<Record<string, unknown>> {
-  return typeof exports === 'object' && exports !== null && Object.keys(exports).some((key) => key.startsWith('.'));
-}
-
-/** The first target whose conditions hold. */
-function targetOf(target: unknown): string | null {
-  if (typeof target === 'string') return target;
-  if (typeof target !== 'object' || target === null) return null;
-  for (const [condition, next] of Object.entries(target)) {
-    const found = Array.isArray(target) || conditions.includes(condition) ? targetOf(next) : null;
-    if (found !== null) return found;
+  if (!/^(?:@[a-z\d][\w.-]*\/)?[a-z\d][\w.-]*(?:\/[\w.-]+)*$/i.test(name)) return null;
+  let url: string;
+  try {
+    url = resolve(name, pathToFileURL(join(folder, 'importing.js')).href);
+  } catch (error) {
+    if (error instanceof Error && error.message.startsWith('Cannot find package')) return null;
+    throw error;
   }
-  return null;
+  // Modules of Node have no file.
+  return url.startsWith('file:') ? fileURLToPath(url) : null;
 }

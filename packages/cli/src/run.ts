@@ -120,8 +120,16 @@ function withoutMissing(text: string, command: Command): string {
 
 /** Other names of options that only the command has. */
 const otherNames: Readonly<Record<string, string>> = {
-  ...{ gradient: 'upstream', grad: 'upstream', gradoutput: 'upstream', cotangent: 'upstream', tangent: 'upstream' },
-  ...{ labels: 'target', label: 'target', smoothing: 'label-smoothing', engine: 'backend', device: 'backend' },
+  gradient: 'upstream',
+  grad: 'upstream',
+  gradoutput: 'upstream',
+  cotangent: 'upstream',
+  tangent: 'upstream',
+  labels: 'target',
+  label: 'target',
+  smoothing: 'label-smoothing',
+  engine: 'backend',
+  device: 'backend',
 };
 
 /** The options that begin with a name; else the one that it begins with; else the one that this name stands for. */

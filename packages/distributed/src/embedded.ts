@@ -29,7 +29,12 @@ export interface EmbeddedOptions {
 }
 
 const optionNames = namesOf<EmbeddedOptions>({
-  ...{ root: true, backends: true, threads: true, onProgress: true, signal: true, share: true },
+  root: true,
+  backends: true,
+  threads: true,
+  onProgress: true,
+  signal: true,
+  share: true,
 });
 
 /** This machine computes the shards whose index modulo `of` is `index`. */

@@ -48,9 +48,23 @@ export interface RunOptions {
 }
 
 const optionNames = optionNamesOf<RunOptions>({
-  ...{ operation: true, logits: true, direction: true, mask: true, target: true, out: true, shardClasses: true },
-  ...{ axis: true, temperature: true, dtype: true, reduction: true, ignoreIndex: true, weight: true },
-  ...{ labelSmoothing: true, gradient: true, backend: true, shardBytes: true },
+  operation: true,
+  logits: true,
+  direction: true,
+  mask: true,
+  target: true,
+  out: true,
+  shardClasses: true,
+  axis: true,
+  temperature: true,
+  dtype: true,
+  reduction: true,
+  ignoreIndex: true,
+  weight: true,
+  labelSmoothing: true,
+  gradient: true,
+  backend: true,
+  shardBytes: true,
 });
 
 export const defaultShardBytes = 64e6;

@@ -209,7 +209,12 @@ function crossEntropyRows(
 ): { readonly loss: Tensor; readonly gradient: Tensor | null } {
   const { axis, temperature, ignoreIndex, labelSmoothing, gradient: wanted } = options;
   const settings = {
-    ...{ axis, temperature, mask, ignoreIndex, labelSmoothing, weight: weight ?? undefined },
+    axis,
+    temperature,
+    mask,
+    ignoreIndex,
+    labelSmoothing,
+    weight: weight ?? undefined,
     reduction: 'none',
   } as const;
   try {

@@ -23,7 +23,12 @@ export interface AccuracyOptions {
 }
 
 const optionNames = namesOf<AccuracyOptions>({
-  ...{ contenders: true, ops: true, dtypes: true, classes: true, results: true, signal: true },
+  contenders: true,
+  ops: true,
+  dtypes: true,
+  classes: true,
+  results: true,
+  signal: true,
 });
 
 /** One contender on one input. */

@@ -178,8 +178,23 @@ async function planOf(
   const gradient = options.lossOnly ? false : undefined;
   const { shardClasses, shardBytes, weight, labelSmoothing } = options;
   return createPlan(store, {
-    ...{ operation: known, logits: files, direction, mask, target, out, axis, temperature, dtype },
-    ...{ reduction, ignoreIndex, weight, labelSmoothing, gradient, shardClasses, shardBytes, backend },
+    operation: known,
+    logits: files,
+    direction,
+    mask,
+    target,
+    out,
+    axis,
+    temperature,
+    dtype,
+    reduction,
+    ignoreIndex,
+    weight,
+    labelSmoothing,
+    gradient,
+    shardClasses,
+    shardBytes,
+    backend,
   });
 }
 

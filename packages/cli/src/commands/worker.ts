@@ -48,7 +48,11 @@ Examples:
       const { concurrency } = options;
       const root = placeOf(options);
       const worker = await startWorker({
-        ...{ root, redis, backend, backends: ownBackendsModule, concurrency },
+        root,
+        redis,
+        backend,
+        backends: ownBackendsModule,
+        concurrency,
         onEvent: ({ kind, message }) => say(kind === 'warning' ? message : `${kind} ${message}`),
       });
       say(`worker on ${backend}, ${concurrency} shards at once, for runs in ${root}, at ${withoutPassword(redis)}`);

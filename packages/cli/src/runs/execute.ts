@@ -44,7 +44,11 @@ async function runHere(plan: Plan, options: ExecutionOptions, session: Session):
   const { onProgress, stop } = showProgress(plan, session);
   try {
     const manifest = await runEmbedded(plan, {
-      ...{ root, backends: ownBackendsModule, threads, onProgress, signal: abort.signal },
+      root,
+      backends: ownBackendsModule,
+      threads,
+      onProgress,
+      signal: abort.signal,
       share: shard && { index: shard[0], of: shard[1], pass },
     });
     if (manifest === null) session.notices.push(`${plan.out}: share ${shard?.join('/')} is finished, others are not`);

@@ -33,8 +33,15 @@ export interface WorkerOptions {
 }
 
 const optionNames = namesOf<WorkerOptions>({
-  ...{ root: true, redis: true, backend: true, backends: true, concurrency: true, onEvent: true },
-  ...{ lockDuration: true, retryDelay: true, maxStalledCount: true },
+  root: true,
+  redis: true,
+  backend: true,
+  backends: true,
+  concurrency: true,
+  onEvent: true,
+  lockDuration: true,
+  retryDelay: true,
+  maxStalledCount: true,
 });
 
 export interface WorkerEvent {
