@@ -200,6 +200,7 @@ describe('a target of class indices', () => {
   test.each([
     [[3, 0], 'target 0 is class 3; expected 0 to 2 or ignoreIndex -100'],
     [[0, -1], 'target 1 is class -1; expected 0 to 2 or ignoreIndex -100'],
+    [[-1, 0], 'target 0 is class -1; expected 0 to 2 or ignoreIndex -100'],
     [[0, -99], 'target 1 is class -99; expected 0 to 2 or ignoreIndex -100'],
     [[1, 4], 'target 1 is class 4; expected 0 to 2 or ignoreIndex -100'],
     [[1, 3], 'target 1 is class 3; expected 0 to 2 or ignoreIndex -100; if these count from 1, take 1 off'],
