@@ -79,6 +79,8 @@ describe('rows whose class index is ignoreIndex', () => {
       expect(values(crossEntropy.gradient(x, [1, 1], { ignoreIndex: 1 }))).toEqual([0, 0, 0, 0, 0, 0]);
       const jvp = crossEntropy.jvp(x, [1, 1], x, { ignoreIndex: 1 });
       expect(values(jvp)).toEqual([0]);
+      const weighted = crossEntropy(x, [1, 1], { ignoreIndex: 1, weight: [1, 2, 3] });
+      expect([values(weighted.loss), values(weighted.gradient)]).toEqual([[Number.NaN], [0, 0, 0, 0, 0, 0]]);
       const sum = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'sum' });
       expect([values(sum.loss), values(sum.gradient)]).toEqual([[0], [0, 0, 0, 0, 0, 0]]);
       const none = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'none' });
@@ -241,6 +243,7 @@ describe('a target of class indices', () => {
       expect(values(crossEntropy.loss(x, target, { reduction: 'sum' }))).toEqual([0]);
       expect(crossEntropy.loss(x, target, { reduction: 'none' }).shape).toEqual([0]);
       expect(values(crossEntropy.jvp(x, target, x))).toEqual([0]);
+      expect(values(crossEntropy.loss(x, target, { weight: [1, 2, 3] }))).toEqual([Number.NaN]);
     }
   });
 });
@@ -337,6 +340,8 @@ describe('the mean', () => {
       };
       expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
       expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
+      expect(balanced([2 ** -32, 0])).toEqual([2 ** -32, 0, 1]);
+      expect(balanced([0.75 * 2 ** -32, 0])).toEqual([0.75, 0, 2 ** -32]);
       expect(balanced([0, 2 ** -1074])).toEqual([0, 1, 2 ** -1074]);
       expect(balanced([0, 0])).toEqual([0, 0, 1]);
     }
@@ -777,6 +782,14 @@ describe('crossEntropy.hvp', () => {
     expect(read(crossEntropy.hvp(x, [0, 1], 1, t, { labelSmoothing: 0.25 }))).toEqual(expected);
     const doubled = read(crossEntropy.hvp(x, [2, 0], 1, t, { reduction: 'sum', weight: [2, 9, 2] }));
     expect(doubled).toEqual(expected.map((value) => 4 * value));
+  });
+
+  test('of weights whose sum is not in the range is a multiple of that of smaller ones', () => {
+    const product = (weight: number) => {
+      const options = { labelSmoothing: 0.5, weight: [weight, weight, weight], reduction: 'sum' } as const;
+      return read(crossEntropy.hvp(tensor(x, { dtype: 'float64' }), [2, 0], 1, t, options));
+    };
+    expect(product(2 ** 1023)).toEqual(product(1).map((value) => value * 2 ** 1023));
   });
 
   test('of ignored rows and masked entries is 0, for any logits, cotangent and tangent', () => {

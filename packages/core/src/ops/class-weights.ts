@@ -39,8 +39,8 @@ export function readWeight(
 
 /** Whether a mean is over nothing: every class index is ignored, or of a class of weight 0, or there are no rows. Weights may also cancel. */
 export function isOfNothing(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number): boolean {
-  if (target.kind === 'probabilities' || weight === null) return true;
-  return target.host.every((index) => index === ignoreIndex || weight[index] === 0);
+  if (target.kind === 'probabilities') return true;
+  return target.host.every((index) => index === ignoreIndex || weight?.[index] === 0);
 }
 
 /** Class weights multiplied by a power of 2, and the factor that divides by it again. */

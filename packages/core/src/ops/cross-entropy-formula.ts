@@ -65,8 +65,7 @@ function isPlainFactor(scale: number): boolean {
 /** The values with ignored rows set to 0, so that their contents have no influence, not even NaN. */
 export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
   if (target.kind !== 'indices' || target.counted === target.host.length) return x;
-  const counts = hostArray(target.host.length, 'bool');
-  for (let row = 0; row < counts.length; row++) counts[row] = target.host[row] === ignoreIndex ? 0 : 1;
+  const counts = hostArray(target.host.length, 'bool').map((_, row) => (target.host[row] === ignoreIndex ? 0 : 1));
   return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
 }
 
@@ -180,14 +179,16 @@ export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 /** Σ_c q_c by row for class indices. */
 function indexTotals(call: TargetCall, indices: HostArray): HostArray {
   const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
+  const { classes } = call.rows;
   const totals = hostArray(indices.length, dtype);
+  // Weights are divided before they are added, because the sum of large ones leaves the range.
   const spread =
     labelSmoothing > 0 && weightHost
-      ? { weight: overKept(call, (c) => weightHost[c] ?? 0), kept: overKept(call, () => 1) }
+      ? { weight: overKept(call, (c) => (weightHost[c] ?? 0) / classes), kept: overKept(call, () => 1) }
       : null;
   for (const [row, index] of indices.entries()) {
     if (index === ignoreIndex) continue;
-    const mean = spread === null ? 1 : spread.weight(row) / spread.kept(row);
+    const mean = spread === null ? 1 : spread.weight(row) * (classes / spread.kept(row));
     totals[row] = (1 - labelSmoothing) * (weightHost?.[index] ?? 1) + labelSmoothing * mean;
   }
   return totals;
