@@ -398,6 +398,27 @@ describe('the products of cross-entropy', () => {
     }
   });
 
+  test('are finite at a temperature so small that the gradient is not', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 1]], { backend });
+      const options = { temperature: 2 ** -140 };
+      expect(values(crossEntropy.gradient(x, [1], options))).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+      expect(values(crossEntropy.vjp(x, [1], 2 ** -60, options))).toEqual([2 ** 79, -(2 ** 79)]);
+      expect(values(crossEntropy.jvp(x, [1], [[2 ** -60, 0]], options))).toEqual([2 ** 79]);
+    }
+  });
+
+  test('keep the digits that small class weights and a large temperature take from the gradient', () => {
+    for (const backend of backends) {
+      const x = tensor([[0, -55 * 2 ** 32]], { backend });
+      const product = (weight: number) =>
+        values(
+          crossEntropy.vjp(x, [0], 2 ** 100, { temperature: 2 ** 32, weight: [weight, weight], reduction: 'sum' }),
+        );
+      expect(product(2 ** -31)).toEqual(product(1).map((value) => value * 2 ** -31));
+    }
+  });
+
   test('are 0 in ignored rows and at masked entries, for any cotangent or tangent there', () => {
     const wild = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY];
     for (const backend of backends) {
