@@ -312,18 +312,44 @@ describe('the mean', () => {
     }
   });
 
-  test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class overflows', () => {
-    const balanced = (weight: readonly number[]) => {
+  test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class that counts overflows', () => {
+    const balanced = (weight: readonly number[], isSmoothed = true) => {
       const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1), counted: 2 } as const;
-      return [...balancedWeight(target, Float64Array.from(weight), true, -100, 'float64').weight];
+      return [...balancedWeight(target, Float64Array.from(weight), true, isSmoothed, -100, 'float64').weight];
     };
     expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
     expect(balanced([-12, -3, -20])).toEqual([-0.75, -0.1875, -1.25]);
+    expect(balanced([12, -3, -20], false)).toEqual([0.75, -0.1875, 0]);
+    expect(balanced([-12, 3, 12], false)).toEqual([-0.75, 0.1875, 0.75]);
     expect(balanced([2 ** -1074, -(2 ** -1074), 0])).toEqual([1, -1, 0]);
     for (const sign of [1, -1]) {
       expect(balanced([2 ** -600, 2 ** -600, sign * 2 ** 1000])).toEqual([2 ** -577, 2 ** -577, sign * 2 ** 1023]);
+      const extreme = [2 ** -1074, 2 ** -1073, sign * 1.5 * 2 ** 1023];
+      expect(balanced(extreme)).toEqual(extreme);
+      expect(balanced(extreme, false)).toEqual([0.5, 1, 0]);
     }
     expect(balanced([0, 0, 5])).toEqual([0, 0, 5]);
+  });
+
+  test('of targets of a tiny weight is that of one of ordinary size, whatever weights other classes have', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 2]], { backend });
+      const all = (weight: readonly number[]) => {
+        const { loss, gradient } = crossEntropy(x, [0], { weight });
+        const hvp = crossEntropy.hvp(x, [0], 1, [[1, 0]], { weight });
+        return [loss, gradient, hvp].map((one) => values(one));
+      };
+      expect(all([2 ** -149, 2 ** 127])).toEqual(all([1, 0]));
+    }
+  });
+
+  test('of smoothed targets counts the larger weight of a class that no target has', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 2]], { backend, dtype: 'float64' });
+      const [first, second] = [0, 1].map((target) => values(crossEntropy.loss(x, [target]))[0]);
+      const smoothed = crossEntropy.loss(x, [0], { weight: [1, 8], labelSmoothing: 0.5 });
+      expectClose(values(smoothed), [0.75 * first + 0.25 * 8 * second], backend.name);
+    }
   });
 
   test('of other reductions, and over probabilities, scales small weights only, and returns the factor by which they are smaller', () => {
@@ -335,7 +361,8 @@ describe('the mean', () => {
       [probabilities, true],
     ] as const) {
       const balanced = (weight: readonly number[]) => {
-        const { weight: scaled, factor } = balancedWeight(target, Float64Array.from(weight), isMean, -100, 'float64');
+        const own = Float64Array.from(weight);
+        const { weight: scaled, factor } = balancedWeight(target, own, isMean, false, -100, 'float64');
         return [...scaled, factor];
       };
       expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
@@ -402,7 +429,10 @@ describe('the products of cross-entropy', () => {
     for (const backend of backends) {
       const x = tensor([[1, 1]], { backend });
       const options = { temperature: 2 ** -140 };
-      expect(values(crossEntropy.gradient(x, [1], options))).toEqual([Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+      expect(values(crossEntropy.gradient(x, [1], options))).toEqual([
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+      ]);
       expect(values(crossEntropy.vjp(x, [1], 2 ** -60, options))).toEqual([2 ** 79, -(2 ** 79)]);
       expect(values(crossEntropy.jvp(x, [1], [[2 ** -60, 0]], options))).toEqual([2 ** 79]);
     }

@@ -50,16 +50,11 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
         const own = m.select(top, m.mul(weights, m.complement(p)), weights);
         return m.sub(m.mul(p, total), own);
       };
-      if (call.temperature === 1 && isPlainFactor(call.scale)) return m.mul(difference(q), call.scale);
+      if (call.temperature === 1) return m.mul(difference(q), call.scale);
       // One quotient, because scale alone may be beyond the range of the dtype.
       return m.quotientOf(difference, q, call.temperature / call.scale);
     },
   };
-}
-
-/** Whether a product with it leaves the range only near its ends. 0 is a factor like others. */
-function isPlainFactor(scale: number): boolean {
-  return scale === 0 || Math.abs(Math.log2(scale)) <= mostExponent;
 }
 
 /** The values with ignored rows set to 0, so that their contents have no influence, not even NaN. */
