@@ -14,6 +14,12 @@ describe('a mask', () => {
   });
 });
 
+test('an entry of a mask that is not a boolean is one of the mask', () => {
+  expect(() => softmax([1, 2], { mask: [true, null] as never })).toThrow(
+    'softmax: mask: entry [1] is null, expected a boolean',
+  );
+});
+
 describe('masked entries have no effect on a jvp, for any tangent there', () => {
   const mask = [true, true, false];
   const tangents = [
