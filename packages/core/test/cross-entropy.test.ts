@@ -79,6 +79,8 @@ describe('rows whose class index is ignoreIndex', () => {
       expect(values(crossEntropy.gradient(x, [1, 1], { ignoreIndex: 1 }))).toEqual([0, 0, 0, 0, 0, 0]);
       const jvp = crossEntropy.jvp(x, [1, 1], x, { ignoreIndex: 1 });
       expect(values(jvp)).toEqual([0]);
+      const weighted = crossEntropy(x, [1, 1], { ignoreIndex: 1, weight: [1, 2, 3] });
+      expect([values(weighted.loss), values(weighted.gradient)]).toEqual([[Number.NaN], [0, 0, 0, 0, 0, 0]]);
       const sum = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'sum' });
       expect([values(sum.loss), values(sum.gradient)]).toEqual([[0], [0, 0, 0, 0, 0, 0]]);
       const none = crossEntropy(x, [1, 1], { ignoreIndex: 1, reduction: 'none' });
@@ -200,6 +202,7 @@ describe('a target of class indices', () => {
   test.each([
     [[3, 0], 'target 0 is class 3; expected 0 to 2 or ignoreIndex -100'],
     [[0, -1], 'target 1 is class -1; expected 0 to 2 or ignoreIndex -100'],
+    [[-1, 0], 'target 0 is class -1; expected 0 to 2 or ignoreIndex -100'],
     [[0, -99], 'target 1 is class -99; expected 0 to 2 or ignoreIndex -100'],
     [[1, 4], 'target 1 is class 4; expected 0 to 2 or ignoreIndex -100'],
     [[1, 3], 'target 1 is class 3; expected 0 to 2 or ignoreIndex -100; if these count from 1, take 1 off'],
@@ -240,6 +243,7 @@ describe('a target of class indices', () => {
       expect(values(crossEntropy.loss(x, target, { reduction: 'sum' }))).toEqual([0]);
       expect(crossEntropy.loss(x, target, { reduction: 'none' }).shape).toEqual([0]);
       expect(values(crossEntropy.jvp(x, target, x))).toEqual([0]);
+      expect(values(crossEntropy.loss(x, target, { weight: [1, 2, 3] }))).toEqual([Number.NaN]);
     }
   });
 });
@@ -308,18 +312,44 @@ describe('the mean', () => {
     }
   });
 
-  test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class overflows', () => {
-    const balanced = (weight: readonly number[]) => {
+  test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class that counts overflows', () => {
+    const balanced = (weight: readonly number[], isSmoothed = true) => {
       const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1), counted: 2 } as const;
-      return [...balancedWeight(target, Float64Array.from(weight), true, -100, 'float64').weight];
+      return [...balancedWeight(target, Float64Array.from(weight), true, isSmoothed, -100, 'float64').weight];
     };
     expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
     expect(balanced([-12, -3, -20])).toEqual([-0.75, -0.1875, -1.25]);
+    expect(balanced([12, -3, -20], false)).toEqual([0.75, -0.1875, 0]);
+    expect(balanced([-12, 3, 12], false)).toEqual([-0.75, 0.1875, 0.75]);
     expect(balanced([2 ** -1074, -(2 ** -1074), 0])).toEqual([1, -1, 0]);
     for (const sign of [1, -1]) {
       expect(balanced([2 ** -600, 2 ** -600, sign * 2 ** 1000])).toEqual([2 ** -577, 2 ** -577, sign * 2 ** 1023]);
+      const extreme = [2 ** -1074, 2 ** -1073, sign * 1.5 * 2 ** 1023];
+      expect(balanced(extreme)).toEqual(extreme);
+      expect(balanced(extreme, false)).toEqual([0.5, 1, 0]);
     }
     expect(balanced([0, 0, 5])).toEqual([0, 0, 5]);
+  });
+
+  test('of targets of a tiny weight is that of one of ordinary size, whatever weights other classes have', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 2]], { backend });
+      const all = (weight: readonly number[]) => {
+        const { loss, gradient } = crossEntropy(x, [0], { weight });
+        const hvp = crossEntropy.hvp(x, [0], 1, [[1, 0]], { weight });
+        return [loss, gradient, hvp].map((one) => values(one));
+      };
+      expect(all([2 ** -149, 2 ** 127])).toEqual(all([1, 0]));
+    }
+  });
+
+  test('of smoothed targets counts the larger weight of a class that no target has', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 2]], { backend, dtype: 'float64' });
+      const [first, second] = [0, 1].map((target) => values(crossEntropy.loss(x, [target]))[0]);
+      const smoothed = crossEntropy.loss(x, [0], { weight: [1, 8], labelSmoothing: 0.5 });
+      expectClose(values(smoothed), [0.75 * first + 0.25 * 8 * second], backend.name);
+    }
   });
 
   test('of other reductions, and over probabilities, scales small weights only, and returns the factor by which they are smaller', () => {
@@ -331,11 +361,14 @@ describe('the mean', () => {
       [probabilities, true],
     ] as const) {
       const balanced = (weight: readonly number[]) => {
-        const { weight: scaled, factor } = balancedWeight(target, Float64Array.from(weight), isMean, -100, 'float64');
+        const own = Float64Array.from(weight);
+        const { weight: scaled, factor } = balancedWeight(target, own, isMean, false, -100, 'float64');
         return [...scaled, factor];
       };
       expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
       expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
+      expect(balanced([2 ** -32, 0])).toEqual([2 ** -32, 0, 1]);
+      expect(balanced([0.75 * 2 ** -32, 0])).toEqual([0.75, 0, 2 ** -32]);
       expect(balanced([0, 2 ** -1074])).toEqual([0, 1, 2 ** -1074]);
       expect(balanced([0, 0])).toEqual([0, 0, 1]);
     }
@@ -389,6 +422,30 @@ describe('the products of cross-entropy', () => {
         const jvp = values(crossEntropy.jvp(x, labels, t, { reduction }));
         expectClose(jvp, reduction === 'none' ? rows : [rows[0] + rows[1] + rows[2] + rows[3]], reduction);
       }
+    }
+  });
+
+  test('are finite at a temperature so small that the gradient is not', () => {
+    for (const backend of backends) {
+      const x = tensor([[1, 1]], { backend });
+      const options = { temperature: 2 ** -140 };
+      expect(values(crossEntropy.gradient(x, [1], options))).toEqual([
+        Number.POSITIVE_INFINITY,
+        Number.NEGATIVE_INFINITY,
+      ]);
+      expect(values(crossEntropy.vjp(x, [1], 2 ** -60, options))).toEqual([2 ** 79, -(2 ** 79)]);
+      expect(values(crossEntropy.jvp(x, [1], [[2 ** -60, 0]], options))).toEqual([2 ** 79]);
+    }
+  });
+
+  test('keep the digits that small class weights and a large temperature take from the gradient', () => {
+    for (const backend of backends) {
+      const x = tensor([[0, -55 * 2 ** 32]], { backend });
+      const product = (weight: number) =>
+        values(
+          crossEntropy.vjp(x, [0], 2 ** 100, { temperature: 2 ** 32, weight: [weight, weight], reduction: 'sum' }),
+        );
+      expect(product(2 ** -31)).toEqual(product(1).map((value) => value * 2 ** -31));
     }
   });
 
@@ -776,6 +833,14 @@ describe('crossEntropy.hvp', () => {
     expect(read(crossEntropy.hvp(x, [0, 1], 1, t, { labelSmoothing: 0.25 }))).toEqual(expected);
     const doubled = read(crossEntropy.hvp(x, [2, 0], 1, t, { reduction: 'sum', weight: [2, 9, 2] }));
     expect(doubled).toEqual(expected.map((value) => 4 * value));
+  });
+
+  test('of weights whose sum is not in the range is a multiple of that of smaller ones', () => {
+    const product = (weight: number) => {
+      const options = { labelSmoothing: 0.5, weight: [weight, weight, weight], reduction: 'sum' } as const;
+      return read(crossEntropy.hvp(tensor(x, { dtype: 'float64' }), [2, 0], 1, t, options));
+    };
+    expect(product(2 ** 1023)).toEqual(product(1).map((value) => value * 2 ** 1023));
   });
 
   test('of ignored rows and masked entries is 0, for any logits, cotangent and tangent', () => {

@@ -126,6 +126,10 @@ describe('flat data', () => {
     const labels = tensor([1, 2], { dtype: 'int32' });
     tensor([3, 4], { out: labels });
     expect([...labels.dataSync()]).toEqual([3, 4]);
+    const given = Int32Array.of(5, 6);
+    tensor(given, { out: labels });
+    given.fill(0);
+    expect([...labels.dataSync()]).toEqual([5, 6]);
     const double = tensor([1, 2], { dtype: 'float64' });
     tensor([0.1, 0.2], { out: double });
     expect([...double.dataSync()]).toEqual([0.1, 0.2]);

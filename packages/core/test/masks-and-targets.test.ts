@@ -14,6 +14,12 @@ describe('a mask', () => {
   });
 });
 
+test('an entry of a mask that is not a boolean is one of the mask', () => {
+  expect(() => softmax([1, 2], { mask: [true, null] as never })).toThrow(
+    'softmax: mask: entry [1] is null, expected a boolean',
+  );
+});
+
 describe('masked entries have no effect on a jvp, for any tangent there', () => {
   const mask = [true, true, false];
   const tangents = [
@@ -93,6 +99,8 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
   test.each([
     ['indices in a tensor without a dtype', () => tensor([0, 2]), `float32 (2,): ${indices}`],
     ['as many floats as rows', () => Float32Array.of(0, 2), `a Float32Array (2,): ${indices}`],
+    ['a fraction after an integer', () => [0, 0.5], `an array with 0.5 (2,): ${indices}`],
+    ['a boolean before an integer', () => [true, 0], `booleans (2,): ${indices}`],
     [
       'one-hot rows of integers',
       () => tensor(oneHot, { dtype: 'int32' }),
@@ -101,6 +109,15 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
   ])('%s: it is the dtype that is wrong', (_what, target, expected) => {
     expect(() => crossEntropy(x(), target())).toThrow(
       expect.objectContaining({ code: 'ERR_DTYPE', message: `crossEntropy: target is ${expected}` }),
+    );
+  });
+
+  test.each([
+    ['an entry of an array', [0, null], 'entry [1] is null'],
+    ['an element of data with a shape', { data: ['a', 0], shape: [2] }, 'element 0 is the text "a"'],
+  ])('%s that is not a number is one of the target', (_what, target, found) => {
+    expect(() => crossEntropy(x(), target as never)).toThrow(
+      expect.objectContaining({ code: 'ERR_DTYPE', message: `crossEntropy: target: ${found}, expected a number` }),
     );
   });
 
@@ -128,3 +145,11 @@ test.each([Int8Array, Uint8Array, Int16Array, Uint16Array, Int32Array, Uint32Arr
     expect(await crossEntropy.loss(x, labels).array()).toBe(await crossEntropy.loss(x, [2, 0]).array());
   },
 );
+
+test('logits of one row take a number as target, and probabilities in a typed array, with and without a dimension of rows', async () => {
+  const expected = await crossEntropy.loss([[1, 2, 3]], [2]).array();
+  const hot = Float32Array.of(0, 0, 1);
+  expect(await crossEntropy.loss([1, 2, 3], 2).array()).toBe(expected);
+  expect(await crossEntropy.loss([1, 2, 3], hot).array()).toBe(expected);
+  expect(await crossEntropy.loss([[1, 2, 3]], hot).array()).toBe(expected);
+});

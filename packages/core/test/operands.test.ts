@@ -499,6 +499,18 @@ describe('an empty tensor', () => {
   });
 });
 
+test.each([
+  ['softmax', softmax, 'logits'],
+  ['relu', relu, 'x'],
+] as const)('%s.linearize along an axis names an operand of a wrong dtype as the function does', (name, f, operand) => {
+  const integers = tensor([1, 2], { dtype: 'int32' });
+  expect(failure(() => f.linearize(integers, { axis: 0 }))).toEqual([
+    'ERR_DTYPE',
+    failure(() => f(integers))[1].replace(name, `${name}.linearize`),
+  ]);
+  expect(failure(() => f(integers))[1]).toContain(`${name}: ${operand} `);
+});
+
 describe('a missing operation', () => {
   test('is an error that names the backends in use that have it', async () => {
     // A unique name, because other test files use backends as well.
@@ -516,13 +528,44 @@ describe('a missing operation', () => {
       expect(code).toBe('ERR_UNSUPPORTED');
       expect(message).toMatch(`${operation}: ${text}; `);
       expect(message).toMatch(/exact.* can: move the operands with await x\.to\(backend\)$/);
-      expect(message).not.toContain('bare,');
+      expect(message.replace(text, '')).not.toContain('bare');
     }
     // A fused kernel is enough, and one that declines counts as missing.
     const kernels = { logSoftmax: () => false as const };
     const declining = delegate(bare, { name: 'declining', kernels });
     const z = tensor([[1, 2]], { backend: declining });
     expect(failure(() => logSoftmax(z))[1]).toMatch('logSoftmax: declining has neither');
+  });
+
+  test('of crossEntropy names the backends that have only its kernel for the loss and the gradient, whose products need a basis', async () => {
+    const bare = delegate((await minimal.open()) as Backend, { name: 'plain' });
+    const kernelled = delegate(bare, { name: 'kernelled', kernels: { crossEntropy: () => undefined } });
+    const [x, other] = [bare, kernelled].map((backend) => tensor([[1, 2]], { backend }));
+    const calls = {
+      loss: (x: Tensor) => crossEntropy.loss(x, [0]),
+      gradient: (x: Tensor) => crossEntropy.gradient(x, [0]),
+      vjp: (x: Tensor) => crossEntropy.vjp(x, [0], 1),
+      jvp: (x: Tensor) => crossEntropy.jvp(x, [0], [[1, 0]]),
+      hvp: (x: Tensor) => crossEntropy.hvp(x, [0], 1, [[1, 0]]),
+    };
+    for (const [member, call] of Object.entries(calls)) {
+      const isNamed = member === 'loss' || member === 'gradient';
+      expect(failure(() => call(x))[1].includes('kernelled'), member).toBe(isNamed);
+      if (isNamed) call(other);
+      else expect(failure(() => call(other))[1], member).toMatch(/^[^;]*: kernelled has neither[^;]*;(?!.*kernelled)/);
+    }
+  });
+
+  test('with a mask names only backends with a basis if a derivative takes the output, because kernels do not apply the mask', async () => {
+    const bare = delegate((await minimal.open()) as Backend, { name: 'unmasked' });
+    const kernels = { logSoftmaxVjp: () => undefined, logSoftmaxJacobian: () => undefined };
+    tensor([1], { backend: delegate(bare, { name: 'with-kernels', kernels }) });
+    const y = tensor([[0, -1]], { backend: bare });
+    expect(failure(() => logSoftmax.vjp(y, y))[1]).toContain('with-kernels');
+    expect(failure(() => logSoftmax.jacobian(y))[1]).toContain('with-kernels');
+    const mask = [true, false];
+    expect(failure(() => logSoftmax.vjp(y, y, { mask }))[1]).not.toContain('with-kernels');
+    expect(failure(() => logSoftmax.jacobian(y, { mask }))[1]).not.toContain('with-kernels');
   });
 });
 

@@ -273,6 +273,7 @@ describe('numbers that cannot be the output that a derivative takes are errors',
           for (const row of [
             [Number.NaN, entry],
             [entry, entry],
+            [entry, 0],
           ]) {
             expect(failure(() => call(tensor([row])))).toEqual([
               'ERR_VALUE',

@@ -231,6 +231,8 @@ describe('a tensor', () => {
     const refused = failure(() => bufferOf(other, x));
     expect(refused.code).toBe('ERR_BACKEND_MISMATCH');
     expect(refused.message).toBe('bufferOf: x lives on exact, not on this exact; move it with await x.to(backend)');
+    const renamed = delegate(other, { name: 'renamed' });
+    expect(failure(() => bufferOf(renamed, x)).message).toContain('x lives on exact, not on renamed; move it');
     await other.close();
     expect(await x.array()).toEqual([5, 6]);
   });

@@ -39,8 +39,8 @@ export function readWeight(
 
 /** Whether a mean is over nothing: every class index is ignored, or of a class of weight 0, or there are no rows. Weights may also cancel. */
 export function isOfNothing(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number): boolean {
-  if (target.kind === 'probabilities' || weight === null) return true;
-  return target.host.every((index) => index === ignoreIndex || weight[index] === 0);
+  if (target.kind === 'probabilities') return true;
+  return target.host.every((index) => index === ignoreIndex || weight?.[index] === 0);
 }
 
 /** Class weights multiplied by a power of 2, and the factor that divides by it again. */
@@ -52,6 +52,7 @@ export interface BalancedWeight {
 /**
  * The class weights for a mean of class indices, which a common factor does not change: all are scaled by the power of 2 by which the largest weight
  * of a target is between ½ and 1. Then their sum, its reciprocal and their products with losses leave the dtype's range only where the mean does.
+ * Larger weights are those of classes that are no target: they count only with label smoothing, where they limit the power, and are 0 without.
  *
  * Otherwise small weights are scaled so that the largest of all is, because their products with small probabilities would lose digits that a
  * small temperature restores.
@@ -60,6 +61,7 @@ export function balancedWeight(
   target: DeviceTarget,
   weight: HostArray,
   isMean: boolean,
+  isSmoothed: boolean,
   ignoreIndex: number,
   dtype: FloatDType,
 ): BalancedWeight {
@@ -71,14 +73,15 @@ export function balancedWeight(
       if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
   } else if (ofAll < leastWeight) largest = ofAll;
   if (largest === 0) return { weight, factor: 1 };
-  const room = Math.log2(largestFinite(dtype)) - 1 - Math.log2(ofAll);
+  const counted = isSmoothed ? ofAll : largest;
+  const room = Math.max(0, Math.log2(largestFinite(dtype)) - 1 - Math.log2(counted));
   const exponent = Math.floor(Math.min(-Math.log2(largest), room));
   // In two steps, because 2^1074 overflows.
   const first = 2 ** Math.trunc(exponent / 2);
   const second = 2 ** (exponent - Math.trunc(exponent / 2));
   const balanced = hostArray(weight.length, dtype);
   weight.forEach((value, index) => {
-    balanced[index] = value * first * second;
+    balanced[index] = Math.abs(value) > counted ? 0 : value * first * second;
   });
   return { weight: balanced, factor: isMean && target.kind === 'indices' ? 1 : 1 / first / second };
 }

@@ -72,7 +72,8 @@ function onTensors<T>(
   return withMask(backend, laid, (mask) =>
     withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex, mask }, (onBackend) => {
       const isMean = reduction === 'mean';
-      const balanced = weightGiven && balancedWeight(onBackend, weightGiven, isMean, ignoreIndex, dtype);
+      const balanced =
+        weightGiven && balancedWeight(onBackend, weightGiven, isMean, labelSmoothing > 0, ignoreIndex, dtype);
       const weightHost = balanced?.weight ?? null;
       const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
       const undefinedMean = divisor === 0 && isOfNothing(onBackend, weightHost, ignoreIndex);

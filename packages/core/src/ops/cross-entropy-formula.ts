@@ -16,12 +16,12 @@ interface Written {
   readonly gradient: unknown;
 }
 
-/** Writes row losses and gradient into buffers, with the kernel or composed. */
-export function into(call: TargetCall, out: Written): void {
+/** Writes row losses and gradient into buffers, with the kernel or composed; `instead` as for `run`. */
+export function into(call: TargetCall, out: Written, instead: 'crossEntropy' | null = 'crossEntropy'): void {
   const { backend, x, rows } = call;
   const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
   if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
-  composed(call, 'crossEntropy', (m) => {
+  composed(call, instead, (m) => {
     const { loss, gradient } = formula(m, call);
     const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
     if (values[0] !== null) m.assign(out.loss, values[0]);
@@ -50,23 +50,17 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
         const own = m.select(top, m.mul(weights, m.complement(p)), weights);
         return m.sub(m.mul(p, total), own);
       };
-      if (call.temperature === 1 && isPlainFactor(call.scale)) return m.mul(difference(q), call.scale);
+      if (call.temperature === 1) return m.mul(difference(q), call.scale);
       // One quotient, because scale alone may be beyond the range of the dtype.
       return m.quotientOf(difference, q, call.temperature / call.scale);
     },
   };
 }
 
-/** Whether a product with it leaves the range only near its ends. 0 is a factor like others. */
-function isPlainFactor(scale: number): boolean {
-  return scale === 0 || Math.abs(Math.log2(scale)) <= mostExponent;
-}
-
 /** The values with ignored rows set to 0, so that their contents have no influence, not even NaN. */
 export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
   if (target.kind !== 'indices' || target.counted === target.host.length) return x;
-  const counts = hostArray(target.host.length, 'bool');
-  for (let row = 0; row < counts.length; row++) counts[row] = target.host[row] === ignoreIndex ? 0 : 1;
+  const counts = hostArray(target.host.length, 'bool').map((_, row) => (target.host[row] === ignoreIndex ? 0 : 1));
   return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
 }
 
@@ -130,7 +124,7 @@ export function ofLoss<B>(m: Expressions<B>, { reduction }: TargetCall, buffer: 
 /** The gradient as a value of an expression. */
 function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
-  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }, null));
 }
 
 /**
@@ -180,14 +174,16 @@ export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 /** Σ_c q_c by row for class indices. */
 function indexTotals(call: TargetCall, indices: HostArray): HostArray {
   const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
+  const { classes } = call.rows;
   const totals = hostArray(indices.length, dtype);
+  // Weights are divided before they are added, because the sum of large ones leaves the range.
   const spread =
     labelSmoothing > 0 && weightHost
-      ? { weight: overKept(call, (c) => weightHost[c] ?? 0), kept: overKept(call, () => 1) }
+      ? { weight: overKept(call, (c) => (weightHost[c] ?? 0) / classes), kept: overKept(call, () => 1) }
       : null;
   for (const [row, index] of indices.entries()) {
     if (index === ignoreIndex) continue;
-    const mean = spread === null ? 1 : spread.weight(row) / spread.kept(row);
+    const mean = spread === null ? 1 : spread.weight(row) * (classes / spread.kept(row));
     totals[row] = (1 - labelSmoothing) * (weightHost?.[index] ?? 1) + labelSmoothing * mean;
   }
   return totals;

@@ -103,7 +103,9 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
       `${operation}: target is bool; expected int32 class indices or float probabilities`,
     );
   }
-  if (target.dtype !== 'int32' || target.host === null) {
+  const { buffer, host } = target;
+  // Floats have no copy on the host.
+  if (host === null) {
     if (!sameShape(target.shape, logits.shape)) {
       if (sameShape(target.shape, reduced)) throw notIndices(operation, target.dtype, target.shape);
       throw wrongShape(target.shape, rules);
@@ -115,7 +117,6 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
     if (sameShape(target.shape, logits.shape)) throw notProbabilities(operation, target, logits.dtype);
     throw wrongShape(target.shape, rules);
   }
-  const { buffer, host } = target;
   let summary = target.summary;
   if (summary?.host !== host || summary.ignoreIndex !== ignoreIndex) {
     summary = summaryOf(host, ignoreIndex);
@@ -164,7 +165,7 @@ function summaryOf(host: HostArray, ignoreIndex: number): IndexSummary {
 /** How many indices are not ignored. @throws ERR_VALUE for the first that is no class, or one that the mask excludes */
 function checkedCount(indices: HostArray, { least, largest, counted }: IndexSummary, rules: TargetRules): number {
   if (least < 0 || largest >= rules.rows.classes || rules.mask !== null) {
-    for (let row = 0; row < indices.length; row++) checkIndex(row, indices, rules);
+    for (const row of indices.keys()) checkIndex(row, indices, rules);
   }
   return counted;
 }

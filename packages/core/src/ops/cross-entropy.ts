@@ -150,12 +150,12 @@ const loss = /* @__PURE__ */ define('loss', (call, out) =>
 const gradient = /* @__PURE__ */ define('gradient', (call, out) => into(call, { loss: null, gradient: out }));
 
 const vjp = /* @__PURE__ */ define('vjp', (call, out, cotangent) =>
-  composed(call, 'crossEntropy', (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
+  composed(call, null, (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
 );
 
 const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
   reduceRows(call, out, 0, (rowChanges) =>
-    composed(call, 'crossEntropy', (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
+    composed(call, null, (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
   ),
 );
 

@@ -18,13 +18,22 @@ export interface Call<B = unknown> {
   readonly mask: Mask<B> | null;
 }
 
-/** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
-export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
+/**
+ * Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. `instead` is the kernel with
+ * which a backend without a basis could run what the caller asked for, if that is not the function itself.
+ */
+export function run<B>(
+  on: Call<B>,
+  member: Member,
+  out: B,
+  operands: readonly B[],
+  instead: KernelName | null = member.kernel ?? null,
+): void {
   const { kernel } = member;
   const caller = kernel === undefined || isBeyondKernels(on) ? undefined : callers[kernel];
   // A member has exactly the operands that its kernel takes.
   if (caller && caller(on.backend, out, operands as Operands<B>, on) !== false) return;
-  composed(on, kernel ?? null, (m) => {
+  composed(on, instead, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
@@ -37,10 +46,10 @@ export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B
  * influence, and those of the result are 0.
  */
 export function runMasked<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
-  composed(on, member.kernel ?? null, (m) => {
+  composed(on, null, (m) => {
     const values = operands.map((buffer, k) => (k === 0 ? m.entries(buffer) : m.keep(m.entries(buffer), 0)));
     const unmasked = m.computed(extentOf(member, on.rows), values, (into, buffers) =>
-      run({ ...on, mask: null }, member, into, buffers),
+      run({ ...on, mask: null }, member, into, buffers, null),
     );
     m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
   });
@@ -103,15 +112,17 @@ export function isRequired(kernel: KernelName | null | undefined): kernel is 'so
 
 class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
   readonly #call: Call<B>;
+  readonly #kernel: KernelName | null;
 
-  constructor(on: Call<B>, basis: () => Basis<B>) {
-    super({ ...on, basis });
+  constructor(on: Call<B>, kernel: KernelName | null) {
+    super({ ...on, basis: () => basisOf(on, kernel) });
     this.#call = on;
+    this.#kernel = kernel;
   }
 
   of(member: Member, ...operands: Value<B>[]): Value<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
-      run(this.#call, member, out, buffers),
+      run(this.#call, member, out, buffers, this.#kernel),
     );
   }
 }
@@ -122,7 +133,7 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
  * @throws as `basisOf`, if the expressions need a basis
  */
 export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: Expressions<B>) => void): void {
-  const m = new CallExpressions(on, () => basisOf(on, kernel));
+  const m = new CallExpressions(on, kernel);
   try {
     assign(m);
   } finally {

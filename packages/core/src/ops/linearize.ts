@@ -28,9 +28,9 @@ export function linearizeBy(definition: Definition) {
     checkOptions(operation, options, known);
     const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${forward.operand}`, input);
     const { value, inputShape } = withTensors(operation, [forward.operand, given], [], undefined, (x) => {
-      const { axis, ...others } = options;
+      const { axis } = options;
       if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-      const value = callOnTensors(forward, x, [], over === 'rows' ? options : others);
+      const value = callOnTensors(forward, x, [], options);
       return { value, inputShape: x.shape };
     });
     const at = isOfValue ? value : given;

@@ -143,7 +143,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
     );
   }
   target.backend.write(target.buffer, host.data);
-  target.overwritten(target.host === null ? beginningOf(host.data) : null);
+  target.overwritten(beginningOf(host.data));
   // A result may remember this mask: writing to it must not change the remembered copy.
   if (target.host !== null) target.host = host.data.slice();
   return out;

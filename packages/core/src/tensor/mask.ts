@@ -31,7 +31,7 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
     );
   }
   const block = rows.classes * rows.inner;
-  const repeats = isSuffix(given.shape, x.shape) && block > 0 && sizeOf(given.shape) % block === 0;
+  const repeats = isSuffix(given.shape, x.shape) && sizeOf(given.shape) % block === 0;
   const host = repeats ? given.host : expand(given.host, given.shape, x.shape);
   return { host, outer: block === 0 ? 0 : asInteger(host.length / block), tensor: repeats ? given.tensor : null };
 }
@@ -49,7 +49,6 @@ export function repeated(host: HostArray, size: number): Uint8Array {
 /** True where two masks keep the same entries of the same rows. */
 export function sameMask(a: LaidMask, b: LaidMask): boolean {
   const [few, many] = a.host.length <= b.host.length ? [a.host, b.host] : [b.host, a.host];
-  if (few.length === 0) return many.length === 0;
   return few === many || many.every((keep, i) => (keep !== 0) === (few[i % few.length] !== 0));
 }
 

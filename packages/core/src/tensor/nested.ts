@@ -51,7 +51,7 @@ export function flatten(
   shape: Shape,
   target: { [index: number]: number },
   booleans: boolean,
-  what = 'tensor',
+  what: string,
 ): void {
   let next = 0;
   const path: number[] = [];
@@ -81,7 +81,6 @@ export function flatten(
     path.length = depth;
   };
   if (innermost >= 0) visit(nested, 0);
-  else if (typeof nested !== type) throw noEntry(nested, path, type, what);
   else target[0] = Number(nested);
 }
 

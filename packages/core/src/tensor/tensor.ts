@@ -315,7 +315,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
     throw error;
   }
   const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
-  if (host && kept === null) made.beginning = beginningOf(host);
+  if (host) made.beginning = beginningOf(host);
   return track(made);
 }
 
