@@ -5,6 +5,6 @@ export interface WasmBuffer {
   readonly address: number;
   readonly length: number;
   readonly dtype: DType;
-  /** That of the backend which it belongs to. */
-  readonly memory: WebAssembly.Memory;
+  /** The WebAssembly memory of the backend which it belongs to. Its type is not in every library of TypeScript. */
+  readonly memory: object;
 }
