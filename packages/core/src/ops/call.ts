@@ -115,10 +115,13 @@ export function callOnTensors(
   const shape = shapeOfResult(member.result, x.shape, axis, rows);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
   return withMask(backend, settings.mask, (mask) => {
-    const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
+    const masksResult = mask !== null && plan.isOfOutput;
+    // The kernels of derivatives at the output take no mask.
+    const kernel = masksResult ? null : (member.kernel ?? null);
+    const evaluate = masksResult ? runMasked : run;
     const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
       if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-      else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+      else evaluate({ operation, backend, dtype, rows, temperature, mask, kernel }, member, buffer, inputs);
     });
     if (plan.isRemembered) (made as DeviceTensor).origin = settings;
     return made;

@@ -87,6 +87,8 @@ function onTensors<T>(
           rows,
           temperature,
           mask,
+          // Products with a direction are composed.
+          kernel: directions.length === 0 ? name : null,
           x,
           target: onBackend,
           weight,

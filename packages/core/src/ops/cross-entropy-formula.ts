@@ -16,12 +16,12 @@ interface Written {
   readonly gradient: unknown;
 }
 
-/** Writes row losses and gradient into buffers, with the kernel or composed; `instead` as for `run`. */
-export function into(call: TargetCall, out: Written, instead: 'crossEntropy' | null = 'crossEntropy'): void {
+/** Writes row losses and gradient into buffers, with the kernel or composed. */
+export function into(call: TargetCall, out: Written): void {
   const { backend, x, rows } = call;
   const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
   if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
-  composed(call, instead, (m) => {
+  composed(call, (m) => {
     const { loss, gradient } = formula(m, call);
     const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
     if (values[0] !== null) m.assign(out.loss, values[0]);
@@ -105,6 +105,7 @@ export function reduceRows(
   const rowValues = allocate(backend, count, dtype);
   try {
     write(rowValues);
+    // Whatever kernel computed the row values.
     basisOf(call, null).reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
   } finally {
     backend.free(rowValues);
@@ -124,7 +125,7 @@ export function ofLoss<B>(m: Expressions<B>, { reduction }: TargetCall, buffer: 
 /** The gradient as a value of an expression. */
 function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
-  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }, null));
+  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
 }
 
 /**

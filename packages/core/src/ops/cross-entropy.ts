@@ -150,17 +150,17 @@ const loss = /* @__PURE__ */ define('loss', (call, out) =>
 const gradient = /* @__PURE__ */ define('gradient', (call, out) => into(call, { loss: null, gradient: out }));
 
 const vjp = /* @__PURE__ */ define('vjp', (call, out, cotangent) =>
-  composed(call, null, (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
+  composed(call, (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
 );
 
 const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
   reduceRows(call, out, 0, (rowChanges) =>
-    composed(call, null, (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
+    composed(call, (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
   ),
 );
 
 const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
-  composed(call, null, (m) => {
+  composed(call, (m) => {
     // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
     const factor = m.mul(targetTotals(m, call), m.mul(ofLoss(m, call, cotangent), call.scale));
     const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));

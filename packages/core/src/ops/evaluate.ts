@@ -16,24 +16,17 @@ export interface Call<B = unknown> {
   readonly rows: Rows;
   readonly temperature: number;
   readonly mask: Mask<B> | null;
+  /** The kernel with which a backend without a basis can run the call, for errors; null if there is none. */
+  readonly kernel: KernelName | null;
 }
 
-/**
- * Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. `instead` is the kernel with
- * which a backend without a basis could run what the caller asked for, if that is not the function itself.
- */
-export function run<B>(
-  on: Call<B>,
-  member: Member,
-  out: B,
-  operands: readonly B[],
-  instead: KernelName | null = member.kernel ?? null,
-): void {
+/** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
+export function run<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
   const caller = kernel === undefined || isBeyondKernels(on) ? undefined : callers[kernel];
   // A member has exactly the operands that its kernel takes.
   if (caller && caller(on.backend, out, operands as Operands<B>, on) !== false) return;
-  composed(on, instead, (m) => {
+  composed(on, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
@@ -46,10 +39,10 @@ export function run<B>(
  * influence, and those of the result are 0.
  */
 export function runMasked<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
-  composed(on, null, (m) => {
+  composed(on, (m) => {
     const values = operands.map((buffer, k) => (k === 0 ? m.entries(buffer) : m.keep(m.entries(buffer), 0)));
     const unmasked = m.computed(extentOf(member, on.rows), values, (into, buffers) =>
-      run({ ...on, mask: null }, member, into, buffers, null),
+      run({ ...on, mask: null }, member, into, buffers),
     );
     m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
   });
@@ -112,17 +105,15 @@ export function isRequired(kernel: KernelName | null | undefined): kernel is 'so
 
 class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
   readonly #call: Call<B>;
-  readonly #kernel: KernelName | null;
 
-  constructor(on: Call<B>, kernel: KernelName | null) {
-    super({ ...on, basis: () => basisOf(on, kernel) });
+  constructor(on: Call<B>) {
+    super({ ...on, basis: () => basisOf(on) });
     this.#call = on;
-    this.#kernel = kernel;
   }
 
   of(member: Member, ...operands: Value<B>[]): Value<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
-      run(this.#call, member, out, buffers, this.#kernel),
+      run(this.#call, member, out, buffers),
     );
   }
 }
@@ -132,8 +123,8 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
  *
  * @throws as `basisOf`, if the expressions need a basis
  */
-export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: Expressions<B>) => void): void {
-  const m = new CallExpressions(on, kernel);
+export function composed<B>(on: Call<B>, assign: (m: Expressions<B>) => void): void {
+  const m = new CallExpressions(on);
   try {
     assign(m);
   } finally {
@@ -142,7 +133,8 @@ export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: 
 }
 
 /** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
-export function basisOf<B>({ backend, operation }: Call<B>, kernel: KernelName | null): Basis<B> {
+export function basisOf<B>(on: Call<B>, kernel = on.kernel): Basis<B> {
+  const { operation, backend } = on;
   if (!backend.basis) throw unsupported(operation, kernel, backend);
   return backend.basis;
 }
