@@ -100,6 +100,7 @@ export function callOnTensors(
   options: SoftmaxOptions,
 ): Tensor {
   const { operation, definition, member } = plan;
+  const { kernel = null } = member;
   const x = operand(operation, plan.operand, first);
   const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
@@ -115,10 +116,7 @@ export function callOnTensors(
   const shape = shapeOfResult(member.result, x.shape, axis, rows);
   const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
   return withMask(backend, settings.mask, (mask) => {
-    const masksResult = mask !== null && plan.isOfOutput;
-    // The kernels of derivatives at the output take no mask.
-    const kernel = masksResult ? null : (member.kernel ?? null);
-    const evaluate = masksResult ? runMasked : run;
+    const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
     const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
       if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
       else evaluate({ operation, backend, dtype, rows, temperature, mask, kernel }, member, buffer, inputs);
