@@ -4,6 +4,7 @@ import { mostExponent } from '../backend/softmax-algebra.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
+import { largestOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
@@ -105,7 +106,7 @@ export function reduceRows(
   const rowValues = allocate(backend, count, dtype);
   try {
     write(rowValues);
-    // Whatever kernel computed the row values.
+    // The sum over rows takes a basis, whatever kernel computes their values.
     basisOf(call, null).reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
   } finally {
     backend.free(rowValues);
@@ -140,8 +141,7 @@ export function slopeTimes<B>(
   result: 'entries' | 'rows',
 ): Value<B> {
   const { scale, temperature, weightHost } = call;
-  let most = weightHost === null ? 1 : 0;
-  for (const weight of weightHost ?? []) most = Math.max(most, Math.abs(weight));
+  const most = weightHost === null ? 1 : largestOf(weightHost);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
