@@ -18,15 +18,17 @@ interface Written {
 }
 
 /** Writes row losses and gradient into buffers, with the kernel or composed. */
-export function into(call: TargetCall, out: Written): void {
+export function writeLossAndGradient(call: TargetCall, out: Written): void {
   const { backend, x, rows } = call;
   const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
   if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
   composed(call, (m) => {
-    const { loss, gradient } = formula(m, call);
-    const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
-    if (values[0] !== null) m.assign(out.loss, values[0]);
-    if (values[1] !== null) m.assign(out.gradient, values[1]);
+    const terms = formula(m, call);
+    // Both exist before one is assigned, which frees the buffers of terms that no other value needs.
+    const loss = out.loss === null ? null : terms.loss();
+    const gradient = out.gradient === null ? null : terms.gradient();
+    if (loss !== null) m.assign(out.loss, loss);
+    if (gradient !== null) m.assign(out.gradient, gradient);
   });
 }
 
@@ -124,9 +126,9 @@ export function ofLoss<B>(m: Expressions<B>, { reduction }: TargetCall, buffer: 
 }
 
 /** The gradient as a value of an expression. */
-function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+function gradientOf<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
-  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }));
+  return m.computed([outer, classes, inner], [], (out) => writeLossAndGradient(call, { loss: null, gradient: out }));
 }
 
 /**
@@ -134,7 +136,7 @@ function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
  * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
  * smaller factors.
  */
-export function slopeTimes<B>(
+export function gradientTimes<B>(
   m: Expressions<B>,
   call: TargetCall,
   direction: Value<B>,
@@ -153,7 +155,7 @@ export function slopeTimes<B>(
   const scaled = (to: number, by: number) => {
     const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
     const share = 2 ** by;
-    const gradient = slope(m, { ...call, scale: scale * unit });
+    const gradient = gradientOf(m, { ...call, scale: scale * unit });
     return m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
   if (exponent < -mostExponent) return scaled(0, 0);
