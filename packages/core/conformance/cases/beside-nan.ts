@@ -10,7 +10,7 @@ import {
   type Tensor,
   tensor,
 } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly, type Requirements } from '../case.js';
+import { type ConformanceCase, defineCase, dtypeSuffix, type Requirements } from '../case.js';
 import { assert, assertClose } from '../check.js';
 import { cycled, cycledTo } from '../inputs.js';
 import { owning } from '../owning.js';
@@ -114,7 +114,7 @@ const rowsOf = (classes: number) => (classes < 64 ? 20 : classes < 512 ? 8 : 4);
  */
 function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): ConformanceCase {
   const f = functions[name] ?? softmax;
-  const id = `row-groups/beside-nan:operation=${name}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `row-groups/beside-nan:operation=${name}${dtypeSuffix(dtype)}`;
   const requires: Requirements = {
     dtype,
     kernel: null,
