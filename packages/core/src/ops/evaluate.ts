@@ -140,27 +140,23 @@ export function composed<B>(call: Call<B>, assign: (m: Expressions<B>) => void):
 
 /** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
 export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
-  const { operation, backend } = call;
-  if (!backend.basis) throw unsupported(operation, kernel, backend);
-  return backend.basis;
-}
-
-function unsupported<B>(operation: string, kernel: KernelName | null, { name }: Backend<B>): SoftgradError {
+  const { name, basis } = call.backend;
+  if (basis) return basis;
   const has = (other: Backend) =>
     other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
   const others = openedBackends(has);
-  const who =
+  const advice =
     others.length > 0
       ? `${others.join(', ')} can: move the operands with await x.to(backend)`
-      : `no open backend can${insteadOf(name)}`;
-  return new SoftgradError(
+      : `no open backend can${otherBackends(name)}`;
+  throw new SoftgradError(
     'ERR_UNSUPPORTED',
-    `${operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${who}`,
+    `${call.operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${advice}`,
   );
 }
 
 /** The names of other backends that can be opened. Which operations they have is known only then. */
-function insteadOf(name: string): string {
+function otherBackends(name: string): string {
   const names = registered().filter((other) => other !== name);
   if (names.length === 0) return '';
   return `; registered are ${names.join(', ')}: move the operands, as with await x.to(await openShared('${names[0]}'))`;
