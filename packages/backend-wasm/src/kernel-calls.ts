@@ -18,8 +18,8 @@ const highestTemperature = 1e30;
 const isOrdinary = (temperature: number): boolean =>
   Math.abs(temperature) >= lowestTemperature && Math.abs(temperature) <= highestTemperature;
 
-/** The logit of probability 0. */
-const excluded = (temperature: number): number =>
+/** The logit of a masked entry, whose probability is 0. */
+const maskedLogit = (temperature: number): number =>
   temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
 
 function softmaxInto(
@@ -69,7 +69,7 @@ export function createKernels(
       use(logits);
       return;
     }
-    use(into, () => fill(into, logits.address, rows, mask, excluded(temperature)));
+    use(into, () => fill(into, logits.address, rows, mask, maskedLogit(temperature)));
   }
 
   /** A derivative along one direction or two; `scratch` vectors a class. */
@@ -140,7 +140,7 @@ export function createKernels(
           const x = { ...logits, address };
           const t = { ...logits, address: address + bytes };
           run(x, t, () => {
-            fill(x, logits.address, rows, mask, excluded(temperature));
+            fill(x, logits.address, rows, mask, maskedLogit(temperature));
             fill(t, tangent.address, rows, mask, 0);
           });
         });

@@ -132,9 +132,9 @@ function gradientOf<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 }
 
 /**
- * The gradient times a direction, entry by entry or summed over the rows; 0 where masked or ignored. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
- * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
- * smaller factors.
+ * The gradient times a direction, entry by entry or summed over each row; 0 where masked or ignored. The gradient may leave the dtype's range even if
+ * the product does not. So its factor is multiplied by a power of 2, which then divides the product: a small factor always, a large one only where
+ * the product is not finite otherwise, because a row whose weight is smaller would lose digits.
  */
 export function gradientTimes<B>(
   m: Expressions<B>,
