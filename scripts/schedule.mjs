@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { conformanceTests } from './together.mjs';
+import { conformanceTests, together } from './together.mjs';
 import { root, testFolders } from './workspace.mjs';
 
 /** As many as a small machine has cores. They keep both busy for 96 % of the time; a third gains nothing. */
@@ -50,8 +50,7 @@ const tests = testFolders()
     folder,
     env: inNode,
   }));
-/** Tests that run once for several packages. */
-const together = ['browsers', 'conformance'].map((name) => ({
+const testsTogether = together.map((name) => ({
   name,
   what: `test ${name}`,
   failure: 1,
@@ -61,7 +60,7 @@ const checks = [
   { name: 'lint', what: 'lint', failure: 2, command: ['biome', 'check', '.'] },
   { name: 'check packages', what: 'check packages', failure: 2, command: ['node', 'scripts/check.mjs'] },
 ];
-const jobs = (task === 'test' ? [...together, ...tests, ...checks] : tests).toSorted(
+const jobs = (task === 'test' ? [...testsTogether, ...tests, ...checks] : tests).toSorted(
   (a, b) => rank(a.name) - rank(b.name),
 );
 

@@ -1,12 +1,13 @@
 // `npm test`: installs, builds, checks and tests everything, and ends with a total.
 // `npm run test:quick`: tests for daily work, which take 40 seconds: no browser, no GPU, no checks of packages, and without the longest files.
 // `npm run test:all`: also the tests that `npm test` leaves out because they take long and repeat what other tests show; see docs/testing.md.
-import { readFileSync, rmSync } from 'node:fs';
-import { basename, join, relative, sep } from 'node:path';
-import { stripVTControlCharacters } from 'node:util';
+import { rmSync } from 'node:fs';
+import { basename, join } from 'node:path';
 import { argumentsOf } from './arguments.mjs';
 import { ensureChromium, namedChromium } from './chromium.mjs';
 import { installSystemPackages } from './system-packages.mjs';
+import { readReport } from './test-report.mjs';
+import { together } from './together.mjs';
 import { pnpm, prepare, root, testFolders } from './workspace.mjs';
 
 const { values } = argumentsOf(import.meta.url, {
@@ -14,7 +15,7 @@ const { values } = argumentsOf(import.meta.url, {
 });
 /** Vitest's reports: of what runs once for several packages, and of each package. */
 const reportFiles = [
-  ...(values.quick ? [] : ['browsers', 'conformance'].map((name) => ({ name, folder: root, file: `${name}.json` }))),
+  ...(values.quick ? [] : together.map((name) => ({ name, folder: root, file: `${name}.json` }))),
   ...testFolders().map((folder) => ({ name: basename(folder), folder, file: 'vitest.json' })),
 ].map(({ name, folder, file }) => ({ name, folder, path: join(folder, 'reports', file) }));
 /** The seconds of each part, in the order of execution. */
@@ -82,60 +83,6 @@ function summarise() {
 function stop(error) {
   console.error(`${error.message}\n\n0 passed, 1 failed`);
   process.exit(1);
-}
-
-/** Vitest's report of a package's tests, or null if they did not run. Seconds are those of tests that run one after another in a process. */
-function readReport({ name, folder, path }) {
-  let report;
-  try {
-    report = JSON.parse(readFileSync(path, 'utf8'));
-  } catch {
-    return null;
-  }
-  const ends = report.testResults.map(({ endTime }) => endTime);
-  const files = report.testResults.map((file) => ({
-    name: fileName(folder, file.name),
-    seconds: (file.endTime - file.startTime) / 1000,
-  }));
-  return {
-    name,
-    seconds: (Math.max(report.startTime, ...ends) - report.startTime) / 1000,
-    files: files.toSorted((a, b) => b.seconds - a.seconds),
-    tests: report.testResults.flatMap(({ assertionResults }) =>
-      assertionResults.map(({ fullName, duration }) => ({
-        name: `${name}: ${fullName}`,
-        seconds: (duration ?? 0) / 1000,
-      })),
-    ),
-    failures: failuresOf(report).map((failure) => ({ ...failure, name: `${name}: ${failure.name}` })),
-    passed: report.numPassedTests,
-    failed: report.numFailedTests,
-    skipped: report.numPendingTests + report.numTodoTests,
-  };
-}
-
-/** A file of tests without the folders that all of them are in. */
-function fileName(folder, path) {
-  const named = relative(folder, path).split(sep);
-  return named.filter((part) => part !== 'packages' && part !== 'test').join('/');
-}
-
-/** The failed tests, and the files that failed to load, each with the beginning of its first error. */
-function failuresOf({ testResults }) {
-  return testResults.flatMap((file) => {
-    const failed = file.assertionResults.filter(({ status }) => status === 'failed');
-    if (failed.length > 0) {
-      return failed.map(({ fullName, failureMessages }) => ({
-        name: `${basename(file.name)}: ${fullName}`,
-        message: beginningOf(failureMessages[0] ?? ''),
-      }));
-    }
-    return file.status === 'failed' ? [{ name: basename(file.name), message: beginningOf(file.message ?? '') }] : [];
-  });
-}
-
-function beginningOf(message) {
-  return stripVTControlCharacters(message).split('\n').slice(0, 12).join('\n').slice(0, 1200);
 }
 
 async function timed(part, action) {

@@ -1,7 +1,7 @@
 import { type Backend, isSoftgradError, SoftgradError } from '@softgrad/core';
 import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
-import { checkedModule } from './given.js';
+import { checkedModule } from './checks.js';
 import { createHeap, heapLimit } from './heap.js';
 import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';

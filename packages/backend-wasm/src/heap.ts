@@ -15,7 +15,7 @@ const page = 65536;
 const granule = 64;
 /** Free blocks are kept by size: four classes to an octave, so that a block from the class above always fits. */
 const classesPerOctave = 4;
-/** Freed blocks of up to this size are kept as they are, some of each size: merging and dividing them takes a third of a small network's operations. */
+/** Freed blocks of up to this size are kept as they are, some of each size: merging and dividing them takes a third of the time of a small network. */
 const largestKept = 2 ** 16;
 const mostKept = 32;
 
@@ -33,7 +33,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   /** The starts of freed blocks that are kept as they are, by their size in granules. */
   const kept: number[][] = Array.from({ length: largestKept / granule + 1 }, () => []);
   let top = rounded(base);
-  /** The size of the memory, which only this heap grows: asking for `buffer` takes as long as everything else here. */
+  /** The size of the memory, which only this heap grows. Reading it from `memory.buffer` takes as long as the rest of an allocation. */
   let reserved = memory.buffer.byteLength;
 
   /** The bin of a size class, of blocks of about `size`. */

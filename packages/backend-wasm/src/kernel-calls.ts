@@ -18,6 +18,10 @@ const highestTemperature = 1e30;
 const isOrdinary = (temperature: number): boolean =>
   Math.abs(temperature) >= lowestTemperature && Math.abs(temperature) <= highestTemperature;
 
+/** The logit of a masked entry, whose probability is 0. */
+const maskedLogit = (temperature: number): number =>
+  temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
+
 function softmaxInto(
   runner: Runner,
   out: WasmBuffer,
@@ -28,19 +32,6 @@ function softmaxInto(
 ): void {
   const scratch = goesByRows(rows, temperature) ? 0 : 1;
   runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature], before);
-}
-
-function vjpInto(
-  runner: Runner,
-  out: WasmBuffer,
-  probabilities: WasmBuffer,
-  cotangent: WasmBuffer,
-  rows: Rows,
-  temperature: number,
-): void {
-  const scratch = goesByRows(rows, temperature) ? 0 : 2;
-  const operands = [out.address, probabilities.address, cotangent.address];
-  runRows(runner, 'vjp', out, rows, operands, scratch, [temperature]);
 }
 
 /** All kernels, over src/kernels/*.c. */
@@ -78,8 +69,7 @@ export function createKernels(
       use(logits);
       return;
     }
-    const nothing = temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
-    use(into, () => fill(into, logits.address, rows, mask, nothing));
+    use(into, () => fill(into, logits.address, rows, mask, maskedLogit(temperature)));
   }
 
   /** A derivative along one direction or two; `scratch` vectors a class. */
@@ -114,7 +104,9 @@ export function createKernels(
     },
     vjp(out, probabilities, cotangent, rows, { temperature }) {
       if (!isOrdinary(temperature)) return false;
-      vjpInto(runner, out, probabilities, cotangent, rows, temperature);
+      const scratch = goesByRows(rows, temperature) ? 0 : 2;
+      const operands = [out.address, probabilities.address, cotangent.address];
+      runRows(runner, 'vjp', out, rows, operands, scratch, [temperature]);
     },
     kernels: {
       logSoftmax(out, logits, rows, parameters) {
@@ -141,18 +133,14 @@ export function createKernels(
         if (!isOrdinary(temperature)) return false;
         const run = (x: WasmBuffer, t: WasmBuffer, before?: () => void) =>
           runProduct('log_sum_exp_hvp', 2, out, [x, cotangent, t], rows, temperature, before);
-        if (!mask) {
-          run(logits, tangent);
-          return;
-        }
+        if (!mask) return run(logits, tangent);
         const { length, dtype } = logits;
         const bytes = Math.ceil((length * byteSize(dtype)) / 16) * 16;
-        const nothing = temperature > 0 ? Number.NEGATIVE_INFINITY : Number.POSITIVE_INFINITY;
         runner.withTemporary(2 * bytes, (address) => {
           const x = { ...logits, address };
           const t = { ...logits, address: address + bytes };
           run(x, t, () => {
-            fill(x, logits.address, rows, mask, nothing);
+            fill(x, logits.address, rows, mask, maskedLogit(temperature));
             fill(t, tangent.address, rows, mask, 0);
           });
         });
@@ -162,10 +150,7 @@ export function createKernels(
         if (!isOrdinary(parameters.temperature)) return false;
         const run = (x: WasmBuffer, before?: () => void) =>
           runRows(runner, 'log_sum_exp', out, rows, [out.address, x.address], 2, [parameters.temperature], before);
-        if (!parameters.mask) {
-          run(logits);
-          return;
-        }
+        if (!parameters.mask) return run(logits);
         const { length, dtype } = logits;
         runner.withTemporary(length * byteSize(dtype), (address) =>
           masked({ ...logits, address }, logits, rows, parameters, run),

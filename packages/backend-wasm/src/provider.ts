@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, SoftgradError } from '@softgrad/core';
 import { openBackend } from './backend.js';
 import type { WasmBuffer } from './buffer.js';
-import { checkedOptions, checkValues } from './given.js';
+import { checkedOptions } from './checks.js';
 import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
 import { spawner } from './spawn.js';
@@ -25,7 +25,6 @@ export function createProvider(builds: Builds): BackendProvider<WasmBuffer, Wasm
 
 async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
   const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
-  checkValues(options);
   const settings = { threads, required, spawn: spawner(worker) };
   const reason = module === undefined ? missing() : missingEngine();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);

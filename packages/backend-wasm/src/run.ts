@@ -14,7 +14,7 @@ export interface Call {
   /** Which of `args` is scratch memory, and how many bytes of it a thread needs. */
   readonly scratch?: { readonly argument: number; readonly bytes: number };
   readonly alignment?: number;
-  /** What is done before the kernel runs, once there is all the memory that it needs: running out of it changes nothing. */
+  /** Called just before the kernel runs, when its scratch memory is allocated: if that fails, no buffer has been written to. */
   readonly before?: (() => void) | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface Runner {
   withTemporary<T>(bytes: number, use: (address: number) => T): T;
 }
 
-/** Scratch memory of a thread that is there for good, SCRATCH of src/kernels/stretch.h or more; what needs more borrows it for the call. */
+/** Bytes of scratch memory that each thread keeps, at least SCRATCH of src/kernels/stretch.h. A call that needs more allocates its own. */
 const residentScratch = 32 * 1024;
 
 export function createRunner(exports: Exports, heap: Heap, pool: Pool | null, now?: () => number): Runner {

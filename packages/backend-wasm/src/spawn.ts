@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { checkedSource, checkedWorker } from './given.js';
+import { checkedSource, checkedWorker } from './checks.js';
 import { hasStarted, type WorkerStart } from './job.js';
 import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
 import type { WorkerLike, WorkerSource } from './options.js';

@@ -2,6 +2,7 @@ import type { Backend, HostArray, Supports, Tensor } from '../src/index.js';
 import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
 import { dtypeSuffix } from './case.js';
+import { assertClose } from './check.js';
 import { layout, logits, masks } from './inputs.js';
 import { memoized, memoizedFor } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
@@ -90,6 +91,12 @@ export async function evaluate(backend: Backend, operation: Operation, problem: 
   } finally {
     for (const operand of tensors) operand.dispose();
   }
+}
+
+/** Compares the result of an operation on a backend with the expected one. @throws Error as `assertClose` */
+export async function checkValues(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  const { expected, tolerance } = expectation(backend, operation, problem);
+  assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
 }
 
 /** The expected result of an operation and its tolerance on this backend. */

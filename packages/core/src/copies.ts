@@ -1,5 +1,5 @@
-// Two copies of core in one program, such as two versions in node_modules, share their tensors, functions and scopes. What they find each other by
-// has names that all versions know.
+// Two copies of core in one program, such as two versions in node_modules, share their tensors, functions and scopes. They find them by registered
+// symbols, whose names are the same in all versions.
 
 /** The part of a tensor that a scope uses. */
 export interface Tracked {

@@ -14,7 +14,9 @@ import {
   type Tensor,
   tensor,
 } from '../src/index.js';
-import { balancedWeight, meanDivisor } from '../src/ops/class-weights.js';
+import { weightingOf } from '../src/ops/class-weights.js';
+import type { CheckedOptions } from '../src/ops/cross-entropy-options.js';
+import type { DeviceTarget } from '../src/ops/cross-entropy-target.js';
 import { failure } from './failure.js';
 
 /** The exact backend with its fused kernel, and the same without, on which core composes. */
@@ -40,6 +42,17 @@ function expectClose(actual: readonly number[], expected: readonly number[], wha
   actual.forEach((value, k) => {
     expect(Math.abs(value - expected[k]), `${what} [${k}]: ${value}, expected ${expected[k]}`).toBeLessThan(1e-14);
   });
+}
+
+/** The weighting of rows with these class indices, or of one row with probabilities. */
+function weighting(indices: readonly number[] | null, weight: readonly number[], options: CheckedOptions) {
+  const host = Int32Array.from(indices ?? []);
+  const counted = host.filter((index) => index !== options.ignoreIndex).length;
+  const target: DeviceTarget = indices
+    ? { kind: 'indices', buffer: null, host, counted }
+    : { kind: 'probabilities', buffer: null };
+  const rows = { outer: indices?.length ?? 1, classes: weight.length, inner: 1 };
+  return weightingOf(target, Float64Array.from(weight), options, 'float64', rows);
 }
 
 const settings: readonly CrossEntropyOptions[] = [
@@ -314,8 +327,8 @@ describe('the mean', () => {
 
   test('scales weights of either sign by one power of 2, so that targets have at most 1 and no class that counts overflows', () => {
     const balanced = (weight: readonly number[], isSmoothed = true) => {
-      const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, -100, 1), counted: 2 } as const;
-      return [...balancedWeight(target, Float64Array.from(weight), true, isSmoothed, -100, 'float64').weight];
+      const options = { reduction: 'mean', labelSmoothing: isSmoothed ? 0.1 : 0, ignoreIndex: -100 } as const;
+      return [...(weighting([0, -100, 1], weight, options).weight ?? [])];
     };
     expect(balanced([12, -3, 20])).toEqual([0.75, -0.1875, 1.25]);
     expect(balanced([-12, -3, -20])).toEqual([-0.75, -0.1875, -1.25]);
@@ -353,17 +366,15 @@ describe('the mean', () => {
   });
 
   test('of other reductions, and over probabilities, scales small weights only, and returns the factor by which they are smaller', () => {
-    const indices = { kind: 'indices', buffer: null, host: Int32Array.of(0), counted: 1 } as const;
-    const probabilities = { kind: 'probabilities', buffer: null } as const;
     for (const [target, isMean] of [
-      [indices, false],
-      [probabilities, false],
-      [probabilities, true],
+      [[0], false],
+      [null, false],
+      [null, true],
     ] as const) {
       const balanced = (weight: readonly number[]) => {
-        const own = Float64Array.from(weight);
-        const { weight: scaled, factor } = balancedWeight(target, own, isMean, false, -100, 'float64');
-        return [...scaled, factor];
+        const options = { reduction: isMean ? 'mean' : 'sum', labelSmoothing: 0, ignoreIndex: -100 } as const;
+        const scaled = weighting(target, weight, options);
+        return [...(scaled.weight ?? []), scaled.scale];
       };
       expect(balanced([2 ** -31, -3])).toEqual([2 ** -31, -3, 1]);
       expect(balanced([2 ** -100, -0.75 * 2 ** -90])).toEqual([2 ** -10, -0.75, 2 ** -90]);
@@ -873,10 +884,14 @@ describe('crossEntropy.hvp', () => {
 });
 
 test('the divisor of a mean keeps what a large weight takes off the sum before it', () => {
-  const target = { kind: 'indices', buffer: null, host: Int32Array.of(0, 1, 2), counted: 3 } as const;
-  const rows = { outer: 3, classes: 3, inner: 1 };
-  expect(meanDivisor(target, Float64Array.of(1, 1e16, -1e16), -100, rows)).toBe(1);
-  expect(meanDivisor(target, Float64Array.of(1e16, 1, -1e16), -100, rows)).toBe(1);
+  const options = { reduction: 'mean', labelSmoothing: 0, ignoreIndex: -100 } as const;
+  for (const weight of [
+    [1, 1e16, -1e16],
+    [1e16, 1, -1e16],
+  ]) {
+    const { weight: scaled, scale } = weighting([0, 1, 2], weight, options);
+    expect(scaled?.map((value) => value * scale)).toEqual(Float64Array.from(weight));
+  }
 });
 
 test('the divisor of a mean is the sum of all weights, without the rounding errors of many additions', async () => {

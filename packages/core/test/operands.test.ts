@@ -554,6 +554,15 @@ describe('a missing operation', () => {
       if (isNamed) call(other);
       else expect(failure(() => call(other))[1], member).toMatch(/^[^;]*: kernelled has neither[^;]*;(?!.*kernelled)/);
     }
+    // The kernel writes a loss for each row, and their sum needs a basis.
+    const rows = tensor(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      { backend: delegate(kernelled, { name: 'of-rows' }) },
+    );
+    expect(failure(() => crossEntropy.loss(rows, [0, 1]))[1]).toMatch(/of-rows has neither(?!.*kernelled)/);
   });
 
   test('with a mask names only backends with a basis if a derivative takes the output, because kernels do not apply the mask', async () => {

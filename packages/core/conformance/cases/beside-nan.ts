@@ -10,20 +10,22 @@ import {
   type Tensor,
   tensor,
 } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly, type Requirements } from '../case.js';
+import { type ConformanceCase, defineCase, dtypeSuffix, type Requirements } from '../case.js';
 import { assert, assertClose } from '../check.js';
 import { cycled, cycledTo } from '../inputs.js';
 import { owning } from '../owning.js';
 import { operationPrecision } from '../tolerance.js';
 
 /** Functions of rows of logits; those of cross-entropy have class 0 as the target of every row. */
-const functions: Readonly<Record<string, (x: Tensor) => Tensor>> = {
+const functions = {
   softmax,
   logSoftmax,
   logSumExp,
-  'crossEntropy.loss': (x) => crossEntropy.loss(x, classesOf(x), { reduction: 'none' }),
-  'crossEntropy.gradient': (x) => crossEntropy.gradient(x, classesOf(x), { reduction: 'sum' }),
-};
+  'crossEntropy.loss': (x: Tensor) => crossEntropy.loss(x, classesOf(x), { reduction: 'none' }),
+  'crossEntropy.gradient': (x: Tensor) => crossEntropy.gradient(x, classesOf(x), { reduction: 'sum' }),
+} satisfies Readonly<Record<string, (x: Tensor) => Tensor>>;
+
+type Name = keyof typeof functions;
 
 /** Operands of a derivative: one with the NaN, logits of 0, and a direction without. */
 interface Operands {
@@ -34,7 +36,7 @@ interface Operands {
 }
 
 /** Derivatives of these functions whose cotangent or tangent has the NaN. */
-const derivatives: Readonly<Record<string, readonly ((operands: Operands) => Tensor)[]>> = {
+const derivatives: Readonly<Partial<Record<Name, readonly ((operands: Operands) => Tensor)[]>>> = {
   softmax: [
     ({ v, x, own }) => softmax.vjp(own(softmax(x)), v),
     ({ v, x, w, own }) => softmax.hvp(own(softmax(x)), v, w),
@@ -112,9 +114,8 @@ const rowsOf = (classes: number) => (classes < 64 ? 20 : classes < 512 ? 8 : 4);
  * A NaN makes its own row NaN and no other: what an engine finds out about several rows at once, such as their largest logit, must not miss
  * those that share a lane with it. A direction that is NaN makes all derivatives of its row NaN, an infinite one leaves none of them finite.
  */
-function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): ConformanceCase {
-  const f = functions[name] ?? softmax;
-  const id = `row-groups/beside-nan:operation=${name}${dtypeOnly(dtype).replace(':', ';')}`;
+function besideNan(name: Name, dtype: Exclude<FloatDType, 'float16'>): ConformanceCase {
+  const id = `row-groups/beside-nan:operation=${name}${dtypeSuffix(dtype)}`;
   const requires: Requirements = {
     dtype,
     kernel: null,
@@ -122,78 +123,62 @@ function besideNan(name: string, dtype: Exclude<FloatDType, 'float16'>): Conform
     features: ['nonFinite: ieee'],
   };
   return defineCase(id, requires, async (backend) => {
-    const unit = 64 * operationPrecision(backend.supports, dtype).unit;
-    for (const { classes, nan, far } of places) {
-      for (const gap of gaps[dtype]) {
-        const what = `${name} of ${classes} classes, NaN at ${nan} and ${gap} at ${far}`;
-        await owning(async (own) => {
-          const made = (first: number) => {
-            const values = new Float64Array(rows * classes);
-            values[nan] = first;
-            values[far] = gap;
-            return own(tensor(values, { shape: [rows, classes], dtype, backend }));
-          };
-          const filled = (value: (i: number) => number) =>
-            own(tensor(elements(rows * classes, value), { shape: [rows, classes], dtype, backend }));
-          const compare = async (
-            label: string,
-            computed: (v: Tensor) => Tensor,
-            firsts: readonly number[],
-            isOwnChecked: boolean,
-          ) => {
-            const expected = await own(computed(made(0))).data();
-            for (const first of firsts) {
-              compareRows(
-                `${label} (${first})`,
-                first,
-                await own(computed(made(first))).data(),
-                expected,
-                isOwnChecked,
-              );
-            }
-          };
-          const compareRows = (
-            label: string,
-            first: number,
-            found: HostArray,
-            expected: HostArray,
-            isOwnChecked: boolean,
-          ) => {
-            const perRow = found.length / rows;
-            const own0 = perRow * Math.floor(nan / classes);
-            const isOther = (_: number, i: number) => i < own0 || i >= own0 + perRow;
-            const wanted = expected.filter(isOther);
-            const bounds = wanted.map((value) => unit * Math.max(1, Math.abs(value)));
-            assertClose(label, found.filter(isOther), wanted, bounds);
-            const at = isOwnChecked
-              ? found.slice(own0, own0 + perRow).findIndex((value: number) => isHidden(first, value))
-              : -1;
-            assert(at < 0, `${label}: ${first} in a direction is hidden: element ${own0 + at} is ${found[own0 + at]}`);
-          };
-          await compare(what, f, [Number.NaN], false);
-          // One place is enough: kernels of derivatives have no search for the largest of several rows.
-          if (nan !== places[1]?.nan || gap < 0) return;
-          const w = filled((i) => (i % 7) - 3);
-          for (const logit of [0, 3]) {
-            const x = filled((i) => (i % classes === 0 ? logit : 0));
-            for (const [k, derivative] of (derivatives[name] ?? []).entries()) {
-              await compare(
-                `derivative ${k + 1} of ${what}, logits ${logit} and 0`,
-                (v) => derivative({ v, x, w, own }),
-                notFinite,
-                true,
-              );
-            }
-          }
-        });
-      }
+    for (const place of places) {
+      for (const gap of gaps[dtype]) await assertShortRows(backend, name, dtype, place, gap);
     }
     for (const classes of longRows[dtype]) await assertLongRows(backend, name, dtype, classes);
   });
 }
 
+/** A NaN in one of several short rows, and a logit far from all others in another row. */
+async function assertShortRows(
+  backend: Backend,
+  name: Name,
+  dtype: FloatDType,
+  { classes, nan, far }: (typeof places)[number],
+  gap: number,
+): Promise<void> {
+  const unit = 64 * operationPrecision(backend.supports, dtype).unit;
+  const what = `${name} of ${classes} classes, NaN at ${nan} and ${gap} at ${far}`;
+  await owning(async (own) => {
+    const filled = (value: (i: number) => number) =>
+      own(tensor(elements(rows * classes, value), { shape: [rows, classes], dtype, backend }));
+    const made = (first: number) => filled((i) => (i === nan ? first : i === far ? gap : 0));
+    const check = async (
+      label: string,
+      computed: (v: Tensor) => Tensor,
+      firsts: readonly number[],
+      isDerivative: boolean,
+    ) => {
+      const expected = await own(computed(made(0))).data();
+      const perRow = expected.length / rows;
+      const isOther = (i: number) => Math.floor(i / perRow) !== Math.floor(nan / classes);
+      const others = (values: HostArray) => values.filter((_: number, i: number) => isOther(i));
+      const wanted = others(expected);
+      const bounds = wanted.map((value) => unit * Math.max(1, Math.abs(value)));
+      for (const first of firsts) {
+        const found = await own(computed(made(first))).data();
+        assertClose(`${label} (${first})`, others(found), wanted, bounds);
+        const at = found.findIndex((value: number, i: number) => isDerivative && !isOther(i) && isHidden(first, value));
+        assert(at < 0, `${label} (${first}): ${first} in a direction is hidden: element ${at} is ${found[at]}`);
+      }
+    };
+    await check(what, functions[name], [Number.NaN], false);
+    // One place is enough: kernels of derivatives have no search for the largest of several rows.
+    if (nan !== places[1]?.nan || gap < 0) return;
+    const w = filled((i) => (i % 7) - 3);
+    for (const logit of [0, 3]) {
+      const x = filled((i) => (i % classes === 0 ? logit : 0));
+      for (const [k, derivative] of (derivatives[name] ?? []).entries()) {
+        const label = `derivative ${k + 1} of ${what}, logits ${logit} and 0`;
+        await check(label, (v) => derivative({ v, x, w, own }), notFinite, true);
+      }
+    }
+  });
+}
+
 /** What is not finite in one class of a row is in all results of the row, wherever the class is, and in none of the next row. */
-async function assertLongRows(backend: Backend, name: string, dtype: FloatDType, classes: number): Promise<void> {
+async function assertLongRows(backend: Backend, name: Name, dtype: FloatDType, classes: number): Promise<void> {
   const count = rowsOf(classes);
   const length = count * classes;
   const places = placesIn(classes);
@@ -236,15 +221,12 @@ async function assertLongRows(backend: Backend, name: string, dtype: FloatDType,
         (derivative, k) =>
           [`derivative ${k + 1} of ${name} ${what}`, (v: Tensor) => derivative({ v, x, w, own })] as const,
       );
-    await check(undefining, [
-      [name, functions[name] ?? softmax],
-      ...bound(ofUndefined, 'at logits that are not finite'),
-    ]);
+    await check(undefining, [[name, functions[name]], ...bound(ofUndefined, 'at logits that are not finite')]);
     await check(notFinite, bound(derivatives, 'along a direction that is not finite'));
   });
 }
 
 /** Rows beside one that contains NaN. */
 export const besideNans: readonly ConformanceCase[] = (['float32', 'float64'] as const).flatMap((dtype) =>
-  Object.keys(functions).map((name) => besideNan(name, dtype)),
+  (Object.keys(functions) as Name[]).map((name) => besideNan(name, dtype)),
 );

@@ -1,12 +1,12 @@
 import { rowIndices, rowValues, type Values } from '../../reference/functions.js';
 import type { FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly } from '../case.js';
+import { type ConformanceCase, defineCase, dtypeOnly, dtypeSuffix } from '../case.js';
 import { assertClose } from '../check.js';
 import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import { isSecond, type Operation } from '../operations/operation.js';
-import { evaluate, expectation, parametersOf, problemOf } from '../problem.js';
+import { checkValues, evaluate, expectation, parametersOf, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach, explaining } from '../sweep.js';
 import { largeMatrices } from './large.js';
@@ -143,7 +143,7 @@ export const extremes: readonly ConformanceCase[] = [
  */
 function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
   const statements = derivative.filter(({ temperature }) => temperature === 1 || temperature === 2);
-  const id = `extremes/nearly-one-hot:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `extremes/nearly-one-hot:operation=${operation.name}${dtypeSuffix(dtype)}`;
   return defineCase(id, { dtype, classes: 17, kernel: null }, (backend) =>
     checkEach(
       statements.map((statement) => ({ ...statement, dtype })),
@@ -167,17 +167,12 @@ function oneHotCase(operation: Operation, dtype: FloatDType): ConformanceCase {
  * probability. If the direction's entry there is subtracted from all, they are differences of numbers near 1.
  */
 function sparseCase(operation: Operation, dtype: FloatDType): ConformanceCase {
-  const id = `extremes/sparse-direction:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `extremes/sparse-direction:operation=${operation.name}${dtypeSuffix(dtype)}`;
   return defineCase(id, { dtype, classes: 300, kernel: null }, (backend) =>
     checkEach(
       [1, 2].flatMap((direction) => even.map((statement) => ({ direction, statement: { ...statement, dtype } }))),
       ({ direction, statement }) => `direction ${direction}, ${parametersOf(statement)}`,
-      async ({ direction, statement }) => {
-        const sparse = ofTheLargest(operation, direction);
-        const problem = problemOf(statement);
-        const { expected, tolerance } = expectation(backend, sparse, problem);
-        assertClose(operation.name, await evaluate(backend, sparse, problem), expected, tolerance);
-      },
+      ({ direction, statement }) => checkValues(backend, ofTheLargest(operation, direction), problemOf(statement)),
     ),
   );
 }
@@ -188,16 +183,14 @@ function sparseCase(operation: Operation, dtype: FloatDType): ConformanceCase {
  * rounding error of the constant.
  */
 function commonConstantCase(operation: Operation, dtype: FloatDType): ConformanceCase {
-  const id = `extremes/common-constant:operation=${operation.name}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `extremes/common-constant:operation=${operation.name}${dtypeSuffix(dtype)}`;
   return defineCase(id, { dtype, classes: 300, kernel: null }, (backend) =>
     checkEach(
       [1, 2].flatMap((temperature) => [...even, inColumns].map((statement) => ({ ...statement, dtype, temperature }))),
       parametersOf,
-      async (statement) => {
+      (statement) => {
         const offset = withConstant(operation, dtype === 'float32' ? 2 ** 16 : -(2 ** 40));
-        const problem = problemOf(statement);
-        const { expected, tolerance } = expectation(backend, offset, problem);
-        assertClose(operation.name, await evaluate(backend, offset, problem), expected, tolerance);
+        return checkValues(backend, offset, problemOf(statement));
       },
     ),
   );
@@ -254,26 +247,21 @@ function extremesCase(
   parameters = '',
 ): ConformanceCase {
   const name = `extremes/${operation.family}-${operation.member}`;
-  const suffix = parameters === '' ? dtypeOnly(dtype) : `:${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
+  const suffix = parameters === '' ? dtypeOnly(dtype) : `:${parameters}${dtypeSuffix(dtype)}`;
   const requires = () => {
     const classes = Math.max(...statements.map(({ shape, axis }) => layout(shape, axis).classes));
-    const [kernel] = statements
-      .slice(0, 1)
-      .map((statement) => operation.needs(problemOf({ ...statement, temperature: 2, dtype })));
+    const [first] = statements;
+    const kernel = first && operation.needs(problemOf({ ...first, temperature: 2, dtype }));
     return { dtype, classes, ...(kernel !== undefined && { kernel }) };
   };
   return defineCase(`${name}${suffix}`, requires, (backend) =>
     checkEach(
       statements.map((statement) => ({ ...statement, dtype })),
       parametersOf,
-      async (statement) => {
-        const problem = problemOf(statement);
-        const { expected, tolerance } = expectation(backend, operation, problem);
-        const compared = evaluate(backend, operation, problem).then((actual) =>
-          assertClose(operation.name, actual, expected, tolerance),
-        );
+      (statement) => {
+        const compared = checkValues(backend, operation, problemOf(statement));
         const advice = statement.shape === long.shape ? lostTerms : statement.input === 'halved' ? disagreement : null;
-        await (advice === null ? compared : explaining(advice, compared));
+        return advice === null ? compared : explaining(advice, compared);
       },
     ),
   );

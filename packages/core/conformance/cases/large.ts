@@ -1,7 +1,6 @@
 import type { Backend, FloatDType } from '../../src/index.js';
-import { assertClose } from '../check.js';
 import type { Operation } from '../operations/operation.js';
-import { evaluate, expectation, meetsNonFinite, parametersOf, problemOf } from '../problem.js';
+import { checkValues, meetsNonFinite, parametersOf, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach } from '../sweep.js';
 
@@ -72,10 +71,6 @@ export function checkCalls(backend: Backend, calls: readonly Call[]): Promise<vo
   return checkEach(
     applicable,
     ({ statement }) => parametersOf(statement),
-    async ({ operation, statement }) => {
-      const problem = problemOf(statement);
-      const { expected, tolerance } = expectation(backend, operation, problem);
-      assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
-    },
+    ({ operation, statement }) => checkValues(backend, operation, problemOf(statement)),
   );
 }

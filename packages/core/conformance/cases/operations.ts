@@ -1,10 +1,9 @@
 import type { FloatDType } from '../../src/index.js';
 import { type ConformanceCase, defineCase } from '../case.js';
-import { assertClose } from '../check.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { evaluate, expectation, parametersOf, problemOf, requirementsOf } from '../problem.js';
+import { checkValues, parametersOf, problemOf, requirementsOf } from '../problem.js';
 import type { MaskName, ProblemStatement } from '../statement.js';
 
 const small = [7, 5];
@@ -163,9 +162,5 @@ export function valueCase(operation: Operation, statement: ProblemStatement, pre
   const id = `${operation.family}/${operation.member}:${prefix}${parametersOf(statement)}`;
   // Whether a feature is required depends on the expected results, which take time to compute.
   const requires = () => requirementsOf(operation, problemOf(statement));
-  return defineCase(id, requires, async (backend) => {
-    const problem = problemOf(statement);
-    const { expected, tolerance } = expectation(backend, operation, problem);
-    assertClose(operation.name, await evaluate(backend, operation, problem), expected, tolerance);
-  });
+  return defineCase(id, requires, (backend) => checkValues(backend, operation, problemOf(statement)));
 }

@@ -1,5 +1,5 @@
 import type { FloatDType } from '../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly, type Feature } from '../case.js';
+import { type ConformanceCase, defineCase, dtypeSuffix, type Feature } from '../case.js';
 import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
@@ -96,7 +96,7 @@ function groupsCase(
 ): ConformanceCase {
   const parameters = options ? `;${settingParameters(options)}` : '';
   const [first] = calls;
-  const id = `row-groups/${what}:operation=${first?.operation.name}${parameters}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `row-groups/${what}:operation=${first?.operation.name}${parameters}${dtypeSuffix(dtype)}`;
   const all = calls.map((call) => ({ ...call, statement: { ...call.statement, dtype } }));
   const classes = Math.max(...all.map(({ statement: { shape, axis } }) => layout(shape, axis).classes));
   // Without a basis, the kernel that computes all of them.

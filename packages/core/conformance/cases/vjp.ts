@@ -39,25 +39,37 @@ const upstream = {
   unit: (length: number) => elements(length, (i) => (i % 4 === 1 ? 1 : 0)),
 } as const;
 
+/** Probabilities, as those of the named logits, and a cotangent. */
+interface Statement {
+  readonly dtype: FloatDType;
+  readonly shape: readonly number[];
+  readonly axis: number;
+  readonly input: InputName;
+  readonly cotangent: keyof typeof upstream;
+}
+
+const usualOf = (dtype: FloatDType) => ({ dtype, input: 'narrow', cotangent: 'uniform' }) as const;
+
 /** The required kernel `vjp`, which is also the jvp. */
 export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
+  const usual = usualOf(dtype);
   const values = (
     shape: readonly number[],
     axis: number,
     input: InputName,
-    cotangent: keyof typeof upstream = 'uniform',
+    cotangent: Statement['cotangent'] = 'uniform',
     requires: Requirements = {},
   ) =>
     defineKernelCase(
       `vjp/values:shape=${shape.join('x')};axis=${axis};input=${input};cotangent=${cotangent}${dtypeSuffix(dtype)}`,
       { dtype, classes: layout(shape, axis).classes, ...requires },
-      (backend) => assertValues(backend, dtype, shape, axis, input, cotangent),
+      (backend) => assertValues(backend, { dtype, shape, axis, input, cotangent }),
     );
   const sweep = (shapes: Sweep, axis: number) =>
     defineKernelCase(
       `vjp/lengths:shape=${showSweep(shapes)};axis=${axis};input=narrow;cotangent=uniform${dtypeSuffix(dtype)}`,
       { dtype, classes: largest(shapes, axis) },
-      (backend) => checkSweep(shapes, (shape) => assertValues(backend, dtype, shape, axis, 'narrow', 'uniform')),
+      (backend) => checkSweep(shapes, (shape) => assertValues(backend, { ...usual, shape, axis })),
     );
   const numbers = (axis: number) =>
     defineKernelCase(
@@ -65,7 +77,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
       { dtype },
       (backend) =>
         checkEach(numbersOfRows, String, (count) =>
-          assertValues(backend, dtype, axis === 1 ? [count, 3] : [3, count], axis, 'narrow', 'uniform'),
+          assertValues(backend, { ...usual, shape: axis === 1 ? [count, 3] : [3, count], axis }),
         ),
     );
   return [
@@ -81,7 +93,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
     ...(dtype === 'float32' ? [values([1, 65537], 1, 'narrow')] : []),
     defineKernelCase(`vjp/nearly-one-hot${dtypeOnly(dtype)}`, { dtype, classes: 1000 }, (backend) =>
       checkEach([...confidentLengths, 1000], String, (classes) =>
-        assertValues(backend, dtype, [13, classes], 1, 'confident', 'uniform'),
+        assertValues(backend, { ...usual, shape: [13, classes], axis: 1, input: 'confident' }),
       ),
     ),
     defineKernelCase(
@@ -89,7 +101,7 @@ export const vjp: readonly ConformanceCase[] = floatDTypes.flatMap((dtype) => {
       { dtype, classes: 128 },
       (backend) =>
         checkEach(confidentLengths, String, (classes) =>
-          assertValues(backend, dtype, [60, classes], 1, 'peaked', 'offset'),
+          assertValues(backend, { dtype, shape: [60, classes], axis: 1, input: 'peaked', cotangent: 'offset' }),
         ),
     ),
     defineKernelCase(`vjp/not-a-softmax${dtypeOnly(dtype)}`, { dtype, classes: 40 }, (backend) =>
@@ -114,51 +126,30 @@ interface Problem {
   readonly expected: Float64Array;
 }
 
-const problemOf = memoized(
-  (
-    dtype: FloatDType,
-    shape: readonly number[],
-    axis: number,
-    input: InputName,
-    cotangent: keyof typeof upstream,
-  ): Problem => {
-    const rows = layout(shape, axis);
-    const s = probabilities(dtype, shape, axis, input);
-    const g = upstream[cotangent](s.length, dtype);
-    return { rows, s, g, expected: reference(s, g, rows) };
-  },
-);
+const problemOf = memoized(({ dtype, shape, axis, input, cotangent }: Statement): Problem => {
+  const rows = layout(shape, axis);
+  const s = probabilities(dtype, shape, axis, input);
+  const g = upstream[cotangent](s.length, dtype);
+  return { rows, s, g, expected: reference(s, g, rows) };
+});
 
-function problem(
-  backend: Backend,
-  dtype: FloatDType,
-  shape: readonly number[],
-  axis: number,
-  input: InputName,
-  cotangent: keyof typeof upstream,
-): Problem & { readonly tolerance: Float64Array } {
-  const stated = problemOf(dtype, shape, axis, input, cotangent);
+function problem({ supports }: Backend, statement: Statement): Problem & { readonly tolerance: Float64Array } {
+  const stated = problemOf(statement);
   const { rows, s, g, expected } = stated;
-  return { ...stated, tolerance: softmaxVjpTolerance(precisionOf(backend.supports, dtype), s, g, expected, rows) };
+  return { ...stated, tolerance: softmaxVjpTolerance(precisionOf(supports, statement.dtype), s, g, expected, rows) };
 }
 
-function run(backend: Backend, dtype: FloatDType, { rows, s, g }: Problem) {
+function run(backend: Backend, dtype: FloatDType, { rows, s, g }: Omit<Problem, 'expected'>) {
   const operands = [s, g].map((values) => ({ values, dtype }));
   return runKernel(backend, { length: s.length, dtype }, operands, (out, [probabilities, cotangent]) =>
     backend.vjp(out, probabilities, cotangent, rows, plain),
   );
 }
 
-async function assertValues(
-  backend: Backend,
-  dtype: FloatDType,
-  shape: readonly number[],
-  axis: number,
-  input: InputName,
-  cotangent: keyof typeof upstream,
-): Promise<void> {
-  const stated = problem(backend, dtype, shape, axis, input, cotangent);
-  assertClose(`vjp of ${shape.join('x')}`, await run(backend, dtype, stated), stated.expected, stated.tolerance);
+async function assertValues(backend: Backend, statement: Statement): Promise<void> {
+  const { expected, tolerance, ...operands } = problem(backend, statement);
+  const result = await run(backend, statement.dtype, operands);
+  assertClose(`vjp of ${statement.shape.join('x')}`, result, expected, tolerance);
 }
 
 /**
@@ -187,13 +178,13 @@ async function assertNotSoftmax(backend: Backend, dtype: FloatDType, classes: nu
         tolerance[i] = stored(p * (Math.abs(1 - total) * size + rounding) + floor * classes, value);
       }
     }
-    const result = await run(backend, dtype, { rows, s, g, expected });
+    const result = await run(backend, dtype, { rows, s, g });
     assertClose(`vjp of ${shape.join('x')} that is no softmax`, result, expected, tolerance);
   }
 }
 
 async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promise<void> {
-  const { rows, s, g } = problem(backend, dtype, [7, 5], 0, 'narrow', 'uniform');
+  const { rows, s, g } = problem(backend, { ...usualOf(dtype), shape: [7, 5], axis: 0 });
   const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
   const out = backend.alloc(s.length, dtype);
   backend.vjp(out, buffers[0], buffers[1], rows, plain);
@@ -205,7 +196,7 @@ async function assertInputUnchanged(backend: Backend, dtype: FloatDType): Promis
 async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void> {
   const precision = precisionOf(backend.supports, dtype);
   for (const axis of [1, 0]) {
-    const { rows, s, g, expected, tolerance } = problem(backend, dtype, [7, 5], axis, 'narrow', 'uniform');
+    const { rows, s, g, expected, tolerance } = problem(backend, { ...usualOf(dtype), shape: [7, 5], axis });
     for (const target of [0, 1] as const) {
       const buffers = [s, g].map((values) => upload(backend, { values, dtype }));
       backend.vjp(buffers[target], buffers[0], buffers[1], rows, plain);
@@ -223,7 +214,7 @@ async function assertInPlace(backend: Backend, dtype: FloatDType): Promise<void>
 }
 
 async function assertDeterministic(backend: Backend, dtype: FloatDType): Promise<void> {
-  const stated = problem(backend, dtype, [3, 1025], 1, 'narrow', 'uniform');
+  const stated = problem(backend, { ...usualOf(dtype), shape: [3, 1025], axis: 1 });
   const first = await run(backend, dtype, stated);
   for (let repetition = 2; repetition <= 4; repetition++) {
     assertSame(`vjp, run ${repetition} of the same operands`, await run(backend, dtype, stated), first);

@@ -1,7 +1,7 @@
 import { type FloatDType, hostArray } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { broadcast, Graph, isValue, operandOf, sameExtent, size, type Term, type Value } from './graph.js';
-import type { BinaryOp, Extent, UnaryOp } from './interface.js';
+import type { Basis, BinaryOp, Extent, UnaryOp } from './interface.js';
 
 /** Divisors between 2^±this need no splitting: the divisor and its reciprocal are far from the ends of the range. */
 export const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as const satisfies Record<FloatDType, number>;
@@ -11,7 +11,10 @@ export const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as con
  *
  * Operands broadcast: a value with one number per row (a sum, a maximum) can be combined with one that has a number per entry.
  */
-export class Algebra<B> extends Graph<B> {
+export abstract class Algebra<B> extends Graph<B> {
+  /** The backend's basis. @throws ERR_UNSUPPORTED if it has none */
+  protected abstract basis(): Basis<B>;
+
   neg(x: Value<B>): Value<B> {
     return this.#unary('neg', x);
   }
@@ -63,7 +66,7 @@ export class Algebra<B> extends Graph<B> {
     return this.computed(extent, [condition, a, b].filter(isValue), (out, buffers) => {
       const next = buffers.values();
       const operand = (term: Term<B>) => operandOf(term, next);
-      this.context.basis().select(out, operand(condition), operand(a), operand(b), extent);
+      this.basis().select(out, operand(condition), operand(a), operand(b), extent);
     });
   }
 
@@ -86,7 +89,7 @@ export class Algebra<B> extends Graph<B> {
     const extent: Extent = [outer / mask.outer, 1, block];
     return this.computed(x.extent, [x], (out, [buffer]) => {
       const condition = { buffer: mask.buffer, extent: [1, 1, block] } as const;
-      this.context.basis().select(out, condition, { buffer, extent }, otherwise, extent);
+      this.basis().select(out, condition, { buffer, extent }, otherwise, extent);
     });
   }
 
@@ -95,7 +98,7 @@ export class Algebra<B> extends Graph<B> {
     const { outer, classes, inner } = this.rows;
     const extent: Extent = [outer * inner, classes, 1];
     if (inner === 1) return { extent, node: x.node };
-    return this.computed(extent, [x], (out, [buffer]) => this.context.basis().transpose(out, buffer, this.rows));
+    return this.computed(extent, [x], (out, [buffer]) => this.basis().transpose(out, buffer, this.rows));
   }
 
   /** The transpose of `columns`: extent (rows, 1, classes). */
@@ -138,7 +141,7 @@ export class Algebra<B> extends Graph<B> {
   }
 
   #unary(op: UnaryOp, x: Value<B>): Value<B> {
-    return this.computed(x.extent, [x], (out, [buffer]) => this.context.basis().unary(out, op, buffer, x.node.length));
+    return this.computed(x.extent, [x], (out, [buffer]) => this.basis().unary(out, op, buffer, x.node.length));
   }
 
   #binary(op: BinaryOp, a: Term<B>, b: Term<B>): Value<B> {
@@ -148,14 +151,14 @@ export class Algebra<B> extends Graph<B> {
       // Operands of one extent need no broadcasting: they are as good as flat.
       const isFlat = [a, b].every((term) => typeof term === 'number' || sameExtent(term.extent, extent));
       const as: Extent | undefined = isFlat ? [1, 1, size(extent)] : undefined;
-      this.context.basis().binary(out, op, operandOf(a, next, as), operandOf(b, next, as), as ?? extent);
+      this.basis().binary(out, op, operandOf(a, next, as), operandOf(b, next, as), as ?? extent);
     });
   }
 
   #reduce(op: 'sum' | 'max', x: Value<B>): Value<B> {
     const { rows } = this;
     return this.computed([rows.outer, 1, rows.inner], [x], (out, [buffer]) =>
-      this.context.basis().reduce(out, op, buffer, rows),
+      this.basis().reduce(out, op, buffer, rows),
     );
   }
 }

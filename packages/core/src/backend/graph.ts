@@ -1,7 +1,7 @@
 import type { DType, FloatDType, HostArray } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
-import type { Backend, Basis, Extent, Operand, Rows } from './interface.js';
+import type { Backend, Extent, Operand, Rows } from './interface.js';
 
 /** An operand of an expression: a value, which is computed when it is needed, or a constant. */
 export type Term<B> = Value<B> | number;
@@ -31,8 +31,6 @@ type Buffers<B, V extends readonly Value<B>[]> = { readonly [K in keyof V]: B };
 /** What expressions are evaluated with. */
 export interface AlgebraContext<B> {
   readonly backend: Backend<B>;
-  /** The backend's basis. @throws ERR_UNSUPPORTED if it has none */
-  basis(): Basis<B>;
   readonly rows: Rows;
   readonly dtype: FloatDType;
   readonly temperature: number;
@@ -43,7 +41,7 @@ export interface AlgebraContext<B> {
  * Expressions as a graph of values. Nothing is enqueued until `assign`, which writes a value into a buffer. Intermediate values are kept in
  * buffers that are freed as soon as no other value needs them.
  */
-export class Graph<B> {
+export abstract class Graph<B> {
   readonly rows: Rows;
   readonly dtype: FloatDType;
   protected readonly context: AlgebraContext<B>;

@@ -23,7 +23,7 @@ export const plain = Object.freeze({ temperature: 1, mask: null });
  * const z = m.sub(x, m.max(x)); // logSoftmax
  * m.assign(out, m.sub(z, m.log(m.sum(m.exp(z)))));
  */
-export class SoftmaxAlgebra<B> extends Algebra<B> {
+export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
   /** The divisor of the logits. */
   get temperature(): number {
     return this.context.temperature;

@@ -5,7 +5,7 @@ import type { FloatDType } from '../tensor/dtype.js';
 import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { bestEstimate, quotientOf, shortestAt } from './differences.js';
-import type { GradcheckFunction } from './function.js';
+import { type GradcheckFunction, isBuiltIn } from './function.js';
 import { builtIn, type GradcheckTarget } from './operations.js';
 import { ownFunction } from './own-function.js';
 import {
@@ -142,7 +142,7 @@ function compare(
 ): readonly GradcheckEntry[] {
   const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
   const { step = defaultStep * Math.min(1, temperature) } = options;
-  const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
+  const at = isBuiltIn(f) && f.takesLimit ? finite(x, temperature) : x;
   const values = () => Array.from(f.forward(at.slice()));
   const outputs = values();
   const none = whyNone(outputs, values());
@@ -160,7 +160,7 @@ function compare(
   });
   const weight = sizeOfLargest(g);
   const hidden = (roundings * weight * sizeOfLargest(outputs.filter(Number.isFinite))) / step;
-  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: 'takesLimit' in f });
+  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) });
 }
 
 /** The rounding of values of size 1 in an extrapolated quotient, times the step. */
@@ -184,7 +184,7 @@ function slopeAt(
   const steps = { first: whole, enough, ...(!fixed && { range }) };
   const values = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
   // The points are rounded, so the quotient divides by the distance between them.
-  const reach = 'takesLimit' in f ? 0 : sizeOfLargest(x.filter(Number.isFinite));
+  const reach = isBuiltIn(f) ? 0 : sizeOfLargest(x.filter(Number.isFinite));
   const between = (a: number, b: number, step: number) =>
     quotientOf(g, [[values(b), values(a)]], {
       divisor: b - a,

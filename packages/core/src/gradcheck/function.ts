@@ -24,3 +24,8 @@ export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<Gradgra
   /** Whether a logit of −Infinity is replaced by one far below the others, whose derivative is the limit. */
   readonly takesLimit: boolean;
 }
+
+/** Whether it is one of core's functions, whose rounding conformance checks, and not a caller's own. */
+export function isBuiltIn<F extends object>(f: F): f is F & Pick<BuiltInFunction, 'takesLimit'> {
+  return 'takesLimit' in f;
+}

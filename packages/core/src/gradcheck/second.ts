@@ -6,7 +6,7 @@ import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { type GradcheckOptions, gradcheckNames } from './check.js';
 import { bestEstimate, type Quotient, quotientOf, shortestAt } from './differences.js';
-import type { GradgradcheckFunction } from './function.js';
+import { type GradgradcheckFunction, isBuiltIn } from './function.js';
 import { builtIn } from './operations.js';
 import { ownTwiceDifferentiable, requireDerivative } from './own-function.js';
 import {
@@ -133,7 +133,7 @@ function compare(
   const wanted = options.step ?? defaultStep * Math.min(1, temperature);
   const room = roomWithin(f, x);
   const first = Math.min(wanted, room);
-  const at = 'takesLimit' in f && f.takesLimit ? finite(x, temperature) : x;
+  const at = isBuiltIn(f) && f.takesLimit ? finite(x, temperature) : x;
   // Steps are in units of x, whatever the size of the tangent.
   const size = sizeOfLargest(t);
   const unit = Float64Array.from(t, (value) => (size === 0 ? 0 : value / size));
@@ -151,7 +151,7 @@ function compare(
   const weight = sizeOfLargest(g) * size;
   const displaced = displacement(reach, first) * sizeOfLargest(slopes.map(({ high }) => high));
   const hidden = displaced + (roundings * weight * sizeOfLargest(outputs.filter(Number.isFinite))) / first ** 2;
-  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: 'takesLimit' in f });
+  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) });
 }
 
 /** The rounding of values of size 1 in an extrapolated quotient, times the square of the step. */
@@ -192,7 +192,7 @@ function mixedQuotient(
     const { noise, ...quotient } = quotientOf(g, [along(1), along(-1)], {
       divisor: 4 * h * h,
       roundings: roundings / h ** 2,
-      condition: 'takesLimit' in f ? 0 : reach / (2 * h),
+      condition: isBuiltIn(f) ? 0 : reach / (2 * h),
     });
     // The points are rounded as well.
     return { ...quotient, noise: noise + displacement(reach, h) * quotient.terms };

@@ -100,6 +100,7 @@ export function callOnTensors(
   options: SoftmaxOptions,
 ): Tensor {
   const { operation, definition, member } = plan;
+  const { kernel = null } = member;
   const x = operand(operation, plan.operand, first);
   const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
@@ -118,7 +119,7 @@ export function callOnTensors(
     const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
     const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
       if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-      else evaluate({ operation, backend, dtype, rows, temperature, mask }, member, buffer, inputs);
+      else evaluate({ operation, backend, dtype, rows, temperature, mask, kernel }, member, buffer, inputs);
     });
     if (plan.isRemembered) (made as DeviceTensor).origin = settings;
     return made;

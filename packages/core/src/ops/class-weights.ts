@@ -3,7 +3,7 @@ import { SoftgradError } from '../errors.js';
 import { describe } from '../tensor/describe.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
-import type { CrossEntropyOptions } from './cross-entropy-options.js';
+import type { CheckedOptions, CrossEntropyOptions } from './cross-entropy-options.js';
 import type { DeviceTarget } from './cross-entropy-target.js';
 
 /** The class weights in the dtype of the logits, null without any. @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE */
@@ -37,71 +37,91 @@ export function readWeight(
   return own;
 }
 
-/** Whether a mean is over nothing: every class index is ignored, or of a class of weight 0, or there are no rows. Weights may also cancel. */
-export function isOfNothing(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number): boolean {
-  if (target.kind === 'probabilities') return true;
-  return target.host.every((index) => index === ignoreIndex || weight?.[index] === 0);
-}
-
-/** Class weights multiplied by a power of 2, and the factor that divides by it again. */
-export interface BalancedWeight {
-  readonly weight: HostArray;
-  readonly factor: number;
-}
-
-/**
- * The class weights for a mean of class indices, which a common factor does not change: all are scaled by the power of 2 by which the largest weight
- * of a target is between ½ and 1. Then their sum, its reciprocal and their products with losses leave the dtype's range only where the mean does.
- * Larger weights are those of classes that are no target: they count only with label smoothing, where they limit the power, and are 0 without.
- *
- * Otherwise small weights are scaled so that the largest of all is, because their products with small probabilities would lose digits that a
- * small temperature restores.
- */
-export function balancedWeight(
-  target: DeviceTarget,
-  weight: HostArray,
-  isMean: boolean,
-  isSmoothed: boolean,
-  ignoreIndex: number,
-  dtype: FloatDType,
-): BalancedWeight {
-  let ofAll = 0;
-  for (const value of weight) ofAll = Math.max(ofAll, Math.abs(value));
-  let largest = 0;
-  if (isMean && target.kind === 'indices') {
-    for (const index of target.host)
-      if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
-  } else if (ofAll < leastWeight) largest = ofAll;
-  if (largest === 0) return { weight, factor: 1 };
-  const counted = isSmoothed ? ofAll : largest;
-  const room = Math.max(0, Math.log2(largestFinite(dtype)) - 1 - Math.log2(counted));
-  const exponent = Math.floor(Math.min(-Math.log2(largest), room));
-  // In two steps, because 2^1074 overflows.
-  const first = 2 ** Math.trunc(exponent / 2);
-  const second = 2 ** (exponent - Math.trunc(exponent / 2));
-  const balanced = hostArray(weight.length, dtype);
-  weight.forEach((value, index) => {
-    balanced[index] = Math.abs(value) > counted ? 0 : value * first * second;
-  });
-  return { weight: balanced, factor: isMean && target.kind === 'indices' ? 1 : 1 / first / second };
+/** What the class weights and the reduction make of the losses of the rows. */
+export interface Weighting {
+  /** The class weights as kernels take them; null without any. */
+  readonly weight: HostArray | null;
+  /** Multiplies loss and gradient; infinite where the weights of a mean cancel. */
+  readonly scale: number;
+  /** The mean over no rows, or over rows of weight 0, is 0/0. Its scale is 0. */
+  readonly undefinedMean: boolean;
 }
 
 /** Products of probabilities with weights from here on are normal numbers unless the probability is very small. */
 const leastWeight = 2 ** -32;
 
-/** The divisor of PyTorch's mean: the weights of the targets that are not ignored, or the number of rows. */
-export function meanDivisor(target: DeviceTarget, weight: HostArray | null, ignoreIndex: number, rows: Rows): number {
-  if (target.kind === 'probabilities') return rows.outer * rows.inner;
-  if (weight === null) return target.counted;
-  let divisor = 0;
+/** The class weights within the range of the dtype, and the scale that goes with them. PyTorch's mean of class indices is weighted by the targets. */
+export function weightingOf(
+  target: DeviceTarget,
+  weight: HostArray | null,
+  options: CheckedOptions,
+  dtype: FloatDType,
+  { outer, inner }: Rows,
+): Weighting {
+  let count = 1;
+  if (options.reduction === 'mean') {
+    if (target.kind === 'indices' && weight) return weightedMean(target.host, weight, options, dtype);
+    count = target.kind === 'indices' ? target.counted : outer * inner;
+  }
+  const undefinedMean = count === 0;
+  const largest = largestOf(weight ?? []);
+  // Products of small weights with small probabilities would lose digits that a small temperature restores.
+  const isSmall = largest > 0 && largest < leastWeight;
+  const scaled = weight && isSmall ? scaledToOne(weight, largest, largest, dtype) : { weight, scale: 1 };
+  return { weight: scaled.weight, scale: undefinedMean ? 0 : scaled.scale / count, undefinedMean };
+}
+
+/**
+ * The weights of a mean, which a common factor does not change, with the largest weight of a target between ½ and 1. Then their sum, its reciprocal and
+ * their products with losses leave the dtype's range only where the mean does. Larger weights are those of classes that are no target: they count
+ * only with label smoothing.
+ */
+function weightedMean(
+  indices: HostArray,
+  weight: HostArray,
+  { labelSmoothing, ignoreIndex }: CheckedOptions,
+  dtype: FloatDType,
+): Weighting {
+  let largest = 0;
+  for (const index of indices) if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
+  if (largest === 0) return { weight, scale: 0, undefinedMean: true };
+  const most = labelSmoothing > 0 ? largestOf(weight) : largest;
+  const scaled = scaledToOne(weight, largest, most, dtype).weight;
+  return { weight: scaled, scale: 1 / sumOfTargets(indices, scaled, ignoreIndex), undefinedMean: false };
+}
+
+/** The largest absolute value. */
+export function largestOf(weight: Iterable<number>): number {
+  let largest = 0;
+  for (const value of weight) largest = Math.max(largest, Math.abs(value));
+  return largest;
+}
+
+/**
+ * The weights multiplied by the power of 2 by which `largest` is between ½ and 1, or a smaller one by which `most` does not overflow, and the scale
+ * that divides by it again. Weights above `most` are 0.
+ */
+function scaledToOne(weight: HostArray, largest: number, most: number, dtype: FloatDType) {
+  const room = Math.max(0, Math.log2(largestFinite(dtype)) - 1 - Math.log2(most));
+  const exponent = Math.floor(Math.min(-Math.log2(largest), room));
+  // In two steps, because 2^1074 overflows.
+  const first = 2 ** Math.trunc(exponent / 2);
+  const second = 2 ** (exponent - Math.trunc(exponent / 2));
+  const scaled = weight.map((value) => (Math.abs(value) > most ? 0 : value * first * second));
+  return { weight: scaled, scale: 1 / first / second };
+}
+
+/** The sum of the weights of the targets that are not ignored. */
+function sumOfTargets(indices: HostArray, weight: HostArray, ignoreIndex: number): number {
+  let sum = 0;
   // What rounding takes off the sum of many weights (Neumaier, 1974).
   let low = 0;
-  for (const index of target.host) {
+  for (const index of indices) {
     if (index === ignoreIndex) continue;
     const term = weight[index] ?? 0;
-    const next = divisor + term;
-    low += Math.abs(divisor) >= Math.abs(term) ? divisor - next + term : term - next + divisor;
-    divisor = next;
+    const next = sum + term;
+    low += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
+    sum = next;
   }
-  return divisor + low;
+  return sum + low;
 }

@@ -7,7 +7,7 @@ import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
 import { type Argument, type TensorLike, withTensors } from './arguments.js';
-import { balancedWeight, isOfNothing, meanDivisor, readWeight } from './class-weights.js';
+import { readWeight, type Weighting, weightingOf } from './class-weights.js';
 import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
 import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
 import type { Call } from './evaluate.js';
@@ -17,14 +17,15 @@ export const name = 'crossEntropy';
 const scalar: Shape = Object.freeze([]);
 
 /** A call of cross-entropy: its target and options, checked and copied to the backend. */
-export interface TargetCall extends Call, Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'> {
+export interface TargetCall
+  extends Call,
+    Omit<CrossEntropyParameters<unknown>, 'mask' | 'target' | 'temperature'>,
+    Pick<Weighting, 'undefinedMean'> {
   readonly x: FloatTensor;
   readonly target: DeviceTarget;
   readonly weightHost: HostArray | null;
   readonly reduction: 'mean' | 'sum' | 'none';
   readonly lossShape: Shape;
-  /** The mean over no rows is 0/0. */
-  readonly undefinedMean: boolean;
 }
 
 /** Checks the arguments of a function of cross-entropy, puts target, weights and mask on the backend, and calls `body` with them. */
@@ -66,17 +67,13 @@ function onTensors<T>(
   checkLogits(operation, x);
   const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
   const { backend, dtype } = x;
-  const { labelSmoothing, ignoreIndex, reduction } = checkedOptions(operation, options);
+  const checked = checkedOptions(operation, options);
+  const { labelSmoothing, ignoreIndex, reduction } = checked;
   const reduced = withoutAxis(x.shape, axis);
   const weightGiven = readWeight(operation, options.weight, rows.classes, x);
   return withMask(backend, laid, (mask) =>
     withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex, mask }, (onBackend) => {
-      const isMean = reduction === 'mean';
-      const balanced =
-        weightGiven && balancedWeight(onBackend, weightGiven, isMean, labelSmoothing > 0, ignoreIndex, dtype);
-      const weightHost = balanced?.weight ?? null;
-      const divisor = isMean ? meanDivisor(onBackend, weightHost, ignoreIndex, rows) : 1;
-      const undefinedMean = divisor === 0 && isOfNothing(onBackend, weightHost, ignoreIndex);
+      const { weight: weightHost, scale, undefinedMean } = weightingOf(onBackend, weightGiven, checked, dtype, rows);
       const weight = weightHost && allocate(backend, rows.classes, dtype);
       try {
         if (weightHost) backend.write(weight, weightHost);
@@ -87,6 +84,8 @@ function onTensors<T>(
           rows,
           temperature,
           mask,
+          // Products with a direction are composed.
+          kernel: directions.length === 0 ? name : null,
           x,
           target: onBackend,
           weight,
@@ -94,8 +93,7 @@ function onTensors<T>(
           labelSmoothing,
           // Kernels wrap an index beyond int32. No class has such an index, nor −1, so −1 is equivalent.
           ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
-          // Infinite where weights cancel.
-          scale: undefinedMean ? 0 : (balanced?.factor ?? 1) / divisor,
+          scale,
           reduction,
           lossShape: reduction === 'none' ? reduced : scalar,
           undefinedMean,

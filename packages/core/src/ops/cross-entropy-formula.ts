@@ -4,6 +4,7 @@ import { mostExponent } from '../backend/softmax-algebra.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
+import { largestOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
@@ -16,16 +17,18 @@ interface Written {
   readonly gradient: unknown;
 }
 
-/** Writes row losses and gradient into buffers, with the kernel or composed; `instead` as for `run`. */
-export function into(call: TargetCall, out: Written, instead: 'crossEntropy' | null = 'crossEntropy'): void {
+/** Writes row losses and gradient into buffers, with the kernel or composed. */
+export function writeLossAndGradient(call: TargetCall, out: Written): void {
   const { backend, x, rows } = call;
   const kernel = isBeyondKernels(call) ? undefined : backend.kernels?.crossEntropy;
   if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
-  composed(call, instead, (m) => {
-    const { loss, gradient } = formula(m, call);
-    const values = [out.loss === null ? null : loss(), out.gradient === null ? null : gradient()] as const;
-    if (values[0] !== null) m.assign(out.loss, values[0]);
-    if (values[1] !== null) m.assign(out.gradient, values[1]);
+  composed(call, (m) => {
+    const terms = formula(m, call);
+    // Both exist before one is assigned, which frees the buffers of terms that no other value needs.
+    const loss = out.loss === null ? null : terms.loss();
+    const gradient = out.gradient === null ? null : terms.gradient();
+    if (loss !== null) m.assign(out.loss, loss);
+    if (gradient !== null) m.assign(out.gradient, gradient);
   });
 }
 
@@ -105,6 +108,7 @@ export function reduceRows(
   const rowValues = allocate(backend, count, dtype);
   try {
     write(rowValues);
+    // The sum over rows takes a basis, whatever kernel computes their values.
     basisOf(call, null).reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
   } finally {
     backend.free(rowValues);
@@ -122,25 +126,24 @@ export function ofLoss<B>(m: Expressions<B>, { reduction }: TargetCall, buffer: 
 }
 
 /** The gradient as a value of an expression. */
-function slope<B>(m: Expressions<B>, call: TargetCall): Value<B> {
+function gradientOf<B>(m: Expressions<B>, call: TargetCall): Value<B> {
   const { outer, classes, inner } = m.rows;
-  return m.computed([outer, classes, inner], [], (out) => into(call, { loss: null, gradient: out }, null));
+  return m.computed([outer, classes, inner], [], (out) => writeLossAndGradient(call, { loss: null, gradient: out }));
 }
 
 /**
- * The gradient times a direction, entry by entry or summed over the rows; 0 where masked or ignored. A gradient may be beyond the range even if the result is not: its factor is multiplied by a
- * power of 2 that then divides the result, a large factor only where the result is not finite otherwise, because rows with smaller weights have
- * smaller factors.
+ * The gradient times a direction, entry by entry or summed over each row; 0 where masked or ignored. The gradient may leave the dtype's range even if
+ * the product does not. So its factor is multiplied by a power of 2, which then divides the product: a small factor always, a large one only where
+ * the product is not finite otherwise, because a row whose weight is smaller would lose digits.
  */
-export function slopeTimes<B>(
+export function gradientTimes<B>(
   m: Expressions<B>,
   call: TargetCall,
   direction: Value<B>,
   result: 'entries' | 'rows',
 ): Value<B> {
   const { scale, temperature, weightHost } = call;
-  let most = weightHost === null ? 1 : 0;
-  for (const weight of weightHost ?? []) most = Math.max(most, Math.abs(weight));
+  const most = weightHost === null ? 1 : largestOf(weightHost);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
@@ -152,7 +155,7 @@ export function slopeTimes<B>(
   const scaled = (to: number, by: number) => {
     const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
     const share = 2 ** by;
-    const gradient = slope(m, { ...call, scale: scale * unit });
+    const gradient = gradientOf(m, { ...call, scale: scale * unit });
     return m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
   if (exponent < -mostExponent) return scaled(0, 0);

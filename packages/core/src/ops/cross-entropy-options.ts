@@ -30,6 +30,10 @@ export const crossEntropyNames = /* @__PURE__ */ namesOf<Outputs<unknown>>({
   reduction: true,
   out: true,
 });
+
+/** Label smoothing, ignoreIndex and reduction of a call. */
+export type CheckedOptions = ReturnType<typeof checkedOptions>;
+
 /** Label smoothing, ignoreIndex and reduction with their defaults. @throws ERR_VALUE */
 export function checkedOptions(operation: string, options: CrossEntropyOptions) {
   const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;

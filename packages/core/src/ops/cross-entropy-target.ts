@@ -35,7 +35,7 @@ interface TargetRules {
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
   const { operation, logits, reduced } = rules;
-  const probabilities = !sameShape(shapeOf(operation, input, reduced), reduced);
+  const probabilities = !areIndices(operation, input, reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
   if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
     const shape = [(input as Int32Array).length];
@@ -85,13 +85,11 @@ function fractionIn(entry: unknown): number | undefined {
   return undefined;
 }
 
-/** The shape of plain input; flat typed arrays are class indices if they have one entry per row. */
-function shapeOf(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): Shape {
-  if (ArrayBuffer.isView(input)) {
-    return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input) ? reduced : [-1];
-  }
-  if (Array.isArray(input)) return shapeOfNested(input);
-  return readInput(input, undefined, 'float64', `${operation}: target`).shape;
+/** Whether plain input has the shape of class indices. Flat typed arrays do if they hold one integer per row. */
+function areIndices(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): boolean {
+  if (ArrayBuffer.isView(input)) return (input as Int32Array).length === sizeOf(reduced) && isIntegerArray(input);
+  if (Array.isArray(input)) return sameShape(shapeOfNested(input), reduced);
+  return sameShape(readInput(input, undefined, 'float64', `${operation}: target`).shape, reduced);
 }
 
 function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {

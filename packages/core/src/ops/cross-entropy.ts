@@ -7,13 +7,13 @@ import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import type { Argument, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
-  into,
+  gradientTimes,
   lossOfNothing,
   ofLoss,
   reduceRows,
-  slopeTimes,
   targetTotals,
   whereCounted,
+  writeLossAndGradient,
 } from './cross-entropy-formula.js';
 import type { CrossEntropyOptions, Outputs } from './cross-entropy-options.js';
 import type { CrossEntropyTarget } from './cross-entropy-target.js';
@@ -113,8 +113,8 @@ function both(
       compute(name, x, lossShape, out?.loss, inputs, (buffer) => reduceRows(call, buffer, lossOfNothing(call), write));
     let loss: Tensor | undefined;
     const gradient = compute(name, x, x.shape, out?.gradient, inputs, (gradientBuffer) => {
-      loss = lossBy((rowLosses) => into(call, { loss: rowLosses, gradient: gradientBuffer }));
-      if (call.undefinedMean) into(call, { loss: null, gradient: gradientBuffer });
+      loss = lossBy((rowLosses) => writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }));
+      if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
     });
     return { loss: loss ?? lossBy(() => {}), gradient };
   });
@@ -144,23 +144,27 @@ function define(
 }
 
 const loss = /* @__PURE__ */ define('loss', (call, out) =>
-  reduceRows(call, out, lossOfNothing(call), (rowLosses) => into(call, { loss: rowLosses, gradient: null })),
+  reduceRows(call, out, lossOfNothing(call), (rowLosses) =>
+    writeLossAndGradient(call, { loss: rowLosses, gradient: null }),
+  ),
 );
 
-const gradient = /* @__PURE__ */ define('gradient', (call, out) => into(call, { loss: null, gradient: out }));
+const gradient = /* @__PURE__ */ define('gradient', (call, out) =>
+  writeLossAndGradient(call, { loss: null, gradient: out }),
+);
 
 const vjp = /* @__PURE__ */ define('vjp', (call, out, cotangent) =>
-  composed(call, null, (m) => m.assign(out, slopeTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
+  composed(call, (m) => m.assign(out, gradientTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
 );
 
 const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
   reduceRows(call, out, 0, (rowChanges) =>
-    composed(call, null, (m) => m.assign(rowChanges, slopeTimes(m, call, m.entries(tangent), 'rows'))),
+    composed(call, (m) => m.assign(rowChanges, gradientTimes(m, call, m.entries(tangent), 'rows'))),
   ),
 );
 
 const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
-  composed(call, null, (m) => {
+  composed(call, (m) => {
     // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
     const factor = m.mul(targetTotals(m, call), m.mul(ofLoss(m, call, cotangent), call.scale));
     const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));

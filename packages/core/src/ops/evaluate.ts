@@ -16,24 +16,17 @@ export interface Call<B = unknown> {
   readonly rows: Rows;
   readonly temperature: number;
   readonly mask: Mask<B> | null;
+  /** The kernel with which a backend without a basis can run the call, for errors; null if there is none. */
+  readonly kernel: KernelName | null;
 }
 
-/**
- * Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. `instead` is the kernel with
- * which a backend without a basis could run what the caller asked for, if that is not the function itself.
- */
-export function run<B>(
-  on: Call<B>,
-  member: Member,
-  out: B,
-  operands: readonly B[],
-  instead: KernelName | null = member.kernel ?? null,
-): void {
+/** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
+export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
-  const caller = kernel === undefined || isBeyondKernels(on) ? undefined : callers[kernel];
+  const caller = kernel === undefined || isBeyondKernels(call) ? undefined : callers[kernel];
   // A member has exactly the operands that its kernel takes.
-  if (caller && caller(on.backend, out, operands as Operands<B>, on) !== false) return;
-  composed(on, instead, (m) => {
+  if (caller && caller(call.backend, out, operands as Operands<B>, call) !== false) return;
+  composed(call, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
@@ -45,11 +38,13 @@ export function run<B>(
  * Runs a derivative at the output, whose kernels and formulas take no mask, with the mask of the call: masked entries of the directions have no
  * influence, and those of the result are 0.
  */
-export function runMasked<B>(on: Call<B>, member: Member, out: B, operands: readonly B[]): void {
-  composed(on, null, (m) => {
+export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operands: readonly B[]): void {
+  // A kernel is not enough for it.
+  const call = { ...maskedCall, kernel: null };
+  composed(call, (m) => {
     const values = operands.map((buffer, k) => (k === 0 ? m.entries(buffer) : m.keep(m.entries(buffer), 0)));
-    const unmasked = m.computed(extentOf(member, on.rows), values, (into, buffers) =>
-      run({ ...on, mask: null }, member, into, buffers, null),
+    const unmasked = m.computed(extentOf(member, call.rows), values, (into, buffers) =>
+      run({ ...call, mask: null }, member, into, buffers),
     );
     m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
   });
@@ -72,29 +67,29 @@ function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
 
 type Operands<B> = readonly [first: B, second: B, third: B];
 
-type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, on: Call<B>) => void | false;
+type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, call: Call<B>) => void | false;
 
 /** How each kernel is called; returns false if the backend does not have it. */
 export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
-  softmax: (backend, out, operands, on) => backend.softmax(out, operands[0], on.rows, on),
-  jacobian: (backend, out, operands, on) => backend.jacobian(out, operands[0], on.rows, on),
-  vjp: (backend, out, operands, on) => backend.vjp(out, operands[0], operands[1], on.rows, on),
-  logSoftmax: ({ kernels }, out, operands, on) =>
-    kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], on.rows, on) : false,
-  logSoftmaxVjp: ({ kernels }, out, operands, on) =>
-    kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], on.rows, on) : false,
-  logSoftmaxJvp: ({ kernels }, out, operands, on) =>
-    kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], on.rows, on) : false,
-  logSoftmaxJacobian: ({ kernels }, out, operands, on) =>
-    kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], on.rows, on) : false,
-  softmaxHvp: ({ kernels }, out, [s, g, t], on) =>
-    kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, on.rows, on) : false,
-  logSoftmaxHvp: ({ kernels }, out, [y, g, t], on) =>
-    kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, on.rows, on) : false,
-  logSumExp: ({ kernels }, out, operands, on) =>
-    kernels?.logSumExp ? kernels.logSumExp(out, operands[0], on.rows, on) : false,
-  logSumExpHvp: ({ kernels }, out, [x, g, t], on) =>
-    kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, on.rows, on) : false,
+  softmax: (backend, out, operands, call) => backend.softmax(out, operands[0], call.rows, call),
+  jacobian: (backend, out, operands, call) => backend.jacobian(out, operands[0], call.rows, call),
+  vjp: (backend, out, operands, call) => backend.vjp(out, operands[0], operands[1], call.rows, call),
+  logSoftmax: ({ kernels }, out, operands, call) =>
+    kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], call.rows, call) : false,
+  logSoftmaxVjp: ({ kernels }, out, operands, call) =>
+    kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], call.rows, call) : false,
+  logSoftmaxJvp: ({ kernels }, out, operands, call) =>
+    kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], call.rows, call) : false,
+  logSoftmaxJacobian: ({ kernels }, out, operands, call) =>
+    kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], call.rows, call) : false,
+  softmaxHvp: ({ kernels }, out, [s, g, t], call) =>
+    kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, call.rows, call) : false,
+  logSoftmaxHvp: ({ kernels }, out, [y, g, t], call) =>
+    kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, call.rows, call) : false,
+  logSumExp: ({ kernels }, out, operands, call) =>
+    kernels?.logSumExp ? kernels.logSumExp(out, operands[0], call.rows, call) : false,
+  logSumExpHvp: ({ kernels }, out, [x, g, t], call) =>
+    kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, call.rows, call) : false,
   sigmoid: ({ kernels }, out, operands, { rows }) =>
     kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
   sigmoidVjp: ({ kernels }, out, operands, { rows }) =>
@@ -112,17 +107,19 @@ export function isRequired(kernel: KernelName | null | undefined): kernel is 'so
 
 class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
   readonly #call: Call<B>;
-  readonly #kernel: KernelName | null;
 
-  constructor(on: Call<B>, kernel: KernelName | null) {
-    super({ ...on, basis: () => basisOf(on, kernel) });
-    this.#call = on;
-    this.#kernel = kernel;
+  constructor(call: Call<B>) {
+    super(call);
+    this.#call = call;
+  }
+
+  protected basis(): Basis<B> {
+    return basisOf(this.#call);
   }
 
   of(member: Member, ...operands: Value<B>[]): Value<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
-      run(this.#call, member, out, buffers, this.#kernel),
+      run(this.#call, member, out, buffers),
     );
   }
 }
@@ -132,8 +129,8 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
  *
  * @throws as `basisOf`, if the expressions need a basis
  */
-export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: Expressions<B>) => void): void {
-  const m = new CallExpressions(on, kernel);
+export function composed<B>(call: Call<B>, assign: (m: Expressions<B>) => void): void {
+  const m = new CallExpressions(call);
   try {
     assign(m);
   } finally {
@@ -142,27 +139,24 @@ export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: 
 }
 
 /** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
-export function basisOf<B>({ backend, operation }: Call<B>, kernel: KernelName | null): Basis<B> {
-  if (!backend.basis) throw unsupported(operation, kernel, backend);
-  return backend.basis;
-}
-
-function unsupported<B>(operation: string, kernel: KernelName | null, { name }: Backend<B>): SoftgradError {
+export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
+  const { name, basis } = call.backend;
+  if (basis) return basis;
   const has = (other: Backend) =>
     other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
   const others = openedBackends(has);
-  const who =
+  const advice =
     others.length > 0
       ? `${others.join(', ')} can: move the operands with await x.to(backend)`
-      : `no open backend can${insteadOf(name)}`;
-  return new SoftgradError(
+      : `no open backend can${otherBackends(name)}`;
+  throw new SoftgradError(
     'ERR_UNSUPPORTED',
-    `${operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${who}`,
+    `${call.operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${advice}`,
   );
 }
 
 /** The names of other backends that can be opened. Which operations they have is known only then. */
-function insteadOf(name: string): string {
+function otherBackends(name: string): string {
   const names = registered().filter((other) => other !== name);
   if (names.length === 0) return '';
   return `; registered are ${names.join(', ')}: move the operands, as with await x.to(await openShared('${names[0]}'))`;

@@ -10,7 +10,7 @@ const ranges: Readonly<Record<NonNullable<Definition['output']>, readonly [least
   y: [0, 1],
 };
 
-/** How far an entry may be outside: more than half precision, or a step of a difference quotient, takes it. */
+/** How far an entry may be outside: farther than rounding to float16, or the step of a difference quotient, moves it. */
 const slack = 0.01;
 
 /**

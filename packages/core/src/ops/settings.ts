@@ -44,15 +44,15 @@ export function wholeOf({ size }: FloatTensor, name: string): Settings {
   return { operation: name, axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
 }
 
-/** The derivatives that every function with an output as operand has. */
-const common: readonly string[] = ['vjp', 'jvp', 'jacobian'];
+/** The derivatives that every function has whose derivatives take its output. */
+const sharedDerivatives: readonly string[] = ['vjp', 'jvp', 'jacobian'];
 
 /** @throws ERR_VALUE if the operand of a derivative of the function `name` is the output of another function */
 export function checkMaker(operation: string, name: string, argument: string, { origin }: FloatTensor): void {
   // A tensor from another copy of core may have no origin.
   if (!origin || origin.operation === name) return;
   const member = operation.slice(name.length + 1);
-  const right = common.includes(member)
+  const right = sharedDerivatives.includes(member)
     ? `use ${origin.operation}.${member} instead`
     : `expected the output of ${name}, or data without a history`;
   throw new SoftgradError(
@@ -96,7 +96,7 @@ export function softmaxSettings(
   name: string,
 ): Settings {
   const axis = resolveAxis(operation, options.axis ?? -1, x.shape);
-  // Before there are rows: one that holds a number above 2^30 would make engines read those of all later calls as floats, and kernels slower by a third.
+  // Before `rowsOf`: if its fields once hold a number above 2^30, engines read them as floats in all later calls, which makes kernels a third slower.
   checkClasses(operation, x, x.shape[axis] ?? 1);
   const rows = rowsOf(x.shape, axis);
   const temperature = checkTemperature(operation, options.temperature ?? 1);

@@ -1,10 +1,10 @@
 import { SoftgradError } from '../errors.js';
+import { conversionHint } from './conversion.js';
 import { describe } from './describe.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat, isHostArray } from './dtype.js';
 import { fromHalfBits, isFloat16Like } from './half.js';
 import { flatten, type NestedArray, shapeOfNested } from './nested.js';
 import { checkShape, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
-import { passInstead } from './way-out.js';
 
 /** Any flat array-like object of numbers. */
 export type NumericArray = { readonly length: number; readonly [index: number]: number };
@@ -80,7 +80,7 @@ export function readInput(
   const expected = '; expected nested arrays, a typed array, or an object with data and shape';
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${what}: cannot read ${describe(input)}${passInstead(input, false) || expected}`,
+    `${what}: cannot read ${describe(input)}${conversionHint(input, false) || expected}`,
   );
 }
 

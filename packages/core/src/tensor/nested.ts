@@ -1,8 +1,8 @@
 import { SoftgradError } from '../errors.js';
+import { conversionHint } from './conversion.js';
 import { describe } from './describe.js';
 import { isFloat16Like } from './half.js';
 import { type Shape, show } from './shape.js';
-import { passInstead } from './way-out.js';
 
 /** Nested arrays of numbers, as `array()` gives them; booleans for bool tensors; a bare value for a scalar. */
 export type NestedArray = number | boolean | readonly NestedArray[];
@@ -62,7 +62,7 @@ export function flatten(
       const found = isLevel(node) ? `${node.length} ${node.length === 1 ? 'entry' : 'entries'}` : describe(node);
       throw new SoftgradError(
         'ERR_SHAPE',
-        `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}${passInstead(node, true)}`,
+        `${what}: ragged input: ${place(path)} has ${found}, expected ${shape[depth]} as in shape ${show(shape)}${conversionHint(node, true)}`,
       );
     }
     if (depth === innermost) {
@@ -88,7 +88,7 @@ function noEntry(value: unknown, path: readonly number[], type: 'boolean' | 'num
   const code = Array.isArray(value) ? 'ERR_SHAPE' : 'ERR_DTYPE';
   return new SoftgradError(
     code,
-    `${what}: ${place(path)} is ${describe(value)}, expected a ${type}${passInstead(value, true)}`,
+    `${what}: ${place(path)} is ${describe(value)}, expected a ${type}${conversionHint(value, true)}`,
   );
 }
 

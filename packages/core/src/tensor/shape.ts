@@ -67,8 +67,8 @@ export function rowsOf(shape: Shape, axis: number): Rows {
 }
 
 /**
- * The number, which engines then hold as an integer: a shape that was computed may hold it as a float, and once a field of some rows has been a float, engines read
- * it as one from all of them. Kernels then compute indices in floats, and take a third more time.
+ * The same number, held by the engine as an integer. A shape that was computed may hold it as a float, and once a field of one `Rows` has been a float,
+ * engines read that field as a float from all of them: kernels then compute indices in floats and take a third more time.
  */
 export function asInteger(size: number): number {
   const integer = size | 0;

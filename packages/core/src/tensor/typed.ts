@@ -10,7 +10,7 @@ type More<R extends number> = R extends 1 ? 2 : R extends 2 ? 3 : R extends 3 ? 
 /** The rank without the axis. */
 type Less<R extends number> = R extends 1 ? 0 : R extends 2 ? 1 : R extends 3 ? 2 : R extends 4 ? 3 : number;
 
-/** The entries of nested arrays, to a depth at which types that have no end stop. */
+/** The entries of nested arrays, to a limited depth: types may contain themselves. */
 type Leaf<T, Depth extends readonly 0[] = []> = Depth['length'] extends 5
   ? unknown
   : T extends readonly (infer Entry)[]

@@ -1,6 +1,6 @@
 import * as reference from '../../../reference/functions.js';
 import { type Backend, type Rows, softmax, tensor } from '../../../src/index.js';
-import { type ConformanceCase, dtypeOnly } from '../../case.js';
+import { type ConformanceCase, dtypeSuffix } from '../../case.js';
 import { assertClose } from '../../check.js';
 import { rounded } from '../../inputs.js';
 import { owning } from '../../owning.js';
@@ -42,7 +42,7 @@ const cotangentRows: readonly (readonly [s: readonly number[], signs: readonly n
 
 /** Cotangents whose sums and differences overflow although the result does not, each with an ordinary row beside it. */
 export function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase {
-  const id = `vjp/huge-cotangents:axis=${axis}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `vjp/huge-cotangents:axis=${axis}${dtypeSuffix(dtype)}`;
   return fullRangeCase(id, { dtype, classes: 1024 }, (backend) =>
     checkEach(
       [1, 4].flatMap((temperature) => cotangentRows.map(([s, signs]) => ({ s, signs, temperature }))),

@@ -1,6 +1,6 @@
 import { crossEntropy as referenceCrossEntropy } from '../../../reference/cross-entropy.js';
 import { type Backend, crossEntropy, tensor } from '../../../src/index.js';
-import { type ConformanceCase, defineCase, dtypeOnly } from '../../case.js';
+import { type ConformanceCase, defineCase, dtypeOnly, dtypeSuffix } from '../../case.js';
 import { assertClose } from '../../check.js';
 import { owning } from '../../owning.js';
 import { checkEach } from '../../sweep.js';
@@ -14,7 +14,7 @@ const extremeWeights = {
 } as const satisfies Record<RangeDType, readonly number[]>;
 
 export function weightsCase(dtype: RangeDType, labelSmoothing: number): ConformanceCase {
-  const id = `cross-entropy/extreme-weights:labelSmoothing=${labelSmoothing}${dtypeOnly(dtype).replace(':', ';')}`;
+  const id = `cross-entropy/extreme-weights:labelSmoothing=${labelSmoothing}${dtypeSuffix(dtype)}`;
   return defineCase(id, { dtype, kernel: null }, (backend) =>
     checkEach(
       extremeWeights[dtype],

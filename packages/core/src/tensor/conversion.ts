@@ -101,7 +101,7 @@ function asEntry(value: object, x: string, nested = 'array'): string {
 }
 
 /** The expression that reads an object, which it calls x, or that reads it as an entry of a list; null if there is none that we know of. */
-function wayOut(value: unknown, entry = false): string | null {
+function conversionOf(value: unknown, entry: boolean): string | null {
   if (typeof value !== 'object' || value === null || value instanceof Promise) return null;
   if (isBranded(value)) return entry ? asEntry(value, 'x') : 'await x.to(backend)';
   const dtype: unknown = Reflect.get(value, 'dtype');
@@ -140,8 +140,8 @@ function mathValues(matrix: { getDataType?(): string }): string | null {
   return ['BigNumber', 'Fraction', 'bigint'].includes(type) ? 'x.map(Number).toArray()' : null;
 }
 
-/** The same as the end of a message; empty if there is none. */
-export function passInstead(value: unknown, entry: boolean): string {
-  const instead = Array.isArray(value) || ArrayBuffer.isView(value) ? null : wayOut(value, entry);
-  return instead === null ? '' : `; if it is called x, pass ${instead}`;
+/** That expression as the end of a message; empty if there is none. */
+export function conversionHint(value: unknown, entry: boolean): string {
+  const expression = Array.isArray(value) || ArrayBuffer.isView(value) ? null : conversionOf(value, entry);
+  return expression === null ? '' : `; if it is called x, pass ${expression}`;
 }

@@ -11,7 +11,7 @@ const known = namesOf<WasmOptions>({ threads: true, required: true, relaxedSimd:
 /**
  * Not by core's `checkOptions`, which needs more of core than a page on this backend otherwise loads.
  *
- * @throws ERR_VALUE unless it is an object with options of these names
+ * @throws ERR_VALUE unless it is an object with options of these names, and as `checkValues`
  */
 export function checkedOptions(options: WasmOptions): WasmOptions {
   const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
@@ -24,6 +24,7 @@ export function checkedOptions(options: WasmOptions): WasmOptions {
       `wasm.open: unknown option '${shortened(name)}'${hint}; expected one of ${known.join(', ')}`,
     );
   }
+  checkValues(options);
   return options;
 }
 
@@ -31,7 +32,7 @@ export function checkedOptions(options: WasmOptions): WasmOptions {
 const mostThreads = 64;
 
 /** @throws ERR_VALUE unless `threads` is a number of threads, and the others are true, false or undefined: any other value would count as true */
-export function checkValues({ threads = 1, required, relaxedSimd }: WasmOptions): void {
+function checkValues({ threads = 1, required, relaxedSimd }: WasmOptions): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
     throw refused('threads', threads, `an integer from 1 to ${mostThreads}`);
   for (const [name, value] of Object.entries({ required, relaxedSimd }))
