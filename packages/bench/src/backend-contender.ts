@@ -51,8 +51,14 @@ export function backendSource(
 
 /** The same backend without fused kernels, for the ops that have one. */
 function composedContender(name: string, backend: Backend): Contender {
-  const unfused = new Proxy(backend, {
-    get: (target, key) => (key === 'kernels' ? undefined : Reflect.get(target, key, target)),
+  // Not a proxy of the backend itself: if it were frozen, its kernels could not be hidden.
+  const unfused = new Proxy<Backend>(Object.create(backend), {
+    get(_, key) {
+      if (key === 'kernels') return undefined;
+      const member: unknown = Reflect.get(backend, key);
+      // Private members of its class are not those of the proxy.
+      return typeof member === 'function' ? member.bind(backend) : member;
+    },
   });
   const contender = backendContender(name, unfused);
   return {

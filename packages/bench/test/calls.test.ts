@@ -231,6 +231,22 @@ describe('a registered backend', () => {
     );
     expect(opened).toEqual(['closed']);
   });
+
+  test('is composed as well if it is frozen, and if its methods use private members', async () => {
+    const { alloc, ...others } = (await exact.open()) as Backend;
+    class Private {
+      readonly #alloc = alloc;
+      alloc(...args: Parameters<Backend['alloc']>) {
+        return this.#alloc(...args);
+      }
+    }
+    provide('private', async () => Object.freeze(Object.assign(new Private(), others)));
+    const contender = (await backendSource('private', { composed: true }).open()) as Contender;
+    expect(contender.backend?.kernels).toBeUndefined();
+    const workload: Workload = { op: 'sigmoid', shape: [2, 3], dtype: 'float64' };
+    const job = (await contender.prepare(workload, workloadInput(workload))) as Job;
+    expect(await job.result()).toHaveLength(6);
+  });
 });
 
 const softmax: Workload = { op: 'softmax', shape: [2, 3], dtype: 'float32' };

@@ -13,7 +13,8 @@ export function framesOf(error: unknown): readonly string[] {
   const own = codeFolders(fileURLToPath(new URL('../../', import.meta.url)));
   const isOwn = (file: string) =>
     own.some((folder) => file.startsWith(folder)) ||
-    /[\\/]node_modules[\\/](?:@softgrad[\\/]|softgrad[\\/])/.test(file);
+    // commander calls the command's code between two of its frames.
+    /[\\/]node_modules[\\/](?:@softgrad|softgrad|commander)[\\/]/.test(file);
   for (const { stack = '' } of chain(error).reverse()) {
     const frames = stack.split('\n').flatMap((line) => parse(line) ?? []);
     // What called softgrad's command is not part of the author's backend.

@@ -1,15 +1,16 @@
 import type { Backend } from '../src/index.js';
-import { delegate } from './delegate.js';
+import { delegate, wrapped } from './delegate.js';
 import { isPlain } from './kernel.js';
 
 const live = new WeakMap<Backend, Set<unknown>>();
 
-/** A backend that counts its buffers: `liveBuffers` returns how many are allocated and not freed. */
+/** A backend that counts its buffers: `liveBuffers` returns how many are allocated and not freed. Calls that wait are errors. */
 export function counted(backend: Backend): Backend {
   const buffers = new Set<unknown>();
+  const { basis, kernels } = backend;
   const counting = delegate(backend, {
     alloc(length, dtype) {
-      const buffer = backend.alloc(length, dtype);
+      const buffer = atOnce('alloc', backend.alloc(length, dtype));
       if (buffers.has(buffer)) throw new Error(`alloc returned a buffer that is still in use (${length} ${dtype})`);
       buffers.add(buffer);
       return buffer;
@@ -22,9 +23,33 @@ export function counted(backend: Backend): Backend {
       await backend.close();
       buffers.clear();
     },
+    write: (buffer, host) => atOnce('write', backend.write(buffer, host)),
+    softmax: (...args) => atOnce('softmax', backend.softmax(...args)),
+    jacobian: (...args) => atOnce('jacobian', backend.jacobian(...args)),
+    vjp: (...args) => atOnce('vjp', backend.vjp(...args)),
+    ...(basis && { basis: group('basis', basis) }),
+    ...(kernels && { kernels: group('kernels', kernels) }),
   });
   live.set(counting, buffers);
   return counting;
+}
+
+function group<T extends object>(name: string, functions: T): T {
+  return wrapped(
+    functions,
+    (member, call) =>
+      (...args) =>
+        atOnce(`${name}.${member}`, call(...args)),
+  );
+}
+
+/** What a call returned. @throws Error for a promise, such as an async function returns: core does not wait for it */
+function atOnce<R>(name: string, result: R): R {
+  if (!(result instanceof Promise)) return result;
+  result.catch(() => {}); // the case has failed already
+  throw new Error(
+    `${name} returned a promise; expected a function that enqueues its work: only open, read, sync and close may wait`,
+  );
 }
 
 /** The number of buffers of a counted backend that have not been freed. */

@@ -27,3 +27,17 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     ...overrides,
   };
 }
+
+type Call = (...args: readonly unknown[]) => unknown;
+
+/** Kernels or a basis, each function of which is replaced by what `wrap` makes of it. */
+export function wrapped<T extends object>(functions: T, wrap: (name: string, call: Call) => Call): T {
+  // Not a proxy of the functions themselves: if they were frozen, it would have to return them as they are.
+  return new Proxy<T>(Object.create(functions), {
+    get(_, name) {
+      const member: unknown = Reflect.get(functions, name);
+      if (typeof member !== 'function') return member;
+      return wrap(String(name), (...args) => Reflect.apply(member, functions, args));
+    },
+  });
+}

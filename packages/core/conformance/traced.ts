@@ -1,5 +1,5 @@
 import type { Backend, CrossEntropyParameters, HostArray } from '../src/index.js';
-import { delegate } from './delegate.js';
+import { delegate, wrapped } from './delegate.js';
 import { missingMembers } from './structure.js';
 
 /** A call into a backend: data transfer or a kernel. */
@@ -35,14 +35,6 @@ export function traced(backend: Backend): Traced {
       return result;
     };
   };
-  const group = <T extends object>(kernels: T): T =>
-    new Proxy(kernels, {
-      get(target, name) {
-        const member: unknown = Reflect.get(target, name);
-        if (typeof member !== 'function') return member;
-        return kernel(String(name), (...args: readonly unknown[]) => Reflect.apply(member, target, args));
-      },
-    });
   const clear = () => {
     calls.length = 0;
   };
@@ -74,8 +66,8 @@ export function traced(backend: Backend): Traced {
     softmax: kernel('softmax', (...args) => backend.softmax(...args)),
     jacobian: kernel('jacobian', (...args) => backend.jacobian(...args)),
     vjp: kernel('vjp', (...args) => backend.vjp(...args)),
-    ...(basis && { basis: group(basis) }),
-    ...(kernels && { kernels: group(kernels) }),
+    ...(basis && { basis: wrapped(basis, kernel) }),
+    ...(kernels && { kernels: wrapped(kernels, kernel) }),
   });
   return { backend: recording, calls, clear };
 }

@@ -3,6 +3,7 @@ import { assert, assertClose, assertSame, assertThrows, poison, toleranceUsed } 
 import { counted, freeAll, liveBuffers, withoutKernels } from '../conformance/counted.js';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
+import { plain } from '../conformance/kernel.js';
 import { defaultLimitMs, within } from '../conformance/limit.js';
 import { kernelNames, unknownFunctions, verbNames } from '../conformance/members.js';
 import { missingMembers } from '../conformance/structure.js';
@@ -164,6 +165,31 @@ describe('an account of buffers', () => {
     const same = counted(delegate(right, { alloc: () => buffer }));
     same.alloc(3, 'float32');
     expect(() => same.alloc(3, 'float32')).toThrow(/^alloc returned a buffer that is still in use \(3 float32\)$/);
+  });
+
+  test.each<[string, (backend: Backend) => unknown]>([
+    ['alloc', ({ alloc }) => alloc(1, 'float32')],
+    ['write', ({ write }) => write({}, Float32Array.of(1))],
+    ['softmax', ({ softmax }) => softmax({}, {}, { outer: 1, classes: 1, inner: 1 }, plain)],
+    ['jacobian', ({ jacobian }) => jacobian({}, {}, { outer: 1, classes: 1, inner: 1 }, plain)],
+    ['vjp', ({ vjp }) => vjp({}, {}, {}, { outer: 1, classes: 1, inner: 1 }, plain)],
+    ['basis.unary', ({ basis }) => basis?.unary({}, 'exp', {}, 1)],
+    ['kernels.relu', ({ kernels }) => kernels?.relu?.({}, {}, 1)],
+  ])('refuses a promise of %s, and ignores its rejection', async (name, call) => {
+    const waits = async () => {
+      throw new Error('too late');
+    };
+    const functions = { alloc: waits, write: waits, softmax: waits, jacobian: waits, vjp: waits } as unknown;
+    const basis = Object.freeze({ unary: waits }) as unknown;
+    const kernels = Object.freeze({ relu: waits }) as unknown;
+    const backend = delegate((await exact.open()) as Backend, {
+      ...(functions as Partial<Backend>),
+      basis: basis as NonNullable<Backend['basis']>,
+      kernels: kernels as NonNullable<Backend['kernels']>,
+    });
+    expect(() => call(counted(backend))).toThrow(
+      `${name} returned a promise; expected a function that enqueues its work: only open, read, sync and close may wait`,
+    );
   });
 
   test('is shared with the backend without kernels, and ends when it is closed', async () => {

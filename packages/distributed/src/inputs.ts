@@ -45,8 +45,15 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
       continue;
     }
     const found = (await store.match(path)).filter((name) => !name.startsWith(`${out}/`));
-    if (found.length === 0)
-      throw new SoftgradError('ERR_VALUE', `${pattern}: no such file in ${store.name}; expected .npy files`);
+    if (found.length === 0) {
+      const isFolder = (await store.match(`${path}/*.npy`)).length > 0;
+      throw new SoftgradError(
+        'ERR_VALUE',
+        isFolder
+          ? `${pattern}: a folder; expected .npy files, such as ${path}/*.npy`
+          : `${pattern}: no such file in ${store.name}; expected .npy files`,
+      );
+    }
     paths.push(...found.toSorted(byNumber.compare));
   }
   const known = new Set<string>();
@@ -64,7 +71,7 @@ async function inspectFile(store: Store, path: string): Promise<InputFile> {
   if (!/\.npy$/i.test(path))
     throw new SoftgradError(
       'ERR_VALUE',
-      `${path}: expected a .npy file, which can be read in parts, as np.save writes it; commands of softgrad other than run also read tables`,
+      `${path}: expected a .npy file, which can be read in parts, as np.save writes it; other commands of softgrad also read other formats`,
     );
   const { shape, fortranOrder, dtype } = await npyArray(
     (position, length) => store.get(path, position, length),

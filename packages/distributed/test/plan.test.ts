@@ -1,4 +1,4 @@
-import { readFileSync, utimesSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, utimesSync, writeFileSync } from 'node:fs';
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { createPlan, idOf } from '../src/index.js';
@@ -133,6 +133,8 @@ describe('errors name the file and the position', () => {
     work.write('infinite.npy', [3], Float32Array.of(1, Infinity, 1));
     work.write('one.npy', [1], Int32Array.of(0), '<i4');
     work.write('scalar.npy', [], Float32Array.of(1));
+    for (const name of ['folder', 'empty']) mkdirSync(work.path(name), { recursive: true });
+    work.write('folder/a.npy', [1], Float32Array.of(1));
     work.write('row-1.npy', [2], new Float32Array(2));
     work.write('row-2.npy', [1], new Float32Array(1));
     work.write('negative.npy', [4], Int32Array.of(0, -1, 1, 2), '<i4');
@@ -151,6 +153,9 @@ describe('errors name the file and the position', () => {
   };
   test.each([
     [{ operation: 'softmax', logits: ['none-*.npy'] }, 'none-*.npy: no such file in '],
+    [{ operation: 'softmax', logits: ['folder'] }, 'folder: a folder; expected .npy files, such as folder/*.npy'],
+    [{ operation: 'softmax', logits: ['folder/'] }, 'folder/: a folder; expected .npy files, such as folder/*.npy'],
+    [{ operation: 'softmax', logits: ['empty'] }, 'empty: no such file in '],
     [{ operation: 'softmax', logits: ['logits.npy', 'logits.npy'] }, 'logits.npy: named twice'],
     [{ operation: 'softmax', logits: ['../x.npy'] }, '../x.npy: outside of '],
     [{ operation: 'softmax', out: '../out' }, '../out: outside of '],
@@ -161,7 +166,7 @@ describe('errors name the file and the position', () => {
     [{ operation: 'softmax', logits: ['bad.npy'] }, 'bad.npy: not a .npy file'],
     [
       { operation: 'softmax', logits: ['text.csv'] },
-      'text.csv: expected a .npy file, which can be read in parts, as np.save writes it; commands of softgrad other than run also read tables',
+      'text.csv: expected a .npy file, which can be read in parts, as np.save writes it; other commands of softgrad also read other formats',
     ],
     [
       { operation: 'softmax', logits: ['logits.npy', 'other.npy'] },

@@ -220,7 +220,9 @@ function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
   const unnamed = label === '' && others.length > 0 && named;
   // In printed tables and between blanks, a missing name shows only in the number of cells.
   const [start = ''] = second.cells;
-  const missing = first.cells.length === second.cells.length - 1 && /^[01]$/.test(start);
+  const oneMore = first.cells.length === second.cells.length - 1;
+  // A cell with another separator in it was cut at a decimal comma, as 1,5;2 after the names a;b.
+  const missing = oneMore && /^[01]$/.test(start) && !second.cells.some((cell) => /[;|\s]/.test(cell));
   if (!unnamed && !(missing && isHeader(first.cells))) return;
   throw new SoftgradError(
     'ERR_VALUE',

@@ -142,6 +142,13 @@ describe('invalid tables are errors that say where and why', () => {
     [',logit\n0,0.5\n1,0.7', index],
     ['a,b\n0,1,2', index],
     ['a,b\n1,1,2', index],
+    [
+      'a;b;c\n1,5;2;3',
+      'x.csv: line 2, column 2 is "5;2;3"; expected a number; decimals have a point between semicolons too, as in 1.5;2.5',
+    ],
+    ['a\tb\n0,5\t2', 'x.csv: line 2, column 2 is "5\\t2"; expected a number'],
+    ['a b\n0,5 2', 'x.csv: line 2, column 2 is "5 2"; expected a number'],
+    ['a|b\n1,5|2', 'x.csv: line 2, column 2 is "5|2"; expected a number'],
     ['0,1\n1.5,2.5', numbered],
     ['0,1\n15,2e5', numbered],
   ])('%j', async (text, message, delimiter = ',') => {

@@ -34,6 +34,18 @@ test('shows the sample signal, its Jacobian with row sums of 0, and the correct 
   expect(widths[1]).toBeGreaterThan(20);
 });
 
+test('a number that is typed after the Tab key replaces a rounded one', async () => {
+  const page = await open('explore?x=0.3394572666491664,2,3');
+  await explored(page);
+  const field = page.getByRole('textbox', { name: 'logit x₀, number' });
+  expect(await field.inputValue()).toBe('0.33946');
+  await page.getByRole('slider', { name: 'logit x₀' }).focus();
+  await page.keyboard.press('Tab');
+  await expect.poll(() => field.inputValue()).toBe('0.3394572666491664');
+  await page.keyboard.type('1.5');
+  expect(await field.inputValue()).toBe('1.5');
+});
+
 test('everything follows a logit, the temperature and the upstream gradient, and the link contains the state', async () => {
   const page = await open('explore?x=1,2,3');
   await explored(page);

@@ -22,7 +22,13 @@ export function NumberField({ label, value, least = -1e300, most = 1e300, onChan
         aria-label={label}
         aria-invalid={problem !== null}
         value={draft ?? shorten(value)}
-        onFocus={() => setDraft(String(value))}
+        onFocus={({ currentTarget }) => {
+          const precise = String(value);
+          // The longer text replaces the one that the Tab key selected.
+          currentTarget.value = precise;
+          currentTarget.select();
+          setDraft(precise);
+        }}
         onInput={(event) => {
           const text = event.currentTarget.value;
           setDraft(text);

@@ -28,7 +28,7 @@ export function fullRangeCase(
 }
 
 const apart =
-  "a product of several factors left the range on the way: multiply by them one after the other, in an order in which it does not, or announce supports.range: 'ordinary'";
+  "if a product of several factors leaves the range on the way, multiply by them one after the other, in an order in which it does not, or announce supports.range: 'ordinary'";
 
 /** Operands whose product is in the range although a product of some of them is not. */
 export function factorsCase(
