@@ -117,6 +117,18 @@ describe('a result remembers how it was made', () => {
     expect(() => softmax.vjp(empty, none, { temperature: 3 })).not.toThrow();
   });
 
+  test('and is still remembered if a call that would write into it fails', async () => {
+    const without = delegate(backend, { name: 'without a basis', basis: undefined });
+    const s = softmax(tensor(logits, { dtype: 'float64', backend: without }), { temperature: 2 });
+    const g = tensor(cotangent, { dtype: 'float64', backend: without });
+    const before = await s.array();
+    expect(failure(() => softmax.doubleBackward(s, g, g, { out: s }))[0]).toBe('ERR_UNSUPPORTED');
+    expect(await s.array()).toEqual(before);
+    const expected = await softmax.vjp(softmax(x(), { temperature: 2 }), cotangent).array();
+    expect(await softmax.vjp(s, g).array()).toEqual(expected);
+    expect(failure(() => softmax.vjp(s, g, { temperature: 1 }))[0]).toBe('ERR_VALUE');
+  });
+
   test('and contradicting options are errors that name both', () => {
     const s = softmax(x(), { axis: 0, temperature: 0.5 });
     for (const [wrong, message] of [
