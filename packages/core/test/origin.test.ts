@@ -410,6 +410,26 @@ describe('plain arrays are accepted wherever a tensor is', () => {
     expect(tensor(new Float32Array(0)).shape).toEqual([0]);
   });
 
+  test('whose memory is detached when the backend allocates, as that of a view is where memory grows, are errors', () => {
+    let growing: Float64Array | null = null;
+    const grows = delegate(backend, {
+      alloc(length, dtype) {
+        if (growing !== null) structuredClone(growing.buffer, { transfer: [growing.buffer] });
+        growing = null;
+        return backend.alloc(length, dtype);
+      },
+    });
+    const one = tensor([[1, 2]], { dtype: 'float64', backend: grows });
+    const view = () => {
+      growing = Float64Array.of(0.25, 0.75);
+      return growing;
+    };
+    expect(failure(() => tensor(view(), { backend: grows }))[0]).toBe('ERR_DISPOSED');
+    expect(failure(() => softmax.vjp(one, { data: view(), shape: [1, 2] }))[0]).toBe('ERR_DISPOSED');
+    const [code, message] = failure(() => crossEntropy.loss(one, view()));
+    expect([code, message]).toEqual(['ERR_DISPOSED', expect.stringContaining('was detached')]);
+  });
+
   test('and are named where they cannot be read', () => {
     expect(failure(() => softmax([[1, 2], [3]]))).toEqual([
       'ERR_SHAPE',
