@@ -142,14 +142,16 @@ export function composed<B>(on: Call<B>, kernel: KernelName | null, assign: (m: 
 }
 
 /** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
-export function basisOf<B>({ backend, operation }: Call<B>, kernel: KernelName | null): Basis<B> {
-  if (!backend.basis) throw unsupported(operation, kernel, backend);
-  return backend.basis;
+export function basisOf<B>(on: Call<B>, kernel: KernelName | null): Basis<B> {
+  if (!on.backend.basis) throw unsupported(on, kernel);
+  return on.backend.basis;
 }
 
-function unsupported<B>(operation: string, kernel: KernelName | null, { name }: Backend<B>): SoftgradError {
-  const has = (other: Backend) =>
-    other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
+function unsupported<B>({ operation, dtype, backend }: Call<B>, kernel: KernelName | null): SoftgradError {
+  const { name } = backend;
+  const has = ({ supports, basis, kernels }: Backend) =>
+    supports.dtypes.includes(dtype) &&
+    (basis !== undefined || (kernel !== null && !isRequired(kernel) && kernels?.[kernel] !== undefined));
   const others = openedBackends(has);
   const who =
     others.length > 0
