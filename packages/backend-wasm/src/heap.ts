@@ -21,8 +21,8 @@ const mostKept = 32;
 
 /**
  * A segregated-fit heap with deferred coalescing (Wilson et al., "Dynamic Storage Allocation: A Survey and Critical Review", 1995): freed blocks are found
- * again by size in constant time, and merge with free neighbours, small ones only before the memory would grow. The memory grows by what is missing and
- * an eighth, and never moves a block.
+ * again by size in constant time, and merge with free neighbours, small ones only before the memory would grow; it grows only if no free block fits, by
+ * what is missing and an eighth, and never moves a block.
  */
 export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   const sizeAt = new Map<number, number>();
@@ -86,9 +86,14 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
     return startAfter(index);
   }
 
+  /** The first block of the same size class that fits, if there is one. */
+  function findInClass(size: number): number | null {
+    for (const start of binAt(classOf(size), size)) if ((sizeAt.get(start) ?? 0) >= size) return start;
+    return null;
+  }
+
   /** The start of a free block of at least `size`, divided, or null. */
-  function take(size: number): number | null {
-    const found = find(size);
+  function take(size: number, found: number | null): number | null {
     if (found === null) return null;
     const whole = sizeAt.get(found) ?? size;
     remove(found, whole);
@@ -128,10 +133,10 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
       if (size > heapLimit) throw outOfMemory(memory, bytes);
       const same = kept[size / granule]?.pop();
       if (same !== undefined) return same;
-      let found = take(size);
+      let found = take(size, find(size));
       if (found === null && top + size + granule > reserved) {
         mergeKept();
-        found = take(size);
+        found = take(size, find(size) ?? findInClass(size));
       }
       if (found !== null) return found;
       const end = top + size + granule;

@@ -65,6 +65,23 @@ test('blocks are aligned, do not overlap while in use, and merge when freed', ()
   );
 });
 
+test('memory grows only if no free block fits, also where others of about the same size were freed before', () => {
+  const memory = new WebAssembly.Memory({ initial: 1, maximum: 4096 });
+  const heap = createHeap(memory, 1000);
+  const sizes = [66, 70, 78].map((size) => size * megabyte);
+  const addresses = sizes.map((size) => {
+    const address = heap.allocate(size);
+    // Keeps the next block apart.
+    heap.allocate(64);
+    return address;
+  });
+  const reserved = memory.buffer.byteLength;
+  for (const [k, address] of addresses.entries()) heap.release(address, sizes[k] ?? 0);
+  const again = [...sizes].reverse().map((size) => heap.allocate(size));
+  expect(again).toEqual([...addresses].reverse());
+  expect(memory.buffer.byteLength).toBe(reserved);
+});
+
 test('the memory of empty can be written and computed on in place, without a copy', async () => {
   const backend = await wasm.open();
   using x = empty([2, 2], { backend });

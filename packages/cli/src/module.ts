@@ -1,4 +1,4 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
@@ -87,9 +87,13 @@ export async function registerModule(file: string, waiting: Waiting): Promise<st
 /** The URL of a module that registers softgrad's own backends and that of the file in another process. */
 export function registeringModule(file: string): string {
   const url = new URL('./register-module.js', import.meta.url);
-  // A process in the same folder finds the same package.
-  url.searchParams.set('file', existsSync(file) ? resolve(file) : file);
+  // A process in the same folder finds the same package, also beside a folder of its name.
+  url.searchParams.set('file', isFile(file) ? resolve(file) : file);
   return url.href;
+}
+
+function isFile(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isFile() === true;
 }
 
 /** What to do if Node cannot load TypeScript, or not all of its syntax, or takes an ES module for CommonJS. */

@@ -1,5 +1,5 @@
 import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
 import { registeringModule } from '../src/module.js';
 import { packageEntry } from '../src/package-entry.js';
@@ -76,6 +76,10 @@ test('--module takes the name of a package, of which the commands run the backen
   );
 });
 
-test('the processes of bench get its name, which they resolve in the same folder', () => {
-  expect(new URL(registeringModule('@softgrad/doctor')).searchParams.get('file')).toBe('@softgrad/doctor');
+test('the processes of bench get its name, which they resolve in the same folder, and of a file the path', () => {
+  const passed = (file: string) => new URL(registeringModule(file)).searchParams.get('file');
+  expect(passed('@softgrad/doctor')).toBe('@softgrad/doctor');
+  // A folder may have the name of a package, as in a workspace.
+  expect(passed('node_modules')).toBe('node_modules');
+  expect(passed('package.json')).toBe(resolve('package.json'));
 });

@@ -565,6 +565,18 @@ describe('a missing operation', () => {
     expect(failure(() => crossEntropy.loss(rows, [0, 1]))[1]).toMatch(/of-rows has neither(?!.*kernelled)/);
   });
 
+  test('names no backend that lacks the dtype, to which the operands cannot be moved', async () => {
+    const whole = (await exact.open()) as Backend;
+    const bare = delegate(whole, { name: 'of both dtypes', basis: undefined, kernels: {} });
+    const supports = { ...whole.supports, dtypes: ['float32'] as const };
+    tensor([1], { backend: delegate(whole, { name: 'single-only', supports }) });
+    for (const dtype of ['float32', 'float64'] as const) {
+      const y = tensor([[0, -1]], { backend: bare, dtype });
+      const message = failure(() => logSoftmax(y))[1];
+      expect(message.includes('single-only'), message).toBe(dtype === 'float32');
+    }
+  });
+
   test('with a mask names only backends with a basis if a derivative takes the output, because kernels do not apply the mask', async () => {
     const bare = delegate((await minimal.open()) as Backend, { name: 'unmasked' });
     const kernels = { logSoftmaxVjp: () => undefined, logSoftmaxJacobian: () => undefined };

@@ -117,6 +117,18 @@ describe('a result remembers how it was made', () => {
     expect(() => softmax.vjp(empty, none, { temperature: 3 })).not.toThrow();
   });
 
+  test('and is still remembered if a call that would write into it fails', async () => {
+    const without = delegate(backend, { name: 'without a basis', basis: undefined });
+    const s = softmax(tensor(logits, { dtype: 'float64', backend: without }), { temperature: 2 });
+    const g = tensor(cotangent, { dtype: 'float64', backend: without });
+    const before = await s.array();
+    expect(failure(() => softmax.doubleBackward(s, g, g, { out: s }))[0]).toBe('ERR_UNSUPPORTED');
+    expect(await s.array()).toEqual(before);
+    const expected = await softmax.vjp(softmax(x(), { temperature: 2 }), cotangent).array();
+    expect(await softmax.vjp(s, g).array()).toEqual(expected);
+    expect(failure(() => softmax.vjp(s, g, { temperature: 1 }))[0]).toBe('ERR_VALUE');
+  });
+
   test('and contradicting options are errors that name both', () => {
     const s = softmax(x(), { axis: 0, temperature: 0.5 });
     for (const [wrong, message] of [
@@ -396,6 +408,26 @@ describe('plain arrays are accepted wherever a tensor is', () => {
     expect(failure(() => softmax(given))[0]).toBe('ERR_DISPOSED');
     expect(failure(() => tensor(given))[1]).toContain('was detached');
     expect(tensor(new Float32Array(0)).shape).toEqual([0]);
+  });
+
+  test('whose memory is detached when the backend allocates, as that of a view is where memory grows, are errors', () => {
+    let growing: Float64Array | null = null;
+    const grows = delegate(backend, {
+      alloc(length, dtype) {
+        if (growing !== null) structuredClone(growing.buffer, { transfer: [growing.buffer] });
+        growing = null;
+        return backend.alloc(length, dtype);
+      },
+    });
+    const one = tensor([[1, 2]], { dtype: 'float64', backend: grows });
+    const view = () => {
+      growing = Float64Array.of(0.25, 0.75);
+      return growing;
+    };
+    expect(failure(() => tensor(view(), { backend: grows }))[0]).toBe('ERR_DISPOSED');
+    expect(failure(() => softmax.vjp(one, { data: view(), shape: [1, 2] }))[0]).toBe('ERR_DISPOSED');
+    const [code, message] = failure(() => crossEntropy.loss(one, view()));
+    expect([code, message]).toEqual(['ERR_DISPOSED', expect.stringContaining('was detached')]);
   });
 
   test('and are named where they cannot be read', () => {

@@ -6,7 +6,7 @@ import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
-import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
+import { allocate, asTensor, checkAttached, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
 export type CrossEntropyTarget = Tensor | TensorInput;
@@ -51,6 +51,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, rules.ignoreIndex), rules);
   const buffer = allocate(logits.backend, own.data.length, dtype);
   try {
+    checkAttached(own.data);
     logits.backend.write(buffer, own.data);
     return body(
       probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data, counted },

@@ -142,8 +142,9 @@ export function composed<B>(call: Call<B>, assign: (m: Expressions<B>) => void):
 export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
   const { name, basis } = call.backend;
   if (basis) return basis;
-  const has = (other: Backend) =>
-    other.basis !== undefined || (kernel !== null && !isRequired(kernel) && other.kernels?.[kernel] !== undefined);
+  const has = ({ supports, basis: own, kernels }: Backend) =>
+    supports.dtypes.includes(call.dtype) &&
+    (own !== undefined || (kernel !== null && !isRequired(kernel) && kernels?.[kernel] !== undefined));
   const others = openedBackends(has);
   const advice =
     others.length > 0

@@ -22,16 +22,23 @@ export function compute(
   const { backend, dtype } = first;
   if (out !== undefined) {
     const target = operandLike(operation, 'out', out, first, shape);
+    const { origin } = target;
     target.overwritten(null);
     if (target.size === 0) return out;
-    if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
-      kernel(target.buffer);
+    try {
+      if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
+        kernel(target.buffer);
+        return out;
+      }
+      const beside = filled(backend, target.size, dtype, kernel);
+      backend.free(target.buffer);
+      target.buffer = beside;
       return out;
+    } catch (error) {
+      // Without memory or a basis, nothing is written: the numbers are still those of the call that made them.
+      target.origin = origin;
+      throw error;
     }
-    const beside = filled(backend, target.size, dtype, kernel);
-    backend.free(target.buffer);
-    target.buffer = beside;
-    return out;
   }
   return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel), null));
 }

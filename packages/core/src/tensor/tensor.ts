@@ -307,7 +307,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   const buffer = allocate(backend, size, dtype);
   let kept: HostArray | null = null;
   try {
-    if (host?.length === 0) checkAttached(host);
+    if (host) checkAttached(host);
     if (!isFloat(dtype)) kept = host ? host.slice() : hostArray(size, dtype);
     if (host) backend.write(buffer, host);
   } catch (error) {
@@ -319,8 +319,9 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   return track(made);
 }
 
-/** @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */
-function checkAttached(host: HostArray): void {
+/** After memory was allocated, which may grow it: @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */
+export function checkAttached(host: HostArray): void {
+  if (host.length > 0) return;
   try {
     new Uint8Array(host.buffer);
   } catch {
