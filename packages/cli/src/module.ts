@@ -60,7 +60,9 @@ function pathOf(file: string): string {
     });
   }
   if (entry !== null) return entry;
-  if (cause === undefined) return resolve(file);
+  // Importing a named pipe would wait for a writer, and no signal but SIGKILL ends a process that waits for this.
+  if (cause === undefined)
+    throw new SoftgradError('ERR_VALUE', `--module ${file}: not a regular file; expected a JavaScript file`);
   const isName = /^(?:@[\w.-]+\/)?[\w-]+$/.test(file);
   const advice = isName
     ? `, and no package of that name is installed here; expected npm install ${file}, or a file, as ./mine.js`
