@@ -40,7 +40,7 @@ export default [
   application('tensor, softmax, setBackend, with cpu', '28.9 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '81 kB', [...optional, ...unusedByWasm]),
   entry('core', 'core/dist/src/index.js', '28.7 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '86.4 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '86.5 kB'),
   entry('doctor', 'doctor/dist/index.js', '66.5 kB'),
   entry('formats', 'formats/dist/index.js', '25.8 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),

@@ -53,11 +53,40 @@ export function assertClose(
   }
   if (worst < 0) return;
   const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
-  const many = `${wrong} of ${expected.length} are wrong`;
+  const factor = commonFactor(actual, expected, tolerance);
+  const multiple = factor === null ? '' : `; all are ${factor} times the expected numbers`;
+  const many = `${wrong} of ${expected.length} are wrong${multiple}`;
   const values = mismatchAt(worst, what, actual, expected, tolerance);
   if (actual[worst] === poison) throw mismatch(`${unwritten(what, worst, expected)}; ${many}`, values);
   const message = `${what}: element ${worst} is ${actual[worst]}, expected ${expected[worst]}${times}; ${many}`;
   throw mismatch(message, values);
+}
+
+/**
+ * The number by which all elements are multiplied, to three digits, as where a sign, a temperature or the number of rows is left out; null if there is none.
+ * Elements near their tolerance, and what is rightly not finite, are not considered.
+ */
+function commonFactor(
+  actual: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: ArrayLike<number>,
+): number | null {
+  let least = Number.POSITIVE_INFINITY;
+  let most = Number.NEGATIVE_INFINITY;
+  let count = 0;
+  for (let i = 0; i < expected.length; i++) {
+    const [got = Number.NaN, right = Number.NaN, bound = Number.NaN] = [actual[i], expected[i], tolerance[i]];
+    const isNoise = Math.abs(right) <= 1e4 * bound && Math.abs(got) <= 1e4 * bound;
+    if (isNoise || (!Number.isFinite(right) && Object.is(got, right))) continue;
+    const factor = got / right;
+    if (!Number.isFinite(factor)) return null;
+    least = Math.min(least, factor);
+    most = Math.max(most, factor);
+    count++;
+  }
+  const factor = Number(((least + most) / 2).toPrecision(3));
+  // Fewer elements may have a common factor by chance.
+  return count >= 3 && factor !== 0 && factor !== 1 && most - least <= 1e-3 * Math.abs(factor) ? factor : null;
 }
 
 function usedBy(

@@ -38,6 +38,26 @@ describe('a comparison within bounds', () => {
     );
   });
 
+  test('says by which factor all elements are off', async () => {
+    const bounds = [1e-8, 1e-8, 1e-8, 1e-8, 1e-8];
+    const given = [1, -2, 0, 0.5, Number.NaN];
+    const endOf = async (got: readonly number[], expected: readonly number[] = given) =>
+      (await messageOf(() => assertClose('vjp', got, expected, bounds))).replace(/^.* are wrong/, '');
+    expect(await endOf(given.map((value) => -value))).toBe('; all are -1 times the expected numbers');
+    expect(await endOf(given.map((value) => value / 3))).toBe('; all are 0.333 times the expected numbers');
+    expect(await endOf([2, -4, 5e-5, 1, Number.NaN])).toBe('; all are 2 times the expected numbers');
+    expect(await endOf([2, -4, 1.1e-4, 1, Number.NaN])).toBe('');
+    expect(await endOf([2, -4, 0, 1, Number.NaN], [1, -2, 5e-5, 0.5, Number.NaN])).not.toBe('');
+    expect(await endOf([2, -4, 0, 1, Number.NaN], [1, -2, 1.1e-4, 0.5, Number.NaN])).toBe('');
+    expect(await endOf([2, -4, 0, 1.0006, Number.NaN])).toBe('; all are 2 times the expected numbers');
+    expect(await endOf([2, -4, 0, 1.0011, Number.NaN])).toBe('');
+    expect(await endOf([2, -4, 0, 1, 3])).toBe('');
+    expect(await endOf([2, -4, 0, 0.5, Number.NaN])).toBe('');
+    expect(await endOf([0, 0, 0, 0, Number.NaN])).toBe('');
+    // Two elements may have a common factor by chance.
+    expect(await endOf([2, -4, 0, 0, Number.NaN], [1, -2, 0, 0, Number.NaN])).toBe('');
+  });
+
   test('knows an element that was never written', async () => {
     expect(poison).toBe(-7.25);
     expect(await messageOf(() => assertClose('vjp', [1, -7.25], [1, 0.5], [0.1, 0.1]))).toBe(
