@@ -52,12 +52,15 @@ export function backendSource(
 /** The same backend without fused kernels, for the ops that have one. */
 function composedContender(name: string, backend: Backend): Contender {
   // Not a proxy of the backend itself: if it were frozen, its kernels could not be hidden.
+  const methods = new Map<unknown, unknown>();
   const unfused = new Proxy<Backend>(Object.create(backend), {
     get(_, key) {
       if (key === 'kernels') return undefined;
       const member: unknown = Reflect.get(backend, key);
-      // Private members of its class are not those of the proxy.
-      return typeof member === 'function' ? member.bind(backend) : member;
+      if (typeof member !== 'function') return member;
+      // Private members of its class are not those of the proxy. Bound once, because calls of methods are timed.
+      if (!methods.has(member)) methods.set(member, member.bind(backend));
+      return methods.get(member);
     },
   });
   const contender = backendContender(name, unfused);

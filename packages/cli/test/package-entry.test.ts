@@ -38,7 +38,7 @@ test.each([
   ['nested/sub', 'nested/sub.js'],
   ['none/sub', 'none/sub.js'],
   ['null', 'null/lib.js'],
-])('the entry of %s is that which Node imports', (name, entry) => {
+])('Node imports the entry that is found for %s', (name, entry) => {
   expect(packageEntry(name, folder.path)).toBe(folder.at(join('node_modules', entry)));
   expect(packageEntry(name, folder.at('sub/folder'))).toBe(folder.at(join('node_modules', entry)));
 });

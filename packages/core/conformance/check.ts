@@ -63,8 +63,8 @@ export function assertClose(
 }
 
 /**
- * The number by which all elements are multiplied, to three digits, as where a sign, a temperature or the number of rows is left out; null if there is none.
- * Elements near their tolerance, and what is rightly not finite, are not considered.
+ * The ratio of the elements to the expected ones, to three digits, if all have the same: a kernel that leaves out a sign, the temperature or the number of rows
+ * gives one. Otherwise null. Elements near their tolerance are not considered, nor are infinities and NaN that are expected.
  */
 function commonFactor(
   actual: ArrayLike<number>,

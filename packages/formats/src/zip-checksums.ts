@@ -53,7 +53,7 @@ function directoryStart(view: DataView): number {
   return record + 56 <= view.byteLength ? Number(view.getBigUint64(record + 48, true)) : view.byteLength;
 }
 
-/** The offset of the record at the archive's end, before its comment of at most 65 535 bytes; negative if there is none. */
+/** The offset of the end of central directory record, which a comment of up to 65,535 bytes may follow; −1 without such a record. */
 function endOf(view: DataView): number {
   const last = view.byteLength - 22;
   for (let end = last; end >= Math.max(0, last - 65_535); end--)

@@ -93,9 +93,14 @@ export async function measureAccuracy(
   options: AccuracyOptions,
   onProgress: (progress: AccuracyProgress) => void = () => {},
 ): Promise<AccuracyReport> {
-  checkOptions('measureAccuracy', options, optionNames);
-  const { contenders: sources, ops = ['softmax'], dtypes = benchDTypes } = options;
-  const { classes, results: count = 8000, signal } = options;
+  const {
+    contenders: sources,
+    ops = ['softmax'],
+    dtypes = benchDTypes,
+    classes,
+    results: count = 8000,
+    signal,
+  } = checkOptions('measureAccuracy', options, optionNames);
   const questions = ops.flatMap((op) =>
     dtypes.flatMap((dtype) =>
       accuracyInputs(classes)

@@ -16,7 +16,7 @@ export interface Call<B = unknown> {
   readonly rows: Rows;
   readonly temperature: number;
   readonly mask: Mask<B> | null;
-  /** The kernel with which a backend without a basis can run the call, for errors; null if there is none. */
+  /** The kernel that is enough to run the call on a backend without a basis; null if none is. For error messages. */
   readonly kernel: KernelName | null;
 }
 

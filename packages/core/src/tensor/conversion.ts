@@ -140,7 +140,7 @@ function mathValues(matrix: { getDataType?(): string }): string | null {
   return ['BigNumber', 'Fraction', 'bigint'].includes(type) ? 'x.map(Number).toArray()' : null;
 }
 
-/** That expression as the end of a message; empty if there is none. */
+/** What to pass instead of the value, for the end of an error message; an empty text if nothing is known. */
 export function conversionHint(value: unknown, entry: boolean): string {
   const expression = Array.isArray(value) || ArrayBuffer.isView(value) ? null : conversionOf(value, entry);
   return expression === null ? '' : `; if it is called x, pass ${expression}`;
