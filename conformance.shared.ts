@@ -13,8 +13,9 @@ export interface LeftOut {
 export interface Selection {
   /** Cases that it does not run. */
   readonly leftOut?: readonly LeftOut[];
-  /** How many of the others `npm test` runs: one of each property. Absent if it runs all of them. */
+  /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. */
   readonly onePerProperty?: number;
+  readonly covering?: number;
 }
 
 interface Case {
@@ -57,19 +58,21 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
 }
 
 /**
- * The cases that a backend runs: those that are not left out, or in `npm test`, with `onePerProperty`, one of each property. Tests assert
- * what is left out and how many remain.
+ * The cases that a backend runs: those that are not left out, and in `npm test` a selection of them, if the backend has one. Tests assert what is left out and how
+ * many remain.
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], onePerProperty: count }: Selection,
+  { leftOut = [], ...one }: Selection,
 ): readonly C[] {
-  const chosen = select(cases, leftOut);
-  test('the cases that are not run are those listed', () => expect(chosen.leftOut).toEqual(leftOut));
-  if (count === undefined || inject('everything')) return chosen.selected;
-  const selected = onePerProperty(chosen.selected);
-  test('one case of each property is run', () => expect(selected).toHaveLength(count));
-  return selected;
+  const { selected, leftOut: found } = select(cases, leftOut);
+  test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
+  const [choose, count] =
+    one.onePerProperty === undefined ? [covering<C>, one.covering] : [onePerProperty<C>, one.onePerProperty];
+  if (count === undefined || inject('everything')) return selected;
+  const chosen = choose(selected);
+  test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
+  return chosen;
 }
 
 /**

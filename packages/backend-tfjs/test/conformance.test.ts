@@ -28,6 +28,7 @@ conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
       because: 'relations between results of kernels that other cases run; engine cpu has them with the same kernels',
     },
   ],
+  covering: 454,
 });
 
 const interpreted = () =>
@@ -38,4 +39,5 @@ conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
   ...known.cpu,
   composed: false,
   leftOut: [manyRows],
+  covering: 527,
 });

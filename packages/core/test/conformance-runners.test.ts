@@ -2,7 +2,8 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { describe, expect, inject, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
+import { testSelection } from '../../../conformance.shared.js';
 import { delegate } from '../conformance/delegate.js';
 import { type CaseReport, cases, conformance, exact, reportCase, sections, skipReasons } from '../conformance/index.js';
 import { type Backend, type BackendProvider, type HostArray, SoftgradError } from '../src/index.js';
@@ -10,7 +11,8 @@ import { basis } from '../template/basis.js';
 import { MinimalBackend, minimal } from './minimal-backend.js';
 
 describe('vitest runs the suite on a third-party backend with storage and three kernels', async () => {
-  for (const { name, run } of sections(await conformance(minimal, { required: true }))) test(name, run);
+  const bound = await conformance(minimal, { required: true });
+  for (const { name, run } of sections(testSelection(bound, { covering: 290 }))) test(name, run);
 });
 
 test('that backend takes less than 70 lines', () => {
@@ -25,9 +27,7 @@ describe('with the basis of the template it has every operation', async () => {
     open: async () => Object.assign(new MinimalBackend(), { basis }),
   };
   const bound = await conformance(complete, { required: true });
-  // Cases of more rows than one dispatch has workgroups take a loop over rows half of the suite's time and show it nothing.
-  const chosen = inject('everything') ? bound : bound.filter(({ id }) => !id.startsWith('row-groups/many:'));
-  for (const { name, run } of sections(chosen)) test(name, run);
+  for (const { name, run } of sections(testSelection(bound, { covering: 536 }))) test(name, run);
 
   test('nothing is skipped for want of an operation', () => {
     expect(Object.keys(skipReasons(bound)).filter((reason) => reason.includes('basis'))).toEqual(['has a basis']);
