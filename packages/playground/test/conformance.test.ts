@@ -29,7 +29,7 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
 });
 
 test('a failing case is listed by its id, with the expected and the actual result', async () => {
-  const page = await open('conformance?backend=cpu', {
+  const page = await open('conformance?backend=cpu&only=log-', {
     before: () => {
       const log1p = Math.log1p;
       Math.log1p = (x) => 1.01 * log1p(x);
