@@ -5,12 +5,12 @@ import { wasm } from '../dist/index.js';
 import { lacking } from './lacking.js';
 
 // A browser changes only the workers and the shared memory. The kernels are the same as in Node, where both builds run the whole suite.
-// Therefore `npm test` runs one case of each property of the other sections here; threads.browser.test.ts runs every kernel on two threads.
+// Therefore `npm test` runs one case of each property of the other sections here; threads-in-chromium.ts runs every kernel on two threads.
 const leftOut: readonly LeftOut[] = [
   {
     ids: /^extremes\//,
     cases: 264,
-    because: 'the numbers are those of the same kernels in Node; threads.browser.test.ts compares two threads with one',
+    because: 'the numbers are those of the same kernels in Node; threads-in-chromium.ts compares two threads with one',
   },
   {
     ids: /^combinations\//,
