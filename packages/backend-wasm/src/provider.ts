@@ -4,7 +4,6 @@ import type { WasmBuffer } from './buffer.js';
 import { checkedOptions } from './checks.js';
 import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
-import { spawner } from './spawn.js';
 
 /** The builds of an entry, at least one. */
 export interface Builds {
@@ -25,7 +24,7 @@ export function createProvider(builds: Builds): BackendProvider<WasmBuffer, Wasm
 
 async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
   const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
-  const settings = { threads, required, spawn: spawner(worker) };
+  const settings = { threads, required, worker };
   const reason = module === undefined ? missing() : missingEngine();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
   if (module !== undefined) return openBackend({ ...settings, relaxedSimd: relaxedSimd ?? false, kernels: { module } });
