@@ -42,6 +42,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
   const constants = storage.alloc(3, 'float64');
+  const hasFloat64 = 'softmax_f64' in exports;
 
   let pool: Pool | null = null;
   let reason = withoutThreads ?? ofModule;
@@ -71,10 +72,10 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   return {
     name: 'wasm',
     supports: {
-      dtypes: ['float32', 'float64'],
+      dtypes: hasFloat64 ? ['float32', 'float64'] : ['float32'],
       inPlace: true,
       limits: { elements: heapLimit / 4 - 2 ** 20, classes: 2 ** 26 },
-      device: describe(settings.relaxedSimd, pool ? pool.threads : 1, reason),
+      device: describe(settings.relaxedSimd, hasFloat64, pool ? pool.threads : 1, reason),
       subnormals: 'preserve',
       nonFinite: 'ieee',
       expUlp: { base: 2, slope: 0 },
@@ -140,8 +141,9 @@ function createMemory(shared: boolean): WebAssembly.Memory {
   throw new SoftgradError('ERR_OUT_OF_MEMORY', 'wasm: this engine grants no WebAssembly memory of 256 MiB or more');
 }
 
-function describe(isRelaxed: boolean, threads: number, reason: string | null): string {
-  const kind = isRelaxed ? 'WebAssembly relaxed SIMD' : 'WebAssembly SIMD';
+function describe(isRelaxed: boolean, hasFloat64: boolean, threads: number, reason: string | null): string {
+  const simd = isRelaxed ? 'relaxed SIMD' : 'SIMD';
+  const kind = `WebAssembly ${simd}${hasFloat64 ? '' : ' with float64: false'}`;
   if (reason !== null) return `${kind}, 1 thread (${reason})`;
   return `${kind}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }

@@ -10,6 +10,7 @@ const known = namesOf<WasmOptions>({
   threads: true,
   required: true,
   relaxedSimd: true,
+  float64: true,
   worker: true,
   module: true,
 });
@@ -38,10 +39,10 @@ export function checkedOptions(options: WasmOptions): WasmOptions {
 const mostThreads = 64;
 
 /** @throws ERR_VALUE unless `threads` is a number of threads, and the others are true, false or undefined: any other value would count as true */
-function checkValues({ threads = 1, required, relaxedSimd, worker }: WasmOptions): void {
+function checkValues({ threads = 1, required, relaxedSimd, float64, worker }: WasmOptions): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
     throw refused('threads', threads, `an integer from 1 to ${mostThreads}`);
-  for (const [name, value] of Object.entries({ required, relaxedSimd }))
+  for (const [name, value] of Object.entries({ required, relaxedSimd, float64 }))
     if (value !== undefined && typeof value !== 'boolean') throw refused(name, value, 'true or false');
   if (worker !== undefined) checkSource(worker);
 }
