@@ -2,9 +2,16 @@
 // it is chosen; docs/architecture.md, section "Bundle size", says what it consists of and what cannot be left out. Then each entry of the other
 // packages that a page can load, with everything that it exports and what it imports.
 const optional = ['@softgrad/backend-webgpu', '@softgrad/backend-gpujs', '@softgrad/backend-tfjs'];
-// An engine loads only one of the two builds of the kernels, which have about the same size. The worker's source is loaded only if
-// threads are asked for and its file is not found.
-const unusedByWasm = ['./relaxed.generated.js', './worker.generated.js'];
+// A page loads only one of the modules with the kernels; the two builds, with and without relaxed SIMD, have about the same size. What starts threads is
+// loaded only if they are asked for, and the worker's source only if its file is not found.
+const unusedByWasm = [
+  './relaxed.generated.js',
+  './relaxed-float32.generated.js',
+  './threading.js',
+  './worker.generated.js',
+];
+const unusedWithFloat64 = [...unusedByWasm, './simd-float32.generated.js'];
+const unusedWithoutFloat64 = [...unusedByWasm, './simd.generated.js'];
 const competitors = [
   '@tensorflow/*',
   '@jax-js/jax',
@@ -16,6 +23,9 @@ const competitors = [
 
 /** Like bundlers for browsers: ES modules, and a chunk for each import(). */
 const inChunks = (config) => ({ ...config, format: 'esm', splitting: true, platform: 'browser' });
+
+/** Bundled into one file, import() and all. */
+const inOneFile = (config) => ({ ...config, format: 'esm', splitting: false, platform: 'browser' });
 
 const limited = { gzip: true, modifyEsbuildConfig: inChunks };
 
@@ -38,15 +48,19 @@ const entry = (name, file, limit, ignore = []) => ({
 
 export default [
   application('tensor, softmax, setBackend, with cpu', '28.9 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '81 kB', [...optional, ...unusedByWasm]),
+  application('the same, with cpu and wasm', '79 kB', [...optional, ...unusedWithFloat64]),
+  {
+    ...application('the same, with cpu and wasm for float32 alone', '59.4 kB', [...optional, ...unusedWithoutFloat64]),
+    import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
+  },
   entry('core', 'core/dist/src/index.js', '28.7 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '86.5 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '86.6 kB'),
   entry('doctor', 'doctor/dist/index.js', '66.5 kB'),
   entry('formats', 'formats/dist/index.js', '25.8 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
-  entry('backend-wasm', 'backend-wasm/dist/index.js', '52 kB', unusedByWasm),
-  entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '52.9 kB', ['./worker.generated.js']),
-  entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '51.5 kB', ['./worker.generated.js']),
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedWithFloat64),
+  { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '53.8 kB'), modifyEsbuildConfig: inOneFile },
+  { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.5 kB'), modifyEsbuildConfig: inOneFile },
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),

@@ -1,4 +1,5 @@
-// Compiles src/kernels/*.c to WebAssembly and embeds it in src/simd.generated.ts and src/relaxed.generated.ts.
+// Compiles src/kernels/*.c to WebAssembly and embeds it in src/simd.generated.ts and src/relaxed.generated.ts, and float32's kernels alone in
+// src/simd-float32.generated.ts and src/relaxed-float32.generated.ts.
 //
 //   node scripts/build-kernels.mjs           writes the modules (needs clang-19 and lld-19: apt-get install clang-19 lld-19; npm fetches Binaryen)
 //   node scripts/build-kernels.mjs --check   compares the hash of the sources; in CI and in `npm run test:all` rebuilds the modules and compares
@@ -25,6 +26,18 @@ const packages = ['clang-19', 'lld-19'];
 /** The builds, with the flags by which they differ. */
 export const builds = { simd: [], relaxed: ['-mrelaxed-simd'] };
 const described = { simd: 'with fixed-width SIMD', relaxed: 'with relaxed SIMD (fused multiply-add)' };
+
+/** The dtypes, by the bits of their elements. */
+const dtypes = [32, 64];
+
+/** The modules by the names of their files: of each build one for both dtypes, and one for float32 alone, for pages that compute nothing else. */
+const modules = Object.fromEntries(
+  Object.keys(builds).flatMap((build) => [
+    [build, { build, bits: dtypes }],
+    [`${build}-float32`, { build, bits: [32] }],
+  ]),
+);
+
 export const flags = [
   '--target=wasm32',
   '-O2',
@@ -91,19 +104,19 @@ async function preprocessed(all) {
 }
 
 /**
- * A module of the kernels in a folder, both dtypes compiled side by side.
+ * A module of the kernels in a folder, the dtypes compiled side by side.
  *
  * @param compiled a Map of objects that were compiled, by the preprocessed source: a dtype that a change does not concern is not
  *   compiled again
  * @throws what the compiler says, warnings too
  */
-export async function compile(extraFlags, folderOfSources = kernels, compiled = null) {
+export async function compile(extraFlags, folderOfSources = kernels, compiled = null, bitsOfDtypes = dtypes) {
   const folder = mkdtempSync(join(tmpdir(), 'softgrad-kernels-'));
   try {
     const sources = readdirSync(folderOfSources)
       .filter((name) => name.endsWith('.c'))
       .sort();
-    const work = [32, 64].map(async (bits) => {
+    const work = bitsOfDtypes.map(async (bits) => {
       const source = join(folder, `${bits}.c`);
       const object = join(folder, `${bits}.o`);
       writeFileSync(source, sources.map((name) => `#include "${name}"\n`).join(''));
@@ -151,32 +164,39 @@ export async function optimize(name, bytes) {
   }
 }
 
-/** What the sources compile to, by build. */
-function compileAll() {
-  const compiled = Object.entries(builds).map(async ([name, extra]) => [
-    name,
-    await optimize(name, await compile(extra)),
-  ]);
-  return Promise.all(compiled);
+/** What the sources compile to, by module. */
+async function compileAll() {
+  const compiled = Object.entries(builds).map(async ([build, extra]) => {
+    const objects = new Map();
+    const ofBuild = Object.entries(modules).filter(([, module]) => module.build === build);
+    const all = [];
+    // One after another, since the second takes the object of float32 from the first.
+    for (const [name, { bits }] of ofBuild)
+      all.push([name, await optimize(build, await compile(extra, kernels, objects, bits))]);
+    return all;
+  });
+  return (await Promise.all(compiled)).flat();
 }
 
-/** The file of a build, without its ending. */
+/** The file of a module, without its ending. */
 export const fileOf = (name) => `${name}.generated`;
 
 const sourceOf = (name) => join(root, 'src', `${fileOf(name)}.ts`);
 
-/** The text of a build's file, which is JavaScript too. */
+/** The text of a module's file, which is JavaScript too. */
 export function embedding(name, bytes, hash) {
   const deflated = deflate(bytes);
   if (deflated.length >= 65536)
     throw new Error(`the ${name} module has ${deflated.length} bytes; it must stay under 64 KiB`);
+  const { build, bits } = modules[name];
+  const ofFloat32 = bits === dtypes ? '' : ', the kernels of float32 alone';
   return [
     '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
     '/** SHA-256 of the sources. */',
     `export const sourceHash = '${hash}';\n`,
     '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
     `export const memoryFlags = ${memoryFlags(bytes)};\n`,
-    `/** A WebAssembly module, deflated, in base64: ${described[name]}. */`,
+    `/** A WebAssembly module, deflated, in base64: ${described[build]}${ofFloat32}. */`,
     `export const module =\n  '${deflated.toString('base64')}';\n`,
   ].join('\n');
 }
@@ -211,7 +231,7 @@ function ensureCompiler() {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   if (process.argv.includes('--check')) {
-    const stale = Object.keys(builds).find((name) => !readFileSync(sourceOf(name), 'utf8').includes(sourceHash()));
+    const stale = Object.keys(modules).find((name) => !readFileSync(sourceOf(name), 'utf8').includes(sourceHash()));
     if (stale) throw new Error(`src/kernels changed since ${sourceOf(stale)} was made: node scripts/build-kernels.mjs`);
     if (!process.env.CI && process.env.SOFTGRAD_EVERYTHING !== '1') {
       console.log('The hash of the sources is right. CI and npm run test:all also rebuild the modules.');

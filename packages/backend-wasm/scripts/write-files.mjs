@@ -2,8 +2,6 @@
 // kernels as modules. Shortens their types.
 import { rmSync, writeFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
-import * as relaxed from '../dist/relaxed.generated.js';
-import * as simd from '../dist/simd.generated.js';
 import { workerSource } from '../dist/worker.generated.js';
 
 const at = (name) => new URL(`../dist/${name}`, import.meta.url);
@@ -12,7 +10,8 @@ const at = (name) => new URL(`../dist/${name}`, import.meta.url);
 writeFileSync(at('softgrad-worker.js'), `${workerSource}\n`);
 rmSync(at('softgrad-worker.js.map'), { force: true });
 
-for (const [name, { module, memoryFlags }] of Object.entries({ simd, relaxed })) {
+for (const name of ['simd', 'relaxed', 'simd-float32', 'relaxed-float32']) {
+  const { module, memoryFlags } = await import(`../dist/${name}.generated.js`);
   // tsc would repeat the whole module as the type of a constant.
   writeFileSync(
     at(`${name}.generated.d.ts`),

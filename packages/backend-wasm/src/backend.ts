@@ -3,14 +3,12 @@ import { createBasis } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
 import { checkedModule } from './checks.js';
 import { createHeap, heapLimit } from './heap.js';
-import { controlBytes } from './job.js';
 import { createKernels } from './kernel-calls.js';
 import { type Build, compile, type Exports, instantiate } from './module.js';
-import type { CompiledModule } from './options.js';
+import type { CompiledModule, WorkerSource } from './options.js';
 import { createRunner } from './run.js';
-import { spawner, threadsMissing } from './spawn.js';
 import { createStorage } from './storage.js';
-import { openPool, type Pool, type PoolOptions } from './threads.js';
+import type { Pool, PoolOptions } from './threads.js';
 
 /** The options of `open` with their defaults filled in. */
 export interface BackendSettings {
@@ -20,6 +18,8 @@ export interface BackendSettings {
   readonly required?: boolean;
   /** The kernels: loaded with or without relaxed SIMD, or compiled by the caller. */
   readonly kernels: (() => Promise<Build>) | { readonly module: CompiledModule };
+  readonly worker?: WorkerSource | undefined;
+  /** How a thread is started, in place of `worker`. */
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
@@ -29,28 +29,30 @@ const stackBytes = 16 * 1024;
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const withoutThreads = wanted > 1 ? threadsMissing() : null;
+  const threading = wanted > 1 ? await import('./threading.js') : null;
+  const withoutThreads = threading?.threadsMissing() ?? null;
   const {
     module,
     memory,
     instance,
     shared,
     reason: ofModule,
-  } = await load(settings, wanted > 1 && withoutThreads === null);
+  } = await load(settings, threading !== null && withoutThreads === null);
   const exports = instance as unknown as Exports;
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
   const constants = storage.alloc(3, 'float64');
+  const hasFloat64 = 'softmax_f64' in exports;
 
   let pool: Pool | null = null;
   let reason = withoutThreads ?? ofModule;
-  if (shared) {
-    const control = heap.allocate(controlBytes);
+  if (threading !== null && shared) {
+    const control = heap.allocate(threading.controlBytes);
     const stackTops = Array.from({ length: wanted - 1 }, () => heap.allocate(stackBytes) + stackBytes);
-    const { spawn = spawner(undefined), patienceMs } = settings;
+    const { spawn = threading.spawner(settings.worker), patienceMs } = settings;
     const patience = patienceMs === undefined ? {} : { patienceMs };
     try {
-      pool = await openPool({ module, memory, exports, control, stackTops, spawn, ...patience });
+      pool = await threading.openPool({ module, memory, exports, control, stackTops, spawn, ...patience });
     } catch (error) {
       // The caller's mistake, not a property of this engine.
       if (isSoftgradError(error)) throw error;
@@ -70,10 +72,10 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   return {
     name: 'wasm',
     supports: {
-      dtypes: ['float32', 'float64'],
+      dtypes: hasFloat64 ? ['float32', 'float64'] : ['float32'],
       inPlace: true,
       limits: { elements: heapLimit / 4 - 2 ** 20, classes: 2 ** 26 },
-      device: describe(settings.relaxedSimd, pool ? pool.threads : 1, reason),
+      device: describe(settings.relaxedSimd, hasFloat64, pool ? pool.threads : 1, reason),
       subnormals: 'preserve',
       nonFinite: 'ieee',
       expUlp: { base: 2, slope: 0 },
@@ -139,8 +141,9 @@ function createMemory(shared: boolean): WebAssembly.Memory {
   throw new SoftgradError('ERR_OUT_OF_MEMORY', 'wasm: this engine grants no WebAssembly memory of 256 MiB or more');
 }
 
-function describe(isRelaxed: boolean, threads: number, reason: string | null): string {
-  const kind = isRelaxed ? 'WebAssembly relaxed SIMD' : 'WebAssembly SIMD';
+function describe(isRelaxed: boolean, hasFloat64: boolean, threads: number, reason: string | null): string {
+  const simd = isRelaxed ? 'relaxed SIMD' : 'SIMD';
+  const kind = `WebAssembly ${simd}${hasFloat64 ? '' : ' with float64: false'}`;
   if (reason !== null) return `${kind}, 1 thread (${reason})`;
   return `${kind}, ${threads} ${threads === 1 ? 'thread' : 'threads'}`;
 }

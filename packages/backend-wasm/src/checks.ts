@@ -1,12 +1,19 @@
 import { namesOf, optionMeant, SoftgradError, shortened } from '@softgrad/core';
-import type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './options.js';
+import type { CompiledModule, WasmOptions, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
 
 const expectedModule =
   'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
 
-const known = namesOf<WasmOptions>({ threads: true, required: true, relaxedSimd: true, worker: true, module: true });
+const known = namesOf<WasmOptions>({
+  threads: true,
+  required: true,
+  relaxedSimd: true,
+  float64: true,
+  worker: true,
+  module: true,
+});
 
 /**
  * Not by core's `checkOptions`, which needs more of core than a page on this backend otherwise loads.
@@ -32,11 +39,12 @@ export function checkedOptions(options: WasmOptions): WasmOptions {
 const mostThreads = 64;
 
 /** @throws ERR_VALUE unless `threads` is a number of threads, and the others are true, false or undefined: any other value would count as true */
-function checkValues({ threads = 1, required, relaxedSimd }: WasmOptions): void {
+function checkValues({ threads = 1, required, relaxedSimd, float64, worker }: WasmOptions): void {
   if (!Number.isInteger(threads) || threads < 1 || threads > mostThreads)
     throw refused('threads', threads, `an integer from 1 to ${mostThreads}`);
-  for (const [name, value] of Object.entries({ required, relaxedSimd }))
+  for (const [name, value] of Object.entries({ required, relaxedSimd, float64 }))
     if (value !== undefined && typeof value !== 'boolean') throw refused(name, value, 'true or false');
+  if (worker !== undefined) checkSource(worker);
 }
 
 /** As `describeOption` of core, which would add to each entry that a page loads. */
@@ -59,21 +67,14 @@ export function checkedModule(module: CompiledModule): WebAssembly.Module {
   throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
 }
 
-/** The function, or the text of the URL. @throws ERR_VALUE if it is neither */
-export function checkedSource(source: WorkerSource): string | (() => WorkerLike | Promise<WorkerLike>) {
+/** @throws ERR_VALUE unless it is a URL, the text of one or a path, or a function. Not a Worker: it is one thread, and each thread needs its own */
+function checkSource(source: WorkerSource): void {
   const given = typeof source === 'object' ? source?.href : source;
-  // Not a Worker: it is one thread, and each thread needs its own.
-  if (typeof given === 'function' || typeof given === 'string') return given;
+  if (typeof given === 'function' || typeof given === 'string') return;
   throw new SoftgradError(
     'ERR_VALUE',
     `wasm: worker is ${kindOf(source)}; expected a URL, a path, or a function that starts a Worker`,
   );
-}
-
-/** @throws ERR_VALUE unless it is a worker */
-export function checkedWorker(worker: WorkerLike): WorkerLike {
-  if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
-  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${kindOf(worker)}; expected a Worker`);
 }
 
 /** How to get a module from a value that is none. */

@@ -1,4 +1,4 @@
-import { type Exports, kernelOf } from './module.js';
+import type { Exports } from './module.js';
 
 /**
  * How the main thread shares work with the workers through shared memory. A job is one kernel call cut into chunks of its units. Every
@@ -64,7 +64,9 @@ export function runChunk(
   const args = Array.from(values.subarray(0, read(word.arguments)), (value, k) =>
     k === scratch ? value + thread * (read(word.scratchStride) >>> 0) : value,
   );
-  kernelOf(exports, names[read(word.kernel)] ?? '')(begin, end, ...args);
+  const kernel = exports[names[read(word.kernel)] ?? ''];
+  if (kernel === undefined) throw new RangeError('unknown kernel');
+  kernel(begin, end, ...args);
 }
 
 /**

@@ -29,13 +29,20 @@ export interface WasmOptions {
    */
   readonly relaxedSimd?: boolean | undefined;
   /**
+   * Compute float64, too, unless `false`: float32's kernels alone are half of the download. `supports.dtypes` is then float32 alone, and a float64 tensor is an
+   * ERR_DTYPE; results in float32 are the same bits. With `module` this has no effect, since what is in the module counts. The entries
+   * `@softgrad/backend-wasm/simd` and `/relaxed` have the kernels of both dtypes, and `false` is an ERR_VALUE there.
+   */
+  readonly float64?: boolean | undefined;
+  /**
    * The worker of the threads, `@softgrad/backend-wasm/worker`, as a bundler or a server has it. By default it is found beside this
    * package's other files or, in Node and where that does not load, started from a string.
    */
   readonly worker?: WorkerSource | undefined;
   /**
    * The kernels, compiled: `@softgrad/backend-wasm/simd.wasm` or `relaxed.wasm`, or for several threads `simd-shared.wasm` or
-   * `relaxed-shared.wasm`. For engines that refuse to compile WebAssembly at run time. Which build it is, `relaxedSimd` tells (default: not relaxed).
+   * `relaxed-shared.wasm`; without float64, `simd-float32.wasm` and so on. For engines that refuse to compile WebAssembly at run time. Which build
+   * it is, `relaxedSimd` tells (default: not relaxed).
    */
   readonly module?: CompiledModule | undefined;
 }

@@ -4,12 +4,13 @@ import type { WasmBuffer } from './buffer.js';
 import { checkedOptions } from './checks.js';
 import { type Build, hasFusedMultiplyAdd, missing, missingEngine } from './module.js';
 import type { WasmOptions } from './options.js';
-import { spawner } from './spawn.js';
 
 /** The builds of an entry, at least one. */
 export interface Builds {
   readonly simd?: () => Promise<Build>;
   readonly relaxed?: () => Promise<Build>;
+  /** The same builds with the kernels of float32 alone. */
+  readonly float32?: Omit<Builds, 'float32'>;
 }
 
 const noRelaxedSimd = 'this engine has no relaxed SIMD with a fused multiply-add';
@@ -23,15 +24,21 @@ export function createProvider(builds: Builds): BackendProvider<WasmBuffer, Wasm
   };
 }
 
-async function open({ simd, relaxed }: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
-  const { threads = 1, required = false, relaxedSimd, worker, module } = checkedOptions(options);
-  const settings = { threads, required, spawn: spawner(worker) };
+async function open(builds: Builds, options: WasmOptions): Promise<Backend<WasmBuffer>> {
+  const { threads = 1, required = false, relaxedSimd, float64 = true, worker, module } = checkedOptions(options);
+  const { simd, relaxed } = builds;
+  const settings = { threads, required, worker };
   const reason = module === undefined ? missing() : missingEngine();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
   if (module !== undefined) return openBackend({ ...settings, relaxedSimd: relaxedSimd ?? false, kernels: { module } });
   const wanted = relaxedSimd ?? (simd === undefined || (relaxed !== undefined && hasFusedMultiplyAdd()));
-  const kernels = wanted ? relaxed : simd;
   const way = 'import @softgrad/backend-wasm and leave the option out';
+  const ofDtypes = float64 ? builds : builds.float32;
+  if (ofDtypes === undefined) {
+    const other = 'for float64: false import @softgrad/backend-wasm';
+    throw new SoftgradError('ERR_VALUE', `wasm: this entry has the kernels of both dtypes; ${other}`);
+  }
+  const kernels = wanted ? ofDtypes.relaxed : ofDtypes.simd;
   if (kernels === undefined) {
     throw new SoftgradError('ERR_VALUE', `wasm: this entry has no build for relaxedSimd ${wanted}; ${way}`);
   }

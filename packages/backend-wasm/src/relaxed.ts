@@ -10,7 +10,7 @@ export type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './op
 /**
  * softgrad on WebAssembly SIMD with one build of the kernels, for bundles that are one file: with relaxed SIMD.
  *
- * @throws as `wasm` of `@softgrad/backend-wasm`; ERR_VALUE for `relaxedSimd: false`, and ERR_BACKEND_UNAVAILABLE where the engine has no relaxed SIMD
+ * @throws as `wasm` of `@softgrad/backend-wasm`; ERR_VALUE for `relaxedSimd: false` and for `float64: false`, ERR_BACKEND_UNAVAILABLE where the engine has no relaxed SIMD
  */
 export const wasm: BackendProvider<WasmBuffer, WasmOptions> = createProvider({
   relaxed: async () => ({ module, memoryFlags }),

@@ -10,7 +10,7 @@ export type { CompiledModule, WasmOptions, WorkerLike, WorkerSource } from './op
 /**
  * softgrad on WebAssembly SIMD with one build of the kernels, for bundles that are one file: without relaxed SIMD: it runs in every engine with WebAssembly SIMD, and results are the same bits everywhere.
  *
- * @throws as `wasm` of `@softgrad/backend-wasm`; ERR_VALUE for `relaxedSimd: true`
+ * @throws as `wasm` of `@softgrad/backend-wasm`; ERR_VALUE for `relaxedSimd: true` and for `float64: false`
  */
 export const wasm: BackendProvider<WasmBuffer, WasmOptions> = createProvider({
   simd: async () => ({ module, memoryFlags }),

@@ -1,5 +1,4 @@
 import { SoftgradError } from '@softgrad/core';
-import { checkedSource, checkedWorker } from './checks.js';
 import { hasStarted, type WorkerStart } from './job.js';
 import { type NodeThreads, type NodeWorker, nodeThreads } from './node.js';
 import type { WorkerLike, WorkerSource } from './options.js';
@@ -19,7 +18,7 @@ export function threadsMissing(): string | null {
 /**
  * The function that starts a thread, from the given code or from the package's own worker.
  *
- * @throws ERR_VALUE for a source that is not a URL, a path or a function; and when a thread is started, for a function that does not return a new Worker
+ * @throws when a thread is started, ERR_VALUE for a function that does not return a new Worker
  */
 export function spawner(source: WorkerSource | undefined): () => Promise<Thread> {
   if (source === undefined) {
@@ -28,7 +27,7 @@ export function spawner(source: WorkerSource | undefined): () => Promise<Thread>
       return node ? startNode(node, await ownSource(), true) : startOwn();
     };
   }
-  const given = checkedSource(source);
+  const given = typeof source === 'object' ? source.href : source;
   if (typeof given === 'function') return fromFunction(given);
   return async () => {
     const node = nodeThreads();
@@ -49,6 +48,13 @@ function fromFunction(create: () => WorkerLike | Promise<WorkerLike>): () => Pro
     given.add(worker);
     return threadOf(worker);
   };
+}
+
+/** @throws ERR_VALUE unless it is a worker */
+function checkedWorker(worker: WorkerLike): WorkerLike {
+  if (typeof worker?.postMessage === 'function' && typeof worker.terminate === 'function') return worker;
+  const kind = Object.prototype.toString.call(worker).slice(8, -1);
+  throw new SoftgradError('ERR_VALUE', `wasm: the function worker returns ${kind}; expected a Worker`);
 }
 
 /** The worker of a caller's function, which may never give one. One that comes too late is terminated. */

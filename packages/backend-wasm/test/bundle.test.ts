@@ -15,6 +15,8 @@ describe('a page bundled and minified by vite', () => {
   let browser: Browser;
   let context: BrowserContext;
   let headers: Readonly<Record<string, string>> = {};
+  /** The names of the files that a page has loaded, without the hash of their contents. */
+  const loaded: string[] = [];
   /** Paths for which the server answers 404. */
   let missing = /^$/;
 
@@ -29,6 +31,7 @@ describe('a page bundled and minified by vite', () => {
     server = createServer(({ url = '/' }, response) => {
       const path = url === '/' ? '/index.html' : url;
       const body = missing.test(path) ? undefined : files.get(path);
+      loaded.push(path.replace(/^.*\/|-[\w-]{8}(?=\.js$)/g, ''));
       response.writeHead(body === undefined ? 404 : 200, {
         'Content-Type': types[extname(path)] ?? 'text/plain',
         'Cache-Control': 'no-store',
@@ -48,13 +51,14 @@ describe('a page bundled and minified by vite', () => {
 
   const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 
-  async function opened(threads: number, more: Readonly<Record<string, string>>): Promise<unknown> {
+  async function opened(threads: number, more: Readonly<Record<string, string>>, float64?: boolean): Promise<unknown> {
     headers = more;
+    loaded.length = 0;
     const page = await context.newPage();
     try {
       await page.goto(address());
       await page.waitForFunction('"result" in globalThis');
-      return await page.evaluate(`result(${threads})`);
+      return await page.evaluate(`result(${threads}, ${float64})`);
     } finally {
       await page.close();
     }
@@ -70,6 +74,25 @@ describe('a page bundled and minified by vite', () => {
   test('computes on two threads in a cross-origin isolated page', async () => {
     expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
   });
+
+  test.each([
+    [1, undefined, 'WebAssembly relaxed SIMD, 1 thread', ['relaxed.generated.js']],
+    [1, false, 'WebAssembly relaxed SIMD with float64: false, 1 thread', ['relaxed-float32.generated.js']],
+    [
+      2,
+      false,
+      'WebAssembly relaxed SIMD with float64: false, 2 threads',
+      ['relaxed-float32.generated.js', 'softgrad-worker.js', 'threading.js'],
+    ],
+  ])(
+    'with %i threads and float64: %s loads only the files that this takes',
+    async (threads, float64, device, files) => {
+      expect(await opened(threads, isolated, float64)).toEqual({ device, right: true });
+      expect(loaded.filter((name) => name !== 'favicon.ico').sort()).toEqual(
+        ['index.html', 'index.js', ...files].sort(),
+      );
+    },
+  );
 
   test("needs only 'wasm-unsafe-eval' and 'self' in a Content-Security-Policy", async () => {
     const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; worker-src 'self'";

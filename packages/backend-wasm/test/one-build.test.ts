@@ -51,6 +51,21 @@ describe('an entry with one build', () => {
     expect(await relaxed.unavailable()).toBe('this engine has no relaxed SIMD with a fused multiply-add');
   });
 
+  test('has the kernels of both dtypes, and says which entry has others', async () => {
+    const refusal = (error: unknown) => (isSoftgradError(error) ? [error.code, error.message] : error);
+    for (const provider of [simd, relaxed]) {
+      expect(await withRelaxedSimd(() => provider.open({ float64: false }).catch(refusal))).toEqual([
+        'ERR_VALUE',
+        'wasm: this entry has the kernels of both dtypes; for float64: false import @softgrad/backend-wasm',
+      ]);
+      expect(await withRelaxedSimd(() => outcome(provider, { float64: true }))).toEqual([
+        expect.stringMatching(/1 thread$/),
+        0.5,
+        0.5,
+      ]);
+    }
+  });
+
   test.each([
     ['simd', simdBuild, relaxedBuild],
     ['relaxed', relaxedBuild, simdBuild],

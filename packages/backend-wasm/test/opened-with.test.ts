@@ -76,6 +76,8 @@ describe('values that only JavaScript without types can pass are refused', () =>
     ['relaxedSimd null', { relaxedSimd: null }, 'wasm: relaxedSimd is Null; expected true or false'],
     ['a number as relaxedSimd', { relaxedSimd: 0 }, 'wasm: relaxedSimd 0; expected true or false'],
     ['a text as required', { required: 'no' }, 'wasm: required is the text "no"; expected true or false'],
+    ['a text as float64', { float64: 'no' }, 'wasm: float64 is the text "no"; expected true or false'],
+    ['float64 null', { float64: null }, 'wasm: float64 is Null; expected true or false'],
     ['module null', { module: null }, /^wasm: module is Null; expected a WebAssembly.Module/],
     ['the bytes of a module', { module: bytes }, `is Uint8Array; expected a WebAssembly.Module`],
     ['the bytes of a module, and the way out', { module: bytes }, way.bytes],
@@ -165,6 +167,10 @@ describe('kernels compiled in advance', () => {
       { threads: 2, module: compiled('simd') },
       'WebAssembly SIMD, 1 thread (the module that was given imports a memory that is not shared; those named -shared.wasm import a shared one)',
     ],
+    // What a module has counts, not the option.
+    [{ threads: 1, float64: false, module: compiled('simd') }, 'WebAssembly SIMD, 1 thread'],
+    [{ threads: 1, module: compiled('simd-float32') }, 'WebAssembly SIMD with float64: false, 1 thread'],
+    [{ threads: 2, module: compiled('simd-float32-shared') }, 'WebAssembly SIMD with float64: false, 2 threads'],
   ])('%#: %o', async (options, device) => {
     expect(await deviceAndBits(options)).toEqual([device, true]);
   });

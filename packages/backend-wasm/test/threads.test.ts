@@ -29,7 +29,7 @@ const shapes: readonly Rows[] = [
 test.each(['float32', 'float64'] as const)(
   '%s results of every kernel are the same bits on one, two and five threads',
   async (dtype) => {
-    const [one, ...others] = await Promise.all([1, 2, 5].map(openThreads));
+    const [one, ...others] = await Promise.all([1, 2, 5].map((threads) => openThreads(threads)));
     expect(others.map(({ supports }) => supports.device)).toEqual([
       'WebAssembly SIMD, 2 threads',
       'WebAssembly SIMD, 5 threads',

@@ -5,12 +5,12 @@ import { builds } from '../src/builds.js';
 import type { WasmBuffer } from '../src/index.js';
 import type { Thread } from '../src/threads.js';
 
-/** The backend of src without relaxed SIMD. Its worker threads run the built worker, because they can load only JavaScript. */
-export function openThreads(threads: number): Promise<Backend<WasmBuffer>> {
+/** The backend of src without relaxed SIMD, with the kernels of both dtypes unless others are given. Its worker threads run the built worker, because they can load only JavaScript. */
+export function openThreads(threads: number, kernels = builds.simd): Promise<Backend<WasmBuffer>> {
   return openBackend({
     threads,
     relaxedSimd: false,
-    kernels: builds.simd,
+    kernels,
     spawn: async () => workerThread('../dist/softgrad-worker.js', []),
   });
 }

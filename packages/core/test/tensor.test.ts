@@ -361,7 +361,8 @@ describe('a tensor that is gone says who asks for it and why', () => {
 describe('a backend is checked where a tensor is made or moved', () => {
   test('for its dtypes, of which the error names the first', async () => {
     const here = (await minimal.open()) as Backend;
-    const text = "mine has no float64, only float32; convert with tensor(data, { dtype: 'float32' })";
+    const text =
+      "mine has no float64, only float32 (plain JavaScript); convert with tensor(data, { dtype: 'float32' })";
     const calls: readonly (readonly [string, () => unknown])[] = [
       ['tensor', () => tensor([1], { backend: here, dtype: 'float64' })],
       ['empty', () => empty([1], { backend: here, dtype: 'float64' })],
@@ -376,7 +377,7 @@ describe('a backend is checked where a tensor is made or moved', () => {
     }
     const both = delegate(backend, { supports: { ...backend.supports, dtypes: ['float64', 'float16'] } });
     expect(failure(() => tensor([1], { backend: both })).message).toBe(
-      "tensor: exact has no float32, only float64, float16; convert with tensor(data, { dtype: 'float64' })",
+      "tensor: exact has no float32, only float64, float16 (double-double on the host); convert with tensor(data, { dtype: 'float64' })",
     );
   });
 

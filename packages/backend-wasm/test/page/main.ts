@@ -2,9 +2,9 @@
 import { isSoftgradError, softmax, tensor } from '@softgrad/core';
 import { wasm } from '../../dist/index.js';
 
-async function result(threads: number): Promise<object> {
+async function result(threads: number, float64?: boolean): Promise<object> {
   try {
-    const backend = await wasm.open({ threads });
+    const backend = await wasm.open({ threads, float64 });
     using large = tensor(new Float32Array(600_000).fill(1), { shape: [200_000, 3], backend });
     using s = softmax(large);
     const right = s.dataSync().every((value) => value === Math.fround(1 / 3));

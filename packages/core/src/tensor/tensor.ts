@@ -293,10 +293,10 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
   noteBackend(backend);
   checkDTypeName(dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
-    const has = backend.supports.dtypes.join(', ');
+    const { dtypes, device } = backend.supports;
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${operation}: ${backend.name} has no ${dtype}, only ${has}; convert with tensor(data, { dtype: '${backend.supports.dtypes[0]}' })`,
+      `${operation}: ${backend.name} has no ${dtype}, only ${dtypes.join(', ')} (${device}); convert with tensor(data, { dtype: '${dtypes[0]}' })`,
     );
   }
 }
