@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/interface.js';
-import { getBackend } from '../backend/registry.js';
+import { awaitAdvice, getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { beginningOf } from './beginning.js';
@@ -133,7 +133,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
   if (backend !== undefined && backend !== target.backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `tensor: out lives on ${target.backend.name}, not on ${backend.name}`,
+      `tensor: out lives on ${target.backend.name}, not on ${backend.name}${awaitAdvice(target.backend, backend)}`,
     );
   }
   if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {

@@ -1,6 +1,6 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
-import { isBackend, noteBackend } from '../backend/registry.js';
+import { awaitAdvice, isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { type Beginning, beginningOf } from './beginning.js';
@@ -239,7 +239,7 @@ export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   if (known.backend !== backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)`,
+      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)${awaitAdvice(known.backend, backend as Backend)}`,
     );
   }
   known.beginning = null;
