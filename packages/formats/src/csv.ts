@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
 import { expectedInstead, isComment, isName } from './misspelled.js';
@@ -247,6 +247,7 @@ function countOf(count: number): string {
 
 /** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is written as a column. */
 export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<string> {
+  checkAttached('csvLines', array.data);
   const columns = sizeOf(array.shape.slice(1));
   const rows = array.shape[0] ?? 1;
   for (let row = 0; row < rows; row++) {
