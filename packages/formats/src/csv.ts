@@ -6,10 +6,10 @@ import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
 
-/** One line of a table, cut into cells. */
+/** One row of a table, cut into cells, of which those in quotes may contain ends of lines. */
 export interface CsvRecord {
   readonly cells: readonly string[];
-  /** The line number in the file, from 1. */
+  /** The number of its first line in the file, from 1: what `recordLines` gives. */
   readonly line: number;
 }
 
