@@ -1,6 +1,7 @@
 import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
+import { indexDetector, refuseLabels } from './labels.js';
 import { expectedInstead, isComment, isName } from './misspelled.js';
 import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
@@ -73,6 +74,8 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   let pending = named ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
+  if (named) refuseLabels(first, pending, name);
+  const checkIndex = indexDetector(name);
   columns = pending.cells.length;
   const width = columns;
   commentedRows.forEach(refuseCommented);
@@ -112,6 +115,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
           const value = parseEntry(cell, booleans);
           values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
+        checkIndex({ cells, line });
         lines.add(line);
         if (laterError !== null) throw laterError;
         pending = following ?? (await nextLine());
