@@ -210,11 +210,11 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
 });
 
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
-  const page = await open('explore?x=1,2;3&t=0');
+  const page = await open('explore?x=1,2;3&t=0x1');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
   expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
-  expect(said).toContain('t=0: expected a temperature from 0.05 to 20');
+  expect(said).toContain('t=0x1: expected a temperature from 0.05 to 20');
 });
 
 test('every backend computes the same', async () => {

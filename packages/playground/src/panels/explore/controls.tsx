@@ -49,7 +49,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
           value={row}
           least={0}
           most={rows - 1}
-          onChange={(value) => onChange({ row: Math.round(value) })}
+          integer
+          onChange={(value) => onChange({ row: value })}
         />
       )}
       {shown.map((k) => (
