@@ -188,7 +188,9 @@ test('of many logits the sliders are those from a chosen one on', async () => {
   await page.getByText('x₁₆ to x₃₉ of 40').waitFor();
   expect(await sliders.count()).toBe(24);
   await page.getByRole('textbox', { name: 'logit x₃₉, number' }).fill('100');
-  await expect.poll(async () => (await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['1.000', '1.000']);
+  await expect
+    .poll(async () => (await page.locator('.bar-value').allTextContents()).slice(-2))
+    .toEqual(['1.000', '1.000']);
   await page.getByRole('textbox', { name: 'first logit' }).fill('17');
   await page.getByText('first logit: expected 16 or less').waitFor();
 });
