@@ -47,16 +47,16 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '28.9 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '79 kB', [...optional, ...unusedWithFloat64]),
+  application('tensor, softmax, setBackend, with cpu', '29.3 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '79.4 kB', [...optional, ...unusedWithFloat64]),
   {
-    ...application('the same, with cpu and wasm for float32 alone', '59.4 kB', [...optional, ...unusedWithoutFloat64]),
+    ...application('the same, with cpu and wasm for float32 alone', '59.9 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  entry('core', 'core/dist/src/index.js', '28.7 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '86.6 kB'),
-  entry('doctor', 'doctor/dist/index.js', '66.5 kB'),
-  entry('formats', 'formats/dist/index.js', '25.8 kB'),
+  entry('core', 'core/dist/src/index.js', '29.2 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '86.9 kB'),
+  entry('doctor', 'doctor/dist/index.js', '66.6 kB'),
+  entry('formats', 'formats/dist/index.js', '26.5 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedWithFloat64),
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '53.8 kB'), modifyEsbuildConfig: inOneFile },
@@ -64,7 +64,7 @@ export default [
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
-  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '16.7 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '49.7 kB', competitors),
+  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '16.9 kB', ['@tensorflow/*']),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '50.1 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

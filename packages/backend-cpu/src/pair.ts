@@ -24,6 +24,11 @@ export function sumError(a: number, b: number, sum: number): number {
   return a - (sum - added) + (b - added);
 }
 
+/** A compensated sum. Where the sum is infinite, so that its correction is NaN, it stays infinite. */
+export function corrected(sum: number, correction: number): number {
+  return Number.isFinite(correction) ? sum + correction : sum;
+}
+
 /** `a · b − product` exactly, product being a · b as rounded; not finite if splitting a or b overflows. */
 export function productError(a: number, b: number, product: number): number {
   const aHead = head(a);

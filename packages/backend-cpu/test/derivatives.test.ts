@@ -308,6 +308,36 @@ describe.each(dtypes)('in %s', (dtype) => {
     }
   });
 
+  test('an infinite cotangent gives what the formula gives, although sums are compensated', () => {
+    const signs = (values: ArrayLike<number>) => Array.from(values, Math.sign);
+    for (const classes of [3, 9, 129]) {
+      const rows = { outer: 1, classes, inner: 1 };
+      for (const top of [1 / classes, 0.6]) {
+        const s = dominated(rows, top, dtype);
+        const y = s.map((p) => Math.log(p));
+        const t = s.map((_, k) => (k % 3) - 1);
+        for (const place of [0, 1, classes - 1]) {
+          for (const infinite of [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]) {
+            const label = `${classes} classes, largest ${top}, ${infinite} at ${place}`;
+            const g = s.map((_, k) => (k === place ? infinite : k % 4));
+            const result = (kernel: (out: FloatArray, v: FloatArray) => void) => {
+              const out = computed(classes, g, dtype, kernel);
+              expect(out.some(Number.isFinite), label).toBe(false);
+              return signs(out);
+            };
+            const logVjp = result((out, v) => kernels.logSoftmaxVjp(out, y, v, rows, { temperature: 1 }));
+            expect(logVjp, label).toEqual(signs(reference.logSoftmaxVjp(y, g, rows)));
+            const logHvp = result((out, v) => kernels.logSoftmaxHvp(out, y, v, t, rows, { temperature: 1 }));
+            expect(logHvp, label).toEqual(signs(reference.logSoftmaxHvp(y, g, t, rows)));
+            const vjp = result((out, v) => backend.vjp(out, s, v, rows, { temperature: 1 }));
+            const ofFormula = Array.from(s, (_, k) => (k === place ? Number.NaN : Math.sign(-infinite)));
+            if (dtype === 'float64' && classes > 3) expect(vjp, label).toEqual(ofFormula);
+          }
+        }
+      }
+    }
+  });
+
   test('log-softmax is right in every block and tile, beside rows that need a shift too', () => {
     const random = randomFrom(3);
     for (const classes of [4, 5, 700]) {

@@ -1,10 +1,12 @@
 import {
   type Backend,
+  checkOptions,
   crossEntropy,
   empty,
   type HostArray,
   loadProvider,
   logSoftmax,
+  namesOf,
   relu,
   sigmoid,
   softmax,
@@ -23,11 +25,11 @@ export interface BackendVariant {
   readonly label?: string | undefined;
 }
 
+const variantNames = namesOf<BackendVariant>({ options: true, composed: true, label: true });
+
 /** A registered backend as a contender, through the public API: the times include its overhead. */
-export function backendSource(
-  name: string,
-  { options, composed = false, label = name }: BackendVariant = {},
-): ContenderSource {
+export function backendSource(name: string, variant: BackendVariant = {}): ContenderSource {
+  const { options, composed = false, label = name } = checkOptions('backendSource', variant, variantNames);
   const shown = composed ? `${label} (composed)` : label;
   return {
     name: shown,

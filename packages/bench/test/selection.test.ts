@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import './register-backends.mjs';
 import { measureAccuracy } from '../src/accuracy/measure.js';
+import { backendSource } from '../src/backend-contender.js';
 import { runBenchInProcesses } from '../src/processes.js';
 import { runBench } from '../src/run.js';
 import { selectContenders, selectWorkloads } from '../src/selection.js';
@@ -83,4 +84,5 @@ test('an unknown option is refused, with the one that was meant', async () => {
   await expect(measureAccuracy({ contenders: [], dtype: ['float32'] } as never)).rejects.toThrow(
     `measureAccuracy: ${unknown('dtype', 'dtypes')}`,
   );
+  expect(() => backendSource('cpu', { option: {} } as never)).toThrow(`backendSource: ${unknown('option', 'options')}`);
 });

@@ -14,10 +14,15 @@ type Waiting = Pick<Context, 'onIdle'>;
  * The backend in a JavaScript file, or in an installed package of that name (`--module`): its default export, a provider or an open backend; or its
  * only export that is a provider.
  *
+ * @param folder where packages are looked for, an argument for tests
  * @throws ERR_VALUE if there is neither, if it does not load or exports no backend; ERR_BACKEND_UNAVAILABLE
  */
-export async function loadModule(file: string, waiting: Waiting): Promise<BackendProvider | Backend> {
-  const path = pathOf(file);
+export async function loadModule(
+  file: string,
+  waiting: Waiting,
+  folder = process.cwd(),
+): Promise<BackendProvider | Backend> {
+  const path = pathOf(file, folder);
   let module: Readonly<Record<string, unknown>>;
   try {
     module = await import(pathToFileURL(path).href);
@@ -43,7 +48,7 @@ export async function loadModule(file: string, waiting: Waiting): Promise<Backen
 }
 
 /** A file, or else the entry of the package of that name that is installed where the command runs. @throws ERR_VALUE if there is neither */
-function pathOf(file: string): string {
+function pathOf(file: string, folder: string): string {
   let cause: unknown;
   try {
     if (statSync(file).isFile()) return resolve(file);
@@ -52,14 +57,20 @@ function pathOf(file: string): string {
   }
   let entry: string | null;
   try {
-    entry = packageEntry(file);
+    entry = packageEntry(file, folder);
   } catch (error) {
     const reason = error instanceof Error ? error.message.replace(/\n.*/s, '') : String(error);
     throw new SoftgradError('ERR_VALUE', `--module ${file}: the package has no such entry: ${reason}`, {
       cause: error,
     });
   }
-  if (entry !== null) return entry;
+  if (entry !== null) {
+    if (isFile(entry)) return entry;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--module ${file}: the package is installed, but its entry ${entry} is missing; build the package, or install it again`,
+    );
+  }
   // Importing a named pipe would wait for a writer, and no signal but SIGKILL ends a process that waits for this.
   if (cause === undefined)
     throw new SoftgradError('ERR_VALUE', `--module ${file}: not a regular file; expected a JavaScript file`);

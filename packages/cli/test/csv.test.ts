@@ -124,6 +124,27 @@ describe('invalid tables are errors that say where and why', () => {
   });
 });
 
+describe('a record of several lines is named by its first', () => {
+  test.each([
+    ['a cell', 'a,b\n1,2\n"x\n\ny",4\n5,6\n', /line 3, column 1 is "x\\n\\ny"/],
+    ['the number of cells', 'a,b\n1,2\n"3\n",4,5\n', /line 3 has 3 cells/],
+    ['a quote that is not closed', 'a,b\n1,2\n\n"3,4\n5,6\n7,8\n', /line 4: quote not closed/],
+    ['a quote that is closed too early', 'a,b\n1,2\n3,"4\n"5\n', /line 3: invalid closing quote/],
+  ])('%s', async (_what, content, message) => {
+    for (const end of ['\n', '\r\n'])
+      await expect(parse(content.replaceAll('\n', end))).rejects.toThrow(
+        new RegExp(message.source.replaceAll('\\\\n', end === '\n' ? '\\\\n' : '\\\\r\\\\n')),
+      );
+  });
+
+  test.each(['\n', '\r\n', '\r'])('and a record after it by its own, with lines that end in %j', async (end) => {
+    const lines = ['"first', 'name",b', '1,2', '"3', '"', '', '"5', '",oops'];
+    await expect(parse(lines.join(end))).rejects.toThrow(/line 4 has 1 cell/);
+    lines.splice(3, 2);
+    await expect(parse(lines.join(end))).rejects.toThrow(/line 5, column 1 is "5/);
+  });
+});
+
 describe('of two errors, the one named is the first in the file', () => {
   const faults: Readonly<Record<string, readonly [line: string, message: string]>> = {
     'a word': ['3,oops', 'column 2 is "oops"'],
@@ -143,8 +164,7 @@ describe('of two errors, the one named is the first in the file', () => {
       for (const between of ['', '1,2\n', '1,2\n'.repeat(40)]) {
         // A first row is that to which the others are compared, and before it a comment is a title.
         if (before === '' && /cell too few|comment/.test(one)) continue;
-        // A record is where it ends.
-        const line = before.length / 4 + first.split('\n').length;
+        const line = before.length / 4 + 1;
         const error = await parse(`${before}${first}\n${between}${later}\n`).catch((caught: unknown) => caught);
         expect(String(error)).toContain(message);
         expect(String(error)).toContain(`line ${line}`);

@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { registeringModule } from '../src/module.js';
+import { loadModule, registeringModule } from '../src/module.js';
 import { packageEntry } from '../src/package-entry.js';
 import { softgrad, temporaryFolder } from './command.js';
 
@@ -27,6 +27,9 @@ install('nested', {
 install('common', { exports: { '.': { require: './common.cjs' } } }, 'common.cjs');
 install('none', { exports: { './sub': './sub.js' } });
 install('null', { exports: null, main: 'lib.js' }, 'lib.js');
+install('unbuilt', { main: 'dist/index.js' });
+install('unbuilt-exports', { exports: './dist/index.js' });
+install('unnamed', {});
 mkdirSync(folder.at('node_modules/empty'));
 
 test.each([
@@ -41,6 +44,20 @@ test.each([
 ])('Node imports the entry that is found for %s', (name, entry) => {
   expect(packageEntry(name, folder.path)).toBe(folder.at(join('node_modules', entry)));
   expect(packageEntry(name, folder.at('sub/folder'))).toBe(folder.at(join('node_modules', entry)));
+});
+
+test.each([
+  ['unbuilt', 'unbuilt/dist/index.js'],
+  ['unbuilt-exports', 'unbuilt-exports/dist/index.js'],
+  ['unnamed', 'unnamed/index.js'],
+  ['main/absent.js', 'main/absent.js'],
+])('the entry that %s names is missing', async (name, entry) => {
+  const path = folder.at(join('node_modules', entry));
+  expect(packageEntry(name, folder.path)).toBe(path);
+  await expect(loadModule(name, { onIdle: () => () => {} }, folder.path)).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: `--module ${name}: the package is installed, but its entry ${path} is missing; build the package, or install it again`,
+  });
 });
 
 test.each(['absent', 'empty', '@own/absent', '@own', './main', '/main', 'C:\\main', '', '..', 'main/', 'fs'])(

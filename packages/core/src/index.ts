@@ -61,6 +61,7 @@ export { softmin } from './ops/softmin.js';
 export type { BuiltIn, Op } from './ops/table.js';
 export { checkOptions, namesOf, optionMeant } from './options.js';
 export { shortened } from './shortened.js';
+export { checkAttached } from './tensor/attached.js';
 export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
 export { describeOption } from './tensor/describe.js';
 export {

@@ -1,4 +1,4 @@
-import { describe, expect, test, vi } from 'vitest';
+import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
@@ -12,6 +12,7 @@ import {
   type SyncProvider,
   setBackend,
   softmax,
+  type Tensor,
   tensor,
 } from '../src/index.js';
 import { MinimalBackend, minimal } from './minimal-backend.js';
@@ -194,7 +195,9 @@ test('an operation that a backend lacks names those that have it', async () => {
   expect(() => softmax(x, { temperature: 2 })).toThrow(
     expect.objectContaining({
       code: 'ERR_UNSUPPORTED',
-      message: expect.stringMatching(/softmax: bare has neither.*exact/),
+      message: expect.stringMatching(
+        /softmax: bare has no basis to compose it from, and its softmax declines the call;.*exact/,
+      ),
     }),
   );
 });
@@ -282,6 +285,71 @@ test('a later call that fails leaves the choice to the earlier one', async () =>
   finish();
   const chosen = await earlier;
   expect(getBackend()).toBe(chosen);
+});
+
+describe('without await before setBackend, tensors of both backends meet later', () => {
+  const cause =
+    'Tensors were made on mine while setBackend was still opening exact: await setBackend(…) before the first';
+  let core: typeof import('../src/index.js');
+  let after: Backend;
+  let early: Tensor;
+  beforeEach(async () => {
+    vi.resetModules();
+    core = await import('../src/index.js');
+    await core.setBackend(new MinimalBackend());
+  });
+
+  test.each<[what: string, meet: (x: Tensor, y: Tensor) => unknown]>([
+    ['as operands', (x, y) => core.softmax.vjp(core.softmax(x), y)],
+    ['as operands in the other order', (x, y) => core.softmax.vjp(core.softmax(y), x)],
+    ['as an out', (x, y) => core.softmax(y, { out: x })],
+    ['as an out of tensor', (x) => core.tensor([3, 4], { out: x, backend: after })],
+    ['as a mask', (_, y) => core.softmax(y, { mask: early })],
+    ['where one of them gives its buffer', (x) => core.bufferOf(after, x)],
+  ])('and the error names the cause: %s', async (_what, meet) => {
+    const opening = core.setBackend(exact);
+    const x = core.tensor([1, 2]);
+    early = core.tensor([true, false], { dtype: 'bool' });
+    after = await opening;
+    const y = core.tensor([1, 2]);
+    expect(() => meet(x, y)).toThrow(
+      expect.objectContaining({ code: 'ERR_BACKEND_MISMATCH', message: expect.stringContaining(cause) }),
+    );
+  });
+
+  test('choosing the backend again, with await, does not hide it', async () => {
+    const opening = core.setBackend(exact);
+    const x = core.tensor([1, 2]);
+    await opening;
+    await core.setBackend(exact);
+    expect(() => core.softmax(core.tensor([1, 2]), { out: x })).toThrow(cause);
+  });
+
+  test('but no error names it where setBackend was awaited, or failed, or where a backend was chosen by hand', async () => {
+    const x = core.tensor([1, 2]);
+    const failing = core.setBackend(broken);
+    core.tensor([1, 2]);
+    await failing.catch(() => undefined);
+    const other = await exact.open();
+    const opening = core.setBackend(exact);
+    core.tensor([1, 2], { backend: other });
+    await opening;
+    const y = core.tensor([1, 2]);
+    const message = /move one with await x\.to\(backend\)$/;
+    expect(() => core.softmax(y, { out: x })).toThrow(message);
+    expect(() => core.softmax(y, { out: core.tensor([1, 2], { backend: other }) })).toThrow(message);
+  });
+
+  test('a tensor where no backend is set yet says that setBackend is still opening one', async () => {
+    vi.resetModules();
+    core = await import('../src/index.js');
+    await core.setBackend(broken).catch(() => undefined);
+    expect(() => core.tensor([1])).toThrow(/^no backend is set (?!yet)/);
+    const opening = core.setBackend(exact);
+    expect(() => core.tensor([1])).toThrow('no backend is set yet, because setBackend is still opening one: await');
+    await opening;
+    expect(core.tensor([1]).backend.name).toBe('exact');
+  });
 });
 
 test.each([

@@ -508,3 +508,19 @@ test('a worker refuses an option that it does not have', async () => {
     "startWorker: unknown option 'backendName'; expected one of root, redis, backend",
   );
 });
+
+test('the other functions do so before they connect', async () => {
+  const options = { root: '.', redis: 'redis://127.0.0.1:1', intervals: 5, concurrency: 2 } as never;
+  const plan = {} as Plan;
+  const given = { submit, waitFor, queueStatus, cancel };
+  for (const [name, call] of Object.entries(given)) {
+    const meant = name === 'waitFor' ? " \\(did you mean 'interval'\\?\\)" : '';
+    await expect(call(plan, options)).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(
+        new RegExp(`^${name}: unknown option 'intervals'${meant}; expected one of root, redis`),
+      ),
+    });
+  }
+  await expect(folderOf('run', options)).rejects.toThrow("folderOf: unknown option 'intervals'; expected one of root");
+});

@@ -80,6 +80,9 @@ describe('paths', () => {
       expect(() => locate(path)).toThrow(`outside of ${name}, the store that all workers can access`);
     }
     expect(() => s3Store('s3://bucket/a/../b')).toThrow('expected s3://BUCKET or s3://BUCKET/PREFIX');
+    expect(() => s3Store('s3://bucket', { pieceByte: 5 } as never)).toThrow(
+      "s3Store: unknown option 'pieceByte' (did you mean 'pieceBytes'?); expected one of client, pieceBytes",
+    );
   });
 
   test.each(['/etc/passwd', '../x', 'a/../../x', 'a\\..\\x', 'a//x', 'x\0y', ''])(

@@ -1,4 +1,4 @@
-import { checkOptions, type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
+import { checkOptions, namesOf, type Shape, SoftgradError, type TensorInput } from '@softgrad/core';
 import { readValues } from './arrays.js';
 import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
@@ -43,7 +43,7 @@ import { wordsFor } from './words.js';
  * const { verdict, text } = diagnose({ probabilities: [[0.2, 0.3, 0.5]], gradient: [[2.7755575615628914e-17, 0, 0]] });
  * verdict; // 'row-sum'
  */
-export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions = {}): Diagnosis {
+export function diagnose(input: DiagnoseInput, options: DiagnoseOptions = {}): Diagnosis {
   if (typeof input !== 'object' || input === null) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -51,6 +51,7 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
     );
   }
   checkOptions('diagnose', input, Object.keys(names));
+  const { onProgress } = checkOptions('diagnose: the second argument', options, optionNames);
   const { gradient } = input;
   if (gradient === undefined) {
     throw new SoftgradError('ERR_VALUE', 'diagnose: no gradient is given; expected numbers or an expression');
@@ -61,6 +62,8 @@ export function diagnose(input: DiagnoseInput, { onProgress }: DiagnoseOptions =
   const values = readValues('gradient', gradient);
   return ofNumbers(problem, readingsOf(problem, values), values.shape, input, onProgress);
 }
+
+const optionNames = namesOf<DiagnoseOptions>({ onProgress: true });
 
 /** A misspelt one would be ignored, and the numbers judged without what it says. */
 const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {

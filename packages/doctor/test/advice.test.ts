@@ -277,6 +277,9 @@ test('an option that does not exist is refused', () => {
   expect(() => diagnose(input)).toThrow(
     /^diagnose: unknown option 'upstreem'; expected one of logits, probabilities, gradient, /,
   );
+  expect(() => diagnose({ logits, gradient: error }, { axis: 0 } as never)).toThrow(
+    "diagnose: the second argument: unknown option 'axis'; expected onProgress",
+  );
 });
 
 test('what is right of one loss alone is not compared with, where nothing says what the loss is', () => {

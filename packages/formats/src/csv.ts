@@ -1,15 +1,16 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
+import { indexDetector, refuseLabels } from './labels.js';
 import { expectedInstead, isComment, isName } from './misspelled.js';
 import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
 
-/** One line of a table, cut into cells. */
+/** One row of a table, cut into cells, of which those in quotes may contain ends of lines. */
 export interface CsvRecord {
   readonly cells: readonly string[];
-  /** The line number in the file, from 1. */
+  /** The number of its first line in the file, from 1: what `recordLines` gives. */
   readonly line: number;
 }
 
@@ -73,6 +74,8 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   let pending = named ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
+  if (named) refuseLabels(first, pending, name);
+  const checkIndex = indexDetector(name);
   columns = pending.cells.length;
   const width = columns;
   commentedRows.forEach(refuseCommented);
@@ -112,6 +115,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
           const value = parseEntry(cell, booleans);
           values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
+        checkIndex({ cells, line });
         lines.add(line);
         if (laterError !== null) throw laterError;
         pending = following ?? (await nextLine());
@@ -247,6 +251,7 @@ function countOf(count: number): string {
 
 /** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is written as a column. */
 export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<string> {
+  checkAttached('csvLines', array.data);
   const columns = sizeOf(array.shape.slice(1));
   const rows = array.shape[0] ?? 1;
   for (let row = 0; row < rows; row++) {

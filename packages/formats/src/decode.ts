@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkAttached, SoftgradError } from '@softgrad/core';
 
 /** The longest string that V8 can make. */
 const longestText = 2 ** 29 - 24;
@@ -40,9 +40,10 @@ function refuseBinary(bytes: Uint8Array, text: string, name: string): void {
 /**
  * The text of a file, without its byte order mark.
  *
- * @throws ERR_VALUE if it is longer than any string can be, or binary
+ * @throws ERR_VALUE if it is longer than any string can be, or binary; ERR_DISPOSED for bytes that were transferred to a worker
  */
 export function decodeText(bytes: Uint8Array, name: string): string {
+  checkAttached(name, bytes);
   if (bytes.length <= longestText) {
     const text = new TextDecoder(encodingOf(bytes)).decode(bytes);
     refuseBinary(bytes, text, name);

@@ -11,6 +11,7 @@ export { type FileSource, knownEndings, type OpenOptions, openRows } from './ope
 export { isPrinted } from './printed.js';
 export { quote } from './quote.js';
 export type { ReadAt, ReadInto } from './read-at.js';
+export { type CsvCounts, recordLines } from './record-lines.js';
 export { arrayRows, type OnShare, placeOf, type RowReader, readAll } from './row-reader.js';
 export { safetensorsRows } from './safetensors.js';
 export { parseText, textRows } from './text.js';

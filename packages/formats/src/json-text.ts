@@ -1,3 +1,4 @@
+import { checkAttached } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 
 /** A number in full precision: parsing the text gives the same number. */
@@ -11,6 +12,7 @@ function jsonNumber(value: number): string {
  * can be longer than any string.
  */
 export function* jsonRows(array: FileArray): Generator<string> {
+  checkAttached('jsonRows', array.data);
   const [rows = 1, ...rowShape] = array.shape;
   if (rowShape.length === 0) {
     yield* numbers(array, 0, array.data.length);

@@ -1,4 +1,4 @@
-import type { DType } from '@softgrad/core';
+import { checkAttached, type DType } from '@softgrad/core';
 import { type FileArray, formatShape } from './array.js';
 import { numberToHalf } from './half.js';
 import { parseHeader } from './npy-header.js';
@@ -106,6 +106,7 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array
 
 /** The elements in the format of `npyHeader`'s descr, little endian. */
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array {
+  checkAttached('npyElements', data);
   const typed = descr === '<f2' ? Uint16Array.from(data, numberToHalf) : data;
   const bytes = new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
   return isLittleEndian ? bytes : swapBytes(bytes.slice(), typed.BYTES_PER_ELEMENT);

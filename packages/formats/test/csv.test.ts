@@ -112,8 +112,21 @@ describe('invalid tables are errors that say where and why', () => {
   const numbered =
     'x.csv: line 1 numbers the columns 0 to 1, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)';
   const inRange = 'a number in the range of float64, up to 1.8e308 in size, or';
+  const leaveOut =
+    'the labels of the rows, not a class; leave it out, as df.to_csv(path, index=False) does with an index (or rename it if it is a class)';
+  const counts = (line: number, numbers: string, zero: string) =>
+    `x.csv: from line ${line} on, the first column counts ${numbers} beside numbers with decimals: an index, as pandas writes it; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or ${zero} that is a number of the table)`;
   test.each<[string, string, Delimiter?]>([
     ['1,2\n3,x', 'x.csv: line 2, column 2 is "x"; expected a number'],
+    ['id,a,b\n7,1.5,2.5', `x.csv: line 1 calls column 1 "id": ${leaveOut}`],
+    ['# words\na,b,Row_Names\n1.5,2.5,Oslo', `x.csv: line 2 calls column 3 "Row_Names": ${leaveOut}`],
+    ['Unnamed: 0,a\n0,1.5', `x.csv: line 1 calls column 1 "Unnamed: 0": ${leaveOut}`],
+    [
+      'a,b,label\n1.5,2.5,0',
+      'x.csv: line 1 calls column 3 "label": the class of each row, not a number for one of the classes; leave it out; as a target it goes into a file of its own (or rename it if it is a class)',
+    ],
+    ['0,1.5,2.5\n1,nan,3e1\n2,0.5,.1\n9,9,9', counts(1, '0, 1, 2', '0.0 for a 0')],
+    ['a;b\n# words\n1;1.5\n2;3.5\n3;0.5', counts(3, '1, 2, 3', '1.0 for a 1'), ';'],
     ['1,2\n,3', 'x.csv: line 2, column 1 is empty; expected a number (write nan for a missing value)'],
     ['1,2\n3', 'x.csv: line 2 has 1 cell; expected 2, as in line 1'],
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
@@ -233,6 +246,30 @@ const misspelled: readonly (readonly [cell: string, expected: string])[] = [
     (cell) => [cell, cell === '1%' ? 'no percent sign, as in 0.01' : 'a number'] as const,
   ),
 ];
+
+test('columns and rows that are no labels, or need not be, are read', async () => {
+  for (const text of [
+    'id,a\n0.5,1.5',
+    'id,a\nnan,1',
+    'id\n7\n8',
+    'label\n0\n2',
+    'idea,labelled\n1,2',
+    '0,1.5\n1,2.5',
+    '0,1.5\n1,2.5\n3,3.5',
+    '0.0,1.5\n1.0,2.5\n2.0,3.5',
+    '0,1.5\n1,2\n2,3.5',
+    '2,1.5\n3,2.5\n4,3.5',
+    '0\n1\n2',
+  ]) {
+    const rows = text.split('\n').length - (/^[a-z]/.test(text) ? 1 : 0);
+    expect((await readAll(await open(cut(text)), 1e9, '')).shape[0], text).toBe(rows);
+  }
+  // Rows that are read one at a time are counted too.
+  const reader = await open(cut('0,1.5\n1,2.5\n2,3.5'));
+  await reader.next(1);
+  await reader.next(1);
+  await expect(reader.next(1)).rejects.toThrow('the first column counts 0, 1, 2 beside');
+});
 
 describe('a first row is the header only if its cells look like names', () => {
   test.each(misspelled)('%j is an error, as on any other line', async (cell, expected) => {

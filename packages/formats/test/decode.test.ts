@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { decodeText, encodingOf, parseJson, parseText } from '../src/index.js';
+import { csvLines, decodeText, encodingOf, jsonRows, npyElements, parseJson, parseText } from '../src/index.js';
 
 /** A text in UTF-16. */
 function utf16(text: string, littleEndian: boolean): Uint8Array {
@@ -55,4 +55,25 @@ test('bytes that are no text are refused by what they are, without a control cha
   }
   // The beginning of a name, not of an archive.
   expect(await parseText(latin1('PK,BZ\n1,2'), 'x', 1e9)).toMatchObject({ shape: [1, 2] });
+});
+
+test('bytes and numbers that were transferred to a worker are errors that say so', async () => {
+  const transferred = <A extends ArrayBufferView>(array: A): A => {
+    structuredClone(array.buffer, { transfer: [array.buffer as ArrayBuffer] });
+    return array;
+  };
+  const bytes = () => transferred(new Uint8Array([0x31]));
+  const array = () => ({ shape: [2], data: transferred(Float64Array.of(1, 2)) });
+  for (const [where, read] of [
+    ['x.json', () => parseJson(bytes(), 'x.json')],
+    ['x.csv', () => parseText(bytes(), 'x.csv', 1e9)],
+    ['npyElements', () => npyElements(array().data, '<f2')],
+    ['csvLines', () => [...csvLines(array(), ',')]],
+    ['jsonRows', () => [...jsonRows(array())]],
+  ] as const) {
+    await expect((async () => read())()).rejects.toMatchObject({
+      code: 'ERR_DISPOSED',
+      message: expect.stringMatching(new RegExp(`^${where}: the memory of the array was detached`)),
+    });
+  }
 });

@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import {
+  type CsvCounts,
   type CsvRecord,
   csvParseOptions,
   csvRows,
@@ -12,6 +13,7 @@ import {
   parseText,
   type RowReader,
   readAll,
+  recordLines,
 } from '@softgrad/formats';
 
 /** How many bytes the page can hold without problems. */
@@ -89,8 +91,9 @@ async function openCsv(text: string, name: string, preferred: ',' | '\t'): Promi
   const delimiter = detectDelimiter(text, preferred);
   async function* records(): AsyncGenerator<CsvRecord> {
     const found: CsvRecord[] = [];
-    const on_record = (cells: string[], { lines: line }: { readonly lines: number }) => {
-      found.push({ cells, line });
+    const lines = recordLines();
+    const on_record = (cells: string[], counts: CsvCounts) => {
+      found.push({ cells, line: lines.next(cells, counts) });
       return null;
     };
     let error: unknown = null;
@@ -98,7 +101,7 @@ async function openCsv(text: string, name: string, preferred: ',' | '\t'): Promi
       parse(text, { ...csvParseOptions(delimiter), info: false, on_record });
     } catch (cause) {
       if (!(cause instanceof CsvError)) throw cause;
-      error = new SoftgradError('ERR_VALUE', `${name}: line ${cause.lines}: unpaired quotes`, { cause });
+      error = new SoftgradError('ERR_VALUE', `${name}: line ${lines.ofFailing(cause)}: unpaired quotes`, { cause });
     }
     // The lines before the error may be wrong, too.
     yield* found;

@@ -94,6 +94,17 @@ async function openWrong(): Promise<Contender | string> {
   };
 }
 
+test('rounds in a link that are none are an error next to their field', async () => {
+  const page = await open('bench?rounds=2');
+  const refused = page
+    .getByRole('alert')
+    .filter({ hasText: 'rounds: the link has “2”; expected an integer from 3 to 99' });
+  await refused.waitFor();
+  expect(await page.getByRole('textbox', { name: 'rounds' }).inputValue()).toBe('9');
+  await page.getByRole('textbox', { name: 'rounds' }).fill('5');
+  await expect.poll(() => refused.count()).toBe(0);
+});
+
 test('a run can be cancelled, and an empty selection is an error', async () => {
   const shapes = Array.from({ length: 20 }, (_, k) => `16x${10 + k}`);
   const page = await open(`bench?ops=softmax&shapes=${shapes}&rounds=99&backends=cpu`);

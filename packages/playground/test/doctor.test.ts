@@ -88,6 +88,41 @@ test('an invalid input is an error next to its field', async () => {
   await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
 });
 
+test('a value of the link that is none is an error next to its field, and without an answer until it is replaced', async () => {
+  const numbers = 'signal=[[1,2,3]]&gradient=[[0,0,0]]';
+  const page = await open(`doctor?${numbers}&axis=&temperature=-2&labelSmoothing=2&ignoreIndex=0x10&layer=sofmax`);
+  const refused = (text: string) => page.getByRole('alert').filter({ hasText: text });
+  for (const text of [
+    'axis: the link has “”; expected an integer from -8 to 8',
+    'temperature: the link has “-2”; expected a number above 0',
+    'label smoothing: the link has “2”; expected a number from 0 to 1',
+    'ignored class index: the link has “0x10”; expected an integer',
+    'the link has “sofmax”; expected one of softmax, log-softmax',
+  ])
+    await refused(text).waitFor();
+  const field = (name: string) => page.getByRole('textbox', { name, exact: true });
+  expect(await field('axis').inputValue()).toBe('-1');
+  expect(await page.locator('.answer').textContent()).toContain('No answer: a file or a value of the link');
+  await page.getByLabel('layer').selectOption('softmax');
+  for (const [name, value] of [
+    ['label smoothing', ''],
+    ['ignored class index', '-100'],
+    ['temperature', '2'],
+    ['axis', '1'],
+  ] as const) {
+    // A number in another notation than on the command line, or not of the range, is refused as well.
+    await field(name).fill('0x10');
+    await refused(`${name}: “0x10” is not a number`).waitFor();
+    await field(name).fill(value);
+  }
+  await page.locator('.verdict-tag').waitFor();
+  expect(await page.getByRole('alert').filter({ hasText: /./ }).count()).toBe(0);
+  await field('axis').fill('0.5');
+  await refused('axis: expected an integer').waitFor();
+  await field('label smoothing').fill('1.5');
+  await refused('label smoothing: expected 1 or less').waitFor();
+});
+
 test('a refused file removes the old numbers and the old answer, and the error says what to do instead', async () => {
   const page = await open('doctor');
   const verdict = page.locator('.verdict-tag');

@@ -178,6 +178,23 @@ test('a refused file is an error that names the signal still shown', async () =>
   expect(await page.getByText('Still shown').count()).toBe(0);
 });
 
+test('of many logits the sliders are those from a chosen one on', async () => {
+  const page = await open(`explore?x=${Array(40).fill(0)}`);
+  await explored(page);
+  const sliders = page.getByRole('slider', { name: /^logit / });
+  await page.getByText('x₀ to x₂₃ of 40; choose the first:').waitFor();
+  expect(await sliders.count()).toBe(24);
+  await page.getByRole('textbox', { name: 'first logit' }).fill('16');
+  await page.getByText('x₁₆ to x₃₉ of 40').waitFor();
+  expect(await sliders.count()).toBe(24);
+  await page.getByRole('textbox', { name: 'logit x₃₉, number' }).fill('100');
+  await expect
+    .poll(async () => (await page.locator('.bar-value').allTextContents()).slice(-2))
+    .toEqual(['1.000', '1.000']);
+  await page.getByRole('textbox', { name: 'first logit' }).fill('17');
+  await page.getByText('first logit: expected 16 or less').waitFor();
+});
+
 test('a signal of many classes is computed whole and listed in part', async () => {
   const { npyElements, npyHeader } = await import('@softgrad/formats');
   const f = 20_000;
@@ -210,11 +227,11 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
 });
 
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
-  const page = await open('explore?x=1,2;3&t=0');
+  const page = await open('explore?x=1,2;3&t=0x1');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
   expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
-  expect(said).toContain('t=0: expected a temperature from 0.05 to 20');
+  expect(said).toContain('t=0x1: expected a temperature from 0.05 to 20');
 });
 
 test('every backend computes the same', async () => {

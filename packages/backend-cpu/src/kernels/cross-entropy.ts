@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { log1pPair } from '../exp-double.js';
 import { expAndSum, unitOf } from '../exp-single.js';
-import { productError, quotient, sumError } from '../pair.js';
+import { corrected, productError, quotient, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow, isEmpty, type ShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
@@ -274,11 +274,6 @@ function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
   let kept = 0;
   for (let k = start; k < start + classes; k++) kept += keep[k];
   return kept;
-}
-
-/** A compensated sum. Where it is not finite, its correction is NaN. */
-function corrected(sum: number, correction: number): number {
-  return Number.isFinite(correction) ? sum + correction : sum;
 }
 
 /**

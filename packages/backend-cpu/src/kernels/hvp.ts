@@ -1,5 +1,5 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { sumError } from '../pair.js';
+import { corrected, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
@@ -163,7 +163,7 @@ function weightedSum(p: Float64Array, v: Float64Array, start: number, end: numbe
     correction += sumError(sum, term, next);
     sum = next;
   }
-  return sum + correction;
+  return corrected(sum, correction);
 }
 
 /** Σ v in the same way. */
@@ -175,5 +175,5 @@ function sumOf(v: Float64Array, start: number, end: number): number {
     correction += sumError(sum, v[k], next);
     sum = next;
   }
-  return sum + correction;
+  return corrected(sum, correction);
 }

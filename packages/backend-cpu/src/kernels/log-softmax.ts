@@ -2,7 +2,7 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
-import { centredMean, type Pair, sumError } from '../pair.js';
+import { centredMean, corrected, type Pair, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
@@ -164,13 +164,13 @@ export function logSoftmaxVjp(
   });
 }
 
-/** The same of a row whose sums may overflow, from a small part of its cotangent. */
+/** The same of a row whose sums may overflow, or are infinite, from a small part of its cotangent. */
 function vjpWideLogRow({ y, p, v: g }: LogTile, start: number, end: number, top: number, temperature: number): void {
   for (let k = start; k < end; k++) g[k] *= wideShare;
   const others = sumBut(g, start, end, top);
   const total = top < 0 ? others : others + g[top];
   for (let k = start; k < end; k++) {
-    const d = k === top ? -Math.expm1(y[k]) * total - others : g[k] - p[k] * total;
+    const d = k === top ? -Math.expm1(y[k]) * g[k] - p[k] * others : g[k] - p[k] * total;
     g[k] = d / temperature / wideShare;
   }
 }
@@ -207,7 +207,7 @@ function sumBut(v: Float64Array, start: number, end: number, top: number): numbe
     correction += sumError(sum, part, next);
     sum = next;
   }
-  return sum + correction;
+  return corrected(sum, correction);
 }
 
 /** `out = (t − ⟨exp(y), t⟩) / T` over each row. */

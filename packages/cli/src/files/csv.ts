@@ -11,6 +11,7 @@ import {
   detectDelimiter,
   encodingOf,
   type RowReader,
+  recordLines,
   type TableOptions,
   type TextEncoding,
 } from '@softgrad/formats';
@@ -75,19 +76,20 @@ async function* records(
 ): AsyncGenerator<CsvRecord> {
   const { CsvError: ofParser, parse } = await import('csv-parse');
   const found: CsvRecord[] = [];
+  const lines = recordLines();
   const parser = parse({
     ...csvParseOptions(delimiter),
     max_record_size: longestLine,
     info: false,
-    on_record(cells: string[], { lines: line }) {
-      found.push({ cells, line });
+    on_record(cells: string[], counts) {
+      found.push({ cells, line: lines.next(cells, counts) });
       return null;
     },
   });
   // They reach the callbacks below, too.
   parser.on('error', () => {});
   const refuse = (error: Error | null | undefined) => {
-    if (error) throw error instanceof ofParser ? malformed(error, path) : error;
+    if (error) throw error instanceof ofParser ? malformed(error, lines.ofFailing(error), path) : error;
   };
   for await (const chunk of chunks) {
     const error = await new Promise<Error | null | undefined>((resolve) => parser.write(chunk, resolve));
@@ -100,11 +102,9 @@ async function* records(
 }
 
 /** The parser's messages quote the file; only their titles and the line number are safe to print. */
-function malformed(cause: CsvError, path: string): SoftgradError {
+function malformed(cause: CsvError, line: number, path: string): SoftgradError {
   const title = cause.message.replace(/:.*/s, '').toLowerCase();
-  return new SoftgradError(
-    'ERR_VALUE',
-    `${path}: line ${cause.lines}: ${title}; expected numbers in cells, quotes in pairs`,
-    { cause },
-  );
+  return new SoftgradError('ERR_VALUE', `${path}: line ${line}: ${title}; expected numbers in cells, quotes in pairs`, {
+    cause,
+  });
 }

@@ -1,4 +1,5 @@
 import { SoftgradError } from '../errors.js';
+import { isDetached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
@@ -46,6 +47,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape)
       `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host`,
     );
   if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
+  if (ArrayBuffer.isView(values) && isDetached(values)) throw refuse('an array whose memory was detached');
   const flat = values as ArrayLike<unknown>;
   if (flat.length !== size) throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`);
   const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');

@@ -1,12 +1,13 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
+import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { CheckedOptions, CrossEntropyOptions } from './cross-entropy-options.js';
 import type { DeviceTarget } from './cross-entropy-target.js';
 
-/** The class weights in the dtype of the logits, null without any. @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE */
+/** The class weights in the dtype of the logits, null without any. @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE, ERR_DISPOSED */
 export function readWeight(
   operation: string,
   weight: CrossEntropyOptions['weight'],
@@ -20,6 +21,7 @@ export function readWeight(
       `${operation}: weight is ${describe(weight)}; expected an array of ${classes} numbers, one for each class`,
     );
   }
+  if (ArrayBuffer.isView(weight)) checkAttached(`${operation}: weight`, weight);
   if (weight.length !== classes) {
     throw new SoftgradError('ERR_SHAPE', `${operation}: weight has ${weight.length} entries for ${classes} classes`);
   }

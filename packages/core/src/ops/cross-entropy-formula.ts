@@ -105,11 +105,12 @@ export function reduceRows(
     return;
   }
   const { backend, dtype } = call;
+  // The sum over rows takes a basis, whatever kernel computes their values.
+  const basis = basisOf(call, null);
   const rowValues = allocate(backend, count, dtype);
   try {
     write(rowValues);
-    // The sum over rows takes a basis, whatever kernel computes their values.
-    basisOf(call, null).reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
+    basis.reduce(out, 'sum', rowValues, { outer: 1, classes: count, inner: 1 });
   } finally {
     backend.free(rowValues);
   }

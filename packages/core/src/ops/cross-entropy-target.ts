@@ -1,12 +1,13 @@
 import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
+import { checkAttached } from '../tensor/attached.js';
 import type { DType, HostArray } from '../tensor/dtype.js';
 import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
-import { allocate, asTensor, checkAttached, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
+import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
 export type CrossEntropyTarget = Tensor | TensorInput;
@@ -35,6 +36,7 @@ interface TargetRules {
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
   const { operation, logits, reduced } = rules;
+  if (ArrayBuffer.isView(input)) checkAttached(`${operation}: target`, input);
   const probabilities = !areIndices(operation, input, reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
   if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
@@ -51,7 +53,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, rules.ignoreIndex), rules);
   const buffer = allocate(logits.backend, own.data.length, dtype);
   try {
-    checkAttached(own.data);
+    checkAttached(`${operation}: target`, own.data);
     logits.backend.write(buffer, own.data);
     return body(
       probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data, counted },

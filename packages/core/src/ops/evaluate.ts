@@ -138,7 +138,12 @@ export function composed<B>(call: Call<B>, assign: (m: Expressions<B>) => void):
   }
 }
 
-/** The basis of a call's backend. @throws ERR_UNSUPPORTED if it has none, naming the open backends that can run the operation, else those that can be opened */
+/**
+ * The basis of a call's backend.
+ *
+ * @throws ERR_UNSUPPORTED if it has none, naming the members that would be enough, and the open backends that can run the operation, else those that
+ *   can be opened
+ */
 export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
   const { name, basis } = call.backend;
   if (basis) return basis;
@@ -152,8 +157,17 @@ export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
       : `no open backend can${otherBackends(name)}`;
   throw new SoftgradError(
     'ERR_UNSUPPORTED',
-    `${call.operation}: ${name} has neither a kernel for this operation nor a basis to compose it from; ${advice}`,
+    `${call.operation}: ${name} has ${missingMembers(call.backend, kernel)}; ${advice}`,
   );
+}
+
+/** What a backend without a basis lacks for a call for which the kernel, if there is one, is enough. */
+function missingMembers({ kernels }: Backend, kernel: KernelName | null): string {
+  if (kernel === null) return 'no basis to compose it from, and no kernel is enough for it';
+  const declines = (member: string) => `no basis to compose it from, and its ${member} declines the call`;
+  if (isRequired(kernel)) return declines(kernel);
+  if (kernels?.[kernel] !== undefined) return declines(`kernels.${kernel}`);
+  return `neither kernels.${kernel} nor a basis to compose it from`;
 }
 
 /** The names of other backends that can be opened. Which operations they have is known only then. */

@@ -1,7 +1,8 @@
 import type { Backend } from '../backend/interface.js';
-import { getBackend } from '../backend/registry.js';
+import { awaitAdvice, getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
+import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
@@ -46,7 +47,7 @@ const emptyNames = /* @__PURE__ */ namesOf<Pick<TensorOptions, 'dtype' | 'backen
  * The shape is that of the nested arrays, `data.shape`, or `options.shape` if it has the same number of elements. The input is copied.
  *
  * @throws ERR_SHAPE (ragged rows, wrong count), ERR_DTYPE (an entry that is not a number; a dtype that the backend lacks),
- *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY
+ *   ERR_BACKEND_UNAVAILABLE (no `setBackend` yet and none given), ERR_OUT_OF_MEMORY, ERR_DISPOSED (a typed array whose memory was transferred)
  *
  * @example
  * await setBackend(cpu);
@@ -117,8 +118,9 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
 }
 
-/** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE unless the backend has such a buffer, as far as it can be asked */
+/** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DISPOSED unless the backend has such a buffer, as far as it can be asked */
 function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: FloatDType): void {
+  if (ArrayBuffer.isView(buffer)) checkAttached('fromBuffer', buffer);
   const info = buffer === null || buffer === undefined ? null : backend.bufferInfo?.(buffer);
   const size = sizeOf(shape);
   if (info === undefined || (info?.dtype === dtype && info.length === size)) return;
@@ -133,7 +135,7 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
   if (backend !== undefined && backend !== target.backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `tensor: out lives on ${target.backend.name}, not on ${backend.name}`,
+      `tensor: out lives on ${target.backend.name}, not on ${backend.name}${awaitAdvice(target.backend, backend)}`,
     );
   }
   if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {

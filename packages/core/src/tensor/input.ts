@@ -1,4 +1,5 @@
 import { SoftgradError } from '../errors.js';
+import { checkAttached } from './attached.js';
 import { conversionHint } from './conversion.js';
 import { describe } from './describe.js';
 import { checkDTypeName, type DType, type HostArray, hostArray, isFloat, isHostArray } from './dtype.js';
@@ -63,7 +64,8 @@ export interface HostData {
  * Reads an input of `tensor` into contiguous host data of one dtype. The input is never modified and may be changed afterwards. The
  * data shares the input's memory if that already has the needed layout and dtype.
  *
- * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is not a number, or that the dtype cannot hold)
+ * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is not a number, or that the dtype cannot hold), ERR_DISPOSED (a typed array whose
+ *   memory was transferred)
  */
 export function readInput(
   input: unknown,
@@ -280,6 +282,7 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
       `${what}: 64-bit integers are not a dtype here; convert the data with Int32Array.from(data, Number), and keep its shape`,
     );
   }
+  checkAttached(what, value as ArrayBufferView);
   return true;
 }
 

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/interface.js';
+import { awaitAdvice } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
@@ -44,14 +45,17 @@ export function operandLike(
   return x;
 }
 
-/** @throws ERR_BACKEND_MISMATCH, naming both */
+/** @throws ERR_BACKEND_MISMATCH, naming both, and the cause if it was setBackend without await */
 export function checkBackend(operation: string, argument: string, x: Tensor, backend: Backend): void {
   if (x.backend === backend) return;
   const both =
     x.backend.name === backend.name
       ? `${argument} and the other operand live on two instances of ${backend.name}`
       : `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
-  throw new SoftgradError('ERR_BACKEND_MISMATCH', `${operation}: ${both}; move one with await x.to(backend)`);
+  throw new SoftgradError(
+    'ERR_BACKEND_MISMATCH',
+    `${operation}: ${both}; move one with await x.to(backend)${awaitAdvice(x.backend, backend)}`,
+  );
 }
 
 /** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */

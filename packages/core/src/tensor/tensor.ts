@@ -1,8 +1,9 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
-import { isBackend, noteBackend } from '../backend/registry.js';
+import { awaitAdvice, isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
+import { checkAttached, isDetached } from './attached.js';
 import { type Beginning, beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
@@ -222,6 +223,7 @@ export class DeviceTensor implements Tensor {
   toString(): string {
     const what = `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}`;
     if (this.disposed) return `${what}, disposed`;
+    if (isLost(this)) return `${what}, without memory`;
     const { backend } = this;
     const data = this.host ?? backend.view?.(this.buffer) ?? backend.readSync?.(this.buffer);
     if (data === undefined) return `${what} (await its array() for the values)`;
@@ -239,7 +241,7 @@ export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   if (known.backend !== backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
-      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)`,
+      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)${awaitAdvice(known.backend, backend as Backend)}`,
     );
   }
   known.beginning = null;
@@ -276,7 +278,24 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   if (x.backend.closed) {
     throw new SoftgradError('ERR_DISPOSED', `${operation}: ${argument} lived on ${x.backend.name}, which was closed`);
   }
+  if (isLost(x)) {
+    throw new SoftgradError(
+      'ERR_DISPOSED',
+      `${operation}: ${argument} ${show(x.shape)} has no memory any more: its view() was transferred; transfer a copy, view().slice()`,
+    );
+  }
   return x.buffer;
+}
+
+/** Whether the buffer is a typed array, as on cpu, that a user has transferred to a worker. */
+function isLost({ buffer, size }: DeviceTensor): boolean {
+  // The length first: every operation asks for each of its operands.
+  return (
+    size > 0 &&
+    (buffer as { readonly length?: unknown }).length === 0 &&
+    ArrayBuffer.isView(buffer) &&
+    isDetached(buffer)
+  );
 }
 
 /** @throws ERR_DTYPE if it is not a dtype or the backend does not compute it, ERR_VALUE for a backend that is not open */
@@ -307,7 +326,8 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   const buffer = allocate(backend, size, dtype);
   let kept: HostArray | null = null;
   try {
-    if (host) checkAttached(host);
+    // Allocating may have grown the memory that the array is a view of.
+    if (host) checkAttached('tensor', host);
     if (!isFloat(dtype)) kept = host ? host.slice() : hostArray(size, dtype);
     if (host) backend.write(buffer, host);
   } catch (error) {
@@ -317,19 +337,6 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
   const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
   if (host) made.beginning = beginningOf(host);
   return track(made);
-}
-
-/** After memory was allocated, which may grow it: @throws ERR_DISPOSED for an array whose memory was taken from it, whose length is then 0 */
-export function checkAttached(host: HostArray): void {
-  if (host.length > 0) return;
-  try {
-    new Uint8Array(host.buffer);
-  } catch {
-    throw new SoftgradError(
-      'ERR_DISPOSED',
-      'the memory of the array was detached: it was transferred, or the array is the view of a tensor, and memory grew for the new one; pass a copy, view.slice()',
-    );
-  }
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
 import type { Progress } from '../embedded.js';
@@ -25,6 +25,9 @@ export interface SubmitOptions extends RedisOptions {
   readonly retryDelay?: number | undefined;
 }
 
+const redisNames = namesOf<RedisOptions>({ root: true, redis: true });
+const submitNames = namesOf<SubmitOptions>({ root: true, redis: true, onWarning: true, retryDelay: true });
+
 /** The name of a run in the server. */
 const runSchema = z.strictObject({ out: z.string(), queue: z.string() });
 /** The same as JSON. */
@@ -45,10 +48,8 @@ const runText = z
  *
  * Returns the run's id.
  */
-export async function submit(
-  plan: Plan,
-  { root, redis, onWarning, retryDelay = 1000 }: SubmitOptions,
-): Promise<string> {
+export async function submit(plan: Plan, options: SubmitOptions): Promise<string> {
+  const { root, redis, onWarning, retryDelay = 1000 } = checkOptions('submit', options, submitNames);
   const store = await openStore(root);
   const client = await connect(redis);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
@@ -111,7 +112,8 @@ async function lookUp(client: Redis, run: string): Promise<z.infer<typeof runSch
 }
 
 /** The folder of the results of a run. @throws ERR_VALUE for an id that the server does not know */
-export async function folderOf(run: string, { redis }: Pick<RedisOptions, 'redis'>): Promise<string> {
+export async function folderOf(run: string, options: Pick<RedisOptions, 'redis'>): Promise<string> {
+  const { redis } = checkOptions('folderOf', options, redisNames);
   const client = await connect(redis);
   try {
     return (await lookUp(client, run)).out;
@@ -127,13 +129,15 @@ export interface WaitOptions extends RedisOptions {
   readonly interval?: number | undefined;
 }
 
+const waitNames = namesOf<WaitOptions>({ root: true, redis: true, onProgress: true, signal: true, interval: true });
+
 /**
  * Waits until a run has finished. Aborting the wait does not end the run.
  *
  * @throws ERR_VALUE with the error that failed the run, naming the file; or if the server has lost the run
  */
 export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifest> {
-  const { root, redis, onProgress, signal, interval = 500 } = options;
+  const { root, redis, onProgress, signal, interval = 500 } = checkOptions('waitFor', options, waitNames);
   const store = await openStore(root);
   const run = idOf(plan);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
@@ -210,7 +214,8 @@ export interface QueueStatus {
   readonly workers: number;
 }
 
-export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'redis'>): Promise<QueueStatus> {
+export async function queueStatus(plan: Plan, options: Pick<RedisOptions, 'redis'>): Promise<QueueStatus> {
+  const { redis } = checkOptions('queueStatus', options, redisNames);
   const client = await connect(redis);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
   try {
@@ -239,7 +244,8 @@ export async function queueStatus(plan: Plan, { redis }: Pick<RedisOptions, 'red
 }
 
 /** Removes the waiting shards of a run from the queue. Active ones are finished; `softgrad run --resume` continues the run. */
-export async function cancel(plan: Plan, { root, redis }: RedisOptions): Promise<void> {
+export async function cancel(plan: Plan, options: RedisOptions): Promise<void> {
+  const { root, redis } = checkOptions('cancel', options, redisNames);
   const client = await connect(redis);
   const jobs = openJobs(redis, queueName(plan.backend, plan.version));
   try {

@@ -14,7 +14,7 @@ import {
   S3Client,
   UploadPartCommand,
 } from '@aws-sdk/client-s3';
-import { SoftgradError } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import picomatch from 'picomatch';
 import { reached } from '../points.js';
 import type { Store, StoredObject } from '../store.js';
@@ -30,6 +30,8 @@ export interface S3StoreOptions {
   readonly pieceBytes?: number | undefined;
 }
 
+const optionNames = namesOf<S3StoreOptions>({ client: true, pieceBytes: true });
+
 interface Bucket {
   readonly client: S3Client;
   readonly name: string;
@@ -44,12 +46,10 @@ const probeContent = new TextEncoder().encode('softgrad puts every object once\n
  * A store in a bucket, at `s3://BUCKET` or below `s3://BUCKET/PREFIX`. Objects are written once with `If-None-Match: *`, which the server must
  * support: the first put of a store checks this. The first put of a large object checks whether the server also applies it to objects in pieces.
  *
- * @throws ERR_VALUE for an invalid URL
+ * @throws ERR_VALUE for an invalid URL or an unknown option
  */
-export function s3Store(
-  url: string,
-  { client = clientOfEnvironment(), pieceBytes = 64 * 2 ** 20 }: S3StoreOptions = {},
-): Store {
+export function s3Store(url: string, options: S3StoreOptions = {}): Store {
+  const { client = clientOfEnvironment(), pieceBytes = 64 * 2 ** 20 } = checkOptions('s3Store', options, optionNames);
   const { bucket: name, prefix } = parseUrl(url);
   const bucket: Bucket = { client, name, pieceBytes };
   const root = `s3://${name}/${prefix}`.replace(/\/$/, '');

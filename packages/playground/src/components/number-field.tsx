@@ -1,17 +1,29 @@
 import { useState } from 'preact/hooks';
+import { decimal } from '../decimal.js';
 
-interface Props {
-  readonly label: string;
-  readonly value: number;
+interface Range {
   readonly least?: number | undefined;
   readonly most?: number | undefined;
+  readonly integer?: boolean | undefined;
+}
+
+interface Props extends Range {
+  readonly label: string;
+  /** Null for an empty field. */
+  readonly value: number | null;
+  readonly placeholder?: string | undefined;
+  /** Why the value in the link was not taken, until the field is edited. */
+  readonly problem?: string | null | undefined;
   readonly onChange: (value: number) => void;
+  /** Called if the field is emptied. Without it an empty field is an error. */
+  readonly onClear?: (() => void) | undefined;
 }
 
 /** A number input: rounded for display, in full precision while it is edited; an invalid text is an error next to the field. */
-export function NumberField({ label, value, least = -1e300, most = 1e300, onChange }: Props) {
+export function NumberField({ label, value, placeholder, problem: given = null, onChange, onClear, ...range }: Props) {
   const [draft, setDraft] = useState<string | null>(null);
-  const problem = draft === null ? null : problemOf(draft, least, most);
+  const check = (text: string) => (onClear && text.trim() === '' ? null : problemOf(text, range));
+  const problem = draft === null || (given !== null && draft === written(value)) ? given : check(draft);
   return (
     <span class="number-field">
       <input
@@ -21,9 +33,10 @@ export function NumberField({ label, value, least = -1e300, most = 1e300, onChan
         autocomplete="off"
         aria-label={label}
         aria-invalid={problem !== null}
+        placeholder={placeholder}
         value={draft ?? shorten(value)}
         onFocus={({ currentTarget }) => {
-          const precise = String(value);
+          const precise = written(value);
           // The longer text replaces the one that the Tab key selected.
           currentTarget.value = precise;
           currentTarget.select();
@@ -32,7 +45,9 @@ export function NumberField({ label, value, least = -1e300, most = 1e300, onChan
         onInput={(event) => {
           const text = event.currentTarget.value;
           setDraft(text);
-          if (problemOf(text, least, most) === null) onChange(Number(text));
+          if (check(text) !== null) return;
+          if (text.trim() === '') onClear?.();
+          else onChange(decimal(text));
         }}
         onBlur={() => setDraft(null)}
       />
@@ -45,13 +60,18 @@ export function NumberField({ label, value, least = -1e300, most = 1e300, onChan
   );
 }
 
-function problemOf(text: string, least: number, most: number): string | null {
-  const value = Number(text);
-  if (text.trim() === '' || !Number.isFinite(value)) return `“${text}” is not a number`;
+function problemOf(text: string, { least = -1e300, most = 1e300, integer = false }: Range): string | null {
+  const value = decimal(text);
+  if (!Number.isFinite(value)) return `“${text}” is not a number`;
+  if (integer && !Number.isInteger(value)) return 'expected an integer';
   if (value < least) return `expected ${least} or more`;
   return value > most ? `expected ${most} or less` : null;
 }
 
-function shorten(value: number): string {
-  return String(Number(value.toPrecision(5)));
+function written(value: number | null): string {
+  return value === null ? '' : String(value);
+}
+
+function shorten(value: number | null): string {
+  return value === null ? '' : String(Number(value.toPrecision(5)));
 }

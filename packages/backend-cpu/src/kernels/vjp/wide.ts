@@ -1,4 +1,4 @@
-import { sumError } from '../../pair.js';
+import { corrected, sumError } from '../../pair.js';
 import type { FloatArray } from '../../storage.js';
 
 /** Subtracting a constant from a cotangent overflows only if the constant is at least half an ULP of the largest float64: 2^970. */
@@ -14,7 +14,7 @@ const wideShare = 2 ** -34;
 
 /**
  * `out = s ⊙ (g − ⟨s, g⟩) / temperature` of one row at the ends of the range: a temperature below 1 divides s, so that the product does not underflow
- * on the way, unless that overflows.
+ * on the way, unless that overflows. An infinite g is neither subtracted from the others nor lost in the sum: the result is that of the formula.
  */
 export function vjpWideRow(
   out: FloatArray,
@@ -30,7 +30,7 @@ export function vjpWideRow(
     if (s[k] > s[top]) top = k;
     if (!(Math.abs(g[k]) < mostConstant)) share = wideShare;
   }
-  const origin = g[top] * share;
+  const origin = Number.isFinite(g[top]) ? g[top] * share : 0;
   let mean = 0;
   let correction = 0;
   for (let k = start; k < end; k++) {
@@ -39,7 +39,7 @@ export function vjpWideRow(
     correction += sumError(mean, term, next);
     mean = next;
   }
-  mean += correction;
+  mean = corrected(mean, correction);
   for (let k = start; k < end; k++) {
     const moved = g[k] * share - origin - mean;
     const quotient = s[k] / temperature;

@@ -1,10 +1,12 @@
 import { benchOps, jacobianShapes, peers, standardShapes } from '@softgrad/bench';
 import { BackendChoice } from '../../components/backend-choice.js';
 import { NumberField } from '../../components/number-field.js';
-import type { BenchState } from './state.js';
+import { type BenchState, roundsRange } from './state.js';
 
 interface Props {
   readonly state: BenchState;
+  /** Why the rounds of the link were not taken. */
+  readonly roundsRefusal: string | null;
   readonly onChange: (part: Partial<BenchState>) => void;
 }
 
@@ -16,7 +18,7 @@ const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].m
 );
 
 /** The choice of operations, shapes and contenders. */
-export function Options({ state, onChange }: Props) {
+export function Options({ state, roundsRefusal, onChange }: Props) {
   const own = state.shapes.filter((shape) => !shapes.includes(shape));
   return (
     <div class="options">
@@ -67,9 +69,9 @@ export function Options({ state, onChange }: Props) {
         <NumberField
           label="rounds"
           value={state.rounds}
-          least={3}
-          most={99}
-          onChange={(rounds) => onChange({ rounds: Math.round(rounds) })}
+          {...roundsRange}
+          problem={roundsRefusal}
+          onChange={(rounds) => onChange({ rounds })}
         />
       </fieldset>
     </div>

@@ -17,7 +17,7 @@ import '../../styles/bench.css';
 import { Options } from './options.js';
 import { Results } from './results.js';
 import type { Mode, NamedReport } from './series.js';
-import { type BenchState, fromParameters, toParameters } from './state.js';
+import { type BenchState, fromParameters, roundsRefusal, toParameters } from './state.js';
 
 const modeNames: Readonly<Record<Mode, string>> = {
   reused: 'output reused',
@@ -28,6 +28,7 @@ const modeNames: Readonly<Record<Mode, string>> = {
 /** Operations by shapes on backends and other libraries in this browser, with charts, and a report from another device for comparison. */
 export function Bench({ parameters }: { readonly parameters: URLSearchParams }) {
   const [state, setState] = useState<BenchState>(() => fromParameters(parameters));
+  const [refusal, setRefusal] = useState(() => roundsRefusal(parameters));
   const [own, setOwn] = useState<BenchReport | null>(null);
   const [loaded, setLoaded] = useState<BenchReport | null>(null);
   const [progress, setProgress] = useState<BenchProgress | null>(null);
@@ -37,7 +38,10 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
 
   useEffect(() => writeParameters('bench', toParameters(state)), [state]);
   useEffect(() => () => running.current?.abort(), []);
-  const change = (part: Partial<BenchState>) => setState((before) => ({ ...before, ...part }));
+  const change = (part: Partial<BenchState>) => {
+    setState((before) => ({ ...before, ...part }));
+    if (part.rounds !== undefined) setRefusal(null);
+  };
 
   const run = async () => {
     const controller = new AbortController();
@@ -85,7 +89,7 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
         </p>
       </section>
       <section class="card" aria-label="What to run">
-        <Options state={state} onChange={change} />
+        <Options state={state} roundsRefusal={refusal} onChange={change} />
         <div class="actions">
           <button type="button" class="primary" disabled={busy} onClick={() => void run()}>
             Run

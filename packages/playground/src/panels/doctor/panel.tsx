@@ -10,7 +10,17 @@ import { ArrayField } from './array-field.js';
 import { ask, type Field, labelOf } from './ask.js';
 import { DiagnosisCard } from './diagnosis.js';
 import { type Example, examples } from './examples.js';
-import { type DoctorState, fractionOf, fromParameters, layers, oneOf, reductions, toParameters } from './state.js';
+import {
+  type DoctorState,
+  fromParameters,
+  kinds,
+  layers,
+  oneOf,
+  type Refusals,
+  ranges,
+  reductions,
+  toParameters,
+} from './state.js';
 
 const hints: Readonly<Record<Field, string>> = {
   signal: '(n, f)',
@@ -24,15 +34,14 @@ const hints: Readonly<Record<Field, string>> = {
 const always = ['signal', 'gradient', 'upstream', 'target'] as const;
 const rarely = ['mask', 'weight'] as const;
 
-/** Why the last file opened for a field was refused. */
-type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
-
 /** Finds the mistake in a given gradient. */
 export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
-  const [state, setState] = useState(() => fromParameters(parameters));
+  const [given] = useState(() => fromParameters(parameters));
+  const [state, setState] = useState(given.state);
   const { result, error } = useLatest(state, ask);
   useEffect(() => writeParameters('doctor', toParameters(state)), [state]);
-  const [refusals, setRefusals] = useState<Refusals>({});
+  // Why the last file opened for a field, or its value in the link, was refused.
+  const [refusals, setRefusals] = useState(given.refusals);
   const change = (part: Partial<DoctorState>, refusal: string | null = null) => {
     setState((before) => ({ ...before, ...part }));
     const changed = Object.keys(part).map((name) => [name, refusal]);
@@ -80,26 +89,28 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
         <section class="card question" aria-label="Your numbers">
           <fieldset class="choice">
             <legend>You know the softmax’s</legend>
-            {(['logits', 'probabilities'] as const).map((kind) => (
+            {kinds.map((kind) => (
               <label key={kind}>
                 <input type="radio" name="kind" checked={state.kind === kind} onChange={() => change({ kind })} />
                 {kind === 'logits' ? 'input, the logits' : 'output, the probabilities'}
               </label>
             ))}
+            <Refusal text={refusals.kind} />
           </fieldset>
           {always.map(arrayField)}
-          <Settings state={state} onChange={change} />
+          <Settings state={state} refusals={refusals} onChange={change} />
           <details class="more" open={hasMore(parameters)}>
             <summary>Mask, weights, smoothing, ignored rows</summary>
             {rarely.map(arrayField)}
-            <LossSettings state={state} onChange={change} />
+            <LossSettings state={state} refusals={refusals} onChange={change} />
           </details>
         </section>
         <div class="answer">
           <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
           {refused ? (
             <p class="card quiet">
-              No answer: a file was not taken, and its field says why. Open another, or type there.
+              No answer: a file or a value of the link was not taken, and its field says why. Open another, or type
+              there.
             </p>
           ) : diagnosis ? (
             <DiagnosisCard diagnosis={diagnosis} />
@@ -120,12 +131,22 @@ function hasMore(parameters: URLSearchParams): boolean {
   return ['mask', 'weight', 'labelSmoothing', 'ignoreIndex'].some((name) => parameters.has(name));
 }
 
+/** Why a choice in the link was not taken. */
+function Refusal({ text = null }: { readonly text?: string | null | undefined }) {
+  return text === null ? null : (
+    <span class="problem" role="alert">
+      {text}
+    </span>
+  );
+}
+
 interface SettingsProps {
   readonly state: DoctorState;
+  readonly refusals: Refusals;
   readonly onChange: (part: Partial<DoctorState>) => void;
 }
 
-function Settings({ state, onChange }: SettingsProps) {
+function Settings({ state, refusals, onChange }: SettingsProps) {
   return (
     <div class="settings">
       <label>
@@ -147,14 +168,21 @@ function Settings({ state, onChange }: SettingsProps) {
       </label>
       <div>
         <span aria-hidden="true">axis</span>
-        <NumberField label="axis" value={state.axis} least={-8} most={8} onChange={(axis) => onChange({ axis })} />
+        <NumberField
+          label="axis"
+          value={state.axis}
+          {...ranges.axis}
+          problem={refusals.axis}
+          onChange={(axis) => onChange({ axis })}
+        />
       </div>
       <div>
         <span aria-hidden="true">temperature</span>
         <NumberField
           label="temperature"
           value={state.temperature}
-          least={1e-9}
+          {...ranges.temperature}
+          problem={refusals.temperature}
           onChange={(temperature) => onChange({ temperature })}
         />
       </div>
@@ -168,6 +196,7 @@ function Settings({ state, onChange }: SettingsProps) {
             </option>
           ))}
         </select>
+        <Refusal text={refusals.layer} />
       </label>
       <label>
         <span>reduction of the loss</span>
@@ -182,31 +211,35 @@ function Settings({ state, onChange }: SettingsProps) {
             </option>
           ))}
         </select>
+        <Refusal text={refusals.reduction} />
       </label>
     </div>
   );
 }
 
 /** Options of the cross-entropy that are rarely used. */
-function LossSettings({ state, onChange }: SettingsProps) {
+function LossSettings({ state, refusals, onChange }: SettingsProps) {
   return (
     <div class="settings">
-      <label>
-        <span>label smoothing, 0 to 1</span>
-        <input
-          type="text"
-          inputMode="decimal"
+      <div>
+        <span aria-hidden="true">label smoothing, 0 to 1</span>
+        <NumberField
+          label="label smoothing"
+          value={state.labelSmoothing}
           placeholder="not known"
-          autocomplete="off"
-          value={state.labelSmoothing === null ? '' : String(state.labelSmoothing)}
-          onChange={(event) => onChange({ labelSmoothing: fractionOf(event.currentTarget.value) })}
+          {...ranges.labelSmoothing}
+          problem={refusals.labelSmoothing}
+          onChange={(labelSmoothing) => onChange({ labelSmoothing })}
+          onClear={() => onChange({ labelSmoothing: null })}
         />
-      </label>
+      </div>
       <div>
         <span aria-hidden="true">ignored class index</span>
         <NumberField
           label="ignored class index"
           value={state.ignoreIndex}
+          {...ranges.ignoreIndex}
+          problem={refusals.ignoreIndex}
           onChange={(ignoreIndex) => onChange({ ignoreIndex })}
         />
       </div>

@@ -1,14 +1,17 @@
 import type { Layer } from '@softgrad/doctor';
+import { decimal } from '../../decimal.js';
 
 /** The functions that the layer may compute. */
 export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
 
 export const reductions = ['mean', 'sum', 'none'] as const;
 
+export const kinds = ['logits', 'probabilities'] as const;
+
 /** The inputs of the doctor, as they were pasted. */
 export interface DoctorState {
   /** Whether the signal is the softmax's input or its output. */
-  readonly kind: 'logits' | 'probabilities';
+  readonly kind: (typeof kinds)[number];
   readonly signal: string;
   /** Numbers, or a NumPy expression that the doctor knows. */
   readonly gradient: string;
@@ -58,35 +61,72 @@ export function toParameters(state: DoctorState): URLSearchParams {
   return parameters;
 }
 
-export function fromParameters(parameters: URLSearchParams): DoctorState {
+/** The settings of the doctor's fields of numbers. */
+export const ranges = {
+  axis: { least: -8, most: 8, integer: true },
+  temperature: { least: 1e-9 },
+  labelSmoothing: { least: 0, most: 1 },
+  ignoreIndex: { integer: true },
+} as const;
+
+/** What of a link was not taken, and why. */
+export type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
+
+/** The state in a URL, and what is wrong in it, for the fields. */
+export function fromParameters(parameters: URLSearchParams): {
+  readonly state: DoctorState;
+  readonly refusals: Refusals;
+} {
+  const refusals: Partial<Record<keyof DoctorState, string>> = {};
   const text = (name: string) => parameters.get(name) ?? '';
-  const axis = Number(parameters.get('axis') ?? -1);
-  const temperature = Number(parameters.get('temperature') ?? 1);
-  const ignoreIndex = Number(parameters.get('ignoreIndex') ?? empty.ignoreIndex);
+  const read = <T>(name: keyof DoctorState, fallback: T, value: (given: string) => T | null, expected: string): T => {
+    const given = parameters.get(name);
+    if (given === null) return fallback;
+    const found = value(given);
+    if (found === null) refusals[name] = `the link has “${given}”; expected ${expected}`;
+    return found ?? fallback;
+  };
+  const number = (fits: (value: number) => boolean) => (given: string) =>
+    fits(decimal(given)) ? decimal(given) : null;
+  const choice = <T extends string>(name: keyof DoctorState, choices: readonly T[]) =>
+    read<T | ''>(name, '', (given) => oneOf(choices, given) || null, `one of ${choices.join(', ')}`);
+  const { axis, temperature } = ranges;
   return {
-    kind: text('kind') === 'probabilities' ? 'probabilities' : 'logits',
-    signal: text('signal'),
-    gradient: text('gradient'),
-    upstream: text('upstream'),
-    target: text('target'),
-    mask: text('mask'),
-    weight: text('weight'),
-    axis: Number.isInteger(axis) ? axis : -1,
-    temperature: temperature > 0 && Number.isFinite(temperature) ? temperature : 1,
-    layer: oneOf(layers, text('layer')),
-    reduction: oneOf(reductions, text('reduction')),
-    labelSmoothing: fractionOf(text('labelSmoothing')),
-    ignoreIndex: Number.isInteger(ignoreIndex) ? ignoreIndex : empty.ignoreIndex,
+    state: {
+      kind: choice('kind', kinds) || 'logits',
+      signal: text('signal'),
+      gradient: text('gradient'),
+      upstream: text('upstream'),
+      target: text('target'),
+      mask: text('mask'),
+      weight: text('weight'),
+      axis: read(
+        'axis',
+        empty.axis,
+        number((value) => Number.isInteger(value) && value >= axis.least && value <= axis.most),
+        `an integer from ${axis.least} to ${axis.most}`,
+      ),
+      temperature: read(
+        'temperature',
+        empty.temperature,
+        number((value) => value >= temperature.least && Number.isFinite(value)),
+        'a number above 0',
+      ),
+      layer: choice('layer', layers),
+      reduction: choice('reduction', reductions),
+      labelSmoothing: read<number | null>(
+        'labelSmoothing',
+        empty.labelSmoothing,
+        number((value) => value >= 0 && value <= 1),
+        'a number from 0 to 1',
+      ),
+      ignoreIndex: read('ignoreIndex', empty.ignoreIndex, number(Number.isInteger), 'an integer'),
+    },
+    refusals,
   };
 }
 
 /** The choice that a text names, or empty. */
 export function oneOf<T extends string>(choices: readonly T[], text: string): T | '' {
   return choices.find((choice) => choice === text) ?? '';
-}
-
-/** A number from 0 to 1; null if the text is empty or anything else. */
-export function fractionOf(text: string): number | null {
-  const value = Number(text);
-  return text.trim() !== '' && value >= 0 && value <= 1 ? value : null;
 }

@@ -1,3 +1,4 @@
+import { useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { formatShape, subscript } from '../../format.js';
 import type { Results } from './compute.js';
@@ -49,7 +50,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
           value={row}
           least={0}
           most={rows - 1}
-          onChange={(value) => onChange({ row: Math.round(value) })}
+          integer
+          onChange={(value) => onChange({ row: value })}
         />
       )}
       {shown.map((k) => (
@@ -68,13 +70,23 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
   );
 }
 
-/** How many logits have a slider; of more classes, the first ones. */
+/** How many logits have a slider at once; of more classes, those from a chosen one on. */
 const sliders = 24;
 
 function Logits({ state: { signal, row }, onChange }: Props) {
   const { classes, values } = signal;
-  const logits = Array.from(values.subarray(row * classes, row * classes + Math.min(classes, sliders)));
-  const reach = Math.max(5, ...logits.filter(Number.isFinite).map((x) => Math.ceil(Math.abs(x))));
+  const [chosen, setChosen] = useState(0);
+  const lastFirst = Math.max(0, classes - sliders);
+  const first = Math.min(chosen, lastFirst);
+  const shown = Array.from({ length: Math.min(classes, sliders) }, (_, k) => first + k);
+  const logitOf = (k: number) => values[row * classes + k] ?? Number.NaN;
+  const reach = Math.max(
+    5,
+    ...shown
+      .map(logitOf)
+      .filter(Number.isFinite)
+      .map((x) => Math.ceil(Math.abs(x))),
+  );
   const setLogit = (k: number, value: number) => {
     const changed = values.slice();
     changed[row * classes + k] = value;
@@ -86,11 +98,14 @@ function Logits({ state: { signal, row }, onChange }: Props) {
         Logits of sample {row}{' '}
         {classes > sliders && (
           <span class="quiet">
-            the first {sliders} of {classes}
+            {subscript('x', first)} to {subscript('x', first + sliders - 1)} of {classes}; choose the first:
           </span>
         )}
       </legend>
-      {logits.map((value, k) => (
+      {classes > sliders && (
+        <NumberField label="first logit" value={first} least={0} most={lastFirst} integer onChange={setChosen} />
+      )}
+      {shown.map((k) => (
         <div key={k} class="slider">
           <span class="slider-name">{subscript('x', k)}</span>
           <input
@@ -98,13 +113,13 @@ function Logits({ state: { signal, row }, onChange }: Props) {
             min={-reach}
             max={reach}
             step="any"
-            value={Number.isFinite(value) ? value : -reach}
+            value={Number.isFinite(logitOf(k)) ? logitOf(k) : -reach}
             aria-label={`logit ${subscript('x', k)}`}
             onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber)}
           />
           <NumberField
             label={`logit ${subscript('x', k)}, number`}
-            value={value}
+            value={logitOf(k)}
             onChange={(next) => setLogit(k, next)}
           />
         </div>

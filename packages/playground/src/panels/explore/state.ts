@@ -1,4 +1,5 @@
 import type { FloatDType } from '@softgrad/core';
+import { decimal } from '../../decimal.js';
 
 /** Samples by classes, in float64. */
 export interface Signal {
@@ -83,7 +84,7 @@ export function fromParameters(parameters: URLSearchParams): {
   const read = (name: string, fallback: number, fits: (value: number) => boolean, expected: string) => {
     const text = parameters.get(name);
     if (text === null) return fallback;
-    if (text !== '' && fits(Number(text))) return Number(text);
+    if (fits(decimal(text))) return decimal(text);
     problems.push(`${name}=${text}: expected ${expected}`);
     return fallback;
   };
@@ -128,6 +129,5 @@ function parseRows(text: string): Signal | null {
 
 /** -Infinity is a masked class. */
 function isLogit(cell: string): boolean {
-  const value = Number(cell);
-  return cell.trim() !== '' && !Number.isNaN(value) && value !== Number.POSITIVE_INFINITY;
+  return cell.trim() === '-Infinity' || Number.isFinite(decimal(cell));
 }

@@ -1,0 +1,21 @@
+import { SoftgradError } from '../errors.js';
+
+/** Whether the memory was taken from an array or a view, whose length is then 0: it was transferred to a worker, or WebAssembly memory grew. */
+export function isDetached(array: ArrayBufferView): boolean {
+  try {
+    // A DataView without memory has no length to ask for.
+    if (array.byteLength === 0) new Uint8Array(array.buffer);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** @throws ERR_DISPOSED for an array without its memory, of which the shape would otherwise seem to be wrong */
+export function checkAttached(what: string, array: ArrayBufferView): void {
+  if (!isDetached(array)) return;
+  throw new SoftgradError(
+    'ERR_DISPOSED',
+    `${what}: the memory of the array was detached: it was transferred, or the array is the view of a tensor, and memory grew for a new one; pass a copy, view.slice()`,
+  );
+}
