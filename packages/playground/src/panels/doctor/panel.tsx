@@ -10,7 +10,16 @@ import { ArrayField } from './array-field.js';
 import { ask, type Field, labelOf } from './ask.js';
 import { DiagnosisCard } from './diagnosis.js';
 import { type Example, examples } from './examples.js';
-import { type DoctorState, fractionOf, fromParameters, layers, oneOf, reductions, toParameters } from './state.js';
+import {
+  type DoctorState,
+  fractionOf,
+  fromParameters,
+  layers,
+  oneOf,
+  positiveOf,
+  reductions,
+  toParameters,
+} from './state.js';
 
 const hints: Readonly<Record<Field, string>> = {
   signal: '(n, f)',
@@ -149,15 +158,17 @@ function Settings({ state, onChange }: SettingsProps) {
         <span aria-hidden="true">axis</span>
         <NumberField label="axis" value={state.axis} least={-8} most={8} onChange={(axis) => onChange({ axis })} />
       </div>
-      <div>
-        <span aria-hidden="true">temperature</span>
-        <NumberField
-          label="temperature"
-          value={state.temperature}
-          least={1e-9}
-          onChange={(temperature) => onChange({ temperature })}
+      <label>
+        <span>temperature, above 0</span>
+        <input
+          type="text"
+          inputMode="decimal"
+          placeholder="not known"
+          autocomplete="off"
+          value={state.temperature === null ? '' : String(state.temperature)}
+          onChange={(event) => onChange({ temperature: positiveOf(event.currentTarget.value) })}
         />
-      </div>
+      </label>
       <label>
         <span>layer</span>
         <select value={state.layer} onChange={(event) => onChange({ layer: oneOf(layers, event.currentTarget.value) })}>

@@ -17,7 +17,8 @@ export interface DoctorState {
   readonly mask: string;
   readonly weight: string;
   readonly axis: number;
-  readonly temperature: number;
+  /** Null if unknown. */
+  readonly temperature: number | null;
   /** Empty if unknown. */
   readonly layer: '' | Layer;
   readonly reduction: '' | (typeof reductions)[number];
@@ -35,7 +36,7 @@ export const empty: DoctorState = {
   mask: '',
   weight: '',
   axis: -1,
-  temperature: 1,
+  temperature: null,
   layer: '',
   reduction: '',
   labelSmoothing: null,
@@ -61,7 +62,6 @@ export function toParameters(state: DoctorState): URLSearchParams {
 export function fromParameters(parameters: URLSearchParams): DoctorState {
   const text = (name: string) => parameters.get(name) ?? '';
   const axis = Number(parameters.get('axis') ?? -1);
-  const temperature = Number(parameters.get('temperature') ?? 1);
   const ignoreIndex = Number(parameters.get('ignoreIndex') ?? empty.ignoreIndex);
   return {
     kind: text('kind') === 'probabilities' ? 'probabilities' : 'logits',
@@ -72,7 +72,7 @@ export function fromParameters(parameters: URLSearchParams): DoctorState {
     mask: text('mask'),
     weight: text('weight'),
     axis: Number.isInteger(axis) ? axis : -1,
-    temperature: temperature > 0 && Number.isFinite(temperature) ? temperature : 1,
+    temperature: positiveOf(text('temperature')),
     layer: oneOf(layers, text('layer')),
     reduction: oneOf(reductions, text('reduction')),
     labelSmoothing: fractionOf(text('labelSmoothing')),
@@ -83,6 +83,12 @@ export function fromParameters(parameters: URLSearchParams): DoctorState {
 /** The choice that a text names, or empty. */
 export function oneOf<T extends string>(choices: readonly T[], text: string): T | '' {
   return choices.find((choice) => choice === text) ?? '';
+}
+
+/** A number above 0; null if the text is anything else. */
+export function positiveOf(text: string): number | null {
+  const value = Number(text);
+  return value > 0 && Number.isFinite(value) ? value : null;
 }
 
 /** A number from 0 to 1; null if the text is empty or anything else. */
