@@ -103,10 +103,16 @@ function mismatchAt(
   what: string,
   got: ArrayLike<number>,
   expected: ArrayLike<number>,
-  bound: ArrayLike<number>,
+  tolerance: ArrayLike<number>,
 ): Mismatch {
-  const timesBound = elements(expected.length, (i) => usedBy(i, got, expected, bound));
+  const timesBound = elements(expected.length, (i) => usedBy(i, got, expected, tolerance));
+  const bound = elements(expected.length, (i) => boundOf(tolerance[i] ?? Number.NaN));
   return { what, got, expected, element, bound, timesBound };
+}
+
+/** An infinite or NaN tolerance, as of a row that the mask empties, admits the expected number only. */
+function boundOf(tolerance: number): number {
+  return Number.isFinite(tolerance) ? tolerance : 0;
 }
 
 /** No kernel computes the value that the output was filled with: the element was not written. */
