@@ -324,8 +324,16 @@ function product(dimensions: readonly string[]): number {
 /** Sections that every other section depends on. */
 const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 
-/** The failed case to look at first, or none: one of a section that others depend on, if there is any. */
+/** The failed case to look at first, or none: of a section that others depend on, if there is any, and of that section the plainest. */
 function lowest(failures: readonly CaseReport[]): readonly CaseReport[] {
-  const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
-  return [...fundamental, ...failures].slice(0, 1);
+  const fundamental = foundations.find((name) => failures.some(({ section }) => section === name));
+  const section = fundamental ?? failures[0]?.section;
+  const candidates = failures.filter((one) => one.section === section);
+  return candidates.toSorted((a, b) => intricacy(a.id) - intricacy(b.id)).slice(0, 1);
+}
+
+/** Whether a case has NaN or infinities among its numbers, which may hide why others are wrong, and whether the elements of its rows are not adjacent. */
+function intricacy(id: string): number {
+  const hasNonFinite = /\b(?:input=(?:nan|infinite|nothing|removed|behind)|values=non-finite)\b/.test(id);
+  return (hasNonFinite ? 2 : 0) + ((innerOf(id) ?? 1) === 1 ? 0 : 1);
 }
