@@ -426,6 +426,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     'absent.mjs',
     "export default { ...provider, name: 'absent', unavailable: async () => 'no such chip; buy one' };",
   );
+  const silent = module('silent.mjs', "export default { ...provider, name: 'silent', unavailable: async () => {} };");
   const broken = folder.write('broken.mjs', "throw new Error('kaboom');");
   const expected =
     /expected a provider .* or a backend .* as default export, or exactly one export that is a provider\n$/;
@@ -435,6 +436,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', nothing], expected],
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
+    [['--module', silent], /silent\.mjs: unavailable\(\) of silent returned undefined; expected null, or a sentence/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
     [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
