@@ -137,17 +137,20 @@ describe('the printed report', () => {
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
   });
 
-  test('starts with a plain failure of that section: with finite numbers, along the last axis', () => {
+  test('starts with the plainest failure of its kind: finite numbers, few options, adjacent elements', () => {
     const failed = [
       'softmax/values:shape=7x5;axis=0;input=nan;mask=full',
       'softmax/values:shape=7x5;axis=1;input=removed',
-      'softmax/values:shape=7x5;axis=0;input=narrow',
+      'softmax/values:shape=2x3x4;axis=1;input=narrow;temperature=2;mask=full',
+      'softmax/values:shape=7x5;axis=0;input=narrow;mask=full',
       'softmax/values:shape=7x5;axis=1;input=narrow;mask=full',
+      'softmax/values:shape=7x5;axis=1;input=wide;dtype=float64',
       'softmax/values:shape=7x5;axis=1;input=wide',
+      'softmax/many-rows:axis=1',
       'jacobian/values:shape=7x5;axis=1;input=ramp',
     ].map((id) => one(id, 'failed', 'no'));
     const first = (count: number) => /\nstart with: (.*)\n/.exec(text(...failed.slice(0, count)))?.[1];
-    expect([1, 2, 3, 4, 6].map(first)).toEqual([0, 1, 2, 3, 3].map((k) => failed[k]?.id));
+    expect([1, 2, 3, 4, 5, 6, 7, 9].map(first)).toEqual([0, 1, 2, 3, 4, 4, 6, 6].map((k) => failed[k]?.id));
   });
 
   test('says what float64 needs, if only operations in float64 fail', () => {

@@ -52,7 +52,8 @@ export function assertClose(
     }
   }
   if (worst < 0) return;
-  const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
+  const bound = (tolerance[worst] ?? Number.NaN).toPrecision(3);
+  const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${Number(bound)}` : '';
   const factor = commonFactor(actual, expected, tolerance);
   const multiple = factor === null ? '' : `; all are ${factor} times the expected numbers`;
   const many = `${wrong} of ${expected.length} are wrong${multiple}`;
