@@ -81,20 +81,8 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
   });
 
   test.each([
-    [
-      'two rows',
-      6,
-      [0, 2],
-      '(2,)',
-      '; flat logits are one row: with 2 rows they are tensor(logits, { shape: [2, 3] })',
-    ],
-    [
-      'one row',
-      3,
-      [2],
-      '(1,)',
-      '; flat logits are one row: with a dimension for it they are tensor(logits, { shape: [1, 3] })',
-    ],
+    ['two rows', 6, [0, 2], '(2,)', '; flat logits are one row: in rows they are tensor(logits, { shape: [2, 3] })'],
+    ['one row', 3, [2], '(1,)', '; flat logits are one row: in rows they are tensor(logits, { shape: [1, 3] })'],
     ['two rows that they do not fill', 7, [0, 2], '(2,)', ''],
     ['a matrix of classes', 6, [[0, 2]], '(1, 2)', ''],
     ['no rows', 6, [], '(0,)', ''],

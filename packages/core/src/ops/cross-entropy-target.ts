@@ -134,7 +134,7 @@ function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): 
 /** How to give flat logits their rows, if they can have as many as the target has entries; else empty. */
 function hintOfRows([rows, ...others]: Shape, { shape, size }: Tensor): string {
   if (shape.length !== 1 || rows === undefined || others.length > 0 || size % rows !== 0) return '';
-  return `; flat logits are one row: with ${rows === 1 ? 'a dimension for it' : `${rows} rows`} they are tensor(logits, { shape: [${rows}, ${size / rows}] })`;
+  return `; flat logits are one row: in rows they are tensor(logits, { shape: [${rows}, ${size / rows}] })`;
 }
 
 /** The error for floats in the shape of class indices, for example from `tensor([0, 2])` without a dtype. */
