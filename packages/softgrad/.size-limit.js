@@ -39,9 +39,9 @@ const entry = (name, file, limit, ignore = []) => ({
 export default [
   application('tensor, softmax, setBackend, with cpu', '28.9 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '81 kB', [...optional, ...unusedByWasm]),
-  entry('core', 'core/dist/src/index.js', '28.7 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '86.5 kB'),
-  entry('doctor', 'doctor/dist/index.js', '66.5 kB'),
+  entry('core', 'core/dist/src/index.js', '28.8 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '86.8 kB'),
+  entry('doctor', 'doctor/dist/index.js', '66.8 kB'),
   entry('formats', 'formats/dist/index.js', '25.8 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '52 kB', unusedByWasm),
@@ -51,6 +51,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '16.7 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '49.7 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '49.8 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];
