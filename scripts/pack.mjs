@@ -17,6 +17,8 @@ mkdirSync(folder, { recursive: true });
 for (const name of readdirSync(folder)) if (/^softgrad-.*\.tgz$/.test(name)) rmSync(join(folder, name));
 const packed = await packInto(folder);
 const withCommandLine = withDependencies('@softgrad/cli', packed);
+// Each needs only packages of the first command besides itself.
+const formats = packed.filter(({ manifest }) => manifest.name === '@softgrad/formats');
 const otherEngines = packed.filter(
   (each) => each.manifest.name.includes('/backend-') && !withCommandLine.includes(each),
 );
@@ -28,6 +30,10 @@ console.log(
 );
 console.log('\nThis command installs the command line as well:\n');
 console.log(`  ${installing(withCommandLine)}`);
+console.log(
+  '\nAfter the first one, this reads and writes files of numbers (.npy, JSON, CSV, …); the second one includes it:\n',
+);
+console.log(`  ${installing(formats)}`);
 console.log('\nAfter one of them, the other engines (their READMEs name what else they need):\n');
 for (const engine of otherEngines) console.log(`  ${installing([engine])}`);
 console.log(

@@ -93,7 +93,7 @@ async function lossOfChunk(
   scores: Float32Array,
   tokens: Int32Array,
 ): Promise<number> {
-  tensor(scores, { shape: logits.shape, out: logits });
+  tensor(scores, { out: logits });
   const { loss } = crossEntropy(logits, tokens, { reduction: 'sum', out: { gradient } });
   const value = entry(await loss.data(), 0);
   loss.dispose();

@@ -38,6 +38,12 @@ export async function loadModule(
       Promise.resolve().then(() => target.unavailable()),
     );
     if (reason === null) return target;
+    // A function in JavaScript that forgets to return null returns undefined.
+    if (typeof reason !== 'string')
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `--module ${file}: unavailable() of ${target.name} returned ${reason}; expected null, or a sentence that says what is missing`,
+      );
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
   }
   if (isBackend(target)) return target;

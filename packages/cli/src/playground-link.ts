@@ -16,7 +16,7 @@ export interface Question {
   readonly mask?: NdArrayLike | undefined;
   readonly weight?: NdArrayLike | undefined;
   readonly axis: number;
-  readonly temperature: number;
+  readonly temperature?: number | undefined;
   readonly layer?: string | undefined;
   readonly reduction?: string | undefined;
   readonly labelSmoothing?: number | undefined;
@@ -43,7 +43,7 @@ export function pageOf(text: string): string {
 
 /** The address that opens these numbers in the playground; null if there are more numbers than an address can hold. */
 export function playgroundLink(page: string, question: Question): string | null {
-  const { logits, probabilities, gradient, upstream, target, mask, weight, axis, temperature } = question;
+  const { logits, probabilities, gradient, upstream, target, mask, weight, axis } = question;
   const parameters = new URLSearchParams();
   const arrays = { signal: logits ?? probabilities, gradient, upstream, target, mask, weight };
   for (const [name, value] of Object.entries(arrays)) {
@@ -51,8 +51,7 @@ export function playgroundLink(page: string, question: Question): string | null 
   }
   if (logits === undefined && probabilities !== undefined) parameters.set('kind', 'probabilities');
   if (axis !== -1) parameters.set('axis', String(axis));
-  if (temperature !== 1) parameters.set('temperature', String(temperature));
-  for (const name of ['layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const) {
+  for (const name of ['temperature', 'layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const) {
     if (question[name] !== undefined) parameters.set(name, String(question[name]));
   }
   const link = `${page}#doctor?${parameters}`;

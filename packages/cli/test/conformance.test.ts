@@ -137,6 +137,22 @@ describe('the printed report', () => {
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
   });
 
+  test('starts with the plainest failure of its kind: finite numbers, few options, adjacent elements', () => {
+    const failed = [
+      'softmax/values:shape=7x5;axis=0;input=nan;mask=full',
+      'softmax/values:shape=7x5;axis=1;input=removed',
+      'softmax/values:shape=2x3x4;axis=1;input=narrow;temperature=2;mask=full',
+      'softmax/values:shape=7x5;axis=0;input=narrow;mask=full',
+      'softmax/values:shape=7x5;axis=1;input=narrow;mask=full',
+      'softmax/values:shape=7x5;axis=1;input=wide;dtype=float64',
+      'softmax/values:shape=7x5;axis=1;input=wide',
+      'softmax/many-rows:axis=1',
+      'jacobian/values:shape=7x5;axis=1;input=ramp',
+    ].map((id) => one(id, 'failed', 'no'));
+    const first = (count: number) => /\nstart with: (.*)\n/.exec(text(...failed.slice(0, count)))?.[1];
+    expect([1, 2, 3, 4, 5, 6, 7, 9].map(first)).toEqual([0, 1, 2, 3, 4, 4, 6, 6].map((k) => failed[k]?.id));
+  });
+
   test('says what float64 needs, if only operations in float64 fail', () => {
     const advice =
       /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;
@@ -413,6 +429,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     'absent.mjs',
     "export default { ...provider, name: 'absent', unavailable: async () => 'no such chip; buy one' };",
   );
+  const silent = module('silent.mjs', "export default { ...provider, name: 'silent', unavailable: async () => {} };");
   const broken = folder.write('broken.mjs', "throw new Error('kaboom');");
   const expected =
     /expected a provider .* or a backend .* as default export, or exactly one export that is a provider\n$/;
@@ -422,6 +439,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', nothing], expected],
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
+    [['--module', silent], /silent\.mjs: unavailable\(\) of silent returned undefined; expected null, or a sentence/],
     [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
     [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],

@@ -112,6 +112,21 @@ test('options affect the diagnosis: reduction, temperature, axis', async () => {
   expect(instead.typescript).toBe('const dx = softmax.vjp(s, g, { axis: 0 });');
 });
 
+test('a temperature that is not given is found in the numbers, and one that is given is taken as it is', async () => {
+  const atTwo = signal.map((row, n) => {
+    const e = row.map((x) => Math.exp(x / 2));
+    const sum = e.reduce((a, b) => a + b, 0);
+    return e.map((value, i) => (value / sum - (i === labels[n] ? 1 : 0)) / 8);
+  });
+  const numbers = ['--logits', logits, '--target', files.labels, '--grad', folder.write('at-two.csv', csv(atTwo))];
+  const found = await doctor(...numbers);
+  expect(found.verdict).toBe('right');
+  expect(found.instead.typescript).toBe('const { loss, gradient } = crossEntropy(logits, target, { temperature: 2 });');
+  expect((await doctor(...numbers, '--temperature', '2')).verdict).toBe('right');
+  const given = await softgrad(['doctor', ...numbers, '--temperature', '1']);
+  expect(given.stdout).toContain('They are right at the temperature 2, which is not the one that was given.');
+});
+
 test("the layer, the mask and the loss's options affect the diagnosis", async () => {
   const smoothed = s.map((row, n) => row.map((p, i) => p - (i === labels[n] ? 0.7 : 0) - 0.1));
   const weight = [1, 2, 0.5];

@@ -13,7 +13,7 @@ function parametersOf(link: string | null): Readonly<Record<string, string>> {
 
 test('the numbers and options are in the fragment, except for the defaults of the page', () => {
   const logits = { data: Float64Array.of(1, 2.5, Number.NEGATIVE_INFINITY, 0), shape: [2, 2] };
-  const plain = playgroundLink(servedHere, { logits, gradient: 'J.sum(axis=1)', axis: -1, temperature: 1 });
+  const plain = playgroundLink(servedHere, { logits, gradient: 'J.sum(axis=1)', axis: -1 });
   expect(plain?.startsWith('http://127.0.0.1:5210/#doctor?signal=')).toBe(true);
   expect(parametersOf(plain)).toEqual({ signal: '[[1,2.5],["-Infinity",0]]', gradient: 'J.sum(axis=1)' });
   const probabilities = { data: [0.5, 0.5], shape: [1, 2] };
@@ -41,13 +41,13 @@ test('the numbers and options are in the fragment, except for the defaults of th
 });
 
 test('an expression without a signal has a link, in which nothing is said to be probabilities', () => {
-  const alone = playgroundLink('x', { gradient: 's - y', axis: -1, temperature: 1 });
+  const alone = playgroundLink('x', { gradient: 's - y', axis: -1 });
   expect(parametersOf(alone)).toEqual({ gradient: 's - y' });
 });
 
 test('more numbers than an address can hold have no link', () => {
   const link = (length: number) =>
-    playgroundLink('x', { gradient: { data: new Float64Array(length), shape: [length] }, axis: -1, temperature: 1 });
+    playgroundLink('x', { gradient: { data: new Float64Array(length), shape: [length] }, axis: -1 });
   expect(link(100)).not.toBeNull();
   expect(link(4000)).toBeNull();
 });

@@ -52,7 +52,8 @@ export function assertClose(
     }
   }
   if (worst < 0) return;
-  const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${tolerance[worst]}` : '';
+  const bound = (tolerance[worst] ?? Number.NaN).toPrecision(3);
+  const times = Number.isFinite(largest) ? `, ${largest.toPrecision(3)} times the bound of ${Number(bound)}` : '';
   const factor = commonFactor(actual, expected, tolerance);
   const multiple = factor === null ? '' : `; all are ${factor} times the expected numbers`;
   const many = `${wrong} of ${expected.length} are wrong${multiple}`;
@@ -103,10 +104,16 @@ function mismatchAt(
   what: string,
   got: ArrayLike<number>,
   expected: ArrayLike<number>,
-  bound: ArrayLike<number>,
+  tolerance: ArrayLike<number>,
 ): Mismatch {
-  const timesBound = elements(expected.length, (i) => usedBy(i, got, expected, bound));
+  const timesBound = elements(expected.length, (i) => usedBy(i, got, expected, tolerance));
+  const bound = elements(expected.length, (i) => boundOf(tolerance[i] ?? Number.NaN));
   return { what, got, expected, element, bound, timesBound };
+}
+
+/** An infinite or NaN tolerance, as of a row that the mask empties, admits the expected number only. */
+function boundOf(tolerance: number): number {
+  return Number.isFinite(tolerance) ? tolerance : 0;
 }
 
 /** No kernel computes the value that the output was filled with: the element was not written. */

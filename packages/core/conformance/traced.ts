@@ -83,13 +83,27 @@ const parameters: ReadonlySet<string> = new Set<keyof CrossEntropyParameters<unk
   'scale',
 ]);
 
-/** An argument of a kernel: the name of a buffer, or the members of an object. */
-function describe(value: unknown, names: ReadonlyMap<unknown, string>): string {
+/** The members of a mask and a target in them. */
+const ofParameters: ReadonlySet<string> = new Set<keyof Mask | keyof Target>(['buffer', 'outer', 'kind']);
+
+type Mask = NonNullable<CrossEntropyParameters<unknown>['mask']>;
+type Target = CrossEntropyParameters<unknown>['target'];
+
+/**
+ * An argument of a kernel: the name of a buffer, or the members of an object. Core passes its own records as the parameters, the mask and the
+ * target; kernels may use only the members that are listed.
+ */
+function describe(
+  value: unknown,
+  names: ReadonlyMap<unknown, string>,
+  listed: ReadonlySet<string> | null = null,
+): string {
   const name = typeof value === 'object' ? names.get(value) : undefined;
   if (name !== undefined) return name;
   if (Array.isArray(value)) return `[${value.map((one) => describe(one, names)).join(', ')}]`;
   if (typeof value !== 'object' || value === null) return typeof value === 'string' ? `'${value}'` : String(value);
-  // Core passes its own record of the call as the parameters; kernels may use only these members.
-  const members = Object.entries(value).filter(([key]) => !('temperature' in value) || parameters.has(key));
-  return `{ ${members.map(([key, member]) => `${key}: ${describe(member, names)}`).join(', ')} }`;
+  const inner = 'temperature' in value ? ofParameters : null;
+  const own = inner === null ? listed : parameters;
+  const members = Object.entries(value).filter(([key]) => own === null || own.has(key));
+  return `{ ${members.map(([key, member]) => `${key}: ${describe(member, names, inner)}`).join(', ')} }`;
 }

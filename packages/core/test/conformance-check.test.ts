@@ -27,6 +27,17 @@ describe('a comparison within bounds', () => {
     expect(message).toBe('softmax of 1x4: element 2 is 3, expected 2, 8.00 times the bound of 0.125; 2 of 4 are wrong');
   });
 
+  test('has three digits of the bound', async () => {
+    for (const [bound, shown] of [
+      [1.3591225436345551e-5, '0.0000136'],
+      [2.802596928649634e-45, '2.8e-45'],
+    ] as const) {
+      expect(await messageOf(() => assertClose('x', [1], [0], [bound]))).toContain(
+        ` times the bound of ${shown}; 1 of 1`,
+      );
+    }
+  });
+
   test('omits the multiple of the bound if there is none', async () => {
     const message = await messageOf(() => assertClose('x', [Number.NaN, 1], [1, 1], [1, 1]));
     expect(message).toBe('x: element 0 is NaN, expected 1; 1 of 2 are wrong');

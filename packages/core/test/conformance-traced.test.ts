@@ -2,7 +2,7 @@ import { expect, test } from 'vitest';
 import { assertClose, assertSame } from '../conformance/check.js';
 import { conformance, exact, mismatchOf, type TracedCall, traced } from '../conformance/index.js';
 import { explaining } from '../conformance/sweep.js';
-import { type Backend, logSoftmax, softmax, tensor } from '../src/index.js';
+import { type Backend, crossEntropy, logSoftmax, softmax, tensor } from '../src/index.js';
 import { MinimalBackend } from './minimal-backend.js';
 
 function text(call: TracedCall): string {
@@ -61,6 +61,21 @@ test('the basis and the kernels beyond the required three are recorded too', asy
   expect(calls.map(text).join('\n')).toMatch(/binary\(b\d+, 'sub', \{ buffer: b\d+, extent: \[1, 2, 1\] \}, /);
 });
 
+test('a mask and a target are shown with the members that kernels may use', async () => {
+  const { backend, calls } = traced(await exact.open());
+  crossEntropy(tensor([[1, 2, 3]], { backend }), [2], { mask: [[true, false, true]] });
+  expect(calls.map(text).join('\n')).toMatch(
+    /mask: \{ buffer: b\d+, outer: 1 \}, .*target: \{ kind: 'indices', buffer: b\d+ \}/,
+  );
+});
+
+test('where the tolerance is no number, as in a row that the mask empties, the bound of a failed comparison is 0', async () => {
+  const failed = Promise.resolve().then(() => assertClose('softmax', [0.5, 0.5], [0, 0], [Number.NaN, 1]));
+  const error = await failed.catch((thrown: unknown) => thrown);
+  expect(error).toMatchObject({ message: 'softmax: element 0 is 0.5, expected 0; 1 of 2 are wrong' });
+  expect(mismatchOf(error)?.bound).toEqual(Float64Array.of(0, 1));
+});
+
 test('a backend that lacks a member still lacks it for the suite', async () => {
   const incomplete: Backend = Object.assign(new MinimalBackend(), { jacobian: undefined });
   const [first] = (await conformance(traced(incomplete).backend)).filter(({ skip }) => skip === null);
@@ -77,7 +92,7 @@ test('a failed comparison keeps both arrays, the element that its message names,
   };
   const values = { what: 'x', got: [0, 3, 9], expected: [0, 1, 2] };
   const close = errorOf(() => assertClose('x', values.got, values.expected, [1, 4, 2]));
-  const found = { ...values, element: 2, bound: [1, 4, 2], timesBound: Float64Array.of(0, 0.5, 3.5) };
+  const found = { ...values, element: 2, bound: Float64Array.of(1, 4, 2), timesBound: Float64Array.of(0, 0.5, 3.5) };
   expect(mismatchOf(close)).toEqual(found);
   const same = errorOf(() => assertSame('x', values.got, values.expected));
   const [zero, infinite] = [new Float64Array(3), Number.POSITIVE_INFINITY];

@@ -54,7 +54,7 @@ describe('what a function of the caller returns is checked', () => {
     const forward = (values: Float64Array) => values;
     const message = (name: string) => ({
       code: 'ERR_VALUE',
-      message: `${name} of own returned ${returned}; expected a tensor of shape (1, 3), that of x`,
+      message: `${name} of own returned ${returned}; expected a tensor of shape (1, 3), that of x: tensor(array, { shape: x.shape, dtype: x.dtype })`,
     });
     await expect(check({ name: 'own', forward, vjp: derivative })).rejects.toMatchObject(message('gradcheck: vjp'));
     await expect(checkTwice({ name: 'own', forward, hvp: derivative })).rejects.toMatchObject(

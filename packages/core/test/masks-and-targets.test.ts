@@ -80,6 +80,19 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
     );
   });
 
+  test.each([
+    ['two rows', 6, [0, 2], '(2,)', '; flat logits are one row: in rows they are tensor(logits, { shape: [2, 3] })'],
+    ['one row', 3, [2], '(1,)', '; flat logits are one row: in rows they are tensor(logits, { shape: [1, 3] })'],
+    ['two rows that they do not fill', 7, [0, 2], '(2,)', ''],
+    ['a matrix of classes', 6, [[0, 2]], '(1, 2)', ''],
+    ['no rows', 6, [], '(0,)', ''],
+  ])('flat logits with the classes of %s', (_what, length, target, shape, hint) => {
+    const expected = `expected class indices () or probabilities (${length},)`;
+    const message = `crossEntropy: target is ${shape}; ${expected}${hint}`;
+    const error = expect.objectContaining({ code: 'ERR_SHAPE', message });
+    expect(() => crossEntropy(new Float32Array(length), target)).toThrow(error);
+  });
+
   test('class indices along another axis, as PyTorch has them', () => {
     const target = new Int32Array(18);
     const logits = tensor(new Float32Array(90), { shape: [2, 5, 3, 3] });

@@ -415,6 +415,24 @@ describe('a backend is checked where a tensor is made or moved', () => {
       'tensor: out is an array of 2 entries, expected a tensor: make one with tensor(…)',
     );
   });
+
+  test('a typed array that is written into a tensor has its shape', () => {
+    const x = empty([2, 3]);
+    expect(tensor(Float64Array.of(1, 2, 3, 4, 5, 6), { out: x })).toBe(x);
+    expect([x.dtype, x.arraySync()]).toEqual([
+      'float32',
+      [
+        [1, 2, 3],
+        [4, 5, 6],
+      ],
+    ]);
+    expect(failure(() => tensor(new Float32Array(5), { out: x })).message).toBe(
+      'tensor: out is (2, 3) float32, the input (5,) float32',
+    );
+    expect(failure(() => tensor(new Float32Array(6), { shape: [3, 2], out: x })).message).toBe(
+      'tensor: out is (2, 3) float32, the input (3, 2) float32',
+    );
+  });
 });
 
 test('empty and fromBuffer check their shape and dtype, and keep a copy of the shape', () => {

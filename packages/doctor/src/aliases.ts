@@ -3,7 +3,23 @@ export const lettersInWords =
   's are the probabilities, x the logits, g the upstream gradient, y the one-hot target, J the Jacobian';
 
 /** Names for the output of the layer, of softmax or another function. */
-const outputs = ['A', 'output', 'outputs', 'out', 'o', 'pred', 'preds', 'prediction', 'predictions', 'A2', 'AL'];
+const outputs = [
+  'A',
+  'output',
+  'outputs',
+  'out',
+  'o',
+  'pred',
+  'preds',
+  'prediction',
+  'predictions',
+  'A2',
+  'AL',
+  'a2',
+  'a3',
+  'A3',
+  'singleoutput',
+];
 
 /** Names for the output of softmax, without underscores. */
 const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|probs?|probabilities)?|smax|sm)$/;
@@ -12,12 +28,40 @@ const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|
 const names: Readonly<Record<string, readonly string[]>> = {
   s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probas', 'proba', 'probabilities', 'yhat', 'ypred', 'yprob', ...outputs],
   x: ['X', 'z', 'Z', 'logits', 'logit', 'scores'],
-  g: ['G', 'dout', 'dy', 'dY', 'dlds', 'grad', 'grads', 'upstream', 'gradoutput', 'gradout', 'dvalues', 'upstreamgrad'],
+  g: [
+    'G',
+    'dout',
+    'dy',
+    'dY',
+    'dlds',
+    'grad',
+    'grads',
+    'upstream',
+    'gradoutput',
+    'gradout',
+    'outputgradient',
+    'outputgrad',
+    'dvalues',
+    'singledvalues',
+    'upstreamgrad',
+  ],
   dx: ['dX', 'dz', 'dZ', 'dscores', 'dlogits'],
-  J: ['jac', 'jacobian', 'dS', 'dsdx'],
-  y: ['Y', 'target', 'targets', 'label', 'labels', 'onehot', 'ytrue', 'yonehot'],
+  J: ['jac', 'jacobian', 'jacobianmatrix', 'dS', 'dsdx'],
+  y: [
+    'Y',
+    'target',
+    'targets',
+    'label',
+    'labels',
+    'onehot',
+    'ytrue',
+    'yonehot',
+    'onehoty',
+    'onehotlabels',
+    'onehottargets',
+  ],
   'exp(x)': ['exps', 'expx', 'expscores', 'explogits', 'ex'],
-  n: ['N', 'm', 'batchsize', 'numexamples', 'numtrain'],
+  n: ['N', 'm', 'batchsize', 'numexamples', 'numtrain', 'samples', 'numsamples', 'nsamples'],
 };
 
 const letterOf = new Map(Object.entries(names).flatMap(([letter, others]) => others.map((name) => [name, letter])));

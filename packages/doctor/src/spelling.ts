@@ -45,7 +45,10 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(oneHotOfArgmax, 'eye(f)[s.argmax(axis=1)]')
     .replace(restoredAxis, '$1,keepdims=True)')
     .replace(/-\((\w+)\/(\w+)\)/g, '-$1/$2')
-    .replace(jacobianInParentheses, 'J');
+    .replace(identityWithoutOutput, 'eye(f)-s.T')
+    .replace(sumOfColumns, 'J.$1(axis=1')
+    .replace(jacobianOfRow, 'J')
+    .replace(/\bJ\.(sum|mean)\(axis=-2/g, 'J.$1(axis=1');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
 
@@ -91,8 +94,15 @@ const oneHotOfArgmax =
 const outerOfRow =
   /(?<![\w.])(?:outer\(s,s\.T\)|s\[:,(?:None|newaxis)\]\*s\[(?:None|newaxis),:\]|s\.unsqueeze\(-?1\)\*s\.unsqueeze\(0\)|s\.(?:reshape|view)\(-1,1\)[*@]s\.(?:reshape|view)\(1,-1\))/g;
 
-/** The Jacobian of one row inside a longer expression. */
-const jacobianInParentheses = /\((?:diag\(s\)-outer\(s,s\)|diagflat\(s\)-s@s\.T)\)/g;
+/** The identity matrix, of whatever size, less the transposed output: the Jacobian of one row but for a factor. */
+const identityWithoutOutput = /(?<![\w.])(?:eye|identity)\([^()]*\)-s\.T(?![\w.[(])/g;
+
+/** The Jacobian of one row, (f, f). */
+const jacobianOfRow =
+  /\((?:diag\(s\)-outer\(s,s\)|diagflat\(s\)-outer\(s,s\)|diagflat\(s\)-s@s\.T|s\*\(eye\(f\)-s\.T\)|\(eye\(f\)-s\.T\)\*s)\)/g;
+
+/** The sum of its columns, which are its rows as well. */
+const sumOfColumns = new RegExp(`${jacobianOfRow.source}\\.(sum|mean)\\(axis=0`, 'g');
 
 /** Conversions of the dtype, which do not change the formula. */
 const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;
@@ -239,10 +249,11 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
 const library =
   /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
-/** Removes a leading `return`, `dx =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =`. */
+/** Removes a leading `return`, `dx =`, `dx[i] =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =`. An index remains where the value has one too. */
 function withoutAssignment(expression: string): string {
   return expression
     .replace(/^\s*return\s+/, '')
+    .replace(/^\s*[\w.]+\[\w+\]\s*=(?!=)(?=[^[]*$)/, '')
     .replace(/^\s*(?:(?:const|let)\s+)?(?:[\w.]+|[d∂]\w+\s*\/\s*[d∂]\w+|\{[\w\s,]+\})\s*=(?!=)/, '');
 }
 

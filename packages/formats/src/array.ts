@@ -9,6 +9,19 @@ export interface FileArray {
   readonly stored?: 'float16';
 }
 
+/**
+ * Bytes with their own ArrayBuffer, as `Blob` and `fetch` require. Written as the return type of `from`, because typed arrays have no type
+ * parameter before TypeScript 5.7.
+ */
+export type OwnBytes = ReturnType<Uint8ArrayConstructor['from']>;
+
+/** Numbers with their own ArrayBuffer, as those of a tensor's `data()`. */
+export type OwnData =
+  | ReturnType<Float32ArrayConstructor['from']>
+  | ReturnType<Float64ArrayConstructor['from']>
+  | ReturnType<Int32ArrayConstructor['from']>
+  | OwnBytes;
+
 /** The number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);

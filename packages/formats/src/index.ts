@@ -1,4 +1,12 @@
-export { type FileArray, formatBytes, formatPosition, formatShape, sizeOf } from './array.js';
+export {
+  type FileArray,
+  formatBytes,
+  formatPosition,
+  formatShape,
+  type OwnBytes,
+  type OwnData,
+  sizeOf,
+} from './array.js';
 export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } from './csv.js';
 export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';

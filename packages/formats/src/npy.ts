@@ -1,5 +1,5 @@
 import { checkAttached, type DType } from '@softgrad/core';
-import { type FileArray, formatShape } from './array.js';
+import { type FileArray, formatShape, type OwnBytes, type OwnData } from './array.js';
 import { numberToHalf } from './half.js';
 import { parseHeader } from './npy-header.js';
 import type { ReadAt, ReadInto } from './read-at.js';
@@ -94,7 +94,7 @@ export type NpyDescr = '<f2' | '<f4' | '<f8' | '<i4' | '|b1';
  * A version 1 header whose length does not depend on `shape[0]`: like NumPy's, it leaves room for the first
  * dimension to grow, so that rows can be written before they are counted.
  */
-export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array {
+export function npyHeader(descr: NpyDescr, shape: readonly number[]): OwnBytes {
   const growth = shape.length === 0 ? 0 : 21 - String(shape[0]).length;
   const dict = `{'descr': '${descr}', 'fortran_order': False, 'shape': ${formatShape(shape)}, }${' '.repeat(growth)}`;
   const length = Math.ceil((10 + dict.length + 1) / 64) * 64 - 10;
@@ -104,10 +104,30 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): Uint8Array
   return header;
 }
 
-/** The elements in the format of `npyHeader`'s descr, little endian. */
+/**
+ * The elements in the format of `npyHeader`'s descr, little endian. Numbers in an array of another type are converted as by NumPy's `astype`;
+ * otherwise the bytes are those of the array itself, not a copy.
+ */
+export function npyElements(data: OwnData, descr: NpyDescr): OwnBytes;
+export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array;
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array {
   checkAttached('npyElements', data);
-  const typed = descr === '<f2' ? Uint16Array.from(data, numberToHalf) : data;
+  const typed = asStored(data, descr);
   const bytes = new Uint8Array(typed.buffer, typed.byteOffset, typed.byteLength);
   return isLittleEndian ? bytes : swapBytes(bytes.slice(), typed.BYTES_PER_ELEMENT);
+}
+
+function asStored(data: FileArray['data'], descr: NpyDescr): FileArray['data'] | Uint16Array {
+  switch (descr) {
+    case '<f2':
+      return Uint16Array.from(data, numberToHalf);
+    case '<f4':
+      return data instanceof Float32Array ? data : Float32Array.from(data);
+    case '<f8':
+      return data instanceof Float64Array ? data : Float64Array.from(data);
+    case '<i4':
+      return data instanceof Int32Array ? data : Int32Array.from(data);
+    case '|b1':
+      return data instanceof Uint8Array ? data : Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));
+  }
 }

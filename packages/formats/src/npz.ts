@@ -1,6 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import { unzipSync, zipSync } from 'fflate';
-import { formatBytes } from './array.js';
+import { formatBytes, type OwnBytes } from './array.js';
 import { crc32 } from './crc32.js';
 import { npyRows } from './npy.js';
 import { quote } from './quote.js';
@@ -107,7 +107,7 @@ function hex(checksum: number): string {
 }
 
 /** An uncompressed archive of .npy files as np.savez writes it; the same arrays give the same bytes. */
-export function npzBytes(files: Readonly<Record<string, Uint8Array>>): Uint8Array {
+export function npzBytes(files: Readonly<Record<string, Uint8Array>>): OwnBytes {
   const entries = Object.entries(files).map(([name, bytes]) => [`${name}.npy`, bytes]);
   return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });
 }

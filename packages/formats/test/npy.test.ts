@@ -537,6 +537,28 @@ describe('npyArray', () => {
   });
 });
 
+test('elements in an array of another type than that of the descr are converted, as by astype', async () => {
+  const written = async (descr: '<f2' | '<f4' | '<f8' | '<i4' | '|b1', data: FileArray['data']) => {
+    const array = await readWhole(Buffer.concat([npyHeader(descr, [data.length]), npyElements(data, descr)]));
+    return [array.data.constructor, ...array.data];
+  };
+  const numbers = [0, -1.5, 2 ** 24];
+  expect(await written('<f4', Float64Array.of(...numbers, 1 / 3))).toEqual([
+    Float32Array,
+    ...numbers,
+    Math.fround(1 / 3),
+  ]);
+  expect(await written('<f8', Float32Array.of(...numbers))).toEqual([Float64Array, ...numbers]);
+  expect(await written('<f8', Int32Array.of(1, -2))).toEqual([Float64Array, 1, -2]);
+  expect(await written('<i4', Float64Array.of(...numbers))).toEqual([Int32Array, 0, -1, 2 ** 24]);
+  expect(await written('<i4', Uint8Array.of(0, 1))).toEqual([Int32Array, 0, 1]);
+  expect(await written('|b1', Float32Array.of(0, 256, 0.5))).toEqual([Uint8Array, 0, 1, 1]);
+  expect(await written('<f2', Int32Array.of(1, -2))).toEqual([Float32Array, 1, -2]);
+  const same = Float32Array.of(1, 2, 3).subarray(1);
+  expect([...npyElements(same, '<f4')]).toEqual([...new Uint8Array(Float32Array.of(2, 3).buffer)]);
+  expect(npyElements(same, '<f4').buffer).toBe(same.buffer);
+});
+
 test('half precision is written as its bits', () => {
   const written = npyElements(Float64Array.of(1, -2, 65504, 2 ** -24, Number.NEGATIVE_INFINITY), '<f2');
   expect([...new Uint16Array(written.buffer)]).toEqual([0x3c00, 0xc000, 0x7bff, 0x0001, 0xfc00]);

@@ -227,7 +227,7 @@ test('a damaged archive gives an array that fits its shape, or a one-line error'
 
 describe('checksums', () => {
   /** A stored archive in which one bit of the array `logits` is flipped. */
-  function damaged(archive = npzBytes({ loss: npy['a scalar'].bytes, logits: npy['<f8 C'].bytes })) {
+  function damaged(archive: Uint8Array = npzBytes({ loss: npy['a scalar'].bytes, logits: npy['<f8 C'].bytes })) {
     const bytes = archive.slice();
     bytes[Buffer.from(bytes).indexOf(npy['<f8 C'].bytes) + npy['<f8 C'].bytes.length - 3] ^= 1;
     return bytes;

@@ -62,6 +62,24 @@ test('the layer and the options of the loss affect the diagnosis, and the link c
   expect(await again.getByLabel('label smoothing').inputValue()).toBe('0.3');
 });
 
+test('a temperature that is not known is found in the numbers, and the link contains one that is given', async () => {
+  const page = await open('doctor');
+  const verdict = page.locator('.verdict-tag');
+  await page.getByRole('textbox', { name: 'logits' }).fill('[[1, 2, 3], [0, 0, 1], [2, 0, 1]]');
+  await page.getByRole('textbox', { name: 'target' }).fill('[2, 0, 1]');
+  await page
+    .getByRole('textbox', { name: 'gradient' })
+    .fill(
+      '[[0.031053953871, 0.051199314286, -0.082253268157], [-0.12098856349, 0.045678103177, 0.075310460313], [0.084413398509, -0.135612712796, 0.051199314286]]',
+    );
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  await page.getByLabel('temperature').fill('1');
+  await page.getByLabel('temperature').blur();
+  await expect.poll(() => verdict.textContent()).not.toBe('right');
+  const again = await open(new URL(page.url()).hash.slice(1));
+  expect(await again.getByLabel('temperature').inputValue()).toBe('1');
+});
+
 test('printed NumPy arrays are diagnosed, and an abbreviated array is an error', async () => {
   const page = await open('doctor');
   await page.getByRole('textbox', { name: 'logits' }).fill('array([[0.2, 0.3, 0.5],\n       [1. , 2. , 3. ]])');

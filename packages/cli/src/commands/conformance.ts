@@ -324,8 +324,24 @@ function product(dimensions: readonly string[]): number {
 /** Sections that every other section depends on. */
 const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 
-/** The failed case to look at first, or none: one of a section that others depend on, if there is any. */
+/** The failed case to look at first, or none: of a section that others depend on, if there is any, and of the first kind that fails there the plainest. */
 function lowest(failures: readonly CaseReport[]): readonly CaseReport[] {
   const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
-  return [...fundamental, ...failures].slice(0, 1);
+  const [first] = [...fundamental, ...failures];
+  const alike = failures.filter(({ id }) => first !== undefined && kindOf(id) === kindOf(first.id));
+  return alike.toSorted((a, b) => intricacy(a.id) - intricacy(b.id)).slice(0, 1);
+}
+
+/** `softmax/values` of `softmax/values:shape=7x5;axis=1;input=wide`. */
+function kindOf(id: string): string | undefined {
+  return id.split(':')[0];
+}
+
+/**
+ * How much there is in a case that may have nothing to do with a failure: each parameter, rows whose elements are not adjacent, and, before all
+ * of these, NaN and infinities among the numbers.
+ */
+function intricacy(id: string): number {
+  const hasNonFinite = /\b(?:input=(?:nan|infinite|nothing|removed|behind)|values=non-finite)\b/.test(id);
+  return (hasNonFinite ? 100 : 0) + id.split(';').length + ((innerOf(id) ?? 1) === 1 ? 0 : 1);
 }

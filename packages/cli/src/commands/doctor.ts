@@ -18,7 +18,7 @@ interface Options {
   readonly upstream?: string;
   readonly target?: string;
   readonly axis: number;
-  readonly temperature: number;
+  readonly temperature?: number;
   readonly reduction?: NonNullable<DiagnoseInput['reduction']>;
   readonly layer?: Layer;
   readonly mask?: string;
@@ -61,7 +61,7 @@ export function doctorCommand(session: Session): Command {
       .option('--upstream <file>', '∂L/∂s from the loss, of the shape of the logits')
       .option('--target <file>', "the loss's class indices, or probabilities")
       .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
-      .addOption(new Option('--temperature <t>', 'divides the logits; above 0').argParser(positive).default(1))
+      .addOption(new Option('--temperature <t>', 'divides the logits; above 0; default: any').argParser(positive))
       .addOption(
         new Option('--reduction <how>', 'of the losses of the rows; default: any').choices(['mean', 'sum', 'none']),
       )

@@ -60,7 +60,7 @@ function checkedGradient(check: string, source: string, result: unknown, { shape
   if (!isTensor(result)) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x`,
+      `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x: tensor(array, { shape: x.shape, dtype: x.dtype })`,
     );
   }
   const refuse = (code: 'ERR_SHAPE' | 'ERR_DTYPE', what: string, expected: string) => {

@@ -129,8 +129,14 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
 function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): SoftgradError {
   const expected = `class indices ${show(reduced)} or probabilities ${show(logits.shape)}`;
   const axis = logits.shape.findIndex((_, k) => sameShape(shape, withoutAxis(logits.shape, k)));
-  const hint = axis < 0 ? '' : `; it fits axis ${axis} (option axis, by default the last)`;
+  const hint = axis < 0 ? hintOfRows(shape, logits) : `; it fits axis ${axis} (option axis, by default the last)`;
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}${hint}`);
+}
+
+/** How to give flat logits their rows, if they can have as many as the target has entries; else empty. */
+function hintOfRows([rows, ...others]: Shape, { shape, size }: Tensor): string {
+  if (shape.length !== 1 || rows === undefined || others.length > 0 || size % rows !== 0) return '';
+  return `; flat logits are one row: in rows they are tensor(logits, { shape: [${rows}, ${size / rows}] })`;
 }
 
 /** The error for floats in the shape of class indices, for example from `tensor([0, 2])` without a dtype. */

@@ -6,16 +6,16 @@ import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
-import { type HostData, readInput, type TensorInput } from './input.js';
+import { readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
 import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
 export interface TensorOptions {
-  /** Default: float64 for a Float64Array, int32 for integer arrays, bool for booleans, else float32. */
+  /** Default: that of `out`, else float64 for a Float64Array, int32 for integer arrays, bool for booleans, float32 for others. */
   readonly dtype?: DType | undefined;
-  /** Default: the shape of the nested arrays, or one dimension for flat data. */
+  /** Default: the shape of the nested arrays; of a typed array that of `out` if it has as many elements, else one dimension. */
   readonly shape?: Shape | undefined;
   /** Default: the backend chosen by `setBackend`. */
   readonly backend?: Backend | undefined;
@@ -61,8 +61,8 @@ export function tensor<I extends TensorInput, const O extends TensorOptions = Re
 ): Made<I, O>;
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
   const { out } = checkOptions('tensor', options, tensorNames);
-  const host = readInput(input, options.shape, options.dtype ?? out?.dtype);
-  if (out !== undefined) return overwrite(out, host, options.backend);
+  if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
+  const host = readInput(input, options.shape, options.dtype);
   const backend = options.backend ?? getBackend();
   checkDType('tensor', host.dtype, backend);
   return make(backend, host.shape, host.dtype, host.data);
@@ -130,14 +130,16 @@ function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: Flo
   );
 }
 
-function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): Tensor {
-  const target = asTensor('tensor', 'out', out);
+function overwrite(target: DeviceTensor, input: TensorInput, { shape, dtype, backend }: TensorOptions): Tensor {
   if (backend !== undefined && backend !== target.backend) {
     throw new SoftgradError(
       'ERR_BACKEND_MISMATCH',
       `tensor: out lives on ${target.backend.name}, not on ${backend.name}${awaitAdvice(target.backend, backend)}`,
     );
   }
+  // A typed array has no shape of its own.
+  const isFlat = ArrayBuffer.isView(input) && 'length' in input && input.length === target.size;
+  const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype ?? target.dtype);
   if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -148,5 +150,5 @@ function overwrite(out: Tensor, host: HostData, backend: Backend | undefined): T
   target.overwritten(beginningOf(host.data));
   // A result may remember this mask: writing to it must not change the remembered copy.
   if (target.host !== null) target.host = host.data.slice();
-  return out;
+  return target;
 }

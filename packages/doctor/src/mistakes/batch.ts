@@ -85,6 +85,9 @@ function summedJacobian({ s, n, f, temperature }: Problem): Float64Array {
   return matrix;
 }
 
+const ofOneJacobian =
+  'Of the Jacobian of one row alone, (f, f), it is the sum or mean of its columns, which is always 0: the mistake of J.sum(axis=1).';
+
 const batchJacobian: Mistake = {
   id: 'batch-jacobian',
   name: 'one Jacobian for the whole batch',
@@ -94,6 +97,7 @@ const batchJacobian: Mistake = {
     {
       kind: 'one jacobian for the batch',
       expressions: ['J.mean(axis=0)', 'J.sum(axis=0)'],
+      caveats: { 'J.mean(axis=0)': ofOneJacobian, 'J.sum(axis=0)': ofOneJacobian },
       gives: (problem) => {
         const { n, f } = problem;
         // If n = f, a gradient (n, f) has this shape too and is far more likely, so large ones are skipped.
@@ -111,6 +115,8 @@ const batchJacobian: Mistake = {
   ],
 };
 
+const ofOneRow = 'Of one row alone it is right.';
+
 const flattenedBatch: Mistake = {
   id: 'flattened-batch',
   name: 'batch flattened into one row',
@@ -120,6 +126,10 @@ const flattenedBatch: Mistake = {
     {
       kind: 'jacobian of the flattened batch',
       expressions: ['np.diag(s.flatten()) - np.outer(s, s)', 'np.diagflat(s) - np.outer(s, s)'],
+      caveats: {
+        'np.diag(s.flatten()) - np.outer(s, s)': ofOneRow,
+        'np.diagflat(s) - np.outer(s, s)': ofOneRow,
+      },
       gives: (problem) => {
         const flat = { ...problem, n: 1, f: problem.n * problem.f };
         const { s, temperature } = problem;

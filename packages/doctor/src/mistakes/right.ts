@@ -65,6 +65,7 @@ export const rightJacobian: Form = {
   expressions: [
     'np.diag(s) - np.outer(s, s)',
     'np.diagflat(s) - np.dot(s, s.T)',
+    's * (np.eye(f) - s.T)',
     'torch.diag_embed(s) - s.unsqueeze(-1) * s.unsqueeze(-2)',
   ],
   gives: (problem) => [layerJacobian(problem)],
@@ -72,6 +73,8 @@ export const rightJacobian: Form = {
     'np.diag(s) - np.outer(s, s)': 'One row only, s of shape (f,): of a batch, np.diag(s) takes a diagonal.',
     'np.diagflat(s) - np.dot(s, s.T)':
       'Only where s is one row as a column, of shape (f, 1): of shape (f,), s.T is s and np.dot(s, s.T) a single number.',
+    's * (np.eye(f) - s.T)':
+      'Only where s is one row as a column, of shape (f, 1): of shape (f,), s.T is s, and the entries off the diagonal are -s_j**2.',
   },
 };
 

@@ -43,7 +43,7 @@ export async function ask(state: DoctorState): Promise<Answer> {
       mask,
       weight,
       axis: state.axis,
-      temperature: state.temperature,
+      temperature: state.temperature ?? undefined,
       layer: state.layer === '' ? undefined : state.layer,
       reduction: state.reduction === '' ? undefined : state.reduction,
       labelSmoothing: state.labelSmoothing ?? undefined,

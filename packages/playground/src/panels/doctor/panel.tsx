@@ -182,8 +182,10 @@ function Settings({ state, refusals, onChange }: SettingsProps) {
           label="temperature"
           value={state.temperature}
           {...ranges.temperature}
+          placeholder="not known"
           problem={refusals.temperature}
           onChange={(temperature) => onChange({ temperature })}
+          onClear={() => onChange({ temperature: null })}
         />
       </div>
       <label>

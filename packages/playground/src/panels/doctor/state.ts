@@ -20,7 +20,8 @@ export interface DoctorState {
   readonly mask: string;
   readonly weight: string;
   readonly axis: number;
-  readonly temperature: number;
+  /** Null if unknown. */
+  readonly temperature: number | null;
   /** Empty if unknown. */
   readonly layer: '' | Layer;
   readonly reduction: '' | (typeof reductions)[number];
@@ -38,7 +39,7 @@ export const empty: DoctorState = {
   mask: '',
   weight: '',
   axis: -1,
-  temperature: 1,
+  temperature: null,
   layer: '',
   reduction: '',
   labelSmoothing: null,
@@ -106,7 +107,7 @@ export function fromParameters(parameters: URLSearchParams): {
         number((value) => Number.isInteger(value) && value >= axis.least && value <= axis.most),
         `an integer from ${axis.least} to ${axis.most}`,
       ),
-      temperature: read(
+      temperature: read<number | null>(
         'temperature',
         empty.temperature,
         number((value) => value >= temperature.least && Number.isFinite(value)),
