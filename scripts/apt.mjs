@@ -18,10 +18,14 @@ export function aptGet({ hasApt, isRoot, maySudo } = machine) {
   return maySudo() ? ['sudo', '-n', 'DEBIAN_FRONTEND=noninteractive', 'apt-get'] : null;
 }
 
-/** The shell commands that install packages, one after another. */
+/** The shell commands that install packages, one after another. Of names with `|` between them, the first that can be installed is. */
 export function installation(packages, command) {
   const apt = command.join(' ');
-  return `${apt} update -qq && ${apt} install -y -qq --no-install-recommends ${packages.join(' ')}`;
+  const install = (names) => `${apt} install -y -qq --no-install-recommends ${names}`;
+  const isChoice = (name) => name.includes('|');
+  const all = packages.filter((name) => !isChoice(name)).join(' ');
+  const choices = packages.filter(isChoice).map((names) => `(${names.split('|').map(install).join(' || ')})`);
+  return [`${apt} update -qq`, ...(all === '' ? [] : [install(all)]), ...choices].join(' && ');
 }
 
 /** What to do about missing packages that this process cannot install: a line for the user. */

@@ -5,8 +5,12 @@ import { dirname, join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { aptGet, installation } from './apt.mjs';
 
+/** The packages of Debian that have it, the preferred one first: without windows it starts in a third of the time, and tests of pages take 0.6 of the processor time. */
+export const chromiumPackage = 'chromium-headless-shell|chromium';
+
 /** Paths where a Chromium other than Playwright's own may be installed. */
 export const chromiumPlaces = [
+  '/usr/bin/chromium-headless-shell',
   '/usr/bin/chromium',
   '/usr/bin/chromium-browser',
   '/usr/bin/google-chrome',
@@ -73,7 +77,7 @@ export async function ensureChromium() {
   const run = (command, args) => spawnSync(command, args, { stdio: 'inherit' }).status === 0;
   console.log('No Chromium found: installing one for the browser tests.');
   const apt = aptGet();
-  const byApt = apt !== null && run('sh', ['-c', installation(['chromium'], apt)]);
+  const byApt = apt !== null && run('sh', ['-c', installation([chromiumPackage], apt)]);
   if (!byApt) run(process.execPath, ['node_modules/playwright-core/cli.js', 'install', 'chromium']);
   const path = await findChromium();
   if (path) return path;

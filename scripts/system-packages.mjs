@@ -2,7 +2,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { adviceOn, aptGet, installation } from './apt.mjs';
-import { chromiumPlaces } from './chromium.mjs';
+import { chromiumPackage, chromiumPlaces } from './chromium.mjs';
 
 /** The compiler of backend-wasm's kernels. Only CI compiles them, to compare the result with the committed modules. */
 const compiler = ['clang-19', 'lld-19'];
@@ -18,7 +18,7 @@ export function installPackages(packages) {
   const command = aptGet();
   if (command === null) {
     // Without apt, a Chromium is downloaded: see chromium.mjs.
-    const others = packages.filter((name) => name !== 'chromium');
+    const others = packages.filter((name) => name !== chromiumPackage);
     if (others.length > 0) console.error(adviceOn(others));
     return Promise.resolve();
   }
@@ -34,7 +34,7 @@ export function installPackages(packages) {
 }
 
 function missingPackages() {
-  const browser = process.env.CHROMIUM_PATH || chromiumPlaces.some((path) => existsSync(path)) ? [] : ['chromium'];
+  const browser = process.env.CHROMIUM_PATH || chromiumPlaces.some((path) => existsSync(path)) ? [] : [chromiumPackage];
   if (!process.env.CI) return browser;
   return [...browser, ...compiler.filter((name) => spawnSync(commandOf(name), ['--version']).status !== 0)];
 }
