@@ -109,14 +109,19 @@ function both(
       throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
     }
     const inputs = [x.buffer, call.target.buffer];
-    const lossBy = (write: (rowLosses: unknown) => void) =>
-      compute(name, x, lossShape, out?.loss, inputs, (buffer) => reduceRows(call, buffer, lossOfNothing(call), write));
-    let loss: Tensor | undefined;
-    const gradient = compute(name, x, x.shape, out?.gradient, inputs, (gradientBuffer) => {
-      loss = lossBy((rowLosses) => writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }));
-      if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
+    const lossInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
+      reduceRows(call, buffer, lossOfNothing(call), write);
+    const gradientBy = (write: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, write);
+    let gradient: Tensor | undefined;
+    // There is memory for both before one of them is written, and neither remains if the other fails.
+    const loss = compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) => {
+      gradient = gradientBy((gradientBuffer) => {
+        if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
+        lossInto(lossBuffer, (rowLosses) => writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }));
+      });
+      if (x.size === 0) lossInto(lossBuffer, () => {});
     });
-    return { loss: loss ?? lossBy(() => {}), gradient };
+    return { loss, gradient: gradient ?? gradientBy(() => {}) };
   });
 }
 
