@@ -316,6 +316,14 @@ test.each([false, true])('a mean over no rows is NaN, and its gradient 0 (by cla
   expect((await work.read('out', 'gradient')).data).toEqual(new Float32Array(8));
 });
 
+test.each([false, true])('the mean over rows without classes is 0 (by classes: %s)', async (shardClasses) => {
+  using work = workspace();
+  work.write('logits.npy', [5, 0], new Float32Array(0));
+  const plan = await work.plan({ operation: 'cross-entropy', target: ['logits.npy'], shardClasses });
+  await work.compute(plan);
+  expect((await readManifest(work.store, 'out'))?.values).toEqual({ loss: '0' });
+});
+
 describe('errors of an S3 server', () => {
   const coded = (code: unknown, message = 'what happened') => Object.assign(new Error(message), { code });
   const answered = (httpStatusCode: unknown, name = 'Peculiar') =>
