@@ -109,19 +109,30 @@ function both(
       throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
     }
     const inputs = [x.buffer, call.target.buffer];
-    const lossInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
+    const lossBy = (fill: (buffer: unknown) => void) => compute(name, x, lossShape, out?.loss, inputs, fill);
+    const gradientBy = (fill: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, fill);
+    const reduceInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
       reduceRows(call, buffer, lossOfNothing(call), write);
-    const gradientBy = (write: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, write);
+    if (x.size === 0) {
+      const gradient = gradientBy(() => {});
+      try {
+        return { loss: lossBy((buffer) => reduceInto(buffer, () => {})), gradient };
+      } catch (error) {
+        if (gradient !== out?.gradient) gradient.dispose();
+        throw error;
+      }
+    }
     let gradient: Tensor | undefined;
-    // There is memory for both before one of them is written, and neither remains if the other fails.
-    const loss = compute(name, x, lossShape, out?.loss, inputs, (lossBuffer) => {
+    // There is memory for both before one of them is written.
+    const loss = lossBy((lossBuffer) => {
       gradient = gradientBy((gradientBuffer) => {
         if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
-        lossInto(lossBuffer, (rowLosses) => writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }));
+        reduceInto(lossBuffer, (rowLosses) =>
+          writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }),
+        );
       });
-      if (x.size === 0) lossInto(lossBuffer, () => {});
     });
-    return { loss, gradient: gradient ?? gradientBy(() => {}) };
+    return { loss, gradient: gradient as Tensor };
   });
 }
 
