@@ -7,7 +7,10 @@ import {
   type CrossEntropyTarget,
   crossEntropy,
   empty,
+  logSoftmax,
+  logSumExp,
   SoftgradError,
+  softmax,
   type Tensor,
   tensor,
 } from '../src/index.js';
@@ -110,4 +113,29 @@ test('a backend that cannot add losses refuses their sum before the gradient is 
   const [code] = failure(() => crossEntropy(x, [0, 1], { out: { gradient: x } }));
   expect(code).toBe('ERR_UNSUPPORTED');
   expect([...x.dataSync()]).toEqual([1, 2, 3, 4]);
+});
+
+describe('linearize after a call with its operand as out', () => {
+  const make = (backend: Backend) => tensor([1, 2], { dtype: 'float64', backend });
+
+  test('goes on if that ran out of memory', async () => {
+    const { backend, withMemoryFor } = failing(await open(), { kernels: {} });
+    const x = make(backend);
+    const { vjp } = logSumExp.linearize(x);
+    expect(withMemoryFor(0, () => logSoftmax(x, { out: x }))).toBe(false);
+    expect(await vjp(1).array()).toEqual(await softmax(x).array());
+  });
+
+  test('is refused if that lost its device, and may have written a part', async () => {
+    const softmaxOfLostDevice = () => {
+      throw new SoftgradError('ERR_DEVICE_LOST', 'the result is incomplete');
+    };
+    const x = make(failing(await open(), { softmax: softmaxOfLostDevice }).backend);
+    const { vjp } = logSumExp.linearize(x);
+    expect(failure(() => softmax(x, { out: x }))[0]).toBe('ERR_DEVICE_LOST');
+    expect(failure(() => vjp(1))).toEqual([
+      'ERR_VALUE',
+      'logSumExp.vjp: the logits of logSumExp.linearize were overwritten by a call with them as out; linearize again',
+    ]);
+  });
 });
