@@ -63,10 +63,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     }
   }
   if (settings.required && reason !== null) {
-    throw new SoftgradError(
-      'ERR_BACKEND_UNAVAILABLE',
-      `wasm: ${wanted} threads are required, but only one is available: ${reason}`,
-    );
+    throw unavailable(`${wanted} threads are required, but only one is available: ${reason}`);
   }
   const runner = createRunner(exports, heap, pool);
   const basis = createBasis(runner, storage, constants);
@@ -105,7 +102,7 @@ async function threadingFor({ threads, loadThreading = () => import('./threading
     const threading = await loadThreading();
     return { threading, reason: threading.threadsMissing() };
   } catch (error) {
-    return { threading: null, reason: `the code that starts threads did not load: ${messageOf(error)}` };
+    return { threading: null, reason: `threads did not load: ${messageOf(error)}` };
   }
 }
 
@@ -113,10 +110,13 @@ async function threadingFor({ threads, loadThreading = () => import('./threading
 async function loadKernels(kernels: () => Promise<Build>, shared: boolean): Promise<WebAssembly.Module> {
   try {
     return await compile(await kernels(), shared);
-  } catch (cause) {
-    const message = `wasm: the kernels did not load: ${messageOf(cause)}`;
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', message, { cause });
+  } catch (error) {
+    throw unavailable(`the kernels did not load: ${messageOf(error)}`);
   }
+}
+
+function unavailable(reason: string): SoftgradError {
+  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
 }
 
 function messageOf(error: unknown): string {

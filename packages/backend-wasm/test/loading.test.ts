@@ -20,7 +20,7 @@ test('a backend whose kernels do not load is unavailable, and the next candidate
 
 test('one thread computes where the code that starts others does not load, unless they are required', async () => {
   const settings = { threads: 2, relaxedSimd: false, kernels: builds.simd, loadThreading: offline };
-  const reason = `the code that starts threads did not load: ${message}`;
+  const reason = `threads did not load: ${message}`;
   expect((await openBackend(settings)).supports.device).toBe(`WebAssembly SIMD, 1 thread (${reason})`);
   expect(await openBackend({ ...settings, required: true }).catch(refusal)).toEqual([
     'ERR_BACKEND_UNAVAILABLE',
