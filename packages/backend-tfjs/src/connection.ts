@@ -7,8 +7,8 @@ const pending = new Map<string, Promise<KernelBackend>>();
 
 /**
  * Returns tfjs's instance of an engine, creating it if necessary. This is the only place that changes tfjs's global state: it sets
- * the registry entry that `tf.setBackend` would set, but neither reads nor changes which engine is set, because kernels are called
- * with the instance.
+ * the registry entry that `tf.setBackend` would set, and lets tfjs's own code find it, but neither reads nor changes which engine is set, because
+ * kernels are called with the instance.
  *
  * An instance whose device was lost is replaced by a new one, also for the user's own code if this engine was set.
  *
@@ -48,8 +48,25 @@ async function create(core: Core, name: EngineName): Promise<KernelBackend> {
     return other;
   }
   engine.registry[name] = instance;
+  keepInstance(core, name);
   for (const { setupFunc } of core.getKernelsForBackend(name)) setupFunc?.(instance);
   return instance;
+}
+
+/** The factories of `keepInstance`. */
+const keeping = new WeakSet<() => unknown>();
+
+/**
+ * As long as no engine was set, `tf.ready()` and the first operation of tfjs call the factories without looking for an instance, and put what they get in its
+ * place: the factory gives the instance, while there is one.
+ */
+function keepInstance(core: Core, name: EngineName): void {
+  const { registry, registryFactory } = core.engine();
+  const registered = registryFactory[name];
+  if (registered === undefined || keeping.has(registered.factory)) return;
+  const { factory } = registered;
+  registered.factory = () => registry[name] ?? factory();
+  keeping.add(registered.factory);
 }
 
 /** Most seconds that tfjs may take to create an engine, the download of its files included. */

@@ -19,18 +19,21 @@ export interface BackendSettings {
   /** The kernels: loaded with or without relaxed SIMD, or compiled by the caller. */
   readonly kernels: (() => Promise<Build>) | { readonly module: CompiledModule };
   readonly worker?: WorkerSource | undefined;
+  /** Loads what starts threads. */
+  readonly loadThreading?: () => Promise<Threading>;
   /** How a thread is started, in place of `worker`. */
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
+
+type Threading = typeof import('./threading.js');
 
 const stackBytes = 16 * 1024;
 
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const threading = wanted > 1 ? await import('./threading.js') : null;
-  const withoutThreads = threading?.threadsMissing() ?? null;
+  const { threading, reason: withoutThreads } = await threadingFor(settings);
   const {
     module,
     memory,
@@ -56,14 +59,11 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     } catch (error) {
       // The caller's mistake, not a property of this engine.
       if (isSoftgradError(error)) throw error;
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
     }
   }
   if (settings.required && reason !== null) {
-    throw new SoftgradError(
-      'ERR_BACKEND_UNAVAILABLE',
-      `wasm: ${wanted} threads are required, but only one is available: ${reason}`,
-    );
+    throw unavailable(`${wanted} threads are required, but only one is available: ${reason}`);
   }
   const runner = createRunner(exports, heap, pool);
   const basis = createBasis(runner, storage, constants);
@@ -95,6 +95,34 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   };
 }
 
+/** What starts threads, or why there is only one. A chunk of a bundle may fail to load: the page is offline, or newer on the server. */
+async function threadingFor({ threads, loadThreading = () => import('./threading.js') }: BackendSettings) {
+  if (threads === 1) return { threading: null, reason: null };
+  try {
+    const threading = await loadThreading();
+    return { threading, reason: threading.threadsMissing() };
+  } catch (error) {
+    return { threading: null, reason: `threads did not load: ${messageOf(error)}` };
+  }
+}
+
+/** The kernels, compiled. @throws ERR_BACKEND_UNAVAILABLE if they do not load */
+async function loadKernels(kernels: () => Promise<Build>, shared: boolean): Promise<WebAssembly.Module> {
+  try {
+    return await compile(await kernels(), shared);
+  } catch (error) {
+    throw unavailable(`the kernels did not load: ${messageOf(error)}`);
+  }
+}
+
+function unavailable(reason: string): SoftgradError {
+  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 interface Loaded {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -108,7 +136,7 @@ interface Loaded {
 /** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
 async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (typeof kernels === 'function') {
-    const [module, memory] = [await compile(await kernels(), shared), createMemory(shared)];
+    const [module, memory] = [await loadKernels(kernels, shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
   const module = checkedModule(kernels.module);

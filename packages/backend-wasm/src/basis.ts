@@ -1,6 +1,6 @@
 import type { Basis, BinaryOp, Extent, Operand, UnaryOp } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
-import { runElements, runRows } from './rowwise.js';
+import { runElements, runRows, sumsInPlace } from './rowwise.js';
 import { kernelName, type Runner } from './run.js';
 import type { Storage } from './storage.js';
 
@@ -71,7 +71,10 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
       else binary(out, 'sub', -0, { buffer: x, extent: [1, 1, length] }, [1, 1, length]);
     },
     binary,
-    reduce: (out, op, x, rows) => runRows(runner, `reduce_${op}`, out, rows, [out.address, x.address], 1, []),
+    reduce(out, op, x, rows) {
+      const scratch = op === 'sum' && sumsInPlace(rows, out) ? 0 : 1;
+      runRows(runner, `reduce_${op}`, out, rows, [out.address, x.address], scratch, []);
+    },
     select(out, condition, a, b, extent) {
       const bytes = typeof condition !== 'number' && condition.buffer.dtype === 'bool';
       const sides = [strided(condition, extent, out, 2), strided(a, extent, out, 0), strided(b, extent, out, 1)];

@@ -14,7 +14,7 @@ function groups({ outer, inner }: Rows, buffer: WasmBuffer): number {
 /** Classes up to which contiguous rows go in blocks: MOST_CLASSES of src/kernels/blocks.h. */
 const mostClassesInBlocks = 256;
 
-/** Classes from which vjp reads rows in place, without scratch: no less than ROWS_FROM of src/kernels/single-rows.h. */
+/** Classes from which vjp, and sums in float32, read rows in place, without scratch: no less than ROWS_FROM of src/kernels/single-rows.h. */
 const rowsFrom = 48;
 
 /** Groups of rows in a block, of 4 KiB of logits: block_groups of src/kernels/blocks.h. Threads take whole blocks, so that results have the same bits for any number of threads. */
@@ -51,6 +51,11 @@ export function runRows(
 /** Whether the permanent scratch memory is enough for vjp, and for softmax of rows too long for blocks. */
 export function goesByRows({ classes, inner }: Rows, temperature: number): boolean {
   return inner === 1 && temperature === 1 && classes >= rowsFrom;
+}
+
+/** Whether reduce_sum of src/kernels/basis.c reads rows in place, without scratch. The losses of a batch are one long row. */
+export function sumsInPlace({ outer, classes, inner }: Rows, { dtype }: WasmBuffer): boolean {
+  return inner === 1 && (dtype === 'float64' ? outer === 1 : classes >= rowsFrom);
 }
 
 /** Runs a kernel that writes a classes × classes matrix for each row. */

@@ -137,6 +137,22 @@ test.each<[string, Extent, Extent, Extent, string]>([
   expect(line).toBe(`binary_f32(1 ${expected}, in multiples of 16`);
 });
 
+test.each<['sum' | 'max', 'float32' | 'float64', Rows, number]>([
+  ['sum', 'float32', { outer: 3, classes: 48, inner: 1 }, 0],
+  ['sum', 'float32', { outer: 3, classes: 47, inner: 1 }, 47],
+  ['sum', 'float32', { outer: 1, classes: 48, inner: 2 }, 48],
+  ['sum', 'float64', { outer: 1, classes: 48, inner: 1 }, 0],
+  ['sum', 'float64', { outer: 1, classes: 3, inner: 1 }, 0],
+  ['sum', 'float64', { outer: 2, classes: 48, inner: 1 }, 48],
+  ['sum', 'float64', { outer: 1, classes: 48, inner: 2 }, 48],
+  ['max', 'float32', { outer: 1, classes: 48, inner: 1 }, 48],
+])('the scratch memory of a %s in %s over %o', (op, dtype, rows, vectors) => {
+  const { basis, calls, storage } = recorded();
+  const out = storage.alloc(8, dtype);
+  basis.reduce(out, op, storage.alloc(200, dtype), rows);
+  expect(calls.join()).toContain(`${16 * vectors} bytes of scratch at 5`);
+});
+
 /** A memory that only counts its pages, of which it grants as many as `granted`. */
 function countedMemory(pages: number, granted = Number.POSITIVE_INFINITY) {
   const grown: number[] = [];

@@ -11,7 +11,7 @@ import {
   tensor,
 } from '@softgrad/core';
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { expectOwnBuffers } from '../../backend-cpu/test/owned-buffers.js';
 import { createHeap } from '../src/heap.js';
 import { wasm } from '../src/index.js';
@@ -175,6 +175,38 @@ test('an operation in place that runs out of scratch memory leaves its input unc
   softmax(x, { out: x, mask, temperature: 2 });
   expect([...x.dataSync().subarray(0, 2)]).toEqual([0, 2 / classes]);
 });
+
+test.each(['float32', 'float64'] as const)(
+  'no memory is needed for a mean of %s losses once gradients are written',
+  async (dtype) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const rows = 4000;
+    const target = tensor(new Int32Array(rows), { shape: [rows], backend });
+    const x = tensor(
+      Array.from({ length: rows * 2 }, (_, i) => Math.sin(i)),
+      { shape: [rows, 2], dtype, backend },
+    );
+    const expected = crossEntropy(x, target);
+    const loss = empty([], { dtype, backend });
+    const rowLosses = empty([rows], { dtype, backend });
+    const grow = vi.spyOn(WebAssembly.Memory.prototype, 'grow').mockImplementation(() => {
+      throw new RangeError('no more pages');
+    });
+    for (const length of [2 ** 18, 2 ** 14, 2 ** 12]) {
+      const fill = () => {
+        for (;;) empty([length], { backend });
+      };
+      expect(codeOf(fill)).toBe('ERR_OUT_OF_MEMORY');
+    }
+    // What is free now is as much as the losses of the rows take, and less than 16 KiB more.
+    rowLosses.dispose();
+    crossEntropy(x, target, { out: { loss, gradient: x } });
+    expect(grow).toHaveBeenCalled();
+    grow.mockRestore();
+    expect(loss.dataSync()).toEqual(expected.loss.dataSync());
+    expect(x.dataSync()).toEqual(expected.gradient.dataSync());
+  },
+);
 
 test('forty thousand operations on tensors of many sizes need no more memory than a hundred', async () => {
   const backend = await wasm.open();

@@ -225,6 +225,11 @@ describe('the options of the library', () => {
     expectClose(one.loss, losses[0] / weight[2]);
     expect(one.gradient[1]).toEqual([0, 0, 0]);
     expect(JSON.parse(await run(...args, '--target', '2,-100')).loss).toBe(one.loss);
+    // In int32 the first would be class 0, and the second −1.
+    for (const beyond of ['4294967296', '4294967295']) {
+      const wrapped = await run(...args, '--target', `2,${beyond}`, '--ignore-index', beyond);
+      expect(JSON.parse(wrapped)).toEqual(one);
+    }
     const column = folder.write('weight.csv', 'weight\n1\n2.5\n0.5\n');
     expect(await run('cross-entropy', rows, '--target', '2,0', '--weight', column)).toBe(
       await run('cross-entropy', rows, '--target', '2,0', '--weight', '1,2.5,0.5'),

@@ -43,6 +43,19 @@ test('shorter steps are tried down to the end of the range, also where there are
   expect(tried(() => ({ slope: Number.NaN })).firsts).toEqual(powers(0, -6));
 });
 
+test('no step of 0 is tried again, as between the smallest number and a kink at 0', () => {
+  const range = { least: 0, most: 0 };
+  const coincident = () => {
+    let left = 100;
+    return () => {
+      if (left-- === 0) throw new Error('a hundred quotients, and more');
+      return { slope: Number.NaN };
+    };
+  };
+  expect(tried(coincident(), { first: 0, range }).firsts).toEqual([0]);
+  expect(tried(coincident(), { first: 2 ** -1069, range }).firsts).toEqual([2 ** -1069, 2 ** -1072]);
+});
+
 test('where rounding is the largest error, longer steps are tried up to the end of the range, and no shorter ones', () => {
   const rounded = (h: number) => ({ noise: 1 / h });
   expect(tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 } }).firsts).toEqual(powers(0, 3));

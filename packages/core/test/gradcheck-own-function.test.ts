@@ -47,6 +47,28 @@ describe('what a function of the caller returns is checked', () => {
   });
 
   test.each([
+    [{ outputShape: 3 }, 'ERR_VALUE', 'outputShape of own is 3; expected an array of dimensions, [] for one number'],
+    [{ outputShape: [-1] }, 'ERR_SHAPE', 'outputShape of own: dimension -1 of shape (-1,) must be an integer ≥ 0'],
+    [{ kinks: 0 }, 'ERR_VALUE', 'kinks of own is 0; expected an array of numbers'],
+    [{ kinks: ['0'] }, 'ERR_VALUE', 'kinks of own is an array of 1 entry; expected an array of numbers'],
+    [{ forward: [1, 2, 3] }, 'ERR_VALUE', 'forward of own is an array of 3 entries; expected a function'],
+  ])('what it states: %o', async (stated, code, message) => {
+    const derivative = () => zeros();
+    const own = { name: 'own', forward: (values: Float64Array) => values, vjp: derivative, hvp: derivative, ...stated };
+    await expect(check(own)).rejects.toMatchObject({ code, message: `gradcheck: ${message}` });
+    await expect(checkTwice(own)).rejects.toMatchObject({ code, message: `gradgradcheck: ${message}` });
+  });
+
+  test.each([null, undefined, 'softmax', 3])('that it is a function: %s', async (given) => {
+    const expected = {
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(/^grad(grad)?check: unknown operation; pass/),
+    };
+    await expect(gradcheck(given as never, x)).rejects.toMatchObject(expected);
+    await expect(gradgradcheck(given as never, x)).rejects.toMatchObject(expected);
+  });
+
+  test.each([
     ['an array of 3 entries', () => [0, 0, 0]],
     ['a promise (await it first)', async () => zeros()],
     ['undefined', () => undefined],

@@ -250,7 +250,9 @@ describe('a linear operator', () => {
   test('refuses derivatives once what they are computed from was overwritten by a call', () => {
     const refusal = (what: string, name: string, member: string) => [
       'ERR_VALUE',
-      `${name}.${member}: ${what} of ${name}.linearize was overwritten by a call with it as out; linearize again`,
+      what === 'the value'
+        ? `${name}.${member}: the value of ${name}.linearize was overwritten by a call with it as out; linearize again`
+        : `${name}.${member}: ${what} of ${name}.linearize were overwritten by a call with them as out; linearize again`,
     ];
     for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
       const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';

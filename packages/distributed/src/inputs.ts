@@ -32,6 +32,15 @@ export async function inspect(place: Place, patterns: readonly string[], by: Inp
   return { shape: first.shape.map((length, axis) => (axis === grows ? total : length)), by, files };
 }
 
+/** The folder with .npy files at a path, or below it, as that of a run's results is; null if there is none. */
+async function folderIn(store: Store, path: string): Promise<string | null> {
+  for (const pattern of [`${path}/*.npy`, `${path}/*/*.npy`]) {
+    const [inside] = await store.match(pattern);
+    if (inside !== undefined) return inside.slice(0, inside.lastIndexOf('/'));
+  }
+  return null;
+}
+
 /**
  * The files that patterns match, in the order of the patterns and, within each pattern, of the numbers in their names. Patterns do not match results
  * of the run itself, so that the same command continues it.
@@ -46,11 +55,11 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
     }
     const found = (await store.match(path)).filter((name) => !name.startsWith(`${out}/`));
     if (found.length === 0) {
-      const isFolder = (await store.match(`${path}/*.npy`)).length > 0;
+      const folder = await folderIn(store, path);
       throw new SoftgradError(
         'ERR_VALUE',
-        isFolder
-          ? `${pattern}: a folder; expected .npy files, such as ${path}/*.npy`
+        folder !== null
+          ? `${pattern}: a folder; expected .npy files, such as ${folder}/*.npy`
           : `${pattern}: no such file in ${store.name}; expected .npy files`,
       );
     }

@@ -5,6 +5,7 @@ import {
   namesOf as optionNamesOf,
   SoftgradError,
   sizeOf,
+  withoutAxis,
 } from '@softgrad/core';
 import { formatShape } from '@softgrad/formats';
 import { matrixOf, namesOf } from './block.js';
@@ -104,7 +105,7 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
   const weights = weight && (await readWeights(store, weight));
   const counted =
     target?.kind === 'probabilities'
-      ? sizeOf(logits.shape) / Math.max(1, classes)
+      ? sizeOf(withoutAxis(logits.shape, axis))
       : target && (await countTargets(store, target.input, classes, ignoreIndex, weights));
   const plan = {
     format: 'softgrad-plan/1',

@@ -316,6 +316,30 @@ test.each([false, true])('a mean over no rows is NaN, and its gradient 0 (by cla
   expect((await work.read('out', 'gradient')).data).toEqual(new Float32Array(8));
 });
 
+test.each([false, true])('the mean over rows without classes is 0 (by classes: %s)', async (shardClasses) => {
+  using work = workspace();
+  work.write('logits.npy', [5, 0], new Float32Array(0));
+  const plan = await work.plan({ operation: 'cross-entropy', target: ['logits.npy'], shardClasses });
+  await work.compute(plan);
+  expect((await readManifest(work.store, 'out'))?.values).toEqual({ loss: '0' });
+});
+
+test.each([2 ** 32 - 1, 2 ** 32 + 1, -(2 ** 33)])(
+  'rows of class %d are ignored, which int32 would wrap',
+  async (ignoreIndex) => {
+    using work = workspace();
+    work.write('logits.npy', [3, 2], Float32Array.of(0, 0, 3, 4, 1, 1));
+    work.write('labels.npy', [3], Float64Array.of(0, ignoreIndex, 1), '<f8');
+    for (const shardClasses of [false, true]) {
+      const out = String(shardClasses);
+      const target = ['labels.npy'];
+      await work.compute(await work.plan({ operation: 'cross-entropy', target, ignoreIndex, shardClasses, out }));
+      expect(Number((await readManifest(work.store, out))?.values.loss)).toBeCloseTo(Math.LN2, 6);
+      expect([...(await work.read(out, 'gradient')).data]).toEqual([-0.25, 0.25, 0, 0, 0.25, -0.25]);
+    }
+  },
+);
+
 describe('errors of an S3 server', () => {
   const coded = (code: unknown, message = 'what happened') => Object.assign(new Error(message), { code });
   const answered = (httpStatusCode: unknown, name = 'Peculiar') =>

@@ -135,6 +135,7 @@ describe('errors name the file and the position', () => {
     work.write('scalar.npy', [], Float32Array.of(1));
     for (const name of ['folder', 'empty']) mkdirSync(work.path(name), { recursive: true });
     work.write('folder/a.npy', [1], Float32Array.of(1));
+    work.write('run/softmax/part-000000.npy', [1], Float32Array.of(1));
     work.write('row-1.npy', [2], new Float32Array(2));
     work.write('row-2.npy', [1], new Float32Array(1));
     work.write('negative.npy', [4], Int32Array.of(0, -1, 1, 2), '<i4');
@@ -155,6 +156,7 @@ describe('errors name the file and the position', () => {
     [{ operation: 'softmax', logits: ['none-*.npy'] }, 'none-*.npy: no such file in '],
     [{ operation: 'softmax', logits: ['folder'] }, 'folder: a folder; expected .npy files, such as folder/*.npy'],
     [{ operation: 'softmax', logits: ['folder/'] }, 'folder/: a folder; expected .npy files, such as folder/*.npy'],
+    [{ operation: 'softmax', logits: ['run'] }, 'run: a folder; expected .npy files, such as run/softmax/*.npy'],
     [{ operation: 'softmax', logits: ['empty'] }, 'empty: no such file in '],
     [{ operation: 'softmax', logits: ['logits.npy', 'logits.npy'] }, 'logits.npy: named twice'],
     [{ operation: 'softmax', logits: ['../x.npy'] }, '../x.npy: outside of '],

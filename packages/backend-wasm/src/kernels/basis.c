@@ -84,6 +84,14 @@ COMPACT KERNEL(reduce_sum)(size_t begin, size_t end, size_t outer, size_t classe
         out[g.row + l] = (real)sum_total(terms_of(x + g.base[l], classes, SINGLY));
       continue;
     }
+#else
+    // A single row is read in place, so that the sum of the losses of a batch needs no memory.
+    if (inner == 1 && outer == 1) {
+      Sum row = sum_zero();
+      for (size_t c = 0; c < classes; c++) row = sum_add(row, splat(x[c]));
+      *out = lane0(sum_rounded(row));
+      continue;
+    }
 #endif
     Lanes l = lanes_in(x, &g, classes, scratch);
     Sum s = sum_zero();

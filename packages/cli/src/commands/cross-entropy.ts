@@ -94,7 +94,8 @@ Examples:
             backend,
           );
           progress.update(0.3);
-          const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
+          const { temperature, reduction, labelSmoothing } = options;
+          const ignoreIndex = ignoredInInt32(options.ignoreIndex);
           const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
           const { loss, gradient } = crossEntropy(x, target, settings);
           progress.update(0.9);
@@ -132,6 +133,11 @@ function toWeight({ data, shape }: FileArray, reader: RowReader, classes: number
     'ERR_VALUE',
     `--weight ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a finite number`,
   );
+}
+
+/** The label of ignored rows in int32: −1, which is no class, for one that int32 would wrap. */
+function ignoredInInt32(ignoreIndex: number): number {
+  return ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1;
 }
 
 /** The target as a tensor for core: its shape distinguishes class indices from probabilities. */
@@ -180,7 +186,9 @@ function toTarget(
       `--target ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row${hint}`,
     );
   }
-  return tensor(Int32Array.from(data), { shape: indices, dtype: 'int32', backend });
+  const ignored = ignoredInInt32(ignoreIndex);
+  const labels = Int32Array.from(data, (label) => (label === ignoreIndex ? ignored : label));
+  return tensor(labels, { shape: indices, dtype: 'int32', backend });
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

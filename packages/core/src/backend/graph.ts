@@ -90,10 +90,18 @@ export abstract class Graph<B> {
   }
 
   /** Computes a value into a buffer. The buffer may be an operand of the expression, because the operands are not read afterwards. */
-  assign(out: B, { node }: Value<B>): void {
-    if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
-    node.write(out, this.#buffers(node));
-    this.#release(node);
+  assign(out: B, value: Value<B>): void {
+    this.assignAll([[out, value]]);
+  }
+
+  /** The same for several values. If there is not enough memory, none is written. */
+  assignAll(results: readonly (readonly [out: B, value: Value<B>])[]): void {
+    const operands = results.map(([, { node }]) => this.#buffers(node));
+    for (const [k, [out, { node }]] of results.entries()) {
+      if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
+      node.write(out, operands[k] as readonly B[]);
+      this.#release(node);
+    }
   }
 
   /** Frees the buffers of expressions that were not assigned or that failed. */

@@ -44,7 +44,9 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
     return better;
   };
   let worse = 0;
-  for (let h = first / ladder; disagree(best) && !done() && h >= range.least && worse < patience; h /= ladder) {
+  // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
+  const isStep = (h: number) => h > 0 && h >= range.least;
+  for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
     const next = at(h);
     // Across many periods of an oscillation the quotients are small, and so is the error of each, but not beside the quotient.
     const isSmaller = next.error < best.error || next.error * best.terms < best.error * next.terms;

@@ -2,7 +2,7 @@ import { SoftgradError } from '../errors.js';
 import { isDetached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
-import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
+import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import type { GradcheckFunction, GradgradcheckFunction } from './function.js';
 import { roundoff } from './report.js';
@@ -33,9 +33,22 @@ export function requireDerivative(check: string, f: { readonly name: string }, d
   throw new SoftgradError('ERR_VALUE', `${check}: ${f.name} has no ${derivative} to check`);
 }
 
+/** @throws ERR_VALUE, ERR_SHAPE for what only JavaScript without types can state, such as 6 for a shape of 6 values */
 function checkedForward(check: string, f: Omit<GradcheckFunction, 'vjp'>, x: Tensor): Omit<GradcheckFunction, 'vjp'> {
   const { name, kinks = [], outputShape = x.shape } = f;
+  if (typeof f.forward !== 'function') throw notExpected(check, `forward of ${name}`, f.forward, 'a function');
+  if (!Array.isArray(outputShape)) {
+    throw notExpected(check, `outputShape of ${name}`, outputShape, 'an array of dimensions, [] for one number');
+  }
+  checkShape(`${check}: outputShape of ${name}`, outputShape);
+  if (!Array.isArray(kinks) || !kinks.every((kink) => typeof kink === 'number')) {
+    throw notExpected(check, `kinks of ${name}`, kinks, 'an array of numbers');
+  }
   return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape) };
+}
+
+function notExpected(check: string, what: string, given: unknown, expected: string): SoftgradError {
+  return new SoftgradError('ERR_VALUE', `${check}: ${what} is ${describe(given)}; expected ${expected}`);
 }
 
 /** @throws ERR_VALUE unless they are numbers, as many as the shape has */

@@ -72,7 +72,8 @@ const smallest: Record<FloatDType, number> = { float64: 2 ** -1022, float32: 2 *
 export function isOwnFunction<F extends { forward(x: Float64Array): ArrayLike<number> }>(
   operation: object,
 ): operation is F {
-  return 'forward' in operation;
+  // JavaScript may pass anything, such as the name of a function of core.
+  return Object(operation) === operation && 'forward' in operation;
 }
 
 /** The entries of x. @throws ERR_VALUE for NaN and +Infinity, which have no derivative */

@@ -24,11 +24,10 @@ export function writeLossAndGradient(call: TargetCall, out: Written): void {
   if (kernel && kernel(out, x.buffer, rows, call) !== false) return;
   composed(call, (m) => {
     const terms = formula(m, call);
-    // Both exist before one is assigned, which frees the buffers of terms that no other value needs.
-    const loss = out.loss === null ? null : terms.loss();
-    const gradient = out.gradient === null ? null : terms.gradient();
-    if (loss !== null) m.assign(out.loss, loss);
-    if (gradient !== null) m.assign(out.gradient, gradient);
+    const results: [unknown, Value<unknown>][] = [];
+    if (out.loss !== null) results.push([out.loss, terms.loss()]);
+    if (out.gradient !== null) results.push([out.gradient, terms.gradient()]);
+    m.assignAll(results);
   });
 }
 
@@ -105,7 +104,7 @@ export function reduceRows(
     return;
   }
   const { backend, dtype } = call;
-  // The sum over rows takes a basis, whatever kernel computes their values.
+  // The sum over rows takes a basis, whatever kernel computes their values. Without one, nothing is written.
   const basis = basisOf(call, null);
   const rowValues = allocate(backend, count, dtype);
   try {

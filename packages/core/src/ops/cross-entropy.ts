@@ -109,14 +109,30 @@ function both(
       throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
     }
     const inputs = [x.buffer, call.target.buffer];
-    const lossBy = (write: (rowLosses: unknown) => void) =>
-      compute(name, x, lossShape, out?.loss, inputs, (buffer) => reduceRows(call, buffer, lossOfNothing(call), write));
-    let loss: Tensor | undefined;
-    const gradient = compute(name, x, x.shape, out?.gradient, inputs, (gradientBuffer) => {
-      loss = lossBy((rowLosses) => writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }));
-      if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
+    const lossBy = (fill: (buffer: unknown) => void) => compute(name, x, lossShape, out?.loss, inputs, fill);
+    const gradientBy = (fill: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, fill);
+    const reduceInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
+      reduceRows(call, buffer, lossOfNothing(call), write);
+    if (x.size === 0) {
+      const gradient = gradientBy(() => {});
+      try {
+        return { loss: lossBy((buffer) => reduceInto(buffer, () => {})), gradient };
+      } catch (error) {
+        if (gradient !== out?.gradient) gradient.dispose();
+        throw error;
+      }
+    }
+    let gradient: Tensor | undefined;
+    // There is memory for both before one of them is written.
+    const loss = lossBy((lossBuffer) => {
+      gradient = gradientBy((gradientBuffer) => {
+        if (call.undefinedMean) writeLossAndGradient(call, { loss: null, gradient: gradientBuffer });
+        reduceInto(lossBuffer, (rowLosses) =>
+          writeLossAndGradient(call, { loss: rowLosses, gradient: gradientBuffer }),
+        );
+      });
     });
-    return { loss: loss ?? lossBy(() => {}), gradient };
+    return { loss, gradient: gradient as Tensor };
   });
 }
 

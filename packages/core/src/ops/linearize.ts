@@ -63,10 +63,12 @@ function writesOf(at: TensorLike): number {
 
 /** Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too. */
 function overwritten({ operation, definition, operand: name }: Plan, isOfValue: boolean): SoftgradError {
-  const what = isOfValue ? 'the value' : `the ${name}`;
+  const [what, overwritten] = isOfValue
+    ? ['the value', 'was overwritten by a call with it']
+    : [`the ${name}`, 'were overwritten by a call with them'];
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: ${what} of ${definition.name}.linearize was overwritten by a call with it as out; linearize again`,
+    `${operation}: ${what} of ${definition.name}.linearize ${overwritten} as out; linearize again`,
   );
 }
 

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/interface.js';
+import { isSoftgradError } from '../errors.js';
 import { type DType, hostArray } from '../tensor/dtype.js';
 import { type FloatTensor, operandLike } from '../tensor/operands.js';
 import { track } from '../tensor/scope.js';
@@ -22,7 +23,7 @@ export function compute(
   const { backend, dtype } = first;
   if (out !== undefined) {
     const target = operandLike(operation, 'out', out, first, shape);
-    const { origin } = target;
+    const { origin, beginning, writes } = target;
     target.overwritten(null);
     if (target.size === 0) return out;
     try {
@@ -35,8 +36,9 @@ export function compute(
       target.buffer = beside;
       return out;
     } catch (error) {
-      // Without memory or a basis, nothing is written: the numbers are still those of the call that made them.
-      target.origin = origin;
+      // Without memory or a basis, nothing is written: the numbers are still those of the call that made them. A thread that is lost leaves a part of the result.
+      const isWritten = isSoftgradError(error) && error.code === 'ERR_DEVICE_LOST';
+      if (!isWritten) Object.assign(target, { origin, beginning, writes });
       throw error;
     }
   }
