@@ -29,15 +29,8 @@ const stackBytes = 16 * 1024;
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const threading = wanted > 1 ? await import('./threading.js') : null;
-  const withoutThreads = threading?.threadsMissing() ?? null;
-  const {
-    module,
-    memory,
-    instance,
-    shared,
-    reason: ofModule,
-  } = await load(settings, threading !== null && withoutThreads === null);
+  const { threading, reason: ofEngine } = wanted > 1 ? await loadThreading() : { threading: null, reason: null };
+  const { module, memory, instance, shared, reason: ofModule } = await load(settings, threading !== null);
   const exports = instance as unknown as Exports;
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
@@ -45,7 +38,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   const hasFloat64 = 'softmax_f64' in exports;
 
   let pool: Pool | null = null;
-  let reason = withoutThreads ?? ofModule;
+  let reason = ofEngine ?? ofModule;
   if (threading !== null && shared) {
     const control = heap.allocate(threading.controlBytes);
     const stackTops = Array.from({ length: wanted - 1 }, () => heap.allocate(stackBytes) + stackBytes);
@@ -56,7 +49,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     } catch (error) {
       // The caller's mistake, not a property of this engine.
       if (isSoftgradError(error)) throw error;
-      reason = error instanceof Error ? error.message : String(error);
+      reason = messageOf(error);
     }
   }
   if (settings.required && reason !== null) {
@@ -95,6 +88,28 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   };
 }
 
+interface Threading {
+  /** What starts threads, null if there can be none. */
+  readonly threading: typeof import('./threading.js') | null;
+  /** Why there can be none. */
+  readonly reason: string | null;
+}
+
+/** What starts threads, if they are possible here. Its file may fail to load, as on a page that is offline: one thread needs nothing of it. */
+async function loadThreading(): Promise<Threading> {
+  try {
+    const threading = await import('./threading.js');
+    const reason = threading.threadsMissing();
+    return { threading: reason === null ? threading : null, reason };
+  } catch (error) {
+    return { threading: null, reason: `the code that starts threads did not load: ${messageOf(error)}` };
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 interface Loaded {
   readonly module: WebAssembly.Module;
   readonly memory: WebAssembly.Memory;
@@ -105,10 +120,19 @@ interface Loaded {
   readonly reason: string | null;
 }
 
-/** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
+/**
+ * The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE if the file of the kernels does not load, so that `setBackend` tries the next candidate
+ */
 async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (typeof kernels === 'function') {
-    const [module, memory] = [await compile(await kernels(), shared), createMemory(shared)];
+    const build = await kernels().catch((cause: unknown) => {
+      throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: the kernels did not load: ${messageOf(cause)}`, {
+        cause,
+      });
+    });
+    const [module, memory] = [await compile(build, shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
   const module = checkedModule(kernels.module);
