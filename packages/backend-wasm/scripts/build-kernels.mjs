@@ -31,7 +31,7 @@ const described = { simd: 'with fixed-width SIMD', relaxed: 'with relaxed SIMD (
 const dtypes = [32, 64];
 
 /** The modules by the names of their files: of each build one for both dtypes, and one for float32 alone, for pages that compute nothing else. */
-const modules = Object.fromEntries(
+export const modules = Object.fromEntries(
   Object.keys(builds).flatMap((build) => [
     [build, { build, bits: dtypes }],
     [`${build}-float32`, { build, bits: [32] }],
