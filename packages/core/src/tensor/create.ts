@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/interface.js';
-import { awaitAdvice, getBackend } from '../backend/registry.js';
+import { checkLivesOn } from '../backend/mismatch.js';
+import { getBackend } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { checkAttached } from './attached.js';
@@ -131,12 +132,7 @@ function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: Flo
 }
 
 function overwrite(target: DeviceTensor, input: TensorInput, { shape, dtype, backend }: TensorOptions): Tensor {
-  if (backend !== undefined && backend !== target.backend) {
-    throw new SoftgradError(
-      'ERR_BACKEND_MISMATCH',
-      `tensor: out lives on ${target.backend.name}, not on ${backend.name}${awaitAdvice(target.backend, backend)}`,
-    );
-  }
+  if (backend !== undefined) checkLivesOn('tensor: out', target.backend, backend, 'leave the option backend out');
   // A typed array has no shape of its own.
   const isFlat = ArrayBuffer.isView(input) && 'length' in input && input.length === target.size;
   const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype ?? target.dtype);

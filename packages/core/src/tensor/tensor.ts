@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
-import { awaitAdvice, isBackend, noteBackend } from '../backend/registry.js';
+import { checkLivesOn } from '../backend/mismatch.js';
+import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { checkAttached, isDetached } from './attached.js';
@@ -238,12 +239,7 @@ export class DeviceTensor implements Tensor {
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
-  if (known.backend !== backend) {
-    throw new SoftgradError(
-      'ERR_BACKEND_MISMATCH',
-      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)${awaitAdvice(known.backend, backend as Backend)}`,
-    );
-  }
+  checkLivesOn('bufferOf: x', known.backend, backend as Backend, 'move it with await x.to(backend)');
   known.beginning = null;
   return known.buffer as B;
 }
