@@ -14,7 +14,7 @@ import {
 import { failure } from './failure.js';
 import { minimal } from './minimal-backend.js';
 
-/** Arrays whose memory was transferred have length 0: the error names this cause, not a shape that does not fit. */
+// Arrays whose memory was transferred have length 0: the error names this cause, not a shape that does not fit.
 
 let backend: Backend;
 beforeAll(async () => {
@@ -83,7 +83,26 @@ describe('an array whose memory was transferred is an error that says so', () =>
     );
   });
 
+  test('also where a resizable buffer is now too short for it', () => {
+    // TypeScript's library has resizable buffers from ES2024 on.
+    const buffer: ArrayBuffer & { resize(length: number): void } = Reflect.construct(ArrayBuffer, [
+      16,
+      { maxByteLength: 16 },
+    ]);
+    const [array, tracking] = [new Float32Array(buffer, 8, 2), new Float32Array(buffer)];
+    expect(tensor(array).shape).toEqual([2]);
+    buffer.resize(12);
+    expect(failure(() => tensor(array))[0]).toBe('ERR_DISPOSED');
+    // The array that follows the length of the buffer is only shorter.
+    expect(tensor(tracking).shape).toEqual([3]);
+    buffer.resize(0);
+    expect(tensor(tracking).shape).toEqual([0]);
+  });
+
   test('but an array without elements is none', () => {
+    const shared = new SharedArrayBuffer(4);
+    expect(tensor(new Float32Array(shared)).shape).toEqual([1]);
+    expect(tensor(new Float32Array(shared, 4)).shape).toEqual([0]);
     expect(tensor(new Float32Array(0)).shape).toEqual([0]);
     expect(tensor({ data: new Float32Array(4).subarray(4), shape: [0, 2] }).shape).toEqual([0, 2]);
     expect(softmax(tensor([[]] as number[][])).shape).toEqual([1, 0]);

@@ -1,10 +1,13 @@
 import { SoftgradError } from '../errors.js';
 
-/** Whether the memory was taken from an array or a view, whose length is then 0: it was transferred to a worker, or WebAssembly memory grew. */
+/**
+ * Whether the memory was taken from an array or a view, whose length is then 0: it was transferred to a worker, WebAssembly memory grew, or a resizable
+ * buffer is now too short for it.
+ */
 export function isDetached(array: ArrayBufferView): boolean {
   try {
-    // A DataView without memory has no length to ask for.
-    if (array.byteLength === 0) new Uint8Array(array.buffer);
+    // Without memory a typed array has no iterator, and a DataView not even a length.
+    if (array.byteLength === 0 && 'length' in array) Uint8Array.prototype.values.call(array as Uint8Array);
     return false;
   } catch {
     return true;
@@ -16,6 +19,6 @@ export function checkAttached(what: string, array: ArrayBufferView): void {
   if (!isDetached(array)) return;
   throw new SoftgradError(
     'ERR_DISPOSED',
-    `${what}: the memory of the array was detached: it was transferred, or the array is the view of a tensor, and memory grew for a new one; pass a copy, view.slice()`,
+    `${what}: the memory of the array was detached: it was transferred or resized, or the array is the view of a tensor, and memory grew for a new one; pass a copy, view.slice()`,
   );
 }

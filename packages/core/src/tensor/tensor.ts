@@ -4,7 +4,7 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { checkAttached, isDetached } from './attached.js';
+import { checkAttached } from './attached.js';
 import { type Beginning, beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
@@ -283,15 +283,9 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   return x.buffer;
 }
 
-/** Whether the buffer is a typed array, as on cpu, that a user has transferred to a worker. */
+/** Whether the buffer is a typed array, as on cpu, that a user has transferred to a worker: its length is then 0. */
 function isLost({ buffer, size }: DeviceTensor): boolean {
-  // The length first: every operation asks for each of its operands.
-  return (
-    size > 0 &&
-    (buffer as { readonly length?: unknown }).length === 0 &&
-    ArrayBuffer.isView(buffer) &&
-    isDetached(buffer)
-  );
+  return size > 0 && (buffer as { readonly length?: unknown }).length === 0 && ArrayBuffer.isView(buffer);
 }
 
 /** @throws ERR_DTYPE if it is not a dtype or the backend does not compute it, ERR_VALUE for a backend that is not open */
