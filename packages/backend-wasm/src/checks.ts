@@ -1,4 +1,4 @@
-import { namesOf, optionMeant, SoftgradError, shortened } from '@softgrad/core';
+import { checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
 import type { CompiledModule, WasmOptions, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
@@ -15,23 +15,9 @@ const known = namesOf<WasmOptions>({
   module: true,
 });
 
-/**
- * Not by core's `checkOptions`, which needs more of core than a page on this backend otherwise loads.
- *
- * @throws ERR_VALUE unless it is an object with options of these names, and as `checkValues`
- */
+/** @throws ERR_VALUE unless it is an object with options of these names, and as `checkValues` */
 export function checkedOptions(options: WasmOptions): WasmOptions {
-  const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    const meant = optionMeant(name, known);
-    const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `wasm.open: unknown option '${shortened(name)}'${hint}; expected one of ${known.join(', ')}`,
-    );
-  }
-  checkValues(options);
+  checkValues(checkOptions('wasm.open', options, known));
   return options;
 }
 
@@ -47,11 +33,8 @@ function checkValues({ threads = 1, required, relaxedSimd, float64, worker }: Wa
   if (worker !== undefined) checkSource(worker);
 }
 
-/** As `describeOption` of core, which would add to each entry that a page loads. */
 function refused(name: string, value: unknown, expected: string): SoftgradError {
-  const kind = typeof value === 'string' ? `the text "${shortened(value)}"` : kindOf(value);
-  const shown = typeof value === 'number' ? value : `is ${kind}`;
-  return new SoftgradError('ERR_VALUE', `wasm: ${name} ${shown}; expected ${expected}`);
+  return new SoftgradError('ERR_VALUE', `wasm: ${describeOption(name, value)}; expected ${expected}`);
 }
 
 /** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
