@@ -1,5 +1,5 @@
 import { SoftgradError } from '../errors.js';
-import { isDetached } from '../tensor/attached.js';
+import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
@@ -38,7 +38,7 @@ function checkedForward(check: string, f: Omit<GradcheckFunction, 'vjp'>, x: Ten
   return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape) };
 }
 
-/** @throws ERR_VALUE unless they are numbers, as many as the shape has */
+/** @throws ERR_VALUE unless they are numbers, as many as the shape has; ERR_DISPOSED for a detached array */
 function flatNumbers(check: string, name: string, values: unknown, shape: Shape): ArrayLike<number> {
   const size = sizeOf(shape);
   const refuse = (what: string) =>
@@ -47,7 +47,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape)
       `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host`,
     );
   if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
-  if (ArrayBuffer.isView(values) && isDetached(values)) throw refuse('an array whose memory was detached');
+  if (ArrayBuffer.isView(values)) checkAttached(`${check}: forward of ${name}`, values);
   const flat = values as ArrayLike<unknown>;
   if (flat.length !== size) throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`);
   const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');

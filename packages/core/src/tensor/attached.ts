@@ -1,10 +1,19 @@
 import { SoftgradError } from '../errors.js';
 
+/** @throws ERR_DISPOSED for an array without its memory, of which the shape would otherwise seem to be wrong */
+export function checkAttached(what: string, array: ArrayBufferView): void {
+  if (!isDetached(array)) return;
+  throw new SoftgradError(
+    'ERR_DISPOSED',
+    `${what}: the array was detached: its memory was transferred or resized, or it is the view() of a tensor, and memory grew for a new one; pass a copy, view().slice()`,
+  );
+}
+
 /**
  * Whether the memory was taken from an array or a view, whose length is then 0: it was transferred to a worker, WebAssembly memory grew, or a resizable
  * buffer is now too short for it.
  */
-export function isDetached(array: ArrayBufferView): boolean {
+function isDetached(array: ArrayBufferView): boolean {
   try {
     // Without memory a typed array has no iterator, and a DataView not even a length.
     if (array.byteLength === 0 && 'length' in array) Uint8Array.prototype.values.call(array as Uint8Array);
@@ -12,13 +21,4 @@ export function isDetached(array: ArrayBufferView): boolean {
   } catch {
     return true;
   }
-}
-
-/** @throws ERR_DISPOSED for an array without its memory, of which the shape would otherwise seem to be wrong */
-export function checkAttached(what: string, array: ArrayBufferView): void {
-  if (!isDetached(array)) return;
-  throw new SoftgradError(
-    'ERR_DISPOSED',
-    `${what}: the memory of the array was detached: it was transferred or resized, or the array is the view of a tensor, and memory grew for a new one; pass a copy, view.slice()`,
-  );
 }

@@ -224,7 +224,7 @@ export class DeviceTensor implements Tensor {
   toString(): string {
     const what = `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}`;
     if (this.disposed) return `${what}, disposed`;
-    if (isLost(this)) return `${what}, without memory`;
+    if (isLost(this)) return `${what}, detached`;
     const { backend } = this;
     const data = this.host ?? backend.view?.(this.buffer) ?? backend.readSync?.(this.buffer);
     if (data === undefined) return `${what} (await its array() for the values)`;
@@ -277,7 +277,7 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   if (isLost(x)) {
     throw new SoftgradError(
       'ERR_DISPOSED',
-      `${operation}: ${argument} ${show(x.shape)} has no memory any more: its view() was transferred; transfer a copy, view().slice()`,
+      `${operation}: ${argument} ${show(x.shape)} was detached: its view() was transferred; transfer a copy, view().slice()`,
     );
   }
   return x.buffer;
