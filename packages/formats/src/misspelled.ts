@@ -1,4 +1,4 @@
-import { isBeyondRange, parseNumber, withinRange } from './number.js';
+import { isBeyondRange, isEllipsis, parseNumber, withinRange } from './number.js';
 import { invisible, quote } from './quote.js';
 
 const missing = 'a number (write nan for a missing value)';
@@ -85,13 +85,18 @@ function withoutCode(cell: string): string | null {
  * Whether a cell looks like a name: its first letter comes before any digit, and it is not a word for a number or for a
  * missing one.
  */
-export function isName(cell: string): boolean {
+function isName(cell: string): boolean {
   // A formula of a spreadsheet.
   if (cell.startsWith('=')) return false;
   if (words.some(([pattern]) => pattern.test(cell))) return false;
   if (/^[^\p{L}\p{N}]*(?:nan|inf|infinity)(?![\p{L}\p{N}_ ])/iu.test(cell)) return false;
   if (/^[A-Z]{0,3}\p{Sc}\s*[-+.,\d]|^[A-Z]{3}\s?[-+]?\d[\d,]*[.,]\d|^[Oo][.,]\d|^[eE][-+]\d/u.test(cell)) return false;
   return /^[^\p{L}\p{N}_]*[\p{L}_]/u.test(cell);
+}
+
+/** A first line is a header if its cells are names, some of which may be missing; a misspelled number makes it a row. */
+export function isHeader(cells: readonly string[]): boolean {
+  return cells.every((cell) => cell === '' || isEllipsis(cell) || isName(cell)) && cells.some((cell) => isName(cell));
 }
 
 /** The beginnings of lines that are not comments although they start with #: what spreadsheets write for a missing or failed number. */
