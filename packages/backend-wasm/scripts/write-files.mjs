@@ -16,7 +16,7 @@ for (const name of Object.keys(modules)) {
   // tsc would repeat the whole module as the type of a constant.
   writeFileSync(
     at(`${name}.generated.d.ts`),
-    'export declare const sourceHash: string;\nexport declare const memoryFlags: number;\nexport declare const module: string;\n',
+    'export declare const memoryFlags: number;\nexport declare const module: string;\n',
   );
   rmSync(at(`${name}.generated.d.ts.map`), { force: true });
   const bytes = inflateSync(Buffer.from(module, 'base64'));

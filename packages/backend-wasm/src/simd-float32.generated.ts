@@ -1,7 +1,5 @@
-// Made by scripts/build-kernels.mjs from src/kernels: do not edit.
-
-/** SHA-256 of the sources. */
-export const sourceHash = 'c814b658b64b902e61c3290b5514714f21ddf4ab1e1c5fce2978111ae4a84ffb';
+// Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
+// c814b658b64b902e61c3290b5514714f21ddf4ab1e1c5fce2978111ae4a84ffb
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 338;
