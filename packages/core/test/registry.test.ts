@@ -344,6 +344,8 @@ describe('without await before setBackend, tensors of both backends meet later',
     const other = await exact.open();
     const opening = core.setBackend(exact);
     core.tensor([1, 2], { backend: other });
+    // No tensor is made there by asking for it.
+    expect(core.getBackend()).toBe(x.backend);
     await opening;
     const y = core.tensor([1, 2]);
     const message = /move one with await x\.to\(backend\)$/;

@@ -212,12 +212,6 @@ export function isBackend(candidate: unknown): candidate is Backend {
  * @throws ERR_BACKEND_UNAVAILABLE before `setBackend` where there is no default, ERR_DISPOSED where the chosen one was closed
  */
 export function getBackend(): Backend {
-  const backend = chosenOrDefault();
-  noteUse(backend);
-  return backend;
-}
-
-function chosenOrDefault(): Backend {
   if (current === null) {
     if (fallback !== null) return openFallback(fallback);
     throw new SoftgradError(
@@ -233,6 +227,13 @@ function chosenOrDefault(): Backend {
     throw new SoftgradError('ERR_DISPOSED', `backend ${current.name} was closed; await setBackend(…) again`);
   }
   return current;
+}
+
+/** The same for a tensor that is about to be made there. @throws as `getBackend` */
+export function backendOfNewTensor(): Backend {
+  const backend = getBackend();
+  noteUse(backend);
+  return backend;
 }
 
 /** Remembers an open backend, so that errors can name backends that support what another one does not. */

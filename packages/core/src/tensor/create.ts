@@ -1,6 +1,6 @@
 import type { Backend } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
-import { getBackend } from '../backend/registry.js';
+import { backendOfNewTensor } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { checkAttached } from './attached.js';
@@ -64,7 +64,7 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
   const { out } = checkOptions('tensor', options, tensorNames);
   if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
   const host = readInput(input, options.shape, options.dtype);
-  const backend = options.backend ?? getBackend();
+  const backend = options.backend ?? backendOfNewTensor();
   checkDType('tensor', host.dtype, backend);
   return make(backend, host.shape, host.dtype, host.data);
 }
@@ -82,7 +82,7 @@ export function empty<
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
-  const backend = options.backend ?? getBackend();
+  const backend = options.backend ?? backendOfNewTensor();
   const dtype = options.dtype ?? 'float32';
   checkDType('empty', dtype, backend);
   return make(backend, Object.freeze([...shape]), dtype, null);
