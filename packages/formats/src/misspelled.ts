@@ -85,7 +85,7 @@ function withoutCode(cell: string): string | null {
  * Whether a cell looks like a name: its first letter comes before any digit, and it is not a word for a number or for a
  * missing one.
  */
-function isName(cell: string): boolean {
+export function isName(cell: string): boolean {
   // A formula of a spreadsheet.
   if (cell.startsWith('=')) return false;
   if (words.some(([pattern]) => pattern.test(cell))) return false;
