@@ -1,6 +1,14 @@
 import { SoftgradError } from '../errors.js';
 
-/** @throws ERR_DISPOSED for an array without its memory, of which the shape would otherwise seem to be wrong */
+/**
+ * Checks that an array still has its memory. Without it the length is 0, so that the shape would seem to be wrong. For backends and file formats.
+ *
+ * @param what the function and its argument, with which the message begins
+ * @throws ERR_DISPOSED if the memory was detached
+ *
+ * @example
+ * checkAttached('npyElements', data); // ERR_DISPOSED: npyElements: the array was detached: its memory was transferred or resized, …
+ */
 export function checkAttached(what: string, array: ArrayBufferView): void {
   if (!isDetached(array)) return;
   throw new SoftgradError(
