@@ -3,8 +3,7 @@ import type { CompiledModule, WasmOptions, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
 
-const expectedModule =
-  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
+const modules = 'a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
 
 const known = namesOf<WasmOptions>({
   threads: true,
@@ -44,32 +43,24 @@ export function checkedModule(module: CompiledModule): WebAssembly.Module {
     // Unlike `instanceof`, this accepts modules from another realm.
     exports = WebAssembly.Module.exports(module);
   } catch {
-    throw new SoftgradError('ERR_VALUE', `wasm: module is ${kindOf(module)}; ${expectedModule}${wayTo(module)}`);
+    throw refused('module', module, modules + wayTo(module));
   }
   if (exports.some(({ name }) => name === 'softmax_f32')) return module;
-  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
+  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; expected ${modules}`);
 }
 
 /** @throws ERR_VALUE unless it is a URL, the text of one or a path, or a function. Not a Worker: it is one thread, and each thread needs its own */
 function checkSource(source: WorkerSource): void {
   const given = typeof source === 'object' ? source?.href : source;
   if (typeof given === 'function' || typeof given === 'string') return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `wasm: worker is ${kindOf(source)}; expected a URL, a path, or a function that starts a Worker`,
-  );
+  throw refused('worker', source, 'a URL, a path, or a function that starts a Worker');
 }
 
 /** How to get a module from a value that is none. */
 function wayTo(value: unknown): string {
-  const kind = kindOf(value);
+  // As in 'Uint8Array', 'URL', 'Module' for the namespace of a module: the same for values of another realm.
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (/Array|Buffer/.test(kind)) return ': await WebAssembly.compile(bytes)';
   if (/^(String|URL|Response)$/.test(kind)) return ': await WebAssembly.compileStreaming(fetch(url))';
-  if (kind === 'Promise') return ': await it';
   return 'default' in Object(value) ? ": pass its property 'default'" : '';
-}
-
-/** As in 'Uint8Array', 'URL', 'Null', 'Module' for the namespace of a module: the same for values of another realm. */
-function kindOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }

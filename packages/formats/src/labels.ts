@@ -44,7 +44,7 @@ export function refuseLabels(header: Row, first: Row, name: string): void {
   }
 }
 
-/** How many rows have to count. Fewer may do so by chance. */
+/** How many rows have to be numbered in order: fewer may be by chance. */
 const counting = 3;
 
 /**
