@@ -47,10 +47,10 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '29.4 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '79.8 kB', [...optional, ...unusedWithFloat64]),
+  application('tensor, softmax, setBackend, with cpu', '29.5 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '79.6 kB', [...optional, ...unusedWithFloat64]),
   {
-    ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),
+    ...application('the same, with cpu and wasm for float32 alone', '59.9 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
   entry('core', 'core/dist/src/index.js', '29.6 kB'),
@@ -58,9 +58,9 @@ export default [
   entry('doctor', 'doctor/dist/index.js', '66.9 kB'),
   entry('formats', 'formats/dist/index.js', '26.6 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
-  entry('backend-wasm', 'backend-wasm/dist/index.js', '50.3 kB', unusedWithFloat64),
-  { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '54 kB'), modifyEsbuildConfig: inOneFile },
-  { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.7 kB'), modifyEsbuildConfig: inOneFile },
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '50.4 kB', unusedWithFloat64),
+  { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '54.2 kB'), modifyEsbuildConfig: inOneFile },
+  { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.9 kB'), modifyEsbuildConfig: inOneFile },
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),

@@ -127,7 +127,11 @@ describe('an engine that tfjs does not initialize', () => {
   const name = 'wasm';
   const fakeCore = (factory: () => tf.KernelBackend | Promise<tf.KernelBackend>) => {
     const registry: Record<string, tf.KernelBackend> = {};
-    const core = { engine: () => ({ registry, registryFactory: {} }), findBackendFactory: () => factory, getKernelsForBackend: () => [] };
+    const core = {
+      engine: () => ({ registry, registryFactory: {} }),
+      findBackendFactory: () => factory,
+      getKernelsForBackend: () => [],
+    };
     return { registry, core: core as unknown as Core };
   };
 

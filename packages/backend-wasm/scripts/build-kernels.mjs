@@ -31,7 +31,7 @@ const described = { simd: 'with fixed-width SIMD', relaxed: 'with relaxed SIMD (
 const dtypes = [32, 64];
 
 /** The modules by the names of their files: of each build one for both dtypes, and one for float32 alone, for pages that compute nothing else. */
-const modules = Object.fromEntries(
+export const modules = Object.fromEntries(
   Object.keys(builds).flatMap((build) => [
     [build, { build, bits: dtypes }],
     [`${build}-float32`, { build, bits: [32] }],
@@ -82,7 +82,7 @@ const runOptimizer = ['exec', '--yes', `--package=${optimizer}`, '--', 'wasm-opt
 const optimizerFeatures = { simd: [], relaxed: ['--enable-relaxed-simd'] };
 
 /** SHA-256 of the kernels' sources and of how they are built. */
-export function sourceHash() {
+function sourceHash() {
   const hash = createHash('sha256');
   for (const name of readdirSync(kernels).sort()) hash.update(`${name}\n`).update(readFileSync(join(kernels, name)));
   return hash
@@ -191,9 +191,8 @@ export function embedding(name, bytes, hash) {
   const { build, bits } = modules[name];
   const ofFloat32 = bits === dtypes ? '' : ', the kernels of float32 alone';
   return [
-    '// Made by scripts/build-kernels.mjs from src/kernels: do not edit.\n',
-    '/** SHA-256 of the sources. */',
-    `export const sourceHash = '${hash}';\n`,
+    '// Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:',
+    `// ${hash}\n`,
     '/** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */',
     `export const memoryFlags = ${memoryFlags(bytes)};\n`,
     `/** A WebAssembly module, deflated, in base64: ${described[build]}${ofFloat32}. */`,
@@ -214,11 +213,17 @@ function deflate(bytes) {
   }
 }
 
+/** The names of the modules that were made from other sources than the present ones. */
+export function staleModules() {
+  const hash = sourceHash();
+  return Object.keys(modules).filter((name) => !readFileSync(sourceOf(name), 'utf8').includes(hash));
+}
+
 /** Whether the sources compile to the embedded modules, however these were deflated. */
 async function isCurrent() {
   const embedded = (name) => /export const module =\s*'([^']*)'/.exec(readFileSync(sourceOf(name), 'utf8'))?.[1] ?? '';
-  const modules = await compileAll();
-  return modules.every(([name, bytes]) => inflateSync(Buffer.from(embedded(name), 'base64')).equals(bytes));
+  const compiled = await compileAll();
+  return compiled.every(([name, bytes]) => inflateSync(Buffer.from(embedded(name), 'base64')).equals(bytes));
 }
 
 function ensureCompiler() {
@@ -231,8 +236,9 @@ function ensureCompiler() {
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
   if (process.argv.includes('--check')) {
-    const stale = Object.keys(modules).find((name) => !readFileSync(sourceOf(name), 'utf8').includes(sourceHash()));
-    if (stale) throw new Error(`src/kernels changed since ${sourceOf(stale)} was made: node scripts/build-kernels.mjs`);
+    const [stale] = staleModules();
+    if (stale !== undefined)
+      throw new Error(`src/kernels changed since ${sourceOf(stale)} was made: node scripts/build-kernels.mjs`);
     if (!process.env.CI && process.env.SOFTGRAD_EVERYTHING !== '1') {
       console.log('The hash of the sources is right. CI and npm run test:all also rebuild the modules.');
     } else if (!ensureCompiler())

@@ -3,6 +3,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { inflateSync } from 'node:zlib';
 import { workerSource } from '../dist/worker.generated.js';
+import { modules } from './build-kernels.mjs';
 
 const at = (name) => new URL(`../dist/${name}`, import.meta.url);
 
@@ -10,12 +11,12 @@ const at = (name) => new URL(`../dist/${name}`, import.meta.url);
 writeFileSync(at('softgrad-worker.js'), `${workerSource}\n`);
 rmSync(at('softgrad-worker.js.map'), { force: true });
 
-for (const name of ['simd', 'relaxed', 'simd-float32', 'relaxed-float32']) {
+for (const name of Object.keys(modules)) {
   const { module, memoryFlags } = await import(`../dist/${name}.generated.js`);
   // tsc would repeat the whole module as the type of a constant.
   writeFileSync(
     at(`${name}.generated.d.ts`),
-    'export declare const sourceHash: string;\nexport declare const memoryFlags: number;\nexport declare const module: string;\n',
+    'export declare const memoryFlags: number;\nexport declare const module: string;\n',
   );
   rmSync(at(`${name}.generated.d.ts.map`), { force: true });
   const bytes = inflateSync(Buffer.from(module, 'base64'));

@@ -19,28 +19,18 @@ export interface BackendSettings {
   /** The kernels: loaded with or without relaxed SIMD, or compiled by the caller. */
   readonly kernels: (() => Promise<Build>) | { readonly module: CompiledModule };
   readonly worker?: WorkerSource | undefined;
-  /** Loads what starts threads. */
-  readonly loadThreading?: () => Promise<Threading>;
   /** How a thread is started, in place of `worker`. */
   readonly spawn?: PoolOptions['spawn'];
   readonly patienceMs?: number;
 }
-
-type Threading = typeof import('./threading.js');
 
 const stackBytes = 16 * 1024;
 
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const { threading, reason: withoutThreads } = await threadingFor(settings);
-  const {
-    module,
-    memory,
-    instance,
-    shared,
-    reason: ofModule,
-  } = await load(settings, threading !== null && withoutThreads === null);
+  const { threading, reason: ofEngine } = wanted > 1 ? await loadThreading() : { threading: null, reason: null };
+  const { module, memory, instance, shared, reason: ofModule } = await load(settings, threading !== null);
   const exports = instance as unknown as Exports;
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
@@ -48,7 +38,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   const hasFloat64 = 'softmax_f64' in exports;
 
   let pool: Pool | null = null;
-  let reason = withoutThreads ?? ofModule;
+  let reason = ofEngine ?? ofModule;
   if (threading !== null && shared) {
     const control = heap.allocate(threading.controlBytes);
     const stackTops = Array.from({ length: wanted - 1 }, () => heap.allocate(stackBytes) + stackBytes);
@@ -63,7 +53,10 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
     }
   }
   if (settings.required && reason !== null) {
-    throw unavailable(`${wanted} threads are required, but only one is available: ${reason}`);
+    throw new SoftgradError(
+      'ERR_BACKEND_UNAVAILABLE',
+      `wasm: ${wanted} threads are required, but only one is available: ${reason}`,
+    );
   }
   const runner = createRunner(exports, heap, pool);
   const basis = createBasis(runner, storage, constants);
@@ -95,28 +88,22 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   };
 }
 
-/** What starts threads, or why there is only one. A chunk of a bundle may fail to load: the page is offline, or newer on the server. */
-async function threadingFor({ threads, loadThreading = () => import('./threading.js') }: BackendSettings) {
-  if (threads === 1) return { threading: null, reason: null };
-  try {
-    const threading = await loadThreading();
-    return { threading, reason: threading.threadsMissing() };
-  } catch (error) {
-    return { threading: null, reason: `threads did not load: ${messageOf(error)}` };
-  }
+interface Threading {
+  /** What starts threads, null if there can be none. */
+  readonly threading: typeof import('./threading.js') | null;
+  /** Why there can be none. */
+  readonly reason: string | null;
 }
 
-/** The kernels, compiled. @throws ERR_BACKEND_UNAVAILABLE if they do not load */
-async function loadKernels(kernels: () => Promise<Build>, shared: boolean): Promise<WebAssembly.Module> {
+/** What starts threads, if they are possible here. Its file may fail to load, as on a page that is offline: one thread needs nothing of it. */
+async function loadThreading(): Promise<Threading> {
   try {
-    return await compile(await kernels(), shared);
+    const threading = await import('./threading.js');
+    const reason = threading.threadsMissing();
+    return { threading: reason === null ? threading : null, reason };
   } catch (error) {
-    throw unavailable(`the kernels did not load: ${messageOf(error)}`);
+    return { threading: null, reason: `the code that starts threads did not load: ${messageOf(error)}` };
   }
-}
-
-function unavailable(reason: string): SoftgradError {
-  return new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
 }
 
 function messageOf(error: unknown): string {
@@ -133,10 +120,20 @@ interface Loaded {
   readonly reason: string | null;
 }
 
-/** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
+/**
+ * The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE if the file of the kernels does not load, so that `setBackend` tries the next candidate
+ */
 async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (typeof kernels === 'function') {
-    const [module, memory] = [await loadKernels(kernels, shared), createMemory(shared)];
+    const compiled = kernels().then((build) => compile(build, shared));
+    const module = await compiled.catch((cause: unknown) => {
+      throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: the kernels did not load: ${messageOf(cause)}`, {
+        cause,
+      });
+    });
+    const memory = createMemory(shared);
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
   const module = checkedModule(kernels.module);

@@ -1,10 +1,9 @@
-import { namesOf, optionMeant, SoftgradError, shortened } from '@softgrad/core';
+import { checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
 import type { CompiledModule, WasmOptions, WorkerSource } from './options.js';
 
 // What a caller passes to `open` may be anything: JavaScript has no types, and a bundler decides what the import of a .wasm file gives.
 
-const expectedModule =
-  'expected a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
+const modules = 'a WebAssembly.Module of @softgrad/backend-wasm/simd.wasm, relaxed.wasm or their -shared.wasm';
 
 const known = namesOf<WasmOptions>({
   threads: true,
@@ -15,23 +14,9 @@ const known = namesOf<WasmOptions>({
   module: true,
 });
 
-/**
- * Not by core's `checkOptions`, which needs more of core than a page on this backend otherwise loads.
- *
- * @throws ERR_VALUE unless it is an object with options of these names, and as `checkValues`
- */
+/** @throws ERR_VALUE unless it is an object with options of these names, and as `checkValues` */
 export function checkedOptions(options: WasmOptions): WasmOptions {
-  const names = Object(options) === options ? Object.keys(options) : [kindOf(options)];
-  for (const name of names) {
-    if (known.includes(name)) continue;
-    const meant = optionMeant(name, known);
-    const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `wasm.open: unknown option '${shortened(name)}'${hint}; expected one of ${known.join(', ')}`,
-    );
-  }
-  checkValues(options);
+  checkValues(checkOptions('wasm.open', options, known));
   return options;
 }
 
@@ -47,11 +32,8 @@ function checkValues({ threads = 1, required, relaxedSimd, float64, worker }: Wa
   if (worker !== undefined) checkSource(worker);
 }
 
-/** As `describeOption` of core, which would add to each entry that a page loads. */
 function refused(name: string, value: unknown, expected: string): SoftgradError {
-  const kind = typeof value === 'string' ? `the text "${shortened(value)}"` : kindOf(value);
-  const shown = typeof value === 'number' ? value : `is ${kind}`;
-  return new SoftgradError('ERR_VALUE', `wasm: ${name} ${shown}; expected ${expected}`);
+  return new SoftgradError('ERR_VALUE', `wasm: ${describeOption(name, value)}; expected ${expected}`);
 }
 
 /** @throws ERR_VALUE unless it is a module with the kernels, with what to pass instead */
@@ -61,32 +43,24 @@ export function checkedModule(module: CompiledModule): WebAssembly.Module {
     // Unlike `instanceof`, this accepts modules from another realm.
     exports = WebAssembly.Module.exports(module);
   } catch {
-    throw new SoftgradError('ERR_VALUE', `wasm: module is ${kindOf(module)}; ${expectedModule}${wayTo(module)}`);
+    throw refused('module', module, modules + wayTo(module));
   }
   if (exports.some(({ name }) => name === 'softmax_f32')) return module;
-  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; ${expectedModule}`);
+  throw new SoftgradError('ERR_VALUE', `wasm: the module does not contain the kernels; expected ${modules}`);
 }
 
 /** @throws ERR_VALUE unless it is a URL, the text of one or a path, or a function. Not a Worker: it is one thread, and each thread needs its own */
 function checkSource(source: WorkerSource): void {
   const given = typeof source === 'object' ? source?.href : source;
   if (typeof given === 'function' || typeof given === 'string') return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `wasm: worker is ${kindOf(source)}; expected a URL, a path, or a function that starts a Worker`,
-  );
+  throw refused('worker', source, 'a URL, a path, or a function that starts a Worker');
 }
 
 /** How to get a module from a value that is none. */
 function wayTo(value: unknown): string {
-  const kind = kindOf(value);
+  // As in 'Uint8Array', 'URL', 'Module' for the namespace of a module: the same for values of another realm.
+  const kind = Object.prototype.toString.call(value).slice(8, -1);
   if (/Array|Buffer/.test(kind)) return ': await WebAssembly.compile(bytes)';
   if (/^(String|URL|Response)$/.test(kind)) return ': await WebAssembly.compileStreaming(fetch(url))';
-  if (kind === 'Promise') return ': await it';
   return 'default' in Object(value) ? ": pass its property 'default'" : '';
-}
-
-/** As in 'Uint8Array', 'URL', 'Null', 'Module' for the namespace of a module: the same for values of another realm. */
-function kindOf(value: unknown): string {
-  return Object.prototype.toString.call(value).slice(8, -1);
 }

@@ -32,17 +32,15 @@ async function open(builds: Builds, options: WasmOptions): Promise<Backend<WasmB
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${reason}`);
   if (module !== undefined) return openBackend({ ...settings, relaxedSimd: relaxedSimd ?? false, kernels: { module } });
   const wanted = relaxedSimd ?? (simd === undefined || (relaxed !== undefined && hasFusedMultiplyAdd()));
-  const way = 'import @softgrad/backend-wasm and leave the option out';
-  const ofDtypes = float64 ? builds : builds.float32;
-  if (ofDtypes === undefined) {
-    const other = 'for float64: false import @softgrad/backend-wasm';
-    throw new SoftgradError('ERR_VALUE', `wasm: this entry has the kernels of both dtypes; ${other}`);
-  }
-  const kernels = wanted ? ofDtypes.relaxed : ofDtypes.simd;
+  const kernels = (float64 ? builds : builds.float32)?.[wanted ? 'relaxed' : 'simd'];
   if (kernels === undefined) {
-    throw new SoftgradError('ERR_VALUE', `wasm: this entry has no build for relaxedSimd ${wanted}; ${way}`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `wasm: this entry has no build for relaxedSimd ${wanted} and float64 ${float64}; import @softgrad/backend-wasm, which has all`,
+    );
   }
   if (wanted && !hasFusedMultiplyAdd()) {
+    const way = 'import @softgrad/backend-wasm and leave the option out';
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: ${noRelaxedSimd}; ${way}`);
   }
   return openBackend({ ...settings, relaxedSimd: wanted, kernels });

@@ -1,7 +1,5 @@
-// Made by scripts/build-kernels.mjs from src/kernels: do not edit.
-
-/** SHA-256 of the sources. */
-export const sourceHash = '3d49c2080e077c86d76e54ee89dafa66fa2d40f3d1fee3b7bb1f52cc28ecf91c';
+// Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
+// 3d49c2080e077c86d76e54ee89dafa66fa2d40f3d1fee3b7bb1f52cc28ecf91c
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 337;

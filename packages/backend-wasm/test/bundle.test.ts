@@ -51,14 +51,18 @@ describe('a page bundled and minified by vite', () => {
 
   const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}/`;
 
-  async function opened(threads: number, more: Readonly<Record<string, string>>, float64?: boolean): Promise<unknown> {
+  async function opened(
+    threads: number,
+    more: Readonly<Record<string, string>>,
+    options: { readonly float64?: boolean | undefined; readonly required?: boolean } = {},
+  ): Promise<unknown> {
     headers = more;
     loaded.length = 0;
     const page = await context.newPage();
     try {
       await page.goto(address());
       await page.waitForFunction('"result" in globalThis');
-      return await page.evaluate(`result(${threads}, ${float64})`);
+      return await page.evaluate(`result(${JSON.stringify({ threads, ...options })})`);
     } finally {
       await page.close();
     }
@@ -87,7 +91,7 @@ describe('a page bundled and minified by vite', () => {
   ])(
     'with %i threads and float64: %s loads only the files that this takes',
     async (threads, float64, device, files) => {
-      expect(await opened(threads, isolated, float64)).toEqual({ device, right: true });
+      expect(await opened(threads, isolated, { float64 })).toEqual({ device, right: true });
       expect(loaded.filter((name) => name !== 'favicon.ico').sort()).toEqual(
         ['index.html', 'index.js', ...files].sort(),
       );
@@ -121,6 +125,35 @@ describe('a page bundled and minified by vite', () => {
         right: true,
       });
     });
+  });
+
+  describe('without the file that starts threads, as where a page is offline', () => {
+    beforeAll(() => {
+      missing = /threading-/;
+    });
+    afterAll(() => {
+      missing = /^$/;
+    });
+
+    test('uses one thread, and says why', async () => {
+      expect(await opened(2, isolated)).toEqual({
+        device: expect.stringMatching(
+          /^WebAssembly relaxed SIMD, 1 thread \(the code that starts threads did not load: .+\)$/,
+        ),
+        right: true,
+      });
+      expect(await opened(1, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 1 thread', right: true });
+    });
+
+    test('is unavailable if the threads are required', async () => {
+      expect(await opened(2, isolated, { required: true })).toEqual({ code: 'ERR_BACKEND_UNAVAILABLE', reason: null });
+    });
+  });
+
+  test('is unavailable if the file of the kernels does not load', async () => {
+    missing = /generated-/;
+    expect(await opened(1, isolated)).toEqual({ code: 'ERR_BACKEND_UNAVAILABLE', reason: null });
+    missing = /^$/;
   });
 
   test('uses one thread if the policy forbids workers', async () => {
@@ -159,7 +192,7 @@ describe('a page bundled and minified by vite', () => {
       const outcome = await page.evaluate(`(async () => {
         Object.assign(globalThis, removed);
         delete globalThis.${name};
-        return result(1);
+        return result({});
       })()`);
       expect(outcome).toEqual({
         code: 'ERR_BACKEND_UNAVAILABLE',

@@ -53,10 +53,13 @@ describe('an entry with one build', () => {
 
   test('has the kernels of both dtypes, and says which entry has others', async () => {
     const refusal = (error: unknown) => (isSoftgradError(error) ? [error.code, error.message] : error);
-    for (const provider of [simd, relaxed]) {
+    for (const [provider, relaxedSimd] of [
+      [simd, false],
+      [relaxed, true],
+    ] as const) {
       expect(await withRelaxedSimd(() => provider.open({ float64: false }).catch(refusal))).toEqual([
         'ERR_VALUE',
-        'wasm: this entry has the kernels of both dtypes; for float64: false import @softgrad/backend-wasm',
+        `wasm: this entry has no build for relaxedSimd ${relaxedSimd} and float64 false; import @softgrad/backend-wasm, which has all`,
       ]);
       expect(await withRelaxedSimd(() => outcome(provider, { float64: true }))).toEqual([
         expect.stringMatching(/1 thread$/),

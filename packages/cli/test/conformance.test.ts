@@ -153,6 +153,14 @@ describe('the printed report', () => {
     expect([1, 2, 3, 4, 5, 6, 7, 9].map(first)).toEqual([0, 1, 2, 3, 4, 4, 6, 6].map((k) => failed[k]?.id));
   });
 
+  test('starts with a fused kernel that fails, not with a plainer case without fused kernels', () => {
+    const plain = 'softmax/values:shape=7x5;axis=1;input=wide';
+    const fused = one(`${plain};dtype=float64`, 'failed', 'no');
+    const composed = { ...one(plain, 'failed', 'no'), name: `mine (composed): ${plain}` };
+    expect(text(fused, composed)).toContain(`\nstart with: ${fused.id}\n`);
+    expect(text(composed, fused)).toContain(`\nstart with: ${plain}\n`);
+  });
+
   test('says what float64 needs, if only operations in float64 fail', () => {
     const advice =
       /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;

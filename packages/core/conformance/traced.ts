@@ -83,7 +83,7 @@ const parameters: ReadonlySet<string> = new Set<keyof CrossEntropyParameters<unk
   'scale',
 ]);
 
-/** The members of a mask and a target in them. */
+/** The members of their mask and of their target. */
 const ofParameters: ReadonlySet<string> = new Set<keyof Mask | keyof Target>(['buffer', 'outer', 'kind']);
 
 type Mask = NonNullable<CrossEntropyParameters<unknown>['mask']>;

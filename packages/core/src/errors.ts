@@ -14,7 +14,7 @@ export type ErrorCode =
   | 'ERR_BACKEND_MISMATCH'
   /** The backend cannot run here; the message says what is missing and how to install it. */
   | 'ERR_BACKEND_UNAVAILABLE'
-  /** The tensor was disposed, or its backend was closed. */
+  /** The tensor was disposed, its backend was closed, or the memory of an array was detached. */
   | 'ERR_DISPOSED'
   /** Not enough memory; the message says how much was requested and what the limit is. */
   | 'ERR_OUT_OF_MEMORY'

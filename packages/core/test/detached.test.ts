@@ -14,7 +14,7 @@ import {
 import { failure } from './failure.js';
 import { minimal } from './minimal-backend.js';
 
-/** Arrays whose memory was transferred have length 0: the error names this cause, not a shape that does not fit. */
+// Arrays whose memory was transferred have length 0: the error names this cause, not a shape that does not fit.
 
 let backend: Backend;
 beforeAll(async () => {
@@ -73,17 +73,36 @@ describe('an array whose memory was transferred is an error that says so', () =>
   ])('%s', (_what, where, call) => {
     const [code, message] = failure(call);
     expect(code).toBe('ERR_DISPOSED');
-    expect(message.startsWith(`${where}: the memory of the array was detached`), message).toBe(true);
+    expect(message.startsWith(`${where}: the array was detached`), message).toBe(true);
   });
 
   test('also where a function that gradcheck calls returns one', async () => {
     const square = { name: 'square', forward: () => rows(), vjp: (x: Tensor) => x };
     await expect(gradcheck(square, tensor([1, 2, 3, 4]))).rejects.toThrow(
-      'returned an array whose memory was detached',
+      'gradcheck: forward of square: the array was detached',
     );
   });
 
+  test('also where a resizable buffer is now too short for it', () => {
+    // TypeScript's library has resizable buffers from ES2024 on.
+    const buffer: ArrayBuffer & { resize(length: number): void } = Reflect.construct(ArrayBuffer, [
+      16,
+      { maxByteLength: 16 },
+    ]);
+    const [array, tracking] = [new Float32Array(buffer, 8, 2), new Float32Array(buffer)];
+    expect(tensor(array).shape).toEqual([2]);
+    buffer.resize(12);
+    expect(failure(() => tensor(array))[0]).toBe('ERR_DISPOSED');
+    // The array that follows the length of the buffer is only shorter.
+    expect(tensor(tracking).shape).toEqual([3]);
+    buffer.resize(0);
+    expect(tensor(tracking).shape).toEqual([0]);
+  });
+
   test('but an array without elements is none', () => {
+    const shared = new SharedArrayBuffer(4);
+    expect(tensor(new Float32Array(shared)).shape).toEqual([1]);
+    expect(tensor(new Float32Array(shared, 4)).shape).toEqual([0]);
     expect(tensor(new Float32Array(0)).shape).toEqual([0]);
     expect(tensor({ data: new Float32Array(4).subarray(4), shape: [0, 2] }).shape).toEqual([0, 2]);
     expect(softmax(tensor([[]] as number[][])).shape).toEqual([1, 0]);
@@ -115,13 +134,13 @@ describe('a tensor whose memory was transferred by its view is an error that say
   ])('%s', (where, call) => {
     expect(failure(call)).toEqual([
       'ERR_DISPOSED',
-      `${where} (2,) has no memory any more: its view() was transferred; transfer a copy, view().slice()`,
+      `${where} (2,) was detached: its view() was transferred; transfer a copy, view().slice()`,
     ]);
   });
 
   test('its text says so, and it can be disposed', () => {
     const x = lost();
-    expect(String(x)).toBe('Tensor (2,) float32 on mine, without memory');
+    expect(String(x)).toBe('Tensor (2,) float32 on mine, detached');
     x.dispose();
     expect(String(x)).toBe('Tensor (2,) float32 on mine, disposed');
   });

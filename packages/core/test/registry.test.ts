@@ -325,6 +325,17 @@ describe('without await before setBackend, tensors of both backends meet later',
     expect(() => core.softmax(core.tensor([1, 2]), { out: x })).toThrow(cause);
   });
 
+  test.each([
+    ['the same provider', exact],
+    ['another one', new MinimalBackend()],
+  ])('a later call with %s, which finishes first, does not hide it', async (_what, later) => {
+    const opening = core.setBackend(exact);
+    const x = core.tensor([1, 2]);
+    await core.setBackend(later);
+    const y = core.tensor([1, 2], { backend: await opening });
+    expect(() => core.softmax(y, { out: x })).toThrow(cause);
+  });
+
   test('but no error names it where setBackend was awaited, or failed, or where a backend was chosen by hand', async () => {
     const x = core.tensor([1, 2]);
     const failing = core.setBackend(broken);
@@ -333,6 +344,8 @@ describe('without await before setBackend, tensors of both backends meet later',
     const other = await exact.open();
     const opening = core.setBackend(exact);
     core.tensor([1, 2], { backend: other });
+    // No tensor is made there by asking for it.
+    expect(core.getBackend()).toBe(x.backend);
     await opening;
     const y = core.tensor([1, 2]);
     const message = /move one with await x\.to\(backend\)$/;

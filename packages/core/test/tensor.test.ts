@@ -402,7 +402,7 @@ describe('a backend is checked where a tensor is made or moved', () => {
     expect(tensor([1, 2], { out: x, backend })).toBe(x);
     expect(failure(() => tensor([1, 2], { out: x, backend: other }))).toMatchObject({
       code: 'ERR_BACKEND_MISMATCH',
-      message: 'tensor: out lives on exact, not on exact',
+      message: 'tensor: out lives on exact, not on this exact; leave the option backend out',
     });
     expect(failure(() => tensor([[1, 2]], { out: x }))).toMatchObject({
       code: 'ERR_SHAPE',

@@ -50,7 +50,7 @@ export function diagnose(input: DiagnoseInput, options: DiagnoseOptions = {}): D
       "diagnose: expected an object, { gradient, logits } or { gradient, probabilities } of numbers, or { gradient: 'J.sum(axis=1)' } for code",
     );
   }
-  checkOptions('diagnose', input, Object.keys(names));
+  checkOptions('diagnose', input, inputNames);
   const { onProgress } = checkOptions('diagnose: the second argument', options, optionNames);
   const { gradient } = input;
   if (gradient === undefined) {
@@ -65,8 +65,7 @@ export function diagnose(input: DiagnoseInput, options: DiagnoseOptions = {}): D
 
 const optionNames = namesOf<DiagnoseOptions>({ onProgress: true });
 
-/** A misspelt one would be ignored, and the numbers judged without what it says. */
-const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {
+const inputNames = namesOf<DiagnoseInput>({
   logits: true,
   probabilities: true,
   gradient: true,
@@ -80,7 +79,7 @@ const names: { readonly [K in keyof Required<DiagnoseInput>]: true } = {
   labelSmoothing: true,
   weight: true,
   ignoreIndex: true,
-};
+});
 
 /** @throws as readProblem does; where the gradient and the target agree with each other, the error names the logits. */
 function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }): Problem {

@@ -46,7 +46,7 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(restoredAxis, '$1,keepdims=True)')
     .replace(/-\((\w+)\/(\w+)\)/g, '-$1/$2')
     .replace(identityWithoutOutput, 'eye(f)-s.T')
-    .replace(sumOfColumns, 'J.$1(axis=1')
+    .replace(jacobianOverAxis0, 'J.$1(axis=1')
     .replace(jacobianOfRow, 'J')
     .replace(/\bJ\.(sum|mean)\(axis=-2/g, 'J.$1(axis=1');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
@@ -101,8 +101,8 @@ const identityWithoutOutput = /(?<![\w.])(?:eye|identity)\([^()]*\)-s\.T(?![\w.[
 const jacobianOfRow =
   /\((?:diag\(s\)-outer\(s,s\)|diagflat\(s\)-outer\(s,s\)|diagflat\(s\)-s@s\.T|s\*\(eye\(f\)-s\.T\)|\(eye\(f\)-s\.T\)\*s)\)/g;
 
-/** The sum of its columns, which are its rows as well. */
-const sumOfColumns = new RegExp(`${jacobianOfRow.source}\\.(sum|mean)\\(axis=0`, 'g');
+/** Its sum or mean over axis 0, which is that over axis 1, because it is symmetric. */
+const jacobianOverAxis0 = new RegExp(`${jacobianOfRow.source}\\.(sum|mean)\\(axis=0`, 'g');
 
 /** Conversions of the dtype, which do not change the formula. */
 const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;

@@ -15,13 +15,6 @@ export interface FileArray {
  */
 export type OwnBytes = ReturnType<Uint8ArrayConstructor['from']>;
 
-/** Numbers with their own ArrayBuffer, as those of a tensor's `data()`. */
-export type OwnData =
-  | ReturnType<Float32ArrayConstructor['from']>
-  | ReturnType<Float64ArrayConstructor['from']>
-  | ReturnType<Int32ArrayConstructor['from']>
-  | OwnBytes;
-
 /** The number of elements of a shape; 1 for a scalar. */
 export function sizeOf(shape: readonly number[]): number {
   return shape.reduce((product, length) => product * length, 1);

@@ -1,8 +1,8 @@
 import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
-import { indexDetector, refuseLabels } from './labels.js';
-import { expectedInstead, isComment, isName } from './misspelled.js';
+import { indexDetector, refuseColumnNumbers, refuseIndex, refuseLabels } from './labels.js';
+import { expectedInstead, isComment, isHeader } from './misspelled.js';
 import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
@@ -205,43 +205,6 @@ function refuseCell(cell: string, place: string, column: number, advice: string)
   throw new SoftgradError(
     'ERR_VALUE',
     `${place}, column ${column + 1} is ${quote(cell)}; expected ${expectedInstead(cell)}${advice}`,
-  );
-}
-
-/** A first line is a header if its cells are names, some of which may be missing; a misspelled number makes it a row. */
-function isHeader(cells: readonly string[]): boolean {
-  return cells.every((cell) => cell === '' || isEllipsis(cell) || isName(cell)) && cells.some((cell) => isName(cell));
-}
-
-/**
- * pandas writes the labels of the rows as a first column without a name. Read as a class, it would silently change every
- * result.
- */
-function refuseIndex(first: CsvRecord, second: CsvRecord, name: string): void {
-  const [label, ...others] = first.cells;
-  // Columns without names are numbered.
-  const named = isHeader(others) || others.every((cell, column) => cell === String(column));
-  const unnamed = label === '' && others.length > 0 && named;
-  // In printed tables and between blanks, a missing name shows only in the number of cells.
-  const [start = ''] = second.cells;
-  const oneMore = first.cells.length === second.cells.length - 1;
-  // A cell with another separator in it was cut at a decimal comma, as 1,5;2 after the names a;b.
-  const missing = oneMore && /^[01]$/.test(start) && !second.cells.some((cell) => /[;|\s]/.test(cell));
-  if (!unnamed && !(missing && isHeader(first.cells))) return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${name}: line ${first.line} leaves the first column without a name: the index that pandas writes; expected numbers only, as df.to_csv(path, index=False, header=False) saves them`,
-  );
-}
-
-/** pandas numbers columns that have no names, and writes the numbers as the header. Read as numbers, they would be an additional row. */
-function refuseColumnNumbers(first: CsvRecord, second: CsvRecord | null, place: string, advice: string): void {
-  const { cells } = first;
-  const numbered = cells.length > 1 && cells.every((cell, column) => cell === String(column));
-  if (!numbered || !second?.cells.some((cell) => /\d[.e]/i.test(cell))) return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${place} numbers the columns 0 to ${cells.length - 1}, as pandas writes a header that it was not given; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or 0.0 for a 0 that is a logit)${advice}`,
   );
 }
 

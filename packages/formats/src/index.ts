@@ -4,7 +4,6 @@ export {
   formatPosition,
   formatShape,
   type OwnBytes,
-  type OwnData,
   sizeOf,
 } from './array.js';
 export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } from './csv.js';

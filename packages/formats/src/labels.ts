@@ -1,14 +1,17 @@
 import { SoftgradError } from '@softgrad/core';
+import { isHeader } from './misspelled.js';
 import { parseEntry } from './number.js';
 import { quote } from './quote.js';
 
-// Labels of rows that are numbers would be read as one more class, and silently change every result.
+// Labels of rows that are numbers would be read as one more class, and numbers of columns as one more row. Either would silently change every result.
 
 /** The part of a row that the checks need. */
 interface Row {
   readonly cells: readonly string[];
   readonly line: number;
 }
+
+const numbersOnly = 'expected numbers only, as df.to_csv(path, index=False, header=False) saves them';
 
 /** Names of columns that are not classes, if their entries are integers or texts, and what they are. */
 const names: readonly (readonly [pattern: RegExp, what: string, advice: string])[] = [
@@ -41,7 +44,7 @@ export function refuseLabels(header: Row, first: Row, name: string): void {
   }
 }
 
-/** How many rows have to count. Fewer may do so by chance. */
+/** How many rows have to be numbered in order: fewer may be by chance. */
 const counting = 3;
 
 /**
@@ -66,7 +69,36 @@ export function indexDetector(name: string): (row: Row) => void {
     const numbers = Array.from({ length: counting }, (_, row) => start + row).join(', ');
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: from line ${firstLine} on, the first column counts ${numbers} beside numbers with decimals: an index, as pandas writes it; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or ${start}.0 for a ${start} that is a number of the table)`,
+      `${name}: from line ${firstLine} on, the first column counts ${numbers} beside numbers with decimals: an index, as pandas writes it; ${numbersOnly} (or ${start}.0 for a ${start} that is a number of the table)`,
     );
   };
+}
+
+/** @throws ERR_VALUE for a first column without a name: pandas writes the labels of the rows like this */
+export function refuseIndex(first: Row, second: Row, name: string): void {
+  const [label, ...others] = first.cells;
+  // Columns without names are numbered.
+  const named = isHeader(others) || others.every((cell, column) => cell === String(column));
+  const unnamed = label === '' && others.length > 0 && named;
+  // In printed tables and between blanks, a missing name shows only in the number of cells.
+  const [start = ''] = second.cells;
+  const oneMore = first.cells.length === second.cells.length - 1;
+  // A cell with another separator in it was cut at a decimal comma, as 1,5;2 after the names a;b.
+  const missing = oneMore && /^[01]$/.test(start) && !second.cells.some((cell) => /[;|\s]/.test(cell));
+  if (!unnamed && !(missing && isHeader(first.cells))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${name}: line ${first.line} leaves the first column without a name: the index that pandas writes; ${numbersOnly}`,
+  );
+}
+
+/** @throws ERR_VALUE for a first line that counts its cells: pandas numbers columns that have no names, and writes the numbers as the header */
+export function refuseColumnNumbers(first: Row, second: Row | null, place: string, advice: string): void {
+  const { cells } = first;
+  const numbered = cells.length > 1 && cells.every((cell, column) => cell === String(column));
+  if (!numbered || !second?.cells.some((cell) => /\d[.e]/i.test(cell))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${place} numbers the columns 0 to ${cells.length - 1}, as pandas writes a header that it was not given; ${numbersOnly} (or 0.0 for a 0 that is a logit)${advice}`,
+  );
 }

@@ -1,4 +1,4 @@
-import { isBeyondRange, parseNumber, withinRange } from './number.js';
+import { isBeyondRange, isEllipsis, parseNumber, withinRange } from './number.js';
 import { invisible, quote } from './quote.js';
 
 const missing = 'a number (write nan for a missing value)';
@@ -92,6 +92,11 @@ export function isName(cell: string): boolean {
   if (/^[^\p{L}\p{N}]*(?:nan|inf|infinity)(?![\p{L}\p{N}_ ])/iu.test(cell)) return false;
   if (/^[A-Z]{0,3}\p{Sc}\s*[-+.,\d]|^[A-Z]{3}\s?[-+]?\d[\d,]*[.,]\d|^[Oo][.,]\d|^[eE][-+]\d/u.test(cell)) return false;
   return /^[^\p{L}\p{N}_]*[\p{L}_]/u.test(cell);
+}
+
+/** A first line is a header if its cells are names, some of which may be missing; a misspelled number makes it a row. */
+export function isHeader(cells: readonly string[]): boolean {
+  return cells.every((cell) => cell === '' || isEllipsis(cell) || isName(cell)) && cells.some((cell) => isName(cell));
 }
 
 /** The beginnings of lines that are not comments although they start with #: what spreadsheets write for a missing or failed number. */

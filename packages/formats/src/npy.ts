@@ -1,5 +1,5 @@
-import { checkAttached, type DType } from '@softgrad/core';
-import { type FileArray, formatShape, type OwnBytes, type OwnData } from './array.js';
+import { checkAttached, type DType, type HostCopy } from '@softgrad/core';
+import { type FileArray, formatShape, type OwnBytes } from './array.js';
 import { numberToHalf } from './half.js';
 import { parseHeader } from './npy-header.js';
 import type { ReadAt, ReadInto } from './read-at.js';
@@ -108,7 +108,7 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): OwnBytes {
  * The elements in the format of `npyHeader`'s descr, little endian. Numbers in an array of another type are converted as by NumPy's `astype`;
  * otherwise the bytes are those of the array itself, not a copy.
  */
-export function npyElements(data: OwnData, descr: NpyDescr): OwnBytes;
+export function npyElements(data: HostCopy, descr: NpyDescr): OwnBytes;
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array;
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array {
   checkAttached('npyElements', data);

@@ -73,7 +73,7 @@ test('bytes and numbers that were transferred to a worker are errors that say so
   ] as const) {
     await expect((async () => read())()).rejects.toMatchObject({
       code: 'ERR_DISPOSED',
-      message: expect.stringMatching(new RegExp(`^${where}: the memory of the array was detached`)),
+      message: expect.stringMatching(new RegExp(`^${where}: the array was detached`)),
     });
   }
 });

@@ -112,7 +112,7 @@ test('a value of the link that is none is an error next to its field, and withou
   const refused = (text: string) => page.getByRole('alert').filter({ hasText: text });
   for (const text of [
     'axis: the link has “”; expected an integer from -8 to 8',
-    'temperature: the link has “-2”; expected a number above 0',
+    'temperature: the link has “-2”; expected a number of 1e-9 or more',
     'label smoothing: the link has “2”; expected a number from 0 to 1',
     'ignored class index: the link has “0x10”; expected an integer',
     'the link has “sofmax”; expected one of softmax, log-softmax',

@@ -231,7 +231,7 @@ test('an invalid link is an error that names the invalid part, and the rest is s
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
   expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
-  expect(said).toContain('t=0x1: expected a temperature from 0.05 to 20');
+  expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
 });
 
 test('every backend computes the same', async () => {

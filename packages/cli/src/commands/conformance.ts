@@ -2,6 +2,7 @@ import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } fr
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { loadDefault, loadWithOptions } from '../backend.js';
+import { commonCauses, firstToFix } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
@@ -254,13 +255,13 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
   );
   // The table is last: after many failures, the beginning is out of sight.
   lines.push(formatTable([backend, 'passed', 'failed', 'does not apply'], rows));
-  for (const { id } of lowest(failures)) {
-    lines.push(`start with: ${id}`);
+  const first = firstToFix(failures);
+  if (first !== null) {
+    lines.push(`start with: ${first.id}`);
     if (format.source !== undefined)
-      lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${id}'`);
+      lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${first.id}'`);
   }
-  if (isOnlyFloat64(failures, cases)) lines.push(adviceOnFloat64);
-  if (isOnlyStrided(failures, cases)) lines.push(adviceOnStrides);
+  lines.push(...commonCauses(failures, cases));
   lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
   const [passed, failed, skipped] = numbers(cases);
   const whole = total.toLocaleString('en');
@@ -280,68 +281,4 @@ function formatFailures(section: string, failures: readonly Reported[], { all, d
   });
   const more = failures.length - listed.length;
   return more > 0 ? [...lines, `and ${more.toLocaleString('en')} more of ${section}; --all lists every one`] : lines;
-}
-
-const adviceOnFloat64 =
-  "only operations in float64 fail: they need compensated sums, an exp of float64's own precision, and range: 'ordinary' where results overflow on the way " +
-  '(Write a backend: Add float64)';
-
-/** Whether a backend computes correctly in float32, and not in float64 although it stores it and, if it has a basis, computes with it. */
-function isOnlyFloat64(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
-  const passesInFloat32 = (section: string) =>
-    cases.some((c) => c.section === section && c.outcome === 'passed' && !c.id.includes('dtype='));
-  return (
-    failures.length > 0 &&
-    failures.every(({ id, section }) => id.endsWith('dtype=float64') && !foundations.includes(section)) &&
-    failures.every(({ section }) => passesInFloat32(section)) &&
-    !cases.some(({ reason }) => reason === 'has no float32')
-  );
-}
-
-const adviceOnStrides =
-  'of the cases with a shape, only those fail in which the elements of a row are not adjacent: with the rows { outer, classes, inner }, class c of row (o, i) is element (o · classes + c) · inner + i';
-
-/** Whether a backend is right along the last axis and wrong along the others. A case that states no shape says nothing about it. */
-function isOnlyStrided(failures: readonly CaseReport[], cases: readonly CaseReport[]): boolean {
-  const stated = failures.filter(({ id }) => innerOf(id) !== null);
-  return (
-    stated.length > 2 &&
-    stated.every(({ id }) => innerOf(id) !== 1) &&
-    cases.some((c) => c.outcome === 'passed' && c.section === stated[0]?.section && innerOf(c.id) === 1)
-  );
-}
-
-/** How many rows are side by side in the shape that a case's id states; null if it states none. */
-function innerOf(id: string): number | null {
-  const [, shape, axis] = /\bshape=([\dx]+);axis=(\d+)/.exec(id) ?? [];
-  return shape === undefined ? null : product(shape.split('x').slice(Number(axis) + 1));
-}
-
-function product(dimensions: readonly string[]): number {
-  return dimensions.reduce((size, dimension) => size * Number(dimension), 1);
-}
-
-/** Sections that every other section depends on. */
-const foundations: readonly string[] = ['supports', 'storage', 'basis'];
-
-/** The failed case to look at first, or none: of a section that others depend on, if there is any, and of the first kind that fails there the plainest. */
-function lowest(failures: readonly CaseReport[]): readonly CaseReport[] {
-  const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
-  const [first] = [...fundamental, ...failures];
-  const alike = failures.filter(({ id }) => first !== undefined && kindOf(id) === kindOf(first.id));
-  return alike.toSorted((a, b) => intricacy(a.id) - intricacy(b.id)).slice(0, 1);
-}
-
-/** `softmax/values` of `softmax/values:shape=7x5;axis=1;input=wide`. */
-function kindOf(id: string): string | undefined {
-  return id.split(':')[0];
-}
-
-/**
- * How much there is in a case that may have nothing to do with a failure: each parameter, rows whose elements are not adjacent, and, before all
- * of these, NaN and infinities among the numbers.
- */
-function intricacy(id: string): number {
-  const hasNonFinite = /\b(?:input=(?:nan|infinite|nothing|removed|behind)|values=non-finite)\b/.test(id);
-  return (hasNonFinite ? 100 : 0) + id.split(';').length + ((innerOf(id) ?? 1) === 1 ? 0 : 1);
 }

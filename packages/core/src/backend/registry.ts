@@ -3,6 +3,7 @@ import { isSoftgradError, SoftgradError } from '../errors.js';
 import { shortened } from '../shortened.js';
 import { describe } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
+import { followOpening, isOpening, noteUse } from './mismatch.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
@@ -27,10 +28,6 @@ let fallback: { readonly provider: SyncProvider; backend: Backend | null } | nul
 /** Calls of setBackend so far, and the one that chose `current`. */
 let calls = 0;
 let chosenBy = 0;
-/** For each call of setBackend that has not finished, the backends that new tensors went to since it was made. */
-const unfinished = new Set<Set<Backend>>();
-/** The backends that new tensors went to while setBackend was still opening the key. */
-const usedWhileOpening = new WeakMap<Backend, WeakSet<Backend>>();
 
 /**
  * Makes a backend known by name, to be loaded when it is asked for. No package registers itself: an application that offers
@@ -88,35 +85,15 @@ function unknownName(name: string): string {
  */
 export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
   const call = ++calls;
-  const used = new Set<Backend>();
-  unfinished.add(used);
-  try {
-    const backend = await openFirst('setBackend', candidates);
-    if (call > chosenBy) {
-      current = backend;
-      shared.hasBackend = true;
-      chosenBy = call;
-      noteUsed(backend, used);
-    }
-    return backend;
-  } finally {
-    unfinished.delete(used);
+  const opening = openFirst('setBackend', candidates);
+  followOpening(opening);
+  const backend = await opening;
+  if (call > chosenBy) {
+    current = backend;
+    shared.hasBackend = true;
+    chosenBy = call;
   }
-}
-
-function noteUsed(chosen: Backend, used: Iterable<Backend>): void {
-  const known = usedWhileOpening.get(chosen) ?? new WeakSet();
-  for (const backend of used) known.add(backend);
-  usedWhileOpening.set(chosen, known);
-}
-
-/** What errors add where two operands are on different backends: the cause, if new tensors went to one while setBackend was still opening the other. */
-export function awaitAdvice(one: Backend, other: Backend): string {
-  const advice = (earlier: Backend, chosen: Backend) =>
-    usedWhileOpening.get(chosen)?.has(earlier)
-      ? `. Tensors were made on ${earlier.name} while setBackend was still opening ${chosen.name}: await setBackend(…) before the first tensor`
-      : '';
-  return advice(one, other) || advice(other, one);
+  return backend;
 }
 
 /**
@@ -235,17 +212,11 @@ export function isBackend(candidate: unknown): candidate is Backend {
  * @throws ERR_BACKEND_UNAVAILABLE before `setBackend` where there is no default, ERR_DISPOSED where the chosen one was closed
  */
 export function getBackend(): Backend {
-  const backend = backendOfNow();
-  if (unfinished.size > 0) for (const used of unfinished) used.add(backend);
-  return backend;
-}
-
-function backendOfNow(): Backend {
   if (current === null) {
     if (fallback !== null) return openFallback(fallback);
     throw new SoftgradError(
       'ERR_BACKEND_UNAVAILABLE',
-      unfinished.size > 0
+      isOpening()
         ? 'no backend is set yet, because setBackend is still opening one: await setBackend(…) before the first tensor'
         : shared.hasBackend
           ? `no backend is set in this copy of core, but in another one; ${twoCopies}`
@@ -256,6 +227,13 @@ function backendOfNow(): Backend {
     throw new SoftgradError('ERR_DISPOSED', `backend ${current.name} was closed; await setBackend(…) again`);
   }
   return current;
+}
+
+/** The same for a tensor that is about to be made there. @throws as `getBackend` */
+export function backendOfNewTensor(): Backend {
+  const backend = getBackend();
+  noteUse(backend);
+  return backend;
 }
 
 /** Remembers an open backend, so that errors can name backends that support what another one does not. */

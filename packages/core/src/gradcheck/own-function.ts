@@ -1,5 +1,5 @@
 import { SoftgradError } from '../errors.js';
-import { isDetached } from '../tensor/attached.js';
+import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
@@ -51,7 +51,7 @@ function notExpected(check: string, what: string, given: unknown, expected: stri
   return new SoftgradError('ERR_VALUE', `${check}: ${what} is ${describe(given)}; expected ${expected}`);
 }
 
-/** @throws ERR_VALUE unless they are numbers, as many as the shape has */
+/** @throws ERR_VALUE unless they are numbers, as many as the shape has; ERR_DISPOSED for a detached array */
 function flatNumbers(check: string, name: string, values: unknown, shape: Shape): ArrayLike<number> {
   const size = sizeOf(shape);
   const refuse = (what: string) =>
@@ -60,7 +60,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape)
       `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host`,
     );
   if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
-  if (ArrayBuffer.isView(values) && isDetached(values)) throw refuse('an array whose memory was detached');
+  if (ArrayBuffer.isView(values)) checkAttached(`${check}: forward of ${name}`, values);
   const flat = values as ArrayLike<unknown>;
   if (flat.length !== size) throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`);
   const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');

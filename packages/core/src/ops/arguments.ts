@@ -1,4 +1,4 @@
-import { getBackend } from '../backend/registry.js';
+import { backendOfNewTensor } from '../backend/registry.js';
 import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
 import { readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
@@ -42,7 +42,7 @@ export function withTensors<T>(
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
 function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
-  const backend = like?.backend ?? getBackend();
+  const backend = like?.backend ?? backendOfNewTensor();
   const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);

@@ -31,7 +31,7 @@ interface TargetRules {
 /**
  * Calls `body` with the target on the logits' backend, and frees the uploaded copy afterwards.
  *
- * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH; ERR_VALUE for an index that is no class, or one that the mask excludes
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED; ERR_VALUE for an index that is no class, or one that the mask excludes
  */
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
@@ -53,6 +53,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, rules.ignoreIndex), rules);
   const buffer = allocate(logits.backend, own.data.length, dtype);
   try {
+    // Allocating may have grown the memory that the array is a view of.
     checkAttached(`${operation}: target`, own.data);
     logits.backend.write(buffer, own.data);
     return body(

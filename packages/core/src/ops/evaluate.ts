@@ -164,10 +164,11 @@ export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
 /** What a backend without a basis lacks for a call for which the kernel, if there is one, is enough. */
 function missingMembers({ kernels }: Backend, kernel: KernelName | null): string {
   if (kernel === null) return 'no basis to compose it from, and no kernel is enough for it';
-  const declines = (member: string) => `no basis to compose it from, and its ${member} declines the call`;
-  if (isRequired(kernel)) return declines(kernel);
-  if (kernels?.[kernel] !== undefined) return declines(`kernels.${kernel}`);
-  return `neither kernels.${kernel} nor a basis to compose it from`;
+  const hasKernel = isRequired(kernel) || kernels?.[kernel] !== undefined;
+  const member = isRequired(kernel) ? kernel : `kernels.${kernel}`;
+  return hasKernel
+    ? `no basis to compose it from, and its ${member} declines the call`
+    : `neither ${member} nor a basis to compose it from`;
 }
 
 /** The names of other backends that can be opened. Which operations they have is known only then. */

@@ -1,5 +1,6 @@
 import type { Backend } from '../backend/interface.js';
-import { awaitAdvice, getBackend } from '../backend/registry.js';
+import { checkLivesOn } from '../backend/mismatch.js';
+import { backendOfNewTensor } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { checkAttached } from './attached.js';
@@ -63,7 +64,7 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
   const { out } = checkOptions('tensor', options, tensorNames);
   if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
   const host = readInput(input, options.shape, options.dtype);
-  const backend = options.backend ?? getBackend();
+  const backend = options.backend ?? backendOfNewTensor();
   checkDType('tensor', host.dtype, backend);
   return make(backend, host.shape, host.dtype, host.data);
 }
@@ -81,7 +82,7 @@ export function empty<
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
-  const backend = options.backend ?? getBackend();
+  const backend = options.backend ?? backendOfNewTensor();
   const dtype = options.dtype ?? 'float32';
   checkDType('empty', dtype, backend);
   return make(backend, Object.freeze([...shape]), dtype, null);
@@ -131,12 +132,7 @@ function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: Flo
 }
 
 function overwrite(target: DeviceTensor, input: TensorInput, { shape, dtype, backend }: TensorOptions): Tensor {
-  if (backend !== undefined && backend !== target.backend) {
-    throw new SoftgradError(
-      'ERR_BACKEND_MISMATCH',
-      `tensor: out lives on ${target.backend.name}, not on ${backend.name}${awaitAdvice(target.backend, backend)}`,
-    );
-  }
+  if (backend !== undefined) checkLivesOn('tensor: out', target.backend, backend, 'leave the option backend out');
   // A typed array has no shape of its own.
   const isFlat = ArrayBuffer.isView(input) && 'length' in input && input.length === target.size;
   const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype ?? target.dtype);

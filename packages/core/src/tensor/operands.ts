@@ -1,5 +1,5 @@
 import type { Backend } from '../backend/interface.js';
-import { awaitAdvice } from '../backend/registry.js';
+import { backendMismatch } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
@@ -45,17 +45,14 @@ export function operandLike(
   return x;
 }
 
-/** @throws ERR_BACKEND_MISMATCH, naming both, and the cause if it was setBackend without await */
+/** @throws ERR_BACKEND_MISMATCH, naming both */
 export function checkBackend(operation: string, argument: string, x: Tensor, backend: Backend): void {
   if (x.backend === backend) return;
   const both =
     x.backend.name === backend.name
       ? `${argument} and the other operand live on two instances of ${backend.name}`
       : `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
-  throw new SoftgradError(
-    'ERR_BACKEND_MISMATCH',
-    `${operation}: ${both}; move one with await x.to(backend)${awaitAdvice(x.backend, backend)}`,
-  );
+  throw backendMismatch(`${operation}: ${both}; move one with await x.to(backend)`, x.backend, backend);
 }
 
 /** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */

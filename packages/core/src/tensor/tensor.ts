@@ -1,9 +1,10 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
-import { awaitAdvice, isBackend, noteBackend } from '../backend/registry.js';
+import { checkLivesOn } from '../backend/mismatch.js';
+import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { checkAttached, isDetached } from './attached.js';
+import { checkAttached } from './attached.js';
 import { type Beginning, beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
@@ -223,7 +224,7 @@ export class DeviceTensor implements Tensor {
   toString(): string {
     const what = `Tensor ${show(this.shape)} ${this.dtype} on ${this.backend.name}`;
     if (this.disposed) return `${what}, disposed`;
-    if (isLost(this)) return `${what}, without memory`;
+    if (isLost(this)) return `${what}, detached`;
     const { backend } = this;
     const data = this.host ?? backend.view?.(this.buffer) ?? backend.readSync?.(this.buffer);
     if (data === undefined) return `${what} (await its array() for the values)`;
@@ -238,12 +239,7 @@ export class DeviceTensor implements Tensor {
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
-  if (known.backend !== backend) {
-    throw new SoftgradError(
-      'ERR_BACKEND_MISMATCH',
-      `bufferOf: x lives on ${known.backend.name}, not on ${backend.name === known.backend.name ? `this ${backend.name}` : backend.name}; move it with await x.to(backend)${awaitAdvice(known.backend, backend as Backend)}`,
-    );
-  }
+  checkLivesOn('bufferOf: x', known.backend, backend as Backend, 'move it with await x.to(backend)');
   known.beginning = null;
   return known.buffer as B;
 }
@@ -281,21 +277,15 @@ function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor')
   if (isLost(x)) {
     throw new SoftgradError(
       'ERR_DISPOSED',
-      `${operation}: ${argument} ${show(x.shape)} has no memory any more: its view() was transferred; transfer a copy, view().slice()`,
+      `${operation}: ${argument} ${show(x.shape)} was detached: its view() was transferred; transfer a copy, view().slice()`,
     );
   }
   return x.buffer;
 }
 
-/** Whether the buffer is a typed array, as on cpu, that a user has transferred to a worker. */
+/** Whether the buffer is a typed array, as on cpu, that a user has transferred to a worker: its length is then 0. */
 function isLost({ buffer, size }: DeviceTensor): boolean {
-  // The length first: every operation asks for each of its operands.
-  return (
-    size > 0 &&
-    (buffer as { readonly length?: unknown }).length === 0 &&
-    ArrayBuffer.isView(buffer) &&
-    isDetached(buffer)
-  );
+  return size > 0 && (buffer as { readonly length?: unknown }).length === 0 && ArrayBuffer.isView(buffer);
 }
 
 /** @throws ERR_DTYPE if it is not a dtype or the backend does not compute it, ERR_VALUE for a backend that is not open */

@@ -25,6 +25,7 @@ export interface SubmitOptions extends RedisOptions {
   readonly retryDelay?: number | undefined;
 }
 
+/** Also of the functions that need only the server: callers pass the same options to all. */
 const redisNames = namesOf<RedisOptions>({ root: true, redis: true });
 const submitNames = namesOf<SubmitOptions>({ root: true, redis: true, onWarning: true, retryDelay: true });
 

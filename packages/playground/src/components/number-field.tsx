@@ -1,13 +1,7 @@
 import { useState } from 'preact/hooks';
-import { decimal } from '../decimal.js';
+import { decimal, type NumberRange, problemOf } from '../number-range.js';
 
-interface Range {
-  readonly least?: number | undefined;
-  readonly most?: number | undefined;
-  readonly integer?: boolean | undefined;
-}
-
-interface Props extends Range {
+interface Props extends NumberRange {
   readonly label: string;
   /** Null for an empty field. */
   readonly value: number | null;
@@ -58,14 +52,6 @@ export function NumberField({ label, value, placeholder, problem: given = null, 
       )}
     </span>
   );
-}
-
-function problemOf(text: string, { least = -1e300, most = 1e300, integer = false }: Range): string | null {
-  const value = decimal(text);
-  if (!Number.isFinite(value)) return `“${text}” is not a number`;
-  if (integer && !Number.isInteger(value)) return 'expected an integer';
-  if (value < least) return `expected ${least} or more`;
-  return value > most ? `expected ${most} or less` : null;
 }
 
 function written(value: number | null): string {

@@ -1,4 +1,4 @@
-import { decimal } from '../../decimal.js';
+import { expectedOf, type NumberRange, numberIn, refusalOf } from '../../number-range.js';
 import type { Mode } from './series.js';
 
 /** What to run and how to show it; all of it is in the URL. */
@@ -38,7 +38,6 @@ export function toParameters(state: BenchState): URLSearchParams {
 export function fromParameters(parameters: URLSearchParams): BenchState {
   const list = (name: 'ops' | 'shapes' | 'backends' | 'peers') =>
     parameters.get(name)?.split(',').filter(Boolean) ?? initial[name];
-  const rounds = decimal(parameters.get('rounds') ?? '');
   const mode = parameters.get('mode');
   return {
     ops: list('ops'),
@@ -46,20 +45,15 @@ export function fromParameters(parameters: URLSearchParams): BenchState {
     dtype: parameters.get('dtype') === 'float64' ? 'float64' : 'float32',
     backends: list('backends'),
     peers: list('peers'),
-    rounds: areRounds(rounds) ? rounds : initial.rounds,
+    rounds: numberIn(roundsRange, parameters.get('rounds') ?? '') ?? initial.rounds,
     mode: mode === 'allocating' || mode === 'endToEnd' ? mode : 'reused',
   };
 }
 
-export const roundsRange = { least: 3, most: 99, integer: true } as const;
-
-function areRounds(value: number): boolean {
-  return Number.isInteger(value) && value >= roundsRange.least && value <= roundsRange.most;
-}
+export const roundsRange: NumberRange = { least: 3, most: 99, integer: true };
 
 /** Why the rounds of a link were not taken. */
 export function roundsRefusal(parameters: URLSearchParams): string | null {
   const text = parameters.get('rounds');
-  if (text === null || areRounds(decimal(text))) return null;
-  return `the link has “${text}”; expected an integer from ${roundsRange.least} to ${roundsRange.most}`;
+  return text === null || numberIn(roundsRange, text) !== null ? null : refusalOf(text, expectedOf(roundsRange));
 }

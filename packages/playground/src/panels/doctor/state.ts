@@ -1,5 +1,5 @@
 import type { Layer } from '@softgrad/doctor';
-import { decimal } from '../../decimal.js';
+import { expectedOf, type NumberRange, numberIn, refusalOf } from '../../number-range.js';
 
 /** The functions that the layer may compute. */
 export const layers = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'] as const satisfies readonly Layer[];
@@ -68,7 +68,7 @@ export const ranges = {
   temperature: { least: 1e-9 },
   labelSmoothing: { least: 0, most: 1 },
   ignoreIndex: { integer: true },
-} as const;
+} as const satisfies Readonly<Record<string, NumberRange>>;
 
 /** What of a link was not taken, and why. */
 export type Refusals = Readonly<Partial<Record<keyof DoctorState, string | null>>>;
@@ -84,14 +84,13 @@ export function fromParameters(parameters: URLSearchParams): {
     const given = parameters.get(name);
     if (given === null) return fallback;
     const found = value(given);
-    if (found === null) refusals[name] = `the link has “${given}”; expected ${expected}`;
+    if (found === null) refusals[name] = refusalOf(given, expected);
     return found ?? fallback;
   };
-  const number = (fits: (value: number) => boolean) => (given: string) =>
-    fits(decimal(given)) ? decimal(given) : null;
+  const number = <T>(name: keyof typeof ranges, fallback: T) =>
+    read<number | T>(name, fallback, (given) => numberIn(ranges[name], given), expectedOf(ranges[name]));
   const choice = <T extends string>(name: keyof DoctorState, choices: readonly T[]) =>
     read<T | ''>(name, '', (given) => oneOf(choices, given) || null, `one of ${choices.join(', ')}`);
-  const { axis, temperature } = ranges;
   return {
     state: {
       kind: choice('kind', kinds) || 'logits',
@@ -101,27 +100,12 @@ export function fromParameters(parameters: URLSearchParams): {
       target: text('target'),
       mask: text('mask'),
       weight: text('weight'),
-      axis: read(
-        'axis',
-        empty.axis,
-        number((value) => Number.isInteger(value) && value >= axis.least && value <= axis.most),
-        `an integer from ${axis.least} to ${axis.most}`,
-      ),
-      temperature: read<number | null>(
-        'temperature',
-        empty.temperature,
-        number((value) => value >= temperature.least && Number.isFinite(value)),
-        'a number above 0',
-      ),
+      axis: number('axis', empty.axis),
+      temperature: number('temperature', empty.temperature),
       layer: choice('layer', layers),
       reduction: choice('reduction', reductions),
-      labelSmoothing: read<number | null>(
-        'labelSmoothing',
-        empty.labelSmoothing,
-        number((value) => value >= 0 && value <= 1),
-        'a number from 0 to 1',
-      ),
-      ignoreIndex: read('ignoreIndex', empty.ignoreIndex, number(Number.isInteger), 'an integer'),
+      labelSmoothing: number('labelSmoothing', empty.labelSmoothing),
+      ignoreIndex: number('ignoreIndex', empty.ignoreIndex),
     },
     refusals,
   };

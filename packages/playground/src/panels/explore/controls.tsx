@@ -153,8 +153,7 @@ function Temperature({ state: { temperature }, onChange }: Props) {
         <NumberField
           label="temperature, number"
           value={temperature}
-          least={least}
-          most={most}
+          {...temperatureRange}
           onChange={(value) => onChange({ temperature: value })}
         />
       </div>

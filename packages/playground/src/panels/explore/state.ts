@@ -1,5 +1,5 @@
 import type { FloatDType } from '@softgrad/core';
-import { decimal } from '../../decimal.js';
+import { decimal, expectedOf, type NumberRange, numberIn } from '../../number-range.js';
 
 /** Samples by classes, in float64. */
 export interface Signal {
@@ -81,26 +81,19 @@ export function fromParameters(parameters: URLSearchParams): {
   if (g !== null && !sameShape(upstream, signal)) {
     problems.push(`g=${g}: expected ${signal.rows} rows of ${signal.classes} numbers, as x has`);
   }
-  const read = (name: string, fallback: number, fits: (value: number) => boolean, expected: string) => {
+  const read = (name: string, fallback: number, range: NumberRange) => {
     const text = parameters.get(name);
-    if (text === null) return fallback;
-    if (fits(decimal(text))) return decimal(text);
-    problems.push(`${name}=${text}: expected ${expected}`);
-    return fallback;
+    const value = text === null ? fallback : numberIn(range, text);
+    if (value === null) problems.push(`${name}=${text}: expected ${expectedOf(range)}`);
+    return value ?? fallback;
   };
-  const { least, most } = temperatureRange;
   const dtype = parameters.get('dtype');
   return {
     state: {
       ...base,
       upstream: upstream !== null && sameShape(upstream, signal) ? upstream.values : base.upstream,
-      row: read(
-        'row',
-        0,
-        (k) => Number.isInteger(k) && k >= 0 && k < signal.rows,
-        `a row from 0 to ${signal.rows - 1}`,
-      ),
-      temperature: read('t', 1, (t) => t >= least && t <= most, `a temperature from ${least} to ${most}`),
+      row: read('row', 0, { least: 0, most: signal.rows - 1, integer: true }),
+      temperature: read('t', 1, temperatureRange),
       backend: parameters.get('backend'),
       dtype: dtype === 'float32' || dtype === 'float64' || dtype === 'float16' ? dtype : null,
     },
