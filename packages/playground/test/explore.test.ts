@@ -226,6 +226,32 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await huge.getByText('A logit overflows float32').waitFor();
 });
 
+test('the thumb of a slider stays under the pointer while its value shrinks', async () => {
+  const page = await open('explore?x=100,2,3&g=100,0,0');
+  await explored(page);
+  for (const name of ['logit x₀', 'upstream gradient g₀']) {
+    const slider = page.getByRole('slider', { name });
+    const box = await slider.boundingBox();
+    if (box === null) throw new Error('the slider is not visible');
+    const [middle, half] = [box.y + box.height / 2, box.width / 2 - 8];
+    await page.mouse.move(box.x + half + 8 + half, middle);
+    await page.mouse.down();
+    for (const share of [0.9, 0.8, 0.7, 0.6, 0.5]) {
+      await page.mouse.move(box.x + half + 8 + share * half, middle);
+      // The page draws the value, and with it the range of the next step.
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+    }
+    await page.mouse.up();
+    const [value, most] = await slider.evaluate((input: HTMLInputElement) => [input.valueAsNumber, Number(input.max)]);
+    expect(value, name).toBeGreaterThan(45);
+    expect(value, name).toBeLessThan(55);
+    expect(most, name).toBe(100);
+  }
+  // A number that is typed sets the range anew.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('4');
+  await expect.poll(() => page.getByRole('slider', { name: 'logit x₀' }).getAttribute('max')).toBe('5');
+});
+
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
   const page = await open('explore?x=1,2;3&t=0x1');
   await explored(page);
