@@ -114,7 +114,7 @@ test('a signal is pasted as JSON or CSV, and an error is shown next to it', asyn
   const page = await open('explore');
   await explored(page);
   await page.getByText('Paste or drop').click();
-  const box = page.getByRole('textbox', { name: 'Signal as JSON or CSV' });
+  const box = page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' });
   await box.fill('a,b\n0,0\n1,1\n');
   await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);
   await box.fill('[[1, 2], [3]]');
@@ -224,6 +224,21 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
   await huge.getByText('A logit overflows float32').waitFor();
+});
+
+test('a masked logit is shown as such, can be focused without an error, and typed', async () => {
+  const page = await open('explore?x=1,-Infinity,2');
+  await explored(page);
+  const field = page.getByRole('textbox', { name: 'logit x₁, number' });
+  expect(await field.inputValue()).toBe('−∞');
+  await field.focus();
+  await expect.poll(() => field.inputValue()).toBe('-inf');
+  expect(await field.getAttribute('aria-invalid')).toBe('false');
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-Infinity');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0', '0', '1.000', '1.000']);
+  // Only logits can be masked.
+  await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-inf');
+  await page.getByText('“-inf” is not a number').waitFor();
 });
 
 test('the thumb of a slider stays under the pointer while its value shrinks', async () => {

@@ -2,6 +2,7 @@ import { useState } from 'preact/hooks';
 import { decimal } from '../decimal.js';
 
 interface Range {
+  /** With -Infinity, the field also takes that. */
   readonly least?: number | undefined;
   readonly most?: number | undefined;
   readonly integer?: boolean | undefined;
@@ -47,7 +48,7 @@ export function NumberField({ label, value, placeholder, problem: given = null, 
           setDraft(text);
           if (check(text) !== null) return;
           if (text.trim() === '') onClear?.();
-          else onChange(decimal(text));
+          else onChange(read(text));
         }}
         onBlur={() => setDraft(null)}
       />
@@ -61,17 +62,24 @@ export function NumberField({ label, value, placeholder, problem: given = null, 
 }
 
 function problemOf(text: string, { least = -1e300, most = 1e300, integer = false }: Range): string | null {
-  const value = decimal(text);
-  if (!Number.isFinite(value)) return `“${text}” is not a number`;
+  const value = read(text);
+  if (!Number.isFinite(value) && value !== least) return `“${text}” is not a number`;
   if (integer && !Number.isInteger(value)) return 'expected an integer';
   if (value < least) return `expected ${least} or more`;
   return value > most ? `expected ${most} or less` : null;
 }
 
+/** The number in a text, which may be −∞ as NumPy, JavaScript and this field write it; NaN if there is none. */
+function read(text: string): number {
+  return /^\s*[-−](?:inf(?:inity)?|∞)\s*$/i.test(text) ? -Infinity : decimal(text);
+}
+
 function written(value: number | null): string {
+  if (value === -Infinity) return '-inf';
   return value === null ? '' : String(value);
 }
 
 function shorten(value: number | null): string {
+  if (value === -Infinity) return '−∞';
   return value === null ? '' : String(Number(value.toPrecision(5)));
 }

@@ -120,6 +120,7 @@ function Logits({ state: { signal, row }, onChange }: Props) {
           <NumberField
             label={`logit ${subscript('x', k)}, number`}
             value={logitOf(k)}
+            least={-Infinity}
             onChange={(next) => setLogit(k, next, false)}
           />
         </div>
