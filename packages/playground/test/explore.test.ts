@@ -207,6 +207,9 @@ test('a signal of many classes is computed whole and listed in part', async () =
     buffer: bytes,
   });
   await page.getByText('the first 256 of 20000', { exact: true }).waitFor();
+  const list = await page.locator('.bars').boundingBox();
+  const total = await page.locator('.bars .total').boundingBox();
+  expect(total?.y ?? Number.NaN, 'the sum is in sight').toBeLessThan((list?.y ?? 0) + (list?.height ?? 0));
   // All of them are summed, although few are listed.
   expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−5', '1.000']);
   expect(await page.locator('.product-table .strong').count()).toBe(256);
@@ -224,6 +227,21 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
   await huge.getByText('A logit overflows float32').waitFor();
+});
+
+test('a row that becomes NaN loses its bars, and a probability of 0 has none', async () => {
+  const page = await open('explore?x=1,2;0,-Infinity');
+  await explored(page);
+  const bars = page.locator('.bars .bar');
+  expect(await bars.count()).toBe(2);
+  await page.getByRole('radio', { name: '1', exact: true }).check();
+  await expect.poll(() => bars.count()).toBe(1);
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-inf');
+  await expect.poll(() => bars.count()).toBe(0);
+  const parts = await page
+    .locator('.sample:nth-of-type(2) .stack > span')
+    .evaluateAll((spans) => spans.map((span) => span.clientWidth));
+  expect(parts).toEqual([0, 0]);
 });
 
 test('a masked logit is shown as such, can be focused without an error, and typed', async () => {

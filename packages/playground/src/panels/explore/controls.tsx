@@ -62,7 +62,7 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
           <span class="stack" aria-hidden="true">
             {probabilities &&
               Array.from(probabilities.subarray(k * classes, Math.min((k + 1) * classes, k * classes + 40)), (s, c) => (
-                <span key={c} style={{ width: `${100 * s}%` }} />
+                <span key={c} style={{ width: s > 0 ? `${100 * s}%` : 0 }} />
               ))}
           </span>
         </label>
