@@ -29,7 +29,7 @@ const stackBytes = 16 * 1024;
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const threading = wanted > 1 ? await import('./threading.js') : null;
+  const threading = wanted > 1 ? await loadPart('threads', () => import('./threading.js')) : null;
   const withoutThreads = threading?.threadsMissing() ?? null;
   const {
     module,
@@ -108,7 +108,7 @@ interface Loaded {
 /** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
 async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (typeof kernels === 'function') {
-    const [module, memory] = [await compile(await kernels(), shared), createMemory(shared)];
+    const [module, memory] = [await compile(await loadPart('kernels', kernels), shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
   const module = checkedModule(kernels.module);
@@ -126,6 +126,16 @@ async function load({ kernels }: BackendSettings, shared: boolean): Promise<Load
           'the module that was given imports a memory that is not shared; those named -shared.wasm import a shared one',
         )
       : over(true, null);
+  }
+}
+
+/** A part that a bundler puts into a file of its own, which may be missing: then another backend can be used instead. */
+async function loadPart<T>(what: string, load: () => Promise<T>): Promise<T> {
+  try {
+    return await load();
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: the ${what} did not load: ${reason}`, { cause });
   }
 }
 
