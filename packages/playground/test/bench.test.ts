@@ -111,14 +111,13 @@ test('the labels of the axes do not overlap on a phone', async () => {
   const buffer = Buffer.from(stringifyReport(report));
   await page.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
   const labels = page.locator('.chart').first().locator('text');
-  await labels.first().waitFor();
+  await labels.filter({ hasText: '10k' }).waitFor();
   const places = await labels.evaluateAll((texts) =>
     texts
       .filter(({ textContent }) => textContent?.trim())
       .map((text) => ({ text: text.textContent, box: text.getBoundingClientRect() }))
       .map(({ text, box: { left, right, top, bottom } }) => ({ text, left, right, top, bottom })),
   );
-  expect(places.map(({ text }) => text)).toContain('10k');
   const overlapping = places.flatMap((a, k) =>
     places
       .slice(k + 1)
