@@ -28,6 +28,14 @@ test('every example is answered in three parts', async () => {
   await page.getByText('np.zeros_like').waitFor();
 });
 
+test('an example shows its answer on a phone, where it is below the fields', async () => {
+  const page = await open('doctor');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByRole('button', { name: 'saturated', exact: true }).click();
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('saturated softmax');
+  expect((await page.locator('.verdict-tag').boundingBox())?.y).toBeLessThan(200);
+});
+
 test('the heading of the code says what it is for', async () => {
   const page = await open('doctor');
   await page.getByRole('textbox', { name: 'logits' }).fill('[[1, 2, 3]]');
