@@ -58,7 +58,7 @@ export default [
   entry('doctor', 'doctor/dist/index.js', '66.9 kB'),
   entry('formats', 'formats/dist/index.js', '26.6 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
-  entry('backend-wasm', 'backend-wasm/dist/index.js', '50 kB', unusedWithFloat64),
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '50.1 kB', unusedWithFloat64),
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '53.8 kB'), modifyEsbuildConfig: inOneFile },
   { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.5 kB'), modifyEsbuildConfig: inOneFile },
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),

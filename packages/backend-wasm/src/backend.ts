@@ -29,7 +29,7 @@ const stackBytes = 16 * 1024;
 /** The backend with its own WebAssembly memory. */
 export async function openBackend(settings: BackendSettings): Promise<Backend<WasmBuffer>> {
   const wanted = settings.threads;
-  const threading = wanted > 1 ? await loadPart('threads', () => import('./threading.js')) : null;
+  const threading = wanted > 1 ? await part(import('./threading.js')) : null;
   const withoutThreads = threading?.threadsMissing() ?? null;
   const {
     module,
@@ -108,7 +108,7 @@ interface Loaded {
 /** The kernels with a memory that is shared if possible. A precompiled module imports only one kind of memory. */
 async function load({ kernels }: BackendSettings, shared: boolean): Promise<Loaded> {
   if (typeof kernels === 'function') {
-    const [module, memory] = [await compile(await loadPart('kernels', kernels), shared), createMemory(shared)];
+    const [module, memory] = [await compile(await part(kernels()), shared), createMemory(shared)];
     return { module, memory, instance: await instantiate(module, memory), shared, reason: null };
   }
   const module = checkedModule(kernels.module);
@@ -129,14 +129,11 @@ async function load({ kernels }: BackendSettings, shared: boolean): Promise<Load
   }
 }
 
-/** A part that a bundler puts into a file of its own, which may be missing: then another backend can be used instead. */
-async function loadPart<T>(what: string, load: () => Promise<T>): Promise<T> {
-  try {
-    return await load();
-  } catch (cause) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: the ${what} did not load: ${reason}`, { cause });
-  }
+/** A part that a bundler puts into a file of its own. Without it another backend can be used. */
+function part<T>(loading: Promise<T>): Promise<T> {
+  return loading.catch((cause: unknown) => {
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `wasm: a part of it did not load: ${cause}`, { cause });
+  });
 }
 
 /** A memory that can grow to 4 GiB, or to the largest maximum that this engine allows. */
