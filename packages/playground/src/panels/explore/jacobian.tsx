@@ -137,7 +137,8 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
 }
 
 function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian']>, classes: number): void {
-  const context = canvas.getContext('2d');
+  // The colours of the style sheet are read back from it.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
   if (!context) return;
   const style = getComputedStyle(canvas);
   const colour = (name: string) => channels(style.getPropertyValue(name), context);
