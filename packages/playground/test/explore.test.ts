@@ -227,6 +227,7 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   expect(await masked.locator('.bar-value').allTextContents()).toEqual(['NaN', 'NaN', 'NaN']);
   await masked.getByText('Every class is masked out').waitFor();
   expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
+  expect(await masked.getByText('up to rounding; in grey').count()).toBe(0);
   await masked.getByRole('radio', { name: '1', exact: true }).check();
   await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
   const huge = await open('explore?x=1e308,0&dtype=float32');
