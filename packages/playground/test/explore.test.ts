@@ -235,6 +235,14 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await huge.getByText('A logit overflows float32').waitFor();
 });
 
+test('the Jacobian of ten classes fits a phone', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await explored(page);
+  const hidden = await page.locator('.matrix-scroll').evaluate((box) => box.scrollWidth - box.clientWidth);
+  expect(hidden).toBe(0);
+});
+
 test('a row that becomes NaN loses its bars, and a probability of 0 has none', async () => {
   const page = await open('explore?x=1,2;0,-Infinity');
   await explored(page);
