@@ -58,6 +58,28 @@ test('every link within the site has a target', () => {
   expect(links.length).toBeGreaterThan(1000);
 });
 
+test('a page has an icon and no path that is only its title, and the search finds pages beside declarations', async () => {
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
+  const browser = await chromium.launch({ executablePath, args: [...chromiumFlags] });
+  try {
+    const page = await browser.newPage();
+    await page.goto(pathToFileURL(join(site, 'documents', 'Other_libraries.html')).href);
+    const icon = await page.locator('link[rel=icon]').evaluate((link: HTMLLinkElement) => link.href);
+    expect(existsSync(fileURLToPath(icon))).toBe(true);
+    expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(false);
+    await page.locator('#tsd-search-trigger').click();
+    await page.locator('#tsd-search-input').fill('numpy');
+    const found = page.locator('#tsd-search-results li');
+    await expect.poll(() => found.count()).toBeGreaterThan(5);
+    expect(await found.allTextContents()).toContain('Other libraries');
+    await page.goto(pathToFileURL(join(site, 'functions', '_softgrad_bench.accuracyTables.html')).href);
+    expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(true);
+  } finally {
+    await browser.close();
+  }
+}, 60_000);
+
 test('no page is wider than a phone', async () => {
   const executablePath = await findChromium();
   if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');

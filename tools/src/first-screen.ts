@@ -115,7 +115,7 @@ function shortcomings(targets: readonly Target[]): string {
   const measured = targets.filter(({ met }) => met !== null);
   const missed = measured.filter(({ met }) => met === false);
   const targetsAre =
-    "targets, which softgrad sets itself ([The bars](#the-bars)). They ask for more than to be faster, such as a multiple of a competitor's speed at every shape, or a share of what memory and the fastest exp allow";
+    "targets, which softgrad sets itself ([Targets](#targets)). They ask for more than to be faster, such as a multiple of a competitor's speed at every shape, or a share of what memory and the fastest exp allow";
   if (missed.length === 0) return `none of ${measured.length} ${targetsAre}`;
   // Both builds of wasm have the same targets.
   const subjects = new Set(missed.map(({ what }) => what.replace(/^(wasm) \(.*?\)/, '$1').replace(/, .*/, '')));

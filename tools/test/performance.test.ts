@@ -137,7 +137,7 @@ describe('the page of measurements', () => {
     expect(lines[1]).toMatch(/is not measured .*; from 100,000 elements on, two threads are [\d.]+× in Chrome 140\.$/);
     expect(lines[2]).toMatch(/cpu reaches at least \d+ % at 3×4 \((memcpy|fill|exp|call)\)/);
     expect(lines[3]).toMatch(/wasm \(SIMD\) NaN/);
-    expect(lines[4]).toMatch(/\d+ of \d+ targets, which softgrad sets itself \(\[The bars\]\(#the-bars\)\)\./);
+    expect(lines[4]).toMatch(/\d+ of \d+ targets, which softgrad sets itself \(\[Targets\]\(#targets\)\)\./);
     expect(first).not.toContain('relaxedSimd');
   });
 

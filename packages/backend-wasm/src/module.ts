@@ -62,7 +62,7 @@ export function missing(): string | null {
     new WebAssembly.Module(new Uint8Array(simdProbe));
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return `this engine refuses to compile WebAssembly (${message}): open it with \`module\`, compiled beforehand; or a Content-Security-Policy must have 'wasm-unsafe-eval' in its script-src`;
+    return `this engine refuses to compile WebAssembly (${message}): a Content-Security-Policy must have 'wasm-unsafe-eval' in its script-src; elsewhere open it with \`module\`, compiled beforehand`;
   }
   return null;
 }

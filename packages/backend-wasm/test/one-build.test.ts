@@ -1,9 +1,10 @@
 import { fileURLToPath } from 'node:url';
 import { setFlagsFromString } from 'node:v8';
-import { isSoftgradError, softmax, tensor } from '@softgrad/core';
+import { isSoftgradError, openShared, softmax, tensor } from '@softgrad/core';
 import { build, type Rolldown } from 'vite';
 import { describe, expect, test } from 'vitest';
 import type { WasmOptions } from '../src/index.js';
+import { createProvider } from '../src/provider.js';
 import { module as relaxedBuild } from '../src/relaxed.generated.js';
 import { wasm as relaxed } from '../src/relaxed.js';
 import { module as simdBuild } from '../src/simd.generated.js';
@@ -30,6 +31,21 @@ async function outcome(provider: typeof simd, options: WasmOptions = {}): Promis
     return isSoftgradError(error) ? error.code : error;
   }
 }
+
+test('a build that does not load, as in a page that is offline, leaves another backend to be used', async () => {
+  const cause = new TypeError('Failed to fetch dynamically imported module: https://example.org/simd.generated.js');
+  const missing = () => Promise.reject(cause);
+  const provider = createProvider({ simd: missing, float32: { simd: missing } });
+  for (const options of [{}, { float64: false }]) {
+    const error: unknown = await provider.open(options).catch((reason: unknown) => reason);
+    expect(error).toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: `wasm: the kernels did not load: ${cause.message}`,
+      cause,
+    });
+  }
+  expect((await openShared(provider, { ...simd, name: 'other' })).supports.device).toBe('WebAssembly SIMD, 1 thread');
+});
 
 describe('an entry with one build', () => {
   test('without relaxed SIMD opens with it, also where the engine has relaxed SIMD', async () => {

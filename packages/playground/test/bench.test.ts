@@ -94,6 +94,39 @@ async function openWrong(): Promise<Contender | string> {
   };
 }
 
+test('the labels of the axes do not overlap on a phone', async () => {
+  const workload = (rows: number, classes: number) => ({
+    op: 'softmax' as const,
+    shape: [rows, classes] as const,
+    dtype: 'float32' as const,
+  });
+  const report = await runBench({
+    workloads: [workload(64, 10), workload(4096, 10), workload(256, 1000)],
+    contenders: [naive],
+    rounds: 3,
+    sampleMs: 1,
+  });
+  const page = await open('bench');
+  await page.setViewportSize({ width: 340, height: 740 });
+  const buffer = Buffer.from(stringifyReport(report));
+  await page.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
+  const labels = page.locator('.chart').first().locator('text');
+  await labels.filter({ hasText: '10k' }).waitFor();
+  const places = await labels.evaluateAll((texts) =>
+    texts
+      .filter(({ textContent }) => textContent?.trim())
+      .map((text) => ({ text: text.textContent, box: text.getBoundingClientRect() }))
+      .map(({ text, box: { left, right, top, bottom } }) => ({ text, left, right, top, bottom })),
+  );
+  const overlapping = places.flatMap((a, k) =>
+    places
+      .slice(k + 1)
+      .filter((b) => a.left < b.right && b.left < a.right && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+      .map((b) => `${a.text} and ${b.text}`),
+  );
+  expect(overlapping).toEqual([]);
+});
+
 test('rounds in a link that are none are an error next to their field', async () => {
   const page = await open('bench?rounds=2');
   const refused = page

@@ -19,6 +19,10 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
   const save = page.getByRole('button', { name: 'Download JSON' });
   await save.waitFor();
   expect(await page.locator('.verdict').textContent()).toMatch(/^\d{2,} passed, 0 failed, \d+ do not apply$/);
+  // The part of cases that do not apply is drawn, too, since an empty part looks as if cases were missing.
+  const skipped = page.locator('.share.skipped').first();
+  expect(await skipped.evaluate((share) => share.clientWidth)).toBeGreaterThan(0);
+  expect(await skipped.evaluate((share) => getComputedStyle(share).backgroundColor)).not.toBe('rgba(0, 0, 0, 0)');
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
   const [report] = JSON.parse(await textOf(download));
   expect(report).toMatchObject({ backend: 'wasm', unavailable: null });

@@ -28,6 +28,29 @@ test('every example is answered in three parts', async () => {
   await page.getByText('np.zeros_like').waitFor();
 });
 
+test('an example shows its answer on a phone, where it is below the fields', async () => {
+  const page = await open('doctor');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await page.getByRole('button', { name: 'saturated', exact: true }).click();
+  await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('saturated softmax');
+  expect((await page.locator('.verdict-tag').boundingBox())?.y).toBeLessThan(200);
+});
+
+test('the heading of the code says what it is for', async () => {
+  const page = await open('doctor');
+  await page.getByRole('textbox', { name: 'logits' }).fill('[[1, 2, 3]]');
+  await page.getByRole('textbox', { name: 'target' }).fill('[2]');
+  const headings = {
+    '[[0.2, -0.3, 0.7]]': 'To compare with: how the right ones are computed',
+    '[[0, 0, 0]]': 'What is right in any case',
+    '[[0.09003057, 0.24472847, -0.33475904]]': 'Nothing to change; the same in one line',
+  };
+  for (const [gradient, heading] of Object.entries(headings)) {
+    await page.getByRole('textbox', { name: 'gradient' }).fill(gradient);
+    await expect.poll(() => page.locator('.diagnosis h2').last().textContent()).toBe(heading);
+  }
+});
+
 test('pasted numbers are diagnosed, and the link contains them', async () => {
   const page = await open('doctor');
   await page.getByRole('radio', { name: 'output, the probabilities' }).check();

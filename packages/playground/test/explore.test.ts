@@ -114,7 +114,7 @@ test('a signal is pasted as JSON or CSV, and an error is shown next to it', asyn
   const page = await open('explore');
   await explored(page);
   await page.getByText('Paste or drop').click();
-  const box = page.getByRole('textbox', { name: 'Signal as JSON or CSV' });
+  const box = page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' });
   await box.fill('a,b\n0,0\n1,1\n');
   await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);
   await box.fill('[[1, 2], [3]]');
@@ -179,7 +179,10 @@ test('a refused file is an error that names the signal still shown', async () =>
 });
 
 test('of many logits the sliders are those from a chosen one on', async () => {
-  const page = await open(`explore?x=${Array(40).fill(0)}`);
+  const page = await open('explore');
+  const warnings: string[] = [];
+  page.on('console', (message) => warnings.push(message.text()));
+  await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(40).fill(0)}`);
   await explored(page);
   const sliders = page.getByRole('slider', { name: /^logit / });
   await page.getByText('x₀ to x₂₃ of 40; choose the first:').waitFor();
@@ -193,6 +196,8 @@ test('of many logits the sliders are those from a chosen one on', async () => {
     .toEqual(['1.000', '1.000']);
   await page.getByRole('textbox', { name: 'first logit' }).fill('17');
   await page.getByText('first logit: expected 16 or less').waitFor();
+  // Chromium warns of a canvas that is read back.
+  expect(warnings).toEqual([]);
 });
 
 test('a signal of many classes is computed whole and listed in part', async () => {
@@ -207,6 +212,9 @@ test('a signal of many classes is computed whole and listed in part', async () =
     buffer: bytes,
   });
   await page.getByText('the first 256 of 20000', { exact: true }).waitFor();
+  const list = await page.locator('.bars').boundingBox();
+  const total = await page.locator('.bars .total').boundingBox();
+  expect(total?.y ?? Number.NaN, 'the sum is in sight').toBeLessThan((list?.y ?? 0) + (list?.height ?? 0));
   // All of them are summed, although few are listed.
   expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−5', '1.000']);
   expect(await page.locator('.product-table .strong').count()).toBe(256);
@@ -219,11 +227,76 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   expect(await masked.locator('.bar-value').allTextContents()).toEqual(['NaN', 'NaN', 'NaN']);
   await masked.getByText('Every class is masked out').waitFor();
   expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
+  expect(await masked.getByText('up to rounding; in grey').count()).toBe(0);
   await masked.getByRole('radio', { name: '1', exact: true }).check();
   await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
   await huge.getByText('A logit overflows float32').waitFor();
+});
+
+test('the Jacobian of ten classes fits a phone', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await explored(page);
+  const hidden = await page.locator('.matrix-scroll').evaluate((box) => box.scrollWidth - box.clientWidth);
+  expect(hidden).toBe(0);
+});
+
+test('a row that becomes NaN loses its bars, and a probability of 0 has none', async () => {
+  const page = await open('explore?x=1,2;0,-Infinity');
+  await explored(page);
+  const bars = page.locator('.bars .bar');
+  expect(await bars.count()).toBe(2);
+  await page.getByRole('radio', { name: '1', exact: true }).check();
+  await expect.poll(() => bars.count()).toBe(1);
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-inf');
+  await expect.poll(() => bars.count()).toBe(0);
+  const parts = await page
+    .locator('.sample:nth-of-type(2) .stack > span')
+    .evaluateAll((spans) => spans.map((span) => span.clientWidth));
+  expect(parts).toEqual([0, 0]);
+});
+
+test('a masked logit is shown as such, can be focused without an error, and typed', async () => {
+  const page = await open('explore?x=1,-Infinity,2');
+  await explored(page);
+  const field = page.getByRole('textbox', { name: 'logit x₁, number' });
+  expect(await field.inputValue()).toBe('−∞');
+  await field.focus();
+  await expect.poll(() => field.inputValue()).toBe('-inf');
+  expect(await field.getAttribute('aria-invalid')).toBe('false');
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-Infinity');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0', '0', '1.000', '1.000']);
+  // Only logits can be masked.
+  await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-inf');
+  await page.getByText('“-inf” is not a number').waitFor();
+});
+
+test('the thumb of a slider stays under the pointer while its value shrinks', async () => {
+  const page = await open('explore?x=100,2,3&g=100,0,0');
+  await explored(page);
+  for (const name of ['logit x₀', 'upstream gradient g₀']) {
+    const slider = page.getByRole('slider', { name });
+    const box = await slider.boundingBox();
+    if (box === null) throw new Error('the slider is not visible');
+    const [middle, half] = [box.y + box.height / 2, box.width / 2 - 8];
+    await page.mouse.move(box.x + half + 8 + half, middle);
+    await page.mouse.down();
+    for (const share of [0.9, 0.8, 0.7, 0.6, 0.5]) {
+      await page.mouse.move(box.x + half + 8 + share * half, middle);
+      // The page draws the value, and with it the range of the next step.
+      await page.evaluate(() => new Promise((done) => requestAnimationFrame(() => setTimeout(done))));
+    }
+    await page.mouse.up();
+    const [value, most] = await slider.evaluate((input: HTMLInputElement) => [input.valueAsNumber, Number(input.max)]);
+    expect(value, name).toBeGreaterThan(45);
+    expect(value, name).toBeLessThan(55);
+    expect(most, name).toBe(100);
+  }
+  // A number that is typed sets the range anew.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('4');
+  await expect.poll(() => page.getByRole('slider', { name: 'logit x₀' }).getAttribute('max')).toBe('5');
 });
 
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {

@@ -1,5 +1,5 @@
 import { useState } from 'preact/hooks';
-import { decimal, type NumberRange, problemOf } from '../number-range.js';
+import { type NumberRange, numberOf, problemOf } from '../number-range.js';
 
 interface Props extends NumberRange {
   readonly label: string;
@@ -41,7 +41,7 @@ export function NumberField({ label, value, placeholder, problem: given = null, 
           setDraft(text);
           if (check(text) !== null) return;
           if (text.trim() === '') onClear?.();
-          else onChange(decimal(text));
+          else onChange(numberOf(text));
         }}
         onBlur={() => setDraft(null)}
       />
@@ -55,9 +55,11 @@ export function NumberField({ label, value, placeholder, problem: given = null, 
 }
 
 function written(value: number | null): string {
+  if (value === -Infinity) return '-inf';
   return value === null ? '' : String(value);
 }
 
 function shorten(value: number | null): string {
+  if (value === -Infinity) return '−∞';
   return value === null ? '' : String(Number(value.toPrecision(5)));
 }

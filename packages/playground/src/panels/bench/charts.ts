@@ -14,7 +14,7 @@ export function timeChart(points: readonly TimePoint[], colours: Colours, width:
     height: 300,
     marginLeft: 56,
     marginBottom: 40,
-    x: { type: 'log', label: 'elements', tickFormat: '~s', grid: true, ticks: 5 },
+    x: { type: 'log', label: 'elements', tickFormat: '~s', grid: true, ticks: width < 480 ? 3 : 5 },
     y: { type: 'log', label: 'time of a call', tickFormat: formatTime, grid: true, ticks: 5 },
     color: scaleOf(colours),
     ariaLabel: 'Time of a call against the number of elements',

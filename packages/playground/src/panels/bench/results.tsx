@@ -91,8 +91,8 @@ function SpeedUps({
       />
       <RatioChart points={ratios} colours={colours} label={`times as fast as ${baseline}`} />
       <p class="caption">
-        With 95 % bootstrap intervals of the rounds’ ratios. A hollow point is no difference: its interval has 1 in it,
-        or it lies inside what the baseline, timed twice, came to.
+        With 95 % bootstrap intervals of the rounds’ ratios. A hollow point may be no difference: its interval contains
+        1, or the baseline, timed twice, differs from itself as much.
       </p>
     </section>
   );
@@ -109,8 +109,8 @@ function DeviceRatios({ a, b, mode, colours }: ChartProps & { readonly a: NamedR
         <>
           <RatioChart points={ratios} colours={colours} label="times as fast in A as in B" />
           <p class="caption">
-            Intervals are what the quartiles of both runs allow. A hollow point is no difference: its interval has 1 in
-            it.
+            Intervals are what the quartiles of both runs allow. A hollow point may be no difference: its interval
+            contains 1.
           </p>
         </>
       )}

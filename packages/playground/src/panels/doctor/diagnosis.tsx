@@ -12,7 +12,7 @@ const verdicts: Readonly<Record<string, string>> = {
 
 /** The three parts: what the numbers are, why, and what to write instead. */
 export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) {
-  const { verdict, what, why, instead, evidence, matches } = diagnosis;
+  const { verdict, what, why, instead, evidence, matches, text } = diagnosis;
   const good = verdict === 'right';
   return (
     <section class="card diagnosis" aria-live="polite" aria-labelledby="diagnosis-title">
@@ -34,7 +34,7 @@ export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) 
       <p>
         <WithSubscripts text={why} />
       </p>
-      <h2>{good ? 'In one line' : 'What to write instead'}</h2>
+      <h2>{headingsOf(text).at(-1)}</h2>
       <dl class="remedy">
         <dt>TypeScript</dt>
         <dd>
@@ -47,4 +47,9 @@ export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) 
       </dl>
     </section>
   );
+}
+
+/** The headings in a diagnosis's text, whose other lines are indented. The last one says what the code is for. */
+function headingsOf(text: string): readonly string[] {
+  return text.split('\n').filter((line) => /^\S/.test(line));
 }

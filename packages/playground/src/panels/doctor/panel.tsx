@@ -1,5 +1,5 @@
 import { knownExpressions } from '@softgrad/doctor';
-import { useEffect, useState } from 'preact/hooks';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { Problem } from '../../components/problem.js';
 import { useLatest } from '../../latest.js';
@@ -47,14 +47,23 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
     const changed = Object.keys(part).map((name) => [name, refusal]);
     setRefusals((before) => ({ ...before, ...Object.fromEntries(changed) }));
   };
+  const answer = useRef<HTMLDivElement>(null);
+  const isExample = useRef(false);
   const load = async (example: Example) => {
     setState(await example.state());
     setRefusals({});
+    isExample.current = true;
   };
   const problem = result?.problem ?? null;
   const refused = Object.values(refusals).some((refusal) => refusal !== null);
   // After an error the latest result belongs to an earlier question.
   const diagnosis = error === null ? result?.diagnosis : null;
+  useEffect(() => {
+    if (!isExample.current || !diagnosis) return;
+    isExample.current = false;
+    // On a phone the answer is a page below the example.
+    if ((answer.current?.getBoundingClientRect().top ?? 0) > innerHeight) answer.current?.scrollIntoView();
+  }, [diagnosis]);
 
   const arrayField = (field: Field) => (
     <ArrayField
@@ -105,7 +114,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
             <LossSettings state={state} refusals={refusals} onChange={change} />
           </details>
         </section>
-        <div class="answer">
+        <div class="answer" ref={answer}>
           <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
           {refused ? (
             <p class="card quiet">

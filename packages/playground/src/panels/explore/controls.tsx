@@ -1,5 +1,6 @@
 import { useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
+import { useReach } from '../../components/reach.js';
 import { formatShape, subscript } from '../../format.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
@@ -61,7 +62,7 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
           <span class="stack" aria-hidden="true">
             {probabilities &&
               Array.from(probabilities.subarray(k * classes, Math.min((k + 1) * classes, k * classes + 40)), (s, c) => (
-                <span key={c} style={{ width: `${100 * s}%` }} />
+                <span key={c} style={{ width: s > 0 ? `${100 * s}%` : 0 }} />
               ))}
           </span>
         </label>
@@ -80,16 +81,15 @@ function Logits({ state: { signal, row }, onChange }: Props) {
   const first = Math.min(chosen, lastFirst);
   const shown = Array.from({ length: Math.min(classes, sliders) }, (_, k) => first + k);
   const logitOf = (k: number) => values[row * classes + k] ?? Number.NaN;
-  const reach = Math.max(
-    5,
-    ...shown
-      .map(logitOf)
-      .filter(Number.isFinite)
-      .map((x) => Math.ceil(Math.abs(x))),
-  );
-  const setLogit = (k: number, value: number) => {
+  const largest = shown
+    .map(logitOf)
+    .filter(Number.isFinite)
+    .map((x) => Math.ceil(Math.abs(x)));
+  const { reach, keepFor } = useReach(values, Math.max(5, ...largest));
+  const setLogit = (k: number, value: number, isDragged: boolean) => {
     const changed = values.slice();
     changed[row * classes + k] = value;
+    if (isDragged) keepFor(changed);
     onChange({ signal: { ...signal, values: changed } });
   };
   return (
@@ -115,12 +115,13 @@ function Logits({ state: { signal, row }, onChange }: Props) {
             step="any"
             value={Number.isFinite(logitOf(k)) ? logitOf(k) : -reach}
             aria-label={`logit ${subscript('x', k)}`}
-            onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber)}
+            onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber, true)}
           />
           <NumberField
             label={`logit ${subscript('x', k)}, number`}
             value={logitOf(k)}
-            onChange={(next) => setLogit(k, next)}
+            least={-Infinity}
+            onChange={(next) => setLogit(k, next, false)}
           />
         </div>
       ))}

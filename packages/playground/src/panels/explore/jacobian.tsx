@@ -87,22 +87,28 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
           ))}
         </tbody>
       </table>
-      <p class="zero-note">
-        <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
-      </p>
+      {rowSums.some((sum) => isZero(sum, result)) && (
+        <p class="zero-note">
+          <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
+        </p>
+      )}
     </section>
   );
 }
 
 /** A sum that is 0 up to rounding: shown as 0, followed by the rounding error. */
 export function Zero({ value, result }: { readonly value: number; readonly result: Results }) {
-  // Written so that NaN does not count as 0.
-  if (!(Math.abs(value) <= result.roundingNoise)) return <>{formatNumber(value)}</>;
+  if (!isZero(value, result)) return <>{formatNumber(value)}</>;
   return (
     <>
       <b>0</b> <span class="noise">{value === 0 ? 'exactly' : formatNumber(value)}</span>
     </>
   );
+}
+
+/** True if a sum is 0 up to rounding, which NaN is not. */
+function isZero(sum: number, { roundingNoise }: Results): boolean {
+  return Math.abs(sum) <= roundingNoise;
 }
 
 /** More entries than cells can show: one pixel each, and only the largest row sums. */
@@ -137,7 +143,8 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
 }
 
 function draw(canvas: HTMLCanvasElement, jacobian: NonNullable<Results['jacobian']>, classes: number): void {
-  const context = canvas.getContext('2d');
+  // The colours of the style sheet are read back from it.
+  const context = canvas.getContext('2d', { willReadFrequently: true });
   if (!context) return;
   const style = getComputedStyle(canvas);
   const colour = (name: string) => channels(style.getPropertyValue(name), context);

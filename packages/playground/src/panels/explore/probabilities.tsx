@@ -20,7 +20,7 @@ export function ProbabilitiesCard({ result }: { readonly result: Results }) {
           <li key={k}>
             <span class="bar-label">{subscript('s', k)}</span>
             <span class="bar-track" aria-hidden="true">
-              <span class="bar" style={{ width: `${100 * value}%` }} />
+              {value > 0 && <span class="bar" style={{ width: `${100 * value}%` }} />}
             </span>
             <span class="bar-value">{formatNumber(value)}</span>
           </li>

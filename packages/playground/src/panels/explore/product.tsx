@@ -1,4 +1,5 @@
 import { NumberField } from '../../components/number-field.js';
+import { useReach } from '../../components/reach.js';
 import { formatNumber, formatShape, subscript } from '../../format.js';
 import { largestOf, mostClassesListed, type Results } from './compute.js';
 import { Zero } from './jacobian.js';
@@ -91,7 +92,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
 
 function Upstream({ k, value, onChange }: { k: number; value: number; onChange: (value: number) => void }) {
   const label = `upstream gradient ${subscript('g', k)}`;
-  const reach = Math.max(2, Math.abs(value));
+  const { reach, keepFor } = useReach(value, Math.max(2, Math.abs(value)));
   return (
     <span class="slider">
       <input
@@ -101,7 +102,10 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
         step="any"
         value={value}
         aria-label={label}
-        onInput={(event) => onChange(event.currentTarget.valueAsNumber)}
+        onInput={({ currentTarget: { valueAsNumber: dragged } }) => {
+          keepFor(dragged);
+          onChange(dragged);
+        }}
       />
       <NumberField label={`${label}, number`} value={value} onChange={onChange} />
     </span>

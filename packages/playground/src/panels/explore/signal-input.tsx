@@ -85,7 +85,7 @@ export function SignalInput({ signal, onChange }: Props) {
         <textarea
           rows={5}
           spellcheck={false}
-          aria-label="Signal as JSON or CSV"
+          aria-label="Signal as NumPy prints it, JSON or CSV"
           aria-describedby="signal-problem"
           aria-invalid={problem !== null}
           value={draft ?? written(signal)}
