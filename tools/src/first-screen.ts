@@ -118,7 +118,7 @@ function shortcomings(targets: readonly Target[]): string {
     "targets, which softgrad sets itself ([Targets](#targets)). They ask for more than to be faster, such as a multiple of a competitor's speed at every shape, or a share of what memory and the fastest exp allow";
   if (missed.length === 0) return `none of ${measured.length} ${targetsAre}`;
   // Both builds of wasm have the same targets.
-  const subjects = new Set(missed.map(({ what }) => what.replace(/^(wasm) \(.*?\)/, '$1').replace(/, .*/, '')));
+  const subjects = new Set(missed.map(({ what }) => what.replace(/^(wasm) \(.*?\)/, '$1').replace(', one thread', '')));
   return `${missed.length} of ${measured.length} ${targetsAre}. Missed: ${[...subjects].join('; ')}`;
 }
 
