@@ -64,8 +64,10 @@ async function openTarget<B, O>(
   { open }: ConformanceOptions<O>,
 ): Promise<Opened> {
   if (!('open' in target)) return { backend: target as Backend };
-  const reason = await target.unavailable();
-  if (reason !== null) return { unavailable: reason };
+  const reason: unknown = await target.unavailable();
+  if (typeof reason === 'string') return { unavailable: reason };
+  if (reason !== null)
+    throw new Error(`unavailable returned ${describe(reason)}; expected null, or a text that says what is missing`);
   const backend = (await target.open(open)) as Backend | null | undefined;
   if (typeof backend !== 'object' || backend === null)
     throw new Error(`open returned ${describe(backend)}; expected a backend`);

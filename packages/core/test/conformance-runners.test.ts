@@ -157,6 +157,11 @@ describe('a suite is data', () => {
     }
   });
 
+  test('a provider whose function forgets to return null is told', async () => {
+    const forgetful = { ...minimal, unavailable: async () => undefined as never };
+    await expect(conformance(forgetful)).rejects.toThrow('unavailable returned undefined; expected null, or a text');
+  });
+
   test('an opened backend is a target as well', async () => {
     const backend = await exact.open();
     for (const c of (await conformance(backend)).slice(-1)) await c.run();

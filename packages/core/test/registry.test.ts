@@ -23,6 +23,11 @@ const broken: BackendProvider = {
   open: () => Promise.reject(new Error('not reached')),
 };
 
+test('a provider of JavaScript that forgets to return null can run', async () => {
+  const forgetful = { ...minimal, unavailable: async () => undefined as never };
+  expect((await openShared(broken, forgetful)).name).toBe('mine');
+});
+
 test('there is no backend before setBackend', async () => {
   // Other test files may have chosen one in the module that this file has imported.
   vi.resetModules();

@@ -181,8 +181,9 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
 }
 
 async function openAvailable(provider: BackendProvider): Promise<Backend | string> {
-  const reason = await provider.unavailable();
-  return reason === null ? provider.open() : `${provider.name}: ${reason}`;
+  // A function in JavaScript may forget to return null.
+  const reason: unknown = await provider.unavailable();
+  return typeof reason === 'string' ? `${provider.name}: ${reason}` : provider.open();
 }
 
 function optionsAdvice(caller: string): string {
