@@ -63,12 +63,11 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], ...one }: Selection,
+  { leftOut = [], onePerProperty: properties, covering: features }: Selection,
 ): readonly C[] {
   const { selected, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
-  const [choose, count] =
-    one.onePerProperty === undefined ? [covering<C>, one.covering] : [onePerProperty<C>, one.onePerProperty];
+  const [choose, count] = properties === undefined ? [covering<C>, features] : [onePerProperty<C>, properties];
   if (count === undefined || inject('everything')) return selected;
   const chosen = choose(selected);
   test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));

@@ -104,13 +104,18 @@ describe('a page bundled and minified by vite', () => {
     expect(await opened(2, both)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
   });
 
-  describe('without the file of the worker', () => {
+  /** Lets the server have no files of this name, for the tests of a `describe`. */
+  const withoutFiles = (name: RegExp) => {
     beforeAll(() => {
-      missing = /worker-/;
+      missing = name;
     });
     afterAll(() => {
       missing = /^$/;
     });
+  };
+
+  describe('without the file of the worker', () => {
+    withoutFiles(/worker-/);
 
     test('starts threads from the source', async () => {
       expect(await opened(2, isolated)).toEqual({ device: 'WebAssembly relaxed SIMD, 2 threads', right: true });
@@ -128,12 +133,7 @@ describe('a page bundled and minified by vite', () => {
   });
 
   describe('without the file that starts threads, as where a page is offline', () => {
-    beforeAll(() => {
-      missing = /threading-/;
-    });
-    afterAll(() => {
-      missing = /^$/;
-    });
+    withoutFiles(/threading-/);
 
     test('uses one thread, and says why', async () => {
       expect(await opened(2, isolated)).toEqual({
@@ -150,10 +150,12 @@ describe('a page bundled and minified by vite', () => {
     });
   });
 
-  test('is unavailable if the file of the kernels does not load', async () => {
-    missing = /generated-/;
-    expect(await opened(1, isolated)).toEqual({ code: 'ERR_BACKEND_UNAVAILABLE', reason: null });
-    missing = /^$/;
+  describe('without the file of the kernels', () => {
+    withoutFiles(/generated-/);
+
+    test('is unavailable', async () => {
+      expect(await opened(1, isolated)).toEqual({ code: 'ERR_BACKEND_UNAVAILABLE', reason: null });
+    });
   });
 
   test('uses one thread if the policy forbids workers', async () => {
