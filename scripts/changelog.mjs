@@ -1,15 +1,26 @@
+const unreleasedHeading = /^## (\S+) \(unreleased\)\n/m;
+
+/** The version whose section has no date yet, as before the first release; undefined if every version was released. */
+export function unreleasedVersion(log) {
+  return unreleasedHeading.exec(log)?.[1];
+}
+
 /**
- * The change log with a new section for a version, above the earlier ones, that has an item for each changeset. The items under a heading
- * "(unreleased)" become part of this version.
+ * The change log with a section for a version, above the earlier ones, that has an item for each changeset. If the log has a section under a heading
+ * "(unreleased)", that becomes the section, and the items are added to it.
  */
 export function withRelease(log, version, date, changesets) {
   const items = changesets.map(({ summary }) => `- ${summary.trim().replaceAll('\n', '\n  ')}\n`).join('');
-  const unreleased = /^## \S+ \(unreleased\)\n\n/m.exec(log);
-  const heading = `## ${version} (${date})\n\n`;
-  if (unreleased) return log.replace(unreleased[0], () => `${heading}${items}`);
-  const first = log.search(/^## /m);
-  if (first < 0) return `${log.trimEnd()}\n\n${heading}${items}`;
-  return `${log.slice(0, first)}${heading}${items}\n${log.slice(first)}`;
+  const heading = `## ${version} (${date})\n`;
+  const unreleased = unreleasedHeading.exec(log);
+  const start = unreleased ? unreleased.index : log.search(/^## /m);
+  const above = start < 0 ? `${log.trimEnd()}\n\n` : log.slice(0, start);
+  const below = start < 0 ? '' : log.slice(start);
+  if (!unreleased) return `${above}${heading}\n${items}${below && `\n${below}`}`;
+  const section = below.slice(unreleased[0].length);
+  const end = section.search(/\n## /);
+  const earlier = end < 0 ? '' : section.slice(end);
+  return `${above}${heading}${section.slice(0, section.length - earlier.length)}${items}${earlier}`;
 }
 
 /** The version that follows `current`, by the largest of the changes. */

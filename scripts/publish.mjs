@@ -1,7 +1,8 @@
 // Publishes packed packages in the order of their dependencies, and none twice.
 import { spawnSync } from 'node:child_process';
-import { readdirSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { unreleasedVersion } from './changelog.mjs';
 import { withDependencies } from './packages.mjs';
 import { root } from './workspace.mjs';
 
@@ -18,12 +19,16 @@ export function inOrderOfDependencies(packages) {
 }
 
 /** What has to be done before the packages can be published, a sentence each: none if nothing is left. */
-export function stepsBeforePublishing(packages, waiting = waitingChangesets()) {
+export function stepsBeforePublishing(packages, waiting = waitingChangesets(), log = changeLog()) {
+  const unreleased = unreleasedVersion(log);
   const lacking = packages.filter(({ manifest }) => !manifest.repository?.url);
   const names = lacking.map(({ manifest }) => manifest.name).join(', ');
   const count = waiting.length === 1 ? '1 changeset waits' : `${waiting.length} changesets wait`;
   return [
     ...(waiting.length > 0 ? [`${count} for a version: npm run release:version sets it`] : []),
+    ...(unreleased
+      ? [`CHANGELOG.md says that ${unreleased} is unreleased: npm run release:version writes its date`]
+      : []),
     ...(lacking.length > 0
       ? [
           `no repository in the package.json of ${names}: the registry compares it with the repository that publishes; npm run release:repository -- URL writes it`,
@@ -33,8 +38,12 @@ export function stepsBeforePublishing(packages, waiting = waitingChangesets()) {
 }
 
 /** The changesets that no version contains yet. */
-function waitingChangesets() {
+export function waitingChangesets() {
   return readdirSync(join(root, '.changeset')).filter((name) => name.endsWith('.md') && name !== 'README.md');
+}
+
+function changeLog() {
+  return readFileSync(join(root, 'CHANGELOG.md'), 'utf8');
 }
 
 /**

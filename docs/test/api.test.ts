@@ -2,7 +2,7 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, expect, test } from 'vitest';
-import { nextVersion, withRelease } from '../../scripts/changelog.mjs';
+import { nextVersion, unreleasedVersion, withRelease } from '../../scripts/changelog.mjs';
 import { apiReport } from '../generate/api.mjs';
 import { apiReports } from '../generate/api-reports.mjs';
 import { root } from './snippets.js';
@@ -49,16 +49,21 @@ declare const hidden: 1;
   ]);
 });
 
-test('the change log has a release above earlier ones, or in place of the unreleased section', () => {
+test('the change log has a release above earlier ones, or as the date and the last items of the unreleased section', () => {
   const changes = [{ summary: 'First.\nMore of it.\n' }, { summary: 'Second.' }];
   const items = '- First.\n  More of it.\n- Second.\n';
   const before = '# Changelog\n\nOne version.\n\n';
   expect(withRelease(`${before}## 1.0.0 (2020-01-01)\n\n- Old.\n`, '1.1.0', '2021-02-03', changes)).toBe(
     `${before}## 1.1.0 (2021-02-03)\n\n${items}\n## 1.0.0 (2020-01-01)\n\n- Old.\n`,
   );
-  expect(withRelease(`${before}## 1.0.0 (unreleased)\n\n- There.\n`, '1.0.0', '2021-02-03', changes)).toBe(
-    `${before}## 1.0.0 (2021-02-03)\n\n${items}- There.\n`,
-  );
+  const unreleased = `${before}## 1.0.0 (unreleased)\n\nThe first.\n\n- There.\n`;
+  expect(unreleasedVersion(unreleased)).toBe('1.0.0');
+  const released = `${before}## 1.0.0 (2021-02-03)\n\nThe first.\n\n- There.\n`;
+  expect(unreleasedVersion(released)).toBeUndefined();
+  expect(withRelease(unreleased, '1.0.0', '2021-02-03', [])).toBe(released);
+  expect(withRelease(unreleased, '1.0.0', '2021-02-03', changes)).toBe(`${released}${items}`);
+  const earlier = '\n## 0.9.0 (2020-01-01)\n\n- Old.\n';
+  expect(withRelease(`${unreleased}${earlier}`, '1.0.0', '2021-02-03', changes)).toBe(`${released}${items}${earlier}`);
   expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
 });
 

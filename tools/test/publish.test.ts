@@ -20,10 +20,14 @@ test('a package is published after those that it depends on', () => {
   expect(names).toEqual(['a', 'b', 'c']);
 });
 
-test('nothing is published before each package.json has the address of the source, and each changeset a version', () => {
-  expect(stepsBeforePublishing(packages, [])).toEqual([]);
+test('nothing is published before each package.json has the address of the source, each changeset a version, and the version a date', () => {
+  const released = '# Changelog\n\n## 1.0.0 (2020-01-01)\n';
+  expect(stepsBeforePublishing(packages, [], released)).toEqual([]);
+  expect(stepsBeforePublishing(packages, [], '# Changelog\n\n## 1.0.0 (unreleased)\n')).toEqual([
+    'CHANGELOG.md says that 1.0.0 is unreleased: npm run release:version writes its date',
+  ]);
   const { repository: _, ...manifest } = named('d').manifest;
-  expect(stepsBeforePublishing([...packages, { manifest }], ['a.md', 'b.md'])).toEqual([
+  expect(stepsBeforePublishing([...packages, { manifest }], ['a.md', 'b.md'], released)).toEqual([
     '2 changesets wait for a version: npm run release:version sets it',
     expect.stringMatching(/^no repository in the package.json of d: .*npm run release:repository -- URL/),
   ]);
