@@ -180,7 +180,8 @@ export function cycled(values: ArrayLike<number>, i: number): number {
 export function cycledTo(length: number, values: ArrayLike<number>): Float64Array {
   const once = Float64Array.from(values);
   const all = new Float64Array(length);
-  for (let start = 0; start < length; start += once.length) all.set(once.subarray(0, length - start), start);
+  all.set(once.subarray(0, length));
+  for (let filled = once.length; filled < length; filled *= 2) all.copyWithin(filled, 0, filled);
   return all;
 }
 
