@@ -55,6 +55,20 @@ describe('the bound of softmax', () => {
     expect(tolerance.precisionOf(announced, 'float64').unit).toBe(2 ** -53);
   });
 
+  test('is one object for all backends that announce the same, so that they share bounds, and another for others', () => {
+    for (const of of [tolerance.precisionOf, tolerance.operationPrecision]) {
+      for (const dtype of ['float32', 'float64', 'float16'] as const) {
+        const usual = of(announced, dtype);
+        expect(of({ ...announced, expUlp: { ...announced.expUlp } }, dtype)).toBe(usual);
+        for (const other of [
+          { base: 0.75, slope: 0 },
+          { base: 0.5, slope: 0.25 },
+        ])
+          expect(of({ ...announced, expUlp: other }, dtype).exp(10)).not.toBe(usual.exp(10));
+      }
+    }
+  });
+
   test('has no bound for a fully masked row, and no bound that is NaN', () => {
     const rows = { outer: 1, classes: 2, inner: 1 };
     const mask = [0, 0];
