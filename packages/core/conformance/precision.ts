@@ -1,5 +1,4 @@
 import type { FloatDType, Supports } from '../src/index.js';
-import { memoized, memoizedFor } from './memo.js';
 
 /**
  * How far a correct result may be from the reference, element by element. The bounds are derived from the rounding of each step, by dtype
@@ -38,48 +37,29 @@ export interface Precision {
   stored(tolerance: number, expected: number): number;
 }
 
-/** What precision depends on. */
-type Announced = Pick<Supports, 'expUlp' | 'subnormals'>;
-
-/**
- * The precision of a dtype on a backend: for backends that announce the same numbers it is the same object, so that bounds are computed once for all of them.
- * float16 is computed in float32 and rounded once: by 2⁻¹¹ of the result, or 2⁻²⁵.
- */
-export function precisionOf({ expUlp, subnormals }: Announced, dtype: FloatDType): Precision {
-  return kernelPrecision(expUlp.base, expUlp.slope, subnormals, dtype);
+/** The precision of a dtype on a backend. float16 is computed in float32 and rounded once: by 2⁻¹¹ of the result, or 2⁻²⁵. */
+export function precisionOf(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const { base, slope } = supports.expUlp;
+  const float32Floor = supports.subnormals === 'flush' ? 2 ** -126 : 2 ** -149;
+  return {
+    unit: dtype === 'float64' ? 2 ** -53 : 2 ** -24,
+    floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
+    exp: (gap) => gap + 2 * (base + slope * gap),
+    log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
+    log1p: (value) => (2 * base + 8) * value,
+    stored: (tolerance, expected) => {
+      if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
+      return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
+    },
+  };
 }
-
-const kernelPrecision = memoized(
-  (base: number, slope: number, subnormals: Supports['subnormals'], dtype: FloatDType): Precision => {
-    const float32Floor = subnormals === 'flush' ? 2 ** -126 : 2 ** -149;
-    return {
-      unit: dtype === 'float64' ? 2 ** -53 : 2 ** -24,
-      floor: dtype === 'float64' ? 2 ** -1074 : float32Floor,
-      exp: (gap) => gap + 2 * (base + slope * gap),
-      log: (value) => 2 * base * Math.max(Math.abs(value), 4 / 3),
-      log1p: (value) => (2 * base + 8) * value,
-      stored: (tolerance, expected) => {
-        if (dtype === 'float16') return tolerance + 2 ** -11 * Math.abs(expected) + 2 ** -25;
-        return dtype === 'float64' ? tolerance + 2 ** -53 * Math.abs(expected) : tolerance;
-      },
-    };
-  },
-);
 
 /**
  * The precision of whole operations. It equals that of a kernel, except for float16: a composition stores each intermediate result, so
  * every step rounds by 2⁻¹¹, or 2⁻²⁵.
  */
-export function operationPrecision(announced: Announced, dtype: FloatDType): Precision {
-  const precision = precisionOf(announced, dtype);
-  return dtype === 'float16' ? roundingEachStep(precision) : precision;
+export function operationPrecision(supports: Pick<Supports, 'expUlp' | 'subnormals'>, dtype: FloatDType): Precision {
+  const precision = precisionOf(supports, dtype);
+  if (dtype !== 'float16') return precision;
+  return { ...precision, unit: 2 ** -11, floor: 2 ** -24, stored: (tolerance) => tolerance };
 }
-
-const roundingEachStep = memoizedFor(
-  (precision: Precision): Precision => ({
-    ...precision,
-    unit: 2 ** -11,
-    floor: 2 ** -24,
-    stored: (tolerance) => tolerance,
-  }),
-);

@@ -5,8 +5,7 @@ import { layout } from '../inputs.js';
 import { plain, runKernel } from '../kernel.js';
 import { operations } from '../operations/all.js';
 import type { Operation } from '../operations/operation.js';
-import { precisionOf } from '../precision.js';
-import { problemOf, statedFor } from '../problem.js';
+import { precisionIn, problemOf, statedFor } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import {
   checkEach,
@@ -39,13 +38,13 @@ function operationNamed(name: string): Operation {
 
 /** The rows of a plain call, its operands and result, and the bounds of the kernel itself, which in float16 are narrower than those of the operation. */
 export function exampleOf(
-  { supports }: Backend,
+  backend: Backend,
   operation: Operation,
   statement: ProblemStatement,
 ): Example & { readonly rows: Rows } {
   const problem = problemOf(statement);
   const { operands, expected, toleranceOf } = statedFor(operation, problem);
-  const tolerance = toleranceOf(precisionOf(supports, problem.dtype));
+  const tolerance = toleranceOf(precisionIn(backend, problem.dtype, 'kernel'));
   return { rows: problem.rows, operands: operands.map(({ values }) => values), expected, tolerance };
 }
 

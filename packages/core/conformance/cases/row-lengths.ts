@@ -7,10 +7,10 @@ import { memoized, memoizedFor } from '../memo.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { problemOf } from '../problem.js';
+import { precisionIn, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach, integers, sizesFrom } from '../sweep.js';
-import { type Precision, precisionOf, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
+import { type Precision, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
 import { type Call, callsOf, checkCalls, largeCallsOf } from './large.js';
 import { runRequired } from './required.js';
 
@@ -80,7 +80,7 @@ const problem = memoized((dtype: FloatDType, classes: number) => {
 /** A row whose last entry has nearly half of the sum, and one whose last logit is so large that exp overflows if the maximum is taken without it. */
 async function assertSoftmax(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
   const { rows, x, expected, toleranceOf } = problem(dtype, classes);
-  const precision = precisionOf(backend.supports, dtype);
+  const precision = precisionIn(backend, dtype, 'kernel');
   const last = logits('last', [1, classes], 1, dtype);
   const oneHot = new Float64Array(classes);
   oneHot[classes - 1] = 1;
@@ -96,7 +96,7 @@ async function assertSoftmax(backend: Backend, dtype: FloatDType, classes: numbe
 async function assertVjp(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
   const { rows, s, g, ofVjp, toleranceOfVjp } = problem(dtype, classes);
   const actual = await runRequired(backend, 'vjp', dtype, [s, g], rows);
-  assertClose(`vjp of ${classes} classes`, actual, ofVjp, toleranceOfVjp(precisionOf(backend.supports, dtype)));
+  assertClose(`vjp of ${classes} classes`, actual, ofVjp, toleranceOfVjp(precisionIn(backend, dtype, 'kernel')));
 }
 
 function softmaxInFloat64(x: Float64Array): Float64Array {

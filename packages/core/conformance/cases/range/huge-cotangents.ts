@@ -5,8 +5,9 @@ import { assertClose } from '../../check.js';
 import { rounded } from '../../inputs.js';
 import { memoized, memoizedFor } from '../../memo.js';
 import { owning } from '../../owning.js';
+import { precisionIn } from '../../problem.js';
 import { checkEach } from '../../sweep.js';
-import { operationPrecision, type Precision, softmaxVjpTolerance } from '../../tolerance.js';
+import { type Precision, softmaxVjpTolerance } from '../../tolerance.js';
 import { fullRangeCase, type RangeDType } from './full-range.js';
 
 const largeCotangent = { float32: 3e38, float64: 1.7e308 } as const satisfies Record<RangeDType, number>;
@@ -94,7 +95,7 @@ export function hugeCotangents(dtype: RangeDType, axis: 0 | 1): ConformanceCase 
           const given = (values: Float64Array) => own(tensor([...values], { shape, dtype, backend }));
           const [probabilities, cotangent] = [given(p), given(g)];
           const result = own(softmax.vjp(probabilities, cotangent, { axis, temperature }));
-          const tolerance = toleranceOf(operationPrecision(backend.supports, dtype));
+          const tolerance = toleranceOf(precisionIn(backend, dtype, 'operation'));
           assertClose('softmax.vjp', await result.data(), expected, tolerance);
         });
       },
