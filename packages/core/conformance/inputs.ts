@@ -1,4 +1,4 @@
-import { elements } from '../reference/row-entries.js';
+import { elements, rowIndices } from '../reference/row-entries.js';
 import type { FloatDType } from '../src/index.js';
 
 /**
@@ -108,15 +108,16 @@ export const inputs = {
 
 /** The named logits in a shape, with rows along `axis`, as flat row-major values of `dtype`. */
 export function logits(name: InputName, shape: readonly number[], axis: number, dtype: FloatDType): Float64Array {
-  const { outer, classes, inner } = layout(shape, axis);
+  const rows = layout(shape, axis);
+  const { outer, classes, inner } = rows;
   const out = new Float64Array(outer * classes * inner);
   const make: RowInput = inputs[name];
-  for (let row = 0; row < outer * inner; row++) {
-    const start = Math.floor(row / inner) * classes * inner + (row % inner);
-    make(classes, row, randomFrom(`${name}:${row}:${classes}`), dtype).forEach((value, c) => {
-      out[start + c * inner] = rounded(value, dtype);
+  rowIndices(rows).forEach((at, row) => {
+    const values = make(classes, row, randomFrom(`${name}:${row}:${classes}`), dtype);
+    at.forEach((i, c) => {
+      out[i] = rounded(values[c] ?? Number.NaN, dtype);
     });
-  }
+  });
   return out;
 }
 
@@ -128,13 +129,12 @@ export function cotangents(length: number, dtype: FloatDType, size = 2, seed = '
 
 /** A seeded mask (1 = keep) in a shape, with rows along `axis`: it keeps two of three entries, and nothing in the second of every five rows. */
 export function masks(shape: readonly number[], axis: number): Uint8Array {
-  const { outer, classes, inner } = layout(shape, axis);
-  const out = new Uint8Array(outer * classes * inner);
-  for (let row = 0; row < outer * inner; row++) {
-    const random = randomFrom(`mask:${row}:${classes}`);
-    const start = Math.floor(row / inner) * classes * inner + (row % inner);
-    for (let c = 0; c < classes; c++) out[start + c * inner] = row % 5 !== 1 && random() < 2 / 3 ? 1 : 0;
-  }
+  const rows = layout(shape, axis);
+  const out = new Uint8Array(rows.outer * rows.classes * rows.inner);
+  rowIndices(rows).forEach((at, row) => {
+    const random = randomFrom(`mask:${row}:${rows.classes}`);
+    for (const i of at) out[i] = row % 5 !== 1 && random() < 2 / 3 ? 1 : 0;
+  });
   return out;
 }
 
@@ -180,7 +180,8 @@ export function cycled(values: ArrayLike<number>, i: number): number {
 export function cycledTo(length: number, values: ArrayLike<number>): Float64Array {
   const once = Float64Array.from(values);
   const all = new Float64Array(length);
-  for (let start = 0; start < length; start += once.length) all.set(once.subarray(0, length - start), start);
+  all.set(once.subarray(0, length));
+  for (let filled = once.length; filled < length; filled *= 2) all.copyWithin(filled, 0, filled);
   return all;
 }
 

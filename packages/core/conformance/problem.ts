@@ -1,4 +1,4 @@
-import type { Backend, HostArray, Supports, Tensor } from '../src/index.js';
+import type { Backend, FloatDType, HostArray, Supports, Tensor } from '../src/index.js';
 import { tensor } from '../src/index.js';
 import type { Requirements } from './case.js';
 import { dtypeSuffix } from './case.js';
@@ -6,7 +6,7 @@ import { assertClose } from './check.js';
 import { layout, logits, masks } from './inputs.js';
 import { memoized, memoizedFor } from './memo.js';
 import type { CallOptions, Operand, Operation } from './operations/operation.js';
-import { operationPrecision } from './precision.js';
+import { operationPrecision, type Precision, precisionOf } from './precision.js';
 import type { MaskName, Problem, ProblemStatement } from './statement.js';
 
 /** The numbers of a statement. The same object is returned for the same statement. */
@@ -101,20 +101,34 @@ export async function checkValues(backend: Backend, operation: Operation, proble
 
 /** The expected result of an operation and its tolerance on this backend. */
 export function expectation(
-  { supports }: Backend,
+  backend: Backend,
   operation: Operation,
   problem: Problem,
 ): { readonly expected: Float64Array; readonly tolerance: ArrayLike<number> } {
   const { expected, toleranceOf } = statedFor(operation, problem);
-  return { expected, tolerance: toleranceOf(supports) };
+  return { expected, tolerance: toleranceOf(precisionIn(backend, problem.dtype, 'operation')) };
 }
+
+/** The precision of kernels or of whole operations: the same object for all backends that announce the same, so that bounds are computed once for them. */
+export function precisionIn({ supports }: Backend, dtype: FloatDType, of: 'kernel' | 'operation'): Precision {
+  return sharedPrecision(supports.expUlp, supports.subnormals, dtype, of);
+}
+
+const sharedPrecision = memoized(
+  (
+    expUlp: Supports['expUlp'],
+    subnormals: Supports['subnormals'],
+    dtype: FloatDType,
+    of: 'kernel' | 'operation',
+  ): Precision => (of === 'kernel' ? precisionOf : operationPrecision)({ expUlp, subnormals }, dtype),
+);
 
 /** The operands of an operation and the expected result. */
 interface Stated {
   readonly operands: readonly Operand[];
   readonly expected: Float64Array;
-  /** The tolerance on a backend that announces these properties. */
-  toleranceOf(supports: Supports): ArrayLike<number>;
+  /** The tolerance at a precision. */
+  toleranceOf(precision: Precision): ArrayLike<number>;
 }
 
 const statedOf = memoizedFor((problem: Problem) =>
@@ -123,9 +137,7 @@ const statedOf = memoizedFor((problem: Problem) =>
     const values = operands.map((operand) => operand.values);
     const expected = operation.expected(values, problem);
     const kept = withoutMasked(operation, values, problem);
-    const toleranceOf = memoizedFor((supports: Supports) =>
-      operation.tolerance(operationPrecision(supports, problem.dtype), kept, expected, problem),
-    );
+    const toleranceOf = memoizedFor((precision: Precision) => operation.tolerance(precision, kept, expected, problem));
     return { operands, expected, toleranceOf };
   }),
 );
@@ -142,7 +154,7 @@ function withoutMasked(
   return [first, ...directions.map((values) => (values.length === mask.length ? kept(values) : values))];
 }
 
-/** The reference is cached, because the fused run, the composed run and every backend in the process need the same values. */
+/** The reference and the bounds are cached, because the fused run, the composed run and every backend in the process need the same values. */
 export function statedFor(operation: Operation, problem: Problem): Stated {
   return statedOf(problem)(operation);
 }

@@ -27,12 +27,12 @@ export function rowErrors(
   const scaled = (i: number) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : (x[i] ?? Number.NaN) / temperature);
   const max = at.reduce((most, i) => Math.max(most, scaled(i)), Number.NEGATIVE_INFINITY);
   const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
-  const sum = exponentials.reduce((a, b) => a + b, 0);
+  const sum = sumOf(exponentials);
   const divided = divisionUnits(temperature);
   const shiftOf = (value: number) => (Number.isFinite(value) ? (1 + divided) * (max - value) : 0);
   const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
   const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
-  const ofSum = Math.max(precision.exp(1), errors.reduce((a, b) => a + b, 0) / sum) + summation(at.length);
+  const ofSum = Math.max(precision.exp(1), sumOf(errors) / sum) + summation(at.length);
   const top = at.findIndex((i) => scaled(i) === max);
   const ofRest = logarithmUnits(precision, exponentials, errors, top);
   return {
@@ -125,7 +125,7 @@ export function entryBounds(
   return out;
 }
 
-/** Σ term over the entries. */
-export function sumOf<T>(entries: readonly T[], term: (entry: T) => number): number {
+/** Σ term over the entries, which may be numbers themselves. */
+export function sumOf<T>(entries: readonly T[], term: (entry: T) => number = Number): number {
   return entries.reduce((sum, entry) => sum + term(entry), 0);
 }

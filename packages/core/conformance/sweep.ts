@@ -1,5 +1,5 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
-import { mismatchOf } from './check.js';
+import { type Mismatch, mismatchOf } from './check.js';
 import { layout } from './inputs.js';
 
 /** From the first to the last, inclusive. */
@@ -135,12 +135,17 @@ export async function checkEach<T>(
   throw new Error(`${others}: ${message}`, { cause: error });
 }
 
-/** Adds a cause that the numbers do not show to the error of a failed comparison. */
-export async function explaining(cause: string, check: Promise<void>): Promise<void> {
+/** Adds a cause that the numbers do not show to the error of a failed comparison, if it explains it. */
+export async function explaining(
+  cause: string,
+  check: Promise<void>,
+  explains: (mismatch: Mismatch) => boolean = () => true,
+): Promise<void> {
   try {
     await check;
   } catch (error) {
-    if (mismatchOf(error) === undefined) throw error;
+    const mismatch = mismatchOf(error);
+    if (mismatch === undefined || !explains(mismatch)) throw error;
     throw new Error(`${(error as Error).message}; ${cause}`, { cause: error });
   }
 }

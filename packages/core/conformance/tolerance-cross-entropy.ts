@@ -36,9 +36,9 @@ export function crossEntropyLossTolerance(
       if (weight === 0) return 0;
       return weight * (logProbabilityUnits(row, i, log) + relative * Math.abs(log));
     });
-    return scale * precision.unit * terms.reduce((a, b) => a + b, 0) + precision.floor * (1 + at.length * (1 + scale));
+    return scale * precision.unit * sumOf(terms) + precision.floor * (1 + at.length * (1 + scale));
   });
-  const total = reduced ? [bounds.reduce((a, b) => a + b, 0)] : bounds;
+  const total = reduced ? [sumOf(bounds)] : bounds;
   return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }
 
@@ -83,7 +83,7 @@ export function crossEntropyJvpTolerance(
       return sum + (bounds[i] ?? Number.NaN) * size + precision.floor * (1 + size);
     }, 0),
   );
-  const total = options.reduction === 'none' ? sums : [sums.reduce((a, b) => a + b, 0)];
+  const total = options.reduction === 'none' ? sums : [sumOf(sums)];
   return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }
 
@@ -113,7 +113,7 @@ function gradientBounds(
     const q = targetWeights(target, at, r, options)?.map(nearest);
     if (!q) return;
     const row = rowErrors(precision, x, at, options);
-    const sum = q.reduce((a, b) => a + Math.abs(b), 0);
+    const sum = sumOf(q, Math.abs);
     // exp(log p) turns the absolute error of log p into a relative one; otherwise p is a quotient.
     const relative = (i: number) =>
       Math.max(logProbabilityUnits(row, i, logs[i] ?? Number.NaN) + precision.exp(0), row.term(i) + row.sum + 5);

@@ -5,11 +5,11 @@ import {
   targetWeights,
 } from '../reference/cross-entropy.js';
 import { nearest } from '../reference/doubledouble.js';
-import { type ReferenceParameters, softmax, type Values } from '../reference/functions.js';
+import { type ReferenceParameters, rowValues, softmax, type Values } from '../reference/functions.js';
 import { elements } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
-import { divisionUnits, expUnits, rowBounds, rowErrors, summation } from './rounding.js';
+import { divisionUnits, expUnits, rowBounds, rowErrors, summation, sumOf } from './rounding.js';
 import { sumUnits, targetUnits } from './tolerance-cross-entropy.js';
 
 /**
@@ -44,7 +44,7 @@ function offsetOf(row: readonly { readonly p: number; readonly v: number }[]): {
   const top = row.find(({ p }) => p === largest);
   if (top !== undefined && largest > dominant) return { offset: top.v, slack: 0 };
   const slack = row.reduce((most, { p, v }) => (p >= 0.99 * largest ? Math.max(most, Math.abs(v)) : most), 0);
-  return { offset: 0, slack: Math.min(slack, 2 * sum(row.map(({ p, v }) => p * Math.abs(v)))) };
+  return { offset: 0, slack: Math.min(slack, 2 * sumOf(row, ({ p, v }) => p * Math.abs(v))) };
 }
 
 /**
@@ -59,10 +59,10 @@ function centred<E extends Probability>(
 ): (entry: E) => Centred {
   const { offset, slack } = offsetOf(row.map((entry) => ({ p: entry.p, v: direction(entry) })));
   const moved = (entry: E) => Math.abs(direction(entry) - offset) + slack;
-  const mean = sum(row.map((entry) => entry.p * moved(entry)));
-  const flushed = floor * sum(row.map((entry) => 1 + moved(entry)));
+  const mean = sumOf(row, (entry) => entry.p * moved(entry));
+  const flushed = floor * sumOf(row, (entry) => 1 + moved(entry));
   const ofMean =
-    unit * (sum(row.map((entry) => entry.p * moved(entry) * entry.units)) + (summation(row.length) + 3) * mean);
+    unit * (sumOf(row, (entry) => entry.p * moved(entry) * entry.units) + (summation(row.length) + 3) * mean);
   return (entry) => ({
     size: moved(entry) + mean,
     error: (2 * unit + excess) * moved(entry) + ofMean + flushed,
@@ -91,7 +91,7 @@ export function softmaxHvpTolerance(
       g: g[i] ?? Number.NaN,
       t: t[i] ?? Number.NaN,
     }));
-    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
+    const excess = Math.abs(sumOf(row, ({ p }) => p) - 1);
     const centredG = centred(precision, row, excess, (entry) => entry.g);
     const centredT = centred(precision, row, excess, (entry) => entry.t);
     const products = row.map((entry) => {
@@ -99,9 +99,9 @@ export function softmaxHvpTolerance(
       const size = a.size * b.size;
       return { p: entry.p, size, error: a.size * b.error + b.size * a.error + unit * size + floor };
     });
-    const mean = sum(products.map(({ p, size }) => p * size));
-    const flushed = floor * sum(products.map(({ size }) => 1 + size));
-    const ofMean = sum(products.map(({ p, error }) => p * error)) + unit * (summation(at.length) + 1) * mean + flushed;
+    const mean = sumOf(products, ({ p, size }) => p * size);
+    const flushed = floor * sumOf(products, ({ size }) => 1 + size);
+    const ofMean = sumOf(products, ({ p, error }) => p * error) + unit * (summation(at.length) + 1) * mean + flushed;
     const after = 2 + 2 * divisionUnits(temperature);
     return products.map(({ p, size, error }) => {
       const rounding = p * (error + ofMean + unit * after * (size + mean) + excess * size);
@@ -132,10 +132,10 @@ export function softmaxDoubleBackwardTolerance(
       g: g[i] ?? Number.NaN,
       h: Math.abs(h[i] ?? Number.NaN),
     }));
-    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
+    const excess = Math.abs(sumOf(row, ({ p }) => p) - 1);
     const centredG = centred(precision, row, excess, (entry) => entry.g);
-    const mean = sum(row.map(({ p, h }) => p * h));
-    const ofMean = unit * (summation(at.length) + 1) * mean + floor * sum(row.map(({ h }) => 1 + h));
+    const mean = sumOf(row, ({ p, h }) => p * h);
+    const ofMean = unit * (summation(at.length) + 1) * mean + floor * sumOf(row, ({ h }) => 1 + h);
     const after = 2 + divisionUnits(temperature);
     return row.map((entry) => {
       const { size, error } = centredG(entry);
@@ -162,9 +162,9 @@ export function logSoftmaxHvpTolerance(
       const units = log === Number.NEGATIVE_INFINITY ? 0 : expUnits(precision, log);
       return { p: Math.exp(log), units, t: t[i] ?? Number.NaN };
     });
-    const excess = Math.abs(sum(row.map(({ p }) => p)) - 1);
-    const cotangent = at.map((i) => g[i] ?? Number.NaN);
-    const factor = { size: Math.abs(sum(cotangent)), error: summation(at.length) * sum(cotangent.map(Math.abs)) };
+    const excess = Math.abs(sumOf(row, ({ p }) => p) - 1);
+    const cotangent = rowValues(g, at);
+    const factor = { size: Math.abs(sumOf(cotangent)), error: summation(at.length) * sumOf(cotangent, Math.abs) };
     return curvatureBounds(precision, row, excess, factor, temperature);
   });
 }
@@ -205,8 +205,8 @@ export function crossEntropyHvpTolerance(
     const upstream = Math.abs((g[g.length === 1 ? 0 : r] ?? Number.NaN) / count);
     const weights = q.map(nearest);
     const factor = {
-      size: upstream * Math.abs(sum(weights)),
-      error: upstream * units * sum(weights.map(Math.abs)),
+      size: upstream * Math.abs(sumOf(weights)),
+      error: upstream * units * sumOf(weights, Math.abs),
     };
     return logSumExpCurvature(precision, x, p, at, factor, t, options);
   });
@@ -285,8 +285,4 @@ function curvatureBounds(
 function roundedToZero(temperature: number, size: number): number {
   const scale = 1 / Math.abs(temperature);
   return 1 + scale + scale ** 2 * size;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((a, b) => a + b, 0);
 }

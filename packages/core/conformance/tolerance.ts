@@ -86,7 +86,7 @@ export function softmaxVjpTolerance(
     const top = row.reduce((most, entry) => (entry.p > most.p ? entry : most), { p: -1, cotangent: 0 });
     const origin = top.p > 0.5 ? top.cotangent : 0;
     const terms = row.map(({ p, cotangent }) => Math.abs(p * (cotangent - origin)));
-    const mean = sumOf(terms, (term) => term);
+    const mean = sumOf(terms);
     const ofLargest = Math.abs(top.cotangent - origin);
     const shift = ofLargest <= 2 * mean ? ofLargest : 0;
     const inner = shift + mean;

@@ -11,6 +11,7 @@ import {
   type RowEntries,
   rowwise,
   sumOf,
+  tabulated,
   type Values,
 } from './row-entries.js';
 
@@ -46,8 +47,9 @@ export function logSoftmaxJvp(y: Values, t: Values, rows: Rows, parameters: Refe
   return rowwise(y, rows, (at) => {
     const top = at.find((i) => !isMasked(parameters, i) && isDominant(exactly(y[i])));
     const origin = top === undefined ? 0 : t[top];
-    const mean = sumOf(at, (i) => mul(exp(exactly(y[i])), difference(t[i], origin)), parameters);
-    const others = sumOf(at, (i) => (i === top ? zero : exp(exactly(y[i]))), parameters);
+    const p = tabulated(at, (i) => exp(exactly(y[i])));
+    const mean = sumOf(at, (i, c) => mul(p(i, c), difference(t[i], origin)), parameters);
+    const others = sumOf(at, (i, c) => (i === top ? zero : p(i, c)), parameters);
     const missing = top === undefined ? zero : mul(exactly(origin), sub(complement(exactly(y[top])), others));
     return (i) => {
       if (isMasked(parameters, i)) return zero;

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { cotangents, type InputName, inputs, logits, masks, rounded } from '../conformance/inputs.js';
+import { cotangents, cycledTo, type InputName, inputs, logits, masks, rounded } from '../conformance/inputs.js';
 import { broadcast } from '../conformance/problem.js';
 
 const dtypes = ['float32', 'float64', 'float16'] as const;
@@ -113,4 +113,9 @@ test('numbers are rounded to the nearest float16, ties to even, and beyond the l
     expect(rounded(value, 'float16')).toBe(nearest);
   expect(rounded(0.1, 'float32')).toBe(Math.fround(0.1));
   expect(rounded(0.1, 'float64')).toBe(0.1);
+});
+
+test.each([0, 1, 2, 3, 4, 9, 20])('a list of three, repeated up to a length of %i', (length) => {
+  const repeated = Array.from({ length }, (_, i) => [5, -0, Number.NaN][i % 3]);
+  expect([...cycledTo(length, [5, -0, Number.NaN])]).toEqual(repeated);
 });

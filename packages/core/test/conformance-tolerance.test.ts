@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { toleranceUsed } from '../conformance/check.js';
 import { exact, logits, reference, tolerance } from '../conformance/index.js';
 import { operations } from '../conformance/operations/all.js';
-import { expectation, problemOf } from '../conformance/problem.js';
+import { expectation, precisionIn, problemOf } from '../conformance/problem.js';
 import type { Backend } from '../src/index.js';
 
 const announced = { expUlp: { base: 0.5, slope: 0 }, subnormals: 'preserve' } as const;
@@ -53,6 +53,26 @@ describe('the bound of softmax', () => {
     expect(precision.exp(10)).toBe(11);
     expect([coarse.floor, precision.floor]).toEqual([2 ** -126, 2 ** -149]);
     expect(tolerance.precisionOf(announced, 'float64').unit).toBe(2 ** -53);
+  });
+
+  test('is one object for all backends that announce the same, so that they share bounds, and another for others', async () => {
+    const right = (await exact.open()) as Backend;
+    const announcing = (other: object) => ({ ...right, supports: { ...right.supports, ...other } });
+    for (const of of ['kernel', 'operation'] as const) {
+      for (const dtype of ['float32', 'float64', 'float16'] as const) {
+        const usual = precisionIn(right, dtype, of);
+        expect(precisionIn(announcing({ expUlp: { ...right.supports.expUlp } }), dtype, of)).toBe(usual);
+        for (const expUlp of [
+          { base: 0.75, slope: 0 },
+          { base: 1, slope: 0.25 },
+        ])
+          expect(precisionIn(announcing({ expUlp }), dtype, of).exp(10)).not.toBe(usual.exp(10));
+      }
+    }
+    expect(precisionIn(right, 'float64', 'kernel').unit).toBe(2 ** -53);
+    expect(precisionIn(right, 'float16', 'kernel').unit).toBe(2 ** -24);
+    expect(precisionIn(right, 'float16', 'operation').unit).toBe(2 ** -11);
+    expect(precisionIn(announcing({ subnormals: 'flush' }), 'float32', 'kernel').floor).toBe(2 ** -126);
   });
 
   test('has no bound for a fully masked row, and no bound that is NaN', () => {

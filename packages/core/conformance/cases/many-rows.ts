@@ -1,14 +1,11 @@
-import { softmax, softmaxJacobian, softmaxVjp } from '../../reference/functions.js';
 import type { Backend, Basis, Extent, Rows } from '../../src/index.js';
 import { type ConformanceCase, defineKernelCase, type Requirements } from '../case.js';
-import { cotangents, cycledTo, logits } from '../inputs.js';
-import { plain } from '../kernel.js';
-import { precisionOf, softmaxJacobianTolerance, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
-import { probabilities } from './jacobian.js';
+import { cotangents, cycledTo, type InputName } from '../inputs.js';
 import { assertExample, type Example } from './primitives/example.js';
 import { basisOf } from './primitives/operands.js';
 import { reduction } from './primitives/reduction.js';
 import { transposition } from './primitives/transposition.js';
+import { enqueue, exampleOf, type RequiredName, required } from './required.js';
 
 /** More than the workgroups that a dispatch has in one dimension of a GPU. */
 export const count = 65537;
@@ -26,11 +23,9 @@ type Run<On> = (on: On, out: unknown, buffers: readonly unknown[], rows: Rows) =
 
 /** The three required kernels and the primitives of the basis, on more rows than one dispatch has workgroups. */
 export const manyRows: readonly ConformanceCase[] = [
-  ofKernel('softmax', ';axis=1;input=spread', softmaxPattern, (backend, out, [x], rows) =>
-    backend.softmax(out, x, rows, plain),
-  ),
-  ofKernel('vjp', '', vjpPattern, (backend, out, [s, g], rows) => backend.vjp(out, s, g, rows, plain)),
-  ofKernel('jacobian', '', jacobianPattern, (backend, out, [s], rows) => backend.jacobian(out, s, rows, plain)),
+  ofKernel('softmax', 'spread', ';axis=1;input=spread'),
+  ofKernel('vjp', 'narrow'),
+  ofKernel('jacobian', 'narrow'),
   ofPrimitive(
     'unary',
     elementwise((x) => -x),
@@ -65,16 +60,15 @@ export const manyRows: readonly ConformanceCase[] = [
 
 const extentOf = ({ outer, classes, inner }: Rows): Extent => [outer, classes, inner];
 
-function ofKernel(
-  name: 'softmax' | 'vjp' | 'jacobian',
-  settings: string,
-  pattern: Pattern,
-  run: Run<Backend>,
-): ConformanceCase {
+function ofKernel(name: RequiredName, input: InputName, settings = ''): ConformanceCase {
   const size = { classes: 3, inner: 1 };
   const elements = count * size.classes ** (name === 'jacobian' ? 2 : 1);
   const id = `${name}/many-rows:shape=${count}x${size.classes}${settings}`;
-  return manyRowsCase(id, name, { elements }, size, pattern, run);
+  const pattern: Pattern = (backend, { outer, classes }) =>
+    exampleOf(backend, required[name], { shape: [outer, classes], axis: 1, input, dtype });
+  return manyRowsCase(id, name, { elements }, size, pattern, (backend, out, buffers, rows) =>
+    enqueue(backend, name, out, buffers, rows),
+  );
 }
 
 /** @param primitive its name, and the settings of the case after a semicolon */
@@ -127,29 +121,5 @@ function elementwise(expected: (x: number, y: number) => number): Pattern {
       expected: x.map((value, k) => expected(value, y[k] ?? Number.NaN)),
       tolerance: new Float64Array(x.length),
     };
-  };
-}
-
-function softmaxPattern({ supports }: Backend, rows: Rows): Example {
-  const x = logits('spread', [rows.outer, rows.classes], 1, dtype);
-  const expected = softmax(x, rows);
-  return { operands: [x], expected, tolerance: softmaxTolerance(precisionOf(supports, dtype), x, expected, rows) };
-}
-
-function vjpPattern({ supports }: Backend, rows: Rows): Example {
-  const s = probabilities(dtype, [rows.outer, rows.classes], 1, 'narrow');
-  const g = cotangents(s.length, dtype);
-  const expected = softmaxVjp(s, g, rows);
-  const tolerance = softmaxVjpTolerance(precisionOf(supports, dtype), s, g, expected, rows);
-  return { operands: [s, g], expected, tolerance };
-}
-
-function jacobianPattern({ supports }: Backend, rows: Rows): Example {
-  const s = probabilities(dtype, [rows.outer, rows.classes], 1, 'narrow');
-  const expected = softmaxJacobian(s, rows);
-  return {
-    operands: [s],
-    expected,
-    tolerance: softmaxJacobianTolerance(precisionOf(supports, dtype), s, expected, rows),
   };
 }

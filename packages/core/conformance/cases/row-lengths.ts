@@ -3,16 +3,16 @@ import type { Backend, FloatDType, Rows } from '../../src/index.js';
 import { type ConformanceCase, defineKernelCase, dtypeSuffix } from '../case.js';
 import { assertClose } from '../check.js';
 import { cotangents, logits, rounded } from '../inputs.js';
-import { plain, runKernel } from '../kernel.js';
-import { memoized } from '../memo.js';
+import { memoized, memoizedFor } from '../memo.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import type { Operation } from '../operations/operation.js';
-import { problemOf } from '../problem.js';
+import { precisionIn, problemOf } from '../problem.js';
 import type { ProblemStatement } from '../statement.js';
 import { checkEach, integers, sizesFrom } from '../sweep.js';
-import { precisionOf, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
+import { type Precision, softmaxTolerance, softmaxVjpTolerance } from '../tolerance.js';
 import { type Call, callsOf, checkCalls, largeCallsOf } from './large.js';
+import { runRequired } from './required.js';
 
 /** Lengths that are tested by one case: all short ones, or some from one power of two to the next. */
 interface Octave {
@@ -64,36 +64,39 @@ const problem = memoized((dtype: FloatDType, classes: number) => {
   const s = expected.map((value) => rounded(value, dtype));
   const g = cotangents(classes, dtype);
   g[classes - 1] = 1.5;
-  return { rows, x, expected, s, g, ofVjp: classes < long ? softmaxVjp(s, g, rows) : vjpInFloat64(s, g) };
+  const ofVjp = classes < long ? softmaxVjp(s, g, rows) : vjpInFloat64(s, g);
+  return {
+    rows,
+    x,
+    expected,
+    toleranceOf: memoizedFor((precision: Precision) => softmaxTolerance(precision, x, expected, rows)),
+    s,
+    g,
+    ofVjp,
+    toleranceOfVjp: memoizedFor((precision: Precision) => softmaxVjpTolerance(precision, s, g, ofVjp, rows)),
+  };
 });
 
 /** A row whose last entry has nearly half of the sum, and one whose last logit is so large that exp overflows if the maximum is taken without it. */
 async function assertSoftmax(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
-  const { rows, x, expected } = problem(dtype, classes);
-  const precision = precisionOf(backend.supports, dtype);
+  const { rows, x, expected, toleranceOf } = problem(dtype, classes);
+  const precision = precisionIn(backend, dtype, 'kernel');
   const last = logits('last', [1, classes], 1, dtype);
   const oneHot = new Float64Array(classes);
   oneHot[classes - 1] = 1;
   const values = new Float64Array(2 * classes);
   values.set(x);
   values.set(last, classes);
-  const actual = await runKernel(backend, { length: 2 * classes, dtype }, [{ values, dtype }], (out, [both]) =>
-    backend.softmax(out, both, { ...rows, outer: 2 }, plain),
-  );
-  const tolerance = softmaxTolerance(precision, x, expected, rows);
-  assertClose(`softmax of ${classes} classes`, actual.subarray(0, classes), expected, tolerance);
+  const actual = await runRequired(backend, 'softmax', dtype, [values], { ...rows, outer: 2 });
+  assertClose(`softmax of ${classes} classes`, actual.subarray(0, classes), expected, toleranceOf(precision));
   const near = new Float64Array(classes).fill(64 * precision.unit);
   assertClose(`softmax of ${classes} classes, the last one 1`, actual.subarray(classes), oneHot, near);
 }
 
 async function assertVjp(backend: Backend, dtype: FloatDType, classes: number): Promise<void> {
-  const { rows, s, g, ofVjp } = problem(dtype, classes);
-  const operands = [s, g].map((values) => ({ values, dtype }));
-  const actual = await runKernel(backend, { length: classes, dtype }, operands, (out, [probabilities, cotangent]) =>
-    backend.vjp(out, probabilities, cotangent, rows, plain),
-  );
-  const tolerance = softmaxVjpTolerance(precisionOf(backend.supports, dtype), s, g, ofVjp, rows);
-  assertClose(`vjp of ${classes} classes`, actual, ofVjp, tolerance);
+  const { rows, s, g, ofVjp, toleranceOfVjp } = problem(dtype, classes);
+  const actual = await runRequired(backend, 'vjp', dtype, [s, g], rows);
+  assertClose(`vjp of ${classes} classes`, actual, ofVjp, toleranceOfVjp(precisionIn(backend, dtype, 'kernel')));
 }
 
 function softmaxInFloat64(x: Float64Array): Float64Array {

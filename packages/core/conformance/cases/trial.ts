@@ -1,3 +1,4 @@
+import { rowIndices } from '../../reference/functions.js';
 import { type Backend, type FloatDType, type MaskInput, type Tensor, tensor } from '../../src/index.js';
 import { assert, assertClose } from '../check.js';
 import { cycled, type InputName, layout, logits, randomFrom } from '../inputs.js';
@@ -200,17 +201,16 @@ function maskOf(
     columns: shape.map((size, k) => (k === axis ? 1 : size)),
   };
   const own = dimensions[name];
-  const { outer, classes, inner } = layout(own, axis - (shape.length - own.length));
-  const data = new Uint8Array(outer * classes * inner);
-  for (let row = 0; row < outer * inner; row++) {
-    const start = Math.floor(row / inner) * classes * inner + (row % inner);
+  const rows = layout(own, axis - (shape.length - own.length));
+  const data = new Uint8Array(rows.outer * rows.classes * rows.inner);
+  rowIndices(rows).forEach((at, row) => {
     const isEmptied = random() < 0.2;
-    const only = row % 5 === 3 ? (keepsEveryRow ? 0 : (7 * row) % classes) : null;
-    for (let c = 0; c < classes; c++) {
+    const only = row % 5 === 3 ? (keepsEveryRow ? 0 : (7 * row) % at.length) : null;
+    at.forEach((i, c) => {
       const drawn = only === null ? random() < 3 / 4 : c === only;
       const isKept = row === 0 && c < 2 ? true : keepsEveryRow && c === 0 ? true : !isEmptied && drawn;
-      data[start + c * inner] = isKept ? 1 : 0;
-    }
-  }
+      data[i] = isKept ? 1 : 0;
+    });
+  });
   return { data, shape: own };
 }
