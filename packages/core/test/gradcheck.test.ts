@@ -391,10 +391,12 @@ describe('the differences of gradcheck', () => {
   };
 
   test('take the step that is asked for, and the shortest one that an entry can hold if that is lost by rounding', async () => {
-    const at = 2 ** 24;
+    const at = 1.5 * 2 ** 24;
     expect(await slopeOf(2, at, 2 ** -10)).toBe(2 * at);
-    expect(await distances(at, { step: 2 ** -10 })).toEqual([2 ** -10, 2 ** -11, 2 ** -12, 0]);
-    expect(await distances(2 ** 60, { step: 2 ** -10 })).toEqual([2 ** 12, 2 ** 11, 2 ** 10, 0]);
+    const golden = (1 + Math.sqrt(5)) / 2;
+    const last = at + 2 ** -11 / golden - at;
+    expect(await distances(at, { step: 2 ** -10 })).toEqual([2 ** -10, 2 ** -11, last, 0]);
+    expect(await distances(1.5 * 2 ** 60, { step: 2 ** -10 })).toEqual([1.5 * 2 ** 12, 1.5 * 2 ** 11, 7 * 2 ** 8, 0]);
   });
 
   test('begin with a step that a temperature below 1 shortens and one above 1 does not lengthen', async () => {
@@ -515,6 +517,27 @@ describe('gradcheck', () => {
     const wrong = scalar(f, (v) => 1.001 * derivative(v));
     expect(await gradcheck(wrong, double([[at]]))).toMatchObject({ ok: false });
   });
+
+  test.each([
+    [2 ** -10.4, {}, undefined],
+    [2 ** -8, { step: 2 ** -8 }, 'difference quotients with successive steps disagree'],
+  ])(
+    'an oscillation that has the same phase after a step of %d, its half and its quarter',
+    async (step, options, reason) => {
+      for (const periods of [1, 3, 8]) {
+        const rate = (8 * Math.PI * periods) / step;
+        const sine = (factor: number) =>
+          scalar(
+            (v) => Math.sin(rate * v),
+            (v) => factor * rate * Math.cos(rate * v),
+          );
+        for (const factor of [1, 1.001, 0]) {
+          const { ok, entries } = await gradcheck(sine(factor), double([[0.7]]), options);
+          expect([ok, entries[0].reason], `${periods} periods, ${factor}`).toEqual([factor === 1 && !reason, reason]);
+        }
+      }
+    },
+  );
 
   test('a function that is nowhere differentiable says that its quotients disagree', async () => {
     const rough = (v: number) =>

@@ -27,7 +27,7 @@ export function gradcheck(
  * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
  *
  * Its error is of order h⁴ + ε/h, least near h = ε^(1/5), which is the default step and leaves about 1e-12; plain central
- * differences at ε^(1/3) leave 1e-10. The same with h/2 tells how accurate it is. Where that is not enough, shorter steps are tried (near a pole, or
+ * differences at ε^(1/3) leave 1e-10. The same with h/2 and 0.31 h tells how accurate it is. Where that is not enough, shorter steps are tried (near a pole, or
  * the end of the function's domain), or longer ones (where rounding of large values hides the derivative); what remains is part of the tolerance.
  * f is computed on the host in double-double and rounded to float64, whatever the backend
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for

@@ -8,7 +8,7 @@ export interface GradcheckOptions extends GradcheckTarget {
   /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
   readonly cotangent?: Tensor | undefined;
   /**
-   * First step of the differences, in units of x: the only one that is used, except for its half and its quarter. Default ε^(1/5) ≈ 7.4e-4, times a
+   * First step of the differences, in units of x: the only one that is used, except for its half and 0.31 of it. Default ε^(1/5) ≈ 7.4e-4, times a
    * temperature below 1, and shorter or longer where the differences are inaccurate.
    */
   readonly step?: number | undefined;
