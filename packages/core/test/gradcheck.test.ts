@@ -539,6 +539,73 @@ describe('gradcheck', () => {
     },
   );
 
+  describe('at a kink that the function does not name', () => {
+    const elu = (v: number) => (v > 0 ? 3 * v : Math.expm1(v));
+    const at = async (f: (v: number) => number, x: number, derivative: number, options: GradcheckOptions = {}) => {
+      const own = scalar(f, () => derivative);
+      const { ok, checked, entries } = await gradcheck(own, double([[x]]), { cotangent: double([[1]]), ...options });
+      return { ok, checked, numeric: entries[0].numeric };
+    };
+
+    test.each([
+      ['|x|', Math.abs, 0, -1, 1],
+      ['relu, beyond 0', (v: number) => Math.max(v - 2, 0), 2, 0, 1],
+      ['two curves', elu, 0, 1, 3],
+      ['−|x|', (v: number) => -Math.abs(v), 0, -1, 1],
+    ])('every slope between those of both sides is right: %s', async (_, f, x, low, high) => {
+      for (const options of [{}, { step: 2 ** -12, tolerance: 1e-5 }]) {
+        for (const derivative of [low, high, (low + high) / 2, low + (high - low) / 3]) {
+          expect(await at(f, x, derivative, options)).toMatchObject({ ok: true, checked: 1 });
+        }
+        const below = await at(f, x, low - 1e-4, options);
+        expect(below).toMatchObject({ ok: false, checked: 1 });
+        expect(below.numeric).toBeCloseTo(low, 8);
+        const above = await at(f, x, high + 1e-4, options);
+        expect(above).toMatchObject({ ok: false, checked: 1 });
+        expect(above.numeric).toBeCloseTo(high, 8);
+      }
+    });
+
+    test('a maximum of equal entries gives its gradient to one of them', async () => {
+      const pool = (shares: number[]) => ({
+        name: 'maximum',
+        outputShape: [],
+        forward: (x: Float64Array) => [Math.max(...x)],
+        vjp: (x: Tensor, g: Tensor) =>
+          tensor(
+            shares.map((share) => share * g.dataSync()[0]),
+            { shape: x.shape, backend, dtype: 'float64' },
+          ),
+      });
+      const oks = async (shares: number[]) =>
+        (await gradcheck(pool(shares), double([[3, 1, 3]]))).entries.map(({ ok }) => ok);
+      expect(await oks([1, 0, 0])).toEqual([true, true, true]);
+      expect(await oks([0.5, 0, 0.5])).toEqual([true, true, true]);
+      expect(await oks([1.5, 0.5, -0.5])).toEqual([false, false, false]);
+    });
+
+    test.each([
+      ['beside a kink', Math.abs, 1e-9],
+      ['at a jump', Math.ceil, 1],
+      ['where only one side is curved without end', (v: number) => (v > 0 ? Math.sqrt(v) : v), 0],
+      ['of a smooth function', Math.exp, 0],
+    ])('and not elsewhere: %s', async (_, f, x) => {
+      expect(await at(f, x, 0.5)).toMatchObject({ ok: false });
+    });
+
+    test('both sides are evaluated only if the derivative would be wrong', async () => {
+      let evaluations = 0;
+      const counting = (v: number) => {
+        evaluations++;
+        return v;
+      };
+      await at(counting, 1, 1);
+      expect(evaluations).toBe(2 + 6);
+      await at(counting, 1, 2);
+      expect(evaluations).toBeGreaterThan(2 * (2 + 6));
+    });
+  });
+
   test('a function that is nowhere differentiable says that its quotients disagree', async () => {
     const rough = (v: number) =>
       Array.from({ length: 50 }, (_, k) => 2 ** -k * Math.sin(8 ** k * v)).reduce((a, b) => a + b);

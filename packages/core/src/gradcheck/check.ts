@@ -1,10 +1,10 @@
 import type { BuiltIn } from '../ops/table.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { bestEstimate, quotientOf, shortestAt } from './differences.js';
+import { bestEstimate, type Estimate, quotientOf, shortestAt } from './differences.js';
 import { type Check, compareWithDifferences, type FirstStep } from './driver.js';
 import { type CheckedFunction, type GradcheckFunction, isBuiltIn } from './function.js';
 import { type GradcheckOptions, gradcheckNames } from './options.js';
-import { type GradcheckReport, type Slope, sizeOfLargest, slopeOf } from './report.js';
+import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
 
 /**
  * Compares the vjp of a function of your own with differences in float64, as for a built-in operation. Its `forward` gets and returns flat numbers
@@ -31,7 +31,8 @@ export function gradcheck(
  * the end of the function's domain), or longer ones (where rounding of large values hides the derivative); what remains is part of the tolerance.
  * f is computed on the host in double-double and rounded to float64, whatever the backend
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
- * relu); at the kink itself every slope between the two one-sided ones is right. It costs six evaluations an entry or more: meant for small tensors.
+ * relu); at the kink itself every slope between the two one-sided ones is right, also if your own function does not name it. It costs six
+ * evaluations an entry or more: meant for small tensors.
  *
  * Entries that cannot be compared are not counted in `checked` and have a `reason`. Those where x is −Infinity are ok. Those without a difference
  * quotient, because f is NaN or +Infinity there, are not. A derivative of your own is compared entry by entry, so one that is small beside the others
@@ -67,23 +68,33 @@ const check: Check = {
   tolerance: { float64: 1e-8, float32: 2e-5, float16: 5e-3 },
   // ε^(1/5): where h⁴ and ε/h are equal.
   step: 2 ** (-52 / 5),
-  differences: (f, x, [cotangent = []], first) => ({
-    slopeAt: (index) => slopeAt(f, x, cotangent, index, first),
-    hidden: (size) => (roundings * size) / first.step,
-  }),
+  differences: (f, x, [cotangent = []], first) => {
+    const along = (index: number) => differencesAlong(f, x, cotangent, index, first);
+    return {
+      slopeAt: (index) => {
+        const { isKink, central, sides } = along(index);
+        return slopeOf(index, isKink ? sides() : [central()]);
+      },
+      kinkAt: (index) => {
+        const sides = along(index).sides();
+        return isBent(sides, first.enough) ? slopeOf(index, sides) : undefined;
+      },
+      hidden: (size) => (roundings * size) / first.step,
+    };
+  },
 };
 
 /** The rounding of values of size 1 in an extrapolated quotient, times the step. */
 const roundings = 2 ** -50;
 
-/** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
-function slopeAt(
+/** The slopes of ⟨g, f⟩ along one entry. Between those of the two sides of a kink every slope is right. */
+function differencesAlong(
   f: CheckedFunction,
   x: Float64Array,
   g: ArrayLike<number>,
   index: number,
   { step, fixed, enough }: FirstStep,
-): Slope {
+) {
   const at = x[index] ?? Number.NaN;
   const distances = (f.kinks ?? []).map((kink) => Math.abs(at - kink));
   const room = Math.min(...distances.filter((distance) => distance > 0)) / 2;
@@ -102,11 +113,18 @@ function slopeAt(
       roundings: roundings / h,
       condition: reach / (b - a),
     });
-  const sides = distances.includes(0)
-    ? [
-        bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
-        bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
-      ]
-    : [bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 })];
-  return slopeOf(index, sides);
+  return {
+    isKink: distances.includes(0),
+    central: () => bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 }),
+    sides: (): readonly [Estimate, Estimate] => [
+      bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
+      bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
+    ],
+  };
+}
+
+/** Whether the slopes on both sides are accurate, and differ by more than their errors. Near a kink, those across it are not accurate. */
+function isBent([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
+  const [error, terms] = [left.error + right.error, Math.max(left.terms, right.terms)];
+  return error <= enough * terms && Math.abs(right.slope - left.slope) > 8 * error;
 }
