@@ -555,6 +555,22 @@ test('an ignoreIndex beyond int32 ignores no class, also where a kernel takes it
   }
 });
 
+test('a kernel that declines leaves the call to the basis, also for the loss or the gradient alone', () => {
+  const [fused, composed] = backends;
+  const declining = delegate(fused, { name: 'declining', kernels: { crossEntropy: () => false } });
+  const results = (backend: Backend) => {
+    const x = tensor(logits, { backend, dtype: 'float64' });
+    const { loss, gradient } = crossEntropy(x, [2, 0, 1, 1]);
+    return [loss, gradient, crossEntropy.loss(x, [2, 0, 1, 1]), crossEntropy.gradient(x, [2, 0, 1, 1])].map(values);
+  };
+  expect(results(declining)).toEqual(results(composed));
+});
+
+test.each([null, undefined])('a target of %s is an error that says so', (target) => {
+  const [code, message] = failure(() => crossEntropy([[1, 2]], target as never));
+  expect([code, message]).toEqual(['ERR_DTYPE', expect.stringContaining('crossEntropy: target: cannot read')]);
+});
+
 describe('labels beyond int32 that are ignoreIndex', () => {
   const rows = [
     [1, 2, 3],
