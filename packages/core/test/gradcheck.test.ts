@@ -593,6 +593,15 @@ describe('gradcheck', () => {
       expect(await at(f, x, 0.5)).toMatchObject({ ok: false });
     });
 
+    test('a function that returns something else each time has none', async () => {
+      let calls = 0;
+      const unsteady = (v: number) => Math.abs(v) + (calls++ < 2 ? calls : 0);
+      const own = scalar(unsteady, () => 0.5);
+      const report = await gradcheck(own, double([[0]]), { cotangent: double([[1]]) });
+      expect(report).toMatchObject({ ok: false, checked: 0 });
+      expect(report.entries[0].reason).toBe('output 0 of forward is 1 and then 2 for the same x');
+    });
+
     test('both sides are evaluated only if the derivative would be wrong', async () => {
       let evaluations = 0;
       const counting = (v: number) => {
@@ -621,6 +630,26 @@ describe('gradcheck', () => {
     const nowhere = { name: 'nowhere', forward: (x: Float64Array) => x.map(() => Number.NaN), vjp: (x: Tensor) => x };
     const report = await gradcheck(nowhere, double([[1, 2, 3]]));
     expect(report).toMatchObject({ ok: false, checked: 0, maxError: Number.NaN });
+  });
+
+  test('a function may write to its argument', async () => {
+    const writing = scalar(Math.exp, Math.exp);
+    const forward = (x: Float64Array) => {
+      const values = x.map(Math.exp);
+      x.fill(0);
+      return values;
+    };
+    expect(await gradcheck({ ...writing, forward }, double([[1, 2]]))).toMatchObject({ ok: true, checked: 2 });
+  });
+
+  test.each([
+    ['an output', [1, 2, 3], (v: number) => (v === 3 ? Number.NEGATIVE_INFINITY : v)],
+    ['an entry of x', [1, 2, Number.NEGATIVE_INFINITY], (v: number) => v],
+  ])('%s of −Infinity does not hide errors of others', async (_, x, f) => {
+    const own = scalar(f, () => 1.5);
+    const { entries } = await gradcheck(own, double([x]), { entries: [0, 1] });
+    expect(entries).toMatchObject([{ ok: false }, { ok: false }]);
+    expect(entries.map(({ reason }) => reason)).toEqual([undefined, undefined]);
   });
 
   test('the default upstream gradient is irregular and the same every time', async () => {

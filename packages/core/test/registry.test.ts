@@ -222,6 +222,9 @@ describe('a backend is printed in one line', () => {
     expect(Reflect.ownKeys(own).length).toBe(keys + 2);
     own.close();
     expect(inspect(own)).toBe(`${line}, closed`);
+    const exactly = await exact.open();
+    tensor([1], { backend: exactly });
+    expect(inspect(exactly)).toMatch(/^Backend exact: float\d+, float\d+/);
   });
 
   test('as setBackend, openShared and a default give it', async () => {

@@ -1,6 +1,6 @@
 import type { BuiltIn } from '../ops/table.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { bestEstimate, type Estimate, quotientOf, shortestAt } from './differences.js';
+import { bestEstimate, differ, type Estimate, quotientOf, shortestAt } from './differences.js';
 import { type Check, compareWithDifferences, type FirstStep } from './driver.js';
 import { type CheckedFunction, type GradcheckFunction, isBuiltIn } from './function.js';
 import { type GradcheckOptions, gradcheckNames } from './options.js';
@@ -77,7 +77,7 @@ const check: Check = {
       },
       kinkAt: (index) => {
         const sides = along(index).sides();
-        return isBent(sides, first.enough) ? slopeOf(index, sides) : undefined;
+        return differ(sides, first.enough) ? slopeOf(index, sides) : undefined;
       },
       hidden: (size) => (roundings * size) / first.step,
     };
@@ -121,10 +121,4 @@ function differencesAlong(
       bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
     ],
   };
-}
-
-/** Whether the slopes on both sides are accurate, and differ by more than their errors. Near a kink, those across it are not accurate. */
-function isBent([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
-  const [error, terms] = [left.error + right.error, Math.max(left.terms, right.terms)];
-  return error <= enough * terms && Math.abs(right.slope - left.slope) > 8 * error;
 }

@@ -65,6 +65,12 @@ export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): b
   return !(error <= 16 * noise);
 }
 
+/** Whether the slopes on the two sides of a point are accurate, and apart by more than their errors. Near a kink, those across it are not accurate. */
+export function differ([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
+  const error = left.error + right.error;
+  return error <= enough * Math.max(left.terms, right.terms) && Math.abs(right.slope - left.slope) > 8 * error;
+}
+
 /** The golden ratio: for a last step that is not commensurable with the others, where an oscillation cannot have the same phase at all of them. */
 const golden = (1 + Math.sqrt(5)) / 2;
 

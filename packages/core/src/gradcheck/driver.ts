@@ -53,7 +53,7 @@ export interface FirstStep {
 export interface Differences {
   slopeAt(index: number): Slope;
   /** The slopes on both sides of an entry, if they show a kink that the function does not name. */
-  kinkAt?(index: number): Slope | undefined;
+  kinkAt(index: number): Slope | undefined;
   /** What rounding can make of these slopes where the largest of the function's values has this size, times that of the directions. */
   hidden(size: number, slopes: readonly Slope[]): number;
 }
@@ -123,10 +123,10 @@ function compare(
   const weight = directions.reduce((product, direction) => product * sizeOfLargest(direction), 1);
   const hidden = differences.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
   const allowance = { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) };
-  const judgements = judged(analytic, slopes, allowance);
-  // Both sides cost more evaluations: they are asked only about a derivative of the caller's own that would be wrong.
-  const isWrong = ({ reason }: Slope, k: number) => reason === undefined && judgements[k]?.ok === false;
-  if (isBuiltIn(f) || !differences.kinkAt || !slopes.some(isWrong)) return judgements;
-  const ofSides = slopes.map((slope, k) => (isWrong(slope, k) && differences.kinkAt?.(slope.index)) || slope);
+  const isWrong = new Set(judged(analytic, slopes, allowance).flatMap(({ ok, index }) => (ok ? [] : [index])));
+  // Both sides cost more evaluations: they are asked only about derivatives that would be wrong.
+  const ofSides = slopes.map((slope) =>
+    slope.reason === undefined && isWrong.has(slope.index) ? (differences.kinkAt(slope.index) ?? slope) : slope,
+  );
   return judged(analytic, ofSides, allowance);
 }

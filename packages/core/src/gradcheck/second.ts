@@ -70,6 +70,7 @@ const check: Check = {
     return {
       slopeAt: (index) =>
         slopeOf(index, [bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach), steps)], size),
+      kinkAt: () => undefined,
       hidden: (largest, slopes) =>
         displacement(reach, first) * sizeOfLargest(slopes.map(({ high }) => high)) + (roundings * largest) / first ** 2,
     };
