@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
@@ -630,6 +631,57 @@ describe('gradcheck', () => {
     const nowhere = { name: 'nowhere', forward: (x: Float64Array) => x.map(() => Number.NaN), vjp: (x: Tensor) => x };
     const report = await gradcheck(nowhere, double([[1, 2, 3]]));
     expect(report).toMatchObject({ ok: false, checked: 0, maxError: Number.NaN });
+  });
+
+  test('the rounding of a derivative of core may be that of the largest entry, and that of your own may not', async () => {
+    const inner = (await exact.open()) as Backend;
+    const rounded = delegate(inner, {
+      vjp: (out, s, g, rows, parameters) => {
+        inner.vjp(out, s, g, rows, parameters);
+        const entries = inner.view?.(out) ?? new Float64Array(0);
+        entries.forEach((entry, i) => {
+          entries[i] = entry + 1e-12;
+        });
+      },
+    });
+    const x = tensor([[8, 0, -8]], { backend: rounded, dtype: 'float64' });
+    expect(await gradcheck(softmax, x)).toMatchObject({ ok: true, checked: 3 });
+    const forward = (values: Float64Array) => softmax(double([[...values]])).dataSync();
+    const vjp = (at: Tensor, g: Tensor) => softmax.vjp(softmax(at), g);
+    expect((await gradcheck({ name: 'own', forward, vjp }, x)).ok).toBe(false);
+  });
+
+  test('logits of −Infinity have no neighbours, at any temperature; those of softmin make the output NaN', async () => {
+    const x = double([[1, 2, Number.NEGATIVE_INFINITY]]);
+    for (const f of [softmax, logSoftmax, logSumExp]) {
+      for (const temperature of [0.1, 1, 10]) {
+        const report = await gradcheck(f, x, { temperature });
+        expect(report).toMatchObject({ ok: true, checked: 2 });
+        expect(report.maxError).toBeLessThan(1e-9);
+        expect(report.entries[2]).toMatchObject({ ok: true, reason: 'x is −Infinity there' });
+      }
+    }
+    const ofSoftmin = await gradcheck(softmin, x);
+    expect(ofSoftmin).toMatchObject({ ok: false, checked: 0 });
+    expect(ofSoftmin.entries[0].reason).toContain('output 0 of forward is NaN');
+  });
+
+  test('operands of every shape: a scalar, class indices of inner rows, probabilities of one class', async () => {
+    expect(await gradcheck(sigmoid, tensor(0.5, { backend, dtype: 'float64' }))).toMatchObject({
+      ok: true,
+      checked: 1,
+    });
+    const inner = tensor([1, 2, 0, 4, 3, 1], { shape: [1, 3, 2], backend, dtype: 'float64' });
+    const ofInner = await gradcheck(crossEntropy, inner, { axis: 1, target: [[0, 2]] });
+    expect(ofInner).toMatchObject({ ok: true, checked: 6 });
+    const target = Float64Array.of(1, 0.5);
+    expect(await gradcheck(crossEntropy, double([[1], [2]]), { target })).toMatchObject({ ok: true, checked: 2 });
+  });
+
+  test('a function without a name is called a function', async () => {
+    const { name: _, ...nameless } = scalar(Math.exp, Math.exp);
+    const text = String(await gradcheck(nameless as never, double([[1]])));
+    expect(text).toMatch(/^a function on exact in float64: ok, 1 of 1 entries compared/);
   });
 
   test('a function may write to its argument', async () => {

@@ -28,7 +28,7 @@ export type OwnFunction = Omit<GradcheckFunction, 'vjp'>;
 
 /** One of core's functions. */
 export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<GradgradcheckFunction, 'hvp'>> {
-  /** Whether a logit of −Infinity is replaced by one far below the others, whose derivative is the limit. */
+  /** Whether a logit of −Infinity, for which an output is −Infinity, is replaced by one far below the others, whose derivative is the limit. */
   readonly takesLimit: boolean;
 }
 

@@ -110,7 +110,7 @@ export async function resultFor(
     if (!operands.some(({ like }) => like === result)) made.add(result);
     return (await result.data()) as ArrayLike<number>;
   } finally {
-    for (const one of made) if (!one.disposed) one.dispose();
+    for (const one of made) one.dispose();
   }
 }
 
