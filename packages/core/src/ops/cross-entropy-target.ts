@@ -55,7 +55,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   const own = readInput(input, shape, isBeyond ? 'float64' : dtype, `${operation}: target`);
   if (!sameShape(own.shape, expected)) throw wrongShape(own.shape, rules);
   const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, ignoreIndex), rules);
-  const host = isBeyond ? Int32Array.from(own.data, (index) => (index === ignoreIndex ? -1 : index)) : own.data;
+  const host = isBeyond ? inInt32(own.data, ignoreIndex) : own.data;
   const buffer = allocate(logits.backend, host.length, dtype);
   try {
     // Allocating may have grown the memory that the array is a view of.
@@ -65,6 +65,11 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   } finally {
     logits.backend.free(buffer);
   }
+}
+
+/** The labels with −1, which is no class, in place of an ignoreIndex beyond int32. A function of its own: a closure would slow down every call. */
+function inInt32(labels: HostArray, ignoreIndex: number): Int32Array {
+  return Int32Array.from(labels, (label) => (label === ignoreIndex ? -1 : label));
 }
 
 /** @throws ERR_DTYPE for booleans, fractions, and a typed array of floats, if class indices are expected */
