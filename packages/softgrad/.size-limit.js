@@ -47,15 +47,15 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '29.5 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '79.6 kB', [...optional, ...unusedWithFloat64]),
+  application('tensor, softmax, setBackend, with cpu', '29.6 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '79.7 kB', [...optional, ...unusedWithFloat64]),
   {
-    ...application('the same, with cpu and wasm for float32 alone', '59.9 kB', [...optional, ...unusedWithoutFloat64]),
+    ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  entry('core', 'core/dist/src/index.js', '29.6 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '87.3 kB'),
-  entry('doctor', 'doctor/dist/index.js', '66.9 kB'),
+  entry('core', 'core/dist/src/index.js', '29.9 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '87.5 kB'),
+  entry('doctor', 'doctor/dist/index.js', '67 kB'),
   entry('formats', 'formats/dist/index.js', '26.6 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50.4 kB', unusedWithFloat64),
@@ -64,7 +64,7 @@ export default [
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
-  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '17 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '50.4 kB', competitors),
+  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '17.1 kB', ['@tensorflow/*']),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '50.6 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

@@ -34,11 +34,12 @@ export {
   setDefaultBackend,
 } from './backend/registry.js';
 export { type ErrorCode, isSoftgradError, SoftgradError } from './errors.js';
-export { type GradcheckOptions, gradcheck } from './gradcheck/check.js';
+export { gradcheck } from './gradcheck/check.js';
 export type { GradcheckFunction, GradgradcheckFunction } from './gradcheck/function.js';
 export type { GradcheckTarget } from './gradcheck/operations.js';
+export type { GradcheckOptions, GradgradcheckOptions } from './gradcheck/options.js';
 export type { GradcheckEntry, GradcheckReport } from './gradcheck/report.js';
-export { type GradgradcheckOptions, gradgradcheck } from './gradcheck/second.js';
+export { gradgradcheck } from './gradcheck/second.js';
 export type { TensorLike } from './ops/arguments.js';
 export { type Computed, operationsOf } from './ops/computed.js';
 export { type CrossEntropy, type CrossEntropyResult, crossEntropy } from './ops/cross-entropy.js';

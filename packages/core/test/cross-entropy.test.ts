@@ -4,7 +4,10 @@ import { exact } from '../conformance/index.js';
 import {
   type Backend,
   type CrossEntropyOptions,
+  type CrossEntropyTarget,
   crossEntropy,
+  getBackend,
+  gradcheck,
   logSoftmax,
   logSumExp,
   setBackend,
@@ -523,7 +526,7 @@ test('a target weight of any size or sign makes the loss of a logit of −Infini
   }
 });
 
-test('an ignoreIndex beyond int32 ignores nothing, also where a kernel takes it as int32', () => {
+test('an ignoreIndex beyond int32 ignores no class, also where a kernel takes it as int32', () => {
   const [fused] = backends;
   const wrapping = delegate(fused, {
     name: 'wrapping',
@@ -550,6 +553,95 @@ test('an ignoreIndex beyond int32 ignores nothing, also where a kernel takes it 
       );
     }
   }
+});
+
+test('a kernel that declines leaves the call to the basis, also for the loss or the gradient alone', () => {
+  const [fused, composed] = backends;
+  const declining = delegate(fused, { name: 'declining', kernels: { crossEntropy: () => false } });
+  const results = (backend: Backend) => {
+    const x = tensor(logits, { backend, dtype: 'float64' });
+    const { loss, gradient } = crossEntropy(x, [2, 0, 1, 1]);
+    return [loss, gradient, crossEntropy.loss(x, [2, 0, 1, 1]), crossEntropy.gradient(x, [2, 0, 1, 1])].map(values);
+  };
+  expect(results(declining)).toEqual(results(composed));
+});
+
+test.each([null, undefined])('a target of %s is an error that says so', (target) => {
+  const [code, message] = failure(() => crossEntropy([[1, 2]], target as never));
+  expect([code, message]).toEqual(['ERR_DTYPE', expect.stringContaining('crossEntropy: target: cannot read')]);
+});
+
+describe('labels beyond int32 that are ignoreIndex', () => {
+  const rows = [
+    [1, 2, 3],
+    [0, 5, 1],
+    [3, 1, 2],
+    [2, 2, 0],
+  ];
+  const weight = [1, 0.5, 3];
+  const all = (
+    target: CrossEntropyTarget,
+    { backend = getBackend(), ...options }: CrossEntropyOptions & { backend?: Backend },
+  ) => {
+    const x = tensor(rows, { backend, dtype: 'float64' });
+    const direction = tensor(rows.toReversed(), { backend, dtype: 'float64' });
+    const { loss, gradient } = crossEntropy(x, target, options);
+    const one = tensor(2, { backend, dtype: 'float64' });
+    return [
+      loss,
+      gradient,
+      crossEntropy.loss(x, target, options),
+      crossEntropy.gradient(x, target, options),
+      crossEntropy.vjp(x, target, one, options),
+      crossEntropy.jvp(x, target, direction, options),
+      crossEntropy.hvp(x, target, one, direction, options),
+    ].map(values);
+  };
+
+  test.each([2 ** 31, 2 ** 32, 2 ** 32 + 1, -(2 ** 31) - 1, -(2 ** 40), Number.MAX_SAFE_INTEGER])(
+    'have the results of -100: %d',
+    (ignoreIndex) => {
+      for (const backend of backends) {
+        for (const options of [{}, { weight }, { labelSmoothing: 0.1, reduction: 'sum' }] as const) {
+          const expected = all([2, -100, 0, -100], { ...options, backend });
+          const labels = [2, ignoreIndex, 0, ignoreIndex];
+          expect(all(labels, { ...options, backend, ignoreIndex })).toEqual(expected);
+          expect(all({ data: labels, shape: [4] }, { ...options, backend, ignoreIndex })).toEqual(expected);
+        }
+      }
+    },
+  );
+
+  test('are taken from typed arrays that hold them, and for inner rows', () => {
+    const ignoreIndex = 2 ** 32 - 1;
+    expect(all(Uint32Array.of(2, -1, 0, -1), { ignoreIndex })).toEqual(all([2, -100, 0, -100], {}));
+    const options = { axis: 1, reduction: 'none' } as const;
+    const x = tensor([rows], { dtype: 'float64' });
+    const loss = (target: CrossEntropyTarget, ignored: number) =>
+      values(crossEntropy.loss(x, target, { ...options, ignoreIndex: ignored }));
+    expect(loss([[3, ignoreIndex, 0]], ignoreIndex)).toEqual(loss([[3, -100, 0]], -100));
+  });
+
+  test.each([
+    [[0, -1], 'target 1 is class -1; expected 0 to 2 or ignoreIndex 4294967296'],
+    [
+      [4294967296, 3],
+      'target 1 is class 3; expected 0 to 2 or ignoreIndex 4294967296; if these count from 1, take 1 off',
+    ],
+    [[0, -4294967296], 'target 1 is class -4294967296; expected 0 to 2 or ignoreIndex 4294967296'],
+  ])('do not make others valid: %j', (target, message) => {
+    const x = tensor(rows.slice(0, 2));
+    expect(failure(() => crossEntropy(x, target, { ignoreIndex: 2 ** 32 }))).toEqual([
+      'ERR_VALUE',
+      `crossEntropy: ${message}`,
+    ]);
+  });
+
+  test('pass gradcheck', async () => {
+    const x = tensor(rows, { dtype: 'float64' });
+    const target = [2, 2 ** 40, 0, 2 ** 40];
+    expect(await gradcheck(crossEntropy, x, { target, ignoreIndex: 2 ** 40 })).toMatchObject({ ok: true, checked: 12 });
+  });
 });
 
 test('weights and class indices that are not numbers are errors that name them', () => {

@@ -83,6 +83,20 @@ describe('an array whose memory was transferred is an error that says so', () =>
     );
   });
 
+  test('also where the call itself takes the memory, as that of WebAssembly which grows', () => {
+    const labels = Int32Array.of(0, 1);
+    const growing = delegate(backend, {
+      alloc(length, dtype) {
+        if (dtype === 'int32') transferred(labels);
+        return backend.alloc(length, dtype);
+      },
+    });
+    const x = tensor([1, 2, 3, 4], { shape: [2, 2], backend: growing });
+    const [code, message] = failure(() => crossEntropy(x, labels));
+    expect(code).toBe('ERR_DISPOSED');
+    expect(message.startsWith('crossEntropy: target: the array was detached'), message).toBe(true);
+  });
+
   test('also where a resizable buffer is now too short for it', () => {
     // TypeScript's library has resizable buffers from ES2024 on.
     const buffer: ArrayBuffer & { resize(length: number): void } = Reflect.construct(ArrayBuffer, [

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { bestEstimate, disagree, type Quotient, quotientOf, type Steps } from '../src/gradcheck/differences.js';
+import { bestEstimate, differ, disagree, type Quotient, quotientOf, type Steps } from '../src/gradcheck/differences.js';
 
 const steps: Steps = { first: 1, range: { least: 8 ** -6, most: 8 ** 6 }, enough: 0, ratio: 4 };
 
@@ -88,4 +88,19 @@ test('a value that stays −Infinity changes by 0, and one that becomes −Infin
   expect(of(none, 1).slope).toBe(none);
   expect(of(1, none).slope).toBe(Number.POSITIVE_INFINITY);
   expect(of(3, 1)).toEqual({ slope: 1, terms: 1, noise: 6 });
+});
+
+test('slopes of two sides differ if they are accurate beside the larger terms, and apart by more than 8 times their errors', () => {
+  const side = (slope: number, error: number, terms: number) => ({ slope, error, terms, noise: 0 });
+  const both = (slope: number, errors: readonly [number, number], terms: readonly [number, number] = [1, 1]) =>
+    differ([side(1, errors[0], terms[0]), side(slope, errors[1], terms[1])], 0.25);
+  expect(both(2, [0.0625, 0])).toBe(true);
+  expect([both(1.5, [0.0625, 0]), both(1.5 + 2 ** -50, [0.0625, 0]), both(0.5 - 2 ** -50, [0, 0.0625])]).toEqual([
+    false,
+    true,
+    true,
+  ]);
+  expect([both(9, [0.125, 0.125]), both(9, [0.125, 0.126]), both(9, [0.126, 0.125])]).toEqual([true, false, false]);
+  expect([both(9, [0.125, 0.25], [0, 2]), both(9, [0.125, 0.25], [2, 0])]).toEqual([true, true]);
+  expect(both(Number.NaN, [0, 0])).toBe(false);
 });

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { counted, liveBuffers } from '../conformance/counted.js';
+import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
 import {
   type Backend,
@@ -391,10 +392,12 @@ describe('the differences of gradcheck', () => {
   };
 
   test('take the step that is asked for, and the shortest one that an entry can hold if that is lost by rounding', async () => {
-    const at = 2 ** 24;
+    const at = 1.5 * 2 ** 24;
     expect(await slopeOf(2, at, 2 ** -10)).toBe(2 * at);
-    expect(await distances(at, { step: 2 ** -10 })).toEqual([2 ** -10, 2 ** -11, 2 ** -12, 0]);
-    expect(await distances(2 ** 60, { step: 2 ** -10 })).toEqual([2 ** 12, 2 ** 11, 2 ** 10, 0]);
+    const golden = (1 + Math.sqrt(5)) / 2;
+    const last = at + 2 ** -11 / golden - at;
+    expect(await distances(at, { step: 2 ** -10 })).toEqual([2 ** -10, 2 ** -11, last, 0]);
+    expect(await distances(1.5 * 2 ** 60, { step: 2 ** -10 })).toEqual([1.5 * 2 ** 12, 1.5 * 2 ** 11, 7 * 2 ** 8, 0]);
   });
 
   test('begin with a step that a temperature below 1 shortens and one above 1 does not lengthen', async () => {
@@ -516,6 +519,103 @@ describe('gradcheck', () => {
     expect(await gradcheck(wrong, double([[at]]))).toMatchObject({ ok: false });
   });
 
+  test.each([
+    [2 ** -10.4, {}, undefined],
+    [2 ** -8, { step: 2 ** -8 }, 'difference quotients with successive steps disagree'],
+  ])(
+    'an oscillation that has the same phase after a step of %d, its half and its quarter',
+    async (step, options, reason) => {
+      for (const periods of [1, 3, 8]) {
+        const rate = (8 * Math.PI * periods) / step;
+        const sine = (factor: number) =>
+          scalar(
+            (v) => Math.sin(rate * v),
+            (v) => factor * rate * Math.cos(rate * v),
+          );
+        for (const factor of [1, 1.001, 0]) {
+          const { ok, entries } = await gradcheck(sine(factor), double([[0.7]]), options);
+          expect([ok, entries[0].reason], `${periods} periods, ${factor}`).toEqual([factor === 1 && !reason, reason]);
+        }
+      }
+    },
+  );
+
+  describe('at a kink that the function does not name', () => {
+    const elu = (v: number) => (v > 0 ? 3 * v : Math.expm1(v));
+    const at = async (f: (v: number) => number, x: number, derivative: number, options: GradcheckOptions = {}) => {
+      const own = scalar(f, () => derivative);
+      const { ok, checked, entries } = await gradcheck(own, double([[x]]), { cotangent: double([[1]]), ...options });
+      return { ok, checked, numeric: entries[0].numeric };
+    };
+
+    test.each([
+      ['|x|', Math.abs, 0, -1, 1],
+      ['relu, beyond 0', (v: number) => Math.max(v - 2, 0), 2, 0, 1],
+      ['two curves', elu, 0, 1, 3],
+      ['−|x|', (v: number) => -Math.abs(v), 0, -1, 1],
+    ])('every slope between those of both sides is right: %s', async (_, f, x, low, high) => {
+      for (const options of [{}, { step: 2 ** -12, tolerance: 1e-5 }]) {
+        for (const derivative of [low, high, (low + high) / 2, low + (high - low) / 3]) {
+          expect(await at(f, x, derivative, options)).toMatchObject({ ok: true, checked: 1 });
+        }
+        const below = await at(f, x, low - 1e-4, options);
+        expect(below).toMatchObject({ ok: false, checked: 1 });
+        expect(below.numeric).toBeCloseTo(low, 8);
+        const above = await at(f, x, high + 1e-4, options);
+        expect(above).toMatchObject({ ok: false, checked: 1 });
+        expect(above.numeric).toBeCloseTo(high, 8);
+      }
+    });
+
+    test('a maximum of equal entries gives its gradient to one of them', async () => {
+      const pool = (shares: number[]) => ({
+        name: 'maximum',
+        outputShape: [],
+        forward: (x: Float64Array) => [Math.max(...x)],
+        vjp: (x: Tensor, g: Tensor) =>
+          tensor(
+            shares.map((share) => share * g.dataSync()[0]),
+            { shape: x.shape, backend, dtype: 'float64' },
+          ),
+      });
+      const oks = async (shares: number[]) =>
+        (await gradcheck(pool(shares), double([[3, 1, 3]]))).entries.map(({ ok }) => ok);
+      expect(await oks([1, 0, 0])).toEqual([true, true, true]);
+      expect(await oks([0.5, 0, 0.5])).toEqual([true, true, true]);
+      expect(await oks([1.5, 0.5, -0.5])).toEqual([false, false, false]);
+    });
+
+    test.each([
+      ['beside a kink', Math.abs, 1e-9],
+      ['at a jump', Math.ceil, 1],
+      ['where only one side is curved without end', (v: number) => (v > 0 ? Math.sqrt(v) : v), 0],
+      ['of a smooth function', Math.exp, 0],
+    ])('and not elsewhere: %s', async (_, f, x) => {
+      expect(await at(f, x, 0.5)).toMatchObject({ ok: false });
+    });
+
+    test('a function that returns something else each time has none', async () => {
+      let calls = 0;
+      const unsteady = (v: number) => Math.abs(v) + (calls++ < 2 ? calls : 0);
+      const own = scalar(unsteady, () => 0.5);
+      const report = await gradcheck(own, double([[0]]), { cotangent: double([[1]]) });
+      expect(report).toMatchObject({ ok: false, checked: 0 });
+      expect(report.entries[0].reason).toBe('output 0 of forward is 1 and then 2 for the same x');
+    });
+
+    test('both sides are evaluated only if the derivative would be wrong', async () => {
+      let evaluations = 0;
+      const counting = (v: number) => {
+        evaluations++;
+        return v;
+      };
+      await at(counting, 1, 1);
+      expect(evaluations).toBe(2 + 6);
+      await at(counting, 1, 2);
+      expect(evaluations).toBeGreaterThan(2 * (2 + 6));
+    });
+  });
+
   test('a function that is nowhere differentiable says that its quotients disagree', async () => {
     const rough = (v: number) =>
       Array.from({ length: 50 }, (_, k) => 2 ** -k * Math.sin(8 ** k * v)).reduce((a, b) => a + b);
@@ -531,6 +631,77 @@ describe('gradcheck', () => {
     const nowhere = { name: 'nowhere', forward: (x: Float64Array) => x.map(() => Number.NaN), vjp: (x: Tensor) => x };
     const report = await gradcheck(nowhere, double([[1, 2, 3]]));
     expect(report).toMatchObject({ ok: false, checked: 0, maxError: Number.NaN });
+  });
+
+  test('the rounding of a derivative of core may be that of the largest entry, and that of your own may not', async () => {
+    const inner = (await exact.open()) as Backend;
+    const rounded = delegate(inner, {
+      vjp: (out, s, g, rows, parameters) => {
+        inner.vjp(out, s, g, rows, parameters);
+        const entries = inner.view?.(out) ?? new Float64Array(0);
+        entries.forEach((entry, i) => {
+          entries[i] = entry + 1e-12;
+        });
+      },
+    });
+    const x = tensor([[8, 0, -8]], { backend: rounded, dtype: 'float64' });
+    expect(await gradcheck(softmax, x)).toMatchObject({ ok: true, checked: 3 });
+    const forward = (values: Float64Array) => softmax(double([[...values]])).dataSync();
+    const vjp = (at: Tensor, g: Tensor) => softmax.vjp(softmax(at), g);
+    expect((await gradcheck({ name: 'own', forward, vjp }, x)).ok).toBe(false);
+  });
+
+  test('logits of −Infinity have no neighbours, at any temperature; those of softmin make the output NaN', async () => {
+    const x = double([[1, 2, Number.NEGATIVE_INFINITY]]);
+    for (const f of [softmax, logSoftmax, logSumExp]) {
+      for (const temperature of [0.1, 1, 10]) {
+        const report = await gradcheck(f, x, { temperature });
+        expect(report).toMatchObject({ ok: true, checked: 2 });
+        expect(report.maxError).toBeLessThan(1e-9);
+        expect(report.entries[2]).toMatchObject({ ok: true, reason: 'x is −Infinity there' });
+      }
+    }
+    const ofSoftmin = await gradcheck(softmin, x);
+    expect(ofSoftmin).toMatchObject({ ok: false, checked: 0 });
+    expect(ofSoftmin.entries[0].reason).toContain('output 0 of forward is NaN');
+  });
+
+  test('operands of every shape: a scalar, class indices of inner rows, probabilities of one class', async () => {
+    expect(await gradcheck(sigmoid, tensor(0.5, { backend, dtype: 'float64' }))).toMatchObject({
+      ok: true,
+      checked: 1,
+    });
+    const inner = tensor([1, 2, 0, 4, 3, 1], { shape: [1, 3, 2], backend, dtype: 'float64' });
+    const ofInner = await gradcheck(crossEntropy, inner, { axis: 1, target: [[0, 2]] });
+    expect(ofInner).toMatchObject({ ok: true, checked: 6 });
+    const target = Float64Array.of(1, 0.5);
+    expect(await gradcheck(crossEntropy, double([[1], [2]]), { target })).toMatchObject({ ok: true, checked: 2 });
+  });
+
+  test('a function without a name is called a function', async () => {
+    const { name: _, ...nameless } = scalar(Math.exp, Math.exp);
+    const text = String(await gradcheck(nameless as never, double([[1]])));
+    expect(text).toMatch(/^a function on exact in float64: ok, 1 of 1 entries compared/);
+  });
+
+  test('a function may write to its argument', async () => {
+    const writing = scalar(Math.exp, Math.exp);
+    const forward = (x: Float64Array) => {
+      const values = x.map(Math.exp);
+      x.fill(0);
+      return values;
+    };
+    expect(await gradcheck({ ...writing, forward }, double([[1, 2]]))).toMatchObject({ ok: true, checked: 2 });
+  });
+
+  test.each([
+    ['an output', [1, 2, 3], (v: number) => (v === 3 ? Number.NEGATIVE_INFINITY : v)],
+    ['an entry of x', [1, 2, Number.NEGATIVE_INFINITY], (v: number) => v],
+  ])('%s of −Infinity does not hide errors of others', async (_, x, f) => {
+    const own = scalar(f, () => 1.5);
+    const { entries } = await gradcheck(own, double([x]), { entries: [0, 1] });
+    expect(entries).toMatchObject([{ ok: false }, { ok: false }]);
+    expect(entries.map(({ reason }) => reason)).toEqual([undefined, undefined]);
   });
 
   test('the default upstream gradient is irregular and the same every time', async () => {

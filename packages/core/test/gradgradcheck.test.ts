@@ -193,6 +193,39 @@ describe('gradgradcheck detects mistakes', () => {
     });
   });
 
+  test('every entry stays half of the way from its nearest kink, whatever step is asked for', async () => {
+    const seen: number[][] = [];
+    const beside = cube((v) => 6 * v, {
+      forward: (x: Float64Array) => {
+        seen.push([...x]);
+        return x.map((value) => value ** 3);
+      },
+      kinks: [-4, 2],
+    });
+    const at = [1.5, -3, 10];
+    await gradgradcheck(beside, double([at]), { step: 4, tangent: double([[8, -8, 8]]) });
+    const farthest = at.map((value, i) => Math.max(...seen.map((x) => Math.abs((x[i] ?? Number.NaN) - value))));
+    expect(farthest).toEqual([0.25, 0.25, 0.25]);
+  });
+
+  test('the default directions are the fractional parts of multiples of the golden ratio and of √2, twice less 1', async () => {
+    const given: number[][] = [];
+    const noting = {
+      name: 'noting',
+      forward: (x: Float64Array) => x,
+      hvp: (x: Tensor, g: Tensor, t: Tensor) => {
+        given.push([...g.dataSync()], [...t.dataSync()]);
+        return double([Array.from(x.dataSync(), () => 0)]);
+      },
+    };
+    expect(await gradgradcheck(noting, double([[1, 2, 3]]))).toMatchObject({ ok: true });
+    const parts = (irrational: number) => [1, 2, 3].map((k) => 2 * ((k * irrational) % 1) - 1);
+    for (const [k, irrational] of [(Math.sqrt(5) - 1) / 2, Math.SQRT2].entries())
+      given[k]?.forEach((value, i) => {
+        expect(value).toBeCloseTo(parts(irrational)[i] ?? Number.NaN, 12);
+      });
+  });
+
   test('what it cannot check', async () => {
     const x = double([[1, 2]]);
     const failing = [

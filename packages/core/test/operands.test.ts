@@ -538,6 +538,8 @@ describe('a missing operation', () => {
       expect(message).toMatch(/exact.* can: move the operands with await x\.to\(backend\)$/);
       expect(message.replace(text, '')).not.toContain('bare');
     }
+    for (const name of ['first of two', 'second of two']) tensor([1], { backend: delegate(backend, { name }) });
+    expect(failure(() => sigmoid(y))[1]).toContain('first of two, second of two can: move');
     // A fused kernel is enough, unless it declines.
     const kernels = { logSoftmax: () => false as const };
     const declining = delegate(bare, { name: 'declining', kernels });

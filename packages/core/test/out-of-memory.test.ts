@@ -107,6 +107,21 @@ test('whichever allocation of crossEntropy without rows fails, no buffer remains
   }
 });
 
+test('a gradient that the caller passed as out stays alive if there is no memory for the loss', async () => {
+  const { backend, withMemoryFor } = failing(await open());
+  const x = empty([0, 3], { backend });
+  const gradient = empty([0, 3], { backend });
+  let failures = 0;
+  // The target is uploaded before.
+  for (
+    let allocations = 0;
+    !withMemoryFor(allocations, () => crossEntropy(x, [], { out: { gradient } }));
+    allocations++
+  )
+    failures++;
+  expect([failures > 1, gradient.disposed]).toEqual([true, false]);
+});
+
 test('a backend that cannot add losses refuses their sum before the gradient is written', async () => {
   const { basis: _, ...backend } = delegate(await open(), {});
   const x = tensor([1, 2, 3, 4], { shape: [2, 2], dtype: 'float64', backend });

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { beforeEach, describe, expect, test, vi } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/index.js';
@@ -205,6 +206,45 @@ test('an operation that a backend lacks names those that have it', async () => {
       ),
     }),
   );
+});
+
+describe('a backend is printed in one line', () => {
+  const line = 'Backend mine: float32 on plain JavaScript';
+
+  test('once core knows it, without a property that is listed', async () => {
+    const own = new MinimalBackend();
+    const keys = Reflect.ownKeys(own).length;
+    const before = Object.keys(own);
+    expect(inspect(own)).toContain('closed');
+    tensor([1], { backend: own });
+    expect([inspect(own), String(own), inspect({ own })]).toEqual([line, line, `{ own: ${line} }`]);
+    expect(Object.keys(own)).toEqual(before);
+    expect(Reflect.ownKeys(own).length).toBe(keys + 2);
+    own.close();
+    expect(inspect(own)).toBe(`${line}, closed`);
+    const exactly = await exact.open();
+    tensor([1], { backend: exactly });
+    expect(inspect(exactly)).toMatch(/^Backend exact: float\d+, float\d+/);
+  });
+
+  test('as setBackend, openShared and a default give it', async () => {
+    expect(inspect(await setBackend(minimal))).toBe(line);
+    expect(inspect(await openShared({ ...minimal }))).toBe(line);
+    vi.resetModules();
+    const afresh = await import('../src/index.js');
+    afresh.setDefaultBackend({ ...minimal, openSync: () => new MinimalBackend() });
+    expect(inspect(afresh.getBackend())).toBe(line);
+  });
+
+  test('unless it has a form of its own, or is frozen', async () => {
+    const plain = delegate(new MinimalBackend(), {});
+    const own = Object.assign(plain, { toString: () => 'my text', [inspect.custom]: () => 'my form' });
+    tensor([1], { backend: own });
+    expect([String(own), inspect(own)]).toEqual(['my text', 'my form']);
+    const frozen = Object.freeze(delegate(new MinimalBackend(), {}));
+    tensor([1], { backend: frozen });
+    expect(inspect(frozen)).toContain('alloc: [Function: alloc]');
+  });
 });
 
 test('without WeakRef everything works; an error then names no open backend, but those that are registered', async () => {

@@ -1,5 +1,6 @@
 import {
   type Backend,
+  type CrossEntropyTarget,
   crossEntropy,
   empty,
   type FloatDType,
@@ -158,18 +159,13 @@ async function computeStrip(
     }
     case 'cross-entropy': {
       if (inputs.target === null) throw new Error('cross-entropy without a target');
-      const { ignoreIndex = -100 } = options;
-      const ignored = ignoredInInt32(ignoreIndex);
       const { columns, input } = inputs.target;
-      using target =
-        options.target === 'probabilities'
-          ? await upload(inputs.target)
-          : tensor(
-              Int32Array.from(await inputs.target.read({ rows, columns: [0, columns] }), (label) =>
-                label === ignoreIndex ? ignored : label,
-              ),
-              { shape: shape.filter((_, k) => k !== axis), dtype: 'int32', backend },
-            );
+      using probabilities = options.target === 'probabilities' ? await upload(inputs.target) : null;
+      const target = probabilities ?? {
+        // A typed array of floats would not be class indices.
+        data: Array.from(await inputs.target.read({ rows, columns: [0, columns] })),
+        shape: shape.filter((_, k) => k !== axis),
+      };
       const { loss, gradient } = crossEntropyRows(plan, logits, target, settings.mask, shared.weight, (error) =>
         failIn(input, rows, error),
       );
@@ -201,26 +197,21 @@ async function uploadRange(
   return made;
 }
 
-/** The label of ignored rows in int32: −1, which is no class, for one that int32 would wrap. */
-function ignoredInInt32(ignoreIndex: number): number {
-  return ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1;
-}
-
 /** The loss of each row, and its gradient unless the plan does without it. */
 function crossEntropyRows(
   { options }: Plan,
   logits: Tensor,
-  target: Tensor,
+  target: CrossEntropyTarget,
   mask: MaskInput | undefined,
   weight: Float64Array | null,
   refuse: (error: unknown) => never,
 ): { readonly loss: Tensor; readonly gradient: Tensor | null } {
-  const { axis, temperature, ignoreIndex = -100, labelSmoothing, gradient: wanted } = options;
+  const { axis, temperature, ignoreIndex, labelSmoothing, gradient: wanted } = options;
   const settings = {
     axis,
     temperature,
     mask,
-    ignoreIndex: ignoredInInt32(ignoreIndex),
+    ignoreIndex,
     labelSmoothing,
     weight: weight ?? undefined,
     reduction: 'none',

@@ -1,12 +1,4 @@
-import {
-  type Backend,
-  crossEntropy,
-  type FloatDType,
-  type MaskInput,
-  SoftgradError,
-  type Tensor,
-  tensor,
-} from '@softgrad/core';
+import { type CrossEntropyTarget, crossEntropy, type FloatDType, type MaskInput, SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { Session } from '../context.js';
@@ -84,18 +76,9 @@ Examples:
         const progress = startLateProgress('cross-entropy', 1, session, logits.data.byteLength);
         const compute = async () => {
           using x = toTensor(logits, computed, backend);
-          using target = toTarget(
-            targetArray,
-            targetReader,
-            logits.shape,
-            axis,
-            options.ignoreIndex,
-            computed,
-            backend,
-          );
+          const { temperature, reduction, labelSmoothing, ignoreIndex } = options;
+          const target = toTarget(targetArray, targetReader, logits.shape, axis, ignoreIndex);
           progress.update(0.3);
-          const { temperature, reduction, labelSmoothing } = options;
-          const ignoreIndex = ignoredInInt32(options.ignoreIndex);
           const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
           const { loss, gradient } = crossEntropy(x, target, settings);
           progress.update(0.9);
@@ -135,21 +118,14 @@ function toWeight({ data, shape }: FileArray, reader: RowReader, classes: number
   );
 }
 
-/** The label of ignored rows in int32: −1, which is no class, for one that int32 would wrap. */
-function ignoredInInt32(ignoreIndex: number): number {
-  return ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1;
-}
-
-/** The target as a tensor for core: its shape distinguishes class indices from probabilities. */
+/** The target for core: its shape distinguishes class indices from probabilities. */
 function toTarget(
   array: FileArray,
   reader: RowReader,
   logits: readonly number[],
   axis: number,
   ignoreIndex: number,
-  dtype: FloatDType,
-  backend: Backend,
-): Tensor {
+): CrossEntropyTarget {
   const { data, shape } = array;
   if (sameShape(shape, logits)) {
     const nan = data.findIndex(Number.isNaN);
@@ -158,7 +134,7 @@ function toTarget(
         'ERR_VALUE',
         `--target ${reader.name}: ${placeOf(reader, nan, shape)} is NaN; expected a probability`,
       );
-    return toTensor(array, dtype, backend);
+    return { data, shape };
   }
   const indices = logits.filter((_, k) => k !== axis);
   // A .csv always has two dimensions: a list of labels is its only column or row. A single label on the command line is one of one.
@@ -186,9 +162,8 @@ function toTarget(
       `--target ${reader.name}: ${placeOf(reader, wrong, shape)} is ${data[wrong]}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row${hint}`,
     );
   }
-  const ignored = ignoredInInt32(ignoreIndex);
-  const labels = Int32Array.from(data, (label) => (label === ignoreIndex ? ignored : label));
-  return tensor(labels, { shape: indices, dtype: 'int32', backend });
+  // A typed array of floats would not be class indices.
+  return { data: Array.from(data), shape: indices };
 }
 
 function sameShape(a: readonly number[], b: readonly number[]): boolean {

@@ -4,6 +4,7 @@ import { shortened } from '../shortened.js';
 import { describe } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
 import { followOpening, isOpening, noteUse } from './mismatch.js';
+import { printInOneLine } from './printed.js';
 
 /** Loads a module whose default export is a backend's provider. */
 export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }>;
@@ -157,7 +158,10 @@ export function setDefaultBackend(provider: SyncProvider): void {
 
 /** The default backend, opened again if it was closed: nobody chose it explicitly, so closing it is not an error. */
 function openFallback(of: NonNullable<typeof fallback>): Backend {
-  if (of.backend === null || of.backend.closed) of.backend = of.provider.openSync();
+  if (of.backend === null || of.backend.closed) {
+    of.backend = of.provider.openSync();
+    noteBackend(of.backend);
+  }
   return of.backend;
 }
 
@@ -237,11 +241,13 @@ export function backendOfNewTensor(): Backend {
   return backend;
 }
 
-/** Remembers an open backend, so that errors can name backends that support what another one does not. */
+/** Remembers an open backend, so that errors can name backends that support what another one does not, and makes it printable. */
 export function noteBackend(backend: Backend): void {
-  // Cloudflare's workerd had no WeakRef before 2025-05: errors then name no other backend.
-  if (noted.has(backend) || typeof WeakRef === 'undefined') return;
+  if (noted.has(backend)) return;
   noted.add(backend);
+  printInOneLine(backend);
+  // Cloudflare's workerd had no WeakRef before 2025-05: errors then name no other backend.
+  if (typeof WeakRef === 'undefined') return;
   for (const reference of opened) {
     const known = reference.deref();
     if (known === undefined || known.closed) opened.delete(reference);

@@ -1,59 +1,10 @@
-import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy-options.js';
 import type { BuiltIn } from '../ops/table.js';
-import { checkOptions, namesOf } from '../options.js';
-import type { FloatDType } from '../tensor/dtype.js';
-import { operand, operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { bestEstimate, quotientOf, shortestAt } from './differences.js';
-import { type GradcheckFunction, isBuiltIn } from './function.js';
-import { builtIn, type GradcheckTarget } from './operations.js';
-import { ownFunction } from './own-function.js';
-import {
-  checkNumbers,
-  defaultDirection,
-  entryOf,
-  finite,
-  type GradcheckEntry,
-  type GradcheckReport,
-  isOwnFunction,
-  judged,
-  reportOf,
-  resultFor,
-  type Slope,
-  sizeOfLargest,
-  slopeOf,
-  valuesOf,
-  whyNone,
-  without,
-} from './report.js';
-
-/** Options of `gradcheck`; those of the operation are passed on to it. */
-export interface GradcheckOptions extends GradcheckTarget {
-  /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
-  readonly cotangent?: Tensor | undefined;
-  /**
-   * First step of the differences, in units of x: the only one that is used, except for its half and its quarter. Default ε^(1/5) ≈ 7.4e-4, times a
-   * temperature below 1, and shorter or longer where the differences are inaccurate.
-   */
-  readonly step?: number | undefined;
-  /**
-   * Allowed error relative to the entry's derivative (before terms of its sum cancel), for core's functions to the largest one, in addition to
-   * rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16.
-   */
-  readonly tolerance?: number | undefined;
-  /** Flat indices of the entries of x to check. Default: all. Each costs six evaluations of the whole function, or more where other steps are tried. */
-  readonly entries?: readonly number[] | undefined;
-}
-
-const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntropyOptions>>({
-  target: true,
-  cotangent: true,
-  step: true,
-  tolerance: true,
-  entries: true,
-});
-/** The names of the options that gradcheck takes. */
-export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
+import { bestEstimate, differ, type Estimate, quotientOf, shortestAt } from './differences.js';
+import { type Check, compareWithDifferences, type FirstStep } from './driver.js';
+import { type CheckedFunction, type GradcheckFunction, isBuiltIn } from './function.js';
+import { type GradcheckOptions, gradcheckNames } from './options.js';
+import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
 
 /**
  * Compares the vjp of a function of your own with differences in float64, as for a built-in operation. Its `forward` gets and returns flat numbers
@@ -76,11 +27,12 @@ export function gradcheck(
  * `∂⟨g, f(x)⟩/∂x_i ≈ (4 D(h/2) − D(h)) / 3`, `D(h) = (φ(x_i + h) − φ(x_i − h)) / 2h` (Richardson's extrapolation).
  *
  * Its error is of order h⁴ + ε/h, least near h = ε^(1/5), which is the default step and leaves about 1e-12; plain central
- * differences at ε^(1/3) leave 1e-10. The same with h/2 tells how accurate it is. Where that is not enough, shorter steps are tried (near a pole, or
+ * differences at ε^(1/3) leave 1e-10. The same with h/2 and 0.31 h tells how accurate it is. Where that is not enough, shorter steps are tried (near a pole, or
  * the end of the function's domain), or longer ones (where rounding of large values hides the derivative); what remains is part of the tolerance.
  * f is computed on the host in double-double and rounded to float64, whatever the backend
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
- * relu); at the kink itself every slope between the two one-sided ones is right. It costs six evaluations an entry or more: meant for small tensors.
+ * relu); at the kink itself every slope between the two one-sided ones is right, also if your own function does not name it. It costs six
+ * evaluations an entry or more: meant for small tensors.
  *
  * Entries that cannot be compared are not counted in `checked` and have a `reason`. Those where x is −Infinity are ok. Those without a difference
  * quotient, because f is NaN or +Infinity there, are not. A derivative of your own is compared entry by entry, so one that is small beside the others
@@ -106,96 +58,67 @@ export async function gradcheck(
   x: Tensor,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
-  checkOptions('gradcheck', options, gradcheckNames);
-  checkNumbers('gradcheck', options);
-  const checked = operand('gradcheck', 'x', x);
-  const values = await valuesOf('gradcheck', x);
-  const f = isOwnFunction<GradcheckFunction>(operation)
-    ? ownFunction(operation, x)
-    : await builtIn('gradcheck', operation, checked, options);
-  const cotangent = options.cotangent ?? defaultDirection(f.outputShape ?? x.shape, x);
-  try {
-    operandLike('gradcheck', 'cotangent', cotangent, checked, f.outputShape ?? x.shape);
-    const g = await cotangent.data();
-    const analytic = await resultFor(f.vjp, [
-      { values, like: x },
-      { values: g, like: cotangent },
-    ]);
-    return reportOf(f.name, checked, compare(f, values, g, analytic, checked.dtype, options));
-  } finally {
-    if (options.cotangent === undefined) cotangent.dispose();
-  }
+  return compareWithDifferences(check, operation, x, options);
 }
 
-const defaultTolerance: Record<FloatDType, number> = { float64: 1e-8, float32: 2e-5, float16: 5e-3 };
-
-/** ε^(1/5): where h⁴ and ε/h are equal. */
-const defaultStep = 2 ** (-52 / 5);
-
-function compare(
-  f: GradcheckFunction,
-  x: Float64Array,
-  g: ArrayLike<number>,
-  analytic: ArrayLike<number>,
-  dtype: FloatDType,
-  options: GradcheckOptions,
-): readonly GradcheckEntry[] {
-  const { tolerance = defaultTolerance[dtype], entries, temperature = 1 } = options;
-  const { step = defaultStep * Math.min(1, temperature) } = options;
-  const at = isBuiltIn(f) && f.takesLimit ? finite(x, temperature) : x;
-  const values = () => Array.from(f.forward(at.slice()));
-  const outputs = values();
-  const none = whyNone(outputs, values());
-  const slopes = Array.from(entries ?? x.keys(), (index) => {
-    const value = entryOf('gradcheck', x, index);
-    if (!Number.isFinite(value)) return without(index, 'x is −Infinity there', true);
-    if (none !== undefined) return without(index, none);
-    return slopeAt(
-      f,
-      at,
-      g,
-      { index, value },
-      { first: step, fixed: options.step !== undefined, enough: tolerance / 4 },
-    );
-  });
-  const weight = sizeOfLargest(g);
-  const hidden = (roundings * weight * sizeOfLargest(outputs.filter(Number.isFinite))) / step;
-  return judged(analytic, slopes, { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) });
-}
+const check: Check = {
+  name: 'gradcheck',
+  derivative: 'vjp',
+  optionNames: gradcheckNames,
+  tolerance: { float64: 1e-8, float32: 2e-5, float16: 5e-3 },
+  // ε^(1/5): where h⁴ and ε/h are equal.
+  step: 2 ** (-52 / 5),
+  differences: (f, x, [cotangent = []], first) => {
+    const along = (index: number) => differencesAlong(f, x, cotangent, index, first);
+    return {
+      slopeAt: (index) => {
+        const { isKink, central, sides } = along(index);
+        return slopeOf(index, isKink ? sides() : [central()]);
+      },
+      kinkAt: (index) => {
+        const sides = along(index).sides();
+        return differ(sides, first.enough) ? slopeOf(index, sides) : undefined;
+      },
+      hidden: (size) => (roundings * size) / first.step,
+    };
+  },
+};
 
 /** The rounding of values of size 1 in an extrapolated quotient, times the step. */
 const roundings = 2 ** -50;
 
-/** The slope of ⟨g, f⟩ along one entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
-function slopeAt(
-  f: GradcheckFunction,
+/** The slopes of ⟨g, f⟩ along one entry. Between those of the two sides of a kink every slope is right. */
+function differencesAlong(
+  f: CheckedFunction,
   x: Float64Array,
   g: ArrayLike<number>,
-  { index, value: at }: { readonly index: number; readonly value: number },
-  { first, fixed, enough }: { readonly first: number; readonly fixed: boolean; readonly enough: number },
-): Slope {
+  index: number,
+  { step, fixed, enough }: FirstStep,
+) {
+  const at = x[index] ?? Number.NaN;
   const distances = (f.kinks ?? []).map((kink) => Math.abs(at - kink));
   const room = Math.min(...distances.filter((distance) => distance > 0)) / 2;
-  const whole = Math.min(Math.max(first, shortestAt(Math.abs(at))), room);
+  const first = Math.min(Math.max(step, shortestAt(Math.abs(at))), room);
   const range = {
-    least: Math.max(whole * 2 ** -60, shortestAt(Math.abs(at))),
+    least: Math.max(first * 2 ** -60, shortestAt(Math.abs(at))),
     most: Math.min(room, Math.max(1, Math.abs(at)) / 16),
   };
-  const steps = { first: whole, enough, ...(!fixed && { range }) };
+  const steps = { first, enough, ...(!fixed && { range }) };
   const values = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
   // The points are rounded, so the quotient divides by the distance between them.
   const reach = isBuiltIn(f) ? 0 : sizeOfLargest(x.filter(Number.isFinite));
-  const between = (a: number, b: number, step: number) =>
+  const between = (a: number, b: number, h: number) =>
     quotientOf(g, [[values(b), values(a)]], {
       divisor: b - a,
-      roundings: roundings / step,
+      roundings: roundings / h,
       condition: reach / (b - a),
     });
-  const sides = distances.includes(0)
-    ? [
-        bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
-        bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
-      ]
-    : [bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 })];
-  return slopeOf(index, sides);
+  return {
+    isKink: distances.includes(0),
+    central: () => bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 }),
+    sides: (): readonly [Estimate, Estimate] => [
+      bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
+      bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
+    ],
+  };
 }

@@ -65,11 +65,20 @@ export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): b
   return !(error <= 16 * noise);
 }
 
+/** Whether the slopes on the two sides of a point are accurate, and apart by more than their errors. Near a kink, those across it are not accurate. */
+export function differ([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
+  const error = left.error + right.error;
+  return error <= enough * Math.max(left.terms, right.terms) && Math.abs(right.slope - left.slope) > 8 * error;
+}
+
+/** The golden ratio: for a last step that is not commensurable with the others, where an oscillation cannot have the same phase at all of them. */
+const golden = (1 + Math.sqrt(5)) / 2;
+
 function extrapolated(quotient: (step: number) => Quotient, step: number, ratio: number): Estimate {
-  const [whole, half, quarter] = [quotient(step), quotient(step / 2), quotient(step / 4)] as const;
-  const limit = (coarse: Quotient, fine: Quotient) => (ratio * fine.slope - coarse.slope) / (ratio - 1);
-  const slope = limit(whole, half);
-  const apart = Math.abs(slope - limit(half, quarter));
+  const [whole, half, last] = [quotient(step), quotient(step / 2), quotient(step / 2 / golden)] as const;
+  const limit = (coarse: Quotient, fine: Quotient, by: number) => (by * fine.slope - coarse.slope) / (by - 1);
+  const slope = limit(whole, half, ratio);
+  const apart = Math.abs(slope - limit(half, last, golden ** Math.log2(ratio)));
   return { ...whole, slope, terms: Math.max(whole.terms, half.terms), error: Math.max(margin * apart, whole.noise) };
 }
 
@@ -106,7 +115,7 @@ export function quotientOf(
   return { slope, terms, noise: roundings * values };
 }
 
-/** The shortest step that |x| leaves distinct points for, after two halvings. */
+/** The shortest step at which |x| leaves distinct points for the last of three. */
 export function shortestAt(size: number): number {
   return size * 2 ** -48;
 }

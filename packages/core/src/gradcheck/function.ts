@@ -1,3 +1,4 @@
+import { SoftgradError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 
 /** Your own function: how to compute it on the host in float64, and the derivative to check. */
@@ -19,13 +20,36 @@ export interface GradgradcheckFunction extends Omit<GradcheckFunction, 'vjp'> {
   hvp(x: Tensor, cotangent: Tensor, tangent: Tensor): Tensor;
 }
 
+/** The derivatives that can be checked. */
+export type Derivative = 'vjp' | 'hvp';
+
+/** What both kinds of a caller's functions have. */
+export type OwnFunction = Omit<GradcheckFunction, 'vjp'>;
+
 /** One of core's functions. */
 export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<GradgradcheckFunction, 'hvp'>> {
-  /** Whether a logit of −Infinity is replaced by one far below the others, whose derivative is the limit. */
+  /** Whether a logit of −Infinity, for which an output is −Infinity, is replaced by one far below the others, whose derivative is the limit. */
   readonly takesLimit: boolean;
 }
 
+/** A function with the one derivative that is checked. `takesLimit` is that of one of core's. */
+export interface CheckedFunction extends OwnFunction, Partial<Pick<BuiltInFunction, 'takesLimit'>> {
+  /** Takes x, the cotangent and for `hvp` the tangent. */
+  derivative(...operands: readonly Tensor[]): Tensor;
+}
+
 /** Whether it is one of core's functions, whose rounding conformance checks, and not a caller's own. */
-export function isBuiltIn<F extends object>(f: F): f is F & Pick<BuiltInFunction, 'takesLimit'> {
-  return 'takesLimit' in f;
+export function isBuiltIn(f: CheckedFunction): boolean {
+  return f.takesLimit !== undefined;
+}
+
+/** The derivative of a function. @throws ERR_VALUE if it has none */
+export function derivativeOf(
+  check: string,
+  f: { readonly name: string },
+  derivative: Derivative,
+): CheckedFunction['derivative'] {
+  const member: unknown = Reflect.get(f, derivative);
+  if (typeof member === 'function') return (...operands) => Reflect.apply(member, f, operands);
+  throw new SoftgradError('ERR_VALUE', `${check}: ${f.name} has no ${derivative} to check`);
 }

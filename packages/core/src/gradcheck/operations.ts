@@ -92,7 +92,7 @@ function derived(
   return {
     name,
     forward: (values) => references[name](values, rows, signed),
-    takesLimit: name === 'softmax' || name === 'logSoftmax' || name === 'logSumExp',
+    takesLimit: name === 'logSoftmax',
     ...(kinks[name] && { kinks: kinks[name] }),
     ...(value.result === 'rows' && { outputShape: withoutAxis(x.shape, axis) }),
     vjp: (input, g) => (fromInput ? f.vjp(input, g, passed) : fromOutput(f(input, passed), (y) => f.vjp(y, g, {}))),
@@ -155,6 +155,6 @@ async function hostTarget(target: CrossEntropyTarget, rowCount: number): Promise
     return { kind: target.dtype === 'int32' ? 'indices' : 'probabilities', values: await target.data() };
   }
   const { data } = readInput(target, undefined, 'float64');
-  const indices = data.length === rowCount && !(target instanceof Float32Array || target instanceof Float64Array);
-  return { kind: indices ? 'indices' : 'probabilities', values: data };
+  // Probabilities of one class are as many; the loss is 0 for either.
+  return { kind: data.length === rowCount ? 'indices' : 'probabilities', values: data };
 }

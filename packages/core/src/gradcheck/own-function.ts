@@ -4,37 +4,20 @@ import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import type { GradcheckFunction, GradgradcheckFunction } from './function.js';
+import { type CheckedFunction, type Derivative, derivativeOf, type OwnFunction } from './function.js';
 import { roundoff } from './report.js';
 
-/** A caller's function for gradcheck, whose results are checked at every call. @throws ERR_VALUE if it has no vjp */
-export function ownFunction(f: GradcheckFunction, x: Tensor): GradcheckFunction {
-  const check = 'gradcheck';
-  requireDerivative(check, f, 'vjp');
+/** A caller's function, whose results are checked at every call. @throws ERR_VALUE if it does not have the derivative */
+export function ownFunction(check: string, f: OwnFunction, derivative: Derivative, x: Tensor): CheckedFunction {
+  const own = derivativeOf(check, f, derivative);
   return {
     ...checkedForward(check, f, x),
-    vjp: (at, cotangent) => checkedGradient(check, `vjp of ${f.name}`, f.vjp(at, cotangent), x),
+    derivative: (...operands) => checkedGradient(check, `${derivative} of ${f.name}`, own(...operands), x),
   };
-}
-
-/** A caller's function for gradgradcheck, whose results are checked at every call. @throws ERR_VALUE if it has no hvp */
-export function ownTwiceDifferentiable(f: GradgradcheckFunction, x: Tensor): GradgradcheckFunction {
-  const check = 'gradgradcheck';
-  requireDerivative(check, f, 'hvp');
-  return {
-    ...checkedForward(check, f, x),
-    hvp: (at, cotangent, tangent) => checkedGradient(check, `hvp of ${f.name}`, f.hvp(at, cotangent, tangent), x),
-  };
-}
-
-/** @throws ERR_VALUE if the function has no such derivative */
-export function requireDerivative(check: string, f: { readonly name: string }, derivative: 'vjp' | 'hvp'): void {
-  if (typeof Reflect.get(f, derivative) === 'function') return;
-  throw new SoftgradError('ERR_VALUE', `${check}: ${f.name} has no ${derivative} to check`);
 }
 
 /** @throws ERR_VALUE, ERR_SHAPE for what only JavaScript without types can state, such as 6 for a shape of 6 values */
-function checkedForward(check: string, f: Omit<GradcheckFunction, 'vjp'>, x: Tensor): Omit<GradcheckFunction, 'vjp'> {
+function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
   const { name, kinks = [], outputShape = x.shape } = f;
   if (typeof f.forward !== 'function') throw notExpected(check, `forward of ${name}`, f.forward, 'a function');
   if (!Array.isArray(outputShape)) {

@@ -5,6 +5,7 @@ import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { disagree, type Estimate } from './differences.js';
+import type { OwnFunction } from './function.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
 export interface GradcheckEntry {
@@ -68,10 +69,8 @@ export const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32
 /** Derivatives below these may be flushed to 0. */
 const smallest: Record<FloatDType, number> = { float64: 2 ** -1022, float32: 2 ** -126, float16: 2 ** -20 };
 
-/** Whether it is the caller's own function, which has a `forward`. */
-export function isOwnFunction<F extends { forward(x: Float64Array): ArrayLike<number> }>(
-  operation: object,
-): operation is F {
+/** Whether it is a caller's own function, which has a `forward`. */
+export function isOwnFunction<F extends OwnFunction>(operation: object): operation is F {
   // JavaScript may pass anything, such as the name of a function of core.
   return Object(operation) === operation && 'forward' in operation;
 }
@@ -87,8 +86,8 @@ export async function valuesOf(name: string, x: Tensor): Promise<Float64Array> {
   return values;
 }
 
-/** Irregular numbers in ±1: the fractional parts of multiples of an irrational number, the golden ratio. */
-export function defaultDirection(shape: readonly number[], x: Tensor, irrational = 0.6180339887498949): Tensor {
+/** Irregular numbers in ±1: the fractional parts of multiples of an irrational number. */
+export function defaultDirection(shape: readonly number[], x: Tensor, irrational: number): Tensor {
   const length = shape.reduce((a, b) => a * b, 1);
   const values = Float64Array.from({ length }, (_, i) => 2 * (((i + 1) * irrational) % 1) - 1);
   return tensor(values, { shape, dtype: x.dtype, backend: x.backend });
@@ -111,7 +110,7 @@ export async function resultFor(
     if (!operands.some(({ like }) => like === result)) made.add(result);
     return (await result.data()) as ArrayLike<number>;
   } finally {
-    for (const one of made) if (!one.disposed) one.dispose();
+    for (const one of made) one.dispose();
   }
 }
 

@@ -68,11 +68,11 @@ function onTensors<T>(
   const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
   const { backend, dtype } = x;
   const checked = checkedOptions(operation, options);
-  const { labelSmoothing, ignoreIndex, reduction } = checked;
+  const { labelSmoothing, ignoreIndex, givenIgnoreIndex, reduction } = checked;
   const reduced = withoutAxis(x.shape, axis);
   const weightGiven = readWeight(operation, options.weight, rows.classes, x);
   return withMask(backend, laid, (mask) =>
-    withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex, mask }, (onBackend) => {
+    withTarget(target, { operation, logits: x, reduced, rows, ignoreIndex: givenIgnoreIndex, mask }, (onBackend) => {
       const { weight: weightHost, scale, undefinedMean } = weightingOf(onBackend, weightGiven, checked, dtype, rows);
       const weight = weightHost && allocate(backend, rows.classes, dtype);
       try {
@@ -91,8 +91,7 @@ function onTensors<T>(
           weight,
           weightHost,
           labelSmoothing,
-          // Kernels wrap an index beyond int32. No class has such an index, nor −1, so −1 is equivalent.
-          ignoreIndex: ignoreIndex === (ignoreIndex | 0) ? ignoreIndex : -1,
+          ignoreIndex,
           scale,
           reduction,
           lossShape: reduction === 'none' ? reduced : scalar,

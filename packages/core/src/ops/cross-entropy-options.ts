@@ -10,7 +10,7 @@ export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
   readonly labelSmoothing?: number | undefined;
   /** One weight a class, finite. Default 1 for all. */
   readonly weight?: readonly number[] | Float32Array | Float64Array | undefined;
-  /** Rows with this class index have loss and gradient 0 and do not count in the mean. Default −100. */
+  /** Rows with this class index have loss and gradient 0 and do not count in the mean. An integer, which int32 need not hold. Default −100. */
   readonly ignoreIndex?: number | undefined;
   /** 'mean' (over rows; with class indices weighted by the target's weight), 'sum', or 'none' (one loss a row). Default 'mean'. */
   readonly reduction?: 'mean' | 'sum' | 'none' | undefined;
@@ -31,10 +31,15 @@ export const crossEntropyNames = /* @__PURE__ */ namesOf<Outputs<unknown>>({
   out: true,
 });
 
-/** Label smoothing, ignoreIndex and reduction of a call. */
-export type CheckedOptions = ReturnType<typeof checkedOptions>;
+/** Label smoothing, ignoreIndex and reduction of a call, as kernels and class weights use them. */
+export type CheckedOptions = Omit<ReturnType<typeof checkedOptions>, 'givenIgnoreIndex'>;
 
-/** Label smoothing, ignoreIndex and reduction with their defaults. @throws ERR_VALUE */
+/** Whether int32, the dtype of class indices on a backend, holds the integer. */
+export function isInt32(index: number): boolean {
+  return index === (index | 0);
+}
+
+/** Label smoothing, ignoreIndex (as int32, and as given) and reduction with their defaults. @throws ERR_VALUE */
 export function checkedOptions(operation: string, options: CrossEntropyOptions) {
   const { labelSmoothing = 0, ignoreIndex = -100, reduction = 'mean' } = options;
   if (typeof labelSmoothing !== 'number' || !(labelSmoothing >= 0 && labelSmoothing <= 1)) {
@@ -55,5 +60,11 @@ export function checkedOptions(operation: string, options: CrossEntropyOptions) 
       `${operation}: reduction '${shortened(String(reduction))}'; expected 'mean', 'sum' or 'none'`,
     );
   }
-  return { labelSmoothing, ignoreIndex, reduction };
+  // No class has an index beyond int32, nor −1: as the label of ignored rows on a backend, −1 is equivalent.
+  return {
+    labelSmoothing,
+    ignoreIndex: isInt32(ignoreIndex) ? ignoreIndex : -1,
+    givenIgnoreIndex: ignoreIndex,
+    reduction,
+  };
 }

@@ -8,6 +8,7 @@ import { shapeOfNested } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
+import { isInt32 } from './cross-entropy-options.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */
 export type CrossEntropyTarget = Tensor | TensorInput;
@@ -24,6 +25,7 @@ interface TargetRules {
   /** The shape of the logits without the axis. */
   readonly reduced: Shape;
   readonly rows: Rows;
+  /** As given, possibly beyond int32. */
   readonly ignoreIndex: number;
   readonly mask: Mask<unknown> | null;
 }
@@ -35,7 +37,7 @@ interface TargetRules {
  */
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
-  const { operation, logits, reduced } = rules;
+  const { operation, logits, reduced, ignoreIndex } = rules;
   if (ArrayBuffer.isView(input)) checkAttached(`${operation}: target`, input);
   const probabilities = !areIndices(operation, input, reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
@@ -48,20 +50,26 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   }
   if (!probabilities) checkIndexEntries(operation, input, reduced);
   const expected = probabilities ? logits.shape : reduced;
-  const own = readInput(input, ArrayBuffer.isView(input) ? expected : undefined, dtype, `${operation}: target`);
+  const isBeyond = !probabilities && !isInt32(ignoreIndex);
+  const shape = ArrayBuffer.isView(input) ? expected : undefined;
+  const own = readInput(input, shape, isBeyond ? 'float64' : dtype, `${operation}: target`);
   if (!sameShape(own.shape, expected)) throw wrongShape(own.shape, rules);
-  const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, rules.ignoreIndex), rules);
-  const buffer = allocate(logits.backend, own.data.length, dtype);
+  const counted = probabilities ? 0 : checkedCount(own.data, summaryOf(own.data, ignoreIndex), rules);
+  const host = isBeyond ? inInt32(own.data, ignoreIndex) : own.data;
+  const buffer = allocate(logits.backend, host.length, dtype);
   try {
     // Allocating may have grown the memory that the array is a view of.
-    checkAttached(`${operation}: target`, own.data);
-    logits.backend.write(buffer, own.data);
-    return body(
-      probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host: own.data, counted },
-    );
+    checkAttached(`${operation}: target`, host);
+    logits.backend.write(buffer, host);
+    return body(probabilities ? { kind: 'probabilities', buffer } : { kind: 'indices', buffer, host, counted });
   } finally {
     logits.backend.free(buffer);
   }
+}
+
+/** The labels with −1, which is no class, in place of an ignoreIndex beyond int32. A function of its own: a closure would slow down every call. */
+function inInt32(labels: HostArray, ignoreIndex: number): Int32Array {
+  return Int32Array.from(labels, (label) => (label === ignoreIndex ? -1 : label));
 }
 
 /** @throws ERR_DTYPE for booleans, fractions, and a typed array of floats, if class indices are expected */

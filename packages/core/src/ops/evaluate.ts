@@ -60,9 +60,9 @@ export function isBeyondKernels({ backend, temperature }: Pick<Call, 'backend' |
   return size < 2 ** -ordinaryExponent || size > 2 ** ordinaryExponent;
 }
 
+/** Of the result of a derivative at the output: no such derivative has one number a row. */
 function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
-  if (result === 'matrices') return [outer * inner, classes, classes];
-  return [outer, result === 'rows' ? 1 : classes, inner];
+  return result === 'matrices' ? [outer * inner, classes, classes] : [outer, classes, inner];
 }
 
 type Operands<B> = readonly [first: B, second: B, third: B];

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import type { Backend, Rows } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
+import { inspect } from '../backend/printed.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
@@ -84,7 +85,6 @@ export interface TensorSummary {
   readonly device: string;
 }
 
-const inspect: unique symbol = Symbol.for('nodejs.util.inspect.custom') as never;
 const symbolDispose: typeof Symbol.dispose = Symbol.dispose ?? (Symbol.for('Symbol.dispose') as never);
 
 /** What the checks of class indices need to know. */

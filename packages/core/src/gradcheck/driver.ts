@@ -1,0 +1,132 @@
+import { directionsOf } from '../ops/definition.js';
+import type { BuiltIn } from '../ops/table.js';
+import { checkOptions } from '../options.js';
+import type { FloatDType } from '../tensor/dtype.js';
+import { operand, operandLike } from '../tensor/operands.js';
+import type { Tensor } from '../tensor/tensor.js';
+import { type CheckedFunction, type Derivative, derivativeOf, isBuiltIn, type OwnFunction } from './function.js';
+import { builtIn } from './operations.js';
+import type { GradgradcheckOptions } from './options.js';
+import { ownFunction } from './own-function.js';
+import {
+  checkNumbers,
+  defaultDirection,
+  entryOf,
+  finite,
+  type GradcheckEntry,
+  type GradcheckReport,
+  isOwnFunction,
+  judged,
+  reportOf,
+  resultFor,
+  type Slope,
+  sizeOfLargest,
+  valuesOf,
+  whyNone,
+  without,
+} from './report.js';
+
+/** What `gradcheck` and `gradgradcheck` do not share. */
+export interface Check {
+  readonly name: string;
+  readonly derivative: Derivative;
+  readonly optionNames: readonly string[];
+  readonly tolerance: Readonly<Record<FloatDType, number>>;
+  /** Where the errors of the differences by their order and by rounding are equal. */
+  readonly step: number;
+  /** @param directions the flat numbers of the cotangent and, for `hvp`, the tangent */
+  differences(f: CheckedFunction, x: Float64Array, directions: Directions, steps: FirstStep): Differences;
+}
+
+export type Directions = readonly ArrayLike<number>[];
+
+export interface FirstStep {
+  /** In units of x. */
+  readonly step: number;
+  /** Whether it was asked for: then it is the only one. */
+  readonly fixed: boolean;
+  /** A relative error of a slope that is small enough. */
+  readonly enough: number;
+}
+
+/** The difference quotients of a function at x. */
+export interface Differences {
+  slopeAt(index: number): Slope;
+  /** The slopes on both sides of an entry, if they show a kink that the function does not name. */
+  kinkAt(index: number): Slope | undefined;
+  /** What rounding can make of these slopes where the largest of the function's values has this size, times that of the directions. */
+  hidden(size: number, slopes: readonly Slope[]): number;
+}
+
+/** The default directions must not be multiples of each other. */
+const irrationals = { cotangent: 0.6180339887498949, tangent: Math.SQRT2 };
+
+/** Compares a derivative of an operation, on the backend and in the dtype of x, with differences of its values on the host. */
+export async function compareWithDifferences(
+  check: Check,
+  operation: BuiltIn | OwnFunction,
+  x: Tensor,
+  options: GradgradcheckOptions,
+): Promise<GradcheckReport> {
+  const { name, derivative } = check;
+  checkOptions(name, options, check.optionNames);
+  checkNumbers(name, options);
+  const checked = operand(name, 'x', x);
+  const values = await valuesOf(name, x);
+  const f = isOwnFunction(operation)
+    ? ownFunction(name, operation, derivative, x)
+    : withDerivative(check, await builtIn(name, operation, checked, options));
+  const made: Tensor[] = [];
+  try {
+    const directions = directionsOf[derivative].map((direction) => {
+      const shape = direction === 'cotangent' ? (f.outputShape ?? x.shape) : x.shape;
+      const given = options[direction];
+      const like = given ?? defaultDirection(shape, x, irrationals[direction]);
+      if (given === undefined) made.push(like);
+      operandLike(name, direction, like, checked, shape);
+      return like;
+    });
+    const operands = await Promise.all(directions.map(async (like) => ({ values: await like.data(), like })));
+    const analytic = await resultFor(f.derivative, [{ values, like: x }, ...operands]);
+    const numbers = operands.map((one) => one.values);
+    return reportOf(f.name, checked, compare(check, f, values, numbers, analytic, checked.dtype, options));
+  } finally {
+    for (const direction of made) direction.dispose();
+  }
+}
+
+function withDerivative<F extends OwnFunction>({ name, derivative }: Check, f: F) {
+  return { ...f, derivative: derivativeOf(name, f, derivative) };
+}
+
+function compare(
+  check: Check,
+  f: CheckedFunction,
+  x: Float64Array,
+  directions: Directions,
+  analytic: ArrayLike<number>,
+  dtype: FloatDType,
+  options: GradgradcheckOptions,
+): readonly GradcheckEntry[] {
+  const { tolerance = check.tolerance[dtype], entries, temperature = 1 } = options;
+  const { step = check.step * Math.min(1, temperature) } = options;
+  const at = f.takesLimit ? finite(x, temperature) : x;
+  const first = { step, fixed: options.step !== undefined, enough: tolerance / 4 };
+  const differences = check.differences(f, at, directions, first);
+  const values = () => Array.from(f.forward(at.slice()));
+  const outputs = values();
+  const none = whyNone(outputs, values());
+  const slopes = Array.from(entries ?? x.keys(), (index) => {
+    if (!Number.isFinite(entryOf(check.name, x, index))) return without(index, 'x is −Infinity there', true);
+    return none === undefined ? differences.slopeAt(index) : without(index, none);
+  });
+  const weight = directions.reduce((product, direction) => product * sizeOfLargest(direction), 1);
+  const hidden = differences.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
+  const allowance = { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) };
+  const isWrong = new Set(judged(analytic, slopes, allowance).flatMap(({ ok, index }) => (ok ? [] : [index])));
+  // Both sides cost more evaluations: they are asked only about derivatives that would be wrong.
+  const ofSides = slopes.map((slope) =>
+    slope.reason === undefined && isWrong.has(slope.index) ? (differences.kinkAt(slope.index) ?? slope) : slope,
+  );
+  return judged(analytic, ofSides, allowance);
+}
