@@ -3,6 +3,7 @@ import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
+import { clippedGradient } from './mistakes/clipped.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
 import { oneClassLower } from './mistakes/target.js';
@@ -52,7 +53,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data, agreement))
       return as('(s − y) times what another loss of the same probability of each target gives');
-    if (isClipped(data)) return as('(s − y) clipped to the norm 1');
+    if (agreement.id !== clippedGradient.id && isClipped(data)) return as('(s − y) clipped to the norm 1');
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
@@ -236,7 +237,8 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
     const lostInRounding = id === 'row-sum' && degenerate[row];
     if (!free && !lostInRounding && !cancels(values, tolerances, lost)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
-    if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
+    if (id !== 'row-sum' && likelihood <= (id === 'scaled' || id === clippedGradient.id ? chanceOfOne : chance))
+      return false;
   }
   // Numbers that half precision or a printout rounded to nearly nothing agree with every small gradient.
   return id !== 'row-sum' || precision !== null || !isNoiseOfSums(problem, data);
