@@ -94,11 +94,15 @@ const norms = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2, 3, 5, 10] as const;
 /** The norm of a gradient that was clipped differs from the bound by at most this in float32; PyTorch divides by the norm + 1e-6. */
 const clipping = 4e-6;
 
+/** What half precision leaves of a norm, at most: the errors of the entries largely cancel in it. */
+const ofHalf = 2 ** -9;
+
 /** The bound that the norm of the numbers is, but for what their precision leaves open; null if it is none of the common ones. */
 export function boundOfNorm(data: Float64Array, precision: Precision | null): number | null {
   const norm = sizeOf(data);
   const { unit, slack } = precision ?? { unit: 0, slack: null };
-  const open = (bound: number) => (clipping + unit) * bound + (slack && unit === 0 ? sizeOf(slack) : 0);
+  const open = (bound: number) =>
+    (clipping + Math.min(unit, ofHalf)) * bound + (slack && unit === 0 ? sizeOf(slack) : 0);
   return norms.find((bound) => Math.abs(norm - bound) <= open(bound)) ?? null;
 }
 

@@ -53,7 +53,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data, agreement))
       return as('(s − y) times what another loss of the same probability of each target gives');
-    if (agreement.id !== clippedGradient.id && isClipped(data)) return as('(s − y) clipped to the norm 1');
+    if (isClipped(data)) return as('(s − y) clipped to the norm 1');
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;

@@ -594,7 +594,10 @@ const changedAfterwards: readonly Attempt[] = [
     (d) => clippedByNorm(fused(d), 0.5, d),
     ({ n, f }) => n * f >= 12,
   ),
-  attempt('gradient-clipped', 'target', (d) => clippedByNorm(fused(d), 1, d), { given: crossEntropy }),
+  attempt('gradient-clipped', 'target', (d) => clippedByNorm(fused(d), 1, d), {
+    among: ['right', 'gradient-clipped'],
+    given: crossEntropy,
+  }),
   attempt(
     'gradient-clipped',
     'upstream',
