@@ -1,6 +1,7 @@
 import { SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
 import { namesOf } from './block.js';
+import { adviceOnName } from './file-name.js';
 import { mapInLanes } from './lanes.js';
 import type { Input, InputFile } from './schema.js';
 import type { Store } from './store.js';
@@ -60,10 +61,10 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
         'ERR_VALUE',
         folder !== null
           ? `${pattern}: a folder; expected .npy files, such as ${folder}/*.npy`
-          : `${pattern}: no such file in ${store.name}; expected .npy files`,
+          : `${pattern}: no such file in ${store.name}${adviceOnName(pattern)}; expected .npy files`,
       );
     }
-    paths.push(...found.toSorted(byNumber.compare));
+    paths.push(...found.toSorted(byName));
   }
   const known = new Set<string>();
   const twice = paths.find((path) => known.size === known.add(path).size);
@@ -73,6 +74,11 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
 
 /** Sorts part-2 before part-10. */
 const byNumber = new Intl.Collator('en', { numeric: true });
+
+/** Names such as part-2 and part-02 are equal as numbers: without the second comparison, their order would be that in which a machine lists the folder. */
+function byName(a: string, b: string): number {
+  return byNumber.compare(a, b) || (a < b ? -1 : Number(a > b));
+}
 
 async function inspectFile(store: Store, path: string): Promise<InputFile> {
   const found = await store.stat(path);
