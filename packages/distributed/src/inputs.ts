@@ -145,10 +145,16 @@ export async function inspectTarget(
   const [path = ''] = await expand(place, patterns);
   const { shape } = await inspectFile(place.store, path);
   const expected = logits.shape.filter((_, k) => k !== axis);
-  const single = expected.length === 0 && sizeOf(shape) === 1;
-  if (shape.length !== logits.shape.length || single) {
+  // Flat logits are one row, whose class index has no dimensions.
+  if (expected.length === 0 && shape.length > 0 && sizeOf(shape) === 1 && sizeOf(logits.shape) > 1) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${path}: the target has shape ${formatShape(shape)}; expected a class index () or probabilities ${formatShape(logits.shape)}; flat logits are one row: save them as ${formatShape([1, ...logits.shape])} for a target of shape (1,)`,
+    );
+  }
+  if (shape.length !== logits.shape.length) {
     const input = await inspect(place, patterns, 'rows');
-    if (!single) checkShape(input, expected, 'the target');
+    checkShape(input, expected, 'the target');
     return { kind: 'indices', input };
   }
   const input = await inspect(place, patterns, by);
