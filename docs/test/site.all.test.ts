@@ -73,6 +73,11 @@ test('a page has an icon and no path that is only its title, and the search find
     const found = page.locator('#tsd-search-results li');
     await expect.poll(() => found.count()).toBeGreaterThan(5);
     expect(await found.allTextContents()).toContain('Other libraries');
+    // READMEs of packages are searched as well.
+    await page.locator('#tsd-search-input').fill('offline');
+    await expect.poll(() => found.allTextContents()).toEqual(expect.arrayContaining(['Where it runs', 'softgrad']));
+    await page.locator('#tsd-search-input').fill('rebinding');
+    await expect.poll(() => found.allTextContents()).toContain('The softgrad playground');
     await page.goto(pathToFileURL(join(site, 'functions', '_softgrad_bench.accuracyTables.html')).href);
     expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(true);
   } finally {

@@ -27,3 +27,18 @@ test('every command that reads arguments has --help', () => {
   const own = reading.filter((file) => readFileSync(new URL(`scripts/${file}`, root), 'utf8').includes('parseArgs'));
   expect(own).toEqual([]);
 });
+
+test('so have the commands that take pictures of the playground', () => {
+  const folder = '../packages/playground/scripts';
+  const { status, stdout } = run(`${folder}/screenshots.mjs`, '--help');
+  expect([status, stdout]).toEqual([0, expect.stringMatching(/--readme/)]);
+  const unknown = run(`${folder}/screenshots.mjs`, 'nothing');
+  expect([unknown.status, unknown.stderr]).toEqual([
+    2,
+    expect.stringMatching(/expected the beginning of one of explore,/),
+  ]);
+  expect(run(`${folder}/static-screenshot.mjs`, '--hepl')).toMatchObject({
+    status: 2,
+    stderr: "Unknown option '--hepl'; --help lists what there is\n",
+  });
+});

@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
-import { codeOf, systemReason } from './files/open.js';
+import { adviceOnName, codeOf, systemReason } from './files/open.js';
 import { packageEntry } from './package-entry.js';
 
 /** What waiting for a module's promises uses of the process. */
@@ -84,7 +84,9 @@ function pathOf(file: string, folder: string): string {
   const advice = isName
     ? `, and no package of that name is installed here; expected npm install ${file}, or a file, as ./mine.js`
     : '';
-  throw new SoftgradError('ERR_VALUE', `--module ${file}: ${systemReason(cause)}${advice}`, { cause });
+  throw new SoftgradError('ERR_VALUE', `--module ${file}: ${systemReason(cause)}${adviceOnName(file)}${advice}`, {
+    cause,
+  });
 }
 
 /**

@@ -1,4 +1,14 @@
-import { existsSync, readdirSync, readFileSync, rmSync, statSync, truncateSync, utimesSync } from 'node:fs';
+import {
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  unlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { npyElements, npyHeader } from '@softgrad/formats';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
@@ -70,9 +80,12 @@ describe('softgrad run', () => {
     expect(await run('--resume', 'damaged')).toEqual({
       status: 0,
       stdout: 'damaged/softmax: (3, 3) float64 in 2 parts\n',
-      stderr: 'softgrad: damaged/softmax/part-000001.npy: damaged, computing it again\n',
+      stderr: expect.stringMatching(
+        /^softgrad: damaged\/softmax\/part-000001.npy: damaged, computing it again\nsoftgrad: damaged: resuming run [0-9a-f]{32}, softmax; left: apply, 1 of 2 shards\n$/,
+      ),
     });
     expect(readFileSync(part)).toEqual(whole);
+    expect((await run('--resume', 'damaged')).stderr).toMatch(/, softmax; left: nothing\n$/);
     // A folder is named as for --out: also by its absolute path.
     const { stdout } = await run('--verify', folder.at('damaged'));
     expect(stdout).toBe('damaged: 2 intact, 0 damaged or missing\n');
@@ -172,6 +185,53 @@ describe('softgrad run', () => {
     }
     expect((await run('--resume', 'swept')).status).toBe(0);
     expect(['old', 'young'].map((name) => existsSync(folder.at(`swept/.softgrad-${name}`)))).toEqual([false, true]);
+  });
+
+  test('what is older is told by the clock of the file server, which may be hours behind', async () => {
+    await run('softmax', 'a-1.npy', '--out', 'behind', ...cpu);
+    const there = Date.now() / 1000 - 5 * 3600;
+    for (const name of readdirSync(folder.at('behind'), { recursive: true, withFileTypes: true })) {
+      if (name.isFile()) utimesSync(`${name.parentPath}/${name.name}`, there, there);
+    }
+    for (const [name, age] of [
+      ['.softgrad-old', 3660],
+      ['.softgrad-young', 60],
+    ] as const) {
+      folder.write(`behind/${name}`, '');
+      utimesSync(folder.at(`behind/${name}`), there - age, there - age);
+    }
+    expect((await run('--resume', 'behind')).status).toBe(0);
+    expect(['old', 'young'].map((name) => existsSync(folder.at(`behind/.softgrad-${name}`)))).toEqual([false, true]);
+  });
+
+  test('a name that is not UTF-8 is an error that says so, and nothing is written under another name', async () => {
+    const advice =
+      'the name has bytes that are not UTF-8 (shown as \ufffd), which Node cannot open: rename the file or folder';
+    const bytes = Buffer.concat([Buffer.from(folder.at('latin-')), Buffer.of(0xe9), Buffer.from('.npy')]);
+    writeFileSync(bytes, readFileSync(folder.at('a-1.npy')));
+    const before = readdirSync(folder.path).length;
+    for (const args of [
+      ['run', 'softmax', 'latin-*.npy', '--out', 'latin', ...root],
+      ['run', 'softmax', 'latin-\ufffd.npy', '--out', 'latin', ...root],
+      ['run', 'softmax', 'a-1.npy', '--out', 'latin-\ufffd/p', ...root],
+      ['run', '--resume', 'latin-\ufffd', ...root],
+      ['run', '--resume', 'latin', '--root', folder.at('\ufffd')],
+      ['softmax', folder.at('latin-\ufffd.npy')],
+      ['softmax', folder.at('a-1.npy'), '--out', folder.at('\ufffd.npy')],
+    ]) {
+      const { status, stderr } = await folder.softgrad(args);
+      expect([status, stderr.includes(advice)], `${args}: ${stderr}`).toEqual([2, true]);
+    }
+    expect(readdirSync(folder.path)).toHaveLength(before);
+    unlinkSync(bytes);
+  });
+
+  test('files whose names are equal as numbers have one order on every machine', async () => {
+    for (const name of ['same-2', 'same-02', 'same-1', 'same-002']) folder.writeNpy(`${name}.npy`, [[1, 2, 3]]);
+    await run('softmax', 'same-*.npy', '--out', 'same', ...cpu);
+    const { inputs } = JSON.parse(readFileSync(folder.at('same/plan.json'), 'utf8'));
+    const paths = inputs.logits.files.map(({ path }: { path: string }) => path);
+    expect(paths).toEqual(['same-1.npy', 'same-002.npy', 'same-02.npy', 'same-2.npy']);
   });
 
   test('Ctrl-C ends a run after its current shards, and is then handled by the process again', async () => {

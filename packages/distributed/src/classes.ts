@@ -109,14 +109,18 @@ export async function applyStatistics(
   const width = shard.range.columns[1] - shard.range.columns[0];
   const out = numbers(block.rows * width);
   for (let row = 0; row < block.rows; row++) {
-    const scale = block.counts(row) ? gradientScale(options) : 0;
+    const scale = block.counts(row) ? gradientScale(options) : null;
     const weighted = isWeighted(plan);
     applyOf(operation, scale, weighted)(out.subarray(row * width, (row + 1) * width), block.part(row), statistics(row));
   }
   return { ...result, data: { ...result.data, [written.array]: out } };
 }
 
-function applyOf(operation: Exclude<Plan['operation'], 'log-sum-exp'>, scale: number, weighted: boolean): ApplyPart {
+function applyOf(
+  operation: Exclude<Plan['operation'], 'log-sum-exp'>,
+  scale: number | null,
+  weighted: boolean,
+): ApplyPart {
   switch (operation) {
     case 'softmax':
       return softmaxPart;

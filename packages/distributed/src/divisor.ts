@@ -16,6 +16,13 @@ export async function readWeights(store: Store, weight: Input): Promise<Numbers>
   );
 }
 
+/** The divisor of a mean. */
+export interface Divisor {
+  readonly counted: number;
+  /** True where the divisor is 0 although some rows have a weight: theirs cancel. */
+  readonly weightsCancel: boolean;
+}
+
 /** The divisor of the mean: the number of rows that are not ignored, or the sum of the weights of their classes. @throws ERR_VALUE for an invalid class, naming its position */
 export async function countTargets(
   store: Store,
@@ -23,10 +30,11 @@ export async function countTargets(
   classes: number,
   ignoreIndex: number,
   weights: Numbers | undefined,
-): Promise<number> {
+): Promise<Divisor> {
   const reader = blockReader(store, target);
   const step = Math.max(1, Math.floor(1e6 / Math.max(1, reader.columns)));
   const counted = compensatedSum();
+  let isWeighted = false;
   for (let start = 0; start < reader.rows; start += step) {
     const end = Math.min(reader.rows, start + step);
     const labels = await reader.read({ rows: [start, end], columns: [0, reader.columns] });
@@ -38,8 +46,11 @@ export async function countTargets(
           `${target.files.map(({ path }) => path).join(', ')}: the target of row ${start * reader.columns + at} is ${label}; expected a class index from 0 to ${classes - 1}, or ${ignoreIndex} to ignore the row`,
         );
       }
-      counted.add(weights?.[label] ?? 1);
+      const weight = weights?.[label] ?? 1;
+      isWeighted ||= weight !== 0;
+      counted.add(weight);
     }
   }
-  return counted.value();
+  const sum = counted.value();
+  return { counted: sum, weightsCancel: isWeighted && sum === 0 };
 }

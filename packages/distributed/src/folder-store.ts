@@ -5,6 +5,7 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { isMainThread } from 'node:worker_threads';
 import { SoftgradError } from '@softgrad/core';
 import { glob } from 'tinyglobby';
+import { adviceOnName } from './file-name.js';
 import { reached } from './points.js';
 import type { NewObject, Store, StoredObject } from './store.js';
 
@@ -95,7 +96,7 @@ async function locateInside(root: string, path: string): Promise<string> {
   const base = await realPath(root).catch((cause) => {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${root}: ${reasonOf(cause)}; expected the folder that all workers can access`,
+      `${root}: ${reasonOf(cause)}${adviceOnName(root)}; expected the folder that all workers can access`,
       {
         cause,
       },
@@ -165,6 +166,8 @@ async function openToRead(absolute: string) {
 const largestTransfer = 2 ** 31 - 1;
 
 async function createFile(absolute: string, path: string): Promise<NewObject> {
+  if (adviceOnName(path) !== '')
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written${adviceOnName(path)}`);
   const folder = dirname(absolute);
   const temporary = join(folder, `${temporaryPrefix}${randomUUID()}`);
   const failed = (cause: unknown) => fail(path, 'cannot be written', cause);
@@ -244,7 +247,8 @@ async function filesBelow(folder: string): Promise<readonly string[]> {
 }
 
 function fail(path: string, what: string, cause: unknown): never {
-  throw new SoftgradError('ERR_VALUE', `${path}: ${what}: ${reasonOf(cause)}`, { cause });
+  const advice = codeOf(cause) === 'ENOENT' ? adviceOnName(path) : '';
+  throw new SoftgradError('ERR_VALUE', `${path}: ${what}: ${reasonOf(cause)}${advice}`, { cause });
 }
 
 function ifMissing<T>(value: T): (cause: unknown) => T {

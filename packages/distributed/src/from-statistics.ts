@@ -43,14 +43,14 @@ export const vjpPart: ApplyPart = (out, part, { max, rest, weighted, atMax, cent
 /**
  * `scale (p − y) / T` with y one-hot at the target; 0 where masked. At the largest logit, `p − 1` is computed as `−r / s`, which does not cancel.
  *
- * @param scale 0 for an ignored row, 1/N for the mean
+ * @param scale null for an ignored row, 1/N for the mean
  */
-export function crossEntropyPart(scale: number): ApplyPart {
+export function crossEntropyPart(scale: number | null): ApplyPart {
   return (out, part, { max, rest, hasTarget }) => {
     const { logits, temperature, target } = part;
     const sum = 1 + rest;
+    if (scale === null) return void out.fill(0);
     const factor = scale / temperature;
-    if (factor === 0) return void out.fill(0);
     fill(out, part, 0, (j) => {
       const e = Math.exp((logits[j] - max) / temperature);
       // If the target is masked, the loss is 0, unless the row is NaN.
@@ -62,13 +62,13 @@ export function crossEntropyPart(scale: number): ApplyPart {
 }
 
 /** `scale (p Σ q − q) / T` for a target of weights q, smoothed: q = (1 − ε) w y + ε w / K. For a probability above ½: `p Σ_others q − q Σ_others p`. */
-export function weightedCrossEntropyPart(scale: number): ApplyPart {
+export function weightedCrossEntropyPart(scale: number | null): ApplyPart {
   return (out, part, row) => {
     const { logits, temperature, weighted } = part;
     const { max, rest, kept } = row;
     const sum = 1 + rest;
+    if (scale === null || !weighted) return void out.fill(0);
     const factor = scale / temperature;
-    if (factor === 0 || !weighted) return void out.fill(0);
     const [certain, share] = mixOf(weighted, kept);
     const others = certain * row.targets.rest + share * row.weights.rest;
     const total = others + certain * row.targets.atMax + share * row.weights.atMax;

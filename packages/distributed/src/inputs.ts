@@ -1,6 +1,7 @@
 import { SoftgradError, sizeOf } from '@softgrad/core';
 import { formatShape, npyArray } from '@softgrad/formats';
 import { namesOf } from './block.js';
+import { adviceOnName } from './file-name.js';
 import { mapInLanes } from './lanes.js';
 import type { Input, InputFile } from './schema.js';
 import type { Store } from './store.js';
@@ -60,10 +61,10 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
         'ERR_VALUE',
         folder !== null
           ? `${pattern}: a folder; expected .npy files, such as ${folder}/*.npy`
-          : `${pattern}: no such file in ${store.name}; expected .npy files`,
+          : `${pattern}: no such file in ${store.name}${adviceOnName(pattern)}; expected .npy files`,
       );
     }
-    paths.push(...found.toSorted(byNumber.compare));
+    paths.push(...found.toSorted(byName));
   }
   const known = new Set<string>();
   const twice = paths.find((path) => known.size === known.add(path).size);
@@ -73,6 +74,11 @@ async function expand({ store, out }: Place, patterns: readonly string[]): Promi
 
 /** Sorts part-2 before part-10. */
 const byNumber = new Intl.Collator('en', { numeric: true });
+
+/** Names such as part-2 and part-02 are equal as numbers: without the second comparison, their order would be that in which a machine lists the folder. */
+function byName(a: string, b: string): number {
+  return byNumber.compare(a, b) || (a < b ? -1 : Number(a > b));
+}
 
 async function inspectFile(store: Store, path: string): Promise<InputFile> {
   const found = await store.stat(path);
@@ -139,10 +145,16 @@ export async function inspectTarget(
   const [path = ''] = await expand(place, patterns);
   const { shape } = await inspectFile(place.store, path);
   const expected = logits.shape.filter((_, k) => k !== axis);
-  const single = expected.length === 0 && sizeOf(shape) === 1;
-  if (shape.length !== logits.shape.length || single) {
+  // Flat logits are one row, whose class index has no dimensions.
+  if (expected.length === 0 && shape.length > 0 && sizeOf(shape) === 1 && sizeOf(logits.shape) > 1) {
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${path}: the target has shape ${formatShape(shape)}; expected a class index () or probabilities ${formatShape(logits.shape)}; flat logits are one row: save them as ${formatShape([1, ...logits.shape])} for a target of shape (1,)`,
+    );
+  }
+  if (shape.length !== logits.shape.length) {
     const input = await inspect(place, patterns, 'rows');
-    if (!single) checkShape(input, expected, 'the target');
+    checkShape(input, expected, 'the target');
     return { kind: 'indices', input };
   }
   const input = await inspect(place, patterns, by);

@@ -103,9 +103,9 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
   const classes = logits.shape[axis] ?? 1;
   const weight = options.weight && (await inspectWeight(place, options.weight, classes));
   const weights = weight && (await readWeights(store, weight));
-  const counted =
+  const divisor =
     target?.kind === 'probabilities'
-      ? sizeOf(withoutAxis(logits.shape, axis))
+      ? { counted: sizeOf(withoutAxis(logits.shape, axis)), weightsCancel: false }
       : target && (await countTargets(store, target.input, classes, ignoreIndex, weights));
   const plan = {
     format: 'softgrad-plan/1',
@@ -117,7 +117,10 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
       axis,
       temperature,
       dtype,
-      ...(target ? { reduction, ignoreIndex, gradient, counted, target: target.kind, labelSmoothing } : {}),
+      ...(target
+        ? { reduction, ignoreIndex, gradient, counted: divisor?.counted, target: target.kind, labelSmoothing }
+        : {}),
+      ...(divisor?.weightsCancel ? { weightsCancel: true } : {}),
     },
     inputs: {
       logits,

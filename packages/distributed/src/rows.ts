@@ -224,17 +224,21 @@ function crossEntropyRows(
   }
 }
 
-/** The entries in place, multiplied by a factor. For a mean over no rows, non-finite values become 0 too. */
+/** The entries in place, multiplied by a factor. Entries that are 0, as those of ignored rows, stay 0 even if the factor is infinite. */
 function scaled(entries: Float32Array | Float64Array, scale: number): Float32Array | Float64Array {
-  if (scale === 0) return entries.fill(0);
-  if (scale !== 1) for (let i = 0; i < entries.length; i++) entries[i] = (entries[i] ?? 0) * scale;
+  if (scale === 1) return entries;
+  for (let i = 0; i < entries.length; i++) {
+    const entry = entries[i] ?? 0;
+    if (entry !== 0) entries[i] = entry * scale;
+  }
   return entries;
 }
 
-/** The factor for the gradient of the sum of the losses. */
-export function gradientScale({ reduction, counted = 0 }: Plan['options']): number {
+/** The factor for the gradient of the sum of the losses: 0 for a mean over no weight, where rows of NaN stay NaN, and infinite where the weights cancel, as in core. */
+export function gradientScale({ reduction, counted = 0, weightsCancel = false }: Plan['options']): number {
   if (reduction !== 'mean') return 1;
-  return counted === 0 ? 0 : 1 / counted;
+  if (counted !== 0) return 1 / counted;
+  return weightsCancel ? Number.POSITIVE_INFINITY : 0;
 }
 
 /** float16 is computed in float32 and rounded, on every backend, so that all backends give the same result. */

@@ -1,5 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
 import type { z } from 'zod';
+import { adviceOnName } from './file-name.js';
 import { hashOf } from './hash.js';
 import {
   type Manifest,
@@ -52,7 +53,10 @@ export async function readPlan(store: Store, folder: string): Promise<Plan> {
   const out = store.locate(folder);
   const path = runFiles.plan(out);
   if ((await store.stat(path)) === null) {
-    throw new SoftgradError('ERR_VALUE', `${path}: no such file in ${store.name}; expected the folder of a run`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${path}: no such file in ${store.name}${adviceOnName(path)}; expected the folder of a run`,
+    );
   }
   const plan = await readJson(store, path, planSchema, 'the plan of a run');
   if (plan.out === out) return plan;

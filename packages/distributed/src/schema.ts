@@ -57,6 +57,8 @@ export const planSchema = z.strictObject({
     gradient: z.boolean().optional(),
     /** The divisor of the mean: the number of rows, or the sum of the weights of their classes. */
     counted: z.number().optional(),
+    /** True where these weights add up to 0 although some of them are not 0. */
+    weightsCancel: z.boolean().optional(),
     /** Class indices, one for each row, or probabilities with the shape of the logits. */
     target: z.enum(['indices', 'probabilities']).optional(),
     labelSmoothing: z.number().min(0).max(1).optional(),

@@ -90,6 +90,39 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
       expectWithin((await work.read(out, 'gradient')).data, await expected.gradient.data(), 16);
     }
   });
+
+  test.each([
+    ['have no weight', [0, 1, 1], [0, 0, -100], [Number.NaN, 0, 0]],
+    ['have weights that cancel', [1, -1, 2], [0, 1, -100], [Number.NaN, Number.POSITIVE_INFINITY, 0]],
+    ['have weights', [0, 1, 1], [0, 1, -100], [Number.NaN, 0.7552715, 0]],
+  ])(
+    'a mean over rows that %s: NaN stays NaN, and the others are what they are in core',
+    async (_, weights, classesOfRows, sizes) => {
+      using work = workspace();
+      const values = Float64Array.of(...[Number.NaN, 1, 2], ...[0, 1, 2], ...[Number.NaN, 0, 1]);
+      work.write('logits.npy', [3, 3], values, '<f8');
+      work.write('labels.npy', [3], Int32Array.from(classesOfRows), '<i4');
+      work.write('weight.npy', [3], Float64Array.from(weights), '<f8');
+      const files = { target: ['labels.npy'], weight: ['weight.npy'] };
+      for (const labelSmoothing of [0, 0.1]) {
+        const out = `smoothing-${labelSmoothing}`;
+        const options = { ...files, shardClasses: by === 'classes', labelSmoothing, out } as const;
+        await work.compute(await work.plan({ operation: 'cross-entropy', ...options }));
+        const found = Array.from((await work.read(out, 'gradient')).data, Number);
+        const own = { weight: weights, labelSmoothing };
+        const expected = crossEntropy(tensor(values, { shape: [3, 3] }), Int32Array.from(classesOfRows), own);
+        const isNaNOrInfinite = (value: number) => !Number.isFinite(value);
+        const gradient = Array.from(await expected.gradient.data(), Number);
+        expect(found.map(isNaNOrInfinite)).toEqual(gradient.map(isNaNOrInfinite));
+        expect(found.slice(0, 3)).toEqual([Number.NaN, Number.NaN, Number.NaN]);
+        expect(found.slice(6)).toEqual([0, 0, 0]);
+        if (labelSmoothing === 0)
+          expect([0, 4, 8].map((k) => Math.abs(found[k] ?? 0)).map((size) => Number(size.toFixed(7)))).toEqual(sizes);
+        expect((await readManifest(work.store, out))?.values.loss).toBe('NaN');
+        expect(String(await expected.loss.data())).toBe('NaN');
+      }
+    },
+  );
 });
 
 test('rows of several strips: a shard with more logits than are computed at once', async () => {

@@ -180,7 +180,8 @@ describe('results', () => {
     using work = written();
     const vector = logits.subarray(0, 50);
     work.write('vector.npy', [50], vector);
-    work.write('label.npy', [1], Int32Array.of(33), '<i4');
+    work.write('label.npy', [], Int32Array.of(33), '<i4');
+    work.write('labels-of-1.npy', [1], Int32Array.of(33), '<i4');
     const options = { logits: ['vector.npy'], shardClasses: true, shardBytes: 4 * 9 } as const;
     await work.compute(await work.plan({ ...options, operation: 'softmax', out: 'p' }));
     const p = await work.read('p');
@@ -193,6 +194,12 @@ describe('results', () => {
     const expected = crossEntropy(tensor(vector, { shape: [1, 50] }), Int32Array.of(33));
     expectClose((await work.read('ce', 'gradient')).data, await expected.gradient.data());
     expect(await work.run(loss)).toMatchObject({ values: { loss: expect.stringMatching(/^\d/) } });
+    // As in core, the class index of flat logits has no dimensions.
+    await expect(
+      work.plan({ ...options, operation: 'cross-entropy', target: ['labels-of-1.npy'], out: 'refused' }),
+    ).rejects.toThrow(
+      'labels-of-1.npy: the target has shape (1,); expected a class index () or probabilities (50,); flat logits are one row: save them as (1, 50) for a target of shape (1,)',
+    );
   });
 
   test('the files of operands may have other boundaries than those of the logits', async () => {

@@ -256,7 +256,7 @@ describe('merging', () => {
 
   test('a row that does not count has no gradient, even if it is NaN', () => {
     const weighted = { probabilities: [0.5, 0.5], weight: null, labelSmoothing: 0.1 };
-    for (const part of [crossEntropyPart(0), weightedCrossEntropyPart(0)]) {
+    for (const part of [crossEntropyPart(null), weightedCrossEntropyPart(null)]) {
       const out = Float64Array.of(7, 7);
       const row = { logits: [Number.NaN, 1], temperature: 1, weighted, target: 0 };
       part(out, row, leaf(row));

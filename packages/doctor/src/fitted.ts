@@ -1,16 +1,20 @@
 import { explanations } from './catalogue.js';
+import { boundOfNorm, clippedByRow, clippedByValue } from './clipped-gradient.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
-import type { Candidate, Kind } from './form.js';
+import type { Candidate, Kind, Mistake } from './form.js';
 import type { FoundOptions, Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
+import { jacobianRows, oneRowOfJacobian } from './jacobian-rows.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
+import { clippedGradient } from './mistakes/clipped.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
 import { byIndex, times } from './numbers.js';
+import { precisionOf } from './precision.js';
 import type { Problem } from './problem.js';
 
-/** Explanations with something that is taken from the numbers: a constant factor, options of the loss, the rows that are not finite. */
+/** Explanations with something that is taken from the numbers: a constant factor, a bound, options of the loss, the rows that are not finite. */
 
 /** The same for a single row of rounded numbers, with a factor that was fitted to all rows. */
 const roundedFits = 5 * fits;
@@ -24,7 +28,7 @@ const nearOne = 1e-2;
 /** The fewest degrees of freedom for which a constant factor is fitted. */
 const enough = 4;
 
-/** The correct derivative times a fitted constant. */
+/** The correct derivative times a fitted constant; `gradient-clipped` where that constant makes its norm a common bound. */
 export function byFactor(
   problem: Problem,
   readings: readonly GivenReading[],
@@ -33,7 +37,7 @@ export function byFactor(
 ): Match | null {
   const { n, f } = problem;
   if (n * (f - 1) < enough) return null;
-  const most = noise.slack ? (noise.ofInputs ? fits : fitsWithSlack) : exactly;
+  const most = mostOf(noise);
   for (const { kind, given } of readings) {
     const scaled = rights(problem, kind).flatMap(({ formula, values, terms }) => {
       const factor = fitFactor(given, { formula, values, terms });
@@ -41,6 +45,7 @@ export function byFactor(
       return factor === null ? [] : [{ factor, formula, values, terms }];
     });
     scaled.sort((a, b) => byLikelihood(a.factor, b.factor));
+    const fitting: Match[] = [];
     for (const { factor, formula, values, terms } of scaled) {
       const product = { formula, values: times(values, factor), terms: times(terms, Math.abs(factor)) };
       const [error = 1] = relativeErrors(given, product, [noise]);
@@ -48,7 +53,82 @@ export function byFactor(
       if (kind === 'gradient' && !inEveryRow(problem, given, product, noise)) continue;
       const written = `${Number(factor.toPrecision(6))} × (${formula})`;
       const nearlyRight = Math.abs(factor - 1) <= nearOne ? formula : undefined;
-      return { ...unnamed(kind, written, error), id: scaledMistake.id, mistake: scaledMistake, factor, nearlyRight };
+      const found = {
+        ...unnamed(kind, written, error),
+        id: scaledMistake.id,
+        mistake: scaledMistake,
+        factor,
+        nearlyRight,
+      };
+      if (nearlyRight !== undefined) return found;
+      fitting.push(found);
+      if (factor > 0 && factor < 1 && kind === 'gradient') {
+        const bound = boundOfNorm(given.data, precisionOf(given.data));
+        if (bound === null) continue;
+        const clipped = `${formula}, clipped to the norm ${bound}`;
+        return { ...unnamed(kind, clipped, error), id: clippedGradient.id, mistake: clippedGradient, factor };
+      }
+    }
+    const [first] = fitting;
+    if (first) return first;
+  }
+  return null;
+}
+
+/** The correct derivative with its entries, or its rows, clipped to a bound that is taken from the numbers. */
+export function byClipping(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  clip: 'entries' | 'rows',
+  onFit: () => void,
+): Match | null {
+  const candidates = (given: Given) =>
+    rights(problem, 'gradient').flatMap(
+      (found) => (clip === 'rows' ? clippedByRow(problem, given, found) : clippedByValue(given, found)) ?? [],
+    );
+  // Factors of the rows are fitted with the tolerance `fits`, and would explain a bound too; they take up some of the rounding of half precision, which one bound does not.
+  const isHalf = clip === 'rows' && readings.some(({ data }) => (precisionOf(data)?.unit ?? 0) > 0);
+  const most = clip === 'rows' ? (isHalf ? boundFitsHalf : fits) : mostOf(noise);
+  return firstThatFits(problem, readings, { noise, most }, clippedGradient, candidates, onFit);
+}
+
+/** The largest error of a bound of the norms of rows in half precision. */
+const boundFitsHalf = 3 * fits;
+
+/** The largest error of an explanation with a fitted number. */
+function mostOf({ slack, ofInputs }: Noise): number {
+  return slack ? (ofInputs ? fits : fitsWithSlack) : exactly;
+}
+
+/** One row of the Jacobian of each sample. */
+export function byJacobianRow(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): Match | null {
+  const candidates = ({ data }: Given) => jacobianRows(problem, data, noise);
+  return firstThatFits(problem, readings, { noise, most: mostOf(noise) }, oneRowOfJacobian, candidates, onFit);
+}
+
+/** The first candidate that fits, in every row too. */
+function firstThatFits(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  { noise, most }: { readonly noise: Noise; readonly most: number },
+  mistake: Mistake,
+  candidates: (given: Given) => Iterable<Candidate>,
+  onFit: () => void,
+): Match | null {
+  for (const { kind, given } of readings) {
+    if (kind !== 'gradient') continue;
+    for (const found of candidates(given)) {
+      const [error = 1] = relativeErrors(given, found, [noise]);
+      onFit();
+      if (error > most || !standsOut(given, found.terms, noise) || !inEveryRow(problem, given, found, noise, most))
+        continue;
+      return { ...unnamed(kind, found.formula, error), id: mistake.id, mistake };
     }
   }
   return null;
@@ -65,14 +145,21 @@ function byLikelihood(a: number, b: number): number {
 }
 
 /** True if the explanation fits in every single row, also in rows of small numbers; otherwise each row may have its own factor. */
-function inEveryRow({ n, f }: Problem, { data }: Given, { formula, values, terms }: Candidate, noise: Noise): boolean {
+function inEveryRow(
+  { n, f }: Problem,
+  { data }: Given,
+  { formula, values, terms }: Candidate,
+  noise: Noise,
+  atLeast = 0,
+): boolean {
+  const most = Math.max(atLeast, noise.slack ? roundedFits : fits);
   const [valueAt, termAt] = [byIndex(values), byIndex(terms)];
   for (let first = 0; first < n * f; first += f) {
     const row = measure(data.subarray(first, first + f));
     const own = noise.slack ? { ...noise, slack: noise.slack.subarray(first, first + f) } : noise;
     const candidate = { formula, values: (i: number) => valueAt(first + i), terms: (i: number) => termAt(first + i) };
     const [error = 0] = relativeErrors(row, candidate, [own]);
-    if (error > (noise.slack ? roundedFits : fits)) return false;
+    if (error > most) return false;
   }
   return true;
 }

@@ -3,6 +3,7 @@ import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
+import { clippedGradient } from './mistakes/clipped.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
 import { oneClassLower } from './mistakes/target.js';
@@ -236,7 +237,8 @@ function ofAnotherLoss(problem: Problem, data: Float64Array, { id, error, precis
     const lostInRounding = id === 'row-sum' && degenerate[row];
     if (!free && !lostInRounding && !cancels(values, tolerances, lost)) return false;
     if (!degenerate[row]) likelihood *= likelihoodOf(seen, values, tolerances, free);
-    if (id !== 'row-sum' && likelihood <= (id === 'scaled' ? chanceOfOne : chance)) return false;
+    if (id !== 'row-sum' && likelihood <= (id === 'scaled' || id === clippedGradient.id ? chanceOfOne : chance))
+      return false;
   }
   // Numbers that half precision or a printout rounded to nearly nothing agree with every small gradient.
   return id !== 'row-sum' || precision !== null || !isNoiseOfSums(problem, data);

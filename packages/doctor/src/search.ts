@@ -1,9 +1,10 @@
 import { cut, isFloat32, measure, type Noise, noiseLevels, precisionLevels } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
-import { byFactor, byInference, byLeftOutRows, byPattern } from './fitted.js';
+import { byClipping, byFactor, byInference, byJacobianRow, byLeftOutRows, byPattern } from './fitted.js';
 import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen, rightOfBinary, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { type Divided, exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
+import { clippedGradient } from './mistakes/clipped.js';
 import { right } from './mistakes/right.js';
 import { rowsSkipped } from './mistakes/rows.js';
 import { type Precision, possibleHalfOf, possiblePrintoutsOf, precisionOf } from './precision.js';
@@ -117,15 +118,35 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
   if (computed && !isNoise(computed)) return { ...withPrecision(computed), computed: true };
   if (within) return withPrecision({ matches: within, others: plain.filter(({ id }) => id !== right.id) });
   for (const [level, noise] of coarse.entries()) {
-    // With the tolerance for rounding after every operation, a fitted factor would match too much.
-    const scaled = level === 0 ? byFactor(problem, given, noise, onFit) : null;
-    onFit();
-    const fitted = scaled ? [scaled] : byInference(problem, given, noise, onFit);
+    // With the tolerance for rounding after every operation, a fitted factor or bound would match too much.
+    const fitted = fittedTo(problem, given, noise, level === 0, onFit);
     if (fitted) return withPrecision({ matches: fitted, others: plain });
   }
   return computed
     ? { ...withPrecision(computed), computed: true }
     : { matches: [], others: plain, precision: null, inputs: null };
+}
+
+/**
+ * The explanations with something that is taken from the numbers: those with one number, a factor or the bound of the norm of each row, before options of the
+ * loss, which have several; and a bound of the entries and the picked rows of a Jacobian, which fit nothing else by chance, after them.
+ */
+function fittedTo(
+  problem: Problem,
+  given: readonly GivenReading[],
+  noise: Noise,
+  withFactors: boolean,
+  onFit: () => void,
+): readonly Match[] | null {
+  const scaled = withFactors
+    ? (byFactor(problem, given, noise, onFit) ?? byClipping(problem, given, noise, 'rows', onFit))
+    : null;
+  onFit();
+  if (scaled) return [scaled];
+  const inferred = byInference(problem, given, noise, onFit);
+  if (inferred || !withFactors) return inferred;
+  const other = byClipping(problem, given, noise, 'entries', onFit) ?? byJacobianRow(problem, given, noise, onFit);
+  return other && [other];
 }
 
 /** True if the numbers can be the rounding noise of a result that is exactly 0. */
@@ -173,9 +194,7 @@ function fittingExactly(
     const rightFits = found.matches.some(({ id }) => id === right.id);
     const asNoise = isNoise(found);
     if (fitted && noise === finest && !rightFits && (asNoise || found.matches.length === 0)) {
-      const scaled = byFactor(problem, given, noise, onFit);
-      onFit();
-      const inferred = scaled ? [scaled] : byInference(problem, given, noise, onFit);
+      const inferred = fittedTo(problem, given, noise, true, onFit);
       const broken = inferred ? null : byPattern(problem, given);
       const matches = inferred ?? (broken ? [broken] : []);
       if (matches.length > 0) return { matches, others: plain };
@@ -219,12 +238,12 @@ function rightWithin(
 }
 
 /**
- * If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' from them. That of a loss
+ * If the correct derivative fits within the precision of the numbers, adds it to the matches, and removes 'scaled' and 'gradient-clipped' from them. That of a loss
  * that leaves out rows comes after a mistake that explains the zeros as well as all other numbers.
  */
 function withRight({ matches, others }: Divided, found: readonly Match[] | null): Divided {
   if (!found || matches.some(({ id }) => id === right.id)) return { matches, others };
-  const known = matches.filter(({ id }) => id !== scaledMistake.id);
+  const known = matches.filter(({ id }) => id !== scaledMistake.id && id !== clippedGradient.id);
   const leavesOut = found.some(({ id }) => id === rowsSkipped.id);
   const all =
     leavesOut && known.length > 0 ? [...known, ...found.filter(({ id }) => id === right.id)] : [...found, ...known];

@@ -525,6 +525,142 @@ function logProduct(d: Data): number[][] {
   return map(d.g, d.round, (value, n, i) => (value - s[n][i] * sum(d.g[n], d.round)) / d.temperature);
 }
 
+/** The size that a share of the numbers does not exceed, with so many digits. */
+function boundOf(a: Matrix, share: number, digits: number): number {
+  const sizes = a
+    .flat()
+    .map(Math.abs)
+    .sort((one, other) => one - other);
+  return Number((sizes[Math.floor(share * sizes.length)] ?? 1).toPrecision(digits));
+}
+
+function clippedByValue(a: Matrix, { round }: Data): number[][] {
+  const bound = boundOf(a, 0.7, 2);
+  return map(a, round, (value) => Math.min(Math.max(value, -bound), bound));
+}
+
+function clippedByNorm(a: Matrix, bound: number, { round }: Data): number[][] {
+  const norm = Math.hypot(...a.flat());
+  return map(a, round, (value) => value * Math.min(1, bound / norm));
+}
+
+function clippedByRow(a: Matrix, { round }: Data): number[][] {
+  const norms = a.map((row) => Math.hypot(...row));
+  const bound = boundOf([norms], 0.3, 4);
+  return map(a, round, (value, n) => value * Math.min(1, bound / norms[n]));
+}
+
+const indexOfLargest = (row: readonly number[]): number => row.indexOf(Math.max(...row));
+
+/** Of each row's Jacobian the row of one class. */
+function rowsOfJacobian(d: Data, classOf: (row: number) => number): number[][] {
+  return jacobians(d).map((J, row) => J[classOf(row)]);
+}
+
+const whereLogitsArePositive = (d: Data, a: Matrix): number[][] =>
+  map(a, d.round, (value, n, i) => (d.x[n][i] > 0 ? value : 0));
+
+const withoutNegativeLogits = (d: Data): Data => ({ ...d, x: map(d.x, d.round, (value) => Math.max(value, 0)) });
+
+/** Clipped gradients, rows of the Jacobian, and a ReLU on the logits. */
+const changedAfterwards: readonly Attempt[] = [
+  attempt('gradient-clipped', 'target', (d) => clippedByValue(fused(d), d), {
+    amongRounded: ['right', 'gradient-clipped'],
+    when: ({ n, f }) => n * f >= 12,
+  }),
+  attempt('gradient-clipped', 'upstream', (d) => clippedByValue(product(d), d), {
+    amongRounded: ['right', 'gradient-clipped'],
+    when: ({ n, f }) => n * f >= 12,
+  }),
+  attempt('gradient-clipped', 'target', (d) => clippedByValue(divide(fused(d), d.x.length, d.round), d), {
+    amongRounded: ['right', 'gradient-clipped'],
+    when: ({ n, f }) => n * f >= 12,
+  }),
+  attempt(
+    'gradient-clipped',
+    'upstream',
+    (d) => map(product(d), d.round, (value) => Math.max(value, 0)),
+    ({ n, f }) => n * f >= 12,
+  ),
+  attempt(
+    'gradient-clipped',
+    'upstream',
+    (d) => clippedByNorm(product(d), 0.1, d),
+    ({ n, f }) => n * f >= 12,
+  ),
+  attempt(
+    'gradient-clipped',
+    'target',
+    (d) => clippedByNorm(fused(d), 0.5, d),
+    ({ n, f }) => n * f >= 12,
+  ),
+  attempt('gradient-clipped', 'target', (d) => clippedByNorm(fused(d), 1, d), {
+    among: ['right', 'gradient-clipped'],
+    given: crossEntropy,
+  }),
+  attempt(
+    'gradient-clipped',
+    'upstream',
+    (d) => clippedByRow(product(d), d),
+    ({ n, f }) => n > 3 && n * f >= 12,
+  ),
+  attempt(
+    'gradient-clipped',
+    'target',
+    (d) => clippedByRow(fused(d), d),
+    ({ n, f }) => n > 3 && n * f >= 12,
+  ),
+
+  attempt('one-row', 'upstream', (d) => rowsOfJacobian(d, (row) => d.labels[row])),
+  attempt('one-row', 'upstream', (d) => rowsOfJacobian(d, (row) => indexOfLargest(d.x[row]))),
+  attempt('one-row', 'upstream', (d) => rowsOfJacobian(d, () => 0)),
+  attempt('one-row', 'upstream', (d) =>
+    divide(
+      rowsOfJacobian(d, (row) => d.labels[row]),
+      d.x.length,
+      d.round,
+    ),
+  ),
+  attempt('one-row', 'upstream', (d) =>
+    map(
+      rowsOfJacobian(d, (row) => d.labels[row]),
+      d.round,
+      (value, n) => value * d.g[n][d.labels[n]],
+    ),
+  ),
+  attempt('one-row', 'upstream', (d) =>
+    map(
+      rowsOfJacobian(d, (row) => d.labels[row]),
+      d.round,
+      (value, n, i) => value * d.g[n][i],
+    ),
+  ),
+  attempt('one-row', 'target', (d) =>
+    map(
+      rowsOfJacobian(d, (row) => d.labels[row]),
+      d.round,
+      (value, n, i) => value * (probabilities(d)[n][i] - d.y[n][i]),
+    ),
+  ),
+  attempt('one-row', 'nothing', (d) => rowsOfJacobian(d, (row) => indexOfLargest(d.x[row])), {
+    among: ['right', 'one-row'],
+    when: ({ n }) => n > 2,
+  }),
+  attempt('one-row', 'target', (d) => rowsOfJacobian(d, (row) => indexOfLargest(d.x[row])), {
+    given: crossEntropy,
+    when: ({ n }) => n > 4,
+  }),
+
+  attempt('relu-on-logits', 'target', (d) => whereLogitsArePositive(d, fused(d))),
+  attempt('relu-on-logits', 'target', (d) => whereLogitsArePositive(d, divide(fused(d), d.x.length, d.round))),
+  attempt('relu-on-logits', 'upstream', (d) => whereLogitsArePositive(d, product(d))),
+  attempt('relu-on-logits', 'upstream', (d) => whereLogitsArePositive(d, d.g)),
+  attempt('relu-on-logits', 'target', (d) => fused(withoutNegativeLogits(d))),
+  attempt('relu-on-logits', 'upstream', (d) => product(withoutNegativeLogits(d))),
+  attempt('relu-on-logits', 'target', (d) => whereLogitsArePositive(d, fused(withoutNegativeLogits(d)))),
+  attempt('relu-on-logits', 'upstream', (d) => whereLogitsArePositive(d, product(withoutNegativeLogits(d)))),
+];
+
 /** Slips with the function itself. */
 const slips: readonly Attempt[] = [
   attempt(
@@ -1091,6 +1227,7 @@ export const attempts: readonly Attempt[] = [
   ...losses,
   ...layers,
   ...slips,
+  ...changedAfterwards,
   ...inLoops,
   ...replaced,
 

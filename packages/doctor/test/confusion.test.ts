@@ -25,7 +25,7 @@ interface Row {
 }
 
 // A mistake that is added to the catalogue has to be generated, too.
-const known = [...explanations.map(({ id }) => id), 'saturated', 'scaled', 'unknown'];
+const known = [...explanations.map(({ id }) => id), 'gradient-clipped', 'one-row', 'saturated', 'scaled', 'unknown'];
 const pairs = [
   'squared error or J again',
   'squared error or the slope again',

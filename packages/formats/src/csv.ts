@@ -75,7 +75,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
   if (named) refuseLabels(first, pending, name);
-  const checkIndex = indexDetector(name);
+  const index = indexDetector(name);
   columns = pending.cells.length;
   const width = columns;
   commentedRows.forEach(refuseCommented);
@@ -115,11 +115,12 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
           const value = parseEntry(cell, booleans);
           values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
         }
-        checkIndex({ cells, line });
+        index.add({ cells, line });
         lines.add(line);
         if (laterError !== null) throw laterError;
         pending = following ?? (await nextLine());
         following = null;
+        if (!pending && laterError === null) index.end();
       }
       return {
         shape: [rows, width],

@@ -48,29 +48,57 @@ export function refuseLabels(header: Row, first: Row, name: string): void {
 const counting = 3;
 
 /**
- * Checks the first rows, one after another: pandas writes its index without a name if it is told to leave out the header.
- *
- * @throws ERR_VALUE if the first column counts from 0 or 1 and all other numbers have decimals
+ * Of a table of two rows, every other number must have so many significant digits. A table that was typed may well begin its rows with 0 and 1; a program that
+ * writes numbers with all of their digits writes a decimal point in those of the same table that happen to be whole.
  */
-export function indexDetector(name: string): (row: Row) => void {
+const digitsOfPrograms = 6;
+
+function significantDigits(cell: string): number {
+  return cell.replace(/e.*$/i, '').replace(/\D/g, '').replace(/^0+/, '').length;
+}
+
+/** True if a row is a probability distribution with its first cell: in one, 0 and 1 are what rounding leaves of a sure prediction. */
+function addsUpTo1(cells: readonly string[]): boolean {
+  const sum = cells.reduce((total, cell) => total + (parseEntry(cell) ?? Number.NaN), 0);
+  return Math.abs(sum - 1) <= 1e-3;
+}
+
+interface IndexDetector {
+  /** @throws ERR_VALUE if the first column counts from 0 or 1 and all other numbers have decimals */
+  add(row: Row): void;
+  /** Ends the table. @throws ERR_VALUE the same of a table of two rows, if all other numbers have many digits */
+  end(): void;
+}
+
+/** Checks the first rows, one after another: pandas writes its index without a name if it is told to leave out the header. */
+export function indexDetector(name: string): IndexDetector {
   let start = 0;
   let rows: number | null = 0;
   let firstLine = 0;
-  return ({ cells, line }) => {
-    if (rows === null) return;
-    const [label = '', ...others] = cells;
-    if (rows === 0) {
-      start = label === '1' ? 1 : 0;
-      firstLine = line;
-    }
-    const counts = label === String(start + rows) && others.length > 0 && !others.some((cell) => integer.test(cell));
-    rows = counts ? rows + 1 : null;
-    if (rows !== counting) return;
-    const numbers = Array.from({ length: counting }, (_, row) => start + row).join(', ');
+  let writtenByProgram = true;
+  const refuse = (count: number) => {
+    const numbers = Array.from({ length: count }, (_, row) => start + row).join(', ');
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: from line ${firstLine} on, the first column counts ${numbers} beside numbers with decimals: an index, as pandas writes it; ${numbersOnly} (or ${start}.0 for a ${start} that is a number of the table)`,
+      `${name}: from line ${firstLine} on, the first column counts ${numbers} beside numbers with ${count < counting ? 'many digits' : 'decimals'}: an index, as pandas writes it; ${numbersOnly} (or ${start}.0 for a ${start} that is a number of the table)`,
     );
+  };
+  return {
+    add({ cells, line }) {
+      if (rows === null) return;
+      const [label = '', ...others] = cells;
+      if (rows === 0) {
+        start = label === '1' ? 1 : 0;
+        firstLine = line;
+      }
+      const counts = label === String(start + rows) && others.length > 0 && !others.some((cell) => integer.test(cell));
+      rows = counts ? rows + 1 : null;
+      writtenByProgram &&= others.every((cell) => significantDigits(cell) >= digitsOfPrograms) && !addsUpTo1(cells);
+      if (rows === counting) refuse(counting);
+    },
+    end() {
+      if (rows === counting - 1 && writtenByProgram) refuse(counting - 1);
+    },
   };
 }
 

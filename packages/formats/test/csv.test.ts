@@ -116,6 +116,7 @@ describe('invalid tables are errors that say where and why', () => {
     'the labels of the rows, not a class; leave it out, as df.to_csv(path, index=False) does with an index (or rename it if it is a class)';
   const counts = (line: number, numbers: string, zero: string) =>
     `x.csv: from line ${line} on, the first column counts ${numbers} beside numbers with decimals: an index, as pandas writes it; expected numbers only, as df.to_csv(path, index=False, header=False) saves them (or ${zero} that is a number of the table)`;
+  const twoRows = counts(1, '0, 1', '0.0 for a 0').replace('with decimals', 'with many digits');
   test.each<[string, string, Delimiter?]>([
     ['1,2\n3,x', 'x.csv: line 2, column 2 is "x"; expected a number'],
     ['id,a,b\n7,1.5,2.5', `x.csv: line 1 calls column 1 "id": ${leaveOut}`],
@@ -127,6 +128,8 @@ describe('invalid tables are errors that say where and why', () => {
     ],
     ['0,1.5,2.5\n1,nan,3e1\n2,0.5,.1\n9,9,9', counts(1, '0, 1, 2', '0.0 for a 0')],
     ['a;b\n# words\n1;1.5\n2;3.5\n3;0.5', counts(3, '1, 2, 3', '1.0 for a 1'), ';'],
+    ['0,1.764052,0.4001572\n1,0.9787380,2.240893e-1', twoRows],
+    ['1,1.764052\n2,0.9787380', twoRows.replace('0, 1', '1, 2').replaceAll('0.0 for a 0', '1.0 for a 1')],
     ['1,2\n,3', 'x.csv: line 2, column 1 is empty; expected a number (write nan for a missing value)'],
     ['1,2\n3', 'x.csv: line 2 has 1 cell; expected 2, as in line 1'],
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
@@ -187,6 +190,13 @@ describe('invalid tables are errors that say where and why', () => {
       ['0.0,1\n1.5,2.5', '0,1,1.5,2.5'],
       ['0,1\n1.5', 'x.csv: line 1 numbers the columns 0 to 1'],
       ['1,2\n0,1,2', 'x.csv: line 2 has 3 cells; expected 2, as in line 1'],
+      // Two rows that begin with 0 and 1 may have been typed, or be probabilities.
+      ['0,1.5,2.5\n1,0.5,0.1', '0,1.5,2.5,1,0.5,0.1'],
+      ['0,1.764052,0.5\n1,0.9787380,2.240893', '0,1.764052,0.5,1,0.978738,2.240893'],
+      ['0,0.3311432,0.6688568\n1,1.764052e-9,3.112345e-12', '0,0.3311432,0.6688568,1,1.764052e-9,3.112345e-12'],
+      ['0,1.764052\n2,0.9787380', '0,1.764052,2,0.978738'],
+      ['0,1.764052,0.4001572', '0,1.764052,0.4001572'],
+      ['0\n1', '0,1'],
       ['a,b\n2,1,2', '2,1,2'],
       ['a,b\n10,1,2', '10,1,2'],
       ['a,b\n1,0,1,2', '1,0,1,2'],

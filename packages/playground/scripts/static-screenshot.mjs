@@ -1,4 +1,4 @@
-// Writes the built page into a folder as for any static host, serves it with `npx serve`, and takes images/static.png of it there.
+// `pnpm --filter @softgrad/playground screenshot:static`: writes the built page into a folder as for any static host, serves it with `npx serve`, and takes images/static.png of it there.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -6,10 +6,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
+import { argumentsOf } from '../../../scripts/arguments.mjs';
 import { chromiumFlags, ensureChromium } from '../../../scripts/chromium.mjs';
 import { writeStaticPage } from '../static.mjs';
 import { scenes } from './scenes.mjs';
 
+argumentsOf(import.meta.url);
 const picture = fileURLToPath(new URL('../images/static.png', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-static-'));
 await writeStaticPage(folder);

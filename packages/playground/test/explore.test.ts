@@ -178,26 +178,62 @@ test('a refused file is an error that names the signal still shown', async () =>
   expect(await page.getByText('Still shown').count()).toBe(0);
 });
 
-test('of many logits the sliders are those from a chosen one on', async () => {
+test('of many classes twelve have sliders, any twelve in a row or all', async () => {
   const page = await open('explore');
   const warnings: string[] = [];
   page.on('console', (message) => warnings.push(message.text()));
   await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(40).fill(0)}`);
   await explored(page);
-  const sliders = page.getByRole('slider', { name: /^logit / });
-  await page.getByText('x₀ to x₂₃ of 40; choose the first:').waitFor();
-  expect(await sliders.count()).toBe(24);
-  await page.getByRole('textbox', { name: 'first logit' }).fill('16');
-  await page.getByText('x₁₆ to x₃₉ of 40').waitFor();
-  expect(await sliders.count()).toBe(24);
+  const names = (kind: string) =>
+    page.getByRole('slider', { name: kind }).evaluateAll((all) => all.map((one) => one.getAttribute('aria-label')));
+  const ends = async (kind: string) => {
+    const found = await names(kind);
+    return `${found[0]} … ${found.at(-1)}: ${found.length}`;
+  };
+  expect(await ends('logit')).toBe('logit x₀ … logit x₁₁: 12');
+  expect(await ends('upstream')).toBe('upstream gradient g₀ … upstream gradient g₁₁: 12');
+  const controls = page.getByRole('group', { name: 'Which logits are shown' });
+  const status = controls.getByRole('status');
+  const next = page.getByRole('button', { name: 'next logits' });
+  const previous = page.getByRole('button', { name: 'previous logits' });
+  expect(await status.textContent()).toBe('x₀ to x₁₁ of 40');
+  await next.focus();
+  for (const shown of ['x₁₂ to x₂₃', 'x₂₄ to x₃₅', 'x₂₈ to x₃₉', 'x₂₈ to x₃₉']) {
+    await page.keyboard.press('Enter');
+    await expect.poll(() => status.textContent()).toBe(`${shown} of 40`);
+  }
+  // The focus stays although the button does nothing now.
+  expect(await next.evaluate((button) => document.activeElement === button)).toBe(true);
+  expect([await next.getAttribute('aria-disabled'), await previous.getAttribute('aria-disabled')]).toEqual([
+    'true',
+    'false',
+  ]);
   await page.getByRole('textbox', { name: 'logit x₃₉, number' }).fill('100');
   await expect
     .poll(async () => (await page.locator('.bar-value').allTextContents()).slice(-2))
     .toEqual(['1.000', '1.000']);
-  await page.getByRole('textbox', { name: 'first logit' }).fill('17');
-  await page.getByText('first logit: expected 16 or less').waitFor();
+  await page.getByRole('textbox', { name: 'first logit' }).fill('29');
+  await page.getByText('first logit: expected 28 or less').waitFor();
+  await previous.click();
+  await expect.poll(() => ends('logit')).toBe('logit x₁₆ … logit x₂₇: 12');
+
+  await page.getByRole('button', { name: 'show all 40 classes' }).click();
+  await expect.poll(() => ends('upstream')).toBe('upstream gradient g₀ … upstream gradient g₃₉: 40');
+  expect(await ends('logit')).toBe('logit x₁₆ … logit x₂₇: 12');
+  await page.getByRole('button', { name: 'show 12 classes' }).click();
+  await expect.poll(() => ends('upstream')).toBe('upstream gradient g₀ … upstream gradient g₁₁: 12');
   // Chromium warns of a canvas that is read back.
   expect(warnings).toEqual([]);
+});
+
+test('forty classes make no long page on a phone', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 40 }, (_, k) => k % 3)}`);
+  await page.setViewportSize({ width: 360, height: 740 });
+  await explored(page);
+  const size = () => page.evaluate(() => [document.documentElement.scrollWidth, document.documentElement.scrollHeight]);
+  const [width, height] = await size();
+  expect(width).toBe(360);
+  expect(height).toBeLessThan(7 * 740);
 });
 
 test('a signal of many classes is computed whole and listed in part', async () => {
@@ -217,8 +253,13 @@ test('a signal of many classes is computed whole and listed in part', async () =
   expect(total?.y ?? Number.NaN, 'the sum is in sight').toBeLessThan((list?.y ?? 0) + (list?.height ?? 0));
   // All of them are summed, although few are listed.
   expect((await page.locator('.bar-value').allTextContents()).slice(-2)).toEqual(['5.0e−5', '1.000']);
-  expect(await page.locator('.product-table .strong').count()).toBe(256);
+  expect(await page.locator('.product-table .strong').count()).toBe(12);
   expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(10_000);
+  // Any of them can be changed, although they are too many to show at once.
+  expect(await page.getByRole('button', { name: /^show all/ }).count()).toBe(0);
+  await page.getByRole('textbox', { name: 'first class' }).fill('19988');
+  await page.getByRole('textbox', { name: `upstream gradient g${'₁₉₉₉₉'}, number` }).fill('20000');
+  await expect.poll(() => page.locator('.product-table .strong').last().textContent()).toBe('0.9999');
 });
 
 test('a fully masked row, or one with a logit that overflows the dtype, is NaN, with an explanation', async () => {

@@ -5,7 +5,7 @@ import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
 import { ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
-import { systemReason } from '../files/open.js';
+import { adviceOnName, systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';
@@ -200,7 +200,9 @@ export function formatTextTable({ title, head, rows, notes }: TextTable, stdout:
 
 async function readText(path: string): Promise<string> {
   return readFile(path, 'utf8').catch((cause: unknown) => {
-    throw new SoftgradError('ERR_VALUE', `${path}: cannot be read: ${systemReason(cause)}`, { cause });
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be read: ${systemReason(cause)}${adviceOnName(path)}`, {
+      cause,
+    });
   });
 }
 

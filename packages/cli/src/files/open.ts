@@ -157,11 +157,21 @@ async function openFile(path: string): Promise<FileHandle> {
 function reasonNotOpened(path: string, cause: unknown): string {
   if (/^[a-z]+:\/\//i.test(path))
     return `a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -; ${expected}`;
-  const reason = systemReason(cause);
-  if (codeOf(cause) !== 'ENOENT') return reason;
+  if (codeOf(cause) !== 'ENOENT') return systemReason(cause);
+  const reason = systemReason(cause) + adviceOnName(path);
   return /^\s*\[.*\]\s*$/s.test(path)
     ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
     : `${reason}; ${expected}`;
+}
+
+/**
+ * What to do about a name that is not UTF-8; empty for any other. Node replaces the bytes that are not by U+FFFD, so that the file is not found by that name, and
+ * a new one would have another.
+ */
+export function adviceOnName(path: string): string {
+  return path.includes('\ufffd')
+    ? '; the name has bytes that are not UTF-8 (shown as \ufffd), which Node cannot open: rename the file or folder'
+    : '';
 }
 
 /** What a folder is that does not have the results of a finished run. */

@@ -4,7 +4,7 @@ import { chmod, open, readlink, realpath, rename, stat, unlink } from 'node:fs/p
 import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import type { OutputStream } from '../context.js';
-import { codeOf, systemReason } from './open.js';
+import { adviceOnName, codeOf, systemReason } from './open.js';
 
 /** A destination for bytes. Nothing appears there before `commit`, except on standard output. */
 export interface Output {
@@ -28,6 +28,8 @@ export async function fileOutput(path: string): Promise<Output> {
   };
   const target = await destination(path).catch(explain);
   const existing = await stat(target).catch(() => null);
+  if (!existing && adviceOnName(path) !== '')
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written${adviceOnName(path)}`);
   if (existing && !existing.isFile()) {
     const kind = existing.isDirectory() ? 'is a directory' : 'not a regular file';
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${kind}`);

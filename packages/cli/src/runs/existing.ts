@@ -92,10 +92,21 @@ export async function cancelRun(out: string, options: ExecutionOptions, store: S
 const orphanAge = 3600_000;
 
 export async function resumeRun(out: string, options: ExecutionOptions, store: Store, session: Session): Promise<void> {
-  const { readPlan, removeDamaged } = await import('@softgrad/distributed');
+  const { readPlan, removeDamaged, statusOf } = await import('@softgrad/distributed');
   const plan = await readPlan(store, out);
   for (const path of await removeDamaged(store, plan))
     session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
-  await store.sweep(out, Date.now() - orphanAge);
+  session.stderr.write(`softgrad: ${resumed(await statusOf(store, out))}\n`);
+  // The clock of a file server may be behind that of this machine. A file of the run that is newer than its others says what time it is there, at least.
+  const newest = Math.max(...(await store.list(out)).map(({ modified }) => modified));
+  await store.sweep(out, Math.min(Date.now(), newest) - orphanAge);
   await execute(plan, options, session);
+}
+
+/** Which run is continued, and what is left of it. */
+function resumed({ out, operation, run, steps, finished }: RunStatus): string {
+  const left = steps.filter(({ step, done, total }) => step !== 'finish' && done < total);
+  const shards = left.map(({ step, done, total }) => `${step}, ${total - done} of ${total} shards`).join('; ');
+  const what = shards === '' ? (finished ? 'nothing' : 'the manifest') : shards;
+  return `${out}: resuming run ${run}, ${operation}; left: ${what}`;
 }

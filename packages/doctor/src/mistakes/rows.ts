@@ -18,7 +18,7 @@ export const rowsRescaled: Mistake = {
   id: 'rows-rescaled',
   name: 'rows rescaled',
   what: 'the right derivative with each row times a factor of its own',
-  why: "A row's factor is the weight of its loss. It is right only if the loss weights the rows (sample weights, the advantages of a policy gradient); rows that are divided by their norms, multiplied by their losses or indices, added up several times, or given the weight of another class than the target's are rescaled by mistake.",
+  why: "A row's factor is the weight of its loss. It is right only if the loss weights the rows (sample weights, the advantages of a policy gradient); rows that are divided by their norms (or were all clipped to the same one), multiplied by their losses or indices, added up several times, or given the weight of another class than the target's are rescaled by mistake.",
   goal: 'loss',
   forms: [],
 };

@@ -5,10 +5,11 @@ import { vjp } from '../derivatives.js';
 import type { Candidate, Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
+import type { Layer } from '../input.js';
 import { byIndex, each, entries } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { withProbabilities } from './other-operands.js';
-import { unlessRight } from './unless-right.js';
+import { changed, unlessRight } from './unless-right.js';
 
 /** One term, factor or function of the correct formula replaced by another one. */
 
@@ -237,6 +238,53 @@ const otherExponential: Mistake = {
   ],
 };
 
+/** The layers whose output is probabilities. */
+const ofSoftmax: readonly (Layer | null)[] = [null, 'softmax', 'cross-entropy'];
+
+/** Numbers where the logits are positive, and 0 elsewhere. */
+function whereLogitsArePositive({ x }: Problem, valueAt: (k: number) => number): (k: number) => number {
+  return (k) => (x && at(x, k) > 0 ? valueAt(k) : 0);
+}
+
+const reluOnLogits: Mistake = {
+  id: 'relu-on-logits',
+  name: 'ReLU on the logits',
+  layers: ['log-softmax', 'sigmoid', ...ofSoftmax],
+  what: "the right derivative with zeros where the logits are not positive, ReLU's derivative, or the derivative at softmax(max(x, 0))",
+  why: 'Softmax takes the logits as they are, of both signs, and so does the cross-entropy. A ReLU after the last layer, or the backward pass of hidden layers run for the last one too, takes away all that negative logits could learn.',
+  forms: [
+    {
+      ...changed(' ⊙ (x > 0)', (problem, valueAt) => whereLogitsArePositive(problem, valueAt), {
+        expressions: ['(s - y) * (x > 0)', 's * (g - (s * g).sum(axis=1, keepdims=True)) * (x > 0)'],
+      }),
+    },
+    ofUpstream('g ⊙ (x > 0)', ['g * (x > 0)'], (problem, g) => whereLogitsArePositive(problem, (k) => at(g, k))),
+    unlessRight({
+      gives: (problem) => {
+        const { x, n, f, temperature, layer } = problem;
+        if (!x?.some((value) => value < 0) || !x.every(Number.isFinite) || f < 2 || !ofSoftmax.includes(layer))
+          return [];
+        const s = softmaxRows(
+          x.map((value) => Math.max(value, 0)),
+          { outer: n, classes: f, inner: 1 },
+          temperature,
+        );
+        return withProbabilities(problem, s, 's = softmax(max(x, 0))').flatMap((found) => {
+          const [valueAt, termAt] = [byIndex(found.values), byIndex(found.terms)];
+          return [
+            found,
+            {
+              formula: `(${found.formula}) ⊙ (x > 0)`,
+              values: whereLogitsArePositive(problem, valueAt),
+              terms: whereLogitsArePositive(problem, termAt),
+            },
+          ];
+        });
+      },
+    }),
+  ],
+};
+
 export const slips: readonly Mistake[] = [
   innerProductWrong,
   outerProductWrong,
@@ -245,4 +293,5 @@ export const slips: readonly Mistake[] = [
   logarithmsForProbabilities,
   lossForGradient,
   otherExponential,
+  reluOnLogits,
 ];

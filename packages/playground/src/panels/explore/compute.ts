@@ -31,7 +31,7 @@ export interface Results {
 /** Above this, a Jacobian has more entries than the page has pixels for. */
 export const mostClassesDrawn = 512;
 
-/** Above this, classes are not listed individually, because every row of the list has sliders and bars. */
+/** No more classes than this are listed at once, because every row of a list has sliders or bars. */
 export const mostClassesListed = 256;
 
 /** Tried in this order if no backend is chosen. */

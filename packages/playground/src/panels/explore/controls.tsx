@@ -1,7 +1,7 @@
-import { useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
 import { formatShape, subscript } from '../../format.js';
+import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
 import { SignalInput } from './signal-input.js';
@@ -71,17 +71,11 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
   );
 }
 
-/** How many logits have a slider at once; of more classes, those from a chosen one on. */
-const sliders = 24;
-
 function Logits({ state: { signal, row }, onChange }: Props) {
   const { classes, values } = signal;
-  const [chosen, setChosen] = useState(0);
-  const lastFirst = Math.max(0, classes - sliders);
-  const first = Math.min(chosen, lastFirst);
-  const shown = Array.from({ length: Math.min(classes, sliders) }, (_, k) => first + k);
+  const window = useClassWindow(classes);
   const logitOf = (k: number) => values[row * classes + k] ?? Number.NaN;
-  const largest = shown
+  const largest = window.shown
     .map(logitOf)
     .filter(Number.isFinite)
     .map((x) => Math.ceil(Math.abs(x)));
@@ -94,18 +88,9 @@ function Logits({ state: { signal, row }, onChange }: Props) {
   };
   return (
     <fieldset class="sliders">
-      <legend>
-        Logits of sample {row}{' '}
-        {classes > sliders && (
-          <span class="quiet">
-            {subscript('x', first)} to {subscript('x', first + sliders - 1)} of {classes}; choose the first:
-          </span>
-        )}
-      </legend>
-      {classes > sliders && (
-        <NumberField label="first logit" value={first} least={0} most={lastFirst} integer onChange={setChosen} />
-      )}
-      {shown.map((k) => (
+      <legend>Logits of sample {row}</legend>
+      <ClassWindowControls window={window} one="logit" many="logits" symbol="x" />
+      {window.shown.map((k) => (
         <div key={k} class="slider">
           <span class="slider-name">{subscript('x', k)}</span>
           <input

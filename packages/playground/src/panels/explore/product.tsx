@@ -1,7 +1,8 @@
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
 import { formatNumber, formatShape, subscript } from '../../format.js';
-import { largestOf, mostClassesListed, type Results } from './compute.js';
+import { ClassWindowControls, useClassWindow } from './class-window.js';
+import { largestOf, type Results } from './compute.js';
 import { Zero } from './jacobian.js';
 import type { ExploreState } from './state.js';
 
@@ -15,8 +16,9 @@ interface Props {
 export function ProductCard({ result, upstream, onChange }: Props) {
   const { rows, classes } = result.state.signal;
   const { row } = result.state;
-  const product = Array.from(result.product.subarray(0, mostClassesListed));
+  const window = useClassWindow(classes);
   const largest = largestOf(result.product);
+  const productOf = (k: number) => result.product[k] ?? Number.NaN;
   const rowSum = (k: number) => (result.rowSums ? (result.rowSums[k] ?? Number.NaN) : 0);
   const setUpstream = (k: number, value: number) => {
     const changed = upstream.slice();
@@ -29,6 +31,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
         <span class="step">3</span> Back to the shape of x
       </h2>
       <p class="formula">dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩){result.state.temperature !== 1 && ' / T'}</p>
+      <ClassWindowControls window={window} one="class" many="classes" symbol="g" />
       <table class="product-table">
         <thead>
           <tr>
@@ -47,7 +50,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
           </tr>
         </thead>
         <tbody>
-          {product.map((value, k) => (
+          {window.shown.map((k) => (
             <tr key={k}>
               <th scope="row">{k}</th>
               <td class="upstream" data-label="upstream gradient g">
@@ -67,19 +70,14 @@ export function ProductCard({ result, upstream, onChange }: Props) {
               </td>
               <td class="signed" data-label="vjp dx">
                 <span class="signed-pair">
-                  <SignedBar value={value} largest={largest} />
-                  <span class="signed-value strong">{formatNumber(value)}</span>
+                  <SignedBar value={productOf(k)} largest={largest} />
+                  <span class="signed-value strong">{formatNumber(productOf(k))}</span>
                 </span>
               </td>
             </tr>
           ))}
         </tbody>
       </table>
-      {classes > product.length && (
-        <p class="quiet">
-          The first {product.length} of {classes}; all of them are computed.
-        </p>
-      )}
       <p class="caption">
         Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale. A row sum
         is the product with g = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so
