@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 
 const root = new URL('../../', import.meta.url);
@@ -21,10 +21,14 @@ test('an option that a command does not take ends it, and says how to list those
   });
 });
 
-test('every command that reads arguments has --help', () => {
-  const files = readdirSync(new URL('scripts', root), { recursive: true, encoding: 'utf8' });
-  const reading = files.filter((file) => file.endsWith('.mjs') && file !== 'arguments.mjs');
-  const own = reading.filter((file) => readFileSync(new URL(`scripts/${file}`, root), 'utf8').includes('parseArgs'));
+test('every command that reads options has --help', () => {
+  const packages = readdirSync(new URL('packages', root)).map((name) => `packages/${name}/scripts`);
+  const folders = ['scripts', ...packages].filter((folder) => existsSync(new URL(folder, root)));
+  const files = folders.flatMap((folder) =>
+    readdirSync(new URL(folder, root), { recursive: true, encoding: 'utf8' }).map((file) => `${folder}/${file}`),
+  );
+  const reading = files.filter((file) => file.endsWith('.mjs') && file !== 'scripts/arguments.mjs');
+  const own = reading.filter((file) => /parseArgs|argv\.includes/.test(readFileSync(new URL(file, root), 'utf8')));
   expect(own).toEqual([]);
 });
 

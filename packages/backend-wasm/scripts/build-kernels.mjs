@@ -16,6 +16,7 @@ import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { deflateSync, inflateSync } from 'node:zlib';
 import { adviceOn, aptGet, installation } from '../../../scripts/apt.mjs';
+import { argumentsOf } from '../../../scripts/arguments.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const kernels = join(root, 'src/kernels');
@@ -235,7 +236,8 @@ function ensureCompiler() {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
-  if (process.argv.includes('--check')) {
+  const { values } = argumentsOf(import.meta.url, { options: { check: { type: 'boolean', default: false } } });
+  if (values.check) {
     const [stale] = staleModules();
     if (stale !== undefined)
       throw new Error(`src/kernels changed since ${sourceOf(stale)} was made: node scripts/build-kernels.mjs`);

@@ -5,6 +5,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { build } from 'vite';
+import { argumentsOf } from '../../../scripts/arguments.mjs';
 
 const root = fileURLToPath(new URL('..', import.meta.url));
 const generated = fileURLToPath(new URL('../src/worker.generated.ts', import.meta.url));
@@ -35,8 +36,9 @@ function quoted(text) {
 }
 
 if (process.argv[1] && import.meta.url === pathToFileURL(process.argv[1]).href) {
+  const { values } = argumentsOf(import.meta.url, { options: { check: { type: 'boolean', default: false } } });
   const text = await embeddedWorker();
-  if (!process.argv.includes('--check')) writeFileSync(generated, text);
+  if (!values.check) writeFileSync(generated, text);
   else if (readFileSync(generated, 'utf8') !== text) {
     throw new Error('src/worker.generated.ts is not what src/softgrad-worker.ts gives: node scripts/build-worker.mjs');
   }
