@@ -44,24 +44,16 @@ export class MyBackend implements Backend<HostArray> {
   };
   vjp: Backend<HostArray>['vjp'] = (out, s, g, rows, { temperature: T }) => {
     for (const row of indices(rows)) {
-      const origin = at(
-        g,
-        row.reduce((a, b) => (at(s, b) > at(s, a) ? b : a)),
-      ); // where the probability is largest
-      const inner = row.reduce((total, i) => total + at(s, i) * (at(g, i) - origin), 0);
-      for (const i of row) out[i] = (at(s, i) * (at(g, i) - origin - inner)) / T;
+      const top = row.reduce((a, b) => (at(s, b) > at(s, a) ? b : a)); // where the probability is largest
+      const inner = row.reduce((total, i) => total + at(s, i) * (at(g, i) - at(g, top)), 0);
+      for (const i of row) out[i] = (at(s, i) * (at(g, i) - at(g, top) - inner)) / T;
     }
   };
 }
 
-/** The element; the fallback is for the compiler's option `noUncheckedIndexedAccess`. */
-function at(buffer: HostArray, index: number): number {
-  return buffer[index] ?? Number.NaN;
-}
-
+const at = (buffer: HostArray, index: number) => buffer[index] ?? Number.NaN; // for noUncheckedIndexedAccess
 /** Where the elements of each row are. */
-function indices({ outer, classes, inner }: Rows): number[][] {
-  return Array.from({ length: outer * inner }, (_, row) =>
+const indices = ({ outer, classes, inner }: Rows) =>
+  Array.from({ length: outer * inner }, (_, row) =>
     Array.from({ length: classes }, (_, c) => (Math.floor(row / inner) * classes + c) * inner + (row % inner)),
   );
-}
