@@ -125,7 +125,7 @@ export const named = [
   },
   {
     package: 'backend-cpu',
-    file: 'src/kernels/vjp.ts',
+    file: 'src/kernels/vjp/dispatch.ts',
     what: '1 / T and its rounding error are computed up to T = 2^±1010, where splitting 1 / T overflows',
     shows: 'T = 1.45e-303 in float64: NaN instead of 2.8e271',
     edits: [['const mostExponent = 960;', 'const mostExponent = 1010;']],

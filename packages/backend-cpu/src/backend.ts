@@ -8,7 +8,7 @@ import { logSumExp } from './kernels/log-sum-exp.js';
 import { relu, reluVjp } from './kernels/relu.js';
 import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
 import { softmax } from './kernels/softmax.js';
-import { vjp } from './kernels/vjp.js';
+import { vjp } from './kernels/vjp/dispatch.js';
 import { bufferInfo, type CpuBuffer, createStorage, type FloatArray, read, write } from './storage.js';
 
 /** The backend with its optional parts. */

@@ -1,12 +1,12 @@
 import type { Rows } from '@softgrad/core';
-import { type FloatArray, scratch, singleScratch } from '../storage.js';
-import { inverseTemperature } from '../temperature.js';
-import { forEachTile, gather, scatter, tileLength } from '../tiles.js';
-import { divisorOf, vjpDouble } from './vjp/double.js';
-import { leastSearched, vjpDoubleShort, vjpSingleShort } from './vjp/short.js';
-import { isLinear, vjpSingle } from './vjp/single.js';
-import { vjpPairs, vjpTriples } from './vjp/two-or-three.js';
-import { vjpWideRow } from './vjp/wide.js';
+import { type FloatArray, scratch, singleScratch } from '../../storage.js';
+import { inverseTemperature } from '../../temperature.js';
+import { forEachTile, gather, scatter, tileLength } from '../../tiles.js';
+import { divisorOf, vjpDouble } from './double.js';
+import { leastSearched, vjpDoubleShort, vjpSingleShort } from './short.js';
+import { isLinear, vjpSingle } from './single.js';
+import { vjpPairs, vjpTriples } from './two-or-three.js';
+import { vjpWideRow } from './wide.js';
 
 // Of the operands' dtype: a loop that has seen arrays of two kinds takes up to twice the time ever after.
 const singleScratches = { s: singleScratch(), g: singleScratch() };
