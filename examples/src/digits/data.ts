@@ -14,7 +14,7 @@ export const pixelsPerDigit = 784;
 export function loadDigits(): { readonly train: Digits; readonly test: Digits } {
   const require = createRequire(import.meta.url);
   const byDigit = Array.from({ length: 10 }, (_, digit) => {
-    const { data } = require(`mnist/src/digits/${digit}.json`) as { readonly data: readonly number[] };
+    const { data }: { readonly data: readonly number[] } = require(`mnist/src/digits/${digit}.json`);
     return data;
   });
   const samples = byDigit.flatMap((data, digit) =>

@@ -105,8 +105,7 @@ function print(): void {
   const error = (own: Float64Array, right: Float64Array) =>
     `± ${Math.max(...own.map((v, k) => Math.abs(v - entry(right, k)))).toExponential(1)}`;
   const table = new Table({ head: ['first row of', ...names], style: { head: [], border: [] } });
-  const row = (what: string, of: (answer: Answer) => string) =>
-    table.push([what, ...names.map((name) => of(answers.get(name) as Answer))]);
+  const row = (what: string, of: (answer: Answer) => string) => table.push([what, ...Array.from(answers.values(), of)]);
   const compared = (what: string, pick: (answer: Answer) => Float64Array) =>
     row(what, (a) => `${show(pick(a))}\n${error(pick(a), pick(reference))}`);
   compared('softmax(x)', (a) => a.softmax);

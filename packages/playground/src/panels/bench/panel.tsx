@@ -19,11 +19,11 @@ import { Results } from './results.js';
 import type { Mode, NamedReport } from './series.js';
 import { type BenchState, fromParameters, roundsRefusal, toParameters } from './state.js';
 
-const modeNames: Readonly<Record<Mode, string>> = {
-  reused: 'output reused',
-  allocating: 'output allocated',
-  endToEnd: 'end to end',
-};
+const modes: readonly (readonly [mode: Mode, name: string])[] = [
+  ['reused', 'output reused'],
+  ['allocating', 'output allocated'],
+  ['endToEnd', 'end to end'],
+];
 
 /** Operations by shapes on backends and other libraries in this browser, with charts, and a report from another device for comparison. */
 export function Bench({ parameters }: { readonly parameters: URLSearchParams }) {
@@ -168,10 +168,10 @@ function Runs({ reports, mode, onMode }: RunsProps) {
       </dl>
       <fieldset class="choice">
         <legend>Shown</legend>
-        {(Object.keys(modeNames) as Mode[]).map((name) => (
-          <label key={name}>
-            <input type="radio" name="mode" checked={name === mode} onChange={() => onMode(name)} />
-            {modeNames[name]}
+        {modes.map(([each, name]) => (
+          <label key={each}>
+            <input type="radio" name="mode" checked={each === mode} onChange={() => onMode(each)} />
+            {name}
           </label>
         ))}
       </fieldset>
