@@ -44,26 +44,54 @@ export interface CrossEntropy {
     target: CrossEntropyTarget,
     options?: O,
   ): CrossEntropyResult<X, O>;
-  /** The loss alone. */
+  /**
+   * The loss alone: a scalar for reduction 'mean' and 'sum', one number a row (the logits' shape without the axis) for 'none'.
+   *
+   * @throws as `crossEntropy`
+   * @example
+   * await crossEntropy.loss(tensor([[1, 2, 3]]), [2]).array(); // 0.4076
+   */
   loss<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
   ): LossOf<X, O>;
-  /** The gradient alone: `∂ loss / ∂ logits`; for reduction 'none', of the sum of the losses. */
+  /**
+   * The gradient alone, `∂ loss / ∂x = (p Σ q − q) / T` divided as the reduction says; for reduction 'none', of the sum of the losses. In the
+   * shape and dtype of the logits, O(f) a row. Rows that are ignored and entries that are masked are 0.
+   *
+   * @throws as `crossEntropy`
+   * @example
+   * await crossEntropy.gradient(tensor([[1, 2, 3]]), [2]).array(); // [[0.0900, 0.2447, -0.3348]]
+   */
   gradient<X extends TensorLike>(
     logits: X,
     target: CrossEntropyTarget,
     options?: CrossEntropyOptions & OutOption,
   ): Like<X>;
-  /** The gradient times the upstream gradient of the loss, which has the loss's shape. */
+  /**
+   * The vector-Jacobian product: the gradient times the upstream gradient of the loss, for a loss that is only a part of another one. In the
+   * shape and dtype of the logits.
+   *
+   * @param cotangent the upstream gradient of the loss, in its shape: one number for 'mean' and 'sum', one for each row for 'none'
+   * @throws as `crossEntropy`
+   * @example
+   * await crossEntropy.vjp(tensor([[1, 2, 3]]), [2], 0.5).array(); // [[0.0450, 0.1224, -0.1674]]
+   */
   vjp<X extends TensorLike>(
     logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
     options?: CrossEntropyOptions & OutOption,
   ): Like<X>;
-  /** The change of the loss along a direction of the logits, in the loss's shape. */
+  /**
+   * The Jacobian-vector product: the change of the loss along a direction of the logits, in the loss's shape.
+   *
+   * @param tangent a direction of the logits, in their shape
+   * @throws as `crossEntropy`
+   * @example
+   * await crossEntropy.jvp(tensor([[1, 2, 3]]), [2], tensor([[0, 0, 1]])).array(); // -0.3348
+   */
   jvp<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,

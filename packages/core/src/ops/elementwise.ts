@@ -8,12 +8,45 @@ import type { AxisOption, OutOption } from './settings.js';
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {
   <X extends TensorLike>(x: X, options?: OutOption): Like<X>;
-  /** `diag(f′)` of each row along the axis: `(n, f) → (n, f, f)`. */
+  /**
+   * The Jacobian matrices, `diag(f′)` of each row along the axis: `(n, f) → (n, f, f)`; for another axis the dimensions without it, then
+   * `(f, f)`. For a gradient use `vjp`, which is O(f).
+   *
+   * @throws ERR_DTYPE, ERR_AXIS, ERR_VALUE, ERR_DISPOSED, ERR_OUT_OF_MEMORY
+   * @example
+   * await relu.jacobian(relu(tensor([-1, 2]))).array(); // [[0, 0], [0, 1]]
+   */
   jacobian<X extends TensorLike>(y: X, options?: AxisOption): MatricesOf<X>;
-  /** `g ⊙ f′`, elementwise. */
+  /**
+   * The vector-Jacobian product, `g ⊙ f′`, elementwise, in the shape and dtype of the operands.
+   *
+   * @param y the output of the forward pass
+   * @param cotangent the upstream gradient ∂L/∂y
+   * @throws ERR_DTYPE, ERR_SHAPE, ERR_VALUE, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY
+   * @example
+   * await sigmoid.vjp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
+   */
   vjp<X extends TensorLike>(y: X, cotangent: TensorLike, options?: OutOption): Like<X>;
-  /** `t ⊙ f′`, elementwise. */
+  /**
+   * The Jacobian-vector product, `t ⊙ f′`, elementwise: the Jacobian is symmetric, so this is `vjp` by another name.
+   *
+   * @param y the output of the forward pass
+   * @param tangent a direction of x
+   * @throws as `vjp`
+   * @example
+   * await sigmoid.jvp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
+   */
   jvp<X extends TensorLike>(y: X, tangent: TensorLike, options?: OutOption): Like<X>;
+  /**
+   * The function at x with its Jacobian as an operator: `vjp`, `jvp` and `diagonal` are elementwise, and `toDense` gives the matrices of
+   * `jacobian`.
+   *
+   * @throws as `jacobian`
+   * @example
+   * const { value, diagonal } = sigmoid.linearize(tensor([0, 2]));
+   * await value.array(); // [0.5000, 0.8808]
+   * await diagonal().array(); // [0.2500, 0.1050]
+   */
   linearize<X extends TensorLike>(x: X, options?: Omit<AxisOption, 'out'>): OperatorOf<X>;
 }
 

@@ -8,11 +8,41 @@ import type { SoftmaxOptions } from './settings.js';
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
-  /** `J_rc = (δ_rc − exp(y_c)) / T`, one matrix for each row: `(n, f) → (n, f, f)`. Not symmetric; its rows sum to 0, its columns don't. */
+  /**
+   * The Jacobian matrices, `J_rc = (δ_rc − exp(y_c)) / T`, one for each row: `(n, f) → (n, f, f)`; for another axis the dimensions without
+   * it, then `(f, f)`. Not symmetric: its rows sum to 0, its columns do not. For a gradient use `vjp`, which is O(f).
+   *
+   * @param logProbabilities the result of the forward pass, which remembers axis, temperature and mask. Other log-probabilities use the
+   *   options given here; the exponentials of each row must add up to 1 as accurately as they are known
+   * @throws as `softmax.jacobian`
+   * @example
+   * const y = logSoftmax(tensor([[1, 2]]));
+   * await logSoftmax.jacobian(y).array(); // [[[0.7311, -0.7311], [-0.2689, 0.2689]]]
+   */
   jacobian<X extends TensorLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
-  /** `Jᵀ g = (g − exp(y) Σ g) / T` over each row; masked entries are constant and have gradient 0. */
+  /**
+   * The vector-Jacobian product, `Jᵀ g = (g − exp(y) Σ g) / T` over each row: what backpropagation needs. Same shape and dtype as the
+   * operands, O(f) a row. Masked entries are constant and have gradient 0.
+   *
+   * @param logProbabilities as for `jacobian`
+   * @param cotangent the upstream gradient ∂L/∂y
+   * @throws as `softmax.vjp`
+   * @example
+   * const y = logSoftmax(tensor([[1, 2]]));
+   * await logSoftmax.vjp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.7311]]
+   */
   vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
-  /** `J t = (t − ⟨exp(y), t⟩) / T` over each row. */
+  /**
+   * The Jacobian-vector product, `J t = (t − ⟨exp(y), t⟩) / T` over each row, forward mode: the change of the log-probabilities along a
+   * direction of the logits. Same shape and dtype as the operands, O(f) a row. Masked entries are 0.
+   *
+   * @param logProbabilities as for `jacobian`
+   * @param tangent a direction of the logits
+   * @throws as `softmax.vjp`
+   * @example
+   * const y = logSoftmax(tensor([[1, 2]]));
+   * await logSoftmax.jvp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.2689]]
+   */
   jvp<X extends TensorLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
@@ -29,6 +59,16 @@ export interface LogSoftmax {
     tangent: TensorLike,
     options?: SoftmaxOptions,
   ): Like<X>;
+  /**
+   * logSoftmax at these logits with its Jacobian as an operator that is never materialised: `vjp`, `jvp` and `diagonal` take O(f) a row, and
+   * `toDense` gives the matrices.
+   *
+   * @throws as `softmax`
+   * @example
+   * const { value, jvp } = logSoftmax.linearize(tensor([[1, 2]]));
+   * await value.array(); // [[-1.3133, -0.3133]]
+   * await jvp([[1, 0]]).array(); // [[0.7311, -0.2689]]
+   */
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 

@@ -12,11 +12,33 @@ import { softmaxDefinition } from './softmax.js';
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
   <X extends TensorLike>(logits: X, options?: SoftmaxOptions): RowsOf<X>;
-  /** `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape of the logits: the only row of the Jacobian for each row of logits. */
+  /**
+   * `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape and dtype of the logits: the only row of the Jacobian for each row of logits. Masked
+   * entries are 0.
+   *
+   * @throws as `softmax`
+   * @example
+   * await logSumExp.gradient(tensor([[1, 2]])).array(); // [[0.2689, 0.7311]]
+   */
   gradient<X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
-  /** `softmax(x / T) · g / T`, the cotangent in the shape of the result (the logits' without the axis). */
+  /**
+   * The vector-Jacobian product, `g · softmax(x / T) / T` over each row, in the shape and dtype of the logits. Masked entries are 0, and so is
+   * an entirely masked row, whatever its cotangent.
+   *
+   * @param cotangent the upstream gradient, in the shape of the result: the logits' without the axis
+   * @throws as `softmax.vjp`
+   * @example
+   * await logSumExp.vjp(tensor([[1, 2]]), tensor([2])).array(); // [[0.5379, 1.4621]]
+   */
   vjp<X extends TensorLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
-  /** `⟨softmax(x / T), t⟩ / T` over each row, the tangent in the shape of the logits. */
+  /**
+   * The Jacobian-vector product, `⟨softmax(x / T), t⟩ / T` over each row, in the shape of the result: the logits' without the axis.
+   *
+   * @param tangent a direction of the logits, in their shape; masked entries have no influence
+   * @throws as `softmax.vjp`
+   * @example
+   * await logSumExp.jvp(tensor([[1, 2]]), tensor([[1, 0]])).array(); // [0.2689]
+   */
   jvp<X extends TensorLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `g · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
@@ -28,7 +50,16 @@ export interface LogSumExp {
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
   hvp<X extends TensorLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
-  /** Its value at these logits with the Jacobian as an operator. The Jacobian is not square, so the operator has neither `diagonal` nor `toDense`: `gradient` has its entries. */
+  /**
+   * logSumExp at these logits with its Jacobian as an operator. The Jacobian is not square, so the operator has neither `diagonal` nor
+   * `toDense`: `gradient` has its entries.
+   *
+   * @throws as `softmax`
+   * @example
+   * const { value, vjp } = logSumExp.linearize(tensor([[1, 2]]));
+   * await value.array(); // [2.3133]
+   * await vjp([1]).array(); // [[0.2689, 0.7311]]
+   */
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
 

@@ -38,7 +38,17 @@ export interface Softmax {
    * await softmax.vjp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
   vjp<X extends TensorLike>(probabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
-  /** The Jacobian-vector product `J t`, forward mode. J is symmetric, so this is `vjp` by another name. */
+  /**
+   * The Jacobian-vector product `J t`, forward mode: the change of the probabilities along a direction of the logits. J is symmetric, so this
+   * is `vjp` by another name.
+   *
+   * @param probabilities as for `vjp`
+   * @param tangent a direction of the logits, in the shape and dtype of the probabilities
+   * @throws as `vjp`
+   * @example
+   * const s = softmax(tensor([[1, 2]]));
+   * await softmax.jvp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
+   */
   jvp<X extends TensorLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, which is the Hessian of `⟨g, softmax(x / T)⟩` times t,
@@ -82,11 +92,15 @@ export interface Softmax {
     options?: SoftmaxOptions,
   ): Like<X>;
   /**
-   * Softmax at these logits with its Jacobian as an operator that is never materialised.
+   * Softmax at these logits with its Jacobian as an operator that is never materialised: `vjp`, `jvp` and `diagonal` take O(f) a row, and
+   * `toDense` gives the matrices.
    *
+   * @throws as `softmax`
    * @example
-   * const { value, vjp, jvp, diagonal } = softmax.linearize(x);
-   * vjp(g); jvp(t); diagonal(); // each O(f) a row
+   * const { value, vjp, diagonal } = softmax.linearize(tensor([[1, 2]]));
+   * await value.array(); // [[0.2689, 0.7311]]
+   * await vjp([[1, 0]]).array(); // [[0.1966, -0.1966]]
+   * await diagonal().array(); // [[0.1966, 0.1966]]
    */
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
