@@ -16,12 +16,14 @@ const operations = [
     derivatives: [
       ['jacobian', String.raw`J_{ij} = \frac{\partial s_i}{\partial x_j} = \frac{s_i (\delta_{ij} - s_j)}{T}`],
       ['vjp', String.raw`\frac{\partial L}{\partial x} = J^\top g = \frac{s \odot (g - \langle s, g \rangle)}{T}`],
+      ['jvp', String.raw`J t = \frac{s \odot (t - \langle s, t \rangle)}{T}`],
       [
         'hvp',
         String.raw`\frac{s \odot (a \odot b - \langle s, a \odot b \rangle)}{T^2}, \quad a = g - \langle s, g \rangle, \quad b = t - \langle s, t \rangle`,
       ],
+      ['doubleBackward', String.raw`\frac{h \odot (g - \langle s, g \rangle) - g \, \langle s, h \rangle}{T}`],
     ],
-    note: 'J is symmetric, so that `jvp` is `vjp`. Backpropagation needs the vjp, which takes O(f) a row; the Jacobian takes O(f²).',
+    note: 'g is the upstream gradient ∂L/∂s, the cotangent, and t a direction of the logits, the tangent. J is symmetric, so that `jvp` is `vjp` by another name. Backpropagation needs the vjp, which takes O(f) a row; the Jacobian takes O(f²). `hvp` is the derivative of the vjp along t, and `doubleBackward` that with respect to the probabilities, multiplied by the gradient h upstream of the vjp: what an autodiff needs that differentiates the vjp itself.',
     example: `import { softmax } from 'softgrad';
 
 const s = softmax([[1, 2, 3]]);
@@ -29,7 +31,7 @@ const dx = softmax.vjp(s, [[0, 0, 1]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900 0.2447 0.6652
 console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
     misuse:
-      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of an array of logits is refused if an entry is not between 0 and 1, but a tensor of logits is not read, and returns wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
+      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of logits is an error if one of them is not between 0 and 1: of an array all entries are looked at, of a tensor the first 16 that it was made from. Other logits give wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -39,14 +41,20 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
     derivatives: [
       ['jacobian', String.raw`J_{ij} = -\frac{s_i (\delta_{ij} - s_j)}{T}`],
       ['vjp', String.raw`\frac{\partial L}{\partial x} = -\frac{s \odot (g - \langle s, g \rangle)}{T}`],
+      ['jvp', String.raw`J t = -\frac{s \odot (t - \langle s, t \rangle)}{T}`],
+      [
+        'hvp',
+        String.raw`\frac{s \odot (a \odot b - \langle s, a \odot b \rangle)}{T^2}, \quad a = g - \langle s, g \rangle, \quad b = t - \langle s, t \rangle`,
+      ],
+      ['doubleBackward', String.raw`-\frac{h \odot (g - \langle s, g \rangle) - g \, \langle s, h \rangle}{T}`],
     ],
-    note: 'It is softmax at a negative temperature, on the same kernels.',
+    note: 'It is softmax at a negative temperature, on the same kernels, so every derivative is that of softmax with −T in place of T.',
     example: `import { softmin } from 'softgrad';
 
 const s = softmin([[1, 2, 3]]);
 console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
-      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: of a tensor of logits, `softmin.vjp(x, g)` returns wrong numbers without an error; an array with entries outside of 0 to 1 is refused.',
+      'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: `softmin.vjp(x, g)` of logits is an error if one of them is not between 0 and 1 (of a tensor, one of the first 16 that it was made from).',
     measured: [],
     like: 'softmax',
     because:
@@ -60,14 +68,15 @@ console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652
       ['jacobian', String.raw`J_{ij} = \frac{\delta_{ij} - e^{y_j}}{T}`],
       ['vjp', String.raw`J^\top g = \frac{g - e^y \sum_k g_k}{T}`],
       ['jvp', String.raw`J t = \frac{t - \langle e^y, t \rangle}{T}`],
+      ['hvp', String.raw`-\frac{\sum_k g_k}{T^2}\; p \odot (t - \langle p, t \rangle), \quad p = e^y`],
     ],
-    note: 'J is not symmetric here: vjp and jvp differ.',
+    note: 'J is not symmetric here: vjp and jvp differ. `hvp`, the derivative of the vjp along a direction t of the logits, depends on the cotangent only through its sum.',
     example: `import { logSoftmax } from 'softgrad';
 
 const y = logSoftmax([[1000, 0]]);
 console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     misuse:
-      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The derivatives take the log-probabilities y: of a tensor of logits, `logSoftmax.vjp` returns wrong numbers without an error. Arrays with entries above 0 are refused, and results of softgrad that are no log-probabilities.',
+      '`Math.log(softmax(x))` is −Infinity where a probability underflows, and its gradient is NaN. The derivatives take the log-probabilities y: `logSoftmax.vjp(x, g)` of logits is an error if one of them is above 0 (of a tensor, one of the first 16 that it was made from), and so is a result of another function. Other logits give wrong numbers without an error.',
     measured: ['logSoftmax'],
   },
   {
@@ -75,10 +84,12 @@ console.log((await y.array())[0]?.join(' ')); // 0 -1000`,
     what: 'A smooth maximum, one number for each row.',
     formula: String.raw`\ell = \log \sum_k e^{x_k / T}`,
     derivatives: [
-      ['gradient', String.raw`\frac{\partial \ell}{\partial x} = \frac{\operatorname{softmax}(x / T)}{T}`],
-      ['hvp', String.raw`\frac{g}{T^2}\, p \odot (t - \langle p, t \rangle), \quad p = \operatorname{softmax}(x / T)`],
+      ['gradient', String.raw`\frac{\partial \ell}{\partial x} = \frac{p}{T}, \quad p = \operatorname{softmax}(x / T)`],
+      ['vjp', String.raw`\frac{g}{T}\, p`],
+      ['jvp', String.raw`\frac{\langle p, t \rangle}{T}`],
+      ['hvp', String.raw`\frac{g}{T^2}\, p \odot (t - \langle p, t \rangle)`],
     ],
-    note: 'Its derivatives take the logits. Its Hessian is the Jacobian of softmax.',
+    note: 'Its derivatives take the logits. The cotangent g has one number for each row. Its Hessian, of which `hvp` is the product with a direction t, is the Jacobian of softmax, divided by T.',
     example: `import { logSumExp } from 'softgrad';
 
 const x = [[1000, 1000]];
@@ -93,8 +104,13 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
     name: 'crossEntropy',
     what: 'The loss of a classifier from its logits, and its gradient, in one pass.',
     formula: String.raw`L = -\sum_c q_c \log p_c, \quad p = \operatorname{softmax}(x / T)`,
-    derivatives: [['gradient', String.raw`\frac{\partial L}{\partial x} = \frac{p \sum_c q_c - q}{T}`]],
-    note: 'q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
+    derivatives: [
+      ['gradient', String.raw`\frac{\partial L}{\partial x} = \frac{p \sum_c q_c - q}{T}`],
+      ['vjp', String.raw`g \, \frac{\partial L}{\partial x}`],
+      ['jvp', String.raw`\left\langle \frac{\partial L}{\partial x}, t \right\rangle`],
+      ['hvp', String.raw`\frac{g \sum_c q_c}{T^2}\; p \odot (t - \langle p, t \rangle)`],
+    ],
+    note: 'These are the formulas of one row; the reduction adds up the rows, and divides. `vjp` takes the upstream gradient g of a loss that is a part of another one. `hvp` with g = 1 is the Hessian times a direction t: Newton and Gauss–Newton steps need it, and it is the Fisher information of softmax regression. q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
     example: `import { crossEntropy } from 'softgrad';
 
 const { loss } = crossEntropy([[1, 2, 3]], [2]);
@@ -119,14 +135,19 @@ console.log((await three.array()).toFixed(4)); // 0.6076`,
       },
     ],
     misuse:
-      'It takes logits: probabilities in their place are put through softmax twice. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
+      'It takes logits: probabilities in their place are put through softmax twice. A result of softmax is refused; other probabilities give a wrong loss without an error. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
     measured: ['crossEntropy'],
   },
   {
     name: 'sigmoid',
     what: 'The logistic function, applied to each entry separately.',
     formula: String.raw`y = \frac{1}{1 + e^{-x}}`,
-    derivatives: [['vjp', String.raw`g \odot y \odot (1 - y)`]],
+    derivatives: [
+      ['jacobian', String.raw`J = \operatorname{diag}(y \odot (1 - y))`],
+      ['vjp', String.raw`g \odot y \odot (1 - y)`],
+      ['jvp', String.raw`t \odot y \odot (1 - y)`],
+      ['hvp', String.raw`g \odot t \odot y \odot (1 - y) \odot (1 - 2 y)`],
+    ],
     note: 'Of two classes, the softmax of (x, 0).',
     example: `import { sigmoid } from 'softgrad';
 
@@ -134,14 +155,18 @@ const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
     misuse:
-      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong. An array with entries outside of 0 to 1 is refused, but a tensor is not read. Write `sigmoid.vjp(sigmoid(x), g)`.',
+      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong. An input with an entry outside of 0 to 1 is an error (of a tensor, one of the first 16 that it was made from). Write `sigmoid.vjp(sigmoid(x), g)`.',
     measured: ['sigmoid'],
   },
   {
     name: 'relu',
     what: 'Positive entries unchanged, 0 for all others.',
     formula: String.raw`y = \max(x, 0)`,
-    derivatives: [['vjp', String.raw`g \odot [y > 0]`]],
+    derivatives: [
+      ['jacobian', String.raw`J = \operatorname{diag}([y > 0])`],
+      ['vjp', String.raw`g \odot [y > 0]`],
+      ['jvp', String.raw`t \odot [y > 0]`],
+    ],
     note: 'NaN stays NaN. At 0 the derivative is 0.',
     example: `import { relu } from 'softgrad';
 

@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { operationsOf } from '@softgrad/core';
 import { parseStudies } from '@softgrad/tools';
-import { getBackend } from 'softgrad';
+import * as softgrad from 'softgrad';
 import { expect, test } from 'vitest';
 import { badges } from '../generate/badges.mjs';
 import { withFormulas } from '../generate/formulas.mjs';
@@ -32,8 +32,21 @@ test('the badges match the package.json files', () => {
 });
 
 test('every operation of core has a page', () => {
-  const names = new Set(Object.keys(operationsOf(getBackend())).map((operation) => operation.split('.')[0]));
+  const names = new Set(Object.keys(operationsOf(softgrad.getBackend())).map((operation) => operation.split('.')[0]));
   expect([...operationNames].sort()).toEqual([...names].sort());
+});
+
+test('every derivative has its formula on the page of its operation', () => {
+  const operations: Readonly<Record<string, object>> = Object.fromEntries(Object.entries(softgrad));
+  // The loss is the value of crossEntropy, and linearize has the derivatives of the others.
+  const derivatives = operationNames.flatMap((operation: string) =>
+    Object.keys(operations[operation])
+      .filter((member) => member !== 'loss' && member !== 'linearize')
+      .map((member) => ({ operation, member })),
+  );
+  for (const { operation, member } of derivatives) {
+    expect(read(`operations/${operation}.md`)).toContain(`\`${operation}.${member}\`:\n\n$$\n`);
+  }
 });
 
 test('a formula becomes MathML that loads nothing, and other text is unchanged', () => {
