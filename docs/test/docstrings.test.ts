@@ -1,54 +1,81 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { cpu } from '@softgrad/backend-cpu';
+import { wasm } from '@softgrad/backend-wasm';
 import * as softgrad from 'softgrad';
-import { describe, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import { root } from './snippets.js';
 
-const folder = join(root, 'packages/core/src/ops');
-const sources = readdirSync(folder).map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
+/** The packages whose examples are run: where their sources are compiled to, and what an example may name without an import. */
+const packages = {
+  core: { built: 'dist/src', names: { ...softgrad, cpu, wasm } },
+  doctor: { built: 'dist', names: {} },
+};
 
-/** The code of every `@example`, without the asterisks. */
-function examplesOf(text: string): readonly string[] {
-  return [...text.matchAll(/ \* @example\n((?: +\* (?!@).*\n)+)/g)].map(([, lines]) => lines.replace(/^ +\* /gm, ''));
+interface Source {
+  readonly name: string;
+  readonly text: string;
 }
 
-/** A line with its value: `await s.array(); // [0.5000, 0.8808]`, perhaps with a remark after a comma. */
-const valued = /^(.+); \/\/ (\[.*\]|-?[\d.]+|'.*')(?:, .*)?$/gm;
+function sourcesOf(folder: string): readonly Source[] {
+  const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  return files.map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
+}
+
+// Some choose a backend.
+afterEach(() => softgrad.setBackend('cpu'));
+
+/** A line with its value: `await s.array(); // [0.5000, 0.8808]`, perhaps with a remark after a comma. One that is shortened by … is not compared. */
+const valued = /^(.+); \/\/ (?!.*…)(\[.*\]|\{.*\}|-?[\d.]+|'.*'|true|false|null)(?:, .*)?$/gm;
+
+/** The code of every `@example` that states a value, without the asterisks. */
+function examplesOf({ text }: Source): readonly string[] {
+  const examples = [...text.matchAll(/ \* @example\n((?: +\* (?!@).*\n)+)/g)];
+  return examples.map(([, lines]) => lines.replace(/^ +\* /gm, '')).filter((code) => code.search(valued) >= 0);
+}
 
 const AsyncFunction = Object.getPrototypeOf(async () => {}).constructor;
 
-/** The values that an example states beside those that it computes. */
-async function run(
-  code: string,
-): Promise<{ readonly stated: readonly unknown[]; readonly computed: readonly unknown[] }> {
+interface Values {
+  readonly stated: readonly unknown[];
+  readonly computed: readonly unknown[];
+}
+
+/** Runs an example. */
+async function run(code: string, names: object): Promise<Values> {
   const stated: unknown[] = [];
   const computed: unknown[] = [];
-  const names = { ...softgrad, cpu: softgrad.getBackend(), check: (value: unknown) => computed.push(rounded(value)) };
+  const known = { ...names, check: (value: unknown) => computed.push(rounded(value)) };
   const body = code.replace(valued, (_, expression: string, value: string) => {
-    stated.push(JSON.parse(value.replaceAll("'", '"')));
+    stated.push(new Function(`return ${value}`)());
     return `check(${expression});`;
   });
-  await new AsyncFunction(...Object.keys(names), body)(...Object.values(names));
+  await new AsyncFunction(...Object.keys(known), body)(...Object.values(known));
   return { stated, computed };
 }
 
-/** Numbers with the four decimals of the docstrings. */
+/** Numbers with the four decimals of the docstrings, and typed arrays as arrays. */
 function rounded(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value, (_, each) => (typeof each === 'number' ? Number(each.toFixed(4)) : each)));
+  const plain = (each: unknown) => (ArrayBuffer.isView(each) ? Array.from(each as Float64Array) : each);
+  const text = JSON.stringify(value, (_, each) => (typeof each === 'number' ? Number(each.toFixed(4)) : plain(each)));
+  return JSON.parse(text);
 }
 
-describe('the examples of the operations print what they state', () => {
-  for (const { name, text } of sources) {
-    test.each(examplesOf(text).map((code) => [code.split('\n', 1)[0], code]))(`${name}: %s`, async (_, code) => {
-      const { stated, computed } = await run(code);
-      expect(stated.length).toBeGreaterThan(0);
-      expect(computed).toEqual(stated);
-    });
-  }
-});
+for (const [name, { built, names }] of Object.entries(packages)) {
+  describe(`the examples of ${name} give what they state`, () => {
+    for (const source of sourcesOf(join(root, 'packages', name, 'src'))) {
+      const examples = examplesOf(source).map((code) => [code.split('\n', 1)[0], code]);
+      test.each(examples)(`${source.name}: %s`, async (_, code) => {
+        const own = await import(join(root, 'packages', name, built, source.name.replace(/ts$/, 'js')));
+        const { stated, computed } = await run(code, { ...names, ...own });
+        expect(computed).toEqual(stated);
+      });
+    }
+  });
+}
 
 test('every derivative has an example', () => {
-  const without = sources.flatMap(({ name, text }) =>
+  const without = sourcesOf(join(root, 'packages/core/src/ops')).flatMap(({ name, text }) =>
     [...text.matchAll(/\n {2}(jacobian|vjp|jvp|hvp|doubleBackward|gradient|loss|linearize)</g)]
       .filter(({ index }) => {
         const above = text.slice(0, index);

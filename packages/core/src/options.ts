@@ -22,7 +22,7 @@ const elsewhere: Readonly<Record<string, string>> = {
  * The names of the options of a type, for `checkOptions`. A missing name, or one that the type does not have, is a compile error.
  *
  * @example
- * namesOf<{ threads?: number }>({ threads: true }); // ['threads']
+ * namesOf({ threads: true }); // ['threads']
  */
 export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): readonly string[] {
   return Object.keys(names);

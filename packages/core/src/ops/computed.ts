@@ -11,7 +11,7 @@ export type Computed = 'kernel' | 'composed' | 'missing';
  * temperature or mask); that call is then composed.
  *
  * @example
- * operationsOf(cpu)['logSoftmax.vjp']; // 'kernel'
+ * operationsOf(getBackend())['logSoftmax.vjp']; // 'kernel'
  */
 export function operationsOf(backend: Backend): Readonly<Record<string, Computed>> {
   const otherwise = backend.basis ? 'composed' : 'missing';
