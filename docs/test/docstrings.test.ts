@@ -9,7 +9,7 @@ import { root } from './snippets.js';
 /** The packages whose examples are run: where their sources are compiled to, and what an example may name without an import. */
 const packages = {
   core: { built: 'dist/src', names: { ...softgrad, cpu, wasm } },
-  doctor: { built: 'dist', names: {} },
+  doctor: { built: 'dist', names: await import('@softgrad/doctor') },
 };
 
 interface Source {

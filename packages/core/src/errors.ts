@@ -42,7 +42,12 @@ export class SoftgradError extends Error {
   }
 }
 
-/** True for an error thrown by any copy of softgrad in this process. */
+/**
+ * True for an error thrown by any copy of softgrad in this process, for which `instanceof SoftgradError` is false.
+ *
+ * @example
+ * isSoftgradError(new SoftgradError('ERR_AXIS', 'no such axis')); // true
+ */
 export function isSoftgradError(error: unknown): error is SoftgradError {
   return error instanceof Error && error.name === 'SoftgradError' && 'code' in error;
 }

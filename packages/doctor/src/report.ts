@@ -1,7 +1,12 @@
 import type { Diagnosis } from './diagnosis.js';
 
 /**
- * Formats a diagnosis in three parts: what the numbers are, with the evidence; why; and what to write instead, if anything.
+ * Formats a diagnosis in three parts: what the numbers are, with the evidence; why; and what to write instead, if anything. It is the `text` of
+ * a diagnosis, and formats one that was stored as JSON without its text.
+ *
+ * @example
+ * const { text, ...diagnosis } = diagnose({ gradient: 'J.sum(axis=1)' });
+ * formatDiagnosis(diagnosis) === text; // true
  */
 export function formatDiagnosis(diagnosis: Omit<Diagnosis, 'text'>): string {
   const { what, evidence, why, instead } = diagnosis;

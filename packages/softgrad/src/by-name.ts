@@ -34,6 +34,14 @@ export const setBackend: (...candidates: readonly BackendCandidate[]) => Promise
  */
 export const openShared: (...candidates: readonly BackendCandidate[]) => Promise<Backend> = core.openShared;
 
-/** Loads a provider by its name. @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that doesn't load */
+/**
+ * Loads a provider by its name, without opening it: for its `unavailable()`, or a second backend with options of its own.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that does not load
+ *
+ * @example
+ * const provider = await loadProvider('wasm');
+ * const backend = await provider.open({ threads: 2 });
+ */
 export const loadProvider: (name: BackendName | (string & Record<never, never>)) => Promise<BackendProvider> =
   core.loadProvider;

@@ -43,12 +43,24 @@ export function register(name: string, load: ProviderLoader): void {
   shared.hasNames = true;
 }
 
-/** The registered names, in the order of registration. */
+/**
+ * The registered names, in the order of registration.
+ *
+ * @example
+ * registered(); // ['cpu', 'wasm', 'webgpu', 'gpujs', 'tfjs'], with the package softgrad
+ */
 export function registered(): readonly string[] {
   return [...loaders.keys()];
 }
 
-/** Loads a registered provider. @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that doesn't load */
+/**
+ * Loads a registered provider, without opening it: for its `unavailable()`, or a second backend with options of its own.
+ *
+ * @throws ERR_BACKEND_UNAVAILABLE for an unknown name or a package that does not load
+ * @example
+ * const provider = await loadProvider('wasm');
+ * await provider.unavailable(); // null, where it can run
+ */
 export async function loadProvider(name: string): Promise<BackendProvider> {
   const load = loaders.get(name);
   if (!load) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', unknownName(name));
@@ -212,9 +224,12 @@ export function isBackend(candidate: unknown): candidate is Backend {
 }
 
 /**
- * Where new tensors go.
+ * Where new tensors go: the backend that `setBackend` has chosen, otherwise the default one.
  *
  * @throws ERR_BACKEND_UNAVAILABLE before `setBackend` where there is no default, ERR_DISPOSED where the chosen one was closed
+ * @example
+ * await setBackend(cpu);
+ * getBackend().name; // 'cpu'
  */
 export function getBackend(): Backend {
   if (current === null) {

@@ -71,9 +71,13 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
 
 /**
  * A tensor whose contents are unspecified until they are written: as `out`, or through `view()` if the backend's memory is
- * accessible.
+ * accessible. Its dtype is float32 unless given, its backend the chosen one.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_OUT_OF_MEMORY
+ * @example
+ * const x = empty([2, 3]);
+ * x.view().set([1, 2, 3, 1, 2, 4]);
+ * await x.array(); // [[1, 2, 3], [1, 2, 4]]
  */
 export function empty<
   const S extends Shape,
@@ -99,6 +103,10 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
  * consequences that its kernels have.
  *
  * @throws ERR_VALUE for what is not a buffer of the backend, ERR_SHAPE for one of another length, ERR_DTYPE, ERR_DISPOSED
+ * @example
+ * const backend = await cpu.open();
+ * const x = fromBuffer(backend, Float32Array.of(1, 2, 3), [1, 3], 'float32');
+ * await logSumExp(x).array(); // [3.4076]
  */
 export function fromBuffer<B, const S extends Shape, D extends FloatDType>(
   backend: Backend<B>,

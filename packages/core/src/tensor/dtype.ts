@@ -100,6 +100,8 @@ const constructors = {
  * A new zeroed host array of a dtype: float16 and float32 → `Float32Array`, float64 → `Float64Array`, int32 → `Int32Array`, bool → `Uint8Array`.
  *
  * @throws ERR_DTYPE for the name of none, ERR_OUT_OF_MEMORY when the host cannot allocate it
+ * @example
+ * hostArray(3, 'float16'); // [0, 0, 0], a Float32Array
  */
 export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf<D> {
   checkDTypeName(dtype);
@@ -125,12 +127,22 @@ export function isHostArray(data: object, dtype: DType): data is HostArray {
   return dtype !== 'bool' && data.constructor === constructors[dtype];
 }
 
-/** True for the dtypes that hold values. */
+/**
+ * True for the dtypes that hold values: float16, float32 and float64.
+ *
+ * @example
+ * isFloat('int32'); // false
+ */
 export function isFloat(dtype: DType): dtype is FloatDType {
   return dtype === 'float32' || dtype === 'float64' || dtype === 'float16';
 }
 
-/** Bytes that one element takes in memory. */
+/**
+ * Bytes that one element takes in the memory of a backend. On the host a float16 is held as float32.
+ *
+ * @example
+ * byteSize('float16'); // 2
+ */
 export function byteSize(dtype: DType): number {
   return dtype === 'float64' ? 8 : dtype === 'float16' ? 2 : dtype === 'bool' ? 1 : 4;
 }

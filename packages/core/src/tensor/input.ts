@@ -66,6 +66,8 @@ export interface HostData {
  *
  * @throws ERR_SHAPE (ragged, wrong count), ERR_DTYPE (an entry that is not a number, or that the dtype cannot hold), ERR_DISPOSED (a typed array whose
  *   memory was transferred)
+ * @example
+ * readInput([[1, 2], [3, 4]], undefined, 'float64'); // { data: [1, 2, 3, 4], shape: [2, 2], dtype: 'float64' }
  */
 export function readInput(
   input: unknown,

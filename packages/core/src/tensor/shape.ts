@@ -5,19 +5,35 @@ import { describe, describeOption } from './describe.js';
 /** Dimensions of a tensor, outermost first; `[]` is a scalar. */
 export type Shape = readonly number[];
 
-/** The number of elements of a shape. */
+/**
+ * The number of elements of a shape: the product of its dimensions, 1 for a scalar.
+ *
+ * @example
+ * sizeOf([4, 3]); // 12
+ */
 export function sizeOf(shape: Shape): number {
   let size = 1;
   for (const dimension of shape) size *= dimension;
   return size;
 }
 
-/** A shape as text: `(4, 3)`, `(3,)`, `()`. */
+/**
+ * A shape as text, as NumPy prints it. Exported as `formatShape`.
+ *
+ * @example
+ * show([4, 3]); // '(4, 3)'
+ * show([3]); // '(3,)'
+ */
 export function show(shape: Shape): string {
   return shape.length === 1 ? `(${shape[0]},)` : `(${shape.join(', ')})`;
 }
 
-/** True if both have the same dimensions. */
+/**
+ * True if both have the same dimensions.
+ *
+ * @example
+ * sameShape([4, 3], [3, 4]); // false
+ */
 export function sameShape(a: Shape, b: Shape): boolean {
   if (a === b) return true;
   if (a.length !== b.length) return false;
@@ -43,7 +59,14 @@ export function checkShape(what: string, shape: Shape): void {
   }
 }
 
-/** The axis as an index from 0. @throws ERR_AXIS if the shape has no such axis */
+/**
+ * The axis as an index from 0; −1 is the last one.
+ *
+ * @param what begins the error's message: the name of the caller's function
+ * @throws ERR_AXIS if the shape has no such axis
+ * @example
+ * resolveAxis('softmax', -1, [4, 3]); // 1
+ */
 export function resolveAxis(what: string, axis: number, shape: Shape): number {
   const rank = shape.length;
   if (typeof axis !== 'number') {
@@ -75,7 +98,12 @@ export function asInteger(size: number): number {
   return integer === size ? integer : size;
 }
 
-/** The shape without `axis` (an index from 0). */
+/**
+ * The shape without `axis`, an index from 0: that of one number for each row.
+ *
+ * @example
+ * withoutAxis([4, 3], 1); // [4]
+ */
 export function withoutAxis(shape: Shape, axis: number): number[] {
   const rest: number[] = [];
   for (let k = 0; k < shape.length; k++) if (k !== axis) rest.push(shape[k] ?? 1);

@@ -236,6 +236,9 @@ export class DeviceTensor implements Tensor {
  * The backend's buffer of a tensor, without a copy: the inverse of `fromBuffer`. The tensor remains its owner.
  *
  * @throws ERR_BACKEND_MISMATCH if the tensor is on another backend; ERR_DISPOSED; ERR_DTYPE for anything but a tensor
+ * @example
+ * const backend = await cpu.open();
+ * bufferOf(backend, tensor([1, 2, 3], { backend })); // [1, 2, 3], a Float32Array
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
@@ -244,6 +247,12 @@ export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   return known.buffer as B;
 }
 
+/**
+ * True for a tensor, of any copy of softgrad in this process, also if it is disposed.
+ *
+ * @example
+ * isTensor(tensor([1, 2])); // true
+ */
 export function isTensor(value: unknown): value is Tensor {
   return isBranded(value);
 }

@@ -16,7 +16,10 @@ export interface KnownExpression {
 
 /**
  * The expressions that can be given instead of numbers: s are the probabilities, x the logits, g the upstream gradient,
- * y the target's probabilities, J the Jacobians (n, f, f).
+ * y the target's probabilities, J the Jacobians (n, f, f). Other spellings of the same are recognised, too.
+ *
+ * @example
+ * knownExpressions().find(({ id }) => id === 'row-sum'); // { expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null }
  */
 export function knownExpressions(): readonly KnownExpression[] {
   return explanations.flatMap(({ id, forms }) =>
