@@ -6,10 +6,14 @@ import * as softgrad from 'softgrad';
 import { afterEach, describe, expect, test } from 'vitest';
 import { root } from './snippets.js';
 
-/** The packages whose examples are run: where their sources are compiled to, and what an example may name without an import. */
-const packages = {
-  core: { built: 'dist/src', names: { ...softgrad, cpu, wasm } },
-  doctor: { built: 'dist', names: await import('@softgrad/doctor') },
+/** The sources whose examples are run, by folder: where they are compiled to, and what an example may name without an import. */
+const folders = {
+  'core/src': { built: 'core/dist/src', names: { ...softgrad, cpu, wasm } },
+  'core/conformance': {
+    built: 'core/dist/conformance',
+    names: { ...softgrad, ...(await import('@softgrad/core/conformance')), cpu },
+  },
+  'doctor/src': { built: 'doctor/dist', names: await import('@softgrad/doctor') },
 };
 
 interface Source {
@@ -61,12 +65,12 @@ function rounded(value: unknown): unknown {
   return JSON.parse(text);
 }
 
-for (const [name, { built, names }] of Object.entries(packages)) {
+for (const [name, { built, names }] of Object.entries(folders)) {
   describe(`the examples of ${name} give what they state`, () => {
-    for (const source of sourcesOf(join(root, 'packages', name, 'src'))) {
+    for (const source of sourcesOf(join(root, 'packages', name))) {
       const examples = examplesOf(source).map((code) => [code.split('\n', 1)[0], code]);
       test.each(examples)(`${source.name}: %s`, async (_, code) => {
-        const own = await import(join(root, 'packages', name, built, source.name.replace(/ts$/, 'js')));
+        const own = await import(join(root, 'packages', built, source.name.replace(/ts$/, 'js')));
         const { stated, computed } = await run(code, { ...names, ...own });
         expect(computed).toEqual(stated);
       });

@@ -20,7 +20,13 @@ export interface Mismatch {
 // Not a property of the error, because test runners print all properties of an error.
 const mismatches = new WeakMap<Error, Mismatch>();
 
-/** The values behind an error of `assertClose` or `assertSame`, or of an error with such a cause; undefined for any other error. */
+/**
+ * The values behind the error of a case that compares: what was expected, what came, and by how many times its bound each element is off. Undefined
+ * for any other error.
+ *
+ * @example
+ * mismatchOf(new Error('of another kind')) === undefined; // true
+ */
 export function mismatchOf(error: unknown): Mismatch | undefined {
   return error instanceof Error ? (mismatches.get(error) ?? mismatchOf(error.cause)) : undefined;
 }

@@ -25,6 +25,10 @@ export interface ExactBuffer {
 /**
  * A complete and correct backend, intentionally slow: every kernel is the reference, rounded once to the dtype. The faulty backends are derived
  * from it, and authors of backends can compare each kernel with it.
+ *
+ * @example
+ * const backend = await exact.open();
+ * await softmax(tensor([[1, 2, 3]], { backend })).array(); // [[0.0900, 0.2447, 0.6652]], each the float32 next to the exact value
  */
 export const exact: BackendProvider<ExactBuffer> = {
   name: 'exact',

@@ -17,6 +17,12 @@ export const largestFinite: Record<FloatDType, number> = {
   float16: 65504,
 };
 
+/**
+ * Rows of logits by name, which the suite's cases state: `input=wide` in an id.
+ *
+ * @example
+ * Object.keys(inputs).slice(0, 3); // ['ramp', 'narrow', 'spread']
+ */
 export const inputs = {
   /** Even steps from −2 to 2, steeper with each row, descending in every second row. */
   ramp: (classes, row) =>
@@ -106,7 +112,12 @@ export const inputs = {
     series(classes, () => (row % 2 === 1 ? Number.NEGATIVE_INFINITY : 2 * random() - 1)),
 } satisfies Record<string, RowInput>;
 
-/** The named logits in a shape, with rows along `axis`, as flat row-major values of `dtype`. */
+/**
+ * The named logits in a shape, with rows along `axis`, as flat row-major values of `dtype`: the same numbers every time.
+ *
+ * @example
+ * logits('ramp', [1, 5], 1, 'float32'); // [-2, -1, 0, 1, 2]
+ */
 export function logits(name: InputName, shape: readonly number[], axis: number, dtype: FloatDType): Float64Array {
   const rows = layout(shape, axis);
   const { outer, classes, inner } = rows;

@@ -20,7 +20,13 @@ export interface ConformanceReport {
   readonly cases: readonly CaseReport[];
 }
 
-/** Runs a case, unless it does not apply, and reports its outcome; never rejects. */
+/**
+ * Runs a case, unless it does not apply, and reports its outcome; never rejects.
+ *
+ * @example
+ * const [first] = await conformance(cpu);
+ * (await reportCase(first)).outcome; // 'passed'
+ */
 export async function reportCase({ id, name, section, skip, run, declined }: BoundCase): Promise<CaseReport> {
   if (skip !== null) return { id, name, section, outcome: 'skipped', reason: skip };
   try {

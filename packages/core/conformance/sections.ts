@@ -38,7 +38,12 @@ export function sections(cases: readonly BoundCase[]): readonly ConformanceSecti
   return [...groups].map(([name, applying]) => ({ name, cases: applying, run: () => runAll(applying) }));
 }
 
-/** How many cases are skipped, by reason. Assert it for every known device, so that a regression cannot turn into skips. */
+/**
+ * How many cases are skipped, by reason. Assert it for every known device, so that a regression cannot turn into skips.
+ *
+ * @example
+ * 'has no float16' in skipReasons(await conformance(cpu)); // true
+ */
 export function skipReasons(cases: readonly BoundCase[]): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {};
   for (const { skip } of cases) if (skip !== null) counts[skip] = (counts[skip] ?? 0) + 1;

@@ -20,6 +20,11 @@ export interface Traced {
 /**
  * Records all data transfers and kernel calls of a backend, for a report that others can follow. An incomplete backend is returned
  * unchanged, because the suite has to report what it lacks.
+ *
+ * @example
+ * const { backend, calls } = traced(await cpu.open());
+ * softmax(tensor([[1, 2, 3]], { backend }));
+ * calls.map(({ kind }) => kind); // ['write', 'kernel']
  */
 export function traced(backend: Backend): Traced {
   const calls: TracedCall[] = [];

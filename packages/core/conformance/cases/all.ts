@@ -47,5 +47,10 @@ const behaviour: readonly ConformanceCase[] = [
 /** Every case except the last one, in the order in which they run. */
 export const casesBeforeClose: readonly ConformanceCase[] = [completeCase, ...supportsCases(behaviour), ...behaviour];
 
-/** Every case of the suite, in the order in which they run. The last one closes the backend. */
+/**
+ * Every case of the suite, in the order in which they run. The last one closes the backend. `conformance` binds them to a backend.
+ *
+ * @example
+ * cases.some(({ id }) => id === 'softmax/sums'); // true
+ */
 export const cases: readonly ConformanceCase[] = [...casesBeforeClose, close];

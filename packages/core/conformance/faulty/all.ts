@@ -15,7 +15,12 @@ import { faultySizes } from './sizes.js';
 import { faultySoftmax } from './softmax.js';
 import { faultyStorage } from './storage.js';
 
-/** Tests of the suite itself: every backend in the list has one mistake, and the case named for it must fail. */
+/**
+ * Tests of the suite itself: every backend in the list has one mistake, and the case named for it must fail.
+ *
+ * @example
+ * faulty.find(({ name }) => name === 'write-keeps-the-host-array').caughtBy; // 'storage/write-copies:dtype=float32'
+ */
 export const faulty: readonly Fault[] = [
   ...faultyStorage,
   ...faultySoftmax,
