@@ -4,9 +4,10 @@ import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut }
 import type { Candidate, Kind, Mistake } from './form.js';
 import type { FoundOptions, Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
-import { jacobianRows, oneRowOfJacobian } from './jacobian-rows.js';
+import { jacobianRows } from './jacobian-rows.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { clippedGradient } from './mistakes/clipped.js';
+import { oneRowOfJacobian } from './mistakes/one-row.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
