@@ -1,5 +1,5 @@
 import { explanations } from './catalogue.js';
-import { boundOfNorm, clippedByRow, clippedByValue } from './clipped-gradient.js';
+import { boundOfNorm, clippedByRow, clippedByValue, roundNormOf } from './clipped-gradient.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
 import type { Candidate, Kind, Mistake } from './form.js';
 import type { FoundOptions, Inferred } from './found-options.js';
@@ -71,7 +71,9 @@ export function byFactor(
       }
     }
     const [first] = fitting;
-    if (first) return first;
+    if (!first) continue;
+    const isSmaller = kind === 'gradient' && fitting.some(({ factor = 1 }) => factor > 0 && factor < 1);
+    return isSmaller ? { ...first, norm: roundNormOf(given.data, precisionOf(given.data)) ?? undefined } : first;
   }
   return null;
 }
