@@ -1,4 +1,5 @@
 import {
+  cpSync,
   existsSync,
   readdirSync,
   readFileSync,
@@ -170,6 +171,22 @@ describe('softgrad run', () => {
     for (const name of ['deep/p', 'deep/p/', 'deep/p//']) {
       expect((await run('--verify', name)).stdout).toBe('deep/p: 1 intact, 0 damaged or missing\n');
     }
+  });
+
+  test('resuming names an input that has changed since, though nothing is left to compute', async () => {
+    for (const name of ['before-1.npy', 'before-2.npy']) cpSync(folder.at('a-1.npy'), folder.at(name));
+    await run('softmax', 'before-*.npy', '--out', 'before', ...cpu);
+    const stderrOf = async () => (await run('--resume', 'before')).stderr.split('\n').slice(1).join('\n');
+    expect(await stderrOf()).toBe('');
+    utimesSync(folder.at('before-2.npy'), 1e9, 1e9);
+    expect(await stderrOf()).toMatch(
+      /^softgrad: before-2\.npy: changed since the run was planned, from (\d+) bytes of \S+ to \1 bytes of 2001-09-09T01:46:40\.000Z; the results are of the file as it was: for those of the new one, a new run with another --out\n$/,
+    );
+    utimesSync(folder.at('before-1.npy'), 1e9, 1e9);
+    expect(await stderrOf()).toMatch(/^softgrad: before-1\.npy: changed .*Z \(and 1 more\); the results/);
+    // A finished run needs its inputs no more.
+    for (const name of ['before-1.npy', 'before-2.npy']) rmSync(folder.at(name));
+    expect(await stderrOf()).toBe('');
   });
 
   test('resuming removes temporary files that are older than an hour, because others may be in use', async () => {

@@ -47,6 +47,16 @@ describe('what a function of the caller returns is checked', () => {
   });
 
   test.each([
+    ['a loss', sums, {}, /host; a loss, which is one number, states outputShape: \[\]$/],
+    ['fewer values', () => [1, 2], {}, /host; state another shape than that of x as outputShape$/],
+    ['a wrong statement', sums, { outputShape: [2] }, /of shape \(2,\): [^;]*computes on the host$/],
+  ])('forward: the message says how another shape is stated, of %s', async (_, forward, stated, message) => {
+    const own = { name: 'own', forward, vjp: () => zeros(), hvp: () => zeros(), ...stated };
+    await expect(check(own)).rejects.toThrow(message);
+    await expect(checkTwice(own)).rejects.toThrow(message);
+  });
+
+  test.each([
     [{ outputShape: 3 }, 'ERR_VALUE', 'outputShape of own is 3; expected an array of dimensions, [] for one number'],
     [{ outputShape: [-1] }, 'ERR_SHAPE', 'outputShape of own: dimension -1 of shape (-1,) must be an integer ≥ 0'],
     [{ kinks: 0 }, 'ERR_VALUE', 'kinks of own is 0; expected an array of numbers'],
@@ -82,6 +92,28 @@ describe('what a function of the caller returns is checked', () => {
     await expect(checkTwice({ name: 'own', forward, hvp: derivative })).rejects.toMatchObject(
       message('gradgradcheck: hvp'),
     );
+  });
+
+  test('a promise that rejects after it was refused leaves no rejection unhandled', async () => {
+    const unhandled: unknown[] = [];
+    const note = (reason: unknown) => unhandled.push(reason);
+    process.on('unhandledRejection', note);
+    // What it waits for ends after the check, which disposes the tensors that it made.
+    const derivative = async (_: Tensor, g: Tensor) => {
+      await new Promise(setImmediate);
+      return tensor(await g.array(), { dtype: 'float64', backend });
+    };
+    const forward = async () => Promise.reject(new Error('lost'));
+    for (const own of [
+      { name: 'own', forward: (values: Float64Array) => values, vjp: derivative, hvp: derivative },
+      { name: 'own', forward, vjp: derivative, hvp: derivative },
+    ]) {
+      await expect(check(own)).rejects.toThrow('a promise (await it first)');
+      await expect(checkTwice(own)).rejects.toThrow('a promise (await it first)');
+    }
+    for (let turn = 0; turn < 3; turn++) await new Promise(setImmediate);
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
   });
 
   test('a derivative of another shape, which is disposed', async () => {

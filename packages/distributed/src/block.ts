@@ -1,7 +1,7 @@
 import { SoftgradError, sizeOf } from '@softgrad/core';
 import { type NpyArray, npyArray } from '@softgrad/formats';
 import type { Input, InputFile } from './schema.js';
-import type { Store } from './store.js';
+import type { Store, StoredObject } from './store.js';
 
 /** Numbers of an array as they are read. */
 export type Numbers = Float32Array | Float64Array | Int32Array | Uint8Array;
@@ -106,14 +106,20 @@ async function checkPlanned(store: Store, file: InputFile): Promise<void> {
   const found = await store.stat(file.path);
   if (found === null)
     throw new SoftgradError('ERR_VALUE', `${file.path}: no such file; it was there when the run was planned`);
-  if (found.byteLength !== file.byteLength || Math.floor(found.modified) !== file.modified) {
-    const then = `${file.byteLength} bytes of ${new Date(file.modified).toISOString()}`;
-    const now = `${found.byteLength} bytes of ${new Date(found.modified).toISOString()}`;
+  const change = changeFrom(file, found);
+  if (change !== null)
     throw new SoftgradError(
       'ERR_VALUE',
-      `${file.path}: changed since the run was planned, from ${then} to ${now}; expected the file as it was, or a new run with another --out`,
+      `${file.path}: ${change}; expected the file as it was, or a new run with another --out`,
     );
-  }
+}
+
+/** How a file differs from that of the plan by its size and time; null if it does not. */
+export function changeFrom(file: InputFile, found: StoredObject): string | null {
+  if (found.byteLength === file.byteLength && Math.floor(found.modified) === file.modified) return null;
+  const then = `${file.byteLength} bytes of ${new Date(file.modified).toISOString()}`;
+  const now = `${found.byteLength} bytes of ${new Date(found.modified).toISOString()}`;
+  return `changed since the run was planned, from ${then} to ${now}`;
 }
 
 async function openPlanned(store: Store, file: InputFile): Promise<NpyArray> {

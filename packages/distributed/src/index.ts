@@ -4,6 +4,7 @@
  * @module distributed
  */
 
+export { changedInputs } from './changed-inputs.js';
 export { type EmbeddedOptions, type Progress, runEmbedded, type Share } from './embedded.js';
 export { folderStore } from './folder-store.js';
 export { openStore } from './open-store.js';

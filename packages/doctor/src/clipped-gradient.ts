@@ -100,10 +100,24 @@ const ofHalf = 2 ** -9;
 /** The bound that the norm of the numbers is, but for what their precision leaves open; null if it is none of the common ones. */
 export function boundOfNorm(data: Float64Array, precision: Precision | null): number | null {
   const norm = sizeOf(data);
+  return norms.find((bound) => Math.abs(norm - bound) <= leftOpen(bound, precision)) ?? null;
+}
+
+/** Beyond this share of it, a norm of any numbers may be round by coincidence. */
+const mostOpen = 2e-5;
+
+/** The norm of the numbers if it is a number of at most two digits, which a bound is and another norm hardly; null otherwise. */
+export function roundNormOf(data: Float64Array, precision: Precision | null): number | null {
+  const norm = sizeOf(data);
+  const round = Number(norm.toPrecision(digitsOfBound));
+  const open = leftOpen(round, precision);
+  return open <= mostOpen * round && Math.abs(norm - round) <= open ? round : null;
+}
+
+/** By how much the norm of numbers that were clipped to a bound may differ from it. */
+function leftOpen(bound: number, precision: Precision | null): number {
   const { unit, slack } = precision ?? { unit: 0, slack: null };
-  const open = (bound: number) =>
-    (clipping + Math.min(unit, ofHalf)) * bound + (slack && unit === 0 ? sizeOf(slack) : 0);
-  return norms.find((bound) => Math.abs(norm - bound) <= open(bound)) ?? null;
+  return (clipping + Math.min(unit, ofHalf)) * bound + (slack && unit === 0 ? sizeOf(slack) : 0);
 }
 
 function sizeOf(values: Float64Array): number {

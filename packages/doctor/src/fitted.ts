@@ -1,12 +1,13 @@
 import { explanations } from './catalogue.js';
-import { boundOfNorm, clippedByRow, clippedByValue } from './clipped-gradient.js';
+import { boundOfNorm, clippedByRow, clippedByValue, roundNormOf } from './clipped-gradient.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
 import type { Candidate, Kind, Mistake } from './form.js';
 import type { FoundOptions, Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
-import { jacobianRows, oneRowOfJacobian } from './jacobian-rows.js';
+import { jacobianRows } from './jacobian-rows.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { clippedGradient } from './mistakes/clipped.js';
+import { oneRowOfJacobian } from './mistakes/one-row.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
 import { rightLoss } from './mistakes/right-loss.js';
@@ -70,7 +71,9 @@ export function byFactor(
       }
     }
     const [first] = fitting;
-    if (first) return first;
+    if (!first) continue;
+    const isSmaller = kind === 'gradient' && fitting.some(({ factor = 1 }) => factor > 0 && factor < 1);
+    return isSmaller ? { ...first, norm: roundNormOf(given.data, precisionOf(given.data)) ?? undefined } : first;
   }
   return null;
 }

@@ -2,21 +2,13 @@ import { at } from './at.js';
 import type { Noise } from './compare.js';
 import { candidate } from './define-form.js';
 import { jacobianEntries, jacobianOfLogSoftmax, lossGradient } from './derivatives.js';
-import type { Candidate, Mistake } from './form.js';
+import type { Candidate } from './form.js';
 import { dividedBy } from './formula.js';
 import { enough } from './found-options.js';
 import { batchSize, labelsOf, type Problem } from './problem.js';
 import { some } from './rows-of-loss.js';
 
 /** One row of the Jacobian for each sample; which one is taken from the numbers. */
-
-export const oneRowOfJacobian: Mistake = {
-  id: 'one-row',
-  name: 'one row of the Jacobian',
-  what: 'for each sample one row of its Jacobian, picked by a class (the label, the predicted class, the first), in place of the sum over all of them',
-  why: 'dx_j = Σ_i J_ij g_i adds up all rows of J, each times its own g_i: np.einsum("nij,ni->nj", J, g). Row c alone, s_c (δ_cj − s_j), is the gradient of one probability, ∂s_c/∂x, and right only of the loss s_c; of the cross-entropy, −y / s times that row is s − y.',
-  forms: [],
-};
 
 /** The least number of degrees of freedom for numbers in full precision. */
 const enoughInFull = 2;

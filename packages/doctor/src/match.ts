@@ -21,6 +21,8 @@ export interface Match {
   readonly options?: FoundOptions | undefined;
   /** The constant by which the correct derivative is multiplied, if it was fitted. */
   readonly factor?: number | undefined;
+  /** Of a constant factor below 1: the norm of the numbers, if it has as few digits as a bound that they may have been clipped to. */
+  readonly norm?: number | undefined;
   /** Of a constant factor so near to 1 that half precision may have left it: the formula of the correct derivative. */
   readonly nearlyRight?: string | undefined;
 }

@@ -126,6 +126,12 @@ export function notesOn(
       `${scale} is a power of 2, as the loss scale of mixed precision is (GradScaler): if the gradient was taken before it was unscaled, divide it by ${scale}.`,
     );
   }
+  const [{ norm = null } = {}] = matches;
+  if (norm !== null) {
+    notes.push(
+      `The norm of all numbers is ${norm}, as clipping by the norm (clip_grad_norm_) with that bound leaves it: compare the numbers before it.`,
+    );
+  }
   if (problem.fused) {
     notes.push(
       'The upstream gradient that you gave is s − y (for some target). In the probabilities that is the gradient of ½‖s − y‖², and goes through the Jacobian; the cross-entropy has s − y in the logits, behind the Jacobian. Say which it is: layer softmax or cross-entropy.',
@@ -313,7 +319,8 @@ function rowsCancel(data: Float64Array, n: number, f: number): boolean {
       size += Math.abs(at(data, k));
       rounded += slack ? roundingsOfRow * at(slack, k) : 0;
     }
-    if (!(Math.abs(sum) <= 1e-5 * size + rounded)) return false;
+    // Where rounding may be as large as the numbers, they need not add up to anything.
+    if (!(Math.abs(sum) <= 1e-5 * size + rounded) || rounded > size / 2) return false;
   }
   return true;
 }

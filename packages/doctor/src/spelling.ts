@@ -48,6 +48,7 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(identityWithoutOutput, 'eye(f)-s.T')
     .replace(jacobianOverAxis0, 'J.$1(axis=1')
     .replace(jacobianOfRow, 'J')
+    .replace(/\bJ\[:,(?:-?\d+|[ckj])(?:,:)?\]/g, 'J[:,0]')
     .replace(/\bJ\.(sum|mean)\(axis=-2/g, 'J.$1(axis=1');
   return commuted(outputAsS(asContractions(withoutDoubleParentheses(spelt))));
 }
@@ -93,6 +94,10 @@ const oneHotOfArgmax =
 /** s sᵀ of one row, written as an outer product or with new axes. */
 const outerOfRow =
   /(?<![\w.])(?:outer\(s,s\.T\)|s\[:,(?:None|newaxis)\]\*s\[(?:None|newaxis),:\]|s\.unsqueeze\(-?1\)\*s\.unsqueeze\(0\)|s\.(?:reshape|view)\(-1,1\)[*@]s\.(?:reshape|view)\(1,-1\))/g;
+
+/** max(x, 0) by other names. */
+const reluOfLogits =
+  /(?<![\w.])(?:maximum\((?:x,0|0,x)\)|clamp\(x,(?:min=)?0\)|x\.relu\(\)|x\.cl(?:amp|ip)\((?:min=)?0\))/g;
 
 /** The identity matrix, of whatever size, less the transposed output: the Jacobian of one row but for a factor. */
 const identityWithoutOutput = /(?<![\w.])(?:eye|identity)\([^()]*\)-s\.T(?![\w.[(])/g;
@@ -260,6 +265,8 @@ function withoutAssignment(expression: string): string {
 /** Replaces expressions for the probabilities, one-hot targets and row counts by the letters s, y and n. */
 function asLetters(text: string): string {
   const letters = text
+    .replace(reluOfLogits, 'relu(x)')
+    .replace(/(?<![\w.])softmax\(relu\(x\)(?:,(?:axis=)?-?1)?\)/g, 'softmax(relu(x))')
     .replace(/(?<![\w.])softmax\(x(?:,(?:axis=)?-?1)?\)|(?<![\w.])x\.softmax\((?:(?:axis=)?-?1)?\)/g, 's')
     .replace(/\((?:s|x)\.size\/(?:s|x)\.shape\[1\]\)|(?<![\w.])(?:s|x|y)\.shape\[0\]/g, 'n')
     .replace(/(?<=roll\(s,)i\b|(?<=\bfor)i(?=inrange)|\bi(?===0)/g, 'k')

@@ -57,6 +57,32 @@ describe('a gradient that was clipped', () => {
     expect(formulaOf(to(0.53))).toMatch(/^scaled/);
     // Clipping makes nothing larger.
     expect(formulaOf(to(5), { reduction: 'sum' })).toMatch(/^scaled/);
+    // A norm of two digits is named.
+    const notesOf = (gradient: Matrix) =>
+      diagnose({ logits, target, gradient: gradient as number[][] }).evidence.notes.filter((note) =>
+        note.startsWith('The norm'),
+      );
+    const note =
+      'The norm of all numbers is 0.53, as clipping by the norm (clip_grad_norm_) with that bound leaves it: compare the numbers before it.';
+    expect(notesOf(to(0.53))).toEqual([note]);
+    expect(notesOf(each(to(0.53), Math.fround))).toEqual([note]);
+    expect(notesOf(to(0.5312))).toEqual([]);
+    expect(notesOf(to(0.53001))).toEqual([]);
+    // Clipping makes nothing larger.
+    expect(notesOf(to(7))).toEqual([]);
+    // Printed with 3 decimals, many norms may be round.
+    expect(notesOf(each(to(0.53), (value) => Number(value.toFixed(3))))).toEqual([]);
+  });
+
+  test('that leaves nothing but its bound is not said to have rows that add up to 0', () => {
+    const notesOf = (scale: number) =>
+      diagnose({
+        logits,
+        target,
+        gradient: each(error, (value) => Math.sign(value) * scale) as number[][],
+      }).evidence.notes.join();
+    expect(notesOf(0.001)).not.toContain('adds up to 0');
+    expect(notesOf(0.1)).not.toContain('adds up to 0');
   });
 
   test('by the norm of each row, is named unless all rows have that norm', () => {

@@ -1,6 +1,49 @@
 import { describe, expect, test } from 'vitest';
 import { diagnose, knownExpressions } from '../src/index.js';
 
+describe('clipping, one row of J, and a ReLU on the logits', () => {
+  test.each<[string, string]>([
+    ...[
+      'torch.clamp((probs - onehot) / n, min=-1, max=1)',
+      '(s - y).clip(-1, 1)',
+      'np.clip(s * (g - (s * g).sum(axis=-1, keepdims=True)), -5, 5)',
+      'np.clip(grad, -c, c)',
+      'gradient = np.clip(gradient, -1, 1)',
+      'tf.clip_by_value(s - y, -1.0, 1.0)',
+      'nn.utils.clip_grad_norm_(net.parameters(), max_norm=0.5)',
+    ].map((code): [string, string] => [code, 'gradient-clipped']),
+    // What is wrong without the clipping stays wrong.
+    ['np.clip(s * (1 - s), -1, 1)', 'diagonal'],
+    ['np.clip(J.sum(axis=1), -1, 1)', 'row-sum'],
+    ['jacobian[:, -1]', 'one-row'],
+    ['J[:, k, :]', 'one-row'],
+    ['J[np.arange(n), probs.argmax(1)]', 'one-row'],
+    ['J[np.arange(n), labels]', 'upstream-missing'],
+    ...[
+      'F.softmax(F.relu(x), dim=1) - y',
+      '(softmax(np.maximum(0, logits)) - onehot) / n',
+      'softmax(np.maximum(logits, 0)) - y',
+      'torch.softmax(x.relu(), dim=-1) - y',
+      'softmax(torch.clamp(x, min=0)) - y',
+      'softmax(x.clamp(min=0), -1) - y',
+    ].map((code): [string, string] => [code, 'relu-on-logits']),
+  ])('%s: %s', (gradient, id) => {
+    expect(diagnose({ gradient }).verdict).toBe(id);
+  });
+
+  test.each([
+    'np.clip(s, 1e-7, 1)',
+    'x.clip(0)',
+    'np.clip(unknown, -1, 1)',
+    'np.clip()',
+    'np.clip(s - y, -1, 1) + s',
+    'np.clip(s - y, -1, 1) + np.clip(s, 0, 1)',
+    'J[:, target]',
+  ])('%s is not known', (gradient) => {
+    expect(() => diagnose({ gradient })).toThrow('unknown expression');
+  });
+});
+
 describe('what people say they did', () => {
   test.each<[string, string]>([
     ['probs[range(n), y] -= 1', 'right'],

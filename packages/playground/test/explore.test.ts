@@ -299,6 +299,25 @@ test('a row that becomes NaN loses its bars, and a probability of 0 has none', a
   expect(parts).toEqual([0, 0]);
 });
 
+test('the picture of a sample has room for the probabilities of all classes', async () => {
+  for (const [classes, shares] of [
+    [40, 40],
+    [41, 21],
+    [300, 38],
+  ] as const) {
+    // The last class has nearly all.
+    const page = await open(`explore?x=${[...Array(classes - 1).fill(0), 9]}`);
+    await explored(page);
+    const [whole = 0, ...widths] = await page
+      .locator('.sample .stack')
+      .evaluate((stack) => [stack, ...stack.children].map((node) => node.getBoundingClientRect().width));
+    expect(widths).toHaveLength(shares);
+    // The layout rounds each width to a 64th of a pixel.
+    expect(Math.abs(widths.reduce((sum, width) => sum + width, 0) - whole)).toBeLessThan(1);
+    expect(widths.at(-1)).toBeGreaterThan(0.9 * whole);
+  }
+});
+
 test('a masked logit is shown as such, can be focused without an error, and typed', async () => {
   const page = await open('explore?x=1,-Infinity,2');
   await explored(page);

@@ -92,7 +92,7 @@ export async function cancelRun(out: string, options: ExecutionOptions, store: S
 const orphanAge = 3600_000;
 
 export async function resumeRun(out: string, options: ExecutionOptions, store: Store, session: Session): Promise<void> {
-  const { readPlan, removeDamaged, statusOf } = await import('@softgrad/distributed');
+  const { changedInputs, readPlan, removeDamaged, statusOf } = await import('@softgrad/distributed');
   const plan = await readPlan(store, out);
   for (const path of await removeDamaged(store, plan))
     session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
@@ -101,6 +101,12 @@ export async function resumeRun(out: string, options: ExecutionOptions, store: S
   const newest = Math.max(...(await store.list(out)).map(({ modified }) => modified));
   await store.sweep(out, Math.min(Date.now(), newest) - orphanAge);
   await execute(plan, options, session);
+  const [changed, ...others] = await changedInputs(store, plan);
+  if (changed === undefined) return;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  session.notices.push(
+    `${changed.path}: ${changed.problem}${more}; the results are of the file as it was: for those of the new one, a new run with another --out`,
+  );
 }
 
 /** Which run is continued, and what is left of it. */

@@ -2,6 +2,7 @@ import { SoftgradError } from '../errors.js';
 import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
+import { ignoreRejection } from '../tensor/promise.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, type OwnFunction } from './function.js';
@@ -19,6 +20,7 @@ export function ownFunction(check: string, f: OwnFunction, derivative: Derivativ
 /** @throws ERR_VALUE, ERR_SHAPE for what only JavaScript without types can state, such as 6 for a shape of 6 values */
 function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
   const { name, kinks = [], outputShape = x.shape } = f;
+  const isStated = f.outputShape !== undefined;
   if (typeof f.forward !== 'function') throw notExpected(check, `forward of ${name}`, f.forward, 'a function');
   if (!Array.isArray(outputShape)) {
     throw notExpected(check, `outputShape of ${name}`, outputShape, 'an array of dimensions, [] for one number');
@@ -27,7 +29,7 @@ function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
   if (!Array.isArray(kinks) || !kinks.every((kink) => typeof kink === 'number')) {
     throw notExpected(check, `kinks of ${name}`, kinks, 'an array of numbers');
   }
-  return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape) };
+  return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape, isStated) };
 }
 
 function notExpected(check: string, what: string, given: unknown, expected: string): SoftgradError {
@@ -35,17 +37,26 @@ function notExpected(check: string, what: string, given: unknown, expected: stri
 }
 
 /** @throws ERR_VALUE unless they are numbers, as many as the shape has; ERR_DISPOSED for a detached array */
-function flatNumbers(check: string, name: string, values: unknown, shape: Shape): ArrayLike<number> {
+function flatNumbers(check: string, name: string, values: unknown, shape: Shape, isStated: boolean): ArrayLike<number> {
   const size = sizeOf(shape);
-  const refuse = (what: string) =>
+  const refuse = (what: string, hint = '') =>
     new SoftgradError(
       'ERR_VALUE',
-      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host`,
+      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host${hint}`,
     );
-  if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
+  if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) {
+    ignoreRejection(Object(values));
+    throw refuse(describe(values));
+  }
   if (ArrayBuffer.isView(values)) checkAttached(`${check}: forward of ${name}`, values);
   const flat = values as ArrayLike<unknown>;
-  if (flat.length !== size) throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`);
+  if (flat.length !== size) {
+    const stated =
+      flat.length === 1
+        ? 'a loss, which is one number, states outputShape: []'
+        : 'state another shape than that of x as outputShape';
+    throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`, isStated ? '' : `; ${stated}`);
+  }
   const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');
   if (wrong >= 0) throw refuse(`an array whose entry ${wrong} is ${describe(flat[wrong])}`);
   return flat as ArrayLike<number>;
@@ -54,6 +65,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape)
 /** @throws ERR_VALUE unless it is a tensor, ERR_SHAPE unless it has the shape of x, ERR_DTYPE if its dtype is less precise than that of x */
 function checkedGradient(check: string, source: string, result: unknown, { shape, dtype }: Tensor): Tensor {
   if (!isTensor(result)) {
+    ignoreRejection(Object(result));
     throw new SoftgradError(
       'ERR_VALUE',
       `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x: tensor(array, { shape: x.shape, dtype: x.dtype })`,

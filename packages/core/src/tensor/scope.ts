@@ -1,6 +1,7 @@
 import { type Frame, shared, type Tracked } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { isBranded } from './brand.js';
+import { ignoreRejection, tagOf } from './promise.js';
 
 /** Records a new tensor in the innermost scope. */
 export function track<T extends Tracked>(tensor: T): T {
@@ -98,8 +99,7 @@ function hasMethod(node: object, name: string): boolean {
 /** @throws ERR_VALUE for thenables and iterators */
 function checkIsDone(node: object, is: string): void {
   const isThenable = hasMethod(node, 'then');
-  // Another realm's promises too. The `then` of other objects may start work, such as a query.
-  if (isThenable && tagOf(node) === 'Promise') (node as Promise<unknown>).then(undefined, () => {});
+  ignoreRejection(node);
   if (!isThenable && !(hasMethod(node, 'next') && (Symbol.iterator in node || Symbol.asyncIterator in node))) return;
   const what = isThenable
     ? 'a promise: the body must not be async; await results after the scope'
@@ -137,8 +137,4 @@ function isCollection(node: object): node is ReadonlyMap<unknown, unknown> {
   return (
     node instanceof Map || node instanceof Set || (/^(?:Map|Set)$/.test(tagOf(node)) && hasMethod(node, 'forEach'))
   );
-}
-
-function tagOf(node: object): string {
-  return Object.prototype.toString.call(node).slice('[object '.length, -1);
 }

@@ -1,4 +1,4 @@
-import { explanations } from '../catalogue.js';
+import { explanationsOfExpressions } from '../catalogue.js';
 import type { Form, Goal, Mistake } from '../form.js';
 import type { LossReduction } from '../input.js';
 import type { Scaling } from '../round-trip.js';
@@ -24,5 +24,5 @@ export function as(id: string, found: Found): Found {
 }
 
 export function explanationOf(id: string, { mistake }: Found): Mistake {
-  return explanations.find((one) => one.id === id) ?? mistake;
+  return explanationsOfExpressions.find((one) => one.id === id) ?? mistake;
 }

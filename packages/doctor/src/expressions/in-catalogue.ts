@@ -1,4 +1,4 @@
-import { explanations } from '../catalogue.js';
+import { explanationsOfExpressions } from '../catalogue.js';
 import type { Form, Goal, Mistake } from '../form.js';
 import type { Layer } from '../input.js';
 import { right } from '../mistakes/right.js';
@@ -42,7 +42,7 @@ let entries: Map<string, Entry> | undefined;
 function catalogue(): ReadonlyMap<string, Entry> {
   if (entries) return entries;
   entries = new Map();
-  for (const mistake of explanations) {
+  for (const mistake of explanationsOfExpressions) {
     for (const form of mistake.forms) {
       for (const known of form.expressions) {
         const text = normalisedOnce(known);
@@ -106,6 +106,41 @@ export function summedUp(wanted: string, scaling: Scaling, problem: Problem | nu
 }
 
 const summedJacobian = normalised('J.sum()');
+
+/** Recognizes the clipping of a gradient; of a mistake that is clipped, the mistake. Null for other expressions. */
+export function clipped(wanted: string, scaling: Scaling, problem: Problem | null): Found | null {
+  const called = /^(?:clip|clamp|clip_by_value|clip_by_norm)(\(.*\))$/.exec(wanted)?.[1];
+  const inner =
+    called === undefined
+      ? /^(.+)\.(?:clip|clamp|clip_?[bB]y_?[vV]alue)\([^()]*\)$/.exec(wanted)?.[1]
+      : firstArgument(called);
+  const isOfParameters = /(?:^|\.)clip_grad_(?:norm|value)_?\(/.test(wanted);
+  if (inner === undefined && !isOfParameters) return null;
+  // Of clipped probabilities nothing is said: what follows is what matters.
+  if (inner === 's' || inner === 'x') return null;
+  // After the backward pass, g and dx are names of the gradient.
+  const isGradient = inner === undefined || /^(?:g|dx|gradients?)$/.test(inner);
+  const ofInner = isGradient ? null : withoutOuterParentheses(inner);
+  const found =
+    ofInner === null
+      ? inCatalogue(theProduct, scaling)
+      : (inCatalogue(ofInner, scaling) ?? summedUp(ofInner, scaling, problem));
+  return found?.mistake.id === right.id ? as('gradient-clipped', found) : found;
+}
+
+/** What is before the first comma outside of brackets in the arguments of a call; undefined if the call ends before the text does. */
+function firstArgument(call: string): string | undefined {
+  let depth = 0;
+  let end: number | undefined;
+  for (let k = 0; k < call.length; k++) {
+    const character = call.charAt(k);
+    if ('([{'.includes(character)) depth++;
+    else if (')]}'.includes(character)) depth--;
+    if (depth === 0 && k < call.length - 1) return undefined;
+    if (depth === 0 || (depth === 1 && character === ',')) end ??= k;
+  }
+  return call.slice(1, end);
+}
 
 /** True if the softmax axis is one of the axes. −1 stands for the last axis, and of a matrix so does 1. */
 function hasClasses(axes: string, axis: number, problem: Problem | null): boolean {

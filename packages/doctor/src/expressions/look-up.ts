@@ -9,7 +9,7 @@ import { onlyWhere } from '../report.js';
 import { type Advised, adviceIn, type Scaling } from '../round-trip.js';
 import { normalised } from '../spelling.js';
 import { as, explanationOf, type Found } from './found.js';
-import { alongAxis, ofSummedOutputs, summedUp } from './in-catalogue.js';
+import { alongAxis, clipped, ofSummedOutputs, summedUp } from './in-catalogue.js';
 import { forLayer } from './layers.js';
 import { unknownExpression } from './unknown.js';
 
@@ -40,7 +40,10 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
   }
   const found = here
     ? foundAdvice(here, false)
-    : (ofOutputs ?? alongAxis(wanted, scaling) ?? summedUp(wanted, scaling, problem));
+    : (ofOutputs ??
+      alongAxis(wanted, scaling) ??
+      summedUp(wanted, scaling, problem) ??
+      clipped(wanted, scaling, problem));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) {

@@ -1,6 +1,6 @@
 import { SoftgradError, shortened } from '@softgrad/core';
 import { lettersInWords, variable } from '../aliases.js';
-import { explanations } from '../catalogue.js';
+import { explanationsOfExpressions } from '../catalogue.js';
 import { nearest } from '../nearest.js';
 import { gradientsOfSum, normalised } from '../spelling.js';
 import { normalisedOnce } from './in-catalogue.js';
@@ -22,7 +22,7 @@ export interface KnownExpression {
  * knownExpressions().find(({ id }) => id === 'row-sum'); // { expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null }
  */
 export function knownExpressions(): readonly KnownExpression[] {
-  return explanations.flatMap(({ id, forms }) =>
+  return explanationsOfExpressions.flatMap(({ id, forms }) =>
     forms.flatMap(({ expressions, caveats }) =>
       expressions.map((expression) => ({ expression, id, caveat: caveats?.[expression] ?? null })),
     ),

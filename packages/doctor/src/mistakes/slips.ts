@@ -260,6 +260,7 @@ const reluOnLogits: Mistake = {
     },
     ofUpstream('g ⊙ (x > 0)', ['g * (x > 0)'], (problem, g) => whereLogitsArePositive(problem, (k) => at(g, k))),
     unlessRight({
+      expressions: ['softmax(relu(x)) - y', '(softmax(relu(x)) - y) / n'],
       gives: (problem) => {
         const { x, n, f, temperature, layer } = problem;
         if (!x?.some((value) => value < 0) || !x.every(Number.isFinite) || f < 2 || !ofSoftmax.includes(layer))

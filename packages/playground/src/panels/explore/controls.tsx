@@ -1,3 +1,4 @@
+import type { HostArray } from '@softgrad/core';
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
 import { formatShape, subscript } from '../../format.js';
@@ -32,6 +33,17 @@ export function Controls(props: Props) {
 /** How many samples are listed at once; of a longer signal, those around the chosen one. */
 const listed = 6;
 
+/** How many shares the picture of a sample has at most. */
+const mostShares = 40;
+
+/** The probabilities of a sample; of many classes, the sums over groups of neighbours, so that the picture has room for all of them. */
+function shares(probabilities: HostArray): readonly number[] {
+  const width = Math.ceil(probabilities.length / mostShares);
+  return Array.from({ length: Math.ceil(probabilities.length / width) }, (_, group) =>
+    Array.from(probabilities.subarray(group * width, (group + 1) * width)).reduce((sum, s) => sum + s, 0),
+  );
+}
+
 function Samples({ state: { signal, row }, result, onChange }: Props) {
   const { rows, classes } = signal;
   const first = Math.max(0, Math.min(row - Math.floor(listed / 2), rows - listed));
@@ -61,8 +73,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
           <span class="sample-name">{k}</span>
           <span class="stack" aria-hidden="true">
             {probabilities &&
-              Array.from(probabilities.subarray(k * classes, Math.min((k + 1) * classes, k * classes + 40)), (s, c) => (
-                <span key={c} style={{ width: s > 0 ? `${100 * s}%` : 0 }} />
+              shares(probabilities.subarray(k * classes, (k + 1) * classes)).map((share, c) => (
+                <span key={c} style={{ width: share > 0 ? `${100 * share}%` : 0 }} />
               ))}
           </span>
         </label>
