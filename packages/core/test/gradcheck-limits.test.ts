@@ -152,6 +152,8 @@ describe.each(['float64', 'float32'] as const)('steps that fit the function, in 
     ['1/x at 1e-4', (v) => 1 / v, (v) => -1 / v / v, 1e-4],
     ['√x at 1e-3', Math.sqrt, (v) => 0.5 / Math.sqrt(v), 1e-3],
     ['max(x, 0) at 1e-5, whose kink is not named', (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0), 1e-5],
+    ['|x| at 1e-9, whose kink is not named', Math.abs, Math.sign, 1e-9],
+    ['|x| at 1e-10, whose kink is not named', Math.abs, Math.sign, 1e-10],
     ['sin at 1e5', Math.sin, Math.cos, 1e5],
     ['sin at 2e6', Math.sin, Math.cos, 2e6],
   ];

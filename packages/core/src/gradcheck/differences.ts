@@ -44,16 +44,20 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
     return better;
   };
   let worse = 0;
+  let isShorter = false;
   // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
   const isStep = (h: number) => h > 0 && h >= range.least;
   for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
     const next = at(h);
     // Across many periods of an oscillation the quotients are small, and so is the error of each, but not beside the quotient.
     const isSmaller = next.error < best.error || next.error * best.terms < best.error * next.terms;
-    if (replacedBy(next, isSmaller)) worse = 0;
-    else if (!Number.isNaN(best.error)) worse += 1;
+    if (replacedBy(next, isSmaller)) {
+      worse = 0;
+      isShorter = true;
+    } else if (!Number.isNaN(best.error)) worse += 1;
   }
-  for (let h = first * ladder; !disagree(best) && !done() && h <= range.most; h *= ladder) {
+  // Where a shorter step had to be taken, longer ones cross the same kink; beside one, their quotients are small, and so are the errors of them.
+  for (let h = first * ladder; !isShorter && !disagree(best) && !done() && h <= range.most; h *= ladder) {
     const next = at(h);
     if (!replacedBy(next, next.error < best.error)) break;
   }
