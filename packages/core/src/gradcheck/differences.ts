@@ -1,3 +1,5 @@
+import { inFloat64, type Rounding } from './rounding.js';
+
 /** A difference quotient of ⟨g, f⟩; its slope is NaN where f is not finite. */
 export interface Quotient {
   readonly slope: number;
@@ -97,8 +99,14 @@ export function quotientOf(
   {
     divisor,
     roundings,
+    rounding = inFloat64,
     condition,
-  }: { readonly divisor: number; readonly roundings: number; readonly condition: number },
+  }: {
+    readonly divisor: number;
+    readonly roundings: number;
+    readonly rounding?: Rounding;
+    readonly condition: number;
+  },
 ): Quotient {
   let [slope, terms, values] = [0, 0, 0];
   for (let j = 0; j < g.length; j++) {
@@ -109,7 +117,8 @@ export function quotientOf(
       if (after === Number.NEGATIVE_INFINITY && before === after) continue;
       const apart = after - before;
       change += sign === 0 ? apart : -apart;
-      size = Math.max(size, Math.abs(after), Math.abs(before), Math.abs(apart) * condition);
+      const largest = Math.max(Math.abs(after), Math.abs(before));
+      size = Math.max(size, largest * rounding.values, Math.abs(apart) * condition * rounding.points);
     }
     const term = (weight * change) / divisor;
     slope += term;
