@@ -36,6 +36,14 @@ test('an estimate is better if its error is smaller beside its terms', () => {
   expect(tried(aliased, { range: { least: 8 ** -4, most: 1 } }).best.terms).toBe(1000);
 });
 
+test('no longer step is tried where a shorter one was needed', () => {
+  // Beside a kink, the quotients across it are as small as their errors.
+  const besideKink = (h: number) => (h > 8 ** -1.5 ? { slope: 1e-9 / h, terms: 1e-9 / h } : { noise: 1e-4 / h });
+  const { best, firsts } = tried(besideKink);
+  expect(firsts).toEqual(powers(0, -2));
+  expect(best.slope).toBe(1);
+});
+
 test('shorter steps are tried down to the end of the range, also where there are no quotients', () => {
   const better = (h: number) => ({ slope: h });
   expect(tried(better, { range: { least: 8 ** -3, most: 8 } }).firsts).toEqual(powers(0, -3));

@@ -152,6 +152,8 @@ describe.each(['float64', 'float32'] as const)('steps that fit the function, in 
     ['1/x at 1e-4', (v) => 1 / v, (v) => -1 / v / v, 1e-4],
     ['√x at 1e-3', Math.sqrt, (v) => 0.5 / Math.sqrt(v), 1e-3],
     ['max(x, 0) at 1e-5, whose kink is not named', (v) => Math.max(v, 0), (v) => (v > 0 ? 1 : 0), 1e-5],
+    ['|x| at 1e-9, whose kink is not named', Math.abs, Math.sign, 1e-9],
+    ['|x| at 1e-10, whose kink is not named', Math.abs, Math.sign, 1e-10],
     ['sin at 1e5', Math.sin, Math.cos, 1e5],
     ['sin at 2e6', Math.sin, Math.cos, 2e6],
   ];
@@ -279,5 +281,82 @@ describe('errors that large values beside them would hide', () => {
     const report = await gradcheck(beside, like([[50, 1]]));
     expect(report).toMatchObject({ ok: true, checked: 1 });
     expect(report.entries[1].reason).toBe("hidden by the rounding of the function's values");
+  });
+});
+
+describe('a forward that computes in float32', () => {
+  const rounded: readonly (readonly [string, Pointwise, Pointwise, number])[] = [
+    ['its values', (v) => Math.fround(v * v), (v) => 2 * v, 0.3],
+    ['its input', (v) => Math.fround(v) ** 2, (v) => 2 * v, 0.3],
+    [
+      'both',
+      (v) => Math.fround(1 / (1 + Math.fround(Math.exp(-Math.fround(v))))),
+      (v) => Math.exp(-v) / (1 + Math.exp(-v)) ** 2,
+      0.3,
+    ],
+    ['both, beside a kink that is not named', (v) => Math.fround(Math.max(v, 0)), (v) => (v > 0 ? 1 : 0), 1e-2],
+  ];
+  describe.each(['float64', 'float32'] as const)('of x in %s', (dtype) => {
+    test.each(rounded)('%s: the derivative is right, 0 and 1.1 times it are wrong', async (_, f, derivative, at) => {
+      const x = like([[at, 1, 2]], dtype);
+      const oks = async (factor: number) => {
+        const { entries } = await gradcheck(
+          pointwise(f, (v, i) => derivative(v, i) * factor),
+          x,
+        );
+        return entries.map(({ ok }) => ok);
+      };
+      expect(await oks(1)).toEqual([true, true, true]);
+      expect(await oks(0)).toEqual([false, false, false]);
+      expect(await oks(1.1)).toEqual([false, false, false]);
+    });
+
+    test.each([
+      [0, true],
+      [0.5, true],
+      [1, true],
+      [-0.01, false],
+      [1.01, false],
+    ])('at a kink that is not named, %s', async (slope, ok) => {
+      const f = pointwise(
+        (v) => Math.fround(Math.max(v, 0)),
+        (v) => (v > 0 ? 1 : v === 0 ? slope : 0),
+      );
+      expect(await gradcheck(f, like([[0, 0.3]], dtype))).toMatchObject({ ok });
+    });
+
+    test('second derivatives', async () => {
+      const cube = (factor: number) => ({
+        name: 'cube',
+        forward: (x: Float64Array) => Float32Array.from(x, (v) => v ** 3),
+        hvp: (x: Tensor, g: Tensor, t: Tensor) => {
+          const [upstream, tangent] = [g.dataSync(), t.dataSync()];
+          return like([Array.from(x.dataSync(), (v, i) => factor * v * upstream[i] * tangent[i])], dtype);
+        },
+      });
+      const x = like([[1.3, 2.1]], dtype);
+      expect(await gradgradcheck(cube(6), x)).toMatchObject({ ok: true });
+      expect(await gradgradcheck(cube(0), x)).toMatchObject({ ok: false });
+      expect(await gradgradcheck(cube(7), x)).toMatchObject({ ok: false });
+    });
+  });
+
+  test.each<[string, Pointwise]>([
+    ['a constant', () => 3],
+    ['a staircase', (v) => Math.floor(1e4 * v)],
+  ])('is not %s, whose derivative is 0 to all digits', async (_, f) => {
+    const x = like([[0.30005, 1.00005]], 'float64');
+    expect(
+      await gradcheck(
+        pointwise(f, () => 0),
+        x,
+      ),
+    ).toMatchObject({ ok: true });
+    expect(
+      await gradcheck(
+        pointwise(f, () => 1e-6),
+        x,
+      ),
+    ).toMatchObject({ ok: false });
   });
 });

@@ -36,8 +36,8 @@ export function gradcheck(
  *
  * Entries that cannot be compared are not counted in `checked` and have a `reason`. Those where x is −Infinity are ok. Those without a difference
  * quotient, because f is NaN or +Infinity there, are not. A derivative of your own is compared entry by entry, so one that is small beside the others
- * is checked as well, unless rounding in the dtype of x or of f's values could have made it: prefer an x in float64. The derivatives of core's
- * functions may have the rounding of the largest derivative and of the cotangent.
+ * is checked as well, unless rounding in the dtype of x or of f's values could have made it: prefer an x in float64, and a `forward` in float64 too: one
+ * that rounds its input or its values to float32 is compared with as many digits as that leaves. The derivatives of core's functions may have the rounding of the largest derivative and of the cotangent.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or your own function
  * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative, and for a step or a tolerance that is not a finite number
@@ -77,12 +77,17 @@ const check: Check = {
       },
       kinkAt: (index) => {
         const sides = along(index).sides();
-        return differ(sides, first.enough) ? slopeOf(index, sides) : undefined;
+        return differ(sides, Math.max(first.enough, first.rounding.points > 1 ? enoughInFloat32 : 0))
+          ? slopeOf(index, sides)
+          : undefined;
       },
-      hidden: (size) => (roundings * size) / first.step,
+      hidden: (size) => (roundings * first.rounding.values * size) / first.step,
     };
   },
 };
+
+/** The largest relative error of a side of a kink where the function computes in float32. */
+const enoughInFloat32 = 2 ** -10;
 
 /** The rounding of values of size 1 in an extrapolated quotient, times the step. */
 const roundings = 2 ** -50;
@@ -93,14 +98,15 @@ function differencesAlong(
   x: Float64Array,
   g: ArrayLike<number>,
   index: number,
-  { step, fixed, enough }: FirstStep,
+  { step, fixed, enough, rounding }: FirstStep,
 ) {
   const at = x[index] ?? Number.NaN;
   const distances = (f.kinks ?? []).map((kink) => Math.abs(at - kink));
   const room = Math.min(...distances.filter((distance) => distance > 0)) / 2;
-  const first = Math.min(Math.max(step, shortestAt(Math.abs(at))), room);
+  const shortest = shortestAt(Math.abs(at)) * rounding.points;
+  const first = Math.min(Math.max(step, shortest), room);
   const range = {
-    least: Math.max(first * 2 ** -60, shortestAt(Math.abs(at))),
+    least: Math.max(first * 2 ** -60, shortest),
     most: Math.min(room, Math.max(1, Math.abs(at)) / 16),
   };
   const steps = { first, enough, ...(!fixed && { range }) };
@@ -111,6 +117,7 @@ function differencesAlong(
     quotientOf(g, [[values(b), values(a)]], {
       divisor: b - a,
       roundings: roundings / h,
+      rounding,
       condition: reach / (b - a),
     });
   return {

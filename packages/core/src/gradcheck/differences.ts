@@ -1,3 +1,5 @@
+import { inFloat64, type Rounding } from './rounding.js';
+
 /** A difference quotient of ⟨g, f⟩; its slope is NaN where f is not finite. */
 export interface Quotient {
   readonly slope: number;
@@ -44,16 +46,20 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
     return better;
   };
   let worse = 0;
+  let isShorter = false;
   // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
   const isStep = (h: number) => h > 0 && h >= range.least;
   for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
     const next = at(h);
     // Across many periods of an oscillation the quotients are small, and so is the error of each, but not beside the quotient.
     const isSmaller = next.error < best.error || next.error * best.terms < best.error * next.terms;
-    if (replacedBy(next, isSmaller)) worse = 0;
-    else if (!Number.isNaN(best.error)) worse += 1;
+    if (replacedBy(next, isSmaller)) {
+      worse = 0;
+      isShorter = true;
+    } else if (!Number.isNaN(best.error)) worse += 1;
   }
-  for (let h = first * ladder; !disagree(best) && !done() && h <= range.most; h *= ladder) {
+  // Where a shorter step had to be taken, longer ones cross the same kink; beside one, their quotients are small, and so are the errors of them.
+  for (let h = first * ladder; !isShorter && !disagree(best) && !done() && h <= range.most; h *= ladder) {
     const next = at(h);
     if (!replacedBy(next, next.error < best.error)) break;
   }
@@ -93,8 +99,14 @@ export function quotientOf(
   {
     divisor,
     roundings,
+    rounding = inFloat64,
     condition,
-  }: { readonly divisor: number; readonly roundings: number; readonly condition: number },
+  }: {
+    readonly divisor: number;
+    readonly roundings: number;
+    readonly rounding?: Rounding;
+    readonly condition: number;
+  },
 ): Quotient {
   let [slope, terms, values] = [0, 0, 0];
   for (let j = 0; j < g.length; j++) {
@@ -105,7 +117,8 @@ export function quotientOf(
       if (after === Number.NEGATIVE_INFINITY && before === after) continue;
       const apart = after - before;
       change += sign === 0 ? apart : -apart;
-      size = Math.max(size, Math.abs(after), Math.abs(before), Math.abs(apart) * condition);
+      const largest = Math.max(Math.abs(after), Math.abs(before));
+      size = Math.max(size, largest * rounding.values, Math.abs(apart) * condition * rounding.points);
     }
     const term = (weight * change) / divisor;
     slope += term;

@@ -25,6 +25,7 @@ import {
   whyNone,
   without,
 } from './report.js';
+import { inFloat64, type Rounding, roundingOf } from './rounding.js';
 
 /** What `gradcheck` and `gradgradcheck` do not share. */
 export interface Check {
@@ -47,6 +48,7 @@ export interface FirstStep {
   readonly fixed: boolean;
   /** A relative error of a slope that is small enough. */
   readonly enough: number;
+  readonly rounding: Rounding;
 }
 
 /** The difference quotients of a function at x. */
@@ -111,11 +113,12 @@ function compare(
   const { tolerance = check.tolerance[dtype], entries, temperature = 1 } = options;
   const { step = check.step * Math.min(1, temperature) } = options;
   const at = f.takesLimit ? finite(x, temperature) : x;
-  const first = { step, fixed: options.step !== undefined, enough: tolerance / 4 };
-  const differences = check.differences(f, at, directions, first);
   const values = () => Array.from(f.forward(at.slice()));
   const outputs = values();
   const none = whyNone(outputs, values());
+  const rounding = isBuiltIn(f) || none !== undefined ? inFloat64 : roundingOf(f, at, outputs);
+  const first = { step, fixed: options.step !== undefined, enough: tolerance / 4, rounding };
+  const differences = check.differences(f, at, directions, first);
   const slopes = Array.from(entries ?? x.keys(), (index) => {
     if (!Number.isFinite(entryOf(check.name, x, index))) return without(index, 'x is −Infinity there', true);
     return none === undefined ? differences.slopeAt(index) : without(index, none);

@@ -6,6 +6,7 @@ import { type Check, compareWithDifferences } from './driver.js';
 import { type CheckedFunction, type GradgradcheckFunction, isBuiltIn } from './function.js';
 import { type GradgradcheckOptions, gradgradcheckNames } from './options.js';
 import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
+import type { Rounding } from './rounding.js';
 
 /**
  * Compares the hvp of a function of your own with second differences in float64, as for a built-in operation. Its `forward` gets and returns flat
@@ -55,7 +56,7 @@ const check: Check = {
   tolerance: { float64: 1e-7, float32: 5e-5, float16: 2e-2 },
   // ε^(1/6): where h⁴ and ε/h² are equal.
   step: 2 ** (-52 / 6),
-  differences: (f, x, [cotangent = [], tangent = []], { step, fixed, enough }) => {
+  differences: (f, x, [cotangent = [], tangent = []], { step, fixed, enough, rounding }) => {
     const room = roomWithin(f, x);
     const first = Math.min(step, room);
     // Steps are in units of x, whatever the size of the tangent.
@@ -63,16 +64,17 @@ const check: Check = {
     const unit = Float64Array.from(tangent, (value) => (size === 0 ? 0 : value / size));
     const reach = sizeOfLargest(x.filter(Number.isFinite));
     const range = {
-      least: Math.max(first * 2 ** -40, shortestAt(reach)),
+      least: Math.max(first * 2 ** -40, shortestAt(reach) * rounding.points),
       most: Math.min(room, Math.max(1, reach) / 16),
     };
     const steps = { first, ratio: 4, enough, ...(!fixed && { range }) };
     return {
       slopeAt: (index) =>
-        slopeOf(index, [bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach), steps)], size),
+        slopeOf(index, [bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach, rounding), steps)], size),
       kinkAt: () => undefined,
       hidden: (largest, slopes) =>
-        displacement(reach, first) * sizeOfLargest(slopes.map(({ high }) => high)) + (roundings * largest) / first ** 2,
+        displacement(reach, first) * rounding.points * sizeOfLargest(slopes.map(({ high }) => high)) +
+        (roundings * rounding.values * largest) / first ** 2,
     };
   },
 };
@@ -105,6 +107,7 @@ function mixedQuotient(
   t: Float64Array,
   index: number,
   reach: number,
+  rounding: Rounding,
 ): (step: number) => Quotient {
   return (h) => {
     const moved = (own: number, along: number) =>
@@ -115,9 +118,10 @@ function mixedQuotient(
     const { noise, ...quotient } = quotientOf(g, [along(1), along(-1)], {
       divisor: 4 * h * h,
       roundings: roundings / h ** 2,
+      rounding,
       condition: isBuiltIn(f) ? 0 : reach / (2 * h),
     });
     // The points are rounded as well.
-    return { ...quotient, noise: noise + displacement(reach, h) * quotient.terms };
+    return { ...quotient, noise: noise + displacement(reach, h) * rounding.points * quotient.terms };
   };
 }
