@@ -48,8 +48,12 @@ const sources = {
   'backend-tfjs': ['src/**/*.ts', '!src/verbs/webgl.ts', '!src/verbs/webgpu.ts', '!src/wasm-files.ts'],
   formats: ['src/**/*.ts'],
   softgrad: ['src/**/*.ts'],
-  // The command's process and the processes of its benchmarks load these from dist.
-  cli: ['src/**/*.ts', '!src/main.ts', '!src/process.ts', '!src/register-module.ts'],
+  // The command's process and the processes of its benchmarks load these from dist; measured-costs.ts is a table of measured times.
+  cli: [
+    'src/**/*.ts',
+    ...['!src/main.ts', '!src/process.ts', '!src/filtered-process.ts', '!src/register-module.ts'],
+    '!src/measured-costs.ts',
+  ],
   distributed: ['src/**/*.ts'],
   // Processes load their code from dist, and gpu.js translates the text of its kernels, which cannot contain switches.
   bench: ['src/**/*.ts', '!src/processes.ts', '!src/process-child.ts', '!src/peers/kernels/gpujs.ts'],

@@ -1,5 +1,6 @@
 #!/usr/bin/env node
-import { isFiltered, mayOpenWebgpu, runFiltered } from './native-output.js';
+import { runFiltered } from './filtered-process.js';
+import { isFiltered, mayOpenWebgpu } from './native-output.js';
 import { missingPermission } from './permission.js';
 
 const args = process.argv.slice(2);

@@ -1,16 +1,11 @@
-import { spawn } from 'node:child_process';
 import { writeSync } from 'node:fs';
-import { createInterface } from 'node:readline';
 import { Writable } from 'node:stream';
 import { isatty, WriteStream } from 'node:tty';
-import { fileURLToPath } from 'node:url';
 import type { OutputStream } from './context.js';
 
 /** In the process of a command whose standard error is filtered: the file descriptor of the unfiltered one. */
-const variable = 'SOFTGRAD_STDERR';
-const descriptor = 3;
-/** As in run.ts, which is not imported here because it loads all commands. */
-const exitDefect = 70;
+export const variable = 'SOFTGRAD_STDERR';
+export const descriptor = 3;
 
 /**
  * Whether a command line may open webgpu in this process. Its native library writes warnings to standard error, for instance about a missing
@@ -60,34 +55,5 @@ export function openErrorStream(process: Pick<NodeJS.Process, 'env' | 'stderr'>)
       for (let at = 0; at < chunk.length; ) at += writeSync(descriptor, chunk, at);
       done();
     },
-  });
-}
-
-/** Exit codes of commands that a signal ended, as shells report them. */
-const ofSignals: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };
-
-/** Runs a command line in another process whose standard error is filtered, and returns its exit code. */
-export async function runFiltered(args: readonly string[]): Promise<number> {
-  const main = fileURLToPath(new URL('./main.js', import.meta.url));
-  const child = spawn(process.execPath, [...process.execArgv, main, ...args], {
-    stdio: ['inherit', 'inherit', 'pipe', 2],
-    env: { ...process.env, [variable]: String(descriptor) },
-  });
-  const write = (line: string) => writeSync(2, `${line}\n`);
-  if (child.stderr) createInterface({ input: child.stderr }).on('line', withoutWarnings(write));
-  // A terminal sends the signal of Ctrl-C to both processes.
-  const ofTerminal = isatty(0) || isatty(2);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
-    process.on(signal, () => {
-      if (signal !== 'SIGINT' || !ofTerminal) child.kill(signal);
-    });
-  }
-  return new Promise((resolve, reject) => {
-    child.on('error', reject);
-    child.on('close', (code, signal) => {
-      const known = signal === null ? undefined : ofSignals[signal];
-      if (code === null && known === undefined) write(`softgrad: ended by ${signal}`);
-      resolve(code ?? known ?? exitDefect);
-    });
   });
 }

@@ -83,22 +83,23 @@ function formatWorst(mismatch: Mismatch, elements: readonly number[], inputs: re
     brief(at(timesBound, k)),
     ...inputs.map(({ values }) => format(at(values, k), values)),
   ]);
-  return aligned([head, ...rows]).join('\n');
+  return aligned(head, rows).join('\n');
 }
 
 function formatAround({ got, expected, element, timesBound }: Mismatch): string {
   const start = Math.max(0, Math.min(element - compared / 2, got.length - compared));
   const shown = Array.from({ length: Math.min(got.length, compared) }, (_, k) => start + k);
   const rows = shown.map((k) => [String(k), format(at(expected, k), expected), format(at(got, k), got)]);
-  const lines = aligned([['', 'expected', 'got'], ...rows]).map((line, row) =>
+  const lines = aligned(['', 'expected', 'got'], rows).map((line, row) =>
     at(timesBound, shown[row - 1] ?? -1) > 1 ? `${line}  ← wrong` : line,
   );
   return `elements ${start} to ${start + shown.length - 1} of ${got.length}:\n${lines.join('\n')}`;
 }
 
-function aligned(rows: readonly (readonly string[])[]): readonly string[] {
-  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((cells) => cells[column]?.length ?? 0))) ?? [];
-  return rows.map((cells) => cells.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
+function aligned(head: readonly string[], rows: readonly (readonly string[])[]): readonly string[] {
+  const lines = [head, ...rows];
+  const widths = head.map((_, column) => Math.max(...lines.map((cells) => cells[column]?.length ?? 0)));
+  return lines.map((cells) => cells.map((cell, column) => cell.padStart(widths[column] ?? 0)).join('  '));
 }
 
 function at(values: ArrayLike<number>, k: number): number {

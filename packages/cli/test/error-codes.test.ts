@@ -22,6 +22,10 @@ const backends = fakeBackends({
   ...{ cpu: cpuProvider, wasm: cpuProvider, absent },
   gpujs: await ownBackends.load('gpujs'),
 });
+const throwing = folder.write(
+  'throwing.mjs',
+  "export default { name: 'x', unavailable() { throw 'kaboom'; }, open() {} };",
+);
 const right = fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url));
 const unavailable = folder.write(
   'unavailable.mjs',
@@ -55,6 +59,7 @@ test.each<[string, readonly (readonly string[])[]]>([
       ['conformance', '--module', folder.at('nowhere.mjs')],
       ['conformance', '--module', module],
       ['conformance', '--module', broken],
+      ['conformance', '--module', throwing],
       ['conformance', '--backend', 'cpu', '--module', module],
       ['report', '--backend', 'cpu', '--module', module],
       ['report', '--backend', 'cpu'],
@@ -132,6 +137,7 @@ test('it shows what caused an error', async () => {
     [['softmax', folder.at('nowhere.npy')], 'ENOENT'],
     [['softmax', x, '--out', folder.at('nowhere/x.npy')], 'ENOENT'],
     [['softmax', folder.at('quote.csv')], 'CSV_QUOTE_NOT_CLOSED'],
+    [['vjp', x, '--upstream', folder.at('nowhere.npy')], `SoftgradError: ${folder.at('nowhere.npy')}: no such file`],
     [['conformance', '--module', broken], 'Error: kaboom'],
     [['bench', '--compare', folder.at('nowhere.json')], 'ENOENT'],
     [['doctor', '--logits', x, '--probs', x, '--did', 's - y'], 'SoftgradError: diagnose: both logits'],
@@ -139,10 +145,6 @@ test('it shows what caused an error', async () => {
     const [, shown] = (await debugged(args)).split('[cause]: ');
     expect(shown, args.join(' ')).toContain(cause);
   }
-  const throwing = folder.write(
-    'throwing.mjs',
-    "export default { name: 'x', unavailable() { throw 'kaboom'; }, open() {} };",
-  );
   expect(await debugged(['conformance', '--module', throwing])).toContain("[cause]: 'kaboom'");
 });
 

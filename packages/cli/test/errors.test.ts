@@ -228,7 +228,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'classes of another number',
       ['cross-entropy', good, '--target', '0,2'],
-      /^softgrad: --target 0,2: shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities/,
+      /^softgrad: --target 0,2: shape \(2,\) for logits of \(4, 3\); expected class indices of \(4,\) or probabilities of \(4, 3\)\n$/,
     ],
     [
       'a model of several tensors',
@@ -629,6 +629,17 @@ describe('a wrong cell is named by its option, file, line and column', () => {
       expect(stderr.trimEnd()).toMatch(message);
       expect([status, stdout]).toEqual([2, '']);
     }
+  });
+
+  test.each([
+    ['--logits', '-inf,-inf', /^logits: the row of line 3, column 1 is -Infinity throughout/],
+    ['--probs', '0.5,0.25', /^probabilities: the row of line 3, column 1 adds up to 0\.75/],
+  ])('and so is a row: %s', async (option, row, message) => {
+    const file = folder.write('row.csv', `a,b\n0,1\n${row}\n`);
+    const { stderr } = await folder.softgrad(['doctor', option, file, '--grad', '1,2']);
+    const [start, rest = ''] = stderr.split('row.csv: ');
+    expect(start).toBe(`softgrad: ${option} `);
+    expect(rest).toMatch(message);
   });
 
   test('also in the rows of a mask that are read last', async () => {

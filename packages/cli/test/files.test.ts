@@ -1,4 +1,4 @@
-import { ReadStream } from 'node:fs';
+import { ReadStream, statSync } from 'node:fs';
 import { type FileHandle, open } from 'node:fs/promises';
 import { npyElements, npyHeader, npzBytes } from '@softgrad/formats';
 import { afterAll, afterEach, describe, expect, test, vi } from 'vitest';
@@ -274,6 +274,23 @@ describe('files are read through handles', () => {
       return Reflect.apply(read, this, [buffer, offset, Math.min(Number(length), 3), position]);
     });
     expect(await Promise.all(files.map((file) => softmaxOf(file)))).toEqual(whole);
+  });
+
+  test.each([npyFile, model])('and one that is cut short while it is read is an error: %s', async (file) => {
+    const prototype = await handles();
+    const { read } = prototype;
+    let reads = 0;
+    vi.spyOn(prototype, 'read').mockImplementation(function (this: FileHandle, ...args: readonly unknown[]) {
+      reads++;
+      // An endless loop would be a test that never ends.
+      if (reads > 100) throw new Error('reads on and on');
+      const [buffer, offset, length, position] = args;
+      const left = Math.max(0, statSync(file).size - 4 - Number(position));
+      return Reflect.apply(read, this, [buffer, offset, Math.min(Number(length), left), position]);
+    });
+    const { status, stderr } = await softgrad(['softmax', file, '--backend', 'cpu']);
+    expect(stderr).toMatch(/ take \d+ bytes, but only \d+ could be read\n$/);
+    expect(status).toBe(2);
   });
 
   test('and a character that two pieces of UTF-16 share is one', async () => {

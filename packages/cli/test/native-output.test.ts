@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { mayOpenWebgpu, withoutWarnings } from '../src/native-output.js';
+import { isFiltered, mayOpenWebgpu, openErrorStream, withoutWarnings } from '../src/native-output.js';
 
 test('warnings of the native library are left out with the lines that say where they come from, and everything else is passed on', () => {
   const passed: string[] = [];
@@ -60,4 +60,18 @@ test.each([
   ['', false],
 ] as const)('whether `%s` may open webgpu: %s', (line, expected) => {
   expect(mayOpenWebgpu(line.split(' '))).toBe(expected);
+});
+
+test('a process whose standard error is not filtered writes to that, and those that it starts are not filtered either', () => {
+  for (const [value, filtered] of [
+    ['3', true],
+    ['2', false],
+    [undefined, false],
+  ] as const) {
+    expect(isFiltered({ SOFTGRAD_STDERR: value }), value).toBe(filtered);
+    const env: NodeJS.ProcessEnv = { SOFTGRAD_STDERR: value };
+    const stream = openErrorStream({ env, stderr: process.stderr });
+    expect(stream === process.stderr, value).toBe(!filtered);
+    expect(env).toEqual({});
+  }
 });

@@ -143,6 +143,7 @@ test('a late bar is drawn at once for a long synchronous step, during which no t
 describe('a command that takes over a second has a bar on a terminal', () => {
   const x = folder.zeros('x.npy', 64, 4);
   const table = folder.write('x.csv', '1,2,3,4\n'.repeat(64));
+  const rowMask = folder.zeros('mask.npy', 64, 4);
   const mask = folder.write('mask.csv', '1,0,1,1\n'.repeat(64));
   const json = folder.write('x.json', JSON.stringify(Array.from({ length: 64 }, () => [1, 2, 3, 4])));
   const out = folder.at('out.json');
@@ -219,6 +220,11 @@ describe('a command that takes over a second has a bar on a terminal', () => {
     const read = bars.steps().flatMap(([step, done]) => (step.startsWith('reading ') ? [done] : []));
     expect(bars.totals()).toContain(512);
     expect(read.at(-1)).toBe(512);
+    await drawn(['softmax', x, '--axis', '0', '--mask', rowMask], 1000);
+    const files = bars
+      .steps()
+      .flatMap(([step]) => (step.startsWith('reading ') ? [step.slice('reading '.length)] : []));
+    expect(new Set(files)).toEqual(new Set([table, x, rowMask]));
   });
 
   test('which counts parts of the rows while their text is written', async () => {

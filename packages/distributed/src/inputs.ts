@@ -77,7 +77,7 @@ const byNumber = new Intl.Collator('en', { numeric: true });
 
 /** Names such as part-2 and part-02 are equal as numbers: without the second comparison, their order would be that in which a machine lists the folder. */
 function byName(a: string, b: string): number {
-  return byNumber.compare(a, b) || (a < b ? -1 : Number(a > b));
+  return byNumber.compare(a, b) || (a < b ? -1 : 1);
 }
 
 async function inspectFile(store: Store, path: string): Promise<InputFile> {

@@ -100,11 +100,10 @@ export function leaf(part: RowPart): Statistics {
     if (mask && mask[j] === 0) continue;
     kept++;
     const x = logits[j];
-    // The first of equal maxima. NaN is kept, because comparisons with NaN are false.
+    // The first of equal maxima, or the last NaN. NaN is kept, because comparisons with NaN are false.
     if (x > max || at < 0 || Number.isNaN(x)) {
       max = x;
       at = j;
-      if (Number.isNaN(x)) break;
     }
   }
   if (kept === 0) return identity;

@@ -35,6 +35,19 @@ describe('a plan', () => {
     ]);
   });
 
+  test('names that are equal as numbers have one order, in whichever order the store lists them', async () => {
+    using work = workspace();
+    for (const name of ['x-2', 'x-02', 'x-002', 'x-1']) work.write(`${name}.npy`, [1, 2], Float32Array.of(0, 1));
+    for (const listed of [
+      ['x-2.npy', 'x-002.npy', 'x-02.npy', 'x-1.npy'],
+      ['x-02.npy', 'x-1.npy', 'x-002.npy', 'x-2.npy'],
+    ]) {
+      const store = { ...work.store, match: async () => listed };
+      const plan = await createPlan(store, { operation: 'softmax', logits: ['x-*.npy'], out: 'out', backend: 'cpu' });
+      expect(plan.inputs.logits.files.map(({ path }) => path)).toEqual(['x-1.npy', 'x-002.npy', 'x-02.npy', 'x-2.npy']);
+    }
+  });
+
   test('by classes: a shard is a block of rows and a range of classes', async () => {
     using work = workspace();
     work.write('logits.npy', [40, 25], new Float32Array(1000));

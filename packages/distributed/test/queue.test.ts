@@ -496,6 +496,11 @@ test.each([0, -1, 1.5, Number.NaN, 1025, 1e9])(
   },
 );
 
+test.each([1, 1024])('one of %s threads connects', async (concurrency) => {
+  const options = { root: '.', redis: 'redis://127.0.0.1:1', backend: 'cpu', backends: 'file:///none.mjs' };
+  await expect(startWorker({ ...options, concurrency })).rejects.toThrow('127.0.0.1:1');
+});
+
 test('a worker refuses an option that it does not have', async () => {
   const options = {
     root: '.',

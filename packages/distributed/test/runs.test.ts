@@ -20,7 +20,7 @@ import { crossEntropy, logSumExp, setBackend, softmax, tensor } from '@softgrad/
 import { beforeAll, describe, expect, test, vi } from 'vitest';
 import { idOf, removeDamaged, statusOf, verify } from '../src/index.js';
 import { pendingOf } from '../src/pending.js';
-import { signed } from '../src/run-folder.js';
+import { putPlan, signed } from '../src/run-folder.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
 beforeAll(() => setBackend(cpu));
@@ -394,6 +394,34 @@ describe('a damaged run', () => {
       'a/deep/out/plan.json: the plan of results in deep/out; expected --root a/, to which its paths are relative',
     );
   });
+
+  test('a run that has not started has no pins, and lacks everything', async () => {
+    using work = written();
+    const plan = await work.plan(options);
+    await putPlan(work.store, plan);
+    const { damages, finished } = await verify(work.store, 'out');
+    expect(finished).toBe(false);
+    expect(damages).toContainEqual({ path: 'out/manifest.json', problem: 'missing: the run has not finished' });
+    expect(await removeDamaged(work.store, plan)).toEqual([]);
+  });
+
+  test.each(['pins.json', 'manifest.json', 'records/apply-000001.json'])(
+    'a store that fails to give %s is no damage, and nothing is removed',
+    async (name) => {
+      using work = written();
+      const plan = await work.plan(options);
+      await work.compute(plan);
+      const lost = new Error('the connection is lost');
+      const get = async (path: string, start: number, length: number) => {
+        if (path === `out/${name}`) throw lost;
+        return work.store.get(path, start, length);
+      };
+      const before = work.hashes();
+      await expect(verify({ ...work.store, get }, 'out')).rejects.toBe(lost);
+      await expect(removeDamaged({ ...work.store, get }, plan)).rejects.toBe(lost);
+      expect(work.hashes()).toEqual(before);
+    },
+  );
 
   test('a file that no shard writes is reported', async () => {
     using work = written();

@@ -38,6 +38,14 @@ describe('a folder as a store', () => {
     expect(text(into)).toBe('a89d');
   });
 
+  test('says that a name has bytes that are not UTF-8 only where no file has it', async () => {
+    using work = workspace();
+    await work.store.putOnce('file', bytes('x'));
+    const refusal = (path: string) => work.store.get(path, 0, 1).catch((error: Error) => error.message);
+    expect(await refusal('\ufffd.npy')).toMatch(/: no such file or directory; the name has bytes that are not UTF-8/);
+    expect(await refusal('file/\ufffd.npy')).toMatch(/: a part of the path is not a directory$/);
+  });
+
   test('lists the objects below a folder in order, without unfinished ones', async () => {
     using work = workspace();
     for (const path of ['f/b', 'f/a/c', 'g']) await work.store.putOnce(path, bytes(path));

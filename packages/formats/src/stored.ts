@@ -27,7 +27,7 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
   const { shape, element } = array;
   const rows = shape[0] ?? 1;
   const rest = shape.slice(1);
-  const rowBytes = sizeOf(rest) * element.bytes;
+  const rowSize = sizeOf(rest);
   let at = 0;
   let started = false;
   return {
@@ -39,14 +39,14 @@ export function storedRows(read: ReadAt, array: StoredArray, byteLength: number,
       started = true;
       const take = Math.min(count, rows - at);
       const bytes = array.fortranOrder
-        ? await readFortranRows(read, array, at, take)
-        : await read(array.dataOffset + at * rowBytes, take * rowBytes);
+        ? await readFortranRows(read, array, at, take, name)
+        : await readElements(read, array, at * rowSize, take * rowSize, name);
       const chunk = shape.length === 0 ? [] : [take, ...rest];
       const data = decode(bytes, element, name, chunk, at);
       at += take;
       return element.code === 'f2' ? { shape: chunk, data, stored: 'float16' } : { shape: chunk, data };
     },
-    position: () => array.dataOffset + at * rowBytes,
+    position: () => array.dataOffset + at * rowSize * element.bytes,
     async close() {},
   };
 }
@@ -59,10 +59,7 @@ export async function storedElements(
   count: number,
   name: string,
 ): Promise<FileArray['data']> {
-  const { element, dataOffset } = array;
-  const bytes = await read(dataOffset + start * element.bytes, count * element.bytes);
-  checkComplete(bytes.length, array, start, count, name);
-  return decode(bytes, element, name, [count], start);
+  return decode(await readElements(read, array, start, count, name), array.element, name, [count], start);
 }
 
 /** Reads the elements that fill `out`, which has them as the file does. @throws as `storedElements` */
@@ -86,6 +83,20 @@ export function isStoredAs(
   return code === `f${BYTES_PER_ELEMENT}` && littleEndian === isLittleEndian;
 }
 
+/** The bytes of `count` elements from element `start` in the order of the file. @throws as `storedElements` */
+async function readElements(
+  read: ReadAt,
+  array: StoredArray,
+  start: number,
+  count: number,
+  name: string,
+): Promise<Uint8Array> {
+  const { element, dataOffset } = array;
+  const bytes = await read(dataOffset + start * element.bytes, count * element.bytes);
+  checkComplete(bytes.length, array, start, count, name);
+  return bytes;
+}
+
 function checkComplete(length: number, { element }: StoredArray, start: number, count: number, name: string): void {
   if (length === count * element.bytes) return;
   throw new SoftgradError(
@@ -95,18 +106,23 @@ function checkComplete(length: number, { element }: StoredArray, start: number, 
 }
 
 /** The bytes of rows `start … start + count − 1` of an array in Fortran order, rearranged in C order. */
-async function readFortranRows(read: ReadAt, array: StoredArray, start: number, count: number): Promise<Uint8Array> {
-  const { element, dataOffset } = array;
+async function readFortranRows(
+  read: ReadAt,
+  array: StoredArray,
+  start: number,
+  count: number,
+  name: string,
+): Promise<Uint8Array> {
   const [rows = 1, ...rest] = array.shape;
-  const item = element.bytes;
+  const item = array.element.bytes;
   const rowSize = sizeOf(rest);
   // In Fortran order the entries of all rows at one position of `rest` are contiguous.
-  const whole = count === rows ? await read(dataOffset, rowSize * count * item) : null;
+  const whole = count === rows ? await readElements(read, array, 0, rowSize * count, name) : null;
   const out = new Uint8Array(rowSize * count * item);
   for (let k = 0; k < rowSize; k++) {
     const segment = whole
       ? whole.subarray(k * count * item, (k + 1) * count * item)
-      : await read(dataOffset + (k * rows + start) * item, count * item);
+      : await readElements(read, array, k * rows + start, count, name);
     let to = positionInRow(k, rest) * item;
     let copied = 0;
     for (const byte of segment) {

@@ -25,6 +25,35 @@ async function readWhole(bytes: Uint8Array): Promise<FileArray> {
   return array;
 }
 
+test.each([
+  ['whole in C order', 'False', 3, '0 to 11 take 48 bytes, but only 44'],
+  ['row by row in C order', 'False', 1, '8 to 11 take 16 bytes, but only 12'],
+  ['whole in Fortran order', 'True', 3, '0 to 11 take 48 bytes, but only 44'],
+  ['row by row in Fortran order', 'True', 1, '11 to 11 take 4 bytes, but only 0'],
+])(
+  'a file that becomes shorter while it is read is an error, never other numbers: %s',
+  async (_, fortran, count, take) => {
+    const header = Buffer.from(npyHeader('<f4', [3, 4]))
+      .toString('latin1')
+      .replace("'fortran_order': False", `'fortran_order': ${fortran.padEnd(5)}`);
+    const bytes = Buffer.concat([Buffer.from(header, 'latin1'), npyElements(new Float32Array(12).fill(1), '<f4')]);
+    const read = async (position: number, length: number) =>
+      bytes.subarray(position, Math.min(position + length, bytes.length - 4));
+    const reader = await npyRows(read, bytes.length, 'x.npy');
+    const rows: number[] = [];
+    const readOn = async () => {
+      for (let chunk = await reader.next(count); chunk; chunk = await reader.next(count))
+        rows.push(chunk.shape[0] ?? 0);
+    };
+    await expect(readOn()).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `x.npy: truncated: elements ${take} could be read`,
+    });
+    // The rows before are there.
+    expect(rows).toEqual(count === 3 ? [] : [1, 1]);
+  },
+);
+
 describe('files written by NumPy', () => {
   test.each(Object.entries(npy))('%s', async (_, { shape, values, bytes }) => {
     const array = await readWhole(bytes);

@@ -82,9 +82,8 @@ Examples:
           const settings = { axis, temperature, mask, weight, reduction, labelSmoothing, ignoreIndex };
           const { loss, gradient } = crossEntropy(x, target, settings);
           progress.update(0.9);
-          // A sum of losses in float32 is not a float16 with fewer digits: it may be infinite there. Printed numbers have no dtype.
-          const ofLoss = options.out !== undefined && outputFormat(options.out) === 'npz' ? written : computed;
-          return { loss: await fromTensor(loss, ofLoss), gradient: await fromTensor(gradient, written) };
+          // A sum of losses in float32 may be infinite in float16: a printed loss has no dtype, and a .npz rounds it.
+          return { loss: await fromTensor(loss, computed), gradient: await fromTensor(gradient, written) };
         };
         const { loss, gradient } = await compute().finally(() => progress.stop());
         await write(options.out, loss, gradient, written, session);
