@@ -61,12 +61,28 @@ describe('what a function of the caller returns is checked', () => {
     [{ outputShape: [-1] }, 'ERR_SHAPE', 'outputShape of own: dimension -1 of shape (-1,) must be an integer ≥ 0'],
     [{ kinks: 0 }, 'ERR_VALUE', 'kinks of own is 0; expected an array of numbers'],
     [{ kinks: ['0'] }, 'ERR_VALUE', 'kinks of own is an array of 1 entry; expected an array of numbers'],
+    [{ kink: [0] }, 'ERR_VALUE', "own has 'kink' (did you mean 'kinks'?)"],
+    [{ output_shape: [] }, 'ERR_VALUE', "own has 'output_shape' (did you mean 'outputShape'?)"],
     [{ forward: [1, 2, 3] }, 'ERR_VALUE', 'forward of own is an array of 3 entries; expected a function'],
   ])('what it states: %o', async (stated, code, message) => {
     const derivative = () => zeros();
     const own = { name: 'own', forward: (values: Float64Array) => values, vjp: derivative, hvp: derivative, ...stated };
     await expect(check(own)).rejects.toMatchObject({ code, message: `gradcheck: ${message}` });
     await expect(checkTwice(own)).rejects.toMatchObject({ code, message: `gradgradcheck: ${message}` });
+  });
+
+  test('other members are its own', async () => {
+    const own = {
+      forward: sums,
+      vjp: () => zeros(),
+      hvp: () => zeros(),
+      outputShape: [],
+      kinks: [],
+      calls: 0,
+      shape: 3,
+    };
+    expect(await check({ ...own, name: 'own' })).toMatchObject({ checked: 3 });
+    expect(await checkTwice({ ...own, name: 'own' })).toMatchObject({ checked: 3 });
   });
 
   test.each([null, undefined, 'softmax', 3])('that it is a function: %s', async (given) => {

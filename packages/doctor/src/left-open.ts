@@ -44,6 +44,9 @@ export interface OpenRight {
   readonly formula: string;
 }
 
+/** The gradient of a loss that is divided by the norm of its gradient. */
+export const ofUnitNorm = '(s − y) / ‖s − y‖';
+
 /** A correct gradient that the numbers can be as well as the mistake that fits; null if the numbers rule that out. */
 export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreement: Agreement): OpenRight | null {
   if (problem.g || kind !== 'gradient' || !data.every(Number.isFinite)) return null;
@@ -53,7 +56,7 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);
     if (targetsAlike(problem, data, agreement))
       return as('(s − y) times what another loss of the same probability of each target gives');
-    if (isClipped(data)) return as('(s − y) clipped to the norm 1');
+    if (isClipped(data)) return as(ofUnitNorm);
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;

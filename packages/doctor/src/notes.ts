@@ -7,6 +7,7 @@ import { candidate } from './define-form.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Candidate, Kind } from './form.js';
 import { atFittedTemperature } from './found-temperature.js';
+import { ofUnitNorm } from './left-open.js';
 import { optionsFound } from './match.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
@@ -124,6 +125,11 @@ export function notesOn(
   if (scale) {
     notes.push(
       `${scale} is a power of 2, as the loss scale of mixed precision is (GradScaler): if the gradient was taken before it was unscaled, divide it by ${scale}.`,
+    );
+  }
+  if (matches.some(({ formula }) => formula === ofUnitNorm)) {
+    notes.push(
+      'If the loss is divided by the norm of its gradient on purpose, it is right; after clip_grad_norm_ it is clipped.',
     );
   }
   const [{ norm = null } = {}] = matches;

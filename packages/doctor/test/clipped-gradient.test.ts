@@ -53,7 +53,11 @@ describe('a gradient that was clipped', () => {
     const to = (bound: number) => each(error, (value) => (value * bound) / norm);
     expect(formulaOf(to(0.5))).toBe('gradient-clipped: s − y, clipped to the norm 0.5');
     // A loss may be divided by the norm of its gradient on purpose.
-    expect(formulaOf(to(1))).toBe('ambiguous: s − y, clipped to the norm 1 or (s − y) clipped to the norm 1');
+    expect(formulaOf(to(1))).toBe('ambiguous: s − y, clipped to the norm 1 or (s − y) / ‖s − y‖');
+    expect(diagnose({ logits, target, gradient: to(1) as number[][] }).text).toContain(
+      'If the loss is divided by the norm',
+    );
+    expect(diagnose({ logits, target, gradient: to(0.5) as number[][] }).text).not.toContain('If the loss is divided');
     expect(formulaOf(to(0.53))).toMatch(/^scaled/);
     // Clipping makes nothing larger.
     expect(formulaOf(to(5), { reduction: 'sum' })).toMatch(/^scaled/);

@@ -169,7 +169,7 @@ test('a multiple of s − y may be a weight of the only class, a gradient clippe
     [1.000003, true],
     [1.000005, false],
   ] as const) {
-    const expected = clipped ? ['gradient-clipped', '(s − y) clipped to the norm 1'] : ['scaled'];
+    const expected = clipped ? ['gradient-clipped', '(s − y) / ‖s − y‖'] : ['scaled'];
     expect(of([1, 0, 1, 2], share / norm), `${share}`).toEqual(expected);
   }
   // Numbers of few digits leave more open: a rounding of each, and in half precision also that of the norm.

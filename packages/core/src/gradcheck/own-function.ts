@@ -1,4 +1,6 @@
 import { SoftgradError } from '../errors.js';
+import { optionMeant } from '../options.js';
+import { shortened } from '../shortened.js';
 import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
@@ -7,6 +9,9 @@ import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, type OwnFunction } from './function.js';
 import { roundoff } from './report.js';
+
+/** What a function states of itself, if it has to. */
+const statements = ['kinks', 'outputShape'] as const;
 
 /** A caller's function, whose results are checked at every call. @throws ERR_VALUE if it does not have the derivative */
 export function ownFunction(check: string, f: OwnFunction, derivative: Derivative, x: Tensor): CheckedFunction {
@@ -20,6 +25,11 @@ export function ownFunction(check: string, f: OwnFunction, derivative: Derivativ
 /** @throws ERR_VALUE, ERR_SHAPE for what only JavaScript without types can state, such as 6 for a shape of 6 values */
 function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
   const { name, kinks = [], outputShape = x.shape } = f;
+  for (const key of Object.keys(f)) {
+    const meant = optionMeant(key, statements);
+    if (meant !== undefined && meant !== key)
+      throw new SoftgradError('ERR_VALUE', `${check}: ${name} has '${shortened(key)}' (did you mean '${meant}'?)`);
+  }
   const isStated = f.outputShape !== undefined;
   if (typeof f.forward !== 'function') throw notExpected(check, `forward of ${name}`, f.forward, 'a function');
   if (!Array.isArray(outputShape)) {
