@@ -78,6 +78,9 @@ test('a page has an icon and no path that is only its title, and the search find
     await expect.poll(() => found.allTextContents()).toEqual(expect.arrayContaining(['Where it runs', 'softgrad']));
     await page.locator('#tsd-search-input').fill('rebinding');
     await expect.poll(() => found.allTextContents()).toContain('The softgrad playground');
+    // So is code, as it is written.
+    await page.locator('#tsd-search-input').fill('J.sum(axis=1)');
+    await expect.poll(() => found.allTextContents()).toContain('Why is my softmax gradient zero?');
     await page.goto(pathToFileURL(join(site, 'functions', '_softgrad_bench.accuracyTables.html')).href);
     expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(true);
   } finally {
