@@ -213,7 +213,13 @@ export type AccuracyOpName = keyof typeof accuracyOps;
 
 const names = Object.keys(accuracyOps) as readonly AccuracyOpName[];
 
-/** The ops of these names; `all` stands for every one. @throws ERR_VALUE for an unknown name */
+/**
+ * The ops of these names; `all` stands for every one.
+ *
+ * @throws ERR_VALUE for an unknown name
+ * @example
+ * selectAccuracyOps(['softmax', 'softmax.vjp']); // ['softmax', 'softmax.vjp']
+ */
 export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyOpName[] {
   if (chosen.includes('all')) return names;
   return chosen.map((name) => {
