@@ -50,7 +50,12 @@ export interface Share {
  *
  * Returns null if shards of other shares are still missing.
  *
- * @throws ERR_VALUE naming the first shard that failed and why; all others are computed
+ * @throws ERR_VALUE naming the first shard that failed and why; all others are computed. Also if `out` has the plan of another run, for an unknown
+ *   option, and when the `signal` is aborted
+ * @example
+ * const plan = await createPlan(folderStore('/data'), { operation: 'softmax', logits: ['logits.npy'], out: 'probabilities', backend: 'cpu' });
+ * const manifest = await runEmbedded(plan, { root: '/data', backends: import.meta.resolve('softgrad') });
+ * manifest?.arrays.softmax?.shape; // [2, 3]
  */
 export async function runEmbedded(plan: Plan, options: EmbeddedOptions): Promise<Manifest | null> {
   const { root, backends, threads = availableParallelism(), share } = checkOptions('runEmbedded', options, optionNames);
