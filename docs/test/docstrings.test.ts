@@ -2,14 +2,55 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
 import { wasm } from '@softgrad/backend-wasm';
+import * as bench from '@softgrad/bench';
+import * as core from '@softgrad/core';
+import * as distributed from '@softgrad/distributed';
+import * as doctor from '@softgrad/doctor';
+import * as formats from '@softgrad/formats';
 import * as softgrad from 'softgrad';
-import { afterEach, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { accuracyReport, backends, dataFolder, report } from './example-data.js';
 import { root } from './snippets.js';
 
-/** The packages whose examples are run: where their sources are compiled to, and what an example may name without an import. */
-const packages = {
-  core: { built: 'dist/src', names: { ...softgrad, cpu, wasm } },
-  doctor: { built: 'dist', names: {} },
+interface Package {
+  /** Where its sources are compiled to. */
+  readonly built: string;
+  readonly exports: object;
+  /** What an example may name without an import, beside the exports. */
+  readonly names?: object;
+  /** The functions without an example. */
+  readonly without?: readonly string[];
+}
+
+/** To be given examples; no function is added. */
+const withoutOfCore = [
+  'bufferOf',
+  'byteSize',
+  'empty',
+  'formatShape',
+  'fromBuffer',
+  'getBackend',
+  'gradgradcheck',
+  'hostArray',
+  'isFloat',
+  'isSoftgradError',
+  'isTensor',
+  'loadProvider',
+  'readInput',
+  'registered',
+  'resolveAxis',
+  'sameShape',
+  'sizeOf',
+  'withoutAxis',
+];
+
+/** The packages whose examples are run. */
+const packages: Readonly<Record<string, Package>> = {
+  core: { built: 'dist/src', exports: core, names: { ...softgrad, cpu, wasm }, without: withoutOfCore },
+  doctor: { built: 'dist', exports: doctor, without: ['formatDiagnosis', 'knownExpressions'] },
+  formats: { built: 'dist', exports: formats },
+  bench: { built: 'dist', exports: bench, names: { report, accuracyReport, loadProvider: core.loadProvider } },
+  distributed: { built: 'dist', exports: distributed },
 };
 
 interface Source {
@@ -21,6 +62,12 @@ function sourcesOf(folder: string): readonly Source[] {
   const files = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
   return files.map((name) => ({ name, text: readFileSync(join(folder, name), 'utf8') }));
 }
+
+let data: Awaited<ReturnType<typeof dataFolder>>;
+beforeAll(async () => {
+  data = await dataFolder();
+});
+afterAll(() => data.remove());
 
 // Some choose a backend.
 afterEach(() => softgrad.setBackend('cpu'));
@@ -45,33 +92,62 @@ interface Values {
 async function run(code: string, names: object): Promise<Values> {
   const stated: unknown[] = [];
   const computed: unknown[] = [];
-  const known = { ...names, check: (value: unknown) => computed.push(rounded(value)) };
-  const body = code.replace(valued, (_, expression: string, value: string) => {
+  const known = { ...names, $value: (value: unknown) => computed.push(rounded(value)) };
+  // An example that is not in a module has no import.meta.
+  const located = code
+    .replaceAll("'/data", `'${data.folder}`)
+    .replaceAll("import.meta.resolve('softgrad')", JSON.stringify(backends));
+  const body = located.replace(valued, (_, expression: string, value: string) => {
     stated.push(new Function(`return ${value}`)());
-    return `check(${expression});`;
+    return `$value(${expression});`;
   });
-  await new AsyncFunction(...Object.keys(known), body)(...Object.values(known));
+  // In a block, which may declare the same names again.
+  await new AsyncFunction(...Object.keys(known), `{\n${body}\n}`)(...Object.values(known));
   return { stated, computed };
 }
 
 /** Numbers with the four decimals of the docstrings, and typed arrays as arrays. */
 function rounded(value: unknown): unknown {
-  const plain = (each: unknown) => (ArrayBuffer.isView(each) ? Array.from(each as Float64Array) : each);
-  const text = JSON.stringify(value, (_, each) => (typeof each === 'number' ? Number(each.toFixed(4)) : plain(each)));
-  return JSON.parse(text);
+  if (typeof value === 'number') return Number(value.toFixed(4));
+  if (ArrayBuffer.isView(value)) return Array.from(value as Float64Array, rounded);
+  if (Array.isArray(value)) return value.map(rounded);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, rounded(each)]));
 }
 
-for (const [name, { built, names }] of Object.entries(packages)) {
+for (const [name, { built, exports, names, without = [] }] of Object.entries(packages)) {
+  const sources = sourcesOf(join(root, 'packages', name, 'src'));
+
   describe(`the examples of ${name} give what they state`, () => {
-    for (const source of sourcesOf(join(root, 'packages', name, 'src'))) {
+    for (const source of sources) {
       const examples = examplesOf(source).map((code) => [code.split('\n', 1)[0], code]);
       test.each(examples)(`${source.name}: %s`, async (_, code) => {
         const own = await import(join(root, 'packages', name, built, source.name.replace(/ts$/, 'js')));
-        const { stated, computed } = await run(code, { ...names, ...own });
+        const { stated, computed } = await run(code, { ...exports, ...names, ...own });
         expect(computed).toEqual(stated);
       });
     }
   });
+
+  test(`every function of ${name} has an example${without.length > 0 ? `, except ${without.length}` : ''}`, () => {
+    const functions = Object.entries(exports).filter(([, value]) => typeof value === 'function');
+    const found = functions
+      .map(([exported]) => exported)
+      .filter((exported) => !docstringOf(exported, sources).includes('@example'));
+    expect(found.sort()).toEqual(without);
+  });
+}
+
+/** The docstring of what a package exports by this name; that of its first overload. */
+function docstringOf(exported: string, sources: readonly Source[]): string {
+  const index = sources.find(({ name }) => name === 'index.ts')?.text ?? '';
+  const [, local = exported] = new RegExp(`(\\w+) as ${exported}\\b`).exec(index) ?? [];
+  const declaration = new RegExp(`^export (?:async )?(?:function\\*?|class|const) ${local}\\b`, 'm');
+  for (const { text } of sources) {
+    const above = text.slice(0, Math.max(0, text.search(declaration)));
+    if (above.endsWith(' */\n')) return above.slice(above.lastIndexOf('/**'));
+  }
+  return '';
 }
 
 test('every derivative has an example', () => {
