@@ -16,6 +16,7 @@ import {
 import type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
 import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 
+/** How a backend is opened, and its name in reports. */
 export interface BackendVariant {
   /** Options of the provider's `open`. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;

@@ -18,6 +18,7 @@ export interface Change {
   readonly nowMs: number;
 }
 
+/** What differs between two reports. */
 export interface Comparison {
   /** How the two environments differ. If they do, absolute times are not comparable, and only relative times are compared. */
   readonly environmentDiffers: readonly string[];

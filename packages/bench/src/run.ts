@@ -19,6 +19,7 @@ export interface Method {
   readonly signal?: Signal | undefined;
 }
 
+/** What `runBench` times, and how. */
 export interface BenchOptions extends Method {
   readonly workloads: readonly Workload[];
   /** Backends and peers; one that cannot run is listed with the reason. */

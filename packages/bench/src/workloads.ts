@@ -14,10 +14,13 @@ const timed = {
   relu: ['relu'],
 } as const satisfies Record<Op, readonly string[]>;
 
+/** What can be timed: a function of core, or softmax's `jacobian` and `vjp`. */
 export type BenchOp = (typeof timed)[Op][number];
 
+/** All that can be timed. */
 export const benchOps: readonly BenchOp[] = Object.values(timed).flat();
 
+/** The dtypes of workloads. */
 export type BenchDType = 'float32' | 'float64';
 
 export const benchDTypes: readonly BenchDType[] = ['float32', 'float64'];

@@ -6,6 +6,7 @@ import { readJson, refuseRepeatedNames, refuseSyntax } from './json-syntax.js';
 import { quote } from './quote.js';
 import type { OnShare } from './row-reader.js';
 
+/** Which array of a JSON file is read. */
 export interface JsonOptions {
   /** The name of the array in an object of several; default: the only one. */
   readonly entry?: string | undefined;

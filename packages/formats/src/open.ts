@@ -22,6 +22,7 @@ export interface FileSource {
   close(): Promise<void>;
 }
 
+/** What is read of a file, and how. */
 export interface OpenOptions extends TableOptions {
   /** The name of the array in a .npz, .safetensors or .json file; default: the only one. */
   readonly entry?: string | undefined;

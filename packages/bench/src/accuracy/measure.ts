@@ -6,6 +6,7 @@ import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, 
 import { type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
 import { type AccuracyOp, type AccuracyOpName, accuracyOps, type Case } from './ops.js';
 
+/** What `measureAccuracy` measures. */
 export interface AccuracyOptions {
   readonly contenders: readonly ContenderSource[];
   /** Default: softmax. */
@@ -48,6 +49,7 @@ export interface AccuracyResult {
   readonly worstRowSumUlp: number | null;
 }
 
+/** The errors of all contenders as plain, versioned data. */
 export interface AccuracyReport {
   readonly schema: 'softgrad-accuracy/2';
   readonly environment: Environment;

@@ -209,6 +209,7 @@ function byName<Name extends string>(ops: Readonly<Record<Name, AccuracyOp>>): R
   return ops;
 }
 
+/** A function of core whose errors can be measured: `softmax`, `softmax.vjp`. */
 export type AccuracyOpName = keyof typeof accuracyOps;
 
 const names = Object.keys(accuracyOps) as readonly AccuracyOpName[];
