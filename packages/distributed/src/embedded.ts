@@ -14,6 +14,7 @@ export interface Progress {
   readonly total: number;
 }
 
+/** Where and how a plan is run on this machine. */
 export interface EmbeddedOptions {
   /** The location of the store, a folder or s3://BUCKET/PREFIX; the plan's paths are relative to it. */
   readonly root: string;

@@ -18,8 +18,8 @@ const temporaryPrefix = '.softgrad-';
  *
  * A file is written under a temporary name, flushed to the disk, and then linked to its final name, which fails if that name exists.
  *
- * The folder is not opened before it is used. The functions of the store throw ERR_VALUE for a path outside of it, by its name or by a symbolic link,
- * and for what cannot be read or written, with the system's reason.
+ * The folder is not opened before it is used. The functions of the store throw ERR_VALUE for a path outside of it, by its name or by a symbolic link;
+ * those that read or write bytes also if the system refuses, with its reason.
  *
  * @param root the folder, relative to the current one
  * @example
