@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { cpu } from '@softgrad/backend-cpu';
 import { wasm } from '@softgrad/backend-wasm';
 import * as bench from '@softgrad/bench';
@@ -18,6 +18,8 @@ interface Package {
   readonly exports: object;
   /** What an example may name without an import, beside the exports. */
   readonly names?: object;
+  /** The sources whose functions are exported too, beside the index. */
+  readonly entries?: readonly string[];
   /** The functions without an example. */
   readonly without?: readonly string[];
 }
@@ -49,8 +51,13 @@ const packages: Readonly<Record<string, Package>> = {
   core: { built: 'dist/src', exports: core, names: { ...softgrad, cpu, wasm }, without: withoutOfCore },
   doctor: { built: 'dist', exports: doctor, without: ['formatDiagnosis', 'knownExpressions'] },
   formats: { built: 'dist', exports: formats },
-  bench: { built: 'dist', exports: bench, names: { report, accuracyReport, loadProvider: core.loadProvider } },
-  distributed: { built: 'dist', exports: distributed },
+  bench: {
+    built: 'dist',
+    exports: bench,
+    names: { report, accuracyReport, loadProvider: core.loadProvider },
+    entries: ['backend-options.ts', 'charts.ts', 'html.ts', 'processes.ts'],
+  },
+  distributed: { built: 'dist', exports: distributed, entries: ['redis/index.ts', 's3/index.ts'] },
 };
 
 interface Source {
@@ -71,6 +78,9 @@ afterAll(() => data.remove());
 
 // Some choose a backend.
 afterEach(() => softgrad.setBackend('cpu'));
+
+/** A declaration that can be called: how it is declared, and its name. */
+const declaration = /^export (?:async )?(function|class|const)\*? (\w+)/gm;
 
 /** A line with its value: `await s.array(); // [0.5000, 0.8808]`, perhaps with a remark after a comma. One that is shortened by … is not compared. */
 const valued = /^(.+); \/\/ (?!.*…)(\[.*\]|\{.*\}|-?[\d.]+|'.*'|true|false|null)(?:, .*)?$/gm;
@@ -115,7 +125,7 @@ function rounded(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, each]) => [name, rounded(each)]));
 }
 
-for (const [name, { built, exports, names, without = [] }] of Object.entries(packages)) {
+for (const [name, { built, exports, names, entries = [], without = [] }] of Object.entries(packages)) {
   const sources = sourcesOf(join(root, 'packages', name, 'src'));
 
   describe(`the examples of ${name} give what they state`, () => {
@@ -130,24 +140,40 @@ for (const [name, { built, exports, names, without = [] }] of Object.entries(pac
   });
 
   test(`every function of ${name} has an example${without.length > 0 ? `, except ${without.length}` : ''}`, () => {
-    const functions = Object.entries(exports).filter(([, value]) => typeof value === 'function');
-    const found = functions
-      .map(([exported]) => exported)
-      .filter((exported) => !docstringOf(exported, sources).includes('@example'));
-    expect(found.sort()).toEqual(without);
+    const declarations = ['index.ts', ...entries].flatMap((entry) => declarationsOf(entry, sources));
+    const declared = declarations.filter(({ kind }) => kind !== 'const').map(({ exported }) => exported);
+    const loaded = Object.entries(exports).flatMap(([exported, value]) =>
+      typeof value === 'function' ? [exported] : [],
+    );
+    const explained = declarations.filter(({ docstring }) => docstring.includes('@example'));
+    const functions = [...new Set([...declared, ...loaded])];
+    expect(functions.filter((each) => !explained.some(({ exported }) => exported === each)).sort()).toEqual(without);
   });
 }
 
-/** The docstring of what a package exports by this name; that of its first overload. */
-function docstringOf(exported: string, sources: readonly Source[]): string {
-  const index = sources.find(({ name }) => name === 'index.ts')?.text ?? '';
-  const [, local = exported] = new RegExp(`(\\w+) as ${exported}\\b`).exec(index) ?? [];
-  const declaration = new RegExp(`^export (?:async )?(?:function\\*?|class|const) ${local}\\b`, 'm');
-  for (const { text } of sources) {
-    const above = text.slice(0, Math.max(0, text.search(declaration)));
-    if (above.endsWith(' */\n')) return above.slice(above.lastIndexOf('/**'));
-  }
-  return '';
+interface Declaration {
+  readonly exported: string;
+  /** `function`, `class` or `const`. */
+  readonly kind: string;
+  /** That of the first overload; empty without one. */
+  readonly docstring: string;
+}
+
+/** What a source exports, itself or from others. */
+function declarationsOf(entry: string, sources: readonly Source[]): readonly Declaration[] {
+  const textOf = (file: string) => sources.find(({ name }) => name === file)?.text ?? '';
+  const named = [...textOf(entry).matchAll(/^export \{([^}]*)\} from '(.*)\.js';$/gm)].flatMap(([, list = '', file]) =>
+    list.split(',').map((item) => ({ item: item.trim(), text: textOf(join(dirname(entry), `${file}.ts`)) })),
+  );
+  const own = [...textOf(entry).matchAll(declaration)].map(([, , item = '']) => ({ item, text: textOf(entry) }));
+  return [...named, ...own].flatMap(({ item, text }) => {
+    const [local, exported = local] = item.split(' as ');
+    const found = [...text.matchAll(declaration)].find(([, , name]) => name === local);
+    if (found === undefined) return [];
+    const above = text.slice(0, found.index);
+    const docstring = above.endsWith(' */\n') ? above.slice(above.lastIndexOf('/**')) : '';
+    return [{ exported, kind: found[1] ?? '', docstring }];
+  });
 }
 
 test('every derivative has an example', () => {
