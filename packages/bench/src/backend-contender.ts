@@ -16,6 +16,7 @@ import {
 import type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
 import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
 
+/** How a backend is opened, and its name in reports. */
 export interface BackendVariant {
   /** Options of the provider's `open`. */
   readonly options?: Readonly<Record<string, unknown>> | undefined;
@@ -27,7 +28,14 @@ export interface BackendVariant {
 
 const variantNames = namesOf<BackendVariant>({ options: true, composed: true, label: true });
 
-/** A registered backend as a contender, through the public API: the times include its overhead. */
+/**
+ * A registered backend as a contender, through the public API: the times include its overhead. Its `open` loads the backend, and resolves to the
+ * reason if it cannot run.
+ *
+ * @throws ERR_VALUE for an unknown option of the variant
+ * @example
+ * backendSource('wasm', { options: { threads: 2 }, composed: true }).name; // 'wasm (composed)'
+ */
 export function backendSource(name: string, variant: BackendVariant = {}): ContenderSource {
   const { options, composed = false, label = name } = checkOptions('backendSource', variant, variantNames);
   const shown = composed ? `${label} (composed)` : label;
@@ -77,7 +85,14 @@ function composedContender(name: string, backend: Backend): Contender {
   };
 }
 
-/** An open backend as a contender; closing the contender closes it. */
+/**
+ * An open backend as a contender; closing the contender closes it.
+ *
+ * @param name its name in reports
+ * @example
+ * const contender = backendContender('cpu', await (await loadProvider('cpu')).open());
+ * contender.description; // 'JavaScript typed arrays, 1 thread'
+ */
 export function backendContender(name: string, backend: Backend): Contender {
   const { supports } = backend;
   return {

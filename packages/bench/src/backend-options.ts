@@ -12,6 +12,8 @@ export interface BackendWithOptions {
  * boolean (`relaxedSimd=false`) if it looks like one, otherwise a string.
  *
  * @throws ERR_VALUE for an option without a value, and for one that is given twice
+ * @example
+ * parseBackend('wasm:threads=2'); // { name: 'wasm', options: { threads: 2 } }
  */
 export function parseBackend(text: string): BackendWithOptions {
   const [name = '', ...settings] = text.split(':');

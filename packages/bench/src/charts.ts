@@ -18,7 +18,12 @@ const palette = [
   '#9498a0',
 ];
 
-/** The colour of each contender, the same in all charts. */
+/**
+ * The colour of each contender by its name, the same in all charts.
+ *
+ * @example
+ * const colourOfCpu = colours(report).get('cpu'); // #4269d0
+ */
 export function colours(report: BenchReport): ReadonlyMap<string, string> {
   return new Map(report.contenders.map(({ name }, k) => [name, palette[k % palette.length] ?? 'currentColor']));
 }
@@ -29,6 +34,12 @@ export interface ChartGroup {
   readonly results: readonly WorkloadResult[];
 }
 
+/**
+ * The workloads of a report, grouped by op and dtype.
+ *
+ * @example
+ * const names = chartGroups(report).map(({ name }) => name); // softmax float32
+ */
 export function chartGroups(report: BenchReport): readonly ChartGroup[] {
   const groups = new Map<string, WorkloadResult[]>();
   for (const result of report.workloads) {
@@ -38,7 +49,13 @@ export function chartGroups(report: BenchReport): readonly ChartGroup[] {
   return [...groups].map(([name, results]) => ({ name, results }));
 }
 
-/** Time of a call against the number of results, both on log axes: one line per contender, one dot per shape. */
+/**
+ * Time of a call in ms against the number of results, both on log axes: one line per contender, one dot per shape.
+ *
+ * @param document that makes the elements: that of a page, or linkedom's
+ * @example
+ * for (const group of chartGroups(report)) document.body.append(timeChart(group, colours(report), document));
+ */
 export function timeChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,
@@ -83,7 +100,13 @@ export function timeChart(
   });
 }
 
-/** Speed-ups over the baseline with their 95 % intervals, on a log axis: one row per shape, one dot per contender; hollow if the difference is not significant. */
+/**
+ * Speed-ups over the baseline with their 95 % intervals, on a log axis: one row per shape, one dot per contender; hollow if the difference is not significant.
+ *
+ * @param document that makes the elements: that of a page, or linkedom's
+ * @example
+ * for (const group of chartGroups(report)) document.body.append(ratioChart(group, colours(report), document));
+ */
 export function ratioChart(
   { name, results }: ChartGroup,
   colour: ReadonlyMap<string, string>,

@@ -26,6 +26,15 @@ const longestReferenceRow = 2 ** 18;
 /**
  * Makes a checker for the outputs of a workload. It compares some rows with the reference under the bound of the conformance suite,
  * and every element with float64 loops under twice that bound, because a mistake may occur in the other rows only.
+ *
+ * @returns a function of the contender's `expUlp` and `subnormals` and of its output, flat: rows × classes numbers, of the Jacobian rows × classes².
+ *   A wrong output is reported, not thrown
+ * @example
+ * const [workload] = selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] });
+ * const input = workloadInput(workload);
+ * const check = outputChecker(workload, input);
+ * check({ expUlp: { base: 2, slope: 1 }, subnormals: 'preserve' }, input.probabilities).ok; // true
+ * check({ expUlp: { base: 2, slope: 1 }, subnormals: 'preserve' }, input.logits).ok; // false
  */
 export function outputChecker(
   workload: Workload,

@@ -18,6 +18,7 @@ export interface Change {
   readonly nowMs: number;
 }
 
+/** What differs between two reports. */
 export interface Comparison {
   /** How the two environments differ. If they do, absolute times are not comparable, and only relative times are compared. */
   readonly environmentDiffers: readonly string[];
@@ -32,6 +33,15 @@ const confidence = 0.99;
 /**
  * What got slower and what got faster between two reports. If both have the same baseline, times are relative to it, so that drift
  * of the machine cancels. A change inside the noise of either run is not reported as a difference.
+ *
+ * Each ratio is the quotient of the medians of both runs with its 99 % percentile bootstrap interval, as of `pairedRatio`; the runs are resampled
+ * independently.
+ *
+ * @example
+ * const then = parseReport(stringifyReport(report), 'then.json');
+ * const { changes, unmatched } = compareReports(then, report);
+ * changes.every(({ verdict }) => verdict === 'no difference'); // true
+ * unmatched; // []
  */
 export function compareReports(then: BenchReport, now: BenchReport): Comparison {
   const environmentDiffers = differences(then.environment, now.environment);
@@ -117,7 +127,14 @@ const modeWords: Record<Timed, string> = {
   device: 'on the device',
 };
 
-/** A comparison as a table of what changed, the largest changes first. */
+/**
+ * A comparison as a table of what changed, the largest changes first; the notes have the rest.
+ *
+ * @example
+ * const { rows, notes } = comparisonTable(compareReports(report, report));
+ * rows; // []
+ * notes[0]; // '2 of 2 timings show no difference'
+ */
 export function comparisonTable({ environmentDiffers, changes, unmatched }: Comparison): TextTable {
   const changed = changes.filter(({ verdict }) => verdict !== 'no difference');
   const size = ({ ratio }: Change) => Math.abs(Math.log(ratio.ratio));

@@ -9,7 +9,13 @@ export interface Environment {
   readonly crossOriginIsolated: boolean;
 }
 
-/** The environment of this process or page. */
+/**
+ * The environment of this process or page, now.
+ *
+ * @example
+ * const { runtime, logicalProcessors } = environment();
+ * runtime; // 'Node 20.20.2, V8 11.3…', or the user agent of a browser
+ */
 export function environment(): Environment {
   const date = new Date().toISOString();
   if (typeof process === 'object' && process.versions?.node) {
@@ -35,7 +41,13 @@ export function environment(): Environment {
   };
 }
 
-/** Describes how the environments of two reports differ; empty if their times are comparable. */
+/**
+ * Describes how the environments of two reports differ, without their dates; empty if their times are comparable.
+ *
+ * @example
+ * const here = environment();
+ * differences({ ...here, logicalProcessors: 2 }, { ...here, logicalProcessors: 4 }); // ['processors: 2, then 4']
+ */
 export function differences(a: Environment, b: Environment): readonly string[] {
   const compared = [
     ['runtime', 'runtime'],

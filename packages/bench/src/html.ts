@@ -5,8 +5,11 @@ import type { BenchReport } from './report.js';
 import { describeRun, resultTable, type TextTable } from './table.js';
 
 /**
- * A report as one self-contained HTML file: charts as inline SVG, tables, no script, light and dark. `more` are tables
- * to append, such as a comparison.
+ * A report as one self-contained HTML file: charts as inline SVG, tables, no script, light and dark.
+ *
+ * @param more tables to append, such as a `comparisonTable`
+ * @example
+ * await writeFile('report.html', toHtml(report));
  */
 export function toHtml(report: BenchReport, more: readonly TextTable[] = []): string {
   const { document } = parseHTML('<html><body></body></html>');

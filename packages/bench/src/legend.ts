@@ -1,6 +1,11 @@
 import { type BenchReport, timedKinds } from './report.js';
 
-/** What the columns of the tables of a report mean, one line for each that the tables have. */
+/**
+ * What the columns of the tables of a report mean, one line for each that the tables have.
+ *
+ * @example
+ * describeColumns(report)[1]; // 'first call: from data on the host, with nothing loaded or compiled'
+ */
 export function describeColumns({ workloads }: BenchReport): readonly string[] {
   const results = workloads.flatMap((workload) => workload.results).filter(({ missing }) => missing === null);
   if (results.length === 0) return [];

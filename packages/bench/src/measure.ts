@@ -36,8 +36,18 @@ async function timed(batch: Batch, calls: number, clock: Clock): Promise<number>
 }
 
 /**
- * Warms a batch up for long enough that optimising compilers have finished, and finds how many calls make a sample last
- * at least `leastMs`.
+ * Warms a batch up for long enough that optimising compilers have finished (5 `leastMs`), and finds how many calls make a sample last
+ * at least `leastMs`, up to 2²⁴.
+ *
+ * @param leastMs the least duration of a sample, in milliseconds
+ * @param rounds of `interleave`: a loop whose samples last longer than 150 ms takes part in fewer of them, but in at least 5
+ * @param clock in milliseconds; default: `performance.now`
+ * @example
+ * const logits = new Float64Array(1000);
+ * const repeat = (calls: number) => {
+ *   for (let k = 0; k < calls; k++) logits.map(Math.exp);
+ * };
+ * const loop = await calibrate(repeat, 4, 15); // loop.calls of them take at least 4 ms
  */
 export async function calibrate(
   batch: Batch,
@@ -83,6 +93,14 @@ function strideOf(sampleMs: number, rounds: number): number {
  * always follows the same one.
  *
  * @param step called before each sample; throwing from it cancels
+ * @returns for each loop, in their order, the milliseconds per call of each round
+ * @example
+ * const loops = [await calibrate(batchOfA, 4, 15), await calibrate(batchOfB, 4, 15)];
+ * const [a, b] = await interleave(loops, 15, () => {});
+ * const ratio = pairedRatio([a], [b]);
+ * @example
+ * const [times] = await interleave([{ sample: async (calls) => 0.5 * calls, calls: 10, stride: 2 }], 3, () => {});
+ * times; // [0.5, null, 0.5]
  */
 export async function interleave(
   loops: readonly Loop[],

@@ -9,6 +9,7 @@ import type { Report, Runner } from './runner.js';
 import { mergeProcesses } from './summary.js';
 import type { Workload } from './workloads.js';
 
+/** What `runBenchInProcesses` times, and how. */
 export interface ProcessesOptions extends Method {
   readonly workloads: readonly Workload[];
   readonly contenders: ContenderNames;
@@ -32,6 +33,15 @@ const optionNames = namesOf<ProcessesOptions>({
 /**
  * `runBench` in several Node processes, whose rounds are combined, so that the intervals include what varies from process to process (memory
  * layout, allocators, JIT compilation). For each workload the processes run one after the other.
+ *
+ * @throws ERR_VALUE for an unknown option; the reason of the `signal` when it is aborted; an Error with what a process wrote if it fails
+ * @example
+ * const report = await runBenchInProcesses({
+ *   workloads: selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] }),
+ *   contenders: { backends: ['cpu'], peers: ['naive'], composed: false },
+ *   setup: import.meta.resolve('softgrad'),
+ *   processes: 3,
+ * });
  */
 export async function runBenchInProcesses(
   options: ProcessesOptions,

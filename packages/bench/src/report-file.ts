@@ -2,7 +2,12 @@ import { SoftgradError } from '@softgrad/core';
 import type { BenchReport } from './report.js';
 import { wrongPart } from './report-check.js';
 
-/** A report as JSON. NaN and infinities, such as the error of a wrong contender, become strings, because JSON has no numbers for them. */
+/**
+ * A report as JSON. NaN and infinities, such as the error of a wrong contender, become strings, because JSON has no numbers for them.
+ *
+ * @example
+ * stringifyReport({ worstUlp: Number.NaN }); // '{\n "worstUlp": "NaN"\n}\n'
+ */
 export function stringifyReport(report: unknown): string {
   const text = JSON.stringify(
     report,
@@ -13,14 +18,27 @@ export function stringifyReport(report: unknown): string {
   return `${text.replaceAll(/\[\s+((?:[-\d.e+]+|null)(?:,\s+(?:[-\d.e+]+|null))*)\s+\]/g, (_, list: string) => `[${list.replaceAll(/\s+/g, '')}]`)}\n`;
 }
 
-/** Parses JSON, with the strings 'NaN', 'Infinity' and '-Infinity' as numbers. */
+/**
+ * Parses JSON, with the strings 'NaN', 'Infinity' and '-Infinity' as numbers.
+ *
+ * @throws SyntaxError, of `JSON.parse`
+ * @example
+ * parseNumbers('[1.5, "NaN", "-Infinity"]'); // [1.5, NaN, -Infinity]
+ */
 export function parseNumbers(text: string): unknown {
   return JSON.parse(text, (_key, part) =>
     part === 'NaN' || part === 'Infinity' || part === '-Infinity' ? Number(part) : part,
   );
 }
 
-/** Reads what `stringifyReport` wrote. @throws ERR_VALUE naming `source` if it is not a report of this version */
+/**
+ * Reads what `stringifyReport` wrote.
+ *
+ * @param source the name of the file, for messages
+ * @throws ERR_VALUE naming `source` if it is not a report of this version
+ * @example
+ * parseReport(stringifyReport(report), 'report.json').schema; // 'softgrad-bench/1'
+ */
 export function parseReport(text: string, source: string): BenchReport {
   const refuse = (reason: string) =>
     new SoftgradError('ERR_VALUE', `${source}: ${reason}; expected what softgrad bench --json wrote`);

@@ -53,6 +53,7 @@ export interface ContenderResult extends RawResult {
   readonly bound: (Bound & { readonly share: number }) | null;
 }
 
+/** The samples and statistics of all contenders on one workload. */
 export interface WorkloadResult extends RawWorkload {
   readonly results: readonly ContenderResult[];
   /** The times that follow from `roofs` for this workload, the tightest first. */

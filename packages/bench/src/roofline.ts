@@ -14,9 +14,10 @@ export interface Roof {
 /** Kinds of bounds: memory traffic, exponentials, or the cost of a call. */
 export type BoundName = 'memory' | 'exp' | 'call';
 
+/** The least time that a workload can take, from the time of a loop that does one part of it. */
 export interface Bound {
   readonly name: BoundName;
-  /** The loop's time for this workload. */
+  /** The loop's time for this workload, in milliseconds. */
   readonly ms: number;
   /** Origin of the loop. */
   readonly from: string;

@@ -19,6 +19,7 @@ export interface Method {
   readonly signal?: Signal | undefined;
 }
 
+/** What `runBench` times, and how. */
 export interface BenchOptions extends Method {
   readonly workloads: readonly Workload[];
   /** Backends and peers; one that cannot run is listed with the reason. */
@@ -44,11 +45,15 @@ export const defaultSampleMs = 4;
 /**
  * Times every workload on every contender, in Node or in a page: correctness first, then rounds that interleave all contenders.
  *
+ * A contender that cannot run, and one with a wrong result, is in the report with the reason.
+ *
+ * @throws ERR_VALUE for an unknown option or baseline; the reason of the `signal` when it is aborted
  * @example
  * const report = await runBench({
- *   workloads: [{ op: 'softmax', shape: [64, 10], dtype: 'float32' }],
- *   contenders: [backendSource('cpu'), naive],
+ *   workloads: selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] }),
+ *   contenders: selectContenders(['cpu'], ['naive']),
  * });
+ * const [table] = resultTables(report); // softmax 64×10 float32, speed-up over naive
  */
 export async function runBench(
   options: BenchOptions,

@@ -38,7 +38,14 @@ const quickJacobianShapes: readonly BenchShape[] = [
   [64, 128],
 ];
 
-/** Every op at every shape in every dtype; the Jacobian has its own default shapes. @throws ERR_VALUE, ERR_OUT_OF_MEMORY */
+/**
+ * Every op at every shape in every dtype. Defaults: `benchOps`, `standardShapes`, for the Jacobian `jacobianShapes`, and float32.
+ *
+ * @throws ERR_VALUE for an unknown op, dtype or option, and for a shape that is not written as rows and classes
+ * @throws ERR_OUT_OF_MEMORY for a workload with more than 2³⁰ results
+ * @example
+ * selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] }); // [{ op: 'softmax', shape: [64, 10], dtype: 'float32' }]
+ */
 export function selectWorkloads(selection: WorkloadSelection): readonly Workload[] {
   const { ops, shapes, dtypes, quick = false } = checkOptions('selectWorkloads', selection, selectionNames);
   const given = shapes?.map(parseShape);
@@ -67,7 +74,12 @@ function ofSize(workload: Workload): Workload {
  * Backends by their registered names (core's `register`), followed by options for opening them (`wasm:threads=2`,
  * `gpujs:mode=webasm:kernels=8`), and peers by name. With `composed`, each backend is also included without its fused kernels.
  *
- * @throws ERR_VALUE for an unknown name
+ * Nothing is opened: whether a contender can run is known after `open`.
+ *
+ * @throws ERR_VALUE for an unknown name, and for an option of a backend without a value or given twice
+ * @example
+ * const contenders = selectContenders(['cpu', 'wasm:threads=2'], ['naive']);
+ * contenders.map(({ name }) => name); // ['cpu', 'wasm:threads=2', 'naive']
  */
 export function selectContenders(
   backendNames: readonly string[],

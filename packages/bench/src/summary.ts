@@ -11,7 +11,15 @@ import {
 import { type Bound, boundsOf } from './roofline.js';
 import { isDifference, pairedRatio, type Ratio, timing } from './statistics.js';
 
-/** The statistics of a workload's samples: medians, ratios over the baseline and shares of bounds. */
+/**
+ * The statistics of a workload's samples: medians (`timing`), ratios over the baseline (`pairedRatio`) and shares of bounds.
+ *
+ * @param raw the times in milliseconds per call, as a workload of a report has them: `summarize` of a workload of a report gives the same again
+ * @example
+ * const [workload] = report.workloads;
+ * const { results } = summarize({ ...workload, baseline: 'cpu' });
+ * results.map(({ contender, ratios }) => [contender, ratios.reused?.ratio ?? 1]); // [['cpu', 1], ['naive', 2]]
+ */
 export function summarize(raw: RawWorkload): WorkloadResult {
   const bounds = boundsOf(raw.workload, raw.roofs);
   const baseline = raw.results.find(({ contender }) => contender === raw.baseline);

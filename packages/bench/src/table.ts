@@ -24,6 +24,12 @@ const others = ['first call', 'speed-up', 'of its bound', 'error'];
  * One workload as a table, with one row per contender. The speed-up is over the baseline, with a reused output if both support it (else
  * allocating, else end to end). Device times have a column if there are any. Contenders without times are listed in the
  * notes, with the reason.
+ *
+ * @param result one of `report.workloads`
+ * @example
+ * const { title, head } = resultTable(report.workloads[0]);
+ * title; // 'softmax 64×10 float32, speed-up over naive'
+ * head.slice(1, 4); // ['reused out', 'allocating', 'end to end']
  */
 export function resultTable(result: WorkloadResult): TextTable {
   const timed = result.results.filter(({ missing }) => missing === null);
@@ -48,12 +54,23 @@ export function resultTable(result: WorkloadResult): TextTable {
   };
 }
 
-/** A report as tables, one per workload. */
+/**
+ * A report as tables, one per workload.
+ *
+ * @example
+ * resultTables(report).map(({ title }) => title); // ['softmax 64×10 float32, speed-up over naive']
+ */
 export function resultTables(report: BenchReport): readonly TextTable[] {
   return report.workloads.map(resultTable);
 }
 
-/** Environment and contenders: the lines above the tables. */
+/**
+ * Environment and contenders: the lines above the tables.
+ *
+ * @example
+ * const [how, ...contenders] = describeRun(report);
+ * contenders[0]; // 'cpu: JavaScript typed arrays, 1 thread (opens in 656 µs)'
+ */
 export function describeRun({
   environment,
   settings,
@@ -102,7 +119,14 @@ function boundNote({ name, ms, from }: Bound): string {
   return `${name} bound: ${formatMs(ms)} (${how})`;
 }
 
-/** How many times as fast, with its interval; in words if it is not significant: the interval contains 1, or the same code timed twice differs as much. */
+/**
+ * How many times as fast, with its interval; in words if it is not significant: the interval contains 1, or the same code timed twice differs as much.
+ *
+ * @param ratio of times: above 1 is slower, so its reciprocal is shown
+ * @example
+ * formatSpeedUp({ ratio: 0.5, interval: [0.4, 0.625], significant: true }); // '2.00× (1.60–2.50)'
+ * formatSpeedUp({ ratio: 1, interval: [0.8, 1.25], significant: false }); // 'no difference (0.800–1.25)'
+ */
 export function formatSpeedUp(ratio: Ratio & { readonly significant: boolean }): string {
   const notSignificant = excludesOne(ratio) ? 'within the noise' : 'no difference';
   return `${ratio.significant ? `${factor(1 / ratio.ratio)}×` : notSignificant} (${interval(ratio)})`;
@@ -117,7 +141,12 @@ function factor(value: number): string {
   return value >= 100 ? String(Math.round(value)) : value.toPrecision(3);
 }
 
-/** A time with three digits and a unit. */
+/**
+ * A time in milliseconds with three digits and its unit: ns, µs, ms or s. Empty without a time.
+ *
+ * @example
+ * formatMs(0.0123); // '12.3 µs'
+ */
 export function formatMs(ms: number | undefined): string {
   if (ms === undefined) return '';
   if (ms < 1e-3) return `${(ms * 1e6).toPrecision(3)} ns`;

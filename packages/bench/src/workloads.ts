@@ -14,10 +14,13 @@ const timed = {
   relu: ['relu'],
 } as const satisfies Record<Op, readonly string[]>;
 
+/** What can be timed: a function of core, or softmax's `jacobian` and `vjp`. */
 export type BenchOp = (typeof timed)[Op][number];
 
+/** All that can be timed. */
 export const benchOps: readonly BenchOp[] = Object.values(timed).flat();
 
+/** The dtypes of workloads. */
 export type BenchDType = 'float32' | 'float64';
 
 export const benchDTypes: readonly BenchDType[] = ['float32', 'float64'];
@@ -65,11 +68,24 @@ export interface WorkloadInput {
   readonly target: Int32Array;
 }
 
-/** The workload's name, stable over versions: `softmax 4096×128 float32`. */
+/**
+ * The workload's name, stable over versions.
+ *
+ * @example
+ * workloadName({ op: 'softmax', shape: [4096, 128], dtype: 'float32' }); // 'softmax 4096×128 float32'
+ */
 export function workloadName({ op, shape, dtype }: Workload): string {
   return `${op} ${shape.join('×')} ${dtype}`;
 }
 
+/**
+ * The inputs of a workload, from a seed that follows from its shape: the same in every run.
+ *
+ * @returns rows × classes numbers of the workload's dtype, and a class index for each row (int32)
+ * @example
+ * const { logits, target } = workloadInput({ op: 'softmax', shape: [64, 10], dtype: 'float32' });
+ * [logits.length, target.length]; // [640, 64]
+ */
 export function workloadInput({ shape: [rows, classes], dtype }: Workload): WorkloadInput {
   const random = uniform(0x5eed ^ (rows * 31 + classes));
   const values = (amplitude: number) => {

@@ -14,6 +14,7 @@ export interface Progress {
   readonly total: number;
 }
 
+/** Where and how a plan is run on this machine. */
 export interface EmbeddedOptions {
   /** The location of the store, a folder or s3://BUCKET/PREFIX; the plan's paths are relative to it. */
   readonly root: string;
@@ -50,7 +51,12 @@ export interface Share {
  *
  * Returns null if shards of other shares are still missing.
  *
- * @throws ERR_VALUE naming the first shard that failed and why; all others are computed
+ * @throws ERR_VALUE naming the first shard that failed and why; all others are computed. Also if `out` has the plan of another run, for an unknown
+ *   option, and when the `signal` is aborted
+ * @example
+ * const plan = await createPlan(folderStore('/data'), { operation: 'softmax', logits: ['logits.npy'], out: 'probabilities', backend: 'cpu' });
+ * const manifest = await runEmbedded(plan, { root: '/data', backends: import.meta.resolve('softgrad') });
+ * manifest?.arrays.softmax?.shape; // [2, 3]
  */
 export async function runEmbedded(plan: Plan, options: EmbeddedOptions): Promise<Manifest | null> {
   const { root, backends, threads = availableParallelism(), share } = checkOptions('runEmbedded', options, optionNames);

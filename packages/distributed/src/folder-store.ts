@@ -17,6 +17,15 @@ const temporaryPrefix = '.softgrad-';
  * POSIX semantics (local disks, NFS since version 3, Lustre, CephFS, GPFS).
  *
  * A file is written under a temporary name, flushed to the disk, and then linked to its final name, which fails if that name exists.
+ *
+ * The folder is not opened before it is used. The functions of the store throw ERR_VALUE for a path outside of it, by its name or by a symbolic link;
+ * those that read or write bytes also if the system refuses, with its reason.
+ *
+ * @param root the folder, relative to the current one
+ * @example
+ * const store = folderStore('/data');
+ * await store.match('*.npy'); // ['logits.npy']
+ * (await store.stat('logits.npy'))?.byteLength; // 152, in bytes
  */
 export function folderStore(root: string): Store {
   const folder = resolve(root);

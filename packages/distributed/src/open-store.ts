@@ -6,6 +6,11 @@ import type { Store } from './store.js';
  * The store at a location: a folder, or `s3://BUCKET/PREFIX`, for which `@aws-sdk/client-s3` is loaded.
  *
  * @throws ERR_VALUE with instructions if that package is not installed
+ * @example
+ * const bucket = await openStore('s3://experiments/2026');
+ * @example
+ * const store = await openStore('/data');
+ * (await store.stat('logits.npy'))?.byteLength; // 152, in bytes
  */
 export async function openStore(place: string): Promise<Store> {
   if (!place.startsWith('s3://')) return folderStore(place);

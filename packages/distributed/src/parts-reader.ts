@@ -10,8 +10,14 @@ type ArrayPart = ArrayParts['parts'][number];
 /**
  * Reads a result of a finished run as one array, row by row. The store's root is the folder of the results.
  *
+ * The numbers are float32, or float64 if the results are; float16 is read as float32.
+ *
  * @param entry the name of the array if the run has several, such as `gradient`
- * @throws ERR_VALUE if there is no manifest, if there are several arrays and none is named, or if a part is missing
+ * @throws ERR_VALUE if there is no manifest, if there are several arrays and none is named, or, from `next`, if a part is missing
+ * @example
+ * const reader = await partsReader(folderStore('/data/probabilities'), undefined);
+ * reader.shape; // [2, 3]
+ * (await reader.next(1))?.data; // [0.0900, 0.2447, 0.6652]
  */
 export async function partsReader(store: Store, entry: string | undefined): Promise<RowReader> {
   const manifest = await readJson(store, 'manifest.json', manifestSchema, 'the manifest of a run');

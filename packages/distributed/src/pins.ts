@@ -8,7 +8,13 @@ import { leaf, mergeTree } from './statistics.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
-/** Thrown if a worker would compute other bits than the run has. Another worker must take the job. */
+/**
+ * An ERR_VALUE that is thrown if a worker would compute other bits than the run has: its version, its backend or its machine differs from that of the
+ * first worker. Another worker must take the job.
+ *
+ * @example
+ * const isOfThisMachine = error instanceof MismatchError; // the shard itself may be sound
+ */
 export class MismatchError extends SoftgradError {
   constructor(message: string) {
     super('ERR_VALUE', message);

@@ -68,6 +68,7 @@ const optionNames = optionNamesOf<RunOptions>({
   shardBytes: true,
 });
 
+/** The largest number of bytes of logits in a shard, unless `shardBytes` is given: 64 MB. */
 export const defaultShardBytes = 64e6;
 
 /** Rows of a file are read in pieces of at least this many classes, so that a disk spends more time reading than seeking. */
@@ -78,7 +79,17 @@ const mostRows = 16;
 /**
  * Reads the headers of the inputs and determines the shards. Nothing is written. The same call on the same files gives the same plan.
  *
- * @throws ERR_VALUE, ERR_SHAPE, ERR_DTYPE or ERR_AXIS naming the file and its error
+ * Several files of logits are one array, along the first dimension, or along the last with `shardClasses`. Of cross-entropy, class indices and weights
+ * are read too, because the divisor of the mean follows from them.
+ *
+ * @throws ERR_VALUE for an unknown, missing or invalid option, and for a file that is missing or no valid .npy file
+ * @throws ERR_SHAPE, ERR_DTYPE or ERR_AXIS naming the file and what was expected: shapes that do not fit, dtypes that are not supported, an axis that
+ *   the logits do not have or that cannot be split
+ * @example
+ * const store = folderStore('/data');
+ * const plan = await createPlan(store, { operation: 'softmax', logits: ['logits.npy'], out: 'probabilities', backend: 'cpu' });
+ * plan.inputs.logits.shape; // [2, 3]
+ * plan.options; // { axis: 1, temperature: 1, dtype: 'float32' }
  */
 export async function createPlan(store: Store, options: RunOptions): Promise<Plan> {
   const { operation, shardClasses = false, temperature = 1, shardBytes = defaultShardBytes } = options;

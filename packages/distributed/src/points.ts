@@ -13,6 +13,7 @@ export type Point =
   | 'merge:done'
   | 'merge:submitted';
 
+/** A message on the diagnostics channel `softgrad:distributed`. */
 export interface PointMessage {
   readonly point: Point;
   /** The shard's name or the object's path. */

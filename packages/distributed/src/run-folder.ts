@@ -48,7 +48,13 @@ export async function putPlan(store: Store, plan: Plan): Promise<void> {
   );
 }
 
-/** @throws ERR_VALUE if there is no plan, if it is invalid, or if its paths are relative to another folder */
+/**
+ * The plan of a run, from the folder of its results.
+ *
+ * @throws ERR_VALUE if there is no plan, if it is invalid, or if its paths are relative to another folder
+ * @example
+ * (await readPlan(folderStore('/data'), 'probabilities')).operation; // 'softmax'
+ */
 export async function readPlan(store: Store, folder: string): Promise<Plan> {
   const out = store.locate(folder);
   const path = runFiles.plan(out);
@@ -78,7 +84,14 @@ export function changeOf(plan: Plan, pins: RunPins | null): string | null {
   return `${runFiles.plan(plan.out)}: changed since the run started, from id ${pins.run} to ${idOf(plan)}; expected the plan as it was, or a new run with another --out`;
 }
 
-/** null if the run has not finished. */
+/**
+ * The results of a run, from their folder; null if the run has not finished.
+ *
+ * @throws ERR_VALUE if the manifest is invalid
+ * @example
+ * const manifest = await readManifest(folderStore('/data'), 'probabilities');
+ * manifest?.arrays.softmax?.parts.map(({ path }) => path); // ['softmax/part-000000.npy']
+ */
 export async function readManifest(store: Store, out: string): Promise<Manifest | null> {
   const path = runFiles.manifest(out);
   return (await store.stat(path)) && readJson(store, path, manifestSchema, 'the manifest of a run');
@@ -149,6 +162,7 @@ export async function damageOf(store: Store, { parts }: ShardRecord): Promise<re
   return damages;
 }
 
+/** A file of a run that is not as it was written, and why. */
 export interface Damage {
   readonly path: string;
   readonly problem: string;

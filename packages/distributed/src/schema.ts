@@ -17,6 +17,7 @@ const sha256 = z.string().regex(/^[0-9a-f]{64}$/);
 const floatDType = z.enum(['float16', 'float32', 'float64']);
 
 const operationSchema = z.enum(['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy']);
+/** What a run computes. */
 export type Operation = z.infer<typeof operationSchema>;
 
 const inputFileSchema = z.strictObject({
@@ -74,6 +75,7 @@ export const planSchema = z.strictObject({
   block: z.strictObject({ rows: z.int().positive(), classes: z.int().positive() }),
   out: path,
 });
+/** A run, `plan.json` in the folder of its results. */
 export type Plan = Readonly<z.infer<typeof planSchema>>;
 
 /** Stored for a shard before its parts: if two workers compute different bits, the second one finds the record of the first and fails. */
@@ -110,6 +112,7 @@ export const manifestSchema = z.strictObject({
   /** Results that are single numbers, as decimal texts. */
   values: z.record(z.string(), z.string()),
 });
+/** The results of a finished run, `manifest.json` in their folder. */
 export type Manifest = Readonly<z.infer<typeof manifestSchema>>;
 
 const stepSchema = z.enum(['statistics', 'merge', 'apply', 'finish']);

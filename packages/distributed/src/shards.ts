@@ -149,6 +149,13 @@ export function stepsOf(plan: Plan): Readonly<Record<Step, number>> {
 
 const hashOfPlan = perPlan((plan: Plan) => hashOf(JSON.stringify(plan)));
 
+/**
+ * The id of a run: the first 128 bits of the SHA-256 of its plan, as 32 hexadecimal digits. Equal plans have equal ids.
+ *
+ * @example
+ * const store = folderStore('/data');
+ * idOf(await readPlan(store, 'probabilities')) === (await readManifest(store, 'probabilities'))?.run; // true
+ */
 export function idOf(plan: Plan): string {
   return hashOfPlan(plan).slice(0, 32);
 }

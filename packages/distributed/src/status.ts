@@ -13,14 +13,22 @@ export interface RunStatus {
   readonly cancelled: boolean;
   /** Shards per second, for the most recent ones; null before two are finished. */
   readonly rate: number | null;
-  /** The estimated time for the remaining shards at that rate. */
+  /** The estimated time for the remaining shards at that rate, in seconds; null without a rate. */
   readonly secondsLeft: number | null;
 }
 
 /** How many recent shards determine the rate. */
 const recent = 100;
 
-/** @throws ERR_VALUE if the folder has no plan */
+/**
+ * The progress of a run on any number of machines, from the files that it has written; no part is read.
+ *
+ * @throws ERR_VALUE if the folder has no plan
+ * @example
+ * const { steps, finished } = await statusOf(folderStore('/data'), 'probabilities');
+ * steps; // [{ step: 'apply', done: 1, total: 1 }, { step: 'finish', done: 1, total: 1 }]
+ * finished; // true
+ */
 export async function statusOf(store: Store, folder: string): Promise<RunStatus> {
   const plan = await readPlan(store, folder);
   const { out } = plan;

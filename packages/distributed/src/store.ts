@@ -47,7 +47,7 @@ export interface Store {
   list(folder: string): Promise<readonly StoredObject[]>;
   /** Removes an object, so that it can be written again; no error if there is none. */
   remove(path: string): Promise<void>;
-  /** Removes leftovers of interrupted writers below a folder that have not changed since `before`. Returns how many. */
+  /** Removes leftovers of interrupted writers below a folder that have not changed since `before`, in milliseconds since 1970. Returns how many. */
   sweep(folder: string, before: number): Promise<number>;
 }
 

@@ -16,12 +16,13 @@ import { manifestSchema, type Plan, type ShardRecord, type Step } from './schema
 import { applyShards, stepsOf } from './shards.js';
 import type { Store } from './store.js';
 
+/** What `verify` found. */
 export interface Verification {
   readonly plan: Plan;
   /** The number of parts whose bytes are unchanged. */
   readonly sound: number;
   readonly damages: readonly Damage[];
-  /** Whether there is a manifest and every part. */
+  /** Whether there is a manifest and every part, without any damage. */
   readonly finished: boolean;
 }
 
@@ -29,9 +30,14 @@ export interface Verification {
 const partsAtOnce = 2;
 
 /**
- * Reads every part of a run and compares it with its SHA-256.
+ * Reads every part of a run and compares it with its SHA-256. What is missing or has changed is reported, not thrown.
  *
  * @throws ERR_VALUE if the folder has no plan
+ * @example
+ * const { sound, damages, finished } = await verify(folderStore('/data'), 'probabilities');
+ * sound; // 1
+ * damages; // []
+ * finished; // true
  */
 export async function verify(store: Store, folder: string): Promise<Verification> {
   const plan = await readPlan(store, folder);
@@ -130,6 +136,11 @@ async function unexpectedFiles(store: Store, plan: Plan): Promise<readonly Damag
  * Removes what is damaged, so that it is computed again: parts that have changed, records with their parts, and pins and a manifest. Returns the paths.
  *
  * @throws ERR_VALUE if the plan was changed after the run started, because then everything would have to be computed again
+ * @example
+ * const store = folderStore('/data');
+ * const plan = await readPlan(store, 'probabilities');
+ * await removeDamaged(store, plan); // []
+ * await runEmbedded(plan, { root: '/data', backends: import.meta.resolve('softgrad') });
  */
 export async function removeDamaged(store: Store, plan: Plan): Promise<readonly string[]> {
   const removed: string[] = [];

@@ -46,8 +46,19 @@ export interface CsvSource extends TableOptions {
  * otherwise: none of its cells may be a number or look like a misspelled number. "nan", "inf" and "-inf" are numbers in any case, a line
  * that begins with # is a comment unless the rest of it reads as a row of the table, and a first line `sep=;` is Excel's declaration of the delimiter.
  *
- * @throws ERR_VALUE naming line and column of a cell that is not a number
+ * The first lines are read before the reader is returned, the others by its `next`, which throws the same errors.
+ *
+ * @returns a reader of shape (rows, columns), whose rows are not counted before its end; its numbers are float64
+ * @throws ERR_VALUE naming line and column of a cell that is not a number, and for a table without a row, with labels of its rows or with numbered columns
  * @throws ERR_SHAPE naming a line with more or fewer cells than the first
+ * @example
+ * async function* records() {
+ *   yield { cells: ['cat', 'dog'], line: 1 };
+ *   yield { cells: ['2', '-1.5'], line: 2 };
+ * }
+ * const file = { name: 'logits.csv', byteLength: null, position: () => 0, async close() {} };
+ * const reader = await csvRows({ ...file, delimiter: ',', records: records() });
+ * (await reader.next(100))?.data; // [2, -1.5]
  */
 export async function csvRows(source: CsvSource): Promise<RowReader> {
   const { name, delimiter, byteLength, position, close, header, headerAdvice, booleans } = source;
@@ -213,7 +224,15 @@ function countOf(count: number): string {
   return count === 1 ? '1 cell' : `${count} cells`;
 }
 
-/** The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is written as a column. */
+/**
+ * The rows of an array of at most two dimensions as lines, in pieces of bounded length; a vector is written as a column. Reading a number gives the
+ * same one; those that are not finite are written as nan, inf and -inf.
+ *
+ * @throws ERR_DISPOSED if the memory of the data was detached
+ * @example
+ * const lines = csvLines({ shape: [2, 2], data: Float64Array.of(1, 2.5, 3, Number.NaN) }, ',');
+ * [...lines].join(''); // '1,2.5\n3,nan\n'
+ */
 export function* csvLines(array: FileArray, delimiter: ',' | '\t'): Generator<string> {
   checkAttached('csvLines', array.data);
   const columns = sizeOf(array.shape.slice(1));

@@ -6,7 +6,13 @@ const longestText = 2 ** 29 - 24;
 /** The encodings of texts of numbers: Excel and PowerShell write UTF-16. */
 export type TextEncoding = 'utf-8' | 'utf-16le' | 'utf-16be';
 
-/** The encoding of a text, determined by its byte order mark or else by the position of the zero byte in its first character. */
+/**
+ * The encoding of a text, determined by its byte order mark or else by the position of the zero byte in its first character.
+ *
+ * @param bytes the beginning of the text, at least two bytes of it unless it is shorter
+ * @example
+ * encodingOf(Uint8Array.of(0xff, 0xfe, 0x31, 0x00)); // 'utf-16le'
+ */
 export function encodingOf(bytes: Uint8Array): TextEncoding {
   const [first = 0x20, second = 0x20] = bytes;
   if ((first === 0xff && second === 0xfe) || (first !== 0 && second === 0)) return 'utf-16le';
@@ -38,9 +44,13 @@ function refuseBinary(bytes: Uint8Array, text: string, name: string): void {
 }
 
 /**
- * The text of a file, without its byte order mark.
+ * The text of a file in UTF-8 or UTF-16, without its byte order mark.
  *
- * @throws ERR_VALUE if it is longer than any string can be, or binary; ERR_DISPOSED for bytes that were transferred to a worker
+ * @param name of the file, for messages
+ * @throws ERR_VALUE if it has more bytes than a string of V8 can have characters (2²⁹ − 24), or if it is binary
+ * @throws ERR_DISPOSED for bytes that were transferred to a worker
+ * @example
+ * decodeText(Uint8Array.of(0xff, 0xfe, 0x31, 0x00), 'logits.txt'); // '1'
  */
 export function decodeText(bytes: Uint8Array, name: string): string {
   checkAttached(name, bytes);

@@ -20,6 +20,11 @@ const statement = /^\ufeff?"?sep=([,;\t ])"?[,;\t ]*(?:[\r\n]|$)/i;
  * The delimiter of a table, determined from the beginning of its text: the one that a first line such as `sep=;` declares; else the preferred
  * one if the first line of numbers contains it; else the one that this line contains. The header is not used, because names may contain any
  * delimiter. With `booleans`, true and false count as numbers.
+ *
+ * @param text the first `delimiterSample` characters, or all; more are not used
+ * @example
+ * detectDelimiter('cat;dog\n1,5;2', ','); // ','
+ * detectDelimiter('cat;dog\n1.5;2', ','); // ';'
  */
 export function detectDelimiter(text: string, preferred: Delimiter, booleans = false): Delimiter {
   const isNumber = (cell: string) => parseEntry(cell.replaceAll('"', ''), booleans) !== null;
@@ -46,6 +51,9 @@ function cellsOf(line: string): readonly string[] {
 /**
  * The options with which csv-parse reads a table with this `delimiter`, in the playground and on the command line. `csvRows` recognizes comments,
  * because a line may start with a first cell such as #N/A; a quote inside a comment is no error, and in a cell it is an error of the number.
+ *
+ * @example
+ * const records = parse(text, csvParseOptions(detectDelimiter(text, ',')));
  */
 export function csvParseOptions(delimiter: Delimiter) {
   return {

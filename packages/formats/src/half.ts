@@ -1,4 +1,9 @@
-/** The value of an IEEE 754 half-precision number's 16 bits. */
+/**
+ * The value of a half-precision number (float16), from its 16 bits: IEEE 754's binary16, with subnormal numbers, infinities and NaN.
+ *
+ * @example
+ * halfToNumber(0x3c00); // 1
+ */
 export function halfToNumber(bits: number): number {
   const sign = bits & 0x8000 ? -1 : 1;
   const exponent = (bits >> 10) & 31;
@@ -8,7 +13,12 @@ export function halfToNumber(bits: number): number {
   return sign * (1 + fraction / 1024) * 2 ** (exponent - 15);
 }
 
-/** The 16 bits of the half-precision number nearest to `value`, ties to even. */
+/**
+ * The 16 bits of the half-precision number (IEEE 754's binary16) nearest to `value`, ties to even. From 65520 on it is infinity; NaN is 0x7e00.
+ *
+ * @example
+ * numberToHalf(1).toString(16); // '3c00'
+ */
 export function numberToHalf(value: number): number {
   if (Number.isNaN(value)) return 0x7e00;
   const sign = value < 0 || Object.is(value, -0) ? 0x8000 : 0;

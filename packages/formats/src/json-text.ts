@@ -9,7 +9,12 @@ function jsonNumber(value: number): string {
 
 /**
  * The rows of an array, separated, without the list around them; in pieces of bounded length, because one row of a Jacobian
- * can be longer than any string.
+ * can be longer than any string. Reading a number gives the same one; NaN and infinities become the texts that `parseJson` reads.
+ *
+ * @throws ERR_DISPOSED if the memory of the data was detached
+ * @example
+ * const rows = jsonRows({ shape: [2, 2], data: Float64Array.of(1, 2, 3, Number.NaN) });
+ * `[${[...rows].join('')}]`; // '[[1,2],\n [3,"NaN"]]'
  */
 export function* jsonRows(array: FileArray): Generator<string> {
   checkAttached('jsonRows', array.data);

@@ -6,6 +6,7 @@ import { readJson, refuseRepeatedNames, refuseSyntax } from './json-syntax.js';
 import { quote } from './quote.js';
 import type { OnShare } from './row-reader.js';
 
+/** Which array of a JSON file is read. */
 export interface JsonOptions {
   /** The name of the array in an object of several; default: the only one. */
   readonly entry?: string | undefined;
@@ -18,8 +19,17 @@ const optionNames = namesOf<JsonOptions>({ entry: true, onShare: true });
  * Reads nested lists of numbers, or one of an object of such lists, each of which may also be flat, as `{"data": […], "shape": […]}`. JSON has no NaN and no infinities: the texts "NaN", "Infinity" and "-Infinity" stand for them;
  * the same words without quotes, as Python's json module writes them, are accepted too.
  *
- * @throws ERR_VALUE naming line and column of a syntax error or of a name that an object has twice, or the path of an entry that is not a number
- * @throws ERR_SHAPE for ragged lists
+ * @param bytes the text in UTF-8 or UTF-16
+ * @param name of the file, for messages
+ * @returns the array: float64, or bytes 0 and 1 if the lists have booleans
+ * @throws ERR_VALUE naming line and column of a syntax error or of a name that an object has twice, or the path of an entry that is not a number; if
+ *   there is no such array, or if there are several and none is named
+ * @throws ERR_SHAPE for ragged lists, and for flat data that do not fit their shape
+ * @throws ERR_DISPOSED for bytes that were transferred to a worker
+ * @example
+ * const { shape, data } = parseJson(new TextEncoder().encode('[[1, 2], [3, "NaN"]]'), 'logits.json');
+ * shape; // [2, 2]
+ * data; // [1, 2, 3, NaN]
  */
 export function parseJson(bytes: Uint8Array, name: string, options: JsonOptions = {}): FileArray {
   checkOptions('parseJson', options, optionNames);

@@ -20,7 +20,15 @@ import {
  *
  * Format: numpy.lib.format, https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
  *
- * @throws ERR_VALUE for a file that is not a valid .npy file, ERR_DTYPE for a dtype that is not numeric
+ * @param byteLength of the file
+ * @param name of the file, for messages
+ * @throws ERR_VALUE for a file that is not a valid .npy file, ERR_DTYPE for a dtype that is not numeric; `next` throws ERR_VALUE for an integer that
+ *   float64 cannot represent
+ * @example
+ * const file = new Uint8Array([...npyHeader('<f4', [2, 2]), ...npyElements(Float32Array.of(1, 2, 3, 4), '<f4')]);
+ * const reader = await npyRows(async (position, length) => file.slice(position, position + length), file.length, 'logits.npy');
+ * reader.shape; // [2, 2]
+ * (await reader.next(1))?.data; // [1, 2]
  */
 export async function npyRows(read: ReadAt, byteLength: number, name: string): Promise<RowReader> {
   return storedRows(read, await parseHeader(read, byteLength, name), byteLength, name);
@@ -52,8 +60,15 @@ export interface NpyArray {
 /**
  * Opens an array in NumPy's .npy format, of which any part can be read.
  *
+ * @param byteLength of the file
+ * @param name of the file, for messages
  * @param readInto reads the same file for `elementsInto`; without it, bytes are read by `read` and copied
  * @throws as `npyRows`
+ * @example
+ * const file = new Uint8Array([...npyHeader('<f4', [2, 2]), ...npyElements(Float32Array.of(1, 2, 3, 4), '<f4')]);
+ * const array = await npyArray(async (position, length) => file.slice(position, position + length), file.length, 'logits.npy');
+ * array.dtype; // 'float32'
+ * await array.elements(1, 2); // [2, 3]
  */
 export async function npyArray(read: ReadAt, byteLength: number, name: string, readInto?: ReadInto): Promise<NpyArray> {
   const array = await parseHeader(read, byteLength, name);
@@ -92,7 +107,11 @@ export type NpyDescr = '<f2' | '<f4' | '<f8' | '<i4' | '|b1';
 
 /**
  * A version 1 header whose length does not depend on `shape[0]`: like NumPy's, it leaves room for the first
- * dimension to grow, so that rows can be written before they are counted.
+ * dimension to grow, so that rows can be written before they are counted. The elements follow it in C order, from a multiple of 64 bytes on.
+ *
+ * @example
+ * npyHeader('<f4', [2, 2]).length; // 128
+ * const file = new Uint8Array([...npyHeader('<f4', [2, 2]), ...npyElements(Float32Array.of(1, 2, 3, 4), '<f4')]);
  */
 export function npyHeader(descr: NpyDescr, shape: readonly number[]): OwnBytes {
   const growth = shape.length === 0 ? 0 : 21 - String(shape[0]).length;
@@ -107,6 +126,10 @@ export function npyHeader(descr: NpyDescr, shape: readonly number[]): OwnBytes {
 /**
  * The elements in the format of `npyHeader`'s descr, little endian. Numbers in an array of another type are converted as by NumPy's `astype`;
  * otherwise the bytes are those of the array itself, not a copy.
+ *
+ * @throws ERR_DISPOSED if the memory of the data was detached
+ * @example
+ * npyElements(Float64Array.of(1, 2), '<f2'); // [0, 60, 0, 64]
  */
 export function npyElements(data: HostCopy, descr: NpyDescr): OwnBytes;
 export function npyElements(data: FileArray['data'], descr: NpyDescr): Uint8Array;

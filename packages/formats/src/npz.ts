@@ -10,8 +10,16 @@ import { misplacedDirectory, zipChecksums } from './zip-checksums.js';
 /**
  * Reads one array of a NumPy archive: the named one, or the only one.
  *
- * @throws ERR_VALUE if there is no such array, if there are several and no name is given, or if the checksum is wrong
+ * @param entry the name of the array, without .npy; null for the only one
+ * @param limit the largest number of bytes that the array may unpack to
+ * @param name of the file, for messages
+ * @throws ERR_VALUE if it is not such an archive, if there is no such array, if there are several and no name is given, or if the checksum is wrong
  * @throws ERR_OUT_OF_MEMORY if the array would unpack to more than `limit` bytes
+ * @throws as `npyRows`
+ * @example
+ * const x = new Uint8Array([...npyHeader('<f4', [2]), ...npyElements(Float32Array.of(1, 2), '<f4')]);
+ * const reader = await npzRows(npzBytes({ x }), 'x', 1e9, 'logits.npz');
+ * (await reader.next(2))?.data; // [1, 2]
  */
 export async function npzRows(
   bytes: Uint8Array,
@@ -106,7 +114,14 @@ function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0');
 }
 
-/** An uncompressed archive of .npy files as np.savez writes it; the same arrays give the same bytes. */
+/**
+ * An uncompressed archive of .npy files as np.savez writes it; the same arrays give the same bytes.
+ *
+ * @param files the bytes of a .npy file by the name of its array
+ * @example
+ * const x = new Uint8Array([...npyHeader('<f4', [2]), ...npyElements(Float32Array.of(1, 2), '<f4')]);
+ * const archive = npzBytes({ x }); // np.load(…)['x'] is array([1., 2.], dtype=float32)
+ */
 export function npzBytes(files: Readonly<Record<string, Uint8Array>>): OwnBytes {
   const entries = Object.entries(files).map(([name, bytes]) => [`${name}.npy`, bytes]);
   return zipSync(Object.fromEntries(entries), { level: 0, mtime: new Date(1980, 0, 1) });

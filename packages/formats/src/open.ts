@@ -22,10 +22,11 @@ export interface FileSource {
   close(): Promise<void>;
 }
 
+/** What is read of a file, and how. */
 export interface OpenOptions extends TableOptions {
   /** The name of the array in a .npz, .safetensors or .json file; default: the only one. */
   readonly entry?: string | undefined;
-  /** The largest number of bytes that may be held at once. */
+  /** The largest number of bytes that an array of a .npz or .txt file may take: `limit` of `npzRows` and `textRows`. */
   readonly memory: number;
   /** Other inputs that the caller accepts, for the message about an unknown ending. */
   readonly besides?: string | undefined;
@@ -42,7 +43,21 @@ export const knownEndings = '.npy, .npz, .safetensors, .json, .csv, .tsv, .txt';
  * Opens the array in a file. The ending of its name, in upper or lower case, determines the format. The source is closed when the reader is
  * closed or fails.
  *
- * @throws ERR_VALUE for an unknown ending, and whatever reading the format throws
+ * @throws ERR_VALUE for an unknown ending or option, and whatever reading the format throws
+ * @example
+ * const bytes = new TextEncoder().encode('[[1, 2], [3, 4]]');
+ * const reader = await openRows(
+ *   {
+ *     name: 'logits.json',
+ *     byteLength: bytes.length,
+ *     read: async (position, length) => bytes.slice(position, position + length),
+ *     whole: async () => bytes,
+ *     table: (_, options) => textRows(bytes, 'logits.csv', 1e9, options),
+ *     async close() {},
+ *   },
+ *   { memory: 1e9 },
+ * );
+ * reader.shape; // [2, 2]
  */
 export async function openRows(source: FileSource, options: OpenOptions): Promise<RowReader> {
   const { name, byteLength } = source;

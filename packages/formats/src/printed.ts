@@ -35,6 +35,10 @@ const token = new RegExp(
 /**
  * Whether a text begins like an array printed by NumPy, PyTorch, JAX, TensorFlow.js or a JavaScript console, or like the code of one: with a
  * bracket, or as `array([`, `tensor([`, `Float32Array(3) [`, `Tensor [`, `x = [` and `const x = new Float32Array([`.
+ *
+ * @example
+ * isPrinted('tensor([1., 2.])'); // true
+ * isPrinted('1, 2'); // false
  */
 export function isPrinted(text: string): boolean {
   return start.test(text);

@@ -5,7 +5,12 @@ export const invisible = /(?![\t-\r])[\p{Cc}\p{Cf}]/gu;
 /** What JSON does not escape: controls and line separators, which can control a terminal, and characters that cannot be seen. */
 const unprinted = /[\p{Cc}\p{Cf}\u2028\u2029]/gu;
 
-/** Text of unknown origin for a one-line message: quoted, escaped and shortened. */
+/**
+ * Text of unknown origin for a one-line message: quoted, escaped as in JSON, with every control and invisible character, and shortened.
+ *
+ * @example
+ * quote('7\u200b'); // '"7\\u200b"'
+ */
 export function quote(text: string): string {
   const escaped = JSON.stringify(shortened(text));
   return escaped.replace(unprinted, (c) =>

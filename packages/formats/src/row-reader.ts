@@ -18,7 +18,14 @@ export interface RowReader {
   close(): Promise<void>;
 }
 
-/** Where element `index` of an array of this shape is: `line 3, column 2` of a table, otherwise its index in the array, `[1, 1]`. */
+/**
+ * Where element `index` of the flat data of an array of this shape is: the line and column of a table, from 1, otherwise its index in the array,
+ * from 0.
+ *
+ * @example
+ * placeOf({}, 4, [2, 3]); // '[1, 1]'
+ * placeOf({ lineOf: (row) => row + 2 }, 4, [2, 3]); // 'line 3, column 2'
+ */
 export function placeOf({ lineOf }: Pick<RowReader, 'lineOf'>, index: number, shape: readonly number[]): string {
   if (lineOf === undefined) return formatPosition(index, shape);
   const columns = sizeOf(shape.slice(1));
@@ -28,7 +35,16 @@ export function placeOf({ lineOf }: Pick<RowReader, 'lineOf'>, index: number, sh
 /** Is told how much of a text or an archive has been read, from 0 to 1. Reading is synchronous in between. */
 export type OnShare = (share: number) => void;
 
-/** Reads an array that is in memory. */
+/**
+ * Reads an array that is in memory. The chunks are views of it, not copies.
+ *
+ * @param name for messages
+ * @example
+ * const reader = arrayRows({ shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }, 'logits');
+ * (await reader.next(1))?.data; // [1, 2]
+ * (await reader.next(5))?.shape; // [1, 2]
+ * await reader.next(1); // null
+ */
 export function arrayRows(array: FileArray, name: string): RowReader {
   const rows = array.shape[0] ?? 1;
   const rest = array.shape.slice(1);
@@ -59,9 +75,15 @@ function bytesFor(elements: number): number {
 }
 
 /**
- * All rows of a reader as one array; the reader stays open.
+ * All rows of a reader as one array; the reader stays open. If their number is known, the array has the reader's dtype, otherwise float64.
  *
- * @throws ERR_OUT_OF_MEMORY as soon as it is certain that they take more than `limit` bytes, with `advice` on what to do
+ * @param limit in bytes; an element counts as 32, because processing an array takes four copies of it in float64
+ * @param advice what to do if there are more, for the message
+ * @throws ERR_OUT_OF_MEMORY as soon as it is certain that they take more than `limit` bytes
+ * @throws whatever `next` of the reader throws
+ * @example
+ * const reader = arrayRows({ shape: [2, 2], data: Float32Array.of(1, 2, 3, 4) }, 'logits');
+ * (await readAll(reader, 1e9, 'pass fewer rows')).data; // [1, 2, 3, 4]
  */
 export async function readAll(reader: RowReader, limit: number, advice: string): Promise<FileArray> {
   // A scalar is one row without a dimension for the rows.

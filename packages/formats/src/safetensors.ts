@@ -33,8 +33,17 @@ const codes: Readonly<Record<string, Element['code']>> = {
  *
  * Format: https://github.com/huggingface/safetensors#format
  *
- * @throws ERR_VALUE for a file that is not a valid .safetensors file, if there is no such tensor, or if there are several and no name is given
- * @throws ERR_DTYPE for numbers of 8 bits or less
+ * @param byteLength of the file
+ * @param entry the name of the tensor; null for the only one
+ * @param name of the file, for messages
+ * @throws ERR_VALUE for a file that is not a valid .safetensors file, if there is no such tensor, or if there are several and no name is given; `next`
+ *   throws it for an integer that float64 cannot represent
+ * @throws ERR_DTYPE for a dtype other than BF16, F16, F32, F64, BOOL and integers of 8 to 64 bits
+ * @example
+ * const header = new TextEncoder().encode('{"x": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}');
+ * const file = new Uint8Array([header.length, 0, 0, 0, 0, 0, 0, 0, ...header, ...npyElements(Float32Array.of(1, 2), '<f4')]);
+ * const reader = await safetensorsRows(async (at, length) => file.slice(at, at + length), file.length, 'x', 'model.safetensors');
+ * (await reader.next(2))?.data; // [1, 2]
  */
 export async function safetensorsRows(
   read: ReadAt,

@@ -21,7 +21,17 @@ const optionNames = namesOf<TextOptions>({ ...tableNames, onShare: true });
  * Reads an array from a text in any of these formats: JSON, an array as NumPy or PyTorch print it, or a table whose cells are
  * separated by commas, tabs, semicolons or blanks.
  *
+ * @param bytes the text in UTF-8 or UTF-16
+ * @param name of the file, for messages
+ * @param limit the largest number of bytes that a table may take, as for `readAll`
+ * @returns the array, float64; of JSON's booleans bytes 0 and 1
  * @throws ERR_VALUE, ERR_SHAPE naming the line
+ * @throws ERR_OUT_OF_MEMORY for a table that takes more than `limit` bytes
+ * @throws ERR_DISPOSED for bytes that were transferred to a worker
+ * @example
+ * const { shape, data } = await parseText(new TextEncoder().encode('array([[1., 2.], [3., nan]])'), 'logits.txt', 1e9);
+ * shape; // [2, 2]
+ * data; // [1, 2, 3, NaN]
  */
 export async function parseText(
   bytes: Uint8Array,
@@ -32,7 +42,15 @@ export async function parseText(
   return (await parseLines(bytes, name, limit, checkOptions('parseText', options, optionNames))).array;
 }
 
-/** The same as rows, which know their lines if the text is a table. */
+/**
+ * The same as rows, which know their lines if the text is a table. All of it is read at once.
+ *
+ * @throws as `parseText`
+ * @example
+ * const reader = await textRows(new TextEncoder().encode('cat dog\n1 2\n3 4'), 'logits.txt', 1e9);
+ * (await reader.next(5))?.data; // [1, 2, 3, 4]
+ * reader.lineOf?.(0); // 2
+ */
 export async function textRows(
   bytes: Uint8Array,
   name: string,

@@ -6,6 +6,7 @@ import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, 
 import { type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
 import { type AccuracyOp, type AccuracyOpName, accuracyOps, type Case } from './ops.js';
 
+/** What `measureAccuracy` measures. */
 export interface AccuracyOptions {
   readonly contenders: readonly ContenderSource[];
   /** Default: softmax. */
@@ -48,6 +49,7 @@ export interface AccuracyResult {
   readonly worstRowSumUlp: number | null;
 }
 
+/** The errors of all contenders as plain, versioned data. */
 export interface AccuracyReport {
   readonly schema: 'softgrad-accuracy/2';
   readonly environment: Environment;
@@ -88,6 +90,11 @@ interface Question {
  *
  * Errors are relative to what is attainable: an ULP is that of the result, or of the largest term that remains after everything has been
  * subtracted that can be subtracted exactly.
+ *
+ * @throws ERR_VALUE for an unknown option; the reason of the `signal` when it is aborted
+ * @example
+ * const { results } = await measureAccuracy({ contenders: selectContenders(['cpu']), ops: ['relu'], classes: [3], results: 30 });
+ * results[0]; // { op: 'relu', dtype: 'float32', classes: 3, input: '±1', contender: 'cpu', worstUlp: 0, worstRowSumUlp: null }
  */
 export async function measureAccuracy(
   options: AccuracyOptions,

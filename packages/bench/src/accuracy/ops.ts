@@ -209,11 +209,18 @@ function byName<Name extends string>(ops: Readonly<Record<Name, AccuracyOp>>): R
   return ops;
 }
 
+/** A function of core whose errors can be measured: `softmax`, `softmax.vjp`. */
 export type AccuracyOpName = keyof typeof accuracyOps;
 
 const names = Object.keys(accuracyOps) as readonly AccuracyOpName[];
 
-/** The ops of these names; `all` stands for every one. @throws ERR_VALUE for an unknown name */
+/**
+ * The ops of these names; `all` stands for every one.
+ *
+ * @throws ERR_VALUE for an unknown name
+ * @example
+ * selectAccuracyOps(['softmax', 'softmax.vjp']); // ['softmax', 'softmax.vjp']
+ */
 export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyOpName[] {
   if (chosen.includes('all')) return names;
   return chosen.map((name) => {

@@ -1,7 +1,14 @@
 import type { TextTable } from '../table.js';
 import type { AccuracyReport, AccuracyResult } from './measure.js';
 
-/** The largest error of each contender over all inputs: one row per op, one column per contender and dtype. */
+/**
+ * The largest error of each contender over all inputs, in ULP: one row per op, one column per contender and dtype.
+ *
+ * @example
+ * const { head, rows } = accuracySummary(accuracyReport);
+ * head; // ['op', 'cpu float32']
+ * rows; // [['softmax', '0.66 (3; ±20)']]
+ */
 export function accuracySummary({ contenders, results }: AccuracyReport): TextTable {
   const dtypes = [...new Set(results.map(({ dtype }) => dtype))];
   const measured = contenders.flatMap(({ name }) =>
@@ -23,7 +30,12 @@ export function accuracySummary({ contenders, results }: AccuracyReport): TextTa
   };
 }
 
-/** The same for reading: one row per op and contender, one column per dtype, and what an ULP is. */
+/**
+ * The same for reading: one row per op and contender, one column per dtype, and what an ULP is.
+ *
+ * @example
+ * accuracyOverview(accuracyReport).rows; // [['softmax', 'cpu', '0.66 (3 classes, ±20)']]
+ */
 export function accuracyOverview({ contenders, results }: AccuracyReport): TextTable {
   const dtypes = [...new Set(results.map(({ dtype }) => dtype))];
   const rows = [...new Set(results.map(({ op }) => op))].flatMap((op) =>
@@ -59,7 +71,14 @@ function worstOf(results: readonly AccuracyResult[]): AccuracyResult | undefined
   return supported.toSorted((a, b) => size(b) - size(a))[0];
 }
 
-/** One table per op and dtype, with one row per input and one column per contender. */
+/**
+ * One table per op and dtype, with one row per input and one column per contender; errors are in ULP.
+ *
+ * @example
+ * const [table] = accuracyTables(accuracyReport);
+ * table?.head; // ['classes', 'logits', 'cpu']
+ * table?.rows; // [['3', '±20', '0.66']]
+ */
 export function accuracyTables({ contenders, results }: AccuracyReport): readonly TextTable[] {
   const groups = new Map<string, AccuracyResult[]>();
   for (const result of results) {

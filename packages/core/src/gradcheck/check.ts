@@ -12,10 +12,16 @@ import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
  *
  * @throws ERR_VALUE, ERR_SHAPE if its `forward` or its `vjp` returns something else
  * @example
- * const report = await gradcheck(
- *   { name: 'square', forward: (x) => x.map((v) => v * v), vjp: (x, g) => squareVjp(x, g) },
- *   tensor([[1, 2, 3]]),
- * );
+ * const square = {
+ *   name: 'square',
+ *   forward: (x) => x.map((v) => v * v),
+ *   vjp: (x, g) => {
+ *     const [values, cotangent] = [x.dataSync(), g.dataSync()];
+ *     return tensor(values.map((v, i) => 2 * v * cotangent[i]), { shape: x.shape });
+ *   },
+ * };
+ * const { ok } = await gradcheck(square, tensor([[1, 2, 3]]));
+ * ok; // true
  */
 export function gradcheck(
   operation: GradcheckFunction,

@@ -13,6 +13,17 @@ import type { Rounding } from './rounding.js';
  * numbers of the host, its `hvp` gets and returns tensors.
  *
  * @throws ERR_VALUE, ERR_SHAPE if its `forward` or its `hvp` returns something else
+ * @example
+ * const square = {
+ *   name: 'square',
+ *   forward: (x) => x.map((v) => v * v),
+ *   hvp: (x, g, t) => {
+ *     const [cotangent, tangent] = [g.dataSync(), t.dataSync()];
+ *     return tensor(cotangent.map((v, i) => 2 * v * tangent[i]), { shape: x.shape });
+ *   },
+ * };
+ * const { ok } = await gradgradcheck(square, tensor([[1, 2, 3]]));
+ * ok; // true
  */
 export function gradgradcheck(
   operation: GradgradcheckFunction,

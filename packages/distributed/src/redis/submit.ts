@@ -12,6 +12,7 @@ import { addFlow, type Jobs, openJobs, runsKey } from './queue.js';
 import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
+/** Where the files and the queue of a run are. */
 export interface RedisOptions {
   /** The location of the store, a folder or s3://BUCKET/PREFIX; the plan's paths are relative to it. */
   readonly root: string;
@@ -19,6 +20,7 @@ export interface RedisOptions {
   readonly redis: string;
 }
 
+/** Where a plan is submitted, and how. */
 export interface SubmitOptions extends RedisOptions {
   readonly onWarning?: ((warning: string) => void) | undefined;
   /** Milliseconds before a failed shard is tried again; doubled each time. Default 1000. */
@@ -48,6 +50,11 @@ const runText = z
  * Submits the part of a plan that is not in the store. A run that is in progress is unchanged, so submitting twice is harmless.
  *
  * Returns the run's id.
+ *
+ * @throws ERR_VALUE for an unknown option, if no server answers at `redis` or it refuses the password, and if `out` has the plan of another run
+ * @example
+ * const plan = await createPlan(folderStore('/data'), { operation: 'softmax', logits: ['logits.npy'], out: 'probabilities', backend: 'cpu' });
+ * const run = await submit(plan, { root: '/data', redis: 'redis://localhost:6379' });
  */
 export async function submit(plan: Plan, options: SubmitOptions): Promise<string> {
   const { root, redis, onWarning, retryDelay = 1000 } = checkOptions('submit', options, submitNames);
@@ -112,7 +119,13 @@ async function lookUp(client: Redis, run: string): Promise<z.infer<typeof runSch
   );
 }
 
-/** The folder of the results of a run. @throws ERR_VALUE for an id that the server does not know */
+/**
+ * The folder of the results of a run, by its id.
+ *
+ * @throws ERR_VALUE for an id that the server does not know, and if no server answers
+ * @example
+ * const folder = await folderOf(run, { redis: 'redis://localhost:6379' }); // probabilities
+ */
 export async function folderOf(run: string, options: Pick<RedisOptions, 'redis'>): Promise<string> {
   const { redis } = checkOptions('folderOf', options, redisNames);
   const client = await connect(redis);
@@ -123,6 +136,7 @@ export async function folderOf(run: string, options: Pick<RedisOptions, 'redis'>
   }
 }
 
+/** Which run `waitFor` waits for, and how. */
 export interface WaitOptions extends RedisOptions {
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -135,7 +149,9 @@ const waitNames = namesOf<WaitOptions>({ root: true, redis: true, onProgress: tr
 /**
  * Waits until a run has finished. Aborting the wait does not end the run.
  *
- * @throws ERR_VALUE with the error that failed the run, naming the file; or if the server has lost the run
+ * @throws ERR_VALUE with the error that failed the run, naming the file; if the server has lost the run; and when the `signal` is aborted
+ * @example
+ * const manifest = await waitFor(plan, { root: '/data', redis: 'redis://localhost:6379', onProgress: ({ done, total }) => console.log(`${done} of ${total}`) });
  */
 export async function waitFor(plan: Plan, options: WaitOptions): Promise<Manifest> {
   const { root, redis, onProgress, signal, interval = 500 } = checkOptions('waitFor', options, waitNames);
@@ -215,6 +231,13 @@ export interface QueueStatus {
   readonly workers: number;
 }
 
+/**
+ * The shards of a run that are in the queue, and the workers that could compute them.
+ *
+ * @throws ERR_VALUE for an unknown option, and if no server answers at `redis` or it refuses the password
+ * @example
+ * const { running, failed, workers } = await queueStatus(plan, { redis: 'redis://localhost:6379' });
+ */
 export async function queueStatus(plan: Plan, options: Pick<RedisOptions, 'redis'>): Promise<QueueStatus> {
   const { redis } = checkOptions('queueStatus', options, redisNames);
   const client = await connect(redis);
@@ -244,7 +267,13 @@ export async function queueStatus(plan: Plan, options: Pick<RedisOptions, 'redis
   }
 }
 
-/** Removes the waiting shards of a run from the queue. Active ones are finished; `softgrad run --resume` continues the run. */
+/**
+ * Removes the waiting shards of a run from the queue. Active ones are finished; `softgrad run --resume` continues the run.
+ *
+ * @throws ERR_VALUE for an unknown option, and if no server answers at `redis` or it refuses the password
+ * @example
+ * await cancel(plan, { root: '/data', redis: 'redis://localhost:6379' });
+ */
 export async function cancel(plan: Plan, options: RedisOptions): Promise<void> {
   const { root, redis } = checkOptions('cancel', options, redisNames);
   const client = await connect(redis);

@@ -10,7 +10,12 @@ export function checkUrl(url: string): void {
   );
 }
 
-/** The URL for messages and logs. */
+/**
+ * The URL of a server for messages and logs.
+ *
+ * @example
+ * withoutPassword('rediss://user:secret@host:6379'); // 'rediss://user:…@host:6379'
+ */
 export function withoutPassword(url: string): string {
   return url.replace(/^(\w+:\/\/[^:@/]*):[^@/]*@/, '$1:…@');
 }

@@ -14,6 +14,7 @@ import { addFlow, connection, type Jobs, openJobs } from './queue.js';
 import { queueName } from './queue-name.js';
 import { connect, durabilityWarnings } from './server.js';
 
+/** Where a worker finds its shards, and how it computes them. */
 export interface WorkerOptions {
   /** The location of the store, a folder or s3://BUCKET/PREFIX; the paths of jobs are relative to it and cannot leave it. */
   readonly root: string;
@@ -44,11 +45,13 @@ const optionNames = namesOf<WorkerOptions>({
   maxStalledCount: true,
 });
 
+/** What happens to a shard, or a warning of the server. */
 export interface WorkerEvent {
   readonly kind: 'started' | 'done' | 'failed' | 'lost' | 'warning';
   readonly message: string;
 }
 
+/** A worker that takes shards. */
 export interface RunningWorker {
   /** Finishes the current shards and takes no others. */
   close(): Promise<void>;
@@ -62,7 +65,15 @@ const defaultStalledCount = 20;
 /** Each thread holds a shard and an engine in memory. */
 const mostThreads = 1024;
 
-/** Takes shards of runs of this version and backend until the worker is closed. */
+/**
+ * Takes shards of runs of this version and backend until the worker is closed.
+ *
+ * @throws ERR_VALUE for an unknown option, a `concurrency` that is not from 1 to 1024, and if no server answers at `redis` or it refuses the password
+ * @example
+ * const worker = await startWorker({ root: '/data', redis: 'redis://localhost:6379', backend: 'cpu', backends: import.meta.resolve('softgrad') });
+ * process.once('SIGTERM', () => worker.close());
+ * await worker.ended;
+ */
 export async function startWorker(options: WorkerOptions): Promise<RunningWorker> {
   checkOptions('startWorker', options, optionNames);
   const { root, redis, backend, backends, concurrency = 1, lockDuration = 30_000, onEvent } = options;

@@ -20,6 +20,7 @@ import { reached } from '../points.js';
 import type { Store, StoredObject } from '../store.js';
 import { codeOf, fail, isTooLarge, statusOf } from './errors.js';
 
+/** How a bucket is accessed. */
 export interface S3StoreOptions {
   /** Default: a client configured by the environment and the files of the AWS tools (AWS_REGION, AWS_PROFILE, AWS_ENDPOINT_URL_S3 …). */
   readonly client?: S3Client | undefined;
@@ -47,6 +48,9 @@ const probeContent = new TextEncoder().encode('softgrad puts every object once\n
  * support: the first put of a store checks this. The first put of a large object checks whether the server also applies it to objects in pieces.
  *
  * @throws ERR_VALUE for an invalid URL or an unknown option
+ * @example
+ * const store = s3Store('s3://experiments/2026', { client: new S3Client({ region: 'eu-central-1' }) });
+ * const plan = await createPlan(store, { operation: 'softmax', logits: ['logits/*.npy'], out: 'probabilities', backend: 'cpu' });
  */
 export function s3Store(url: string, options: S3StoreOptions = {}): Store {
   const { client = clientOfEnvironment(), pieceBytes = 64 * 2 ** 20 } = checkOptions('s3Store', options, optionNames);
