@@ -20,7 +20,8 @@ export function withRelease(log, version, date, changesets) {
   const section = below.slice(unreleased[0].length);
   const end = section.search(/\n## /);
   const earlier = end < 0 ? '' : section.slice(end);
-  return `${above}${heading}${section.slice(0, section.length - earlier.length)}${items}${earlier}`;
+  const own = section.slice(0, section.length - earlier.length).trim();
+  return `${above}${heading}\n${own && `${own}\n`}${items}${earlier}`;
 }
 
 /** The version that follows `current`, by the largest of the changes. */

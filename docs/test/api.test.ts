@@ -62,6 +62,12 @@ test('the change log has a release above earlier ones, or as the date and the la
   expect(unreleasedVersion(released)).toBeUndefined();
   expect(withRelease(unreleased, '1.0.0', '2021-02-03', [])).toBe(released);
   expect(withRelease(unreleased, '1.0.0', '2021-02-03', changes)).toBe(`${released}${items}`);
+  // What is added begins on a line of its own, whatever the section ends with.
+  for (const log of [unreleased.trimEnd(), `${unreleased}\n`]) {
+    expect(withRelease(log, '1.0.0', '2021-02-03', changes)).toBe(`${released}${items}`);
+  }
+  const empty = `${before}## 1.0.0 (unreleased)\n`;
+  expect(withRelease(empty, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
   const earlier = '\n## 0.9.0 (2020-01-01)\n\n- Old.\n';
   expect(withRelease(`${unreleased}${earlier}`, '1.0.0', '2021-02-03', changes)).toBe(`${released}${items}${earlier}`);
   expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);

@@ -20,13 +20,16 @@ export function vjp(problem: Problem, g: Float64Array, s: Float64Array = problem
 export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): (k: number) => number {
   const { f, temperature } = problem;
   // Compute 1 − s_i as the sum of the other probabilities, which avoids cancellation where s is nearly one-hot.
-  const others = s.map((value, k) => {
-    if (value < 0.5) return 1 - value;
-    const first = k - (k % f);
+  const others = s.map((value) => 1 - value);
+  for (let first = 0; first < s.length; first += f) {
+    // Of a row of softmax one entry can be that large, of a sigmoid's all of them: the sums before and after each are computed once.
+    const end = first + f;
+    if (!s.subarray(first, end).some((value) => value >= 0.5)) continue;
     let sum = 0;
-    for (let j = first; j < first + f; j++) if (j !== k) sum += at(s, j);
-    return sum;
-  });
+    for (let k = first; k < end; sum += at(s, k++)) if (at(s, k) >= 0.5) others[k] = sum;
+    sum = 0;
+    for (let k = end - 1; k >= first; sum += at(s, k--)) if (at(s, k) >= 0.5) others[k] = at(others, k) + sum;
+  }
   return entries(problem, (i, j, same) => (same ? at(s, i) * at(others, i) : -at(s, i) * at(s, j)) / temperature);
 }
 

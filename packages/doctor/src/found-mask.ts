@@ -11,16 +11,16 @@ export function maskedEntries(problem: Problem, data: Float64Array): Inferred[] 
   if (!x || masked || layer === 'sigmoid' || !data.includes(0)) return [];
   const keep = Uint8Array.from(data, (value) => (value === 0 ? 0 : 1));
   const removed = keep.reduce((count, kept) => count + 1 - kept, 0);
-  const rows = Array.from({ length: n }, (_, row) => keep.subarray(row * f, (row + 1) * f)).filter((row) =>
-    row.includes(1),
-  );
+  const all = Array.from({ length: n }, (_, row) => keep.subarray(row * f, (row + 1) * f));
+  const counts = all.map((row) => row.includes(1));
+  const rows = all.filter((_, row) => counts[row]);
   const kept = rows.reduce((count, row) => count + row.reduce((sum, one) => sum + one, 0) - 1, 0);
   // A row that is 0 throughout shows no mask: it may never have been written.
   if (rows.every((row) => !row.includes(0)) || kept < enough) return [];
   const logits = x.map((value, k) => (isSet(keep, k) ? value : Number.NEGATIVE_INFINITY));
   const s = outputOf(logits, problem, temperature);
   // Rows in which every entry is masked do not contribute to the loss.
-  const target = y?.map((value, k) => (keep.subarray(k - (k % f), k - (k % f) + f).includes(1) ? value : 0)) ?? null;
+  const target = y?.map((value, k) => (counts[Math.floor(k / f)] ? value : 0)) ?? null;
   if (target?.some((value, k) => value > 0 && !isSet(keep, k))) return [];
   const other: Problem = { ...problem, x: logits, s, y: target, masked: { keep, x } };
   const losses = followsUpstream(other) ? [] : rightLoss.gives(other);

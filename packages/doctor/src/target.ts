@@ -70,11 +70,13 @@ export function smooth(
   { keep, counted, f }: { readonly keep: Uint8Array | null; readonly counted: Uint8Array | null; readonly f: number },
   share: (classes: number) => number = (classes) => epsilon / classes,
 ): Float64Array {
+  const shares = Float64Array.from({ length: y.length / f }, (_, row) =>
+    share(keep ? keep.subarray(row * f, (row + 1) * f).reduce((sum, kept) => sum + kept, 0) : f),
+  );
   return y.map((value, k) => {
     const row = Math.floor(k / f);
     if (counted && !isSet(counted, row)) return 0;
-    const classes = keep ? keep.subarray(row * f, (row + 1) * f).reduce((sum, kept) => sum + kept, 0) : f;
-    return (1 - epsilon) * value + share(classes);
+    return (1 - epsilon) * value + at(shares, row);
   });
 }
 

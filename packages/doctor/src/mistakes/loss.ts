@@ -25,10 +25,8 @@ const targetMissing: Mistake = {
 function predictedOf(problem: Problem): Float64Array {
   const { s, n, f } = problem;
   const largest = rowMaxima(s, n, f);
-  return each(problem, (_, row, i) => {
-    const isFirst = s.subarray(row * f, (row + 1) * f).indexOf(at(largest, row)) === i;
-    return isFirst ? 1 : 0;
-  });
+  const predicted = largest.map((most, row) => s.subarray(row * f, (row + 1) * f).indexOf(most));
+  return each(problem, (_, row, i) => (at(predicted, row) === i ? 1 : 0));
 }
 
 const predictedClass: Mistake = {

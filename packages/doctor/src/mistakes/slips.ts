@@ -44,11 +44,15 @@ function withInner(
 /** The loop over the classes that writes dx into the array of s, and reads s from it in every step. */
 function inPlace({ s, f, temperature }: Problem, g: Float64Array): (k: number) => number {
   const values = s.slice();
+  // Of ⟨s, g⟩, what the classes from each on add, and what those before it do that are overwritten.
+  const rest = new Float64Array(f + 1);
   for (let first = 0; first < s.length; first += f) {
-    for (let k = first; k < first + f; k++) {
-      let inner = 0;
-      for (let j = first; j < first + f; j++) inner += at(values, j) * at(g, j);
-      values[k] = at(values, k) * (at(g, k) - inner);
+    for (let i = f - 1; i >= 0; i--) rest[i] = at(rest, i + 1) + at(s, first + i) * at(g, first + i);
+    let overwritten = 0;
+    for (let i = 0; i < f; i++) {
+      const k = first + i;
+      values[k] = at(s, k) * (at(g, k) - (overwritten + at(rest, i)));
+      overwritten += at(values, k) * at(g, k);
     }
   }
   return (k) => at(values, k) / temperature;
