@@ -12,7 +12,12 @@ let report: BenchReport;
 /** Replaces the measured times by steady ones: 1 ms for naive, 3 ms for the other, each within a percent. */
 function steady(of: BenchReport, seed: number): BenchReport {
   const random = uniform(seed);
-  const rounds = (ms: number) => [Array.from({ length: 15 }, () => ms * (0.995 + 0.01 * random()))];
+  return timed(of, (ms) => ms * (0.995 + 0.01 * random()));
+}
+
+/** Replaces the measured times of 15 rounds: `time` of 1 ms for naive and of 3 ms for the other. */
+function timed(of: BenchReport, time: (ms: number, round: number) => number): BenchReport {
+  const rounds = (ms: number) => [Array.from({ length: 15 }, (_, round) => time(ms, round))];
   return {
     ...of,
     workloads: of.workloads.map((workload) =>
@@ -54,6 +59,22 @@ describe('a report compared with a changed copy of itself', () => {
         expect(ratio.interval[0]).toBeGreaterThan(0.9 * factor);
         expect(ratio.interval[1]).toBeLessThan(1.1 * factor);
       }
+    }
+  });
+
+  test('a change whose interval ends at 1 is not a difference', () => {
+    const then = timed(report, (ms) => ms);
+    // In six rounds of fifteen the other contender takes as long as before.
+    const now = timed(report, (ms, round) => (ms % 3 === 0 && round < 9 ? 2 * ms : ms));
+    const of = (...reports: readonly [BenchReport, BenchReport]) =>
+      compareReports(...reports).changes.filter(({ contender }) => contender === 'right');
+    for (const { ratio, verdict } of of(then, now)) {
+      expect(ratio).toEqual({ ratio: 2, interval: [1, 2] });
+      expect(verdict).toBe('no difference');
+    }
+    for (const { ratio, verdict } of of(now, then)) {
+      expect(ratio).toEqual({ ratio: 0.5, interval: [0.5, 1] });
+      expect(verdict).toBe('no difference');
     }
   });
 

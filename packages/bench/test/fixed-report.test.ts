@@ -1,8 +1,9 @@
 import { expect, test } from 'vitest';
 import { compareReports, comparisonTable } from '../src/compare.js';
 import { toHtml } from '../src/html.js';
+import { describeColumns } from '../src/legend.js';
 import { markdownTable, toMarkdown } from '../src/markdown.js';
-import type { BenchReport, RawResult } from '../src/report.js';
+import type { BenchReport, ContenderResult, RawResult } from '../src/report.js';
 import { wrongPart } from '../src/report-check.js';
 import { parseNumbers, parseReport, stringifyReport } from '../src/report-file.js';
 import { summarize } from '../src/summary.js';
@@ -10,6 +11,34 @@ import { slowed } from './contenders.js';
 import { fixedReport } from './fixed-report.js';
 
 const tableOfNothing = { title: 'More of *it*', head: ['a'], rows: [], notes: ['a < b & "c"'] };
+
+test('only columns that the tables have are described', () => {
+  const beginnings = (of: BenchReport) => describeColumns(of).map((line) => line.slice(0, line.indexOf(':')));
+  const every = [
+    'reused out',
+    'allocating',
+    'end to end',
+    'on the device',
+    'first call',
+    'speed-up',
+    'of its bound',
+    'error',
+  ];
+  const without = (change: Partial<ContenderResult>, baseline?: null): BenchReport => ({
+    ...fixedReport,
+    workloads: fixedReport.workloads.map((workload) => ({
+      ...workload,
+      ...(baseline === null ? { baseline } : {}),
+      results: workload.results.map((result) => ({ ...result, ...change })),
+    })),
+  });
+  const allBut = (name: string) => every.filter((one) => one !== name);
+  expect(beginnings(fixedReport)).toEqual(every);
+  expect(beginnings(without({}, null))).toEqual(allBut('speed-up'));
+  expect(beginnings(without({ bound: null }))).toEqual(allBut('of its bound'));
+  expect(beginnings(without({ correctness: null }))).toEqual(allBut('error'));
+  expect(beginnings(without({ missing: 'not here' }))).toEqual([]);
+});
 
 test('the Markdown of given numbers', () => {
   expect(toMarkdown(fixedReport, [tableOfNothing])).toMatchInlineSnapshot(`

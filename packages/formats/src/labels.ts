@@ -54,7 +54,7 @@ const counting = 3;
 const digitsOfPrograms = 6;
 
 function significantDigits(cell: string): number {
-  return cell.replace(/e.*$/i, '').replace(/\D/g, '').replace(/^0+/, '').length;
+  return cell.replace(/^[^1-9e]*|e.*|\D/gi, '').length;
 }
 
 /** True if a row is a probability distribution with its first cell: in one, 0 and 1 are what rounding leaves of a sure prediction. */

@@ -108,7 +108,7 @@ function checksum(bytes: Uint8Array, onShare: OnShare | undefined): number {
   return sum;
 }
 
-const pieceLength = 2 ** 24;
+const pieceLength = 2 ** 16;
 
 function hex(checksum: number): string {
   return checksum.toString(16).padStart(8, '0');

@@ -11,6 +11,7 @@ import {
   detectDelimiter,
   placeOf,
   readAll,
+  recordLines,
   type TableOptions,
   textRows,
 } from '../src/index.js';
@@ -130,6 +131,9 @@ describe('invalid tables are errors that say where and why', () => {
     ['a;b\n# words\n1;1.5\n2;3.5\n3;0.5', counts(3, '1, 2, 3', '1.0 for a 1'), ';'],
     ['0,1.764052,0.4001572\n1,0.9787380,2.240893e-1', twoRows],
     ['1,1.764052\n2,0.9787380', twoRows.replace('0, 1', '1, 2').replaceAll('0.0 for a 0', '1.0 for a 1')],
+    // Six digits, with those of an exponent left out; and a row that adds up to more than 1.001.
+    ['0,1.76405\n1,-0.0978738E+02', twoRows],
+    ['0,1.00110\n1,0.978738', twoRows],
     ['1,2\n,3', 'x.csv: line 2, column 1 is empty; expected a number (write nan for a missing value)'],
     ['1,2\n3', 'x.csv: line 2 has 1 cell; expected 2, as in line 1'],
     ['a,b\n1,2\n3,4,5', 'x.csv: line 3 has 3 cells; expected 2, as in line 2'],
@@ -264,12 +268,23 @@ test('columns and rows that are no labels, or need not be, are read', async () =
     'id\n7\n8',
     'label\n0\n2',
     'idea,labelled\n1,2',
+    // No cell has this name.
+    'a,b,id\n1,2',
     '0,1.5\n1,2.5',
     '0,1.5\n1,2.5\n3,3.5',
     '0.0,1.5\n1.0,2.5\n2.0,3.5',
     '0,1.5\n1,2\n2,3.5',
     '2,1.5\n3,2.5\n4,3.5',
     '0\n1\n2',
+    // What counts begins in the first row, and no number beside it is whole.
+    '5,1.5\n0,2.5\n1,3.5\n2,4.5',
+    '0,1.5,2\n1,2.5,3\n2,3.5,4',
+    // Five digits, with or without those of an exponent and zeros.
+    '0,1.7640\n1,0.97873',
+    '0,1.76405\n1,0.97873e+10',
+    '0,1.76405\n1,000.97873',
+    // A row that adds up to 1, as it was rounded.
+    '0,1.00090\n1,0.978738',
   ]) {
     const rows = text.split('\n').length - (/^[a-z]/.test(text) ? 1 : 0);
     expect((await readAll(await open(cut(text)), 1e9, '')).shape[0], text).toBe(rows);
@@ -279,6 +294,21 @@ test('columns and rows that are no labels, or need not be, are read', async () =
   await reader.next(1);
   await reader.next(1);
   await expect(reader.next(1)).rejects.toThrow('the first column counts 0, 1, 2 beside');
+});
+
+test('the first lines of records are counted from what csv-parse counts until their ends', () => {
+  const lines = recordLines();
+  expect(lines.ofFailing({ empty_lines: 0 })).toBe(1);
+  expect(lines.ofFailing({ empty_lines: 2 })).toBe(3);
+  expect(lines.next(['1', '2'], { lines: 1, empty_lines: 0 })).toBe(1);
+  // Lines 2 and 3, of which the parser counts the first one twice.
+  expect(lines.next(['x\r\ny', '2'], { lines: 4, empty_lines: 0 })).toBe(2);
+  // Lines 4 to 6.
+  expect(lines.next(['x\ny', 'x\ry'], { lines: 7, empty_lines: 0 })).toBe(4);
+  // Lines 7 and 8 are empty.
+  expect(lines.next(['1', '2'], { lines: 10, empty_lines: 2 })).toBe(9);
+  expect(lines.ofFailing({ empty_lines: 2 })).toBe(10);
+  expect(lines.ofFailing({ empty_lines: 3 })).toBe(11);
 });
 
 describe('a first row is the header only if its cells look like names', () => {
