@@ -1,7 +1,7 @@
 import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
-import { indexDetector, refuseColumnNumbers, refuseIndex, refuseLabels } from './labels.js';
+import { indexDetector, refuseColumnNumbers, refuseIndex, refuseLabels, refuseUnevenNames } from './labels.js';
 import { expectedInstead, isComment, isHeader } from './misspelled.js';
 import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
@@ -50,7 +50,7 @@ export interface CsvSource extends TableOptions {
  *
  * @returns a reader of shape (rows, columns), whose rows are not counted before its end; its numbers are float64
  * @throws ERR_VALUE naming line and column of a cell that is not a number, and for a table without a row, with labels of its rows or with numbered columns
- * @throws ERR_SHAPE naming a line with more or fewer cells than the first
+ * @throws ERR_SHAPE naming a line with more or fewer cells than the first, or than the header has names
  * @example
  * async function* records() {
  *   yield { cells: ['cat', 'dog'], line: 1 };
@@ -85,7 +85,10 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   let pending = named ? await nextLine() : first;
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
-  if (named) refuseLabels(first, pending, name);
+  if (named) {
+    refuseLabels(first, pending, name);
+    if (delimiter.trim() !== '' || delimiter === '\t') refuseUnevenNames(first, pending, name);
+  }
   const index = indexDetector(name);
   columns = pending.cells.length;
   const width = columns;

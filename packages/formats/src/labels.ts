@@ -120,6 +120,21 @@ export function refuseIndex(first: Row, second: Row, name: string): void {
   );
 }
 
+/** @throws ERR_SHAPE for a header with more or fewer names than the first row has cells: which of them are named cannot be told */
+export function refuseUnevenNames(header: Row, row: Row, name: string): void {
+  const names = header.cells.length;
+  const cells = row.cells.length;
+  // The last delimiter of a header may be one that no row has.
+  const ends = header.cells.at(-1) === '' && names === cells + 1;
+  // A cell with another separator in it was cut at a decimal comma, which has an error of its own.
+  if (names === cells || ends || row.cells.some((cell) => /[;|\s]/.test(cell))) return;
+  const found = `line ${row.line} has ${cells} ${cells === 1 ? 'cell' : 'cells'}`;
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${name}: ${found}; expected ${names}, one for each name in line ${header.line}`,
+  );
+}
+
 /** @throws ERR_VALUE for a first line that counts its cells: pandas numbers columns that have no names, and writes the numbers as the header */
 export function refuseColumnNumbers(first: Row, second: Row | null, place: string, advice: string): void {
   const { cells } = first;

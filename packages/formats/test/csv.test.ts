@@ -182,6 +182,10 @@ describe('invalid tables are errors that say where and why', () => {
       ['a,b\n5,6', '5,6'],
       ['a,\n5,6', '5,6'],
       ['a,,c\n5,6,7', '5,6,7'],
+      ['a,b,\n5,6', '5,6'],
+      ['a,b,c\n5,6', 'x.csv: line 2 has 2 cells; expected 3, one for each name in line 1'],
+      ['a,b,id\n1,2', 'x.csv: line 2 has 2 cells; expected 3, one for each name in line 1'],
+      ['a,b\n5', 'x.csv: line 2 has 1 cell; expected 2, one for each name in line 1'],
       [',0,5\n3,4,5', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
       [',\n1,2', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
       ['\n1', 'x.csv: line 1, column 1 is empty; expected a number (write nan for a missing value)'],
@@ -201,9 +205,8 @@ describe('invalid tables are errors that say where and why', () => {
       ['0,1.764052\n2,0.9787380', '0,1.764052,2,0.978738'],
       ['0,1.764052,0.4001572', '0,1.764052,0.4001572'],
       ['0\n1', '0,1'],
-      ['a,b\n2,1,2', '2,1,2'],
-      ['a,b\n10,1,2', '10,1,2'],
-      ['a,b\n1,0,1,2', '1,0,1,2'],
+      ['a,b\n2,1,2', 'x.csv: line 2 has 3 cells; expected 2, one for each name in line 1'],
+      ['a,b\n1,0,1,2', 'x.csv: line 2 has 4 cells; expected 2, one for each name in line 1'],
     ]) {
       const found = await refusal(text);
       expect(found.replace(/^read /, '').startsWith(values), `${JSON.stringify(text)}: ${found}`).toBe(true);
@@ -268,8 +271,6 @@ test('columns and rows that are no labels, or need not be, are read', async () =
     'id\n7\n8',
     'label\n0\n2',
     'idea,labelled\n1,2',
-    // No cell has this name.
-    'a,b,id\n1,2',
     '0,1.5\n1,2.5',
     '0,1.5\n1,2.5\n3,3.5',
     '0.0,1.5\n1.0,2.5\n2.0,3.5',
