@@ -190,8 +190,9 @@ test('of many classes twelve have sliders, any twelve in a row or all', async ()
     const found = await names(kind);
     return `${found[0]} … ${found.at(-1)}: ${found.length}`;
   };
-  expect(await ends('logit')).toBe('logit x₀ … logit x₁₁: 12');
-  expect(await ends('upstream')).toBe('upstream gradient g₀ … upstream gradient g₁₁: 12');
+  // The page that was there is explored already.
+  await expect.poll(() => ends('logit')).toBe('logit x₀ … logit x₁₁: 12');
+  await expect.poll(() => ends('upstream')).toBe('upstream gradient g₀ … upstream gradient g₁₁: 12');
   const controls = page.getByRole('group', { name: 'Which logits are shown' });
   const status = controls.getByRole('status');
   const next = page.getByRole('button', { name: 'next logits' });
