@@ -56,7 +56,7 @@ export default [
   entry('core', 'core/dist/src/index.js', '30.4 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '87.5 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
-  entry('formats', 'formats/dist/index.js', '26.9 kB'),
+  entry('formats', 'formats/dist/index.js', '27 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50.4 kB', unusedWithFloat64),
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '54.2 kB'), modifyEsbuildConfig: inOneFile },

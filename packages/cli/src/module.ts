@@ -2,9 +2,10 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { type Backend, type BackendProvider, isSoftgradError, register, SoftgradError } from '@softgrad/core';
+import { adviceOnName } from '@softgrad/formats';
 import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
-import { adviceOnName, codeOf, systemReason } from './files/open.js';
+import { codeOf, systemReason } from './files/open.js';
 import { packageEntry } from './package-entry.js';
 
 /** What waiting for a module's promises uses of the process. */

@@ -4,8 +4,8 @@ import { type FileHandle, link, mkdir, open, readdir, realpath, stat, unlink } f
 import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
 import { isMainThread } from 'node:worker_threads';
 import { SoftgradError } from '@softgrad/core';
+import { adviceOnName } from '@softgrad/formats';
 import { glob } from 'tinyglobby';
-import { adviceOnName } from './file-name.js';
 import { reached } from './points.js';
 import type { NewObject, Store, StoredObject } from './store.js';
 

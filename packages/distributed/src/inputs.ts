@@ -1,7 +1,6 @@
 import { SoftgradError, sizeOf } from '@softgrad/core';
-import { formatShape, npyArray } from '@softgrad/formats';
+import { adviceOnName, formatShape, npyArray } from '@softgrad/formats';
 import { namesOf } from './block.js';
-import { adviceOnName } from './file-name.js';
 import { mapInLanes } from './lanes.js';
 import type { Input, InputFile } from './schema.js';
 import type { Store } from './store.js';

@@ -1,6 +1,6 @@
 import { SoftgradError } from '@softgrad/core';
+import { adviceOnName } from '@softgrad/formats';
 import type { z } from 'zod';
-import { adviceOnName } from './file-name.js';
 import { hashOf } from './hash.js';
 import {
   type Manifest,

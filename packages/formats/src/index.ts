@@ -9,6 +9,7 @@ export {
 export { type CsvRecord, type CsvSource, csvLines, csvRows, type TableOptions } from './csv.js';
 export { decodeText, encodingOf, type TextEncoding } from './decode.js';
 export { csvParseOptions, type Delimiter, delimiterSample, detectDelimiter } from './delimiter.js';
+export { adviceOnName } from './file-name.js';
 export { halfToNumber, numberToHalf } from './half.js';
 export { type JsonOptions, parseJson } from './json.js';
 export { jsonRows } from './json-text.js';

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import type { BenchProgress, BenchReport, TextTable } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
+import { adviceOnName } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
 import { ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
-import { adviceOnName, systemReason } from '../files/open.js';
+import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
 import { list, positiveInteger } from '../options.js';

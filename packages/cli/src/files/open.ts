@@ -2,6 +2,7 @@ import { type FileHandle, open, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isSoftgradError, SoftgradError, shortened } from '@softgrad/core';
 import {
+  adviceOnName,
   arrayRows,
   formatBytes,
   knownEndings,
@@ -162,16 +163,6 @@ function reasonNotOpened(path: string, cause: unknown): string {
   return /^\s*\[.*\]\s*$/s.test(path)
     ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
     : `${reason}; ${expected}`;
-}
-
-/**
- * What to do about a name that is not UTF-8; empty for any other. Node replaces the bytes that are not by U+FFFD, so that the file is not found by that name, and
- * a new one would have another.
- */
-export function adviceOnName(path: string): string {
-  return path.includes('\ufffd')
-    ? '; the name has bytes that are not UTF-8 (shown as \ufffd), which Node cannot open: rename the file or folder'
-    : '';
 }
 
 /** What a folder is that does not have the results of a finished run. */

@@ -3,8 +3,9 @@ import { closeSync, openSync, rmSync } from 'node:fs';
 import { chmod, open, readlink, realpath, rename, stat, unlink } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
+import { adviceOnName } from '@softgrad/formats';
 import type { OutputStream } from '../context.js';
-import { adviceOnName, codeOf, systemReason } from './open.js';
+import { codeOf, systemReason } from './open.js';
 
 /** A destination for bytes. Nothing appears there before `commit`, except on standard output. */
 export interface Output {
