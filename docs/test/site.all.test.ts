@@ -45,6 +45,14 @@ test('formulas are rendered in the pages', () => {
   expect(page).not.toContain('$$');
 });
 
+test('a page has one title', () => {
+  for (const page of readdirSync(site, { recursive: true, encoding: 'utf8' }).filter((name) =>
+    name.endsWith('.html'),
+  )) {
+    expect(readFileSync(join(site, page), 'utf8').match(/<h1[ >]/g), page).toHaveLength(1);
+  }
+});
+
 test('no link opens raw Markdown instead of a page', () => {
   expect(readdirSync(join(site, 'media')).filter((name) => name.endsWith('.md'))).toEqual([]);
 });
