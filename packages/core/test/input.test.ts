@@ -82,11 +82,16 @@ describe('values that are not arrays', () => {
   });
 
   test('64-bit integers are refused wherever they are', () => {
-    const text =
-      'tensor: 64-bit integers are not a dtype here; convert the data with Int32Array.from(data, Number), and keep its shape';
-    for (const data of [new BigInt64Array(1), new BigUint64Array(1)]) {
-      expect(message(data)).toEqual(['ERR_DTYPE', text]);
-      expect(message({ data, shape: [1] })).toEqual(['ERR_DTYPE', text]);
+    const text = (array: string) =>
+      `tensor: 64-bit integers are not a dtype here; convert the data with ${array}.from(data, Number), and keep its shape`;
+    const [least, most] = [-(2n ** 31n), 2n ** 31n - 1n];
+    for (const data of [BigInt64Array.of(least, most), BigUint64Array.of(0n, most)]) {
+      expect(message(data)).toEqual(['ERR_DTYPE', text('Int32Array')]);
+      expect(message({ data, shape: [2] })).toEqual(['ERR_DTYPE', text('Int32Array')]);
+    }
+    // These would wrap.
+    for (const data of [BigInt64Array.of(0n, least - 1n), BigInt64Array.of(most + 1n), BigUint64Array.of(2n ** 32n)]) {
+      expect(message(data)).toEqual(['ERR_DTYPE', text('Array')]);
     }
   });
 });

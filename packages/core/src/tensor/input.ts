@@ -279,9 +279,11 @@ function isTypedArray(what: string, value: unknown): value is NumericArray & Arr
   const kind = typedArrayKind(value);
   if (kind === null) return false;
   if (kind === 'BigInt64Array' || kind === 'BigUint64Array') {
+    // An Int32Array would wrap larger integers, such as an `ignoreIndex` of 2⁴⁰ among labels.
+    const fit = (value as BigInt64Array | BigUint64Array).every((entry) => BigInt.asIntN(32, entry) === entry);
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${what}: 64-bit integers are not a dtype here; convert the data with Int32Array.from(data, Number), and keep its shape`,
+      `${what}: 64-bit integers are not a dtype here; convert the data with ${fit ? 'Int32Array' : 'Array'}.from(data, Number), and keep its shape`,
     );
   }
   checkAttached(what, value as ArrayBufferView);
