@@ -59,16 +59,16 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
     write(buffer, host) {
       engine.assertAlive();
       engine.device.reserve(buffer.length);
-      write(instance, buffer, host);
+      write(engine, buffer, host);
     },
     async read(buffer) {
       engine.assertAlive();
-      return engine.awaiting(engine.device.transfer(() => read(instance, buffer)));
+      return engine.awaiting(engine.device.transfer(() => read(engine, buffer)));
     },
     ...(engine.device.readSync && {
       readSync(buffer: TfBuffer) {
         engine.assertAlive();
-        const host = engine.device.transfer(() => readSync(instance, buffer));
+        const host = engine.device.transfer(() => readSync(engine, buffer));
         engine.assertAlive();
         return host;
       },

@@ -13,6 +13,8 @@ export interface Device {
   readonly description: string;
   readonly elements: number;
   readonly readSync: boolean;
+  /** Whether tfjs's instance copies the arrays that are written and read. */
+  readonly copies: boolean;
   execute(targets: readonly Target[], program: Program): readonly TensorInfo[];
   /** On engines where a failed allocation would give wrong results, checks that this many more elements fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
@@ -74,6 +76,7 @@ function webgl(core: Core, instance: WebGlInstance): Device {
     description: `${gl.getParameter(renderer?.UNMASKED_RENDERER_WEBGL ?? gl.RENDERER)} (tfjs webgl)`,
     elements: side * side,
     readSync: true,
+    copies: false,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
     transfer,
@@ -102,6 +105,7 @@ function webgpu(instance: WebGpuInstance): Device {
     description: `${`${vendor} ${architecture}`.trim() || 'WebGPU adapter'} (tfjs webgpu)`,
     elements: Math.floor(Math.min(maxStorageBufferBindingSize, maxBufferSize) / 4),
     readSync: false,
+    copies: false,
     execute: (targets, program) => runLazily(instance, programs, targets, program),
     reserve: () => {},
     transfer: plainly,
@@ -155,6 +159,7 @@ function cpu(core: Core, instance: KernelBackend): Device {
   const traits = {
     losesSecondNaN: false,
     fusedKernels: false,
+    copies: true,
     accurateLog1p: true,
     slowBroadcast: true,
     reserve: () => {},
@@ -177,6 +182,7 @@ function kernels(core: Core, name: EngineName, instance: KernelBackend): RunKern
   return (kernelName, inputs, attributes = {}) => {
     const kernel = core.getKernel(kernelName, name);
     if (!kernel) {
+    copies: false,
       throw new SoftgradError('ERR_UNSUPPORTED', `tfjs: engine ${name} has no kernel ${kernelName}; use tfjs 4.22`);
     }
     return kernel.kernelFunc({ inputs: { ...inputs }, attrs: attributes, backend: instance }) as TensorInfo;

@@ -2,14 +2,13 @@ import { isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { KernelBackend } from '@tensorflow/tfjs-core';
 import type { Device } from './device.js';
 import type { Core, EngineName } from './peers.js';
-import { replace, type TfBuffer, write } from './storage.js';
+import { replace, type Store, type TfBuffer, write } from './storage.js';
 import { type Program, sizeOf, type Target } from './verbs/verbs.js';
 
 /** An open engine of tfjs, for kernels and storage. */
-export interface Engine {
+export interface Engine extends Store {
   readonly name: EngineName;
   readonly core: Core;
-  readonly instance: KernelBackend;
   readonly device: Device;
   /** Runs a program and stores its results in the targets. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
   run(targets: readonly Target[], program: Program): void;
@@ -34,10 +33,11 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
     if (core.engine().registry[name] !== instance) throw deviceLost(name, 'tf.removeBackend removed the engine');
   };
 
-  return {
+  const engine: Engine = {
     name,
     core,
     instance,
+    copies: device.copies,
     device,
     assertAlive,
     run(targets, program) {
@@ -58,7 +58,7 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
     },
     fill(out, value) {
       assertAlive();
-      write(instance, out, new Float32Array(out.length).fill(value));
+      write(engine, out, new Float32Array(out.length).fill(value));
     },
     async awaiting(work) {
       try {
@@ -73,6 +73,7 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
       }
     },
   };
+  return engine;
 }
 
 function deviceLost(name: EngineName, message: string): SoftgradError {

@@ -16,6 +16,13 @@ export interface TfBuffer {
   tensor: Tensor | null;
 }
 
+/** What stores the data of an engine. */
+export interface Store {
+  readonly instance: KernelBackend;
+  /** Whether it copies the arrays that are written and read. Otherwise it keeps them. */
+  readonly copies: boolean;
+}
+
 export function newBuffer(length: number, dtype: DType): TfBuffer {
   return { length, dtype, host: null, data: null, tensor: null };
 }
@@ -25,7 +32,7 @@ export function deviceInfo(instance: KernelBackend, buffer: TfBuffer): TensorInf
   if (buffer.data) return buffer.data;
   const dtype = isFloat(buffer.dtype) ? 'float32' : buffer.dtype;
   const values = buffer.host ?? hostArray(buffer.length, buffer.dtype);
-  buffer.data = flatInfo(instance.write(engineValues(values), [buffer.length], dtype), buffer);
+  buffer.data = flatInfo(instance.write(values.slice() as EngineValues, [buffer.length], dtype), buffer);
   return buffer.data;
 }
 
@@ -42,9 +49,11 @@ function flatInfo(dataId: object, { length, dtype }: TfBuffer): TensorInfo {
   return { dataId, shape: [length], dtype: isFloat(dtype) ? 'float32' : dtype };
 }
 
-export function write(instance: KernelBackend, buffer: TfBuffer, host: HostArray): void {
+export function write({ instance, copies }: Store, buffer: TfBuffer, host: HostArray): void {
   if (isFloat(buffer.dtype)) {
-    replace(instance, buffer, flatInfo(instance.write(engineValues(host), [buffer.length], 'float32'), buffer));
+    // Never float64, because core checks `supports.dtypes`.
+    const values = (copies ? host : host.slice()) as EngineValues;
+    replace(instance, buffer, flatInfo(instance.write(values, [buffer.length], 'float32'), buffer));
   } else {
     buffer.host = host.slice();
     replace(instance, buffer, null);
@@ -52,33 +61,31 @@ export function write(instance: KernelBackend, buffer: TfBuffer, host: HostArray
 }
 
 /** A copy of the buffer's elements at the time of the call. */
-export async function read(instance: KernelBackend, buffer: TfBuffer): Promise<HostArray> {
+export async function read({ instance, copies }: Store, buffer: TfBuffer): Promise<HostArray> {
   const { data, tensor } = buffer;
   if (buffer.host) return buffer.host.slice();
   if (!data) return hostArray(buffer.length, buffer.dtype);
-  if (tensor) return ownedCopy(await tensor.data(), buffer);
+  if (tensor) return owned(await tensor.data(), buffer, copies);
   // Keeps the data alive during the read, because tfjs cannot read data that is disposed meanwhile.
   instance.incRef(data.dataId);
   try {
-    return ownedCopy(await instance.read(data.dataId), buffer);
+    return owned(await instance.read(data.dataId), buffer, copies);
   } finally {
     instance.disposeData(data.dataId);
   }
 }
 
-export function readSync(instance: KernelBackend, buffer: TfBuffer): HostArray {
+export function readSync({ instance, copies }: Store, buffer: TfBuffer): HostArray {
   if (buffer.host) return buffer.host.slice();
   if (!buffer.data) return hostArray(buffer.length, buffer.dtype);
-  return ownedCopy(buffer.tensor ? buffer.tensor.dataSync() : instance.readSync(buffer.data.dataId), buffer);
+  return owned(buffer.tensor ? buffer.tensor.dataSync() : instance.readSync(buffer.data.dataId), buffer, copies);
 }
 
-/** A copy, because engines keep a reference to the array. Never float64, because core checks `supports.dtypes`. */
-function engineValues(host: HostArray) {
-  return host.slice() as Exclude<HostArray, Float64Array>;
-}
+type EngineValues = Exclude<HostArray, Float64Array>;
 
-/** A copy, because engines return the array that they keep. */
-function ownedCopy(values: ArrayLike<number> | object, { length, dtype }: TfBuffer): HostArray {
+/** Values that were read, in an array that nobody else has. */
+function owned(values: object, { length, dtype }: TfBuffer, copies: boolean): HostArray {
+  if (copies) return values as HostArray;
   const copy = hostArray(length, dtype);
   copy.set(values as ArrayLike<number>);
   return copy;

@@ -35,12 +35,12 @@ async function computed(
   const out = newBuffer(length, 'float32');
   const buffers = operands.map((values) => {
     const buffer = newBuffer(values.length, 'float32');
-    write(instance, buffer, Float32Array.from(values));
+    write(engine, buffer, Float32Array.from(values));
     return buffer;
   });
   try {
     enqueue(out, ...buffers);
-    return Array.from(await engine.awaiting(engine.device.transfer(() => read(instance, out))));
+    return Array.from(await engine.awaiting(engine.device.transfer(() => read(engine, out))));
   } finally {
     for (const buffer of [out, ...buffers]) replace(instance, buffer, null);
   }

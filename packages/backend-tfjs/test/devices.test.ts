@@ -353,6 +353,7 @@ describe('an engine', () => {
     description: 'a device',
     elements: 100,
     readSync: true,
+    copies: false,
     execute: () => [],
     reserve: () => {},
     transfer: (work) => work(),
