@@ -2,9 +2,9 @@ import { SoftgradError } from '@softgrad/core';
 import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { unavailable } from './connection.js';
 import type { Core, EngineName, WasmModule } from './peers.js';
-import { type RunKernel, runEagerly } from './verbs/eager.js';
+import { type EagerTraits, type RunKernel, runEagerly } from './verbs/eager.js';
 import { runLazily } from './verbs/lazy.js';
-import type { Program, Target } from './verbs/verbs.js';
+import { type Program, type Shape, sizeOf, type Target } from './verbs/verbs.js';
 import { type WebGlInstance, webglPrograms, withShapeUniforms } from './verbs/webgl.js';
 import { type WebGpuInstance, webgpuPrograms } from './verbs/webgpu.js';
 
@@ -123,6 +123,7 @@ function webgpu(instance: WebGpuInstance): Device {
 
 /** The part of tfjs's `BackendWasm` that is used here. */
 interface WasmInstance extends KernelBackend {
+  readonly wasm: { readonly HEAPU8: Uint8Array };
   getMemoryOffset(dataId: object): number;
 }
 
@@ -139,13 +140,26 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
       );
     }
   };
-  const traits = { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false, reserve };
+  const traits: EagerTraits = {
+    losesSecondNaN: true,
+    fusedKernels: true,
+    accurateLog1p: false,
+    slowBroadcast: false,
+    reserve,
+    allocate: (shape) => float32(instance.write(null as never, [...shape], 'float32'), shape),
+    view({ dataId, shape, dtype }) {
+      const length = shape.reduce((a, b) => a * b, 1);
+      const values = { int32: Int32Array, bool: Uint8Array }[dtype as string] ?? Float32Array;
+      return new values(instance.wasm.HEAPU8.buffer as ArrayBuffer, instance.getMemoryOffset(dataId), length);
+    },
+  };
   const simd = core.env().get('WASM_HAS_SIMD_SUPPORT') ? ' SIMD' : '';
   const threads = module.getThreadsCount();
   return {
     description: `WebAssembly${simd}, ${threads > 1 ? `${threads} threads` : '1 thread'} (tfjs wasm)`,
     elements: 2 ** 28,
     readSync: true,
+    copies: true,
     execute: (targets, program) => runEagerly(instance, kernels(core, 'wasm', instance), traits, targets, program),
     reserve,
     transfer: plainly,
@@ -156,18 +170,19 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
 }
 
 function cpu(core: Core, instance: KernelBackend): Device {
-  const traits = {
+  const traits: EagerTraits = {
     losesSecondNaN: false,
     fusedKernels: false,
-    copies: true,
     accurateLog1p: true,
     slowBroadcast: true,
     reserve: () => {},
+    ...arraysOf(instance),
   };
   return {
     description: 'plain JavaScript (tfjs cpu)',
     elements: 2 ** 28,
     readSync: true,
+    copies: false,
     execute: (targets, program) => runEagerly(instance, kernels(core, 'cpu', instance), traits, targets, program),
     reserve: () => {},
     transfer: plainly,
@@ -177,12 +192,23 @@ function cpu(core: Core, instance: KernelBackend): Device {
   };
 }
 
+/** Access to the data of engine cpu: it keeps the arrays that it is given, and reads return them. */
+export function arraysOf(instance: KernelBackend): Pick<EagerTraits, 'allocate' | 'view'> {
+  return {
+    allocate: (shape) => float32(instance.write(new Float32Array(sizeOf(shape)), [...shape], 'float32'), shape),
+    view: ({ dataId }) => instance.readSync(dataId) as ReturnType<EagerTraits['view']>,
+  };
+}
+
+function float32(dataId: object, shape: Shape): TensorInfo {
+  return { dataId, shape: [...shape], dtype: 'float32' };
+}
+
 /** Looks kernels up in tfjs's registry and calls them with this engine's instance, regardless of the engine that is set. */
 function kernels(core: Core, name: EngineName, instance: KernelBackend): RunKernel {
   return (kernelName, inputs, attributes = {}) => {
     const kernel = core.getKernel(kernelName, name);
     if (!kernel) {
-    copies: false,
       throw new SoftgradError('ERR_UNSUPPORTED', `tfjs: engine ${name} has no kernel ${kernelName}; use tfjs 4.22`);
     }
     return kernel.kernelFunc({ inputs: { ...inputs }, attrs: attributes, backend: instance }) as TensorInfo;

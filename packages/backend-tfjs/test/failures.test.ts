@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, test, vi } from 'vitest';
 import type { TfjsBackend } from '../src/backend.js';
 import { connect, limitSeconds } from '../src/connection.js';
-import type { Device } from '../src/device.js';
+import { arraysOf, type Device } from '../src/device.js';
 import type { TfBuffer } from '../src/index.js';
 import type { Core } from '../src/peers.js';
 import { type RunKernel, runEagerly } from '../src/verbs/eager.js';
@@ -30,7 +30,11 @@ const ways: Readonly<Record<string, (instance: tf.KernelBackend) => Device['exec
     runEagerly(
       instance,
       kernel(instance),
-      { losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false, reserve: countDown },
+      {
+        ...{ losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false },
+        reserve: countDown,
+        ...arraysOf(instance),
+      },
       targets,
       program,
     ),

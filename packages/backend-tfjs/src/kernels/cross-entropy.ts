@@ -21,7 +21,7 @@ export function crossEntropy(
     const x = logitsOf(verbs, logits, rows, parameters);
     const q = verbs.keep(targetWeights(verbs, x, rows, parameters));
     const shifted = shiftedLogits(verbs, x);
-    const exponentials = verbs.expOfGap(shifted);
+    const exponentials = shifted.exp();
     const results: V[] = [];
     // The softmax of an ignored row may be undefined, and 0 · NaN is NaN.
     const unlessIgnored = (v: V): V =>
@@ -29,7 +29,7 @@ export function crossEntropy(
         ? verbs.select(verbs.binary('equal', verbs.input(target.buffer, reduced), ignoreIndex), 0, v)
         : v;
     if (out.loss) {
-      const others = verbs.sumOfOthers(shifted.value, exponentials);
+      const others = shifted.sumOfOthers(exponentials);
       const y = below(verbs, shifted, verbs.log1p(others));
       // Avoids 0 · −Infinity, which is NaN.
       const terms = verbs.select(verbs.binary('equal', q, 0), 0, verbs.binary('mul', q, y));

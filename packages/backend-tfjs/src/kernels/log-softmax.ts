@@ -17,7 +17,7 @@ export function logSoftmax(
     const x = logitsOf(verbs, logits, rows, parameters);
     const { mask } = x;
     const shifted = shiftedLogits(verbs, x);
-    const others = verbs.sumOfOthers(shifted.value, verbs.expOfGap(shifted));
+    const others = shifted.sumOfOthers(shifted.exp());
     const result = below(verbs, shifted, verbs.log1p(others));
     return [mask === null ? result : verbs.select(mask, result, Number.NEGATIVE_INFINITY)];
   };

@@ -22,7 +22,7 @@ export function logSumExp(
     const max = verbs.reduce('max', x.values);
     const shift = verbs.binary('min', verbs.binary('max', max, -largestFloat32), largestFloat32);
     const shifted = verbs.gap(x.values, shift, x.divisor);
-    const rest = verbs.sumOfOthers(shifted.value, verbs.expOfGap(shifted));
+    const rest = shifted.sumOfOthers(shifted.exp());
     const finite = verbs.binary('min', verbs.binary('max', rest, 0), largestFloat32);
     return [verbs.binary('add', verbs.log1p(finite), overTemperature(verbs, max, x.divisor))];
   };

@@ -27,6 +27,6 @@ export function softmax(
 
 /** `exp(x − max) / Σ exp(x − max)`: a maximum of ±Infinity or NaN makes the whole row NaN. */
 function ofShifted<V>(verbs: Verbs<V>, shifted: Gap<V>): V {
-  const exponentials = verbs.expOfGap(shifted);
+  const exponentials = shifted.exp();
   return verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
 }

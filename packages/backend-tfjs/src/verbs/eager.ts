@@ -1,16 +1,18 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { KernelBackend, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
+import { equalInto, expOfGapInto, type Operand, selectInto, sumOfOthersInto, type Values } from './passes.js';
 import {
   broadcast,
+  type Dimension,
   type ElementOp,
   inOrder,
+  type Order,
   ordered,
   type Program,
   type Shape,
   shapeOf,
   sizeOf,
-  stridesOf,
   type Target,
   type Verbs,
 } from './verbs.js';
@@ -22,7 +24,7 @@ export type RunKernel = (
   attributes?: NamedAttrMap,
 ) => TensorInfo;
 
-/** Differences between the engines that run tfjs's kernels. */
+/** Differences between the engines that have their data in the memory of this process. */
 export interface EagerTraits {
   /** Whether Maximum and Minimum lose a NaN in their second operand. */
   readonly losesSecondNaN: boolean;
@@ -34,6 +36,10 @@ export interface EagerTraits {
   readonly slowBroadcast: boolean;
   /** Checks that this many more floats fit. @throws ERR_OUT_OF_MEMORY */
   reserve(elements: number): void;
+  /** float32 values that are not set yet. */
+  allocate(shape: Shape): TensorInfo;
+  /** The values themselves, until something is allocated. */
+  view(info: TensorInfo): Values;
 }
 
 const unaryKernels: Readonly<Record<UnaryOp, string>> = { neg: 'Neg', exp: 'Exp', log: 'Log' };
@@ -48,9 +54,9 @@ const binaryKernels: Readonly<Record<Exclude<ElementOp, 'equal'>, string>> = {
 };
 
 /** Elements that are added up one by one. */
-const longestPlainSum = 256;
-const longestBlock = 64;
-const shortestBlock = 8;
+const longestPlainSum = 32;
+const longestBlock = 16;
+const shortestBlock = 4;
 /**
  * Longer rows of tfjs's Softmax are divided by their sum: it adds the exponentials one by one, so that all probabilities of a row are off by the same
  * factor, 640 ULP at 128,256 classes and 40,000 at 10 million.
@@ -68,7 +74,7 @@ interface Value {
   readonly shape: Shape;
 }
 
-/** Runs each operation of a program as a kernel of tfjs, and disposes the intermediate results. */
+/** Runs each operation of a program as a kernel of tfjs or as a pass over the values, and disposes the intermediate results. */
 export function runEagerly(
   instance: KernelBackend,
   runKernel: RunKernel,
@@ -108,7 +114,7 @@ export function runEagerly(
     );
     return owned(runKernel(name, infos, attributes), shape);
   };
-  /** An elementwise kernel without dimensions of 1, and scalars without any: where ranks are equal, tfjs's Greater takes 20 times as long. */
+  /** An elementwise kernel without dimensions of 1, and scalars without any. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
     traits.reserve(sizeOf(shape));
     const used = inOrder.filter((k) => shape[k] > 1);
@@ -118,19 +124,11 @@ export function runEagerly(
       if (!traits.slowBroadcast) return { ...x.info, shape: own };
       const inner = own.slice(own.findIndex((size) => size > 1));
       return inner.includes(1)
-        ? { ...spread(x, shape).info, shape: used.map((k) => shape[k]) }
+        ? { ...filled(x, shape).info, shape: used.map((k) => shape[k]) }
         : { ...x.info, shape: inner };
     };
     const infos = Object.fromEntries(Object.entries(inputs).map(([key, x]) => [key, operand(x)]));
     return owned(runKernel(name, infos), shape);
-  };
-  /** The value broadcast to a shape on the host, for an engine whose data is there. */
-  const spread = ({ info, shape: own }: Value, shape: Shape): Value => {
-    const values = broadcastTo(instance.readSync(info.dataId) as Float32Array, own, shape);
-    return owned(
-      { dataId: instance.write(values, [...shape], info.dtype), shape: [...shape], dtype: info.dtype },
-      shape,
-    );
   };
   const hosted = (values: Float32Array, shape: Shape): Value =>
     owned({ dataId: instance.write(values, [...shape], 'float32'), shape: [...shape], dtype: 'float32' }, shape);
@@ -138,32 +136,36 @@ export function runEagerly(
   const term = (x: Value | number): Value => (typeof x === 'number' ? constant(x) : numeric(x));
   const numeric = (x: Value): Value =>
     x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
-  const isNot = (x: Value): Value => elementwise('NotEqual', { a: x, b: x }, x.shape);
-  const conditions = new Map<Value, Value>();
-  /** Computed once for each value. */
-  const isPositive = (x: Value): Value => {
-    if (x.info.dtype === 'bool') return x;
-    const known = conditions.get(x) ?? elementwise('Greater', { a: x, b: constant(0) }, x.shape);
-    conditions.set(x, known);
-    return known;
-  };
-  const everywhere = (value: number, shape: Shape): Value => {
+  /** The result of a pass over the operands. Their values are looked up once the result is allocated, because that may move the engine's memory. */
+  const passed = <T extends readonly (Value | number)[]>(
+    operands: readonly [...T],
+    shape: Shape,
+    pass: (out: Float32Array, ...operands: { readonly [K in keyof T]: Operand }) => void,
+  ): Value => {
     traits.reserve(sizeOf(shape));
-    return owned(runKernel('Fill', {}, { shape: [...shape], value, dtype: 'float32' }), shape);
+    const result = owned(traits.allocate(shape), shape);
+    const read = (x: Value | number): Operand =>
+      typeof x === 'number'
+        ? { values: Float32Array.of(x), shape: [1, 1, 1, 1] }
+        : { values: traits.view(x.info), shape: x.shape };
+    pass(traits.view(result.info) as Float32Array, ...(operands.map(read) as { [K in keyof T]: Operand }));
+    return result;
   };
-  /** The value broadcast to a shape, because tfjs's Select does not broadcast. Multiplying by ones takes a 15th of the time of its Tile. */
-  const filled = (x: Value, shape: Shape): Value => {
-    if (inOrder.every((k) => x.shape[k] === shape[k])) return x;
-    if (traits.slowBroadcast) return spread(x, shape);
-    const factors = elementwise('Multiply', { a: numeric(x), b: everywhere(1, shape) }, shape);
-    return x.info.dtype === 'bool' ? isPositive(factors) : factors;
+  const shapeOfAll = (operands: readonly (Value | number)[]): Shape =>
+    broadcast(operands.flatMap((x) => (typeof x === 'number' ? [] : [x.shape])));
+  const choose = (
+    condition: Value | number,
+    a: Value | number,
+    b: Value | number,
+    shape = shapeOfAll([condition, a, b]),
+  ) => passed([condition, a, b], shape, (out, ...parts) => selectInto(out, shape, ...parts));
+  const equal = (a: Value | number, b: Value | number): Value => {
+    const shape = shapeOfAll([a, b]);
+    return passed([a, b], shape, (out, ...parts) => equalInto(out, shape, ...parts));
   };
-  const choose = (condition: Value, a: Value | number, b: Value | number): Value => {
-    const shapes = [condition, a, b].flatMap((operand) => (typeof operand === 'number' ? [] : [operand.shape]));
-    const shape = broadcast(shapes);
-    const operand = (x: Value | number) => (typeof x === 'number' ? everywhere(x, shape) : filled(numeric(x), shape));
-    return elementwise('Select', { condition: filled(condition, shape), t: operand(a), e: operand(b) }, shape);
-  };
+  /** The value broadcast to a shape. */
+  const filled = (x: Value, shape: Shape): Value =>
+    inOrder.every((k) => x.shape[k] === shape[k]) ? x : choose(1, x, x, shape);
 
   /** A reduction along the third dimension, in three dimensions where possible: tfjs transposes unless that is the last, even before one of size 1. */
   const reduced = (name: string, x: Value, attributes: NamedAttrMap): Value => {
@@ -192,15 +194,17 @@ export function runEagerly(
     return elementwise('Add', { a: part(0, whole), b: part(whole, classes - whole) }, [a, b, 1, d]);
   };
 
-  const transposed = (x: Value): Value =>
-    kernel('Transpose', { x }, ordered(x.shape, [0, 1, 3, 2]), { perm: [0, 1, 3, 2] });
+  /** The value with its dimensions in another order: itself where only dimensions of 1 move, of which tfjs's Transpose would make a copy. */
+  const permuted = (x: Value, order: Order): Value => {
+    const shape = ordered(x.shape, order);
+    const moved = order.filter((k) => x.shape[k] > 1);
+    if (moved.every((k, i) => i === 0 || (moved[i - 1] as Dimension) < k)) return { info: x.info, shape };
+    return kernel('Transpose', { x }, shape, { perm: [...order] });
+  };
+  const transposed = (x: Value): Value => permuted(x, [0, 1, 3, 2]);
 
   const verbs: Verbs<Value> = {
-    input(buffer, shape, order = inOrder) {
-      const x: Value = { info: deviceInfo(instance, buffer), shape };
-      if (order.every((from, k) => from === k)) return x;
-      return kernel('Transpose', { x }, ordered(shape, order), { perm: [...order] });
-    },
+    input: (buffer, shape, order = inOrder) => permuted({ info: deviceInfo(instance, buffer), shape }, order),
     coordinate(dimension, size) {
       const shape: Shape = dimension === 2 ? [1, 1, size, 1] : [1, 1, 1, size];
       return hosted(
@@ -209,11 +213,16 @@ export function runEagerly(
       );
     },
     unary: (op, x) => elementwise(unaryKernels[op], { x: numeric(x) }, x.shape),
-    gap(x, shift, divisor) {
-      const difference = verbs.binary('sub', x, shift);
-      return { value: divisor === 1 ? difference : verbs.binary('div', difference, divisor), lost: null };
-    },
-    expOfGap: ({ value }) => verbs.unary('exp', value),
+    gap: (x, shift, divisor) => ({
+      // Computed where it is asked for.
+      get value() {
+        const difference = verbs.binary('sub', x, shift);
+        return divisor === 1 ? difference : verbs.binary('div', difference, divisor);
+      },
+      lost: null,
+      exp: () => passed([x, shift], x.shape, (out, a, b) => expOfGapInto(out, a, b, divisor)),
+      sumOfOthers: (exponentials) => passed([exponentials], shift.shape, sumOfOthersInto),
+    }),
     log1p(x) {
       if (traits.accurateLog1p) return elementwise('Log1p', { x }, x.shape);
       // The part of x that 1 + x loses is added (HP-15C handbook, 1982).
@@ -222,32 +231,16 @@ export function runEagerly(
       return verbs.binary('add', verbs.unary('log', sum), verbs.binary('div', lost, sum));
     },
     binary(op, a, b) {
+      if (op === 'equal') return equal(a, b);
       const operands = { a: term(a), b: term(b) };
-      const shape = broadcast([operands.a.shape, operands.b.shape]);
-      if (op === 'equal') return numeric(elementwise('Equal', operands, shape));
-      const result = elementwise(binaryKernels[op], operands, shape);
-      if ((op === 'max' || op === 'min') && traits.losesSecondNaN && typeof b !== 'number') {
-        return choose(isNot(operands.b), operands.b, result);
-      }
-      return result;
+      const result = elementwise(binaryKernels[op], operands, broadcast([operands.a.shape, operands.b.shape]));
+      const losesNaN = (op === 'max' || op === 'min') && traits.losesSecondNaN && typeof b !== 'number';
+      return losesNaN ? choose(equal(b, b), result, operands.b) : result;
     },
-    select(condition, a, b) {
-      const value = typeof condition === 'number' ? constant(condition) : condition;
-      return choose(isPositive(value), a, b);
-    },
+    select: (condition, a, b) => choose(condition, a, b),
     reduce(op, x) {
       const operand = numeric(x);
       return op === 'max' ? reduced('Max', operand, { reductionIndices: [2], keepDims: true }) : summed(operand);
-    },
-    sumOfOthers(x, exponentials) {
-      const [a, b, classes, d] = x.shape;
-      // In three dimensions where possible: tfjs transposes before it reduces a dimension that is not the last, even if that has size 1.
-      const shape = d === 1 ? [a, b, classes] : x.shape;
-      const indices = reshaped('ArgMax', { x }, shape, [a, b, d, 1], { axis: 2 });
-      const attributes = { depth: classes, onValue: 1, offValue: 0, dtype: 'int32' };
-      const oneHot = reshaped('OneHot', { indices }, [a, b, d], [a, b, d, classes], attributes);
-      const largest = d === 1 ? { ...oneHot, shape: x.shape } : transposed(oneHot);
-      return verbs.reduce('sum', verbs.binary('sub', exponentials, largest));
     },
     keep: (x) => x,
     softmax(x) {
@@ -270,22 +263,4 @@ export function runEagerly(
   } finally {
     for (const info of made) instance.disposeData(info.dataId);
   }
-}
-
-/** Repeats values of shape `own` along its dimensions of 1. */
-function broadcastTo<A extends Float32Array | Int32Array | Uint8Array>(values: A, own: Shape, shape: Shape): A {
-  const steps = stridesOf(own);
-  const result = new (values.constructor as new (length: number) => A)(sizeOf(shape));
-  let index = 0;
-  for (let x = 0; x < shape[0]; x++) {
-    for (let y = 0; y < shape[1]; y++) {
-      for (let z = 0; z < shape[2]; z++) {
-        const first = x * steps[0] + y * steps[1] + z * steps[2];
-        if (steps[3] === 0) result.fill(values[first] as number, index, index + shape[3]);
-        else result.set(values.subarray(first, first + shape[3]), index);
-        index += shape[3];
-      }
-    }
-  }
-  return result;
 }

@@ -3,7 +3,6 @@ import type { KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
 import { constant, type Expression, operation } from './expression.js';
 import {
-  type Gap,
   inOrder,
   ordered,
   type Program,
@@ -65,18 +64,24 @@ export function runLazily(
       return { kind: 'coordinate', shape, dimension };
     },
     unary: (op, x) => operation(op, [x]),
-    gap,
-    expOfGap: ({ value, lost }) => operation('exp', lost === null ? [value] : [value, lost]),
+    gap(x, shift, divisor) {
+      const { value, lost } = gapOf(x, shift, divisor);
+      return {
+        value,
+        lost,
+        exp: () => operation('exp', [value, lost]),
+        sumOfOthers(exponentials) {
+          const isLargest = operation('equal', [value, constant(0)]);
+          const lower = reduce('sum', operation('sub', [exponentials, isLargest]));
+          // Every entry that equals the largest but one counts.
+          return operation('add', [lower, operation('sub', [reduce('sum', isLargest), constant(1)])]);
+        },
+      };
+    },
     log1p,
     binary: (op, a, b) => operation(op, [term(a), term(b)]),
     select: (condition, a, b) => operation('select', [term(condition), term(a), term(b)]),
     reduce,
-    sumOfOthers(x, exponentials) {
-      const isLargest = operation('equal', [x, constant(0)]);
-      const lower = reduce('sum', operation('sub', [exponentials, isLargest]));
-      // Every entry that equals the largest but one counts.
-      return operation('add', [lower, operation('sub', [reduce('sum', isLargest), constant(1)])]);
-    },
     keep: (x) => (x.kind === 'operation' ? kept(programs.map(x, x.shape), x.shape) : x),
     softmax: () => null,
     sigmoid: () => null,
@@ -100,7 +105,7 @@ export function runLazily(
  * floating-point technique for extending the available precision", 1971). The last part of the divisor is what float32 cannot hold of it. A shader
  * compiler that reassociates sums makes the error 0.
  */
-function gap(x: Expression, shift: Expression, divisor: number): Gap<Expression> {
+function gapOf(x: Expression, shift: Expression, divisor: number): Record<'value' | 'lost', Expression> {
   const difference = operation('sub', [x, shift]);
   const z = operation('sub', [difference, x]);
   const ofX = operation('sub', [x, operation('sub', [difference, z])]);

@@ -14,16 +14,24 @@ export type Order = readonly [Dimension, Dimension, Dimension, Dimension];
 
 export type ElementOp = BinaryOp | 'equal';
 
-/** A distance between logits as the unevaluated sum of its rounded value and the rounding error. */
+/** Distances of logits from a shift, `(x − shift) / divisor`. */
 export interface Gap<V> {
+  /** Rounded. The difference is taken before the division, because that of neighbours is exact, and that of two rounded quotients is not. */
   readonly value: V;
   /** What rounding took off; null on engines cpu and wasm, where computing it would take passes over the data. */
   readonly lost: V | null;
+  /** exp of the gap before it was rounded: half an ULP of a gap of 100 is up to 64 ULP of the exponential. */
+  exp(): V;
+  /**
+   * `Σ exp − 1` along the third dimension, where the shift is the maximum: the sum of the exponentials, which are given, without that of the
+   * maximum, because the difference would lose the digits of a small sum. NaN propagates.
+   */
+  sumOfOthers(exponentials: V): V;
 }
 
 /**
  * The operations from which kernels are written, for all engines. On webgl and webgpu a value is an expression, and only `reduce`, `keep` and
- * the result of a kernel run a program; on cpu and wasm each operation runs a kernel of tfjs. Arithmetic follows IEEE 754.
+ * the result of a kernel run a program; on cpu and wasm each operation runs a kernel of tfjs or a pass over the values. Arithmetic follows IEEE 754.
  */
 export interface Verbs<V> {
   /** A buffer with contiguous `shape`, transposed by `order`. int32 and bool are converted to floats. */
@@ -31,10 +39,7 @@ export interface Verbs<V> {
   /** Each element's index along a dimension of this size. */
   coordinate(dimension: 2 | 3, size: number): V;
   unary(op: UnaryOp, x: V): V;
-  /** `(x − shift) / divisor`. The difference is taken before the division, because that of neighbours is exact, and that of two rounded quotients is not. */
   gap(x: V, shift: V, divisor: number): Gap<V>;
-  /** exp of the gap, with its rounding error where that is known: half an ULP of a gap of 100 is up to 64 ULP of the exponential. */
-  expOfGap(gap: Gap<V>): V;
   /** `log(1 + x)` for finite x ≥ 0 and NaN, right relative to the result where x is small. */
   log1p(x: V): V;
   /** `equal` gives 1 or 0. */
@@ -43,11 +48,6 @@ export interface Verbs<V> {
   select(condition: V | number, a: V | number, b: V | number): V;
   /** Reduces the third dimension, which is at least 1, to 1. */
   reduce(op: ReduceOp, x: V): V;
-  /**
-   * Σ exp(x) − 1 along the third dimension, where x has had its maximum subtracted: the sum of `exponentials`, the exp of x, without that of the
-   * maximum, because the difference would lose the digits of a small sum. NaN propagates.
-   */
-  sumOfOthers(x: V, exponentials: V): V;
   /** Computes the value now, so that several programs do not each recompute it from many operands. */
   keep(x: V): V;
   /** Softmax over the third dimension by a kernel of the engine, or null if it has none. */
