@@ -16,6 +16,8 @@ export interface Selection {
   /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. */
   readonly onePerProperty?: number;
   readonly covering?: number;
+  /** How many of those that run without fused kernels `npm test` runs, if not all of them: {@link fewerComposed}. */
+  readonly composedCases?: number;
 }
 
 interface Case {
@@ -63,15 +65,34 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], onePerProperty: properties, covering: features }: Selection,
+  { leftOut = [], onePerProperty: properties, covering: features, composedCases }: Selection,
 ): readonly C[] {
-  const { selected, leftOut: found } = select(cases, leftOut);
+  const { selected: all, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
+  if (inject('everything')) return all;
+  const selected = composedCases === undefined ? all : fewerComposed(all);
+  if (composedCases !== undefined) {
+    test('of those without fused kernels, a selection is run', () =>
+      expect(selected.filter(isComposed)).toHaveLength(composedCases));
+  }
   const [choose, count] = properties === undefined ? [covering<C>, features] : [onePerProperty<C>, properties];
-  if (count === undefined || inject('everything')) return selected;
+  if (count === undefined) return selected;
   const chosen = choose(selected);
   test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
   return chosen;
+}
+
+/**
+ * The cases with fused kernels, and of those without them a covering selection and all of float16. Without fused kernels every backend runs the same formulas of
+ * core, with its own primitives: on cpu, which has no float16, they run with every shape and option.
+ */
+export function fewerComposed<C extends Case>(cases: readonly C[]): readonly C[] {
+  const covered = new Set(covering(cases.filter(isComposed)));
+  return cases.filter((one) => !isComposed(one) || covered.has(one) || one.id.endsWith('dtype=float16'));
+}
+
+function isComposed({ id, name }: Case): boolean {
+  return name.endsWith(`(composed): ${id}`);
 }
 
 /**

@@ -25,15 +25,23 @@ export function rowErrors(
   { temperature = 1, mask }: ReferenceParameters,
 ): RowErrors {
   const scaled = (i: number) => (mask && !mask[i] ? Number.NEGATIVE_INFINITY : (x[i] ?? Number.NaN) / temperature);
-  const max = at.reduce((most, i) => Math.max(most, scaled(i)), Number.NEGATIVE_INFINITY);
-  const exponentials = at.map((i) => (scaled(i) === max ? 1 : Math.exp(scaled(i) - max)));
-  const sum = sumOf(exponentials);
+  const values = new Float64Array(at.length);
+  let max = Number.NEGATIVE_INFINITY;
+  for (let c = 0; c < at.length; c++) {
+    const value = scaled(at[c] ?? Number.NaN);
+    values[c] = value;
+    max = Math.max(max, value);
+  }
   const divided = divisionUnits(temperature);
   const shiftOf = (value: number) => (Number.isFinite(value) ? (1 + divided) * (max - value) : 0);
   const termOf = (value: number) => shiftOf(value) + precision.exp(max - value) - (max - value);
-  const errors = at.map((i, c) => (exponentials[c] ? (exponentials[c] ?? 0) * termOf(scaled(i)) : 0));
+  const exponentials = values.map((value) => (value === max ? 1 : Math.exp(value - max)));
+  const sum = sumOf(exponentials);
+  const errors = exponentials.map((exponential, c) =>
+    exponential ? exponential * termOf(values[c] ?? Number.NaN) : 0,
+  );
   const ofSum = Math.max(precision.exp(1), sumOf(errors) / sum) + summation(at.length);
-  const top = at.findIndex((i) => scaled(i) === max);
+  const top = values.indexOf(max);
   const ofRest = logarithmUnits(precision, exponentials, errors, top);
   return {
     term: (i) => (Number.isFinite(scaled(i)) ? termOf(scaled(i)) : 0),
@@ -51,11 +59,15 @@ export function rowErrors(
  */
 function logarithmUnits(
   precision: Precision,
-  exponentials: readonly number[],
-  errors: readonly number[],
+  exponentials: Float64Array,
+  errors: Float64Array,
   top: number,
 ): number | undefined {
-  const withoutTop = (values: readonly number[]) => values.reduce((sum, value, c) => sum + (c === top ? 0 : value), 0);
+  const withoutTop = (values: Float64Array) => {
+    let sum = 0;
+    for (let c = 0; c < values.length; c++) if (c !== top) sum += values[c] ?? Number.NaN;
+    return sum;
+  };
   const rest = withoutTop(exponentials);
   if (!(rest <= 0.5)) return undefined;
   const underflow = (exponentials.length * precision.floor) / precision.unit;
@@ -126,6 +138,10 @@ export function entryBounds(
 }
 
 /** Σ term over the entries, which may be numbers themselves. */
-export function sumOf<T>(entries: readonly T[], term: (entry: T) => number = Number): number {
-  return entries.reduce((sum, entry) => sum + term(entry), 0);
+export function sumOf(entries: ArrayLike<number>): number;
+export function sumOf<T>(entries: ArrayLike<T>, term: (entry: T) => number): number;
+export function sumOf<T>(entries: ArrayLike<T>, term: (entry: T) => number = Number): number {
+  let sum = 0;
+  for (let c = 0; c < entries.length; c++) sum += term(entries[c] as T);
+  return sum;
 }

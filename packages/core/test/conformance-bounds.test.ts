@@ -51,6 +51,25 @@ const tried: readonly Setting[] = [
 /** In float64 an expected value is itself rounded, which a bound of one or two units shows. */
 const coarse = arithmetics.filter(({ dtype }) => dtype !== 'float64');
 
+/** The message of the error that an action throws. */
+function messageOf(action: () => void): string {
+  try {
+    action();
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return 'nothing was thrown';
+}
+
+/** Whether a message says that one element is beyond its bound, and which. */
+function namesOne(message: string, element: number, length: number): boolean {
+  return (
+    message.includes(`: element ${element} is `) &&
+    message.includes(' times the bound of ') &&
+    message.endsWith(`; 1 of ${length} are wrong`)
+  );
+}
+
 test.for(subjects)(
   'a result of $name is accepted within its bound and refused beyond it, in each element',
   (subject) => {
@@ -67,11 +86,12 @@ test.for(subjects)(
             return;
           }
           for (const sign of [-1, 1]) {
-            const wrong = right.with(i, value + sign * 1.5 * bound[i]);
-            expect(() => assertClose(subject.name, wrong, expected, bound)).toThrow(
-              new RegExp(`: element ${i} is .* times the bound of .*; 1 of ${expected.length} are wrong$`),
-            );
-            assertClose(subject.name, right.with(i, value + sign * 0.9 * bound[i]), expected, bound);
+            const compare = (units: number) =>
+              assertClose(subject.name, right.with(i, value + sign * units * bound[i]), expected, bound);
+            compare(0.9);
+            const message = messageOf(() => compare(1.5));
+            // Not `toThrow`, which takes most of the time of these thousands of comparisons.
+            if (!namesOne(message, i, expected.length)) expect(message).toBe(`an error about element ${i} alone`);
           }
         });
       }

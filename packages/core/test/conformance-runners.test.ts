@@ -3,12 +3,19 @@ import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { describe, expect, test } from 'vitest';
-import { testSelection } from '../../../conformance.shared.js';
+import { type LeftOut, testSelection } from '../../../conformance.shared.js';
 import { delegate } from '../conformance/delegate.js';
 import { type CaseReport, cases, conformance, exact, reportCase, sections, skipReasons } from '../conformance/index.js';
 import { type Backend, type BackendProvider, type HostArray, SoftgradError } from '../src/index.js';
 import { basis } from '../template/basis.js';
 import { MinimalBackend, minimal } from './minimal-backend.js';
+
+/** More rows than a dispatch has workgroups. */
+const manyRows: LeftOut = {
+  ids: /^row-groups\/many:/,
+  cases: 16,
+  because: 'there are no workgroups in JavaScript',
+};
 
 describe('vitest runs the suite on a third-party backend with storage and three kernels', async () => {
   const bound = await conformance(minimal, { required: true });
@@ -27,7 +34,7 @@ describe('with the basis of the template it has every operation', async () => {
     open: async () => Object.assign(new MinimalBackend(), { basis }),
   };
   const bound = await conformance(complete, { required: true });
-  for (const { name, run } of sections(testSelection(bound, { covering: 536 }))) test(name, run);
+  for (const { name, run } of sections(testSelection(bound, { leftOut: [manyRows], covering: 532 }))) test(name, run);
 
   test('nothing is skipped for want of an operation', () => {
     expect(Object.keys(skipReasons(bound)).filter((reason) => reason.includes('basis'))).toEqual(['has a basis']);
@@ -122,12 +129,13 @@ describe('a suite is data', () => {
     const ids = cases.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(ids).toContain('softmax/values:shape=7x5;axis=0;input=wide');
-    for (const { id, section } of cases) expect(id.startsWith(`${section}/`)).toBe(true);
-    for (const id of ids) expect(id).toMatch(/^[a-z-]+\/[a-z-]+(:[^ ]+)?$/);
+    expect(cases.filter(({ id, section }) => !id.startsWith(`${section}/`))).toEqual([]);
+    expect(ids.filter((id) => !/^[a-z-]+\/[a-z-]+(:[^ ]+)?$/.test(id))).toEqual([]);
   });
 
   test('requirements are plain data', () => {
-    for (const { requires } of cases) expect(JSON.parse(JSON.stringify(requires))).toEqual(requires);
+    const requirements = cases.map(({ requires }) => requires);
+    expect(JSON.parse(JSON.stringify(requirements))).toEqual(requirements);
   });
 
   test('names tell fused from composed runs of the same case', async () => {
@@ -175,7 +183,7 @@ describe('a backend that is not there', () => {
   test('has every case skipped with its reason', async () => {
     const bound = await conformance(absent);
     expect(bound.length).toBe(cases.length);
-    for (const { skip } of bound) expect(skip).toBe('there is no such device');
+    expect(new Set(bound.map(({ skip }) => skip))).toEqual(new Set(['there is no such device']));
   });
 
   test('fails where it is required', async () => {
