@@ -4,8 +4,9 @@ import { SingleBar } from 'cli-progress';
 import { chooseBackend } from '../backend.js';
 import { command, count, oneOf } from '../command-line.js';
 import { entry } from '../entry.js';
-import { curves, type Epoch } from './curves.js';
+import type { Epoch } from './curves.js';
 import { type Digits, loadDigits, pixelsPerDigit, randomFrom, shuffle } from './data.js';
+import { estimate } from './estimate.js';
 import { type Derivative, network } from './network.js';
 
 const help = `Trains a network of 784–64–10 units on 9,000 handwritten digits and tests it on 1,000 others.
@@ -49,28 +50,14 @@ await command(help, taken, async (options) => {
     runs.set(derivative, await trainNetwork(derivative, net, used, test, epochs, onEpoch));
   }
   if (options.svg !== undefined) {
+    // Only who wants the curves waits until the package that draws them is loaded.
+    const { curves } = await import('./curves.js');
     mkdirSync(dirname(options.svg), { recursive: true });
     writeFileSync(options.svg, curves(runs));
     console.log(`curves written to ${options.svg}`);
   }
   await backend.close();
 });
-
-/** Says how long the other epochs take, once the first one is over. */
-function estimate(networks: number, epochs: number): () => void {
-  const start = performance.now();
-  let isFirst = true;
-  return () => {
-    const others = networks * epochs - 1;
-    if (isFirst && others > 0) {
-      const seconds = Math.ceil(((performance.now() - start) * others) / 1000);
-      const time = seconds < 120 ? `${seconds} s` : `${Math.round(seconds / 60)} min`;
-      const of = networks > 1 ? `, with ${networks} networks of ${epochs}` : '';
-      console.error(`about ${time} for the other ${others > 1 ? `${others} epochs` : 'epoch'}${of}`);
-    }
-    isFirst = false;
-  };
-}
 
 async function trainNetwork(
   derivative: Derivative,

@@ -84,9 +84,9 @@ test('with a backend whose reads never end, and with nothing that keeps the proc
     `import provider from ${JSON.stringify(right)};
      export default { ...provider, open: async () => ({ ...(await provider.open()), read: () => new Promise(() => {}) }) };`,
   );
-  const { status, stdout } = softgrad(['conformance', '--module', file]);
+  const { status, stdout } = softgrad(['conformance', '--module', file, '--only', 'softmax/']);
   expect(stdout).toMatch(/✗ right: softmax\/.*\n {2}waits for a promise that can never settle\n/);
-  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply\n/);
+  expect(stdout).toMatch(/\nright: \d+ passed, [1-9]\d* failed, \d+ do not apply; only \d+ of /);
   expect(status).toBe(1);
 });
 
@@ -105,10 +105,8 @@ test('a module that node cannot load is an error, which for TypeScript says what
 });
 
 test('backends explains a missing driver, without the output of native libraries', () => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [main, 'backends'], {
-    encoding: 'utf8',
-    env: { ...process.env, VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' },
-  });
+  const env = { VK_DRIVER_FILES: '/nowhere.json', VK_ICD_FILENAMES: '/nowhere.json' };
+  const { status, stdout, stderr } = softgrad(['backends', 'webgpu'], { env });
   expect(stdout).toMatch(/│ webgpu +│ no /);
   expect([status, stderr]).toEqual([0, '']);
 });
@@ -223,10 +221,10 @@ test('if a signal ends it, it removes unfinished files and keeps existing ones',
 
 test('interrupted while its child processes measure, it ends immediately and keeps the existing file', async () => {
   const before = folder.write('before.json', 'as it was');
-  const least = ['--shapes', '8x5', '--backends', 'cpu', '--peers', 'naive', '--sample-ms', '1'];
-  // Enough rounds of the second op to be interrupted in the middle.
-  const rounds = ['--processes', '2', '--rounds', '60', '--json', before];
-  const child = start(['bench', '--ops', 'softmax,vjp', ...least, ...rounds]);
+  const least = ['--ops', 'softmax', '--backends', 'cpu', '--peers', 'naive', '--sample-ms', '1', '--rounds', '3'];
+  // The second shape takes long enough to be interrupted in the middle.
+  const shapes = ['--shapes', '8x5,1024x1000', '--processes', '2', '--json', before];
+  const child = start(['bench', ...least, ...shapes]);
   await once(child.stdout, 'data');
   child.kill('SIGINT');
   const [code] = await once(child, 'close');
@@ -245,23 +243,21 @@ describe('large files', () => {
   }
 
   test('two files at once are processed in less memory than their size, one of them in Fortran order', () => {
-    const input = folder.zeros('c.npy', 80_000, 512);
-    const upstream = folder.zeros('f.npy', 80_000, 512, 'Fortran');
+    const input = folder.zeros('c.npy', 60_000, 512);
+    const upstream = folder.zeros('f.npy', 60_000, 512, 'Fortran');
     const out = folder.at('out.npy');
-    expect(peakMemory(['vjp', input, '--upstream', upstream, '--out', out])).toBeLessThan(
-      0.75 * 2 * statSync(input).size,
-    );
+    expect(peakMemory(['vjp', input, '--upstream', upstream, '--out', out])).toBeLessThan(2 * statSync(input).size);
     expect(statSync(out).size).toBe(statSync(input).size);
   });
 
   test('a .csv is processed in a JavaScript heap that is too small for its numbers', () => {
-    const rows = 150_000;
+    const rows = 75_000;
     const input = folder.at('tall.csv');
     writeFileSync(input, `${'1,'.repeat(19)}1\n`.repeat(rows));
     const out = folder.at('out.npy');
     const { status, stderr } = softgrad(['log-softmax', input, '--out', out, '--backend', 'cpu'], {
-      // In MiB. Node itself takes 18, and uncollected garbage 14; the numbers would take 23.
-      node: ['--max-old-space-size=40'],
+      // In MiB. Node itself takes 18, and uncollected garbage a few, because it is collected often; the numbers would take 11.
+      node: ['--max-semi-space-size=1', '--max-old-space-size=28'],
     });
     expect(status, stderr).toBe(0);
     expect(statSync(out).size).toBe(128 + rows * 20 * 8);

@@ -37,6 +37,8 @@ const softgrad = (args: readonly string[], options?: Parameters<typeof folder.so
   );
 const run = (...args: string[]) => softgrad(['run', ...args, ...root]);
 const cpu = ['--backend', 'cpu'] as const;
+/** For runs that do not depend on how many threads compute them: starting one takes longer than their shards. */
+const oneThread = [...cpu, '--threads', '1'] as const;
 const readSoftmax = async (name: string) =>
   JSON.parse((await softgrad(['log-sum-exp', folder.at(name), ...cpu])).stdout) as number[];
 
@@ -59,7 +61,15 @@ describe('softgrad run', () => {
   });
 
   test('loss and gradient, one of which is read by name', async () => {
-    const { status, stdout } = await run('cross-entropy', 'a-*.npy', '--target', 'labels.npy', '--out', 'ce', ...cpu);
+    const { status, stdout } = await run(
+      'cross-entropy',
+      'a-*.npy',
+      '--target',
+      'labels.npy',
+      '--out',
+      'ce',
+      ...oneThread,
+    );
     expect([status, stdout]).toEqual([0, 'ce/gradient: (3, 3) float64 in 2 parts\nloss: 0.9712747391856235\n']);
     expect(await readSoftmax('ce:gradient')).toHaveLength(3);
     expect(await readSoftmax('ce')).toHaveLength(3);
@@ -69,7 +79,7 @@ describe('softgrad run', () => {
   });
 
   test('a damaged part is detected, and only it is computed again', async () => {
-    await run('softmax', 'a-*.npy', '--out', 'damaged', ...cpu);
+    await run('softmax', 'a-*.npy', '--out', 'damaged', ...oneThread);
     const part = folder.at('damaged/softmax/part-000001.npy');
     const whole = readFileSync(part);
     truncateSync(part, 100);
@@ -94,7 +104,7 @@ describe('softgrad run', () => {
 
   test('shares of an indexed job: the last one writes the manifest', async () => {
     rmSync(folder.at('shares'), { recursive: true, force: true });
-    const args = ['softmax', 'a-*.npy', '--out', 'shares', ...cpu];
+    const args = ['softmax', 'a-*.npy', '--out', 'shares', ...oneThread];
     const tenth = await run(...args, '--shard', '10/12');
     expect(tenth.stderr).toBe('softgrad: shares: share 10/12 is finished, others are not\n');
     const first = await run(...args, '--shard', '1/2');
@@ -110,10 +120,19 @@ describe('softgrad run', () => {
     expect((await run('--status', 'shares')).stderr).toBe('');
   });
 
-  const byClasses = ['softmax', 'a-1.npy', '--out', 'passes', '--shard-classes', '--shard-bytes', '8', ...cpu];
+  const byClasses = ['softmax', 'a-1.npy', '--out', 'passes', '--shard-classes', '--shard-bytes', '8', ...oneThread];
 
   test('shares of a run by classes have two passes, one after the other', async () => {
-    const classes = await run('log-sum-exp', 'a-*.npy', '--out', 'c', '--shard', '0/2', '--shard-classes', ...cpu);
+    const classes = await run(
+      'log-sum-exp',
+      'a-*.npy',
+      '--out',
+      'c',
+      '--shard',
+      '0/2',
+      '--shard-classes',
+      ...oneThread,
+    );
     expect(classes.stderr).toMatch(/a-2.npy: shape \(2, 3\); expected \(1, classes\), to continue a-1.npy by classes/);
     const one = await run(...byClasses, '--shard', '0/2');
     expect(one.stderr).toMatch(/expected --pass statistics for every share, and then --pass apply/);
@@ -156,7 +175,7 @@ describe('softgrad run', () => {
     ] as const) {
       rmSync(folder.at(args[2]), { recursive: true, force: true });
       using bars = watchBars();
-      const command = ['run', 'softmax', ...args, ...cpu, ...root, '--threads', '1'];
+      const command = ['run', 'softmax', ...args, ...oneThread, ...root];
       const { status, stderr } = await softgrad(command, { terminal: true, now });
       expect(status, stderr).toBe(0);
       const expected = labels.map(([step, done, count, all]) => [`softmax: ${step}, ${count} of ${all} shards`, done]);
@@ -166,7 +185,7 @@ describe('softgrad run', () => {
   });
 
   test('slashes at the end of a folder are left out, and none in its path', async () => {
-    const { stdout } = await run('softmax', 'a-1.npy', '--out', 'deep/p', ...cpu);
+    const { stdout } = await run('softmax', 'a-1.npy', '--out', 'deep/p', ...oneThread);
     expect(stdout).toBe('deep/p/softmax: (1, 3) float64 in 1 part\n');
     for (const name of ['deep/p', 'deep/p/', 'deep/p//']) {
       expect((await run('--verify', name)).stdout).toBe('deep/p: 1 intact, 0 damaged or missing\n');
@@ -175,7 +194,7 @@ describe('softgrad run', () => {
 
   test('resuming names an input that has changed since, though nothing is left to compute', async () => {
     for (const name of ['before-1.npy', 'before-2.npy']) cpSync(folder.at('a-1.npy'), folder.at(name));
-    await run('softmax', 'before-*.npy', '--out', 'before', ...cpu);
+    await run('softmax', 'before-*.npy', '--out', 'before', ...oneThread);
     const stderrOf = async () => (await run('--resume', 'before')).stderr.split('\n').slice(1).join('\n');
     expect(await stderrOf()).toBe('');
     utimesSync(folder.at('before-2.npy'), 1e9, 1e9);
@@ -190,7 +209,7 @@ describe('softgrad run', () => {
   });
 
   test('resuming removes temporary files that are older than an hour, because others may be in use', async () => {
-    await run('softmax', 'a-1.npy', '--out', 'swept', ...cpu);
+    await run('softmax', 'a-1.npy', '--out', 'swept', ...oneThread);
     const hour = 3600;
     const now = Date.now() / 1000;
     for (const [name, age] of [
@@ -205,7 +224,7 @@ describe('softgrad run', () => {
   });
 
   test('what is older is told by the clock of the file server, which may be hours behind', async () => {
-    await run('softmax', 'a-1.npy', '--out', 'behind', ...cpu);
+    await run('softmax', 'a-1.npy', '--out', 'behind', ...oneThread);
     const there = Date.now() / 1000 - 5 * 3600;
     for (const name of readdirSync(folder.at('behind'), { recursive: true, withFileTypes: true })) {
       if (name.isFile()) utimesSync(`${name.parentPath}/${name.name}`, there, there);
@@ -245,7 +264,7 @@ describe('softgrad run', () => {
 
   test('files whose names are equal as numbers have one order on every machine', async () => {
     for (const name of ['same-2', 'same-02', 'same-1', 'same-002']) folder.writeNpy(`${name}.npy`, [[1, 2, 3]]);
-    await run('softmax', 'same-*.npy', '--out', 'same', ...cpu);
+    await run('softmax', 'same-*.npy', '--out', 'same', ...oneThread);
     const { inputs } = JSON.parse(readFileSync(folder.at('same/plan.json'), 'utf8'));
     const paths = inputs.logits.files.map(({ path }: { path: string }) => path);
     expect(paths).toEqual(['same-1.npy', 'same-002.npy', 'same-02.npy', 'same-2.npy']);
@@ -355,7 +374,7 @@ test.each(['labels.npy', 'shares.npy'])(
       ...setting.with(1, 'weight.npy'),
       '--out',
       out,
-      ...cpu,
+      ...oneThread,
     );
     const [, loss] = /^loss: (.*)$/m.exec(stdout) ?? [];
     expect(Number(loss)).toBeCloseTo(
@@ -373,7 +392,17 @@ describe('in object storage', () => {
     vi.stubEnv('AWS_REGION', 'eu-central-1');
     vi.stubEnv('AWS_ACCESS_KEY_ID', 'key');
     vi.stubEnv('AWS_SECRET_ACCESS_KEY', 'secret');
-    await run('cross-entropy', 'a-*.npy', '--target', 'labels.npy', '--out', 'stored', '--reduction', 'none', ...cpu);
+    await run(
+      'cross-entropy',
+      'a-*.npy',
+      '--target',
+      'labels.npy',
+      '--out',
+      'stored',
+      '--reduction',
+      'none',
+      ...oneThread,
+    );
     for (const name of readdirSync(folder.at('stored'), { recursive: true }).map(String)) {
       if (statSync(folder.at(`stored/${name}`)).isFile())
         s3.objects.set(`deep/stored/${name}`, readFileSync(folder.at(`stored/${name}`)));
@@ -397,7 +426,7 @@ describe('in object storage', () => {
 
   test('the same options as in a folder', async () => {
     for (const name of ['a-1.npy', 'a-2.npy']) s3.objects.set(`deep/store/${name}`, readFileSync(folder.at(name)));
-    expect(await there('softmax', 'a-*.npy', '--out', 'p', ...cpu)).toEqual({
+    expect(await there('softmax', 'a-*.npy', '--out', 'p', ...oneThread)).toEqual({
       status: 0,
       stdout: 'p/softmax: (3, 3) float64 in 2 parts\n',
       stderr: '',

@@ -5,7 +5,6 @@ import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'nod
 import { isMainThread } from 'node:worker_threads';
 import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
-import { glob } from 'tinyglobby';
 import { reached } from './points.js';
 import type { NewObject, Store, StoredObject } from './store.js';
 
@@ -33,7 +32,11 @@ export function folderStore(root: string): Store {
   return {
     name: folder,
     locate: (target) => pathInside(folder, target),
-    match: (pattern) => glob(pattern, { cwd: folder, dot: false, expandDirectories: false }),
+    async match(pattern) {
+      // Only who plans a run has patterns, not the threads that compute it.
+      const { glob } = await import('tinyglobby');
+      return glob(pattern, { cwd: folder, dot: false, expandDirectories: false });
+    },
     get: async (path, start, length) => readRange(await locate(path), path, start, length),
     getInto: async (path, start, into) => readInto(await locate(path), path, start, into),
     async stat(path) {

@@ -1,6 +1,7 @@
 import { text } from 'node:stream/consumers';
 import { type Browser, type BrowserContextOptions, chromium, type Download, type Page } from 'playwright-core';
 import { afterEach, expect, inject } from 'vitest';
+import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
 interface Options extends BrowserContextOptions {
   /** A feature that the page's browser does not have. */
@@ -11,8 +12,8 @@ interface Options extends BrowserContextOptions {
 
 const viewport = { width: 1280, height: 900 };
 
-/** All files run in one process, which connects to the browser once. */
-let connection: Promise<Browser> | undefined;
+/** All files run in one process, which starts one browser, and Playwright ends it with the process. */
+let started: Promise<Browser> | undefined;
 /** Pages that are not in use, by the address that they have loaded. */
 const idle = new Map<string, Page[]>();
 /** Errors of the console and violations of the policy. */
@@ -66,9 +67,18 @@ export function usePlayground(url: () => string = () => inject('url')) {
   };
 }
 
+/** As the tests of other packages do, `npm test` leaves the memory of workgroups uninitialized: see vitest.shared.ts. */
+const cheaperKernels = inject('everything') ? [] : ['--enable-dawn-features=disable_workgroup_init'];
+
+async function launch(): Promise<Browser> {
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
+  return chromium.launch({ executablePath, args: [...chromiumFlags, ...cheaperKernels] });
+}
+
 async function newPage({ without, before, ...options }: Options): Promise<Page> {
-  connection ??= chromium.connect(inject('browser'));
-  const browser = await connection;
+  started ??= launch();
+  const browser = await started;
   const page = await browser.newPage({ viewport, ...options });
   // No test asserts how fast a page is, because waits take longer on a busy machine.
   page.setDefaultTimeout(150_000);
@@ -131,7 +141,7 @@ export async function runUntil(page: Page, selector: string): Promise<void> {
   }, selector);
 }
 
-/** The text of a downloaded file. It has no path here, because Playwright is connected to a browser that another process started. */
+/** The text of a downloaded file. */
 export async function textOf(download: Download): Promise<string> {
   return text(await download.createReadStream());
 }
