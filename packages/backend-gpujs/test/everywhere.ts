@@ -1,20 +1,21 @@
 import { sigmoid, softmax, tensor } from '@softgrad/core';
 import { plain } from '@softgrad/core/conformance';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
 import { expectExactQuotients } from './quotients.js';
 
 /**
- * Tests for every mode, in Node and in browsers; `past2To24`: modes that are tested with 2²⁴ elements, one for each of gpu.js's translators with
- * `npm run test:all`, and mode webgpu alone with `npm test`.
+ * Tests for every mode, in Node and in browsers.
+ *
+ * @param backendOf gives a backend of the mode, which stays open
+ * @param past2To24 whether more than 2²⁴ elements are tested: with `npm run test:all` in a mode of each of gpu.js's translators, and with `npm test` in mode webgpu alone
  */
-export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): void {
-  describe.each(modes)('mode %s', (mode) => {
+export function everywhere(mode: Mode, backendOf: () => Promise<GpujsBackend>, past2To24: boolean): void {
+  describe(`mode ${mode}`, () => {
     let backend: GpujsBackend;
     beforeAll(async () => {
-      backend = await gpujs.open({ mode });
+      backend = await backendOf();
     });
-    afterAll(() => backend.close());
 
     test('has a name, and supports float32 only', () => {
       expect(backend.name).toBe(`gpujs-${mode}`);
@@ -27,7 +28,7 @@ export function everywhere(modes: readonly Mode[], past2To24: readonly Mode[]): 
       await expectExactQuotients(mode);
     });
 
-    if (past2To24.includes(mode))
+    if (past2To24)
       test('indices above 2²⁴, which float32 cannot represent, are exact', async () => {
         const rows = { outer: 1, classes: 3, inner: 5592407 };
         const length = rows.classes * rows.inner;
