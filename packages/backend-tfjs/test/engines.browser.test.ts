@@ -1,3 +1,6 @@
+// tfjs-core registers its gradients only if asked, after its flags. The whole of tfjs, which does that in Node, takes longer to load.
+import '@tensorflow/tfjs-core';
+import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { tfjs } from '../src/index.js';
 import { testAccuracy } from './accuracy.js';
 import { testConformance } from './conforms-in-chromium.js';
