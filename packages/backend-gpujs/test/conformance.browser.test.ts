@@ -34,10 +34,15 @@ const everyMode: readonly LeftOut[] = [
     cases: 80,
     because: 'lengths are uniforms; lengths of one block and of several are run, along rows and along columns',
   },
+  {
+    ids: /^row-groups\/(beside-nan|medium|short):/,
+    cases: 16,
+    because: 'an invocation computes one element, so that rows have nothing in common',
+  },
 ];
 
 // WGSL runs every kernel, and cross-entropy with every option.
-conforms('in Chromium', { mode: 'webgpu', composed: false, leftOut: everyMode, onePerProperty: 125 });
+conforms('in Chromium', { mode: 'webgpu', composed: false, leftOut: everyMode, onePerProperty: 122 });
 
 // GLSL runs every kernel and every kind of index.
 const inGlsl: readonly LeftOut[] = [
@@ -60,7 +65,7 @@ const inGlsl: readonly LeftOut[] = [
   },
 ];
 
-conforms('in Chromium', { mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 122 });
+conforms('in Chromium', { mode: 'webgl2', composed: false, leftOut: inGlsl, onePerProperty: 119 });
 
 // The translator for WebGL 1's GLSL derives from the other one: it runs the building blocks of kernels, which are integer division,
 // rows in blocks, pivots and exp.
@@ -93,6 +98,7 @@ for (const mode of ['webgpu', 'webgl2'] as const) {
   if (mode === 'webgl2') testPasses(backendOf);
 }
 
+// The arithmetic of the kernels is the same text as for WebGL 2: exp shows that WebGL 1's GLSL keeps to it, and `npm run test:all` measures the operations too.
 const inWebGl1 = openedOnce(() => gpujs.open({ mode: 'webgl' }));
 testExp('mode webgl', inWebGl1, 2 ** 18);
-testAccuracy('mode webgl', inWebGl1, gpuBounds);
+if (inject('everything')) testAccuracy('mode webgl', inWebGl1, gpuBounds);
