@@ -1,10 +1,14 @@
 import { expect, test } from 'vitest';
 import type { GpujsBackend } from '../src/index.js';
 
-/** exp as a GPU mode computes it, from where it is 0 to where it is Infinity. */
-export function testExp(title: string, open: () => Promise<GpujsBackend>, points: number): void {
+/**
+ * exp as a GPU mode computes it, from where it is 0 to where it is Infinity.
+ *
+ * @param backendOf gives the backend, which stays open
+ */
+export function testExp(title: string, backendOf: () => Promise<GpujsBackend>, points: number): void {
   test(`${title}: exp is within 1.1 ULP, and as IEEE 754 specifies beyond`, async () => {
-    const backend = await open();
+    const backend = await backendOf();
     const exp = async (values: Float32Array) => {
       const [x, y] = [backend.alloc(values.length, 'float32'), backend.alloc(values.length, 'float32')];
       backend.write(x, values);
@@ -22,6 +26,5 @@ export function testExp(title: string, open: () => Promise<GpujsBackend>, points
     const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
     const special = Float32Array.of(nan, infinity, -infinity, 0, -0, 89, 3e38, -104.1, -1e9, -3e38);
     expect([...(await exp(special))]).toEqual([nan, infinity, 0, 1, 1, infinity, infinity, 0, 0, 0]);
-    await backend.close();
   });
 }

@@ -1,12 +1,16 @@
 import { crossEntropy, sigmoid, softmax, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { expect, inject, test } from 'vitest';
+import { openedOnce } from '../../backend-tfjs/test/opened-once.js';
 import { gpujs, type Mode } from '../src/index.js';
 import { everywhere, wrap } from './everywhere.js';
 import { nodeModes } from './node-modes.js';
 
 // Mode cpu indexes in float64, so indices above 2²⁴ are not critical.
-everywhere(nodeModes, inject('everything') ? nodeModes.filter((mode) => mode !== 'cpu') : []);
+for (const mode of nodeModes) {
+  const backendOf = openedOnce(() => gpujs.open({ mode }));
+  everywhere(mode, backendOf, mode !== 'cpu' && inject('everything'));
+}
 
 test.each([
   ['webgpu', /WebGPU is missing/],

@@ -1,18 +1,17 @@
 import { softmax, tensor } from '@softgrad/core';
-import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
-import { type GpujsBackend, gpujs } from '../src/index.js';
+import { afterEach, describe, expect, test, vi } from 'vitest';
+import type { GpujsBackend } from '../src/index.js';
 
-/** How many passes over a row kernels take, in mode webgl2. */
-export function testPasses(): void {
+/**
+ * How many passes over a row kernels take, in mode webgl2.
+ *
+ * @param backendOf gives the backend, which stays open
+ */
+export function testPasses(backendOf: () => Promise<GpujsBackend>): void {
   describe('passes', () => {
-    let backend: GpujsBackend;
-    beforeAll(async () => {
-      backend = await gpujs.open({ mode: 'webgl2' });
-    });
     afterEach(() => {
       vi.restoreAllMocks();
     });
-    afterAll(() => backend.close());
 
     const { prototype } = WebGL2RenderingContext;
     /** Draw calls of softmax and vjp: the largest class, the sum or the two means, and the elements; each reduction needs one more for up to 256 blocks. */
@@ -25,6 +24,7 @@ export function testPasses(): void {
     ])(
       'a row of %i classes takes %i passes for softmax and %i for its vjp, and nothing is read back',
       async (f, forward, back) => {
+        const backend = await backendOf();
         const x = tensor(new Float32Array(f).fill(1), { shape: [1, f], backend });
         softmax(x); // uploads
         const draw = vi.spyOn(prototype, 'drawArrays');

@@ -4,13 +4,14 @@ import { runLazily } from '../src/verbs/lazy.js';
 import { errorsOf, testAccuracy } from './accuracy.js';
 import { backendWith } from './executed.js';
 import { interpretedPrograms } from './interpreted.js';
+import { openedOnce } from './opened-once.js';
 
 const interpreted = () =>
   backendWith('cpu', (_, instance) => ({
     execute: (targets, program) => runLazily(instance, interpretedPrograms(instance), targets, program),
   }));
 
-testAccuracy('programs as GPUs run them, interpreted', interpreted, {
+testAccuracy('programs as GPUs run them, interpreted', openedOnce(interpreted), {
   softmax: 4,
   logSoftmax: 3.5,
   lowLogSoftmax: 0.75,

@@ -92,14 +92,13 @@ export async function* errorsOf(backend: Backend): AsyncGenerator<readonly [prob
   }
 }
 
-export function testAccuracy(title: string, open: () => Promise<Backend>, bounds: Accuracy): void {
+/** @param backendOf gives the backend, which stays open: see {@link openedOnce} */
+export function testAccuracy(title: string, backendOf: () => Promise<Backend>, bounds: Accuracy): void {
   test(`${title}: results are as accurate for large gaps between logits as for small ones, at any temperature`, async () => {
-    const backend = await open();
-    for await (const [problem, errors] of errorsOf(backend)) {
+    for await (const [problem, errors] of errorsOf(await backendOf())) {
       for (const op of Object.keys(bounds) as (keyof Accuracy)[]) {
         expect.soft(errors[op], `${op}, ${problem}`).toBeLessThanOrEqual(bounds[op]);
       }
     }
-    await backend.close();
   });
 }

@@ -25,13 +25,18 @@ const leftOut: readonly LeftOut[] = [
     because:
       'a program takes its sizes as uniforms; these keep one window, its longest length of 64, and several windows',
   },
+  {
+    ids: /^row-groups\/(beside-nan|medium|short):/,
+    cases: 16,
+    because: `${interpreted}; an invocation computes one element, so that rows have nothing in common`,
+  },
 ];
 
 export function testConformance(): void {
   // Only a browser has these engines. Composed operations run the verbs of the basis one by one, and the section `basis` tests each of them.
   for (const [engine, count] of [
-    ['webgl', 116],
-    ['webgpu', 114],
+    ['webgl', 113],
+    ['webgpu', 111],
   ] as const) {
     conforms(engine, `engine ${engine}`, () => tfjs.open({ engine }), {
       ...known[engine],
