@@ -40,9 +40,8 @@ const tests = isRoot ? join(root, 'tsconfig.tests.json') : join(here, 'test');
 if (existsSync(tests)) {
   console.log(`tsc -p ${relative(root, tests)}`);
   const tsc = [join(root, 'node_modules/typescript/bin/tsc'), '-p', tests];
-  // The tests of packages run at the same time. Several checkers would each compute the types that they share, and the compiler, which is written in Go,
-  // frees memory more often than it must: together a quarter of its processor time.
-  failures += run(process.execPath, [...tsc, '--checkers', '1'], { env: { GOGC: '400' } });
+  // The tests of packages run at the same time, and several checkers would each compute the types that they share.
+  failures += run(process.execPath, [...tsc, '--checkers', '1']);
 }
 
 const more = packages.filter(({ manifest }) => manifest.scripts?.['check:more'] !== undefined);

@@ -8,7 +8,12 @@ import { step } from './step.mjs';
 export const root = fileURLToPath(new URL('..', import.meta.url));
 const { packageManager } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8'));
 
-const environment = { ...process.env, TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_UPDATE_NOTIFIER: '1' };
+const environment = {
+  ...process.env,
+  ...{ TURBO_TELEMETRY_DISABLED: '1', DO_NOT_TRACK: '1', NO_UPDATE_NOTIFIER: '1' },
+  // TypeScript's compiler is written in Go, and frees memory more often than it must: a tenth of its processor time.
+  GOGC: '400',
+};
 
 /** The folders whose tests `npm test` runs. */
 export function testFolders() {
