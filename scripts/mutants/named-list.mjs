@@ -198,7 +198,7 @@ export const named = [
     what: 'engine wasm loses a NaN of a second operand',
     shows:
       'max([1], [NaN]) = 1, with which the backend would announce `unspecified`, and the cases that need `ieee` would be skipped',
-    edits: [['const traits = { losesSecondNaN: true', 'const traits = { losesSecondNaN: false']],
+    edits: [['losesSecondNaN: true', 'losesSecondNaN: false']],
     tests: ['engines', 'conformance'],
   },
   {
