@@ -150,6 +150,23 @@ export const faultyAnnouncements: readonly Fault[] = [
           }
         : {},
   ),
+  fault(
+    'basis-reduces-without-nan',
+    'announces ieee, but its largest number of a row with NaN is that of the others.',
+    'basis/reduce-non-finite',
+    ({ basis }) =>
+      basis
+        ? {
+            basis: {
+              ...basis,
+              reduce(out, op, x, rows) {
+                const lost = x.data.map((value) => (Number.isNaN(value) ? Number.NEGATIVE_INFINITY : value));
+                basis.reduce(out, op, op === 'max' ? { ...x, data: lost } : x, rows);
+              },
+            },
+          }
+        : {},
+  ),
   fault('no-jacobian', 'lacks one of the three required kernels.', 'supports/complete', () => ({
     // An author's object may lack it where types are not checked.
     jacobian: undefined as never,

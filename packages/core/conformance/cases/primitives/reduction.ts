@@ -1,11 +1,13 @@
 import { rowIndices, rowValues } from '../../../reference/functions.js';
 import type { Backend, FloatDType, ReduceOp, Rows } from '../../../src/index.js';
-import { type ConformanceCase, defineKernelCase, dtypeSuffix } from '../../case.js';
+import { type ConformanceCase, defineKernelCase, dtypeOnly, dtypeSuffix } from '../../case.js';
 import { cotangents, rounded } from '../../inputs.js';
 import { precisionOf, summation } from '../../tolerance.js';
 import { assertExample, type Example } from './example.js';
 import { basisOf } from './operands.js';
-import { requirementsOf } from './requirements.js';
+import { ieeeOf, requirementsOf } from './requirements.js';
+
+const ops = ['sum', 'max'] as const;
 
 const reductions: readonly Rows[] = [
   { outer: 4, classes: 1, inner: 1 },
@@ -18,11 +20,42 @@ const reductions: readonly Rows[] = [
   { outer: 1, classes: 65537, inner: 1 },
 ];
 
+const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
+
+/** The first and the last number of each row, and all between them. */
+const nonFiniteRows: readonly (readonly [first: number, last: number, between: number])[] = [
+  [nan, 1, 1],
+  [1, nan, 1],
+  [nan, infinity, -1],
+  [infinity, nan, 1],
+  [infinity, 1, 1],
+  [1, -infinity, -1],
+  [-infinity, infinity, 1],
+  [-infinity, -infinity, -infinity],
+];
+
+/** Eight rows one after the other, or side by side. */
+const nonFiniteReductions: readonly Rows[] = [
+  { outer: 8, classes: 5, inner: 1 },
+  { outer: 2, classes: 5, inner: 4 },
+  { outer: 8, classes: 130, inner: 1 },
+  { outer: 1, classes: 130, inner: 8 },
+];
+
 /** `reduce`. */
 export function reductionCases(dtype: FloatDType): readonly ConformanceCase[] {
   const requires = requirementsOf(dtype);
   const suffix = dtypeSuffix(dtype);
-  return (['sum', 'max'] as const).flatMap((op) =>
+  const nonFinite = defineKernelCase(
+    `basis/reduce-non-finite${dtypeOnly(dtype)}`,
+    { ...ieeeOf(dtype), classes: 130 },
+    async (backend) => {
+      for (const rows of nonFiniteReductions) {
+        for (const op of ops) await reduceNonFinite(backend, op, dtype, rows);
+      }
+    },
+  );
+  const finite = ops.flatMap((op) =>
     reductions
       .filter(({ classes }) => dtype === 'float32' || classes < 65537)
       .map((rows) =>
@@ -33,6 +66,7 @@ export function reductionCases(dtype: FloatDType): readonly ConformanceCase[] {
         ),
       ),
   );
+  return [...finite, nonFinite];
 }
 
 export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Example {
@@ -49,8 +83,7 @@ export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, row
     if (op === 'max' && row % 2 === 1) for (const i of at) x[i] = rounded((x[i] ?? Number.NaN) - 2 * most, dtype);
   });
   const rowsOfX = rowIndices(rows).map((at) => rowValues(x, at));
-  const reduced = (row: readonly number[]) =>
-    op === 'max' ? row.reduce((a, b) => Math.max(a, b)) : row.reduce((a, b) => a + b, 0);
+  const reduced = reductionOf(op);
   const tolerance = rowsOfX.map((row) => {
     const size = row.reduce((a, b) => a + Math.abs(b), 0);
     const bound = op === 'max' ? 0 : precision.unit * summation(classes) * size + precision.floor;
@@ -59,8 +92,28 @@ export function reduction(backend: Backend, op: ReduceOp, dtype: FloatDType, row
   return { operands: [x], expected: rowsOfX.map(reduced), tolerance };
 }
 
+function reductionOf(op: ReduceOp): (row: readonly number[]) => number {
+  return (row) => (op === 'max' ? row.reduce((a, b) => Math.max(a, b)) : row.reduce((a, b) => a + b, 0));
+}
+
 async function reduce(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
   await assertExample(`basis.reduce ${op}`, backend, dtype, reduction(backend, op, dtype, rows), (out, [buffer]) =>
+    basisOf(backend).reduce(out, op, buffer, rows),
+  );
+}
+
+/** A NaN makes the result NaN wherever it is, and so does a sum of opposite infinities. */
+async function reduceNonFinite(backend: Backend, op: ReduceOp, dtype: FloatDType, rows: Rows): Promise<void> {
+  const x = new Float64Array(rows.outer * rows.classes * rows.inner);
+  for (const [row, at] of rowIndices(rows).entries()) {
+    const [first = nan, last = nan, between = nan] = nonFiniteRows[row] ?? [];
+    at.forEach((i, k) => {
+      x[i] = k === 0 ? first : k === rows.classes - 1 ? last : between;
+    });
+  }
+  const expected = rowIndices(rows).map((at) => reductionOf(op)(rowValues(x, at)));
+  const tolerance = new Float64Array(expected.length);
+  await assertExample(`basis.reduce ${op}`, backend, dtype, { operands: [x], expected, tolerance }, (out, [buffer]) =>
     basisOf(backend).reduce(out, op, buffer, rows),
   );
 }
