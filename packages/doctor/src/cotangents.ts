@@ -3,6 +3,7 @@ import type { Unusual } from './form.js';
 import { innerProducts } from './host-softmax.js';
 import type { LossReduction } from './input.js';
 import { type Numbers, scaled } from './numbers.js';
+import { oncePerProblem } from './once-per-problem.js';
 import { batchSize, type Problem } from './problem.js';
 
 /** A gradient with respect to the probabilities: the given upstream gradient, or that of the cross-entropy. */
@@ -15,23 +16,14 @@ export interface Cotangent {
   readonly terms: Numbers;
 }
 
-const known = new WeakMap<Problem, readonly Cotangent[]>();
-
 /** The known gradients with respect to the probabilities. */
-export function cotangents(problem: Problem): readonly Cotangent[] {
-  let found = known.get(problem);
-  if (!found) {
-    found = [
-      ...(problem.g ? [cotangent(problem, 'g', problem.g)] : []),
-      ...lossFactors(problem).flatMap(({ factor, over }) => {
-        const g = lossCotangent(problem);
-        return g ? [cotangent(problem, g.symbol + over, scaled(g.values, factor))] : [];
-      }),
-    ];
-    known.set(problem, found);
-  }
-  return found;
-}
+export const cotangents = oncePerProblem((problem): readonly Cotangent[] => [
+  ...(problem.g ? [cotangent(problem, 'g', problem.g)] : []),
+  ...lossFactors(problem).flatMap(({ factor, over }) => {
+    const g = lossCotangent(problem);
+    return g ? [cotangent(problem, g.symbol + over, scaled(g.values, factor))] : [];
+  }),
+]);
 
 export function cotangent(problem: Problem, symbol: string, values: Float64Array): Cotangent {
   const { s, n, f, temperature } = problem;
@@ -72,7 +64,7 @@ export interface LossFactor {
 }
 
 /** 1 for the sum of the losses and 1/n for their mean; both if the reduction is unknown. */
-export function lossFactors(problem: Problem): readonly LossFactor[] {
+export const lossFactors = oncePerProblem((problem): readonly LossFactor[] => {
   const { y, f, reduction, target, layer } = problem;
   if (!y) return [];
   const n = batchSize(problem);
@@ -94,7 +86,7 @@ export function lossFactors(problem: Problem): readonly LossFactor[] {
   if (reduction !== null) return reduction === 'sum' ? [sum] : means;
   const all: readonly LossFactor[] = [sum, ...means, { ...byRows, unusual: 'all rows' }];
   return all.filter(({ factor }, k) => all.findIndex((other) => other.factor === factor) === k);
-}
+});
 
 /** True if the sum and the mean are the same, so that a diagnosis names neither: for one row, unless it is of a sigmoid, whose mean is over its entries. */
 export function sumIsMean(problem: Problem): boolean {

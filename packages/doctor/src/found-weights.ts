@@ -1,9 +1,10 @@
 import { at } from './at.js';
 import { rangeOf } from './compare.js';
 import { enough, type Inferred, mostInCode } from './found-options.js';
+import { labelOf } from './labels.js';
 import { rowsRescaled } from './mistakes/rows.js';
 import { byIndex } from './numbers.js';
-import { labelOf, type Problem } from './problem.js';
+import type { Problem } from './problem.js';
 import { rowByRow, sizeOfRow, some, summedLoss } from './rows-of-loss.js';
 
 /** Each row of the gradient of the loss times a fitted factor, as with class weights or sample weights. */

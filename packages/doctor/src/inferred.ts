@@ -8,10 +8,11 @@ import { enough, type Inferred } from './found-options.js';
 import { atFoundTemperature } from './found-temperature.js';
 import { weightedRows } from './found-weights.js';
 import { openLoss } from './input-rounding.js';
+import { labelOf } from './labels.js';
 import { followsUpstream } from './mistakes/right-loss.js';
 import { rowsSkipped } from './mistakes/rows.js';
 import { byIndex, scaled } from './numbers.js';
-import { labelOf, type Problem } from './problem.js';
+import type { Problem } from './problem.js';
 import { rowByRow, sizeOfRow, some, summedLoss } from './rows-of-loss.js';
 import { smooth } from './target.js';
 

@@ -2,6 +2,7 @@ import { at } from './at.js';
 import type { Cotangent } from './cotangents.js';
 import { innerProducts, rowSums } from './host-softmax.js';
 import { each, entries, type Numbers, onFirstUse, scaled } from './numbers.js';
+import { oncePerProblem } from './once-per-problem.js';
 import { areHalf, type Printout, printoutWithLastDigit } from './precision.js';
 import type { Problem } from './problem.js';
 
@@ -24,35 +25,26 @@ interface Printouts {
   readonly target: Printout | null;
 }
 
-const knownPrintouts = new WeakMap<Problem, Printouts>();
-const known = new WeakMap<Problem, InputRounding>();
-
 /** How far the given numbers leave open what they were; null where they have all their digits. */
-export function inputRounding(problem: Problem): InputRounding | null {
-  const printouts = printoutsOf(problem.whole ?? problem);
-  if (!printouts.signal && !printouts.upstream && !printouts.target) return null;
-  let found = known.get(problem);
-  if (!found) {
-    const { s, g, y, target } = problem;
-    const { signal, upstream, target: soft } = printouts;
-    found = {
-      name: printouts.name,
-      s: signal ? roundingOfProbabilities(problem, signal) : new Float64Array(s.length),
-      g: g && upstream && g.map((value) => upstream.step(value) / 2),
-      y:
-        y &&
-        target &&
-        soft &&
-        y.map((value, k) => (soft.step(at(target.given, k)) / 2) * shareOf(value, at(target.given, k))),
-    };
-    known.set(problem, found);
-  }
-  return found;
-}
+export const inputRounding = oncePerProblem((problem): InputRounding | null => {
+  const { name, signal, upstream, target: soft } = printoutsOf(problem.whole ?? problem);
+  if (!signal && !upstream && !soft) return null;
+  const { s, g, y, target } = problem;
+  return {
+    name,
+    s: signal ? roundingOfProbabilities(problem, signal) : new Float64Array(s.length),
+    g: g && upstream && g.map((value) => upstream.step(value) / 2),
+    y:
+      y &&
+      target &&
+      soft &&
+      y.map((value, k) => (soft.step(at(target.given, k)) / 2) * shareOf(value, at(target.given, k))),
+  };
+});
 
 /** The second problem, of which the same numbers are known as of the first: what they were printed with is not looked for again. */
 export function withPrintoutsOf(problem: Problem, other: Problem): Problem {
-  knownPrintouts.set(other, printoutsOf(problem));
+  printoutsOf.share(problem, other);
   return other;
 }
 
@@ -61,25 +53,20 @@ function shareOf(value: number, given: number): number {
   return given === 0 ? 1 : value / given;
 }
 
-function printoutsOf(problem: Problem): Printouts {
-  let found = knownPrintouts.get(problem);
-  if (!found) {
-    const { x, s, g, target, masked } = problem;
-    const upstream = g && printoutWithLastDigit(g);
-    // Probabilities of exactly 0 and 1 were rounded, like what was printed beside them.
-    const own = masked?.x ?? x ?? s;
-    const signal = printoutWithLastDigit(own) ?? (x ? null : upstream);
-    const soft = target && !target.indices ? printoutWithLastDigit(target.given) : null;
-    const names = [
-      ...(signal && !areHalf(own) ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),
-      ...(g && upstream && !areHalf(g) ? [`the upstream gradient has ${upstream.name}`] : []),
-      ...(target && soft && !areHalf(target.given) ? [`the target has ${soft.name}`] : []),
-    ];
-    found = { name: names.join(', '), signal, upstream, target: soft };
-    knownPrintouts.set(problem, found);
-  }
-  return found;
-}
+const printoutsOf = oncePerProblem((problem): Printouts => {
+  const { x, s, g, target, masked } = problem;
+  const upstream = g && printoutWithLastDigit(g);
+  // Probabilities of exactly 0 and 1 were rounded, like what was printed beside them.
+  const own = masked?.x ?? x ?? s;
+  const signal = printoutWithLastDigit(own) ?? (x ? null : upstream);
+  const soft = target && !target.indices ? printoutWithLastDigit(target.given) : null;
+  const names = [
+    ...(signal && !areHalf(own) ? [`the ${x ? 'logits' : 'probabilities'} have ${signal.name}`] : []),
+    ...(g && upstream && !areHalf(g) ? [`the upstream gradient has ${upstream.name}`] : []),
+    ...(target && soft && !areHalf(target.given) ? [`the target has ${soft.name}`] : []),
+  ];
+  return { name: names.join(', '), signal, upstream, target: soft };
+});
 
 /** ∂s_i/∂x_j = s_i (δ_ij − s_j) / T, with the largest error of every logit. */
 function roundingOfProbabilities(problem: Problem, printout: Printout): Float64Array {

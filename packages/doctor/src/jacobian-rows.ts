@@ -5,7 +5,8 @@ import { jacobianEntries, jacobianOfLogSoftmax, lossGradient } from './derivativ
 import type { Candidate } from './form.js';
 import { dividedBy } from './formula.js';
 import { enough } from './found-options.js';
-import { batchSize, labelsOf, type Problem } from './problem.js';
+import { labelsOf } from './labels.js';
+import { batchSize, type Problem } from './problem.js';
 import { some } from './rows-of-loss.js';
 
 /** One row of the Jacobian for each sample; which one is taken from the numbers. */

@@ -6,8 +6,9 @@ import type { Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { rowMaxima } from '../host-softmax.js';
 import { everyLayer } from '../input.js';
+import { labelsOf } from '../labels.js';
 import { each, scaled } from '../numbers.js';
-import { batchSize, labelsOf, type Problem } from '../problem.js';
+import { batchSize, type Problem } from '../problem.js';
 import { addsUp } from './right-loss.js';
 
 /** Mistakes in how the cross-entropy uses its target. */

@@ -7,6 +7,7 @@ import type { Candidate, Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { innerProducts, rowMaxima } from '../host-softmax.js';
 import { each, entries } from '../numbers.js';
+import { oncePerProblem } from '../once-per-problem.js';
 import type { Problem } from '../problem.js';
 
 /** Mistakes by which exp overflows or underflows, so that NaN or infinities appear in predictable rows. */
@@ -125,7 +126,8 @@ function shiftedSoftmaxes(
   inPrecisions: readonly Precision[] = precisions,
 ): readonly { readonly s: Float64Array; readonly name: string }[] {
   const { x } = problem;
-  if (!x || shift.inRange(exponentsOf(problem, x), problem.f)) return [];
+  const exponents = exponentsOf(problem);
+  if (!x || !exponents || shift.inRange(exponents, problem.f)) return [];
   const by = shift.of(x, problem);
   return inPrecisions.flatMap((precision) => {
     const s = shiftedSoftmax(problem, x, precision, by);
@@ -156,15 +158,10 @@ function shiftedSoftmax(
 const largestExponent = 88;
 const leastExponent = -87;
 
-const exponents = new WeakMap<Problem, ReturnType<typeof rangeOf>>();
-
-/** The least and the greatest of the rows' largest x / T. */
-function exponentsOf(problem: Problem, x: Float64Array): ReturnType<typeof rangeOf> {
-  const { n, f, temperature } = problem;
-  const found = exponents.get(problem) ?? rangeOf(rowMaxima(x, n, f).map((value) => value / temperature));
-  exponents.set(problem, found);
-  return found;
-}
+/** The least and the greatest of the rows' largest x / T; null if the logits are not known. */
+const exponentsOf = oncePerProblem(
+  ({ x, n, f, temperature }) => x && rangeOf(rowMaxima(x, n, f).map((value) => value / temperature)),
+);
 
 /** The correct formulas, computed from a softmax that overflowed or underflowed. */
 function brokenForms(shifts: readonly Shift[], expressions: readonly string[]): readonly Form[] {

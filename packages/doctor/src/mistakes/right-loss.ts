@@ -7,7 +7,8 @@ import { dividedBy, overTemperature } from '../formula.js';
 import { rowSum, rowSums } from '../host-softmax.js';
 import { inputRounding, openLoss } from '../input-rounding.js';
 import { each, lazily, onFirstUse, scaled } from '../numbers.js';
-import { batchSize, oncePerProblem, type Problem } from '../problem.js';
+import { oncePerProblem } from '../once-per-problem.js';
+import { batchSize, type Problem } from '../problem.js';
 
 /** The right gradients of the losses of a target: the cross-entropy with its options, and losses of the probabilities. */
 

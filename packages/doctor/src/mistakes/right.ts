@@ -6,7 +6,8 @@ import { overTemperature } from '../formula.js';
 import { everyLayer, type Layer } from '../input.js';
 import { inputRounding } from '../input-rounding.js';
 import { byIndex, each } from '../numbers.js';
-import { oncePerProblem, type Problem } from '../problem.js';
+import { oncePerProblem } from '../once-per-problem.js';
+import type { Problem } from '../problem.js';
 import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js';
 
 /** The right derivatives, and what they are in words. */

@@ -4,8 +4,9 @@ import { lossGradient } from '../derivatives.js';
 import type { Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { everyLayer, type Layer } from '../input.js';
+import { labelsOf } from '../labels.js';
 import { each } from '../numbers.js';
-import { batchSize, labelsOf, type Problem } from '../problem.js';
+import { batchSize, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
 import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';
 

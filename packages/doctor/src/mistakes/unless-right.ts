@@ -2,7 +2,8 @@ import { sampleStep } from '../compare.js';
 import type { Candidate, Form } from '../form.js';
 import { asFactor } from '../formula.js';
 import { byIndex, type Numbers, numberAt, onFirstUse } from '../numbers.js';
-import { oncePerProblem, type Problem } from '../problem.js';
+import { oncePerProblem } from '../once-per-problem.js';
+import type { Problem } from '../problem.js';
 import { rightProduct } from './right.js';
 import { rightLoss } from './right-loss.js';
 
