@@ -23,11 +23,16 @@ export function readView(): View {
   return { panel: panels.find((panel) => panel === name) ?? 'explore', parameters: new URLSearchParams(query) };
 }
 
+/** What the page last read or wrote. If the URL has something else, a link was followed whose event is still to come. */
+let known = '';
+
 /** Writes a panel's state into the URL without a history entry, because one drag would make hundreds. */
 export function writeParameters(panel: PanelName, parameters: URLSearchParams): void {
   const query = parameters.toString();
   left.set(panel, query);
-  if (readView().panel === panel) history.replaceState(null, '', hrefOf(panel));
+  if (location.hash !== known || readView().panel !== panel) return;
+  history.replaceState(null, '', hrefOf(panel));
+  known = location.hash;
 }
 
 export function hrefOf(panel: PanelName): string {
@@ -37,11 +42,21 @@ export function hrefOf(panel: PanelName): string {
 
 /** The view in the URL, updated whenever the user goes to another one; changes that panels write themselves do not count. */
 export function useVisit(): Visit {
-  const [visit, setVisit] = useState<Visit>(() => ({ ...readView(), number: 0 }));
+  const [visit, setVisit] = useState<Visit>(() => ({ ...visited(), number: 0 }));
   useEffect(() => {
-    const follow = () => setVisit(({ number }) => ({ ...readView(), number: number + 1 }));
+    const follow = () => {
+      const view = visited();
+      setVisit(({ number }) => ({ ...view, number: number + 1 }));
+    };
     addEventListener('hashchange', follow);
+    // A link may have been followed before there was a listener.
+    if (location.hash !== known) follow();
     return () => removeEventListener('hashchange', follow);
   }, []);
   return visit;
+}
+
+function visited(): View {
+  known = location.hash;
+  return readView();
 }

@@ -102,6 +102,28 @@ test('a link opened in the same tab is followed, even within a panel', async () 
   await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
 });
 
+test('a link is followed although the page writes its state before it hears of the link', async () => {
+  const page = await open('explore', {
+    before: () => {
+      // The event comes late, as on a busy page.
+      addEventListener('hashchange', (event) => {
+        if (!event.isTrusted) return;
+        event.stopImmediatePropagation();
+        Object.assign(globalThis, { deliver: () => dispatchEvent(new HashChangeEvent('hashchange')) });
+      });
+    },
+  });
+  await explored(page);
+  await page.evaluate(() => location.assign('#explore?x=5,6'));
+  await page.waitForFunction(() => 'deliver' in globalThis);
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  const before = await probabilities();
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('4');
+  await expect.poll(probabilities).not.toEqual(before);
+  await page.evaluate(() => Reflect.get(globalThis, 'deliver')());
+  await expect.poll(probabilities).toEqual(['0.2689', '0.7311', '1.000']);
+});
+
 test('a sample can be chosen among many, and a saturated one is reported', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
