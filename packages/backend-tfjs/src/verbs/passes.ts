@@ -41,7 +41,8 @@ export function equalInto(out: Float32Array, shape: Shape, a: Operand, b: Operan
 }
 
 /**
- * `out = exp((x − shift) / divisor)` for each entry of x, with one shift for each row along the third dimension. In float64, because half an ULP of float32 off a gap of 100 is up to 64 ULP of its exponential.
+ * `out = exp((x − shift) / divisor)` for each entry of x, with one shift for each row along the third dimension. In float64: half an ULP of float32
+ * off a gap of 100 is up to 64 ULP of its exponential.
  */
 export function expOfGapInto(out: Float32Array, x: Operand, shift: Operand, divisor: number): void {
   const [values, shifts] = [x.values, shift.values];
