@@ -1,20 +1,23 @@
 import { crossEntropyGradient, crossEntropyLoss } from '../reference/cross-entropy.js';
 import * as reference from '../reference/functions.js';
-import { elements } from '../reference/row-entries.js';
+import { elements, type ReferenceParameters, type Values } from '../reference/row-entries.js';
 import {
   type Backend,
   type BackendProvider,
   type Basis,
+  type DerivativeParameters,
   type DType,
   type Extent,
   type HostArray,
   hostArray,
   type Kernels,
   type Operand,
+  type Rows,
   type SoftmaxParameters,
 } from '../src/index.js';
 import { repeated } from '../src/tensor/mask.js';
 import { rounded } from './inputs.js';
+import { ofRepeatingRows } from './repeating-rows.js';
 
 /** A buffer of the exact backend. */
 export interface ExactBuffer {
@@ -72,12 +75,11 @@ function openExact(): Backend<ExactBuffer> {
     close: () => {
       closed = true;
     },
-    softmax: (out, logits, rows, parameters) =>
-      store(out, reference.softmax(logits.data, rows, options(parameters, logits))),
+    softmax: (out, logits, rows, parameters) => store(out, ofRows(reference.softmax, rows, parameters, logits)),
     jacobian: (out, probabilities, rows, { temperature }) =>
-      store(out, reference.softmaxJacobian(probabilities.data, rows, { temperature })),
+      store(out, ofRows(reference.softmaxJacobian, rows, { temperature }, probabilities)),
     vjp: (out, probabilities, cotangent, rows, { temperature }) =>
-      store(out, reference.softmaxVjp(probabilities.data, cotangent.data, rows, { temperature })),
+      store(out, ofRows(reference.softmaxVjp, rows, { temperature }, probabilities, cotangent)),
     basis,
     kernels,
   };
@@ -125,39 +127,39 @@ const basis: Basis<ExactBuffer> = {
 };
 
 const kernels: Kernels<ExactBuffer> = {
-  logSoftmax: (out, logits, rows, parameters) =>
-    store(out, reference.logSoftmax(logits.data, rows, options(parameters, logits))),
+  logSoftmax: (out, logits, rows, parameters) => store(out, ofRows(reference.logSoftmax, rows, parameters, logits)),
   logSoftmaxVjp: (out, y, cotangent, rows, { temperature }) =>
-    store(out, reference.logSoftmaxVjp(y.data, cotangent.data, rows, { temperature })),
+    store(out, ofRows(reference.logSoftmaxVjp, rows, { temperature }, y, cotangent)),
   logSoftmaxJvp: (out, y, tangent, rows, { temperature }) =>
-    store(out, reference.logSoftmaxJvp(y.data, tangent.data, rows, { temperature })),
+    store(out, ofRows(reference.logSoftmaxJvp, rows, { temperature }, y, tangent)),
   logSoftmaxJacobian: (out, y, rows, { temperature }) =>
-    store(out, reference.logSoftmaxJacobian(y.data, rows, { temperature })),
+    store(out, ofRows(reference.logSoftmaxJacobian, rows, { temperature }, y)),
   softmaxHvp: (out, s, cotangent, tangent, rows, { temperature }) =>
-    store(out, reference.softmaxHvp(s.data, cotangent.data, tangent.data, rows, { temperature })),
+    store(out, ofRows(reference.softmaxHvp, rows, { temperature }, s, cotangent, tangent)),
   logSoftmaxHvp: (out, y, cotangent, tangent, rows, { temperature }) =>
-    store(out, reference.logSoftmaxHvp(y.data, cotangent.data, tangent.data, rows, { temperature })),
-  logSumExp: (out, logits, rows, parameters) =>
-    store(out, reference.logSumExp(logits.data, rows, options(parameters, logits))),
+    store(out, ofRows(reference.logSoftmaxHvp, rows, { temperature }, y, cotangent, tangent)),
+  logSumExp: (out, logits, rows, parameters) => store(out, ofRows(reference.logSumExp, rows, parameters, logits)),
   logSumExpHvp: (out, logits, cotangent, tangent, rows, parameters) =>
-    store(out, reference.logSumExpHvp(logits.data, cotangent.data, tangent.data, rows, options(parameters, logits))),
+    store(out, ofRows(reference.logSumExpHvp, rows, parameters, logits, cotangent, tangent)),
   crossEntropy(out, logits, rows, parameters) {
     const { target, weight, labelSmoothing, ignoreIndex, scale } = parameters;
     const ofWeights = weight === null ? 1 : unitOfWeights(weight.data, scale);
     const rest = scale / ofWeights;
-    const targets = { kind: target.kind, values: target.buffer.data };
     const given = {
-      ...options(parameters, logits),
       weight: weight && Float64Array.from(weight.data, (value) => value * ofWeights),
       labelSmoothing,
       ignoreIndex,
       reduction: 'none',
     } as const;
+    const scaled = (compute: typeof crossEntropyLoss) => {
+      const over = (x: Values, values: Values, some: Rows, options: ReferenceParameters) =>
+        compute(x, { kind: target.kind, values }, some, { ...options, ...given });
+      return ofRows(over, rows, parameters, logits, target.buffer).map((entry) => rest * entry);
+    };
     const { loss, gradient } = out;
-    const scaled = (values: Float64Array) => values.map((entry) => rest * entry);
     // Both are computed before one is stored: an output may be an operand.
-    const losses = loss && scaled(crossEntropyLoss(logits.data, targets, rows, given));
-    if (gradient) store(gradient, scaled(crossEntropyGradient(logits.data, targets, rows, given)));
+    const losses = loss && scaled(crossEntropyLoss);
+    if (gradient) store(gradient, scaled(crossEntropyGradient));
     if (loss && losses) store(loss, losses);
   },
   sigmoid: (out, x) => store(out, reference.sigmoid(x.data)),
@@ -180,10 +182,19 @@ function store(out: ExactBuffer, values: ArrayLike<number>): void {
   data.set(dtype === 'float16' ? elements(values.length, (i) => rounded(values[i] ?? Number.NaN, dtype)) : values);
 }
 
-/** The kernel's parameters in the form that the reference takes: the mask is repeated for every block of the logits. */
-function options({ temperature, mask }: SoftmaxParameters<ExactBuffer>, { data }: ExactBuffer) {
-  if (!mask) return { temperature, mask: null };
-  return { temperature, mask: repeated(mask.buffer.data, data.length) };
+/** A function of the reference over rows, of buffers: the mask is repeated for every block of the logits. */
+function ofRows<B extends readonly ExactBuffer[]>(
+  compute: (...args: [...{ [K in keyof B]: Values }, rows: Rows, parameters: ReferenceParameters]) => Float64Array,
+  rows: Rows,
+  { temperature, mask }: DerivativeParameters & Partial<Pick<SoftmaxParameters<ExactBuffer>, 'mask'>>,
+  ...buffers: B
+): Float64Array {
+  const operands = buffers.map(({ data }) => data);
+  if (mask) operands.push(repeated(mask.buffer.data, operands[0]?.length ?? 0));
+  return ofRepeatingRows(operands, rows, (values, some) => {
+    const given = values.slice(0, buffers.length) as { [K in keyof B]: Values };
+    return compute(...given, some, { temperature, mask: values[buffers.length] ?? null });
+  });
 }
 
 /** The numbers at all places of an extent, of an array in which neighbours along each axis are so many places apart. */
