@@ -1,4 +1,5 @@
 import type { HostArray, Rows } from '../src/index.js';
+import { cycledTo } from './inputs.js';
 
 /** Fewer rows are not searched for a period. */
 const many = 1024;
@@ -61,8 +62,7 @@ function copyLines(from: HostArray, fromRows: Rows, to: HostArray, toRows: Rows)
   const { length } = linesOf(from, fromRows);
   const target = linesOf(to, toRows).length;
   for (let line = 0; line * length < from.length; line++) {
-    const values = from.subarray(line * length, (line + 1) * length);
-    for (let at = 0; at < target; at += length) to.set(values.subarray(0, target - at), line * target + at);
+    to.set(cycledTo(target, from.subarray(line * length, (line + 1) * length)), line * target);
   }
 }
 
