@@ -128,10 +128,12 @@ interface WasmInstance extends KernelBackend {
 }
 
 function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
-  // A failed allocation returns address 0, and the kernel would write there, so it is checked before.
+  // A failed allocation returns address 0, and the kernel would write there, so it is checked before. Near the end of the memory it may also return an
+  // address from which the data would reach beyond.
   const reserve = (elements: number): void => {
     const dataId = instance.write(null as never, [elements], 'float32');
-    const failed = instance.getMemoryOffset(dataId) === 0;
+    const offset = instance.getMemoryOffset(dataId);
+    const failed = offset === 0 || offset + elements * 4 > instance.wasm.HEAPU8.length;
     instance.disposeData(dataId);
     if (failed) {
       throw new SoftgradError(
