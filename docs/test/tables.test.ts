@@ -108,9 +108,9 @@ describe('numbers of conformance cases', () => {
     ['gpujs in Node, mode webasm', '437', 'backend-gpujs/test/conformance.test.ts', ['covering: 437']],
     [
       'tfjs in Node, engine wasm and the interpreter',
-      '455 and 528',
+      '454 and 528',
       'backend-tfjs/test/conformance.test.ts',
-      ['covering: 455', 'covering: 528'],
+      ['covering: 454', 'covering: 528'],
     ],
     [
       'webgpu in Chromium',

@@ -144,8 +144,6 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
   };
   const traits: EagerTraits = {
     losesSecondNaN: true,
-    fusedKernels: true,
-    accurateLog1p: false,
     slowBroadcast: false,
     reserve,
     allocate: (shape) => float32(instance.write(null as never, [...shape], 'float32'), shape),
@@ -174,8 +172,6 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
 function cpu(core: Core, instance: KernelBackend): Device {
   const traits: EagerTraits = {
     losesSecondNaN: false,
-    fusedKernels: false,
-    accurateLog1p: true,
     slowBroadcast: true,
     reserve: () => {},
     ...arraysOf(instance),

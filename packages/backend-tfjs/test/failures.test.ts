@@ -31,7 +31,7 @@ const ways: Readonly<Record<string, (instance: tf.KernelBackend) => Device['exec
       instance,
       kernel(instance),
       {
-        ...{ losesSecondNaN: true, fusedKernels: true, accurateLog1p: false, slowBroadcast: false },
+        ...{ losesSecondNaN: true, slowBroadcast: false },
         reserve: countDown,
         ...arraysOf(instance),
       },

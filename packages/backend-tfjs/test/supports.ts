@@ -26,8 +26,7 @@ export const known: Readonly<Record<EngineName, { readonly supports: unknown; re
       supports: {
         ...onHost,
         device: expect.stringMatching(/^WebAssembly SIMD, (1 thread|\d+ threads) \(tfjs wasm\)$/),
-        // XNNPACK's softmax has no subnormal results.
-        subnormals: 'flush',
+        subnormals: 'preserve',
       },
       lacking: never,
     },

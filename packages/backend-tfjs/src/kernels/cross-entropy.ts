@@ -4,10 +4,7 @@ import type { TfBuffer } from '../storage.js';
 import type { Target, Verbs } from '../verbs/verbs.js';
 import { below, type Logits, logitsOf, shapesOf, shiftedLogits } from './logits.js';
 
-/**
- * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. For a p above ½ the gradient would
- * cancel, and is computed as `p Σ q − q Σ p` over the other entries.
- */
+/** Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one maximum and one sum. */
 export function crossEntropy(
   engine: Engine,
   out: { readonly loss: TfBuffer | null; readonly gradient: TfBuffer | null },
@@ -39,16 +36,13 @@ export function crossEntropy(
       results.push(x.mask === null ? loss : verbs.select(verbs.reduce('sum', x.mask), loss, 0));
     }
     if (out.gradient) {
-      const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
-      // Computed now: with the operands of p the program of the slopes would read more than the 8 buffers that WebGPU grants.
-      const kept = verbs.keep(x.mask === null ? p : verbs.select(x.mask, p, 0));
-      const isTop = verbs.binary('sub', kept, 0.5);
-      const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
-      const [othersOfP, othersOfQ] = [sumOfOthers(kept), sumOfOthers(q)];
-      const ofTop = verbs.binary('sub', verbs.binary('mul', kept, othersOfQ), verbs.binary('mul', q, othersOfP));
-      const rest = verbs.binary('sub', verbs.binary('mul', kept, verbs.reduce('sum', q)), q);
-      const slopes = verbs.binary('mul', verbs.select(isTop, ofTop, rest), scale / temperature);
-      results.push(unlessIgnored(slopes));
+      const slopes = verbs.slopes(exponentials, q) ?? slopesOf(verbs, exponentials, q, x.mask);
+      const scaled = verbs.binary(
+        'mul',
+        x.mask === null ? slopes : verbs.select(x.mask, slopes, 0),
+        scale / temperature,
+      );
+      results.push(unlessIgnored(scaled));
     }
     return results;
   };
@@ -56,6 +50,19 @@ export function crossEntropy(
   if (out.loss) targets.push({ buffer: out.loss, shape: reduced });
   if (out.gradient) targets.push({ buffer: out.gradient, shape });
   engine.run(targets, program);
+}
+
+/** `p Σ q − q` with p the exponentials divided by their sum. For a p above ½ that would cancel, and is computed as `p Σ q − q Σ p` over the other entries. */
+function slopesOf<V>(verbs: Verbs<V>, exponentials: V, q: V, mask: V | null): V {
+  const p = verbs.binary('div', exponentials, verbs.reduce('sum', exponentials));
+  // Computed now: with the operands of p the program of the slopes would read more than the 8 buffers that WebGPU grants.
+  const kept = verbs.keep(mask === null ? p : verbs.select(mask, p, 0));
+  const isTop = verbs.binary('sub', kept, 0.5);
+  const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
+  const [othersOfP, othersOfQ] = [sumOfOthers(kept), sumOfOthers(q)];
+  const ofTop = verbs.binary('sub', verbs.binary('mul', kept, othersOfQ), verbs.binary('mul', q, othersOfP));
+  const rest = verbs.binary('sub', verbs.binary('mul', kept, verbs.reduce('sum', q)), q);
+  return verbs.select(isTop, ofTop, rest);
 }
 
 /** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */

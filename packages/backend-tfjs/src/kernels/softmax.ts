@@ -17,8 +17,7 @@ export function softmax(
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const x = logitsOf(verbs, logits, rows, parameters);
     const { mask } = x;
-    const plainKernel = x.divisor === 1 ? verbs.softmax(x.values) : null;
-    const probabilities = plainKernel ?? ofShifted(verbs, shiftedLogits(verbs, x));
+    const probabilities = verbs.softmax(x.values, x.divisor) ?? ofShifted(verbs, shiftedLogits(verbs, x));
     // A row in which all entries are masked is NaN at this point, but 0 by definition.
     return [mask === null ? probabilities : verbs.select(mask, probabilities, 0)];
   };

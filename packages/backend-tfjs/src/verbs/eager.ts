@@ -1,7 +1,18 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { KernelBackend, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
-import { equalInto, expOfGapInto, type Operand, selectInto, sumOfOthersInto, type Values } from './passes.js';
+import {
+  equalInto,
+  expOfGapInto,
+  log1pInto,
+  type Operand,
+  selectInto,
+  sigmoidInto,
+  slopesInto,
+  softmaxInto,
+  sumOfOthersInto,
+  type Values,
+} from './passes.js';
 import {
   broadcast,
   type Dimension,
@@ -28,10 +39,6 @@ export type RunKernel = (
 export interface EagerTraits {
   /** Whether Maximum and Minimum lose a NaN in their second operand. */
   readonly losesSecondNaN: boolean;
-  /** Whether its Softmax and Sigmoid are single kernels with correct results. */
-  readonly fusedKernels: boolean;
-  /** Whether its Log1p is accurate for small operands: that of wasm is log(1 + x). */
-  readonly accurateLog1p: boolean;
   /** Whether its kernels take an order of magnitude longer for an operand that broadcasts along any but its leading dimensions. */
   readonly slowBroadcast: boolean;
   /** Checks that this many more floats fit. @throws ERR_OUT_OF_MEMORY */
@@ -57,11 +64,6 @@ const binaryKernels: Readonly<Record<Exclude<ElementOp, 'equal'>, string>> = {
 const longestPlainSum = 32;
 const longestBlock = 16;
 const shortestBlock = 4;
-/**
- * Longer rows of tfjs's Softmax are divided by their sum: it adds the exponentials one by one, so that all probabilities of a row are off by the same
- * factor, 640 ULP at 128,256 classes and 40,000 at 10 million.
- */
-const longestSoftmax = 4096;
 
 /** The largest length of blocks that divides a row's, or null. */
 function blockOf(classes: number): number | null {
@@ -201,7 +203,6 @@ export function runEagerly(
     if (moved.every((k, i) => i === 0 || (moved[i - 1] as Dimension) < k)) return { info: x.info, shape };
     return kernel('Transpose', { x }, shape, { perm: [...order] });
   };
-  const transposed = (x: Value): Value => permuted(x, [0, 1, 3, 2]);
 
   const verbs: Verbs<Value> = {
     input: (buffer, shape, order = inOrder) => permuted({ info: deviceInfo(instance, buffer), shape }, order),
@@ -223,13 +224,7 @@ export function runEagerly(
       exp: () => passed([x, shift], x.shape, (out, a, b) => expOfGapInto(out, a, b, divisor)),
       sumOfOthers: (exponentials) => passed([exponentials], shift.shape, sumOfOthersInto),
     }),
-    log1p(x) {
-      if (traits.accurateLog1p) return elementwise('Log1p', { x }, x.shape);
-      // The part of x that 1 + x loses is added (HP-15C handbook, 1982).
-      const sum = verbs.binary('add', x, 1);
-      const lost = verbs.binary('sub', x, verbs.binary('sub', sum, 1));
-      return verbs.binary('add', verbs.unary('log', sum), verbs.binary('div', lost, sum));
-    },
+    log1p: (x) => passed([x], x.shape, log1pInto),
     binary(op, a, b) {
       if (op === 'equal') return equal(a, b);
       const operands = { a: term(a), b: term(b) };
@@ -243,14 +238,9 @@ export function runEagerly(
       return op === 'max' ? reduced('Max', operand, { reductionIndices: [2], keepDims: true }) : summed(operand);
     },
     keep: (x) => x,
-    softmax(x) {
-      if (!traits.fusedKernels) return null;
-      const last = transposed(x);
-      const probabilities = kernel('Softmax', { logits: last }, last.shape, { dim: 3 });
-      const result = transposed(probabilities);
-      return x.shape[2] > longestSoftmax ? verbs.binary('div', result, verbs.reduce('sum', result)) : result;
-    },
-    sigmoid: (x) => (traits.fusedKernels ? elementwise('Sigmoid', { x }, x.shape) : null),
+    softmax: (x, divisor) => passed([x], x.shape, (out, operand) => softmaxInto(out, operand, divisor)),
+    slopes: (exponentials, q) => passed([exponentials, filled(q, exponentials.shape)], exponentials.shape, slopesInto),
+    sigmoid: (x) => passed([x], x.shape, sigmoidInto),
   };
 
   try {

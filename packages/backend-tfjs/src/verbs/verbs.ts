@@ -50,9 +50,11 @@ export interface Verbs<V> {
   reduce(op: ReduceOp, x: V): V;
   /** Computes the value now, so that several programs do not each recompute it from many operands. */
   keep(x: V): V;
-  /** Softmax over the third dimension by a kernel of the engine, or null if it has none. */
-  softmax(x: V): V | null;
-  /** `1 / (1 + exp(−x))` by a kernel of the engine, or null if it has none. */
+  /** Softmax of `x / divisor` over the third dimension in one pass, or null if the engine has none. */
+  softmax(x: V, divisor: number): V | null;
+  /** `p Σ q − q` along the third dimension in one pass, with p the exponentials divided by their sum, or null if the engine has none. */
+  slopes(exponentials: V, q: V): V | null;
+  /** `1 / (1 + exp(−x))` in one pass, or null if the engine has none. */
   sigmoid(x: V): V | null;
 }
 
