@@ -19,28 +19,10 @@ testAccuracy('programs as GPUs run them, interpreted', openedOnce(interpreted), 
   gradient: 4.5,
 });
 
-testAccuracy(
-  'engine cpu',
-  openedOnce(() => tfjs.open({ engine: 'cpu' })),
-  {
-    softmax: 1.6,
-    logSoftmax: 2.4,
-    lowLogSoftmax: 1.8,
-    logSumExp: 1.9,
-    loss: 2.3,
-    gradient: 2.4,
-  },
-);
-
-testAccuracy(
-  'engine wasm',
-  openedOnce(() => tfjs.open({ engine: 'wasm' })),
-  {
-    softmax: 1.6,
-    logSoftmax: 2.4,
-    lowLogSoftmax: 1.8,
-    logSumExp: 1.9,
-    loss: 2.3,
-    gradient: 2.4,
-  },
-);
+for (const engine of ['cpu', 'wasm'] as const) {
+  testAccuracy(
+    `engine ${engine}`,
+    openedOnce(() => tfjs.open({ engine })),
+    { softmax: 1.6, logSoftmax: 2.4, lowLogSoftmax: 1.8, logSumExp: 1.9, loss: 2.3, gradient: 2.4 },
+  );
+}
