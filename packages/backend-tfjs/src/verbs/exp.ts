@@ -52,7 +52,7 @@ export function expOfGaps(
     const x1 = ((x[k + 1] as number) - shift) * steps;
     const x2 = ((x[k + 2] as number) - shift) * steps;
     const x3 = ((x[k + 3] as number) - shift) * steps;
-    // None is below the least if their sum is not; neither is so with NaN.
+    // None of them is positive, so each is at least as large as their sum. With a NaN the sum is NaN.
     if (!(x0 + x1 + (x2 + x3) >= leastSteps)) {
       for (let j = k; j < k + 4; j++) {
         const e = expOfGap(((x[j] as number) - shift) * factor);
