@@ -16,6 +16,8 @@ export interface Selection {
   /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. */
   readonly onePerProperty?: number;
   readonly covering?: number;
+  /** Besides these, every case of these sections. */
+  readonly wholeSections?: readonly string[];
   /** How many of those that run without fused kernels `npm test` runs, if not all of them: {@link fewerComposed}. */
   readonly composedCases?: number;
 }
@@ -46,13 +48,16 @@ export function select<C extends Case>(
 const aboutDevices: readonly string[] = ['storage', 'lifecycle', 'supports'];
 
 /**
- * Every case about storage, lifecycle and `supports`, and one case of each other property of each operation: with rows that are contiguous and
+ * Every case about storage, lifecycle and `supports` and of `wholeSections`, and one case of each other property of each operation: with rows that are contiguous and
  * rows that are not, for softmax. For a browser whose engine runs the programs that another test runs with every shape and option.
  */
-export function onePerProperty<C extends Case & { readonly section: string }>(cases: readonly C[]): readonly C[] {
+export function onePerProperty<C extends Case & { readonly section: string }>(
+  cases: readonly C[],
+  wholeSections: readonly string[] = [],
+): readonly C[] {
   const found = new Set<string>();
   return cases.filter(({ id, section }) => {
-    if (aboutDevices.includes(section)) return true;
+    if (aboutDevices.includes(section) || wholeSections.includes(section)) return true;
     const [property] = id.split(/[:;]/);
     const axis = section === 'softmax' ? (/axis=\d/.exec(id)?.[0] ?? '') : '';
     return found.size !== found.add(`${property} ${axis}`).size;
@@ -65,7 +70,7 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], onePerProperty: properties, covering: features, composedCases }: Selection,
+  { leftOut = [], onePerProperty: properties, covering: features, wholeSections, composedCases }: Selection,
 ): readonly C[] {
   const { selected: all, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
@@ -75,9 +80,9 @@ export function testSelection<C extends Case & { readonly section: string }>(
     test('of those without fused kernels, a selection is run', () =>
       expect(selected.filter(isComposed)).toHaveLength(composedCases));
   }
-  const [choose, count] = properties === undefined ? [covering<C>, features] : [onePerProperty<C>, properties];
+  const count = properties ?? features;
   if (count === undefined) return selected;
-  const chosen = choose(selected);
+  const chosen = properties === undefined ? covering(selected, wholeSections) : onePerProperty(selected, wholeSections);
   test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
   return chosen;
 }
@@ -96,15 +101,15 @@ function isComposed({ id, name }: Case): boolean {
 }
 
 /**
- * A selection of which every feature of every case has a case: its property along each axis, and each option and shape of its section. For engines on
- * which most of the time goes into compiling: cases that are left out repeat what others show, with the same kernels.
+ * A selection of which every feature of every case has a case: its property along each axis, and each option and shape of its section; and every case of `wholeSections`. For engines on
+ * which most of the time goes into compiling, or whose kernels have one code for all sizes: cases that are left out repeat what others show, with the same kernels.
  */
-export function covering<C extends Case>(cases: readonly C[]): readonly C[] {
+export function covering<C extends Case>(cases: readonly C[], wholeSections: readonly string[] = []): readonly C[] {
   const covered = new Set<string>();
   return cases.filter((one) => {
     const before = covered.size;
     for (const feature of featuresOf(one)) covered.add(feature);
-    return covered.size > before;
+    return covered.size > before || wholeSections.some((section) => one.id.startsWith(`${section}/`));
   });
 }
 
@@ -140,6 +145,33 @@ interface Runnable extends Case {
   readonly section: string;
   run(): Promise<void>;
 }
+
+/**
+ * Of the cases with fused kernels, a finer selection: those of float16, each property along each axis with each of its options, and each input and shape of each section, where
+ * lengths count as one shape. For the exact backend, on which the inputs and the errors of cases are compared with a list: cases that are left out
+ * differ by sizes that their ids name.
+ */
+export function eachOption<C extends Case>(cases: readonly C[]): readonly C[] {
+  const covered = new Set<string>();
+  return cases.filter((one) => {
+    const before = covered.size;
+    const { id } = one;
+    const [property, ...parameters] = id.split(/[:;]/);
+    const [section] = property.split('/');
+    const axis = parameters.find((parameter) => parameter.startsWith('axis=')) ?? '';
+    covered.add(`${property} ${axis}`);
+    for (const option of parameters) {
+      const [name] = option.split('=');
+      const isLength = sizes.includes(name) || (name === 'shape' && property.endsWith('/lengths'));
+      if (isLength) covered.add(`${property} ${name}`);
+      else covered.add(`${name === 'shape' || name === 'input' ? section : property} ${option}`);
+    }
+    return isComposed(one) || id.endsWith('dtype=float16') || covered.size > before;
+  });
+}
+
+/** Parameters of ids that say how long rows are, or how many there are. */
+const sizes: readonly string[] = ['classes', 'rows', 'columns', 'elements'];
 
 /**
  * Tests each section that computes on a backend of its own: the suite runs on a single backend, where an operation could be right only because of what

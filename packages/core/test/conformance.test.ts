@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { existsSync, readFileSync } from 'node:fs';
-import { describe, expect, test } from 'vitest';
-import { testSelection } from '../../../conformance.shared.js';
+import { describe, expect, inject, test } from 'vitest';
+import { eachOption, testSelection } from '../../../conformance.shared.js';
 import { delegate } from '../conformance/delegate.js';
 import { type BoundCase, conformance, exact, sections } from '../conformance/index.js';
 import type { Backend } from '../src/index.js';
@@ -10,12 +10,13 @@ import { remembering } from './remembering.js';
 
 /**
  * A line for each case: a digest of its inputs and calls, the number of arrays that it reads, a digest of its errors when one number in an array is
- * wrong, and its id. After a change of the suite, `npx vitest run test/conformance.test.ts -u` writes the file anew; the next run uses it.
+ * wrong, and its id. After a change of the suite, `SOFTGRAD_EVERYTHING=1 npx vitest run test/conformance.test.ts -u` writes the file anew; the next run uses it.
  */
 const file = 'conformance-cases.txt';
 const path = new URL(file, import.meta.url);
 const lines = existsSync(path) ? readFileSync(path, 'utf8').trimEnd().split('\n') : [];
 const listed = new Map(lines.map((line) => [line.split(' ').at(-1), line]));
+/** The lines that this run finds, in the order of the suite; those of cases that it leaves out are the listed ones. */
 const found = new Map<string, string>();
 // What one wrong number changes are the errors: the kernels compute the same as before.
 const remembered = remembering((await exact.open()) as Backend);
@@ -23,14 +24,18 @@ const recorded = recording(remembered.backend);
 
 /** Compares the line of a case. */
 function check(id: string, line: string): void {
-  if (!found.has(id)) found.set(id, line);
+  if (!found.get(id)) found.set(id, line);
   expect(line).toBe(listed.get(id));
+}
+
+function isWatched({ id, name }: BoundCase): boolean {
+  return name.startsWith('exact: ') && id !== 'lifecycle/close';
 }
 
 /** The case with its line compared. What it does on a backend without fused kernels is not recorded. */
 function watched(bound: BoundCase): BoundCase {
-  const { id, name } = bound;
-  if (!name.startsWith('exact: ') || id === 'lifecycle/close') return bound;
+  if (!isWatched(bound)) return bound;
+  const { id } = bound;
   const run = async () => {
     recorded.start();
     remembered.start();
@@ -71,7 +76,15 @@ async function errorsOf({ id, run }: BoundCase, lengths: readonly number[]): Pro
 
 describe('the exact backend conforms', async () => {
   const cases = await conformance(recorded.backend, { required: true });
-  for (const { name, run } of sections(testSelection(cases.map(watched), { composedCases: 451 }))) test(name, run);
+  const all = testSelection(cases.map(watched), { composedCases: 451 });
+  const chosen = new Set(inject('everything') ? all : eachOption(all));
+  for (const { name, run } of sections([...chosen])) test(name, run);
+
+  const leftOut = all.filter((one) => !chosen.has(one));
+  test('in all cases but those that npm test leaves out', () => {
+    expect(leftOut).toHaveLength(inject('everything') ? 0 : 746);
+  });
+  for (const one of all.filter(isWatched)) found.set(one.id, chosen.has(one) ? '' : (listed.get(one.id) ?? 'missing'));
 });
 
 describe('cases about what a backend lacks, on one that announces every weakness and has none', async () => {
