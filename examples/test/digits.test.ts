@@ -22,7 +22,7 @@ test('the right derivatives learn, and the row sums stay exactly where they were
 });
 
 test('a sigmoid layer learns too', () => {
-  const { accuracies } = train('--activation', 'sigmoid', '--epochs', '3', '--digits', '1500');
+  const { accuracies } = train('--activation', 'sigmoid', '--epochs', '2', '--digits', '1500');
   expect(accuracies.get('fused')?.at(-1)).toBeGreaterThan(75);
 });
 

@@ -89,8 +89,8 @@ test('results below 1e-30 have no error in ULP', () => {
 test.each([
   ['few rows', [5, 4], 5],
   ['many rows', [1000, 4], 24],
-  ['long rows', [60, 2 ** 15], 4],
-  ['rows so long that only the first and the last are compared', [3, 2 ** 17], 2],
+  ['long rows', [6, 2 ** 15], 4],
+  ['rows so long that only the first and the last are compared', [3, 2 ** 16 + 1], 2],
 ] as const)('%s', async (_, shape, rowsChecked) => {
   const workload: Workload = { op: 'softmax', shape, dtype: 'float32' };
   const input = workloadInput(workload);

@@ -8,7 +8,9 @@ export function summariseSkips(reasons: readonly string[]): string[] {
   const groups = new Map<string, string[]>();
   for (const reason of reasons) {
     const group = groupOf(reason);
-    groups.set(group, [...(groups.get(group) ?? []), reason]);
+    const some = groups.get(group);
+    if (some) some.push(reason);
+    else groups.set(group, [reason]);
   }
   return [...groups].map(([group, some]) => {
     return `${some.length} ${some.length === 1 ? 'does' : 'do'} not apply: ${phrase(group, some)}`;

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { isSoftgradError } from '@softgrad/core';
 import { csvLines, type FileArray, parseText, readAll, type TableOptions } from '@softgrad/formats';
 import fc from 'fast-check';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, describe, expect, inject, test } from 'vitest';
 import { openCsv } from '../src/files/csv.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'softgrad-csv-'));
@@ -372,6 +372,7 @@ describe('the number of rows is preserved, or the table is an error: no row is s
     'a text': (bytes, options) => parseText(bytes, 'x.csv', 1e9, options),
   };
 
+  const numRuns = inject('everything') ? 400 : 150;
   test.each(Object.entries(readers))('%s', async (_, read) => {
     const seen = { read: 0, refused: 0 };
     await fc.assert(
@@ -394,9 +395,9 @@ describe('the number of rows is preserved, or the table is an error: no row is s
           seen.refused++;
         }
       }),
-      { numRuns: 400 },
+      { numRuns },
     );
     // Neither is what all of them come to.
-    expect(Math.min(seen.read, seen.refused)).toBeGreaterThan(40);
+    expect(Math.min(seen.read, seen.refused)).toBeGreaterThan(numRuns / 10);
   });
 });

@@ -79,22 +79,16 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 describe.concurrent('a worker killed immediately', () => {
-  // Of several points that leave the same there is one: of a shard the store has nothing, its record and an unfinished part, or all and a temporary file.
+  // Of several points that leave the same there is one: of a shard the store has nothing, its record and an unfinished part, all and a temporary file, or all
+  // while the queue has its job.
   test.for([
     [
-      'after a shard of statistics, while it writes a part, and twice during the same shard',
-      ['shard:computed', 'statistics-000001'],
+      'while it writes a part, and twice during the same shard',
       ['store:temporary', 'gradient/part-000001'],
       ['store:linked', 'gradient/part-000001'],
       ['shard:computed', 'apply-000002', 2],
     ],
-    [
-      'between the passes and at the end',
-      ['merge:done', ''],
-      ['merge:submitted', ''],
-      ['shard:started', 'finish'],
-      ['shard:done', 'finish'],
-    ],
+    ['between the passes and at the end', ['merge:done', ''], ['merge:submitted', ''], ['shard:done', 'finish']],
   ] as const)('%s', async ([, ...points]) => {
     using run = await scene();
     const faults = points.map(([point, subject, times]) => run.fault(point, subject, 'SIGKILL', times));

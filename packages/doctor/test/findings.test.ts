@@ -1,4 +1,4 @@
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { readValues } from '../src/arrays.js';
 import { diagnose } from '../src/index.js';
 import { right } from '../src/mistakes/right.js';
@@ -8,7 +8,8 @@ import { search } from '../src/search.js';
 import { cases } from './cases.js';
 
 const all = [...cases(true)];
-const asked = all.filter(({ input }, k) => k % 23 === 0 && typeof input.gradient !== 'string');
+const oneOf = inject('everything') ? 23 : 43;
+const asked = all.filter(({ input }, k) => k % oneOf === 0 && typeof input.gradient !== 'string');
 
 test('an explanation that is no match is kept for the comparison, once', () => {
   const counts = asked.map(({ input }) => {

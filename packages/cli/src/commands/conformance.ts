@@ -185,7 +185,8 @@ async function runSuite(
   const { conformance, mismatchOf, reportCase } = await import('@softgrad/core/conformance');
   const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
   const suite = await blaming(module, session, conformance(target, { required: true, ...limit }));
-  const bound = part ? suite.filter((one) => part(one) || isIncomplete(one, suite)) : suite;
+  const incomplete = onIncomplete(suite);
+  const bound = part ? suite.filter((one) => part(one) || one === incomplete) : suite;
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
   const watch = watchTime(bound.filter(applies));
   const reports = new Map<BoundCase, Reported>();
@@ -213,9 +214,10 @@ async function runSuite(
   return { backend: target.name, unavailable: null, total: suite.length, cases };
 }
 
-/** Whether it is the only case that runs on an incomplete backend. Without it, a part of the suite would pass there because nothing ran. */
-function isIncomplete(one: BoundCase, suite: readonly BoundCase[]): boolean {
-  return applies(one) && suite.filter(applies).length === 1;
+/** The only case that runs on an incomplete backend, if it is one. Without it, a part of the suite would pass there because nothing ran. */
+function onIncomplete(suite: readonly BoundCase[]): BoundCase | undefined {
+  const [first, ...others] = suite.filter(applies);
+  return others.length === 0 ? first : undefined;
 }
 
 function applies({ skip }: BoundCase): boolean {
