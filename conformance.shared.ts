@@ -16,6 +16,8 @@ export interface Selection {
   /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. */
   readonly onePerProperty?: number;
   readonly covering?: number;
+  /** Cases that such a selection does not choose, because other cases run their kernels: `npm run test:all` runs them. */
+  readonly leftToAll?: RegExp;
   /** How many of those that run without fused kernels `npm test` runs, if not all of them: {@link fewerComposed}. */
   readonly composedCases?: number;
 }
@@ -65,7 +67,7 @@ export function onePerProperty<C extends Case & { readonly section: string }>(ca
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], onePerProperty: properties, covering: features, composedCases }: Selection,
+  { leftOut = [], onePerProperty: properties, covering: features, leftToAll, composedCases }: Selection,
 ): readonly C[] {
   const { selected: all, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
@@ -77,7 +79,7 @@ export function testSelection<C extends Case & { readonly section: string }>(
   }
   const [choose, count] = properties === undefined ? [covering<C>, features] : [onePerProperty<C>, properties];
   if (count === undefined) return selected;
-  const chosen = choose(selected);
+  const chosen = choose(selected.filter(({ id }) => leftToAll?.test(id) !== true));
   test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
   return chosen;
 }
