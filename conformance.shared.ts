@@ -18,6 +18,8 @@ export interface Selection {
   readonly covering?: number;
   /** Besides these, every case of these sections. */
   readonly wholeSections?: readonly string[];
+  /** Cases that such a selection does not choose, because other cases run their kernels: `npm run test:all` runs them. */
+  readonly leftToAll?: RegExp;
   /** How many of those that run without fused kernels `npm test` runs, if not all of them: {@link fewerComposed}. */
   readonly composedCases?: number;
 }
@@ -70,7 +72,7 @@ export function onePerProperty<C extends Case & { readonly section: string }>(
  */
 export function testSelection<C extends Case & { readonly section: string }>(
   cases: readonly C[],
-  { leftOut = [], onePerProperty: properties, covering: features, wholeSections, composedCases }: Selection,
+  { leftOut = [], onePerProperty: properties, covering: features, wholeSections, leftToAll, composedCases }: Selection,
 ): readonly C[] {
   const { selected: all, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
@@ -82,7 +84,11 @@ export function testSelection<C extends Case & { readonly section: string }>(
   }
   const count = properties ?? features;
   if (count === undefined) return selected;
-  const chosen = properties === undefined ? covering(selected, wholeSections) : onePerProperty(selected, wholeSections);
+  const choose = properties === undefined ? covering<C> : onePerProperty<C>;
+  const chosen = choose(
+    selected.filter(({ id }) => leftToAll?.test(id) !== true),
+    wholeSections,
+  );
   test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
   return chosen;
 }

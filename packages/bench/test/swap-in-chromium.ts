@@ -15,7 +15,7 @@ const opened: Backend[] = [];
 beforeAll(async () => {
   opened.push(
     await cpu.open(),
-    await gpujs.open({ mode: 'webgl2' }),
+    await gpujs.open({ mode: 'webgpu' }),
     await tfjs.open({ engine: 'webgl' }),
     await wasm.open(),
     await webgpu.open(),
