@@ -164,24 +164,27 @@ describe('engines on the CPU', () => {
     await device.finished();
   });
 
-  test('wasm has no room if tfjs gives address 0', () => {
+  test('wasm has no room if tfjs gives address 0, or one from which the data would reach beyond its memory', () => {
     const disposed: unknown[] = [];
     const instance = (address: number) =>
       ({
         write: () => 'data',
         getMemoryOffset: () => address,
         disposeData: (id: unknown) => disposed.push(id),
+        wasm: { HEAPU8: new Uint8Array(76) },
       }) as unknown as tf.KernelBackend;
     const on = (address: number) =>
       deviceOf(coreWith({ WASM_HAS_SIMD_SUPPORT: true }).core, 'wasm', instance(address), { getThreadsCount: () => 1 });
     on(64).reserve(3);
-    expect(() => on(0).reserve(3)).toThrow(
-      expect.objectContaining({
-        code: 'ERR_OUT_OF_MEMORY',
-        message: 'tfjs: 12 more bytes do not fit into the 4 GiB of engine wasm: dispose tensors, or work in parts',
-      }),
-    );
-    expect(disposed).toEqual(['data', 'data']);
+    for (const address of [0, 65]) {
+      expect(() => on(address).reserve(3), `${address}`).toThrow(
+        expect.objectContaining({
+          code: 'ERR_OUT_OF_MEMORY',
+          message: 'tfjs: 12 more bytes do not fit into the 4 GiB of engine wasm: dispose tensors, or work in parts',
+        }),
+      );
+    }
+    expect(disposed).toEqual(['data', 'data', 'data']);
   });
 
   test('are never lost, and lack kernels of other versions of tfjs', () => {

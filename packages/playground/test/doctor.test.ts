@@ -33,7 +33,7 @@ test('an example shows its answer on a phone, where it is below the fields', asy
   await page.setViewportSize({ width: 360, height: 740 });
   await page.getByRole('button', { name: 'saturated', exact: true }).click();
   await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('saturated softmax');
-  expect((await page.locator('.verdict-tag').boundingBox())?.y).toBeLessThan(200);
+  await expect.poll(async () => (await page.locator('.verdict-tag').boundingBox())?.y).toBeLessThan(200);
 });
 
 test('the heading of the code says what it is for', async () => {
