@@ -64,7 +64,7 @@ export default [
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.8 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
-  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '18.6 kB', ['@tensorflow/*']),
+  entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '18.3 kB', ['@tensorflow/*']),
   entry('bench without the competing libraries', 'bench/dist/index.js', '50.6 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

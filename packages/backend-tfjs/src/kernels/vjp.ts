@@ -10,6 +10,10 @@ import { overTemperature, shapesOf } from './logits.js';
  * has the rounding error of a large constant that all entries have in common.
  */
 export function centred<V>(verbs: Verbs<V>, p: V, v: V): V {
+  return verbs.centred(p, v) ?? centredByVerbs(verbs, p, v);
+}
+
+function centredByVerbs<V>(verbs: Verbs<V>, p: V, v: V): V {
   const origin = verbs.reduce('sum', verbs.select(verbs.binary('sub', p, 0.5), v, 0));
   const rest = verbs.binary('sub', v, origin);
   const moved = verbs.binary('sub', rest, verbs.reduce('sum', verbs.binary('mul', p, rest)));

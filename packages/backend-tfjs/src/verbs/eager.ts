@@ -1,18 +1,8 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { KernelBackend, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
-import {
-  equalInto,
-  expOfGapInto,
-  log1pInto,
-  type Operand,
-  selectInto,
-  sigmoidInto,
-  slopesInto,
-  softmaxInto,
-  sumOfOthersInto,
-  type Values,
-} from './passes.js';
+import { equalInto, log1pInto, type Operand, selectInto, sigmoidInto, type Values } from './passes.js';
+import { centred, exponentials, max, type RowPass, slopes, softmax, sum, sumOfOthers } from './row-passes.js';
 import {
   broadcast,
   type Dimension,
@@ -60,16 +50,8 @@ const binaryKernels: Readonly<Record<Exclude<ElementOp, 'equal'>, string>> = {
   min: 'Minimum',
 };
 
-/** Elements that are added up one by one. */
-const longestPlainSum = 32;
-const longestBlock = 16;
-const shortestBlock = 4;
-
-/** The largest length of blocks that divides a row's, or null. */
-function blockOf(classes: number): number | null {
-  for (let block = longestBlock; block >= shortestBlock; block--) if (classes % block === 0) return block;
-  return null;
-}
+/** The third dimension after the fourth, and back. */
+const rowsLast: Order = [0, 1, 3, 2];
 
 interface Value {
   readonly info: TensorInfo;
@@ -89,32 +71,10 @@ export function runEagerly(
     made.add(info);
     return { info, shape };
   };
-  const kernel = (
-    name: string,
-    inputs: Readonly<Record<string, Value>>,
-    shape: Shape,
-    attributes?: NamedAttrMap,
-  ): Value => {
-    // A reduction over a middle dimension transposes first, which may need a copy of operand and result.
-    traits.reserve(Math.max(sizeOf(shape), ...Object.values(inputs).map((input) => sizeOf(input.shape))) * 2);
-    const infos = Object.fromEntries(
-      Object.entries(inputs).map(([key, { info, shape: own }]) => [key, { ...info, shape: [...own] }]),
-    );
-    return owned(runKernel(name, infos, attributes), shape);
-  };
-  /** A kernel on operands that are seen as another shape. */
-  const reshaped = (
-    name: string,
-    inputs: Readonly<Record<string, Value>>,
-    operandShape: readonly number[],
-    shape: Shape,
-    attributes: NamedAttrMap,
-  ): Value => {
+  /** A kernel with one operand. */
+  const kernel = (name: string, x: Value, shape: Shape, attributes: NamedAttrMap): Value => {
     traits.reserve(sizeOf(shape));
-    const infos = Object.fromEntries(
-      Object.entries(inputs).map(([key, { info }]) => [key, { ...info, shape: [...operandShape] }]),
-    );
-    return owned(runKernel(name, infos, attributes), shape);
+    return owned(runKernel(name, { x: { ...x.info, shape: [...x.shape] } }, attributes), shape);
   };
   /** An elementwise kernel without dimensions of 1, and scalars without any. */
   const elementwise = (name: string, inputs: Readonly<Record<string, Value>>, shape: Shape): Value => {
@@ -137,7 +97,7 @@ export function runEagerly(
   const constant = (value: number): Value => hosted(Float32Array.of(value), [1, 1, 1, 1]);
   const term = (x: Value | number): Value => (typeof x === 'number' ? constant(x) : numeric(x));
   const numeric = (x: Value): Value =>
-    x.info.dtype === 'float32' ? x : kernel('Cast', { x }, x.shape, { dtype: 'float32' });
+    x.info.dtype === 'float32' ? x : kernel('Cast', x, x.shape, { dtype: 'float32' });
   /** The result of a pass over the operands. Their values are looked up once the result is allocated, because that may move the engine's memory. */
   const passed = <T extends readonly (Value | number)[]>(
     operands: readonly [...T],
@@ -169,39 +129,26 @@ export function runEagerly(
   const filled = (x: Value, shape: Shape): Value =>
     inOrder.every((k) => x.shape[k] === shape[k]) ? x : choose(1, x, x, shape);
 
-  /** A reduction along the third dimension, in three dimensions where possible: tfjs transposes unless that is the last, even before one of size 1. */
-  const reduced = (name: string, x: Value, attributes: NamedAttrMap): Value => {
-    const [a, b, classes, d] = x.shape;
-    return d === 1
-      ? reshaped(name, { x }, [a, b, classes], [a, b, 1, 1], attributes)
-      : kernel(name, { x }, [a, b, 1, d], attributes);
-  };
-
-  /** Σ along the third dimension. Longer rows are summed in blocks, because tfjs adds float32 one by one and the rounding errors add up. */
-  const summed = (x: Value): Value => {
-    const [a, b, classes, d] = x.shape;
-    if (classes <= longestPlainSum) {
-      return reduced('Sum', x, { axis: [2], keepDims: true });
-    }
-    const block = blockOf(classes);
-    if (block !== null) {
-      const count = classes / block;
-      // In four dimensions where possible: tfjs transposes before it reduces a dimension that is not the last.
-      const blocks = d === 1 ? [a, b, count, block] : [a, b, count, block, d];
-      return summed(reshaped('Sum', { x }, blocks, [a, b, count, d], { axis: [3], keepDims: false }));
-    }
-    const whole = classes - (classes % longestBlock);
-    const part = (first: number, size: number) =>
-      summed(kernel('Slice', { x }, [a, b, size, d], { begin: [0, 0, first, 0], size: [a, b, size, d] }));
-    return elementwise('Add', { a: part(0, whole), b: part(whole, classes - whole) }, [a, b, 1, d]);
-  };
-
   /** The value with its dimensions in another order: itself where only dimensions of 1 move, of which tfjs's Transpose would make a copy. */
   const permuted = (x: Value, order: Order): Value => {
     const shape = ordered(x.shape, order);
     const moved = order.filter((k) => x.shape[k] > 1);
     if (moved.every((k, i) => i === 0 || (moved[i - 1] as Dimension) < k)) return { info: x.info, shape };
-    return kernel('Transpose', { x }, shape, { perm: [...order] });
+    return kernel('Transpose', x, shape, { perm: [...order] });
+  };
+
+  /** The result of a pass over rows along the third dimension, which has the shape `[…, 1, …]` or that of the first operand. */
+  const overRows = <T extends readonly [Values, ...Values[]]>(
+    operands: readonly Value[],
+    pass: RowPass<T>,
+    reduces: 'to 1' | null = null,
+  ): Value => {
+    const last = operands.map((x) => permuted(x, rowsLast));
+    const [a, b, d, classes] = (last[0] as Value).shape;
+    const result = passed(last, [a, b, d, reduces === null ? classes : 1], (out, ...parts) =>
+      pass(out, classes, ...(parts.map(({ values }) => values) as unknown as T)),
+    );
+    return permuted(result, rowsLast);
   };
 
   const verbs: Verbs<Value> = {
@@ -221,8 +168,8 @@ export function runEagerly(
         return divisor === 1 ? difference : verbs.binary('div', difference, divisor);
       },
       lost: null,
-      exp: () => passed([x, shift], x.shape, (out, a, b) => expOfGapInto(out, a, b, divisor)),
-      sumOfOthers: (exponentials) => passed([exponentials], shift.shape, sumOfOthersInto),
+      exp: () => overRows([x, shift], exponentials(divisor)),
+      sumOfOthers: (terms) => overRows([terms], sumOfOthers, 'to 1'),
     }),
     log1p: (x) => passed([x], x.shape, log1pInto),
     binary(op, a, b) {
@@ -233,13 +180,11 @@ export function runEagerly(
       return losesNaN ? choose(equal(b, b), result, operands.b) : result;
     },
     select: (condition, a, b) => choose(condition, a, b),
-    reduce(op, x) {
-      const operand = numeric(x);
-      return op === 'max' ? reduced('Max', operand, { reductionIndices: [2], keepDims: true }) : summed(operand);
-    },
+    reduce: (op, x) => overRows([numeric(x)], op === 'max' ? max : sum, 'to 1'),
     keep: (x) => x,
-    softmax: (x, divisor) => passed([x], x.shape, (out, operand) => softmaxInto(out, operand, divisor)),
-    slopes: (exponentials, q) => passed([exponentials, filled(q, exponentials.shape)], exponentials.shape, slopesInto),
+    softmax: (x, divisor) => overRows([x], softmax(divisor)),
+    slopes: (terms, q) => overRows([terms, filled(q, terms.shape)], slopes),
+    centred: (p, v) => overRows([p, v], centred),
     sigmoid: (x) => passed([x], x.shape, sigmoidInto),
   };
 

@@ -44,7 +44,8 @@ export function expOfGaps(
   const steps = factor * stepsPerUnit;
   const leastSteps = least * stepsPerUnit;
   const end = at + length;
-  let [sum0, sum1] = [0, 0];
+  let sum0 = 0;
+  let sum1 = 0;
   let k = at;
   // Four at a time and without a call: the loop itself costs half as much as an exp.
   for (; k < end - 3; k += 4) {

@@ -84,6 +84,7 @@ export function runLazily(
     reduce,
     keep: (x) => (x.kind === 'operation' ? kept(programs.map(x, x.shape), x.shape) : x),
     softmax: () => null,
+    centred: () => null,
     slopes: () => null,
     sigmoid: () => null,
   };

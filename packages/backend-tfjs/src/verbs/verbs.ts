@@ -52,6 +52,8 @@ export interface Verbs<V> {
   keep(x: V): V;
   /** Softmax of `x / divisor` over the third dimension in one pass, or null if the engine has none. */
   softmax(x: V, divisor: number): V | null;
+  /** `v − ⟨p, v⟩` along the third dimension in one pass, with p probabilities, or null if the engine has none. */
+  centred(p: V, v: V): V | null;
   /** `p Σ q − q` along the third dimension in one pass, with p the exponentials divided by their sum, or null if the engine has none. */
   slopes(exponentials: V, q: V): V | null;
   /** `1 / (1 + exp(−x))` in one pass, or null if the engine has none. */
