@@ -47,7 +47,7 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '29.6 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('tensor, softmax, setBackend, with cpu', '29.7 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '79.7 kB', [...optional, ...unusedWithFloat64]),
   {
     ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),

@@ -107,6 +107,14 @@ describe('an operand is named where it is refused', () => {
       'ERR_DTYPE',
       `${operation}: ${argument} is int32, expected floats: tensor(data, { dtype: 'float32' })`,
     ]);
+    if (argument !== 'out') {
+      for (const booleans of [[[true, false]], { data: [true, false], shape: [1, 2] }]) {
+        expect(of(booleans)).toEqual([
+          'ERR_DTYPE',
+          `${operation}: ${argument} is bool, expected floats: tensor(data, { dtype: 'float32' })`,
+        ]);
+      }
+    }
     const gone = tensor([1, 2]);
     gone.dispose();
     expect(of(gone)).toEqual(['ERR_DISPOSED', `${operation}: ${argument} (2,) was disposed`]);

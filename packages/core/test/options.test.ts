@@ -113,6 +113,18 @@ describe('an unknown option is an error', () => {
     }
   });
 
+  test.for(calls)('%s refuses an option that is null, as a default is for one that is left out', ([name, call]) => {
+    for (const option of optionsOf(name)) {
+      expect(() => call({ [option]: null } as never)).toThrow(
+        expect.objectContaining({
+          code: 'ERR_VALUE',
+          message: `${name}: ${option} is null; leave it out`,
+        }),
+      );
+      expect(() => call({ [option]: undefined } as never)).not.toThrow();
+    }
+  });
+
   test.each([
     ['dim', 'axis'],
     ['dims', 'axis'],
@@ -138,6 +150,13 @@ describe('an unknown option is an error', () => {
         message: `softmax: unknown option '${given}'${hint}; expected one of axis, temperature, mask, out`,
       }),
     );
+  });
+
+  test('tensor and empty refuse null', () => {
+    for (const option of ['dtype', 'shape', 'backend', 'out']) {
+      expect(() => tensor([1], { [option]: null } as never)).toThrow(`tensor: ${option} is null; leave it out`);
+    }
+    expect(() => empty([1], { dtype: null } as never)).toThrow('empty: dtype is null; leave it out');
   });
 
   test('tensor, empty and gradcheck list theirs', async () => {

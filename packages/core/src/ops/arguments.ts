@@ -1,6 +1,6 @@
 import { backendOfNewTensor } from '../backend/registry.js';
 import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
-import { readInput, type TensorInput } from '../tensor/input.js';
+import { areBooleans, readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
 
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
@@ -43,9 +43,10 @@ export function withTensors<T>(
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
 function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
   const backend = like?.backend ?? backendOfNewTensor();
-  const wanted: DType | undefined = like && isFloat(like.dtype) ? like.dtype : undefined;
+  // Booleans are no numbers in any place, and stay what they are.
+  const wanted: DType | undefined = like && isFloat(like.dtype) && !areBooleans(value) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);
-  check?.(what, data);
+  if (isFloat(dtype)) check?.(what, data);
   return make(backend, shape, dtype, data);
 }

@@ -2,7 +2,7 @@ import type { Rows } from '../backend/interface.js';
 import { SoftgradError } from '../errors.js';
 import { checkAttached } from '../tensor/attached.js';
 import type { DType, HostArray } from '../tensor/dtype.js';
-import { isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
+import { areBooleans, isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
 import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
@@ -48,6 +48,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
     }
     throw wrongShape(shape, rules);
   }
+  if (areBooleans(input)) throw notIndices(operation, 'booleans', probabilities ? logits.shape : reduced);
   if (!probabilities) checkIndexEntries(operation, input, reduced);
   const expected = probabilities ? logits.shape : reduced;
   const isBeyond = !probabilities && !isInt32(ignoreIndex);
@@ -72,16 +73,13 @@ function inInt32(labels: HostArray, ignoreIndex: number): Int32Array {
   return Int32Array.from(labels, (label) => (label === ignoreIndex ? -1 : label));
 }
 
-/** @throws ERR_DTYPE for booleans, fractions, and a typed array of floats, if class indices are expected */
+/** @throws ERR_DTYPE for fractions, and a typed array of floats, if class indices are expected */
 function checkIndexEntries(operation: string, input: Exclude<CrossEntropyTarget, Tensor>, reduced: Shape): void {
   const data: unknown = typeof input === 'object' && 'data' in input ? input.data : input;
   if (ArrayBuffer.isView(data)) {
     if (!isIntegerArray(data)) throw notIndices(operation, `a ${data.constructor.name}`, reduced);
     return;
   }
-  let first = data;
-  while (Array.isArray(first)) first = first[0];
-  if (typeof first === 'boolean') throw notIndices(operation, 'booleans', reduced);
   const fraction = fractionIn(data);
   if (fraction !== undefined) throw notIndices(operation, `an array with ${fraction}`, reduced);
 }

@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
-import { type NdArrayLike, readInput, type TensorInput } from '../tensor/input.js';
+import { readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
@@ -73,7 +73,8 @@ function overwritten({ operation, definition, operand: name }: Plan, isOfValue: 
 }
 
 /** Data that are not a tensor, as they are now: derivatives at the input may be asked for after the caller has changed them. */
-function snapshot(what: string, input: TensorInput): NdArrayLike {
-  const { data, shape } = readInput(input, undefined, undefined, what);
-  return { data: data.slice(), shape };
+function snapshot(what: string, input: TensorInput): TensorInput {
+  const { data, shape, dtype } = readInput(input, undefined, undefined, what);
+  // Booleans are refused as what they are.
+  return dtype === 'bool' ? input : { data: data.slice(), shape };
 }

@@ -88,6 +88,13 @@ export function readInput(
   );
 }
 
+/** Whether nested arrays, or data with a shape, begin with a boolean. */
+export function areBooleans(input: unknown): boolean {
+  let first = (input as { readonly data?: unknown } | null)?.data ?? input;
+  while (Array.isArray(first)) first = first[0];
+  return typeof first === 'boolean';
+}
+
 function fromNested(what: string, nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
   const own = shapeOfNested(nested);
   const natural = dtypeOfRows(what, nested);
