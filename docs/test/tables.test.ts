@@ -132,6 +132,13 @@ describe('numbers of conformance cases', () => {
       'backend-tfjs/test/conforms-in-chromium.ts',
       ["['webgl', 87]", "['webgpu', 85]", 'onePerProperty: 27'],
     ],
+    ['wasm in Node, float32 alone', '33', 'backend-wasm/test/float32.test.ts', ['toHaveLength(33)']],
+    [
+      'wasm in Node, lengths of rows',
+      '26 of 51 in float32, 22 of 48 in float64',
+      'backend-wasm/test/kernels.test.ts',
+      ['[51, 48] : [26, 22]'],
+    ],
     [
       'webgpu in Node, half precision',
       '149 of 199',

@@ -1,6 +1,6 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { rowsPerBlock } from '../src/blocks.js';
 import { type CpuBackend, type CpuBuffer, cpu } from '../src/index.js';
 import type { FloatArray } from '../src/storage.js';
@@ -101,19 +101,22 @@ describe.each(dtypes)('cross-entropy in %s', (dtype) => {
     }
   });
 
-  test.each([257, 1000, 50_257])('of %i classes adds up its terms without losing digits', (classes) => {
-    const rows = { outer: 1, classes, inner: 1 };
-    const random = randomFrom(classes);
-    const shares = floats(classes, dtype).map(() => random() / classes);
-    const targets: Target[] = [
-      { kind: 'indices', buffer: Int32Array.of(classes - 1) },
-      { kind: 'probabilities', buffer: shares },
-    ];
-    const smoothed = { ...plain, labelSmoothing: 0.1 };
-    for (const x of [floats(classes, dtype), floats(classes, dtype).map(() => 8 * random() - 4)]) {
-      for (const target of targets) expectRight(x, rows, target, smoothed, dtype, target.kind);
-    }
-  });
+  test.each(inject('everything') ? [257, 1000, 50_257] : [257, 10_007])(
+    'of %i classes adds up its terms without losing digits',
+    (classes) => {
+      const rows = { outer: 1, classes, inner: 1 };
+      const random = randomFrom(classes);
+      const shares = floats(classes, dtype).map(() => random() / classes);
+      const targets: Target[] = [
+        { kind: 'indices', buffer: Int32Array.of(classes - 1) },
+        { kind: 'probabilities', buffer: shares },
+      ];
+      const smoothed = { ...plain, labelSmoothing: 0.1 };
+      for (const x of [floats(classes, dtype), floats(classes, dtype).map(() => 8 * random() - 4)]) {
+        for (const target of targets) expectRight(x, rows, target, smoothed, dtype, target.kind);
+      }
+    },
+  );
 
   test('of probabilities that do not add up to 1 has the gradient p Σ q − q', () => {
     const x = floats(3, dtype).map((_, k) => k);

@@ -1,5 +1,5 @@
 import { reference } from '@softgrad/core/conformance';
-import { beforeAll, describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, inject, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { randomFrom, ulp } from './accuracy.js';
 import { dtypes, floats } from './layouts.js';
@@ -60,13 +60,14 @@ describe.each(dtypes)('in %s', (dtype) => {
   };
 
   test.each(lengths)('of %i classes they are within an ULP of their terms, or three in float64', (classes) => {
-    const outer = classes > 1000 ? 5 : 21;
+    const isLong = classes > 500 && !inject('everything');
+    const outer = classes > 1000 ? (isLong ? 3 : 5) : isLong ? 5 : 21;
     const rows = { outer, classes, inner: 1 };
     const x = logitsOf(classes, outer);
     const out = floats(x.length, dtype);
-    for (const [temperature, offset] of [1, 0.5, -3].flatMap((value) =>
-      [0, 1000].map((constant) => [value, constant]),
-    )) {
+    // `npm test` has long rows, of whose terms there are as many kinds as of short ones, without a constant at T = 1 and with one at another temperature.
+    const settings = [1, 0.5, -3].flatMap((value) => [0, 1000].map((constant) => [value, constant]));
+    for (const [temperature, offset] of isLong ? [settings[0], settings[5]] : settings) {
       const [g, t, perRow] = [directions(x.length, offset), directions(x.length, offset), directions(outer)];
       const squared = temperature ** 2;
       const s = floats(x.length, dtype);

@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import type { FloatDType } from '@softgrad/core';
+import { inject } from 'vitest';
 
 const folder = new URL('../src/kernels/', import.meta.url);
 
@@ -46,19 +47,33 @@ export function defined(name: string, dtype: FloatDType): number {
   return value;
 }
 
-/** Names of the thresholds: numbers of classes from which on another kernel is used. */
-const lengthThresholds = ['MOST_CLASSES', 'ROWS_FROM', 'STRETCH', 'PAIRS_FROM', 'LONG_ROW', 'PAIRS_TO', 'SHORT_TO'];
+/** Names of numbers of classes from which on another kernel is used, and up to which one is. */
+const thresholds = {
+  from: ['ROWS_FROM', 'PAIRS_FROM', 'LONG_ROW', 'PAIRS_TO', 'SHORT_TO'],
+  upTo: ['MOST_CLASSES', 'STRETCH'],
+};
 
-/** Row lengths on both sides of each threshold and of multiples of a stretch, in ascending order. */
-export function lengthsAroundThresholds(dtype: FloatDType): readonly number[] {
+/** Row lengths on both sides of each threshold and of multiples of a stretch, in ascending order; `npm run test:all` has one more at each threshold. */
+function lengthsAroundThresholds(dtype: FloatDType): readonly number[] {
   const known = definesOf(dtype);
-  const lengths = new Set<number>();
-  for (const name of lengthThresholds) {
-    const value = known.get(name);
-    if (value === undefined) continue;
-    for (const step of [-1, 0, 1]) lengths.add(value + step);
-  }
+  const around = (names: readonly string[], steps: readonly number[]) =>
+    names.flatMap((name) => {
+      const value = known.get(name);
+      return value === undefined ? [] : steps.map((step) => value + step);
+    });
   const stretch = defined('STRETCH', dtype);
-  for (const length of [stretch + 16, 2 * stretch - 1, 2 * stretch + 1]) lengths.add(length);
-  return [...lengths].sort((a, b) => a - b);
+  const lengths = inject('everything')
+    ? [...around(Object.values(thresholds).flat(), [-1, 0, 1]), stretch + 16, 2 * stretch - 1, 2 * stretch + 1]
+    : [...around(thresholds.from, [-1, 0]), ...around(thresholds.upTo, [0, 1]), 2 * stretch - 1, 2 * stretch + 1];
+  return lengths.sort((a, b) => a - b);
+}
+
+/**
+ * Lengths of rows: every length of up to nine vectors of float32, of which `npm test` has those of two vectors and every fifth, with every remainder, and
+ * lengths on both sides of each threshold between kernels.
+ */
+export function rowLengths(dtype: FloatDType): readonly number[] {
+  const short = Array.from({ length: 36 }, (_, i) => i + 1);
+  const some = inject('everything') ? short : short.filter((length) => length <= 8 || length % 5 === 1);
+  return [...new Set([...some, ...lengthsAroundThresholds(dtype)])];
 }

@@ -1,14 +1,16 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { compute, logits, ulp } from './ulp.js';
 
 /** Second derivatives of rows from uniform to one-hot, of lengths that are and are not multiples of the lanes, along rows and along columns. */
 
 const shapes: readonly Rows[] = [
-  ...[1, 2, 3, 4, 10, 17, 130, 1000].map((classes) => ({ outer: 21, classes, inner: 1 })),
-  { outer: 1, classes: 5000, inner: 1 },
+  ...[1, 2, 3, 4, 10, 17, 130].map((classes) => ({ outer: 21, classes, inner: 1 })),
+  // In `npm test` of no more rows than there are lanes, and one.
+  { outer: inject('everything') ? 21 : 5, classes: 1000, inner: 1 },
+  ...(inject('everything') ? [{ outer: 1, classes: 5000, inner: 1 }] : []),
   { outer: 2, classes: 10, inner: 7 },
   { outer: 3, classes: 33, inner: 8 },
 ];

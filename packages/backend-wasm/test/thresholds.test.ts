@@ -1,6 +1,6 @@
 import type { Backend, FloatDType, Rows } from '@softgrad/core';
 import { plain, plainCrossEntropy, reference, tolerance } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
 import { defined } from './defines.js';
 import { compute, random, softmaxRow, ulp } from './ulp.js';
@@ -12,11 +12,12 @@ type Host = Float32Array | Float64Array;
 const hostOf = (dtype: FloatDType, values: readonly number[]): Host =>
   dtype === 'float64' ? Float64Array.from(values) : Float32Array.from(values);
 
-/** Values around multiples of a threshold from 0.8 to 2. */
-const around = (value: number): readonly number[] =>
-  [0.8, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.87, 2].flatMap((by) =>
-    [-1, 0, 1].map((step) => Math.round(by * value) + step),
-  );
+/** A threshold with its neighbours, and multiples of it from 0.8 to 2, of which `npm run test:all` has the neighbours too. */
+function around(value: number): readonly number[] {
+  const multiples = [0.8, 1, 1.05, 1.1, 1.15, 1.2, 1.3, 1.4, 1.5, 1.87, 2].map((by) => Math.round(by * value));
+  const some = inject('everything') ? multiples : [value];
+  return [...new Set([...some.flatMap((multiple) => [multiple - 1, multiple, multiple + 1]), ...multiples])];
+}
 
 /** The names of the results of softmax, logSoftmax, logSumExp and crossEntropy that are further off than allowed. */
 function faults(x: Host, rows: Rows, temperature = 1): readonly string[] {
@@ -133,7 +134,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
   test('rows of logits of about ±REDUCIBLE · T are as accurate as others, at any temperature', () => {
     const next = random(7);
     for (const size of around(defined('REDUCIBLE', dtype))) {
-      for (const temperature of [1, 2.87, 0.37, -2.87, 1000]) {
+      for (const temperature of inject('everything') ? [1, 2.87, 0.37, -2.87, 1000] : [1, -2.87, 1000]) {
         for (const [outer, classes] of [
           [5, 5],
           [1, 33],
@@ -193,7 +194,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     const first = 4 * defined('W', dtype);
     const window = defined('WINDOW', dtype);
     const above = [1.1, 1.2, 1.3, 1.38, 1.5].map((by) => Math.round(by * window));
-    for (const classes of [128_256, 3_000_000]) {
+    for (const classes of inject('everything') ? [128_256, 3_000_000] : [128_256]) {
       const x = hostOf(dtype, new Array(classes).fill(0));
       for (const gap of classes > 200_000 ? [window, ...above] : [...around(window), ...above]) {
         x.fill(gap, first);

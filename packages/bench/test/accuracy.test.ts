@@ -1,6 +1,6 @@
 import type { Backend, HostArray } from '@softgrad/core';
 import { exact } from '@softgrad/core/conformance';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { accuracyInputs, repeatsOf } from '../src/accuracy/inputs.js';
 import { measureAccuracy } from '../src/accuracy/measure.js';
 import { type AccuracyOpName, selectAccuracyOps } from '../src/accuracy/ops.js';
@@ -40,14 +40,10 @@ const off = (ulps: number) =>
 const everyOp = selectAccuracyOps(['all']);
 
 test.each(everyOp)('the exact backend is within half an ULP in float32 and exact in float64: %s', async (op) => {
-  const { results } = await measureAccuracy({
-    contenders: [source('right')],
-    ops: [op],
-    classes: [1, 2, 10, 40],
-    results: 100,
-  });
+  const classes = inject('everything') ? [1, 2, 10, 40] : [1, 10];
+  const { results } = await measureAccuracy({ contenders: [source('right')], ops: [op], classes, results: 100 });
   const elementwise = ['sigmoid', 'sigmoid.vjp', 'relu'].includes(op);
-  expect(results).toHaveLength(2 * (elementwise ? 4 * 3 : 5 + 3 * 11));
+  expect(results).toHaveLength(2 * (elementwise ? classes.length * 3 : 5 + (classes.length - 1) * 11));
   for (const { dtype, worstUlp } of results) expect(worstUlp).toBeLessThanOrEqual(dtype === 'float32' ? 0.5001 : 0);
 });
 
@@ -93,12 +89,10 @@ test('an error that is NaN is reported as NaN', async () => {
 
 test('rows of millions of classes repeat their entries, and the reference of one period serves them', async () => {
   expect([1000, 2 ** 18, 2 ** 18 + 2, 2 ** 20, 10_000_000].map(repeatsOf)).toEqual([1, 1, 2, 2 ** 13, 2 ** 7]);
-  const { results } = await measureAccuracy({
-    contenders: [source('right')],
-    ops: ['softmax', 'softmax.vjp', 'logSoftmax.vjp', 'logSoftmax.jvp'] satisfies AccuracyOpName[],
-    classes: [2 ** 18 + 2 ** 8],
-  });
-  expect(results).toHaveLength(8);
+  const ops: AccuracyOpName[] = ['softmax', 'logSoftmax.vjp'];
+  if (inject('everything')) ops.push('softmax.vjp', 'logSoftmax.jvp');
+  const { results } = await measureAccuracy({ contenders: [source('right')], ops, classes: [2 ** 18 + 2 ** 8] });
+  expect(results).toHaveLength(2 * ops.length);
   for (const { dtype, worstUlp } of results) expect(worstUlp).toBeLessThanOrEqual(dtype === 'float32' ? 0.5001 : 0);
 });
 

@@ -13,9 +13,12 @@ const options = {
   sampleMs: 0.05,
 };
 
-test('every process measures every workload, and their rounds are combined', async () => {
+test('every process measures every workload, and their rounds are combined; a contender that cannot run is listed once', async () => {
   const labels: string[] = [];
-  const report = await runBenchInProcesses(options, ({ label }) => labels.push(label));
+  const contenders = { ...options.contenders, backends: ['cpu', 'gpujs:mode=abacus'] };
+  const report = await runBenchInProcesses({ ...options, contenders }, ({ label }) => labels.push(label));
+  expect(report.unavailable.map(({ name }) => name)).toEqual(['gpujs:mode=abacus']);
+  expect(report.contenders.map(({ name }) => name)).toEqual(['cpu', 'naive']);
   expect(report.settings.processes).toBe(2);
   const [{ results, control, roofs }] = report.workloads;
   for (const { contender, missing, samples } of results) {
@@ -26,13 +29,6 @@ test('every process measures every workload, and their rounds are combined', asy
   for (const { samples } of roofs) expect(samples).toHaveLength(2);
   expect(results[0].timings.reused?.samples).toBe(6);
   expect(labels.some((label) => label.includes('process 2 of 2'))).toBe(true);
-});
-
-test('a contender that cannot run is listed once', async () => {
-  const contenders = { backends: ['cpu', 'gpujs:mode=abacus'], peers: [], composed: false };
-  const { unavailable, contenders: ran } = await runBenchInProcesses({ ...options, contenders });
-  expect(unavailable.map(({ name }) => name)).toEqual(['gpujs:mode=abacus']);
-  expect(ran.map(({ name }) => name)).toEqual(['cpu']);
 });
 
 test('cancelling ends the processes', async () => {

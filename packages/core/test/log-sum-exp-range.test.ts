@@ -1,5 +1,5 @@
 import { Decimal } from 'decimal.js';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/exact.js';
 import { logSumExp, tensor } from '../src/index.js';
@@ -7,12 +7,16 @@ import { exact as exactly, Precise } from './decimal.js';
 
 const right = await exact.open();
 
-/** Rows of x / T. */
+/** Rows of x / T; `npm test` has one with equal and one with different probabilities. */
 const rows = [
-  [0, -40],
   [0, 0, -1e6],
-  [1, 2, 3, -30],
   [-60, 0, -2, -1, -80],
+  ...(inject('everything')
+    ? [
+        [0, -40],
+        [1, 2, 3, -30],
+      ]
+    : []),
 ];
 
 const ranges = {

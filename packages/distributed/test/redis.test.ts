@@ -1,10 +1,10 @@
 import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { Redis } from 'ioredis';
-import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { idOf, runEmbedded } from '../src/index.js';
 import { cancel, folderOf, queueName, queueStatus, submit, waitFor } from '../src/redis/index.js';
 import { type RedisServer, startRedis } from './redis-server.js';
-import { type Fault, startWorkerHere, startWorkerProcess } from './workers.js';
+import { type Fault, lockDuration, startWorkerHere, startWorkerProcess } from './workers.js';
 import { noise, type Workspace, workspace } from './workspace.js';
 
 const rows = 12;
@@ -79,17 +79,22 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 }
 
 describe.concurrent('a worker killed immediately', () => {
-  // Of several points that leave the same there is one: of a shard the store has nothing, its record and an unfinished part, all and a temporary file, or all
-  // while the queue has its job.
-  test.for([
-    [
-      'while it writes a part, and twice during the same shard',
-      ['store:temporary', 'gradient/part-000001'],
-      ['store:linked', 'gradient/part-000001'],
-      ['shard:computed', 'apply-000002', 2],
-    ],
-    ['between the passes and at the end', ['merge:done', ''], ['merge:submitted', ''], ['shard:done', 'finish']],
-  ] as const)('%s', async ([, ...points]) => {
+  // Of several points that leave the same there is one: of a shard the store has an unfinished part, nothing, or all while the queue has its job. Each death takes
+  // the start of a process, so `npm test` has one of each, and `npm run test:all` what else can be left.
+  const once = [
+    'while it writes a part, when it has computed a shard, and between the passes',
+    ['store:temporary', 'gradient/part-000001'],
+    ['shard:computed', 'apply-000002'],
+    ['merge:done', ''],
+  ] as const;
+  const again = [
+    ['twice during the same shard', ['shard:computed', 'apply-000002', 2]],
+    ['when a part has its name', ['store:linked', 'gradient/part-000001']],
+    ['when the second pass is submitted, and at the end', ['merge:submitted', ''], ['shard:done', 'finish']],
+  ] as const;
+  type Point = readonly [point: string, subject: string, times?: number];
+  const kills: readonly (readonly [string, ...(readonly Point[])])[] = inject('everything') ? [once, ...again] : [once];
+  test.for(kills)('%s', async ([, ...points]) => {
     using run = await scene();
     const faults = points.map(([point, subject, times]) => run.fault(point, subject, 'SIGKILL', times));
     await using worker = startWorkerProcess(run.options, ...faults);
@@ -110,7 +115,7 @@ describe.concurrent('workers', () => {
     );
     await run.submit();
     await until(() => existsSync(run.work.path('stopped-0')));
-    await using other = startWorkerProcess(run.options);
+    await using other = await startWorkerHere({ ...run.options, lockDuration });
     await run.wait();
     await run.expectUndisturbed();
     await until(() => other.lines.some((line) => line.startsWith('lost ')));
@@ -236,25 +241,38 @@ describe('a server', () => {
     await run.expectUndisturbed();
   });
 
-  test('that is flushed during a run: missing shards are submitted again', async () => {
-    await using own = await startRedis();
-    using run = await scene();
-    const options = { ...run.options, redis: own.url(0) };
-    await using worker = startWorkerProcess(options, run.fault('shard:computed', 'apply-000001', 'SIGSTOP'));
-    await submit(run.plan, options);
-    const lost = expect(waitFor(run.plan, { ...options, interval: 20 })).rejects.toThrow(
+  /** The run waits for jobs that the server has lost, until it says so; submitted again, it continues. */
+  async function flushed(run: Awaited<ReturnType<typeof scene>>, submitted: () => Promise<void>) {
+    await run.submit();
+    const lost = expect(waitFor(run.plan, { ...run.options, interval: 20 })).rejects.toThrow(
       'softgrad run --resume out submits what is missing',
     );
-    await until(() => existsSync(run.work.path('stopped-0')));
-    const client = new Redis(options.redis);
-    await client.flushall();
+    await submitted();
+    const client = new Redis(run.options.redis);
+    await client.flushdb();
     client.disconnect();
     await lost;
-    worker.continue();
-    await submit(run.plan, options);
-    await waitFor(run.plan, { ...options, interval: 50 });
+  }
+
+  test('that is flushed: missing shards are submitted again', async () => {
+    using run = await scene();
+    await flushed(run, async () => {});
+    await run.submit();
+    await using _worker = await startWorkerHere(run.options);
+    await run.wait();
     await run.expectUndisturbed();
   });
+
+  async function flushedWithWorker() {
+    using run = await scene();
+    await using worker = startWorkerProcess(run.options, run.fault('shard:computed', 'apply-000001', 'SIGSTOP'));
+    await flushed(run, () => until(() => existsSync(run.work.path('stopped-0'))));
+    worker.continue();
+    await run.submit();
+    await run.wait();
+    await run.expectUndisturbed();
+  }
+  if (inject('everything')) test('that is flushed while a worker has a shard', flushedWithWorker);
 
   test('whose settings may lose jobs causes a warning', async () => {
     await using own = await startRedis({ appendonly: 'no', 'maxmemory-policy': 'allkeys-lru' });
@@ -280,14 +298,17 @@ describe('a server', () => {
     );
   });
 
-  test('is not needed to continue: threads finish a run that was started with Redis', async () => {
+  test('is not needed to continue: a thread finishes a run that was started with Redis', async () => {
     using run = await scene();
-    await using _worker = startWorkerProcess(run.options, run.fault('shard:done', 'apply-000000', 'SIGSTOP'));
     await run.submit();
-    await until(() => existsSync(run.work.path('stopped-0')));
+    // In `npm run test:all` a worker has computed a shard, and stopped.
+    await using worker = inject('everything')
+      ? startWorkerProcess(run.options, run.fault('shard:done', 'apply-000000', 'SIGSTOP'))
+      : null;
+    if (worker) await until(() => existsSync(run.work.path('stopped-0')));
     const { backends } = await import('./workspace.js');
     await runEmbedded(run.plan, { root: run.work.root, backends, threads: 1 });
     await run.expectUndisturbed();
-    rmSync(run.work.path('stopped-0'));
+    if (worker) rmSync(run.work.path('stopped-0'));
   });
 });

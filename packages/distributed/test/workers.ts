@@ -13,7 +13,7 @@ export interface Fault {
 }
 
 /** How long others wait for workers that die or stop. A worker that is only slow loses its shard too, which must not matter. */
-const lockDuration = 500;
+export const lockDuration = 500;
 
 const script = fileURLToPath(new URL('./worker-process.mjs', import.meta.url));
 

@@ -7,13 +7,13 @@ import { normal, uniform } from './random.js';
 /**
  * Right gradients of many losses, by their upstream gradient or by s Σy − y, on random and on degenerate logits, in every
  * precision, with the upstream gradient, the target or nothing given. None of them may be called a mistake alone.
- * `SOFTGRAD_CASES=all npx vitest run test/breaker.test.ts` asks all of them; by default a sample is asked, in `npm run test:all` one twice as large.
+ * `SOFTGRAD_CASES=all npx vitest run test/breaker.test.ts` asks all of them; by default a sample is asked, in `npm run test:all` one three times as large.
  */
 const all = process.env.SOFTGRAD_CASES === 'all';
 const everything = inject('everything');
 
 /** One question of so many is asked: a prime, so that it is another setting, precision and knowledge each time. */
-const oneOf = all ? 1 : everything ? 37 : 73;
+const oneOf = all ? 1 : everything ? 37 : 127;
 
 interface Data {
   readonly x: Matrix;
@@ -304,8 +304,8 @@ for (const [setting, data] of settings()) {
 describe('no right gradient is called a mistake', () => {
   test('enough gradients of every loss are asked', () => {
     const counts = [...questions.values()].map(({ length }) => length);
-    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(all ? 40_000 : everything ? 1000 : 500);
-    expect(Math.min(...counts)).toBeGreaterThan(everything ? 5 : 2);
+    expect(counts.reduce((sum, count) => sum + count, 0)).toBeGreaterThan(all ? 40_000 : everything ? 1000 : 300);
+    expect(Math.min(...counts)).toBeGreaterThan(everything ? 5 : 1);
   });
 
   // All of them take about six minutes.
