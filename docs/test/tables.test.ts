@@ -116,21 +116,21 @@ describe('numbers of conformance cases', () => {
     ],
     [
       'webgpu in Chromium',
-      '111 of 129',
+      '67 of 129',
       'backend-webgpu/test/chromium.browser.test.ts',
-      ["toHaveLength(inject('everything') ? 129 : 111)"],
+      ["toHaveLength(inject('everything') ? 129 : 67)"],
     ],
     [
       'gpujs in Chromium',
-      '30 in mode webgl, 100 in mode webgl2, 123 in mode webgpu',
+      '25 in mode webgl, 69 in mode webgl2, 82 in mode webgpu',
       'backend-gpujs/test/conformance.browser.test.ts',
-      ['onePerProperty: 30,', 'leftOut: inGlsl,\n  onePerProperty: 100,', 'onePerProperty: 123,'],
+      ['onePerProperty: 25,', 'leftOut: inGlsl,\n  onePerProperty: 69,', 'onePerProperty: 82,'],
     ],
     [
       'tfjs in Chromium',
-      '87 on engine webgl, 85 on engine webgpu, 27 on engine wasm',
+      '69 on engine webgl, 67 on engine webgpu, 27 on engine wasm',
       'backend-tfjs/test/conforms-in-chromium.ts',
-      ["['webgl', 87]", "['webgpu', 85]", 'onePerProperty: 27'],
+      ["['webgl', 69]", "['webgpu', 67]", 'onePerProperty: 27'],
     ],
     ['wasm in Node, float32 alone', '33', 'backend-wasm/test/float32.test.ts', ['toHaveLength(33)']],
     [

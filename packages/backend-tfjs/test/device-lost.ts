@@ -1,6 +1,6 @@
 import { softmax, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { type EngineName, tfjs } from '../src/index.js';
 import { expectClose } from './engines.js';
 
@@ -41,7 +41,9 @@ export function testLostDevices(): void {
       const x = tensor(host, { shape: [1, 2], backend });
       const s = softmax(x);
       await backend.sync();
+      const reading = expect(s.data()).rejects.toEqual(deviceLost);
       await lose();
+      await reading;
       expect(() => softmax(x)).toThrow(deviceLost);
       expect(() => softmax(x, { out: s })).toThrow(deviceLost);
       expect(() => tensor([1], { backend })).toThrow(deviceLost);
@@ -56,21 +58,24 @@ export function testLostDevices(): void {
       await again.close();
     });
 
-    test('while it is the backend of tf and a result is read: the read does not hang, and opening a backend also gives tf a new one', async () => {
-      const before = await tfjs.open({ engine });
-      await tf.setBackend(engine);
-      const s = softmax(tensor([[0, 0]], { backend: before }));
-      const reading = expect(s.data()).rejects.toEqual(deviceLost);
-      await lose();
-      await reading;
-      await before.close();
-      const backend = await tfjs.open({ engine });
-      expect(tf.getBackend()).toBe(engine);
-      const sum = tf.tidy(() => tf.sum(tf.tensor1d([1, 2])));
-      expect((await sum.data())[0]).toBe(3);
-      const one = softmax(backend.fromTf(tf.reshape(sum, [1])));
-      expect([...(await one.data())]).toEqual([1]);
-      await backend.close();
-    });
+    // Of these, engine webgl shows the loss during a read, above; the code that gives tf a new engine is the same.
+    const reads = engine === 'webgpu' || inject('everything');
+    if (reads)
+      test('while it is the backend of tf and a result is read: the read does not hang, and opening a backend also gives tf a new one', async () => {
+        const before = await tfjs.open({ engine });
+        await tf.setBackend(engine);
+        const s = softmax(tensor([[0, 0]], { backend: before }));
+        const reading = expect(s.data()).rejects.toEqual(deviceLost);
+        await lose();
+        await reading;
+        await before.close();
+        const backend = await tfjs.open({ engine });
+        expect(tf.getBackend()).toBe(engine);
+        const sum = tf.tidy(() => tf.sum(tf.tensor1d([1, 2])));
+        expect((await sum.data())[0]).toBe(3);
+        const one = softmax(backend.fromTf(tf.reshape(sum, [1])));
+        expect([...(await one.data())]).toEqual([1]);
+        await backend.close();
+      });
   });
 }

@@ -3,7 +3,7 @@ import '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { inject } from 'vitest';
 import { tfjs } from '../src/index.js';
-import { rowLengths, testAccuracy } from './accuracy.js';
+import { testAccuracy } from './accuracy.js';
 import { testConformance } from './conforms-in-chromium.js';
 import { testLostDevices } from './device-lost.js';
 import { testEngines } from './engines.js';
@@ -24,6 +24,10 @@ testEngines(['cpu', 'wasm', 'webgl', 'webgpu']);
 for (const engine of ['webgl', 'webgpu'] as const) {
   testInterop(engine);
   testNumbers(engine);
+  testPrograms(engine);
+  if (!inject('everything')) continue;
+
+  // In Node an interpreter runs the same programs with all lengths.
   testAccuracy(
     `engine ${engine}`,
     openedOnce(() => tfjs.open({ engine })),
@@ -35,15 +39,9 @@ for (const engine of ['webgl', 'webgpu'] as const) {
       loss: 3.3,
       gradient: 4.5,
     },
-    // Rows of two, where the logarithm of the sum is the least accurate, and rows that are reduced in several windows.
-    inject('everything') ? rowLengths : [2, 1000],
   );
+  // How a model calls a backend is the same on every engine, as in Node, and interop shows that of each: most of the time is spent compiling the programs of tfjs itself.
   testSeed(engine);
-  testPrograms(engine);
-}
-
-// How a model calls a backend is the same on every engine, and interop shows that of each: most of the time is spent compiling the programs of tfjs itself.
-for (const engine of inject('everything') ? (['webgl', 'webgpu'] as const) : (['webgpu'] as const)) {
   testTraining(engine);
   testSecondDerivatives(engine);
 }

@@ -1,10 +1,13 @@
 import { logSoftmax, tensor } from '@softgrad/core';
 import { plain, reference } from '@softgrad/core/conformance';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, inject, test } from 'vitest';
 import { wasm } from '../dist/index.js';
 import { compute, largestError, logits, ulp } from './ulp.js';
 
-const lengths = [2, 3, 4, 5, 8, 10, 16, 17, 33, 47, 48, 63, 64, 65, 100, 128, 256, 257, 1000, 5000];
+/** `npm test` computes short rows, rows of one block with a remainder, and rows of several blocks: in Node the same kernels run with every length. */
+const lengths = inject('everything')
+  ? [2, 3, 4, 5, 8, 10, 16, 17, 33, 47, 48, 63, 64, 65, 100, 128, 256, 257, 1000, 5000]
+  : [2, 17, 65, 1000];
 
 // Without relaxed SIMD the results are bit-identical to Node's, see accuracy.test.ts.
 describe('in Chromium, with relaxed SIMD', () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { usePlayground } from './playground.js';
+import { openItsLink, usePlayground } from './playground.js';
 
 const { open } = usePlayground();
 
@@ -57,8 +57,8 @@ test('pasted numbers are diagnosed, and the link contains them', async () => {
   await page.getByRole('textbox', { name: 'probabilities' }).fill('0.2,0.3,0.5\n');
   await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 2.8e-17, -2.8e-17]]');
   await page.getByText('softmax.vjp(s, g)').waitFor();
-  const again = await open(new URL(page.url()).hash.slice(1));
-  await again.getByText('softmax.vjp(s, g)').waitFor();
+  await openItsLink(page);
+  await page.getByText('softmax.vjp(s, g)').waitFor();
 });
 
 test('the layer and the options of the loss affect the diagnosis, and the link contains them', async () => {
@@ -80,9 +80,9 @@ test('the layer and the options of the loss affect the diagnosis, and the link c
   await page.getByLabel('label smoothing').blur();
   await gradient.fill('[[-0.00996942683, 0.144728471055, -0.134759044225], [-0.588058442, 0.111941558, 0.476116884]]');
   await expect.poll(() => verdict.textContent()).toBe('right');
-  const again = await open(new URL(page.url()).hash.slice(1));
-  await expect.poll(() => again.locator('.verdict-tag').textContent()).toBe('right');
-  expect(await again.getByLabel('label smoothing').inputValue()).toBe('0.3');
+  await openItsLink(page);
+  await expect.poll(() => verdict.textContent()).toBe('right');
+  expect(await page.getByLabel('label smoothing').inputValue()).toBe('0.3');
 });
 
 test('a temperature that is not known is found in the numbers, and the link contains one that is given', async () => {
@@ -99,8 +99,8 @@ test('a temperature that is not known is found in the numbers, and the link cont
   await page.getByLabel('temperature').fill('1');
   await page.getByLabel('temperature').blur();
   await expect.poll(() => verdict.textContent()).not.toBe('right');
-  const again = await open(new URL(page.url()).hash.slice(1));
-  expect(await again.getByLabel('temperature').inputValue()).toBe('1');
+  await openItsLink(page);
+  expect(await page.getByLabel('temperature').inputValue()).toBe('1');
 });
 
 test('printed NumPy arrays are diagnosed, and an abbreviated array is an error', async () => {

@@ -8,6 +8,8 @@ interface Options extends BrowserContextOptions {
   readonly without?: 'gpu';
   /** Runs before the page's own scripts. */
   readonly before?: () => void;
+  /** The address, if not that of the server. */
+  readonly at?: string;
 }
 
 const viewport = { width: 1280, height: 900 };
@@ -27,7 +29,7 @@ export function usePlayground(url: () => string = () => inject('url')) {
   afterEach(async () => {
     for (const page of pages.special.splice(0)) await page.context().close();
     for (const page of pages.plain.splice(0)) {
-      await page.emulateMedia({ colorScheme: null, reducedMotion: null });
+      await page.emulateMedia({ colorScheme: null, reducedMotion: 'reduce' });
       await page.setViewportSize(viewport);
       await leavePanel(page);
       idle.set(url(), [...(idle.get(url()) ?? []), page]);
@@ -38,7 +40,7 @@ export function usePlayground(url: () => string = () => inject('url')) {
   async function openSpecial(hash: string, options: Options): Promise<Page> {
     const page = await newPage(options);
     pages.special.push(page);
-    await page.goto(`${url()}#${hash}`);
+    await page.goto(`${options.at ?? url()}#${hash}`);
     return page;
   }
 
@@ -76,10 +78,10 @@ async function launch(): Promise<Browser> {
   return chromium.launch({ executablePath, args: [...chromiumFlags, ...cheaperKernels] });
 }
 
-async function newPage({ without, before, ...options }: Options): Promise<Page> {
+async function newPage({ without, before, at: _address, ...options }: Options): Promise<Page> {
   started ??= launch();
   const browser = await started;
-  const page = await browser.newPage({ viewport, ...options });
+  const page = await browser.newPage({ viewport, reducedMotion: 'reduce', ...options });
   // No test asserts how fast a page is, because waits take longer on a busy machine.
   page.setDefaultTimeout(150_000);
   page.on('pageerror', (error) => complaints.push(`error: ${error.message}`));
@@ -104,6 +106,13 @@ const panelOf = (page: Page) => new URL(page.url()).hash.slice(1).split('?', 1)[
 /** Opens another panel, which ends what the current one does. A link to the current panel would not: it may replace the link with its state. */
 function leavePanel(page: Page): Promise<void> {
   return followLink(page, panelOf(page) === 'doctor' ? 'explore' : 'doctor');
+}
+
+/** Opens the page's own link, after the panel was left: what is shown then comes from the link. */
+export async function openItsLink(page: Page): Promise<void> {
+  const link = new URL(page.url()).hash.slice(1);
+  await leavePanel(page);
+  await followLink(page, link);
 }
 
 /** Follows a link to another panel in the same document. The old panel is removed when this resolves. */
@@ -154,10 +163,14 @@ export async function explored(page: Page): Promise<void> {
 /** softgrad's backends, and whether each can run in this Chromium. */
 export async function availableBackends(page: Page): Promise<ReadonlyMap<string, boolean>> {
   const labels = page.locator('[data-backend]');
-  await page.waitForFunction(() => {
-    const all = [...document.querySelectorAll('[data-backend]')];
-    return all.length > 0 && all.every((label) => !label.classList.contains('unknown'));
-  });
+  await page.waitForFunction(
+    () => {
+      const all = [...document.querySelectorAll('[data-backend]')];
+      return all.length > 0 && all.every((label) => !label.classList.contains('unknown'));
+    },
+    undefined,
+    { polling: 50 },
+  );
   const found = await labels.evaluateAll((all) =>
     all.map((label) => [label.getAttribute('data-backend') ?? '', label.classList.contains('available')] as const),
   );

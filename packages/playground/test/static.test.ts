@@ -41,7 +41,7 @@ afterAll(() => {
   server.close();
 });
 
-const { open, openAnew, takeComplaints } = usePlayground(() => address);
+const { open, takeComplaints } = usePlayground(() => address);
 
 test('from a static host without headers the page computes, on one thread, and says so', async () => {
   const page = await open('explore');
@@ -57,7 +57,7 @@ test('from a static host without headers the page computes, on one thread, and s
 });
 
 test('everything that it loads is below its own address', async () => {
-  const page = await openAnew('conformance');
+  const page = await open('conformance');
   const loaded: string[] = [];
   page.on('request', (request) => loaded.push(request.url()));
   await availableBackends(page);
@@ -79,8 +79,7 @@ test('the doctor reads numbers from the URL', async () => {
 });
 
 test('from a file it says why it does not run, and what to do', async () => {
-  const page = await open('explore', { locale: 'en' });
-  await page.goto(pathToFileURL(join(folder, 'index.html')).href);
+  const page = await open('explore', { locale: 'en', at: pathToFileURL(join(folder, 'index.html')).href });
   const text = await page.locator('.file-url').textContent();
   expect(text).toContain('This page cannot run from a file');
   expect(text).toContain('npx serve');

@@ -1,3 +1,4 @@
+import { setWebGLContext } from '@tensorflow/tfjs-backend-webgl';
 import * as tf from '@tensorflow/tfjs-core';
 import { afterEach, expect, test, vi } from 'vitest';
 import { tfjs } from '../src/index.js';
@@ -20,6 +21,23 @@ function leaveContexts(kinds: readonly string[]): void {
     });
   }
 }
+
+test('without navigator.gpu engine webgpu says what it needs, and open() takes the next engine', async () => {
+  vi.spyOn(navigator as unknown as { gpu: unknown }, 'gpu', 'get').mockReturnValue(undefined);
+  await expect(tfjs.open({ engine: 'webgpu' })).rejects.toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: expect.stringContaining('navigator.gpu'),
+  });
+  const backend = await tfjs.open();
+  expect(backend.engine).toBe('webgl');
+  await backend.close();
+
+  // tfjs keeps the engine and its context: the next tests ask the browser again.
+  const { factory } = tf.engine().registryFactory.webgl;
+  tf.removeBackend('webgl');
+  tf.registerBackend('webgl', factory);
+  setWebGLContext(2, null as unknown as WebGLRenderingContext);
+});
 
 test('without WebGL engine webgl says what it needs', async () => {
   leaveContexts([]);
