@@ -53,7 +53,7 @@ export default [
     ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  entry('core', 'core/dist/src/index.js', '30.4 kB'),
+  entry('core', 'core/dist/src/index.js', '30.5 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '88.3 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
   entry('formats', 'formats/dist/index.js', '27 kB'),

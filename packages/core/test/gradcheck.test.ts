@@ -7,9 +7,11 @@ import {
   crossEntropy,
   type GradcheckOptions,
   gradcheck,
+  gradgradcheck,
   logSoftmax,
   logSumExp,
   relu,
+  setBackend,
   sigmoid,
   softmax,
   softmin,
@@ -735,6 +737,7 @@ describe('gradcheck', () => {
     for (const operation of [softmax, softmin, logSoftmax, logSumExp, sigmoid, relu]) await gradcheck(operation, x);
     await gradcheck(crossEntropy, x, { target: [0, 1, 2] });
     await gradcheck(softmax, x, { cotangent: given, mask: [true, true, false, true] });
+    await gradcheck(softmax, x, { cotangent: rows });
     const failing = {
       name: 'failing',
       forward: (values: Float64Array) => values,
@@ -742,6 +745,27 @@ describe('gradcheck', () => {
     };
     await expect(gradcheck(failing, x)).rejects.toMatchObject({ code: 'ERR_AXIS' });
     expect(liveBuffers(counting)).toBe(2);
+  });
+
+  test('x and the directions may be arrays, as operands of operations', async () => {
+    await setBackend(exact);
+    const at = [[1, Number.NEGATIVE_INFINITY, 3]];
+    const cotangent = [[0.3, 0.5, -0.2]];
+    const wide = { data: Float64Array.from(at[0]), shape: [1, 3] } as const;
+    for (const [x, digits] of [
+      [at, 4],
+      [wide, 9],
+    ] as const) {
+      const report = await gradcheck(logSoftmax, x, { cotangent });
+      expect(report.ok).toBe(true);
+      expect(report.entries[0].analytic).toBeCloseTo(0.22847824678672947, digits);
+    }
+    const second = await gradgradcheck(softmax, [[0.5, -1, 2]], { cotangent, tangent: [[1, 0, 2]] });
+    expect(second.ok).toBe(true);
+    await expect(gradcheck(softmax, wide, { cotangent: [[1], [2, 3]] as never })).rejects.toThrow(
+      /^gradcheck: cotangent: /,
+    );
+    await expect(gradcheck(softmax, 'x' as never)).rejects.toThrow('gradcheck: x: cannot read the text "x"');
   });
 
   test('names invalid arguments in its errors', async () => {

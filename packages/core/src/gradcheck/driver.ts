@@ -1,9 +1,10 @@
+import { type TensorLike, tensorOf } from '../ops/arguments.js';
 import { directionsOf } from '../ops/definition.js';
 import type { BuiltIn } from '../ops/table.js';
 import { checkOptions } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import { operand, operandLike } from '../tensor/operands.js';
-import type { Tensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, isBuiltIn, type OwnFunction } from './function.js';
 import { builtIn } from './operations.js';
 import type { GradgradcheckOptions } from './options.js';
@@ -67,24 +68,31 @@ const irrationals = { cotangent: 0.6180339887498949, tangent: Math.SQRT2 };
 export async function compareWithDifferences(
   check: Check,
   operation: BuiltIn | OwnFunction,
-  x: Tensor,
+  input: TensorLike,
   options: GradgradcheckOptions,
 ): Promise<GradcheckReport> {
   const { name, derivative } = check;
   checkOptions(name, options, check.optionNames);
   checkNumbers(name, options);
-  const checked = operand(name, 'x', x);
-  const values = await valuesOf(name, x);
-  const f = isOwnFunction(operation)
-    ? ownFunction(name, operation, derivative, x)
-    : withDerivative(check, await builtIn(name, operation, checked, options));
   const made: Tensor[] = [];
+  const kept = (one: Tensor): Tensor => {
+    made.push(one);
+    return one;
+  };
+  const asTensor = (what: string, given: TensorLike, like?: Tensor): Tensor =>
+    isTensor(given) ? given : kept(tensorOf(`${name}: ${what}`, given, like));
   try {
+    const x = asTensor('x', input);
+    const checked = operand(name, 'x', x);
+    const values = await valuesOf(name, x);
+    const f = isOwnFunction(operation)
+      ? ownFunction(name, operation, derivative, x)
+      : withDerivative(check, await builtIn(name, operation, checked, options));
     const directions = directionsOf[derivative].map((direction) => {
       const shape = direction === 'cotangent' ? (f.outputShape ?? x.shape) : x.shape;
       const given = options[direction];
-      const like = given ?? defaultDirection(shape, x, irrationals[direction]);
-      if (given === undefined) made.push(like);
+      const like =
+        given === undefined ? kept(defaultDirection(shape, x, irrationals[direction])) : asTensor(direction, given, x);
       operandLike(name, direction, like, checked, shape);
       return like;
     });
@@ -93,7 +101,7 @@ export async function compareWithDifferences(
     const numbers = operands.map((one) => one.values);
     return reportOf(f.name, checked, compare(check, f, values, numbers, analytic, checked.dtype, options));
   } finally {
-    for (const direction of made) direction.dispose();
+    for (const one of made) one.dispose();
   }
 }
 

@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
+import type { TensorLike } from '../ops/arguments.js';
 import type { BuiltIn } from '../ops/table.js';
-import type { Tensor } from '../tensor/tensor.js';
 import { bestEstimate, type Quotient, quotientOf, shortestAt } from './differences.js';
 import { type Check, compareWithDifferences } from './driver.js';
 import { type CheckedFunction, type GradgradcheckFunction, isBuiltIn } from './function.js';
@@ -27,7 +27,7 @@ import type { Rounding } from './rounding.js';
  */
 export function gradgradcheck(
   operation: GradgradcheckFunction,
-  x: Tensor,
+  x: TensorLike,
   options?: GradgradcheckOptions,
 ): Promise<GradcheckReport>;
 /**
@@ -48,13 +48,13 @@ export function gradgradcheck(
  */
 export function gradgradcheck(
   operation: BuiltIn | GradgradcheckFunction,
-  x: Tensor,
+  x: TensorLike,
   options?: GradgradcheckOptions,
 ): Promise<GradcheckReport>;
 // The first signature is there for the types of an object literal's parameters: in the union, hvp could also be that of a built-in one.
 export async function gradgradcheck(
   operation: BuiltIn | GradgradcheckFunction,
-  x: Tensor,
+  x: TensorLike,
   options: GradgradcheckOptions = {},
 ): Promise<GradcheckReport> {
   return compareWithDifferences(check, operation, x, options);

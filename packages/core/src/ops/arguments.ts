@@ -41,7 +41,7 @@ export function withTensors<T>(
 }
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
-function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
+export function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
   const backend = like?.backend ?? backendOfNewTensor();
   // Booleans are no numbers in any place, and stay what they are.
   const wanted: DType | undefined = like && isFloat(like.dtype) && !areBooleans(value) ? like.dtype : undefined;
