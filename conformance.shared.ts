@@ -13,14 +13,14 @@ export interface LeftOut {
 export interface Selection {
   /** Cases that it does not run. */
   readonly leftOut?: readonly LeftOut[];
-  /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. */
+  /** How many of the others `npm test` runs, if not all of them: one of each property, or a covering selection. Where `composedCases` is given, of those with fused kernels. */
   readonly onePerProperty?: number;
   readonly covering?: number;
-  /** Besides these, every case of these sections. */
+  /** Besides these, every case of these sections or properties. */
   readonly wholeSections?: readonly string[];
   /** Cases that such a selection does not choose, because other cases run their kernels: `npm run test:all` runs them. */
   readonly leftToAll?: RegExp;
-  /** How many of those that run without fused kernels `npm test` runs, if not all of them: {@link fewerComposed}. */
+  /** How many of those that run without fused kernels `npm test` runs, if they have a selection of their own: {@link fewerComposed}. */
   readonly composedCases?: number;
 }
 
@@ -59,7 +59,7 @@ export function onePerProperty<C extends Case & { readonly section: string }>(
 ): readonly C[] {
   const found = new Set<string>();
   return cases.filter(({ id, section }) => {
-    if (aboutDevices.includes(section) || wholeSections.includes(section)) return true;
+    if (aboutDevices.includes(section) || isOneOf(id, wholeSections)) return true;
     const [property] = id.split(/[:;]/);
     const axis = section === 'softmax' ? (/axis=\d/.exec(id)?.[0] ?? '') : '';
     return found.size !== found.add(`${property} ${axis}`).size;
@@ -77,29 +77,37 @@ export function testSelection<C extends Case & { readonly section: string }>(
   const { selected: all, leftOut: found } = select(cases, leftOut);
   test('the cases that are not run are those listed', () => expect(found).toEqual(leftOut));
   if (inject('everything')) return all;
-  const selected = composedCases === undefined ? all : fewerComposed(all);
-  if (composedCases !== undefined) {
-    test('of those without fused kernels, a selection is run', () =>
-      expect(selected.filter(isComposed)).toHaveLength(composedCases));
+  const hasOwn = composedCases !== undefined;
+  const composed = hasOwn ? fewerComposed(all.filter(isComposed)) : [];
+  if (hasOwn) {
+    test('of those without fused kernels, a selection is run', () => expect(composed).toHaveLength(composedCases));
   }
+  const others = hasOwn ? all.filter((one) => !isComposed(one)) : all;
   const count = properties ?? features;
-  if (count === undefined) return selected;
   const choose = properties === undefined ? covering<C> : onePerProperty<C>;
-  const chosen = choose(
-    selected.filter(({ id }) => leftToAll?.test(id) !== true),
-    wholeSections,
-  );
-  test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
-  return chosen;
+  const chosen =
+    count === undefined
+      ? others
+      : choose(
+          others.filter(({ id }) => leftToAll?.test(id) !== true),
+          wholeSections,
+        );
+  if (count !== undefined) test('of the others, a selection is run', () => expect(chosen).toHaveLength(count));
+  const run = new Set([...composed, ...chosen]);
+  return all.filter((one) => run.has(one));
 }
 
+/** Sections whose cases combine options, sizes or results of operations that other sections test alone. */
+const combining: readonly string[] = ['combinations', 'laws', 'row-groups'];
+
 /**
- * The cases with fused kernels, and of those without them a covering selection and all of float16. Without fused kernels every backend runs the same formulas of
- * core, with its own primitives: on cpu, which has no float16, they run with every shape and option.
+ * Of the cases without fused kernels, one of each property of an operation, and all of float16 about one. Without fused kernels every backend runs the same formulas of core,
+ * with its own primitives: on cpu, which has no float16, they run with every shape, option and combination.
  */
-export function fewerComposed<C extends Case>(cases: readonly C[]): readonly C[] {
-  const covered = new Set(covering(cases.filter(isComposed)));
-  return cases.filter((one) => !isComposed(one) || covered.has(one) || one.id.endsWith('dtype=float16'));
+export function fewerComposed<C extends Case & { readonly section: string }>(composed: readonly C[]): readonly C[] {
+  const alone = composed.filter(({ id }) => !combining.some((section) => id.startsWith(`${section}/`)));
+  const chosen = new Set(onePerProperty(alone));
+  return alone.filter((one) => chosen.has(one) || one.id.endsWith('dtype=float16'));
 }
 
 function isComposed({ id, name }: Case): boolean {
@@ -115,8 +123,13 @@ export function covering<C extends Case>(cases: readonly C[], wholeSections: rea
   return cases.filter((one) => {
     const before = covered.size;
     for (const feature of featuresOf(one)) covered.add(feature);
-    return covered.size > before || wholeSections.some((section) => one.id.startsWith(`${section}/`));
+    return covered.size > before || isOneOf(one.id, wholeSections);
   });
+}
+
+/** Whether a case belongs to one of these sections or properties. */
+function isOneOf(id: string, names: readonly string[]): boolean {
+  return names.some((name) => id.startsWith(`${name}/`) || id.startsWith(`${name}:`));
 }
 
 /** For `cross-entropy/loss:target=indices;axis=1;…`: `cross-entropy/loss axis=1`, `cross-entropy target=indices` and so on. */
@@ -151,33 +164,6 @@ interface Runnable extends Case {
   readonly section: string;
   run(): Promise<void>;
 }
-
-/**
- * Of the cases with fused kernels, a finer selection: those of float16, each property along each axis with each of its options, and each input and shape of each section, where
- * lengths count as one shape. For the exact backend, on which the inputs and the errors of cases are compared with a list: cases that are left out
- * differ by sizes that their ids name.
- */
-export function eachOption<C extends Case>(cases: readonly C[]): readonly C[] {
-  const covered = new Set<string>();
-  return cases.filter((one) => {
-    const before = covered.size;
-    const { id } = one;
-    const [property, ...parameters] = id.split(/[:;]/);
-    const [section] = property.split('/');
-    const axis = parameters.find((parameter) => parameter.startsWith('axis=')) ?? '';
-    covered.add(`${property} ${axis}`);
-    for (const option of parameters) {
-      const [name] = option.split('=');
-      const isLength = sizes.includes(name) || (name === 'shape' && property.endsWith('/lengths'));
-      if (isLength) covered.add(`${property} ${name}`);
-      else covered.add(`${name === 'shape' || name === 'input' ? section : property} ${option}`);
-    }
-    return isComposed(one) || id.endsWith('dtype=float16') || covered.size > before;
-  });
-}
-
-/** Parameters of ids that say how long rows are, or how many there are. */
-const sizes: readonly string[] = ['classes', 'rows', 'columns', 'elements'];
 
 /**
  * Tests each section that computes on a backend of its own: the suite runs on a single backend, where an operation could be right only because of what

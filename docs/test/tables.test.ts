@@ -104,15 +104,16 @@ describe('numbers of conformance cases', () => {
   const tests = fileURLToPath(new URL('../../packages', import.meta.url));
 
   test.each([
-    ['webgpu in Node', '705', 'backend-webgpu/test/conformance.test.ts', ['covering: 705']],
-    ['gpujs in Node, mode cpu', '845', 'backend-gpujs/test/conformance.test.ts', ['covering: 845']],
-    ['tfjs in Node, engine cpu', '847', 'backend-tfjs/test/conformance.test.ts', ['covering: 847']],
-    ['gpujs in Node, mode webasm', '437', 'backend-gpujs/test/conformance.test.ts', ['covering: 437']],
+    ['webgpu in Node', '378', 'backend-webgpu/test/conformance.test.ts', ['toHaveLength(378)']],
+    ['wasm in Node, relaxed SIMD', '571', 'backend-wasm/test/conformance.test.ts', ['covering: 571']],
+    ['gpujs in Node, mode cpu', '532 with fused kernels', 'backend-gpujs/test/conformance.test.ts', ['covering: 532']],
+    ['tfjs in Node, engine cpu', '534 with fused kernels', 'backend-tfjs/test/conformance.test.ts', ['covering: 534']],
+    ['gpujs in Node, mode webasm', '260', 'backend-gpujs/test/conformance.test.ts', ['onePerProperty: 260']],
     [
       'tfjs in Node, engine wasm and the interpreter',
-      '454 and 528',
+      '240 and 262',
       'backend-tfjs/test/conformance.test.ts',
-      ['covering: 454', 'covering: 528'],
+      ['onePerProperty: 240', 'onePerProperty: 262'],
     ],
     [
       'webgpu in Chromium',
@@ -141,9 +142,9 @@ describe('numbers of conformance cases', () => {
     ],
     [
       'webgpu in Node, half precision',
-      '149 of 199',
+      '76 of 199',
       'backend-webgpu/test/float16-conformance.test.ts',
-      ["toHaveLength(inject('everything') ? 199 : 149)"],
+      ["toHaveLength(inject('everything') ? 199 : 76)"],
     ],
   ])('that npm test runs on %s are those that its test asserts', (what, shown, file, asserted) => {
     expect(read('testing.md')).toContain(`\n| backend-${what} | ${shown} |`);
@@ -151,21 +152,25 @@ describe('numbers of conformance cases', () => {
     for (const part of asserted) expect(text).toContain(part);
   });
 
-  test('that npm test leaves out on the exact backend, and runs on the template, are those that core asserts', () => {
-    expect(read('testing.md')).toContain('\n| the exact backend | all but 746 |');
-    expect(read('testing.md')).toContain('\n| the template of a backend | 290 without a basis, 276 with one |');
+  test('that npm test runs on the exact backend, the template and faulty backends are those that core asserts', () => {
+    expect(read('testing.md')).toContain('\n| the exact backend | 1512 with fused kernels |');
+    expect(read('testing.md')).toContain('\n| the template of a backend | 93 without a basis, 276 with one |');
+    expect(read('testing.md')).toContain('\n| faulty backends | 201 of 321 |');
     const text = (name: string) => readFileSync(`${tests}/core/test/${name}.test.ts`, 'utf8');
-    expect(text('conformance')).toContain("inject('everything') ? 0 : 746");
-    for (const selected of ['covering: 290', 'onePerProperty: 276'])
+    expect(text('conformance')).toContain('covering: 1512');
+    expect(text('conformance-faulty')).toContain("inject('everything') ? 321 : 201");
+    for (const selected of ['onePerProperty: 93', 'onePerProperty: 276'])
       expect(text('conformance-runners')).toContain(selected);
   });
 
   test('that npm test runs without fused kernels are those that its tests assert', () => {
-    const row = '451 on the exact backend, 336 on wasm';
+    const row = '210 on the exact backend, 95 on wasm, 85 on gpujs and tfjs';
     expect(read('testing.md')).toContain(`\n| without fused kernels | ${row} |`);
     for (const [folder, count] of [
-      ['core', 451],
-      ['backend-wasm', 336],
+      ['core', 210],
+      ['backend-wasm', 95],
+      ['backend-gpujs', 85],
+      ['backend-tfjs', 85],
     ]) {
       const text = readFileSync(`${tests}/${folder}/test/conformance.test.ts`, 'utf8');
       expect(text, `${folder}`).toContain(`composedCases: ${count}`);

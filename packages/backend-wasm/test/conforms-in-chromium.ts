@@ -4,7 +4,7 @@ import { type LeftOut, testSelection } from '../../../conformance.shared.js';
 import { wasm } from '../dist/index.js';
 import { lacking } from './lacking.js';
 
-// A browser changes only the workers and the shared memory. The kernels are the same as in Node, where both builds run the whole suite.
+// A browser changes only the workers and the shared memory. The kernels are the same as in Node, where the suite runs with both builds.
 // Therefore `npm test` runs one case of each property of the other sections here; threads-in-chromium.ts runs every kernel on two threads.
 const leftOut: readonly LeftOut[] = [
   {
@@ -20,7 +20,7 @@ const leftOut: readonly LeftOut[] = [
   {
     ids: /^laws\//,
     cases: 1047,
-    because: 'laws relate results of kernels that other cases run; Node runs them with both builds',
+    because: 'laws relate results of kernels that other cases run; Node runs them',
   },
 ];
 

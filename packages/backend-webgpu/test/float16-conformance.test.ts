@@ -10,6 +10,10 @@ const provider: BackendProvider<WebgpuBuffer> = {
   open: async () => webgpu.open({ device: withFloat16(await newDeviceWithSubgroups()) }),
 };
 
+/** Cases that combine kernels which other cases run alone, and shapes of a primitive that load and store as another does. */
+const repeated =
+  /^softmin\/|\/(hvp|double-backward|diagonal|to-dense|symmetric|deterministic|input-unchanged)\b|^(softmax|log-sum-exp|sigmoid|relu)\/jvp|^basis\/.*(values=non-finite|rows=(4x1x1|1x67x9|3x130x1|2x99x5|1x17x33))|^basis\/reduce:op=max;rows=2/;
+
 /**
  * Kernels for float16 differ from those for float32 only in their loads and stores. Therefore one case of each property along each axis is enough, fused and composed,
  * one covers lengths that are and are not multiples of 4, and cross-entropy is tested once for each kind of target, loss and gradient.
@@ -22,6 +26,7 @@ function selected(cases: readonly BoundCase[]): readonly BoundCase[] {
     if (section === 'combinations') return inject('everything') && id.startsWith('combinations/softmax-values:');
     // The operator is a part of the text between loads and stores, and no other part depends on it.
     if (/^basis\/(binary:op=(?!sub)|unary:op=(?!exp))/.test(id)) return inject('everything');
+    if (!inject('everything') && repeated.test(id)) return false;
     if (id.includes('/lengths:')) return /shape=\dx1\.\.9;/.test(id);
     if (section === 'basis' || section === 'storage') return true;
     const target = section === 'cross-entropy' ? /target=(indices;shape|probabilities;reduction=none)/.exec(id) : [''];
@@ -37,9 +42,9 @@ describe('float16 on a device that emulates it', async () => {
 
   test('the cases of float16 apply, fused and composed', () => {
     const composed = cases.filter(({ name }) => name.includes('(composed)')).length;
-    expect(Math.min(composed, cases.length - composed)).toBeGreaterThan(30);
+    expect(Math.min(composed, cases.length - composed)).toBeGreaterThanOrEqual(20);
   });
-  test('a selection of them is run', () => expect(cases).toHaveLength(inject('everything') ? 199 : 149));
+  test('a selection of them is run', () => expect(cases).toHaveLength(inject('everything') ? 199 : 76));
   // The last case closes the backend.
   for (const { name, run } of sections([...cases, all[all.length - 1]])) test(name, run);
 });
