@@ -758,7 +758,7 @@ describe('gradcheck', () => {
     ] as const) {
       const report = await gradcheck(logSoftmax, x, { cotangent });
       expect(report.ok).toBe(true);
-      expect(report.entries[0].analytic).toBeCloseTo(0.22847824678672947, digits);
+      expect(report.entries[0].analytic).toBeCloseTo(0.2284782467867, digits);
     }
     const second = await gradgradcheck(softmax, [[0.5, -1, 2]], { cotangent, tangent: [[1, 0, 2]] });
     expect(second.ok).toBe(true);
