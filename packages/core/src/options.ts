@@ -30,8 +30,7 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
 
 /**
  * Checks the names of a call's options. An unknown option would be ignored silently; the compiler catches it only in TypeScript and only in
- * object literals. An option that is null is an error as well: the default is for one that is left out or undefined. For operations, and for a backend's
- * `open`.
+ * object literals. For operations, and for a backend's `open`.
  *
  * @returns the options
  * @throws ERR_VALUE naming the option and those that there are
@@ -44,12 +43,7 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
     const expected = `an object with ${known.join(', ')}`;
     throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
   }
-  for (const name of Object.keys(options)) {
-    if (!known.includes(name)) throw unknownOption(operation, name, known);
-    if (options[name as keyof O] === null) {
-      throw new SoftgradError('ERR_VALUE', `${operation}: ${name} is null; leave it out`);
-    }
-  }
+  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
   return options;
 }
 

@@ -134,7 +134,10 @@ describe('crossEntropy says what it expects if its arguments do not fit', () => 
     );
   });
 
-  test.each([['a tensor', () => tensor([1, 1, 1]), 'a tensor']])('weight as %s', (_what, weight, found) => {
+  test.each([
+    ['a tensor', () => tensor([1, 1, 1]), 'a tensor'],
+    ['null', () => null, 'null'],
+  ])('weight as %s', (_what, weight, found) => {
     expect(() => crossEntropy(x(), [0, 1], { weight: weight() as never })).toThrow(
       expect.objectContaining({
         code: 'ERR_DTYPE',

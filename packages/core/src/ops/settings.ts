@@ -95,11 +95,13 @@ export function softmaxSettings(
   options: Pick<SoftmaxOptions, 'axis' | 'temperature' | 'mask'>,
   name: string,
 ): Settings {
-  const axis = resolveAxis(operation, options.axis ?? -1, x.shape);
+  // Defaults are for what is undefined: null is refused.
+  const { axis: given = -1, temperature: size = 1 } = options;
+  const axis = resolveAxis(operation, given, x.shape);
   // Before `rowsOf`: if its fields once hold a number above 2^30, engines read them as floats in all later calls, which makes kernels a third slower.
   checkClasses(operation, x, x.shape[axis] ?? 1);
   const rows = rowsOf(x.shape, axis);
-  const temperature = checkTemperature(operation, options.temperature ?? 1);
+  const temperature = checkTemperature(operation, size);
   const mask = options.mask === undefined ? null : layMask(operation, options.mask, x, rows);
   return { operation: name, axis, rows, temperature, mask };
 }

@@ -6,7 +6,7 @@ import { checkOptions, namesOf } from '../options.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
-import { type DType, type FloatDType, isFloat } from './dtype.js';
+import { checkDTypeName, type DType, type FloatDType, isFloat } from './dtype.js';
 import { readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
@@ -61,10 +61,11 @@ export function tensor<I extends TensorInput, const O extends TensorOptions = Re
   options?: O,
 ): Made<I, O>;
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
-  const { out } = checkOptions('tensor', options, tensorNames);
+  const { out, dtype } = checkOptions('tensor', options, tensorNames);
+  if (dtype !== undefined) checkDTypeName(dtype);
   if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
   const host = readInput(input, options.shape, options.dtype);
-  const backend = options.backend ?? backendOfNewTensor();
+  const { backend = backendOfNewTensor() } = options;
   checkDType('tensor', host.dtype, backend);
   return make(backend, host.shape, host.dtype, host.data);
 }
@@ -86,8 +87,7 @@ export function empty<
 export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'backend'> = {}): Tensor {
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
-  const backend = options.backend ?? backendOfNewTensor();
-  const dtype = options.dtype ?? 'float32';
+  const { backend = backendOfNewTensor(), dtype = 'float32' } = options;
   checkDType('empty', dtype, backend);
   return make(backend, Object.freeze([...shape]), dtype, null);
 }
