@@ -74,11 +74,11 @@ export interface LogSoftmax {
 }
 
 /**
- * `1 − p` of log-probabilities y with their exponentials p. For a p above ½ it is `−expm1(y)`, which has the digits of y; the sum of the other exponentials
+ * `1 − p` of log-probabilities y, whose exponentials are p. For a p above ½ it is `−expm1(y)`, which has the digits of y; the sum of the other exponentials
  * would have their errors, an ULP of each y. With z = −y / 2 it is `2 z / (z + z coth z)`, and z coth z the continued fraction
  * `1 + z² / (3 + z² / (5 + …))`, which ends where the next term is below half an ULP.
  */
-function complementOf<B>(m: Expressions<B>, y: Value<B>, p: Value<B>): Value<B> {
+function complementOf<B>(m: Expressions<B>, y: Value<B>, p = m.exp(y)): Value<B> {
   const twice = m.sub(0, y);
   const z = m.mul(twice, 0.5);
   const square = m.mul(z, z);
@@ -147,7 +147,7 @@ export const logSoftmaxDefinition = {
     keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
-    formula: (m, y) => m.div(complementOf(m, y, m.exp(y)), m.temperature),
+    formula: (m, y) => m.div(complementOf(m, y), m.temperature),
   },
 } as const satisfies Definition;
 
