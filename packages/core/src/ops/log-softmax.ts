@@ -74,12 +74,12 @@ export interface LogSoftmax {
 }
 
 /**
- * `1 − p` of log-probabilities y, whose exponentials are p. For a p above ½ it is `−expm1(y)`, which has the digits of y; the sum of the other exponentials
- * would have their errors, an ULP of each y. With z = −y / 2 it is `2 z / (z + z coth z)`, and z coth z the continued fraction
+ * `1 − p` of log-probabilities y, whose exponentials are p. A p above ½ is the largest of its row, and `1 − p = −expm1(y)` has the digits of y; the sum of
+ * the other exponentials would have their errors, an ULP of each y. With z = −y / 2 it is `2 z / (z + z coth z)`, and z coth z the continued fraction
  * `1 + z² / (3 + z² / (5 + …))`, which ends where the next term is below half an ULP.
  */
 function complementOf<B>(m: Expressions<B>, y: Value<B>, p = m.exp(y)): Value<B> {
-  const twice = m.sub(0, y);
+  const twice = m.sub(0, m.max(y));
   const z = m.mul(twice, 0.5);
   const square = m.mul(z, z);
   const last = m.dtype === 'float64' ? 13 : 7;
