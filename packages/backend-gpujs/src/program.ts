@@ -121,6 +121,8 @@ function expByPolynomial(lost: string, sign: 'negative' | 'any'): string {
  *   count as 0 where they are not finite, or where the device's compiler simplifies them away.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. From ½ to 2 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
+ * - `complementOf`: 1 − exp(v) for −ln 2 ≤ v ≤ 0, without cancelling: `2 z / (z + z coth z)` with z = −v / 2, and z coth z as a continued fraction, whose
+ *   next term would change it by 2⁻²⁹.
  */
 const inFloat32: Helpers = new Map([
   helper('estimate', { a: integer, b: integer }, integer, floored),
@@ -147,6 +149,12 @@ const inFloat32: Helpers = new Map([
     `if (v <= 1) { const s = v / (2 + v); const q = s * s; return 2 * s * ${artanhSeries}; }
     if (v < 3.4028234e38) { return Math.log(1 + v); }
     return v;`,
+  ),
+  helper(
+    'complementOf',
+    { v: number },
+    number,
+    'const z = v * -0.5; const q = z * z; return (0 - v) / (1 + (z + q / (3 + q / (5 + q / 7))));',
   ),
 ]);
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { equalInto, log1pInto, type Operand, selectInto, sigmoidInto } from '../src/verbs/passes.js';
+import { complementInto, equalInto, log1pInto, type Operand, selectInto, sigmoidInto } from '../src/verbs/passes.js';
 import { type Shape, sizeOf, stridesOf } from '../src/verbs/verbs.js';
 
 const { NaN: nan, POSITIVE_INFINITY: infinity } = Number;
@@ -73,13 +73,14 @@ test('int32 labels are compared as they are, not as float32', () => {
   expect([...out]).toEqual([0, 1]);
 });
 
-test('sigmoid and log1p are within 0.63 ULP, and right at infinity and NaN', () => {
+test('sigmoid, log1p and 1 − exp of a probability above ½ are within 0.63 ULP, and right at infinity and NaN', () => {
   const functions = [
     [
       sigmoidInto,
       (x: number) => 1 / (1 + Math.exp(-x)),
       [-infinity, -103, -90.5, -17, -1e-5, 0, 1e-9, 3, 20, 200, infinity, nan],
     ],
+    [complementInto, (y: number) => 0 - Math.expm1(y), [0, -0, -(2 ** -140), -3e-31, -1e-9, -0.3, -0.69, nan]],
     [log1pInto, Math.log1p, [0, 2 ** -140, 1e-9, 0.3, 1, 7, 3e38, infinity, nan]],
   ] as const;
   for (const [pass, exact, values] of functions) {

@@ -197,14 +197,14 @@ export function logSoftmaxVjpTolerance(
   const scale = 1 / Math.abs(temperature);
   const after = 1 + divisionUnits(temperature);
   return rowBounds(precision, expected, rows, (at) => {
-    const row = at.map((i) => ({ i, log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
+    const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
     const total = sumOf(row, ({ size }) => size);
     const underflow = floor * (1 + scale * (1 + total));
-    return row.map(({ i, log, size }) => {
+    return row.map(({ log, size }) => {
       const units = expUnits(precision, log) + summation(at.length) + 1 + after;
       const p = probabilityOf(log);
       if (p <= 0.5) return scale * unit * (after * size + (p === 0 ? 0 : p * units * total)) + underflow;
-      const left = complementOf(precision, y, at, i);
+      const left = complementOf(precision, log);
       const own = size * (unit * (1 + after) * left.value + left.error);
       return scale * (own + unit * units * p * (total - size)) + underflow;
     });
@@ -231,7 +231,7 @@ export function logSoftmaxJvpTolerance(
   return rowBounds(precision, expected, rows, (at) => {
     const top = at.find((i) => probabilityOf(y[i] ?? Number.NaN) > 0.5);
     const origin = top === undefined ? 0 : (t[top] ?? Number.NaN);
-    const excess = top === undefined ? 0 : Math.abs(origin) * complementOf(precision, y, at, top).excess;
+    const excess = top === undefined ? 0 : Math.abs(origin) * excessOf(y, at, top);
     const moved = top === undefined ? 0 : 1;
     const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs((t[i] ?? Number.NaN) - origin) }));
     const mean = sumOf(row, ({ log, size }) => {
@@ -265,9 +265,9 @@ export function logSoftmaxJacobianTolerance(
     const p = probabilityOf(log);
     return p === 0 ? 0 : unit * p * expUnits(precision, log);
   });
-  return entryBounds(expected, rows, part, (i, j, value, at) => {
+  return entryBounds(expected, rows, part, (i, j, value) => {
     const isCancelling = i === j && probabilityOf(y[j] ?? Number.NaN) > 0.5;
-    const error = isCancelling ? complementOf(precision, y, at, j).error : (exponentials[j] ?? Number.NaN);
+    const error = isCancelling ? complementOf(precision, y[j] ?? Number.NaN).error : (exponentials[j] ?? Number.NaN);
     return stored(scale * error + unit * operations * Math.abs(value) + floor * (1 + scale), value);
   });
 }
@@ -278,18 +278,18 @@ function probabilityOf(y: number): number {
 }
 
 /**
- * `1 − exp(y_top)` for an exp above ½ in a row of log-probabilities, and its absolute error: computed as the sum of the others' exps, each of which
- * has its error and may underflow, or by a series, which is allowed 4 u. The two differ by `excess`: Σ exp(y) is 1 only as far as y
- * is accurate, which is known because y is given.
+ * `1 − exp(y)` for an exp above ½, and its absolute error. It follows from y as accurately as that is known, −expm1(y): 5 u for a division and 3 u for the
+ * terms of a series. The sum of the other exps has the errors of their logarithms, which are far from 0, and is not allowed.
  */
-function complementOf(precision: Precision, y: Values, at: readonly number[], top: number) {
-  const value = -Math.expm1(y[top] ?? Number.NaN);
+function complementOf({ unit, floor }: Precision, y: number) {
+  const value = Math.abs(Math.expm1(y));
+  return { value, error: 8 * unit * value + floor };
+}
+
+/** How far Σ exp(y) of a row of log-probabilities is from 1, which is as far as y is accurate; its exp at `top` is above ½. */
+function excessOf(y: Values, at: readonly number[], top: number): number {
   const others = at.flatMap((i) => (i === top || y[i] === Number.NEGATIVE_INFINITY ? [] : [y[i] ?? Number.NaN]));
-  const missing = others.reduce((rest, log) => add(rest, exp(exactly(log))), expm1(exactly(y[top])));
-  const excess = Math.abs(nearest(missing));
-  const exps = sumOf(others, (log) => Math.exp(log) * expUnits(precision, log));
-  const rounding = precision.unit * (exps + (summation(at.length) + 4) * Math.abs(value));
-  return { value: Math.abs(value), excess, error: rounding + excess + precision.floor * others.length };
+  return Math.abs(nearest(others.reduce((rest, log) => add(rest, exp(exactly(log))), expm1(exactly(y[top])))));
 }
 
 /** sigmoid, relative: an exp, whose error is multiplied by 1 − y; an addition and a division. */

@@ -43,6 +43,26 @@ describe.each(['float32', 'float64'] as const)('composed, %s', (dtype) => {
     },
   );
 
+  test.each([2, 10, 1000])('1 − p of %i classes keeps the digits of the log-probability', async (n) => {
+    const values = distances.map((distance) => confidentRow(n, distance));
+    const x = tensor(values, { backend: composed, dtype });
+    const y = logSoftmax(x);
+    const logs = await y.array();
+    const one = tensor(
+      values.map((row) => row.map((_, c) => (c === 1 ? 1 : 0))),
+      { backend: composed, dtype },
+    );
+    const vjp = await logSoftmax.vjp(y, one).array();
+    const diagonal = await logSoftmax.linearize(x).diagonal().array();
+    const matrices = n > 10 ? null : await logSoftmax.jacobian(y).array();
+    for (const row of distances.slice(1)) {
+      const expected = -Math.expm1(logs[row][1]);
+      for (const found of [vjp[row][1], diagonal[row][1], matrices?.[row]?.[1]?.[1] ?? expected]) {
+        expect(Math.abs(found - expected) / expected, `row ${row}`).toBeLessThanOrEqual(5 * units[dtype]);
+      }
+    }
+  });
+
   test('second derivatives along a direction that is 1 at one small probability keep the digits of all other entries', async () => {
     const classes = 3000;
     const row = (value: (c: number) => number) =>

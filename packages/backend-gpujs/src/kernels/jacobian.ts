@@ -47,26 +47,18 @@ const sumOfOthers: Reduction = {
   inParts: true,
 };
 
-/** The same of log-probabilities. */
-export const sumOfOtherExps: Reduction = {
-  name: 'log-softmax/others',
-  arrays: ['y'],
-  start: () => 'let result = 0;',
-  step: (j) => `const p = expOf(y[${j}]); if (p <= 0.5) { part += p; }`,
-  inParts: true,
-};
-
 const logSoftmaxJacobian: Program = {
   name: 'log-softmax/jacobian',
-  arrays: ['y', 'others'],
+  arrays: ['y'],
   integers: ['classes', 'inner'],
   numbers: ['temperature'],
   body(quotient) {
-    const { r, c, matrix, operand } = placeOf(quotient);
+    const { r, c, operand } = placeOf(quotient);
     return `
-    const b = expOf(y[${operand(c)}]);
+    const v = y[${operand(c)}];
+    const b = expOf(v);
     if (${r} == ${c}) {
-      if (b > 0.5) { return others[${matrix}] / temperature; }
+      if (b > 0.5) { return complementOf(v) / temperature; }
       return (1 - b) / temperature;
     }
     return -b / temperature;`;
@@ -97,10 +89,6 @@ export function logSoftmaxJacobianInto(
   rows: Rows,
   temperature: number,
 ): void {
-  const { outer, classes, inner } = rows;
-  launch.within((scratch) => {
-    const others = scratch(outer * inner);
-    launch.reduce(sumOfOtherExps, others, [logProbabilities], rows, {}, bySum);
-    launch.run(logSoftmaxJacobian, out, [logProbabilities, others], [classes, inner, temperature]);
-  });
+  const { classes, inner } = rows;
+  launch.run(logSoftmaxJacobian, out, [logProbabilities], [classes, inner, temperature]);
 }

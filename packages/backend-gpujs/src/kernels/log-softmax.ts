@@ -2,7 +2,6 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Elementwise, Reduction, Rowwise } from '../kernel-places.js';
 import type { Launch } from '../launch.js';
 import type { GpujsBuffer } from '../storage.js';
-import { sumOfOtherExps } from './jacobian.js';
 import {
   atPivot,
   exponent,
@@ -73,11 +72,12 @@ const restOfMean: Reduction = {
 
 const vjp: Elementwise = {
   name: 'log-softmax/vjp',
-  arrays: ['y', 'g', 'total', 'rest', 'others'],
+  arrays: ['y', 'g', 'total', 'rest'],
   numbers: ['temperature'],
   body: ({ row }) => `
-    const p = expOf(y[this.thread.x]);
-    if (p > 0.5) { return (g[this.thread.x] * others[${row}] - p * rest[${row}]) / temperature; }
+    const v = y[this.thread.x];
+    const p = expOf(v);
+    if (p > 0.5) { return (g[this.thread.x] * complementOf(v) - p * rest[${row}]) / temperature; }
     return (g[this.thread.x] - p * total[${row}]) / temperature;`,
 };
 
@@ -119,7 +119,7 @@ export function logSumExpInto(
   });
 }
 
-/** `(g − exp(y) Σ g) / T`; where exp(y) is above ½ that would cancel, and is `g Σ_others exp(y) − exp(y) Σ_others g`. */
+/** `(g − exp(y) Σ g) / T`; where exp(y) is above ½ that would cancel, and is `g (1 − exp(y)) − exp(y) Σ_others g`. */
 export function logSoftmaxVjpInto(
   launch: Launch,
   out: GpujsBuffer,
@@ -130,11 +130,10 @@ export function logSoftmaxVjpInto(
 ): void {
   launch.within((scratch) => {
     const count = rows.outer * rows.inner;
-    const [total, rest, others] = [scratch(count), scratch(count), scratch(count)];
+    const [total, rest] = [scratch(count), scratch(count)];
     reduceRows(launch, total, 'sum', cotangent, rows);
     launch.reduce(sumBelowHalf, rest, [logProbabilities, cotangent], rows, {}, bySum);
-    launch.reduce(sumOfOtherExps, others, [logProbabilities], rows, {}, bySum);
-    const inputs = [logProbabilities, cotangent, total, rest, others];
+    const inputs = [logProbabilities, cotangent, total, rest];
     launch.elementwise(vjp, out, inputs, rows, { numbers: [temperature] });
   });
 }

@@ -1,7 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { TfBuffer } from '../storage.js';
-import type { Order, Shape, Verbs } from '../verbs/verbs.js';
+import type { Shape, Verbs } from '../verbs/verbs.js';
 import { overTemperature } from './logits.js';
 
 /**
@@ -16,7 +16,8 @@ export function jacobian(
   temperature: number,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { column, row, identity } = matrixParts(verbs, probabilities, rows);
+    const [column, row] = [columnOf(verbs, probabilities, rows), rowOf(verbs, probabilities, rows)];
+    const identity = identityOf(verbs, rows);
     const top = verbs.binary('sub', column, 0.5);
     const others = verbs.reduce('sum', verbs.select(top, 0, column));
     const difference = verbs.binary('sub', identity, row);
@@ -28,8 +29,8 @@ export function jacobian(
 }
 
 /**
- * `out[o,i,r,c] = (δ_rc − exp(y[o,c,i])) / temperature`, on the diagonal the sum of the other exponentials where one is above ½, because
- * `1 − exp(y)` would cancel.
+ * `out[o,i,r,c] = (δ_rc − exp(y[o,c,i])) / temperature`, where exp(y) is above ½ on the diagonal from y itself, because the
+ * difference would cancel.
  */
 export function logSoftmaxJacobian(
   engine: Engine,
@@ -39,11 +40,11 @@ export function logSoftmaxJacobian(
   temperature: number,
 ): void {
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
-    const { column, row, identity } = matrixParts(verbs, logProbabilities, rows);
-    const [ofColumn, ofRow] = [verbs.unary('exp', column), verbs.unary('exp', row)];
-    const others = verbs.reduce('sum', verbs.select(verbs.binary('sub', ofColumn, 0.5), 0, ofColumn));
-    const isTop = verbs.binary('mul', identity, verbs.binary('sub', ofRow, 0.5));
-    const entries = verbs.select(isTop, others, verbs.binary('sub', identity, ofRow));
+    const y = rowOf(verbs, logProbabilities, rows);
+    const p = verbs.unary('exp', y);
+    const identity = identityOf(verbs, rows);
+    const isTop = verbs.binary('mul', identity, verbs.binary('sub', p, 0.5));
+    const entries = verbs.select(isTop, verbs.complement(y), verbs.binary('sub', identity, p));
     return [overTemperature(verbs, entries, temperature)];
   };
   engine.run([{ buffer: out, shape: matrixShape(rows) }], program);
@@ -53,17 +54,18 @@ function matrixShape({ outer, classes, inner }: Rows): Shape {
   return [outer, inner, classes, classes];
 }
 
-/** The operand as columns (o, i, r, 1) and as rows (o, i, 1, c), and the identity matrix. */
-function matrixParts<V>(verbs: Verbs<V>, x: TfBuffer, { outer, classes, inner }: Rows) {
-  const part = (order: Order): V =>
-    inner === 1 && order[2] === 1
-      ? verbs.input(x, [outer, 1, classes, 1])
-      : inner === 1
-        ? verbs.input(x, [outer, 1, 1, classes])
-        : verbs.input(x, [outer, classes, inner, 1], order);
-  return {
-    column: part([0, 2, 1, 3]),
-    row: part([0, 2, 3, 1]),
-    identity: verbs.binary('equal', verbs.coordinate(2, classes), verbs.coordinate(3, classes)),
-  };
+/** The operand as columns (o, i, r, 1). */
+function columnOf<V>(verbs: Verbs<V>, x: TfBuffer, { outer, classes, inner }: Rows): V {
+  if (inner === 1) return verbs.input(x, [outer, 1, classes, 1]);
+  return verbs.input(x, [outer, classes, inner, 1], [0, 2, 1, 3]);
+}
+
+/** The operand as rows (o, i, 1, c). */
+function rowOf<V>(verbs: Verbs<V>, x: TfBuffer, { outer, classes, inner }: Rows): V {
+  if (inner === 1) return verbs.input(x, [outer, 1, 1, classes]);
+  return verbs.input(x, [outer, classes, inner, 1], [0, 2, 3, 1]);
+}
+
+function identityOf<V>(verbs: Verbs<V>, { classes }: Rows): V {
+  return verbs.binary('equal', verbs.coordinate(2, classes), verbs.coordinate(3, classes));
 }

@@ -24,7 +24,7 @@ export function logSoftmax(
   engine.run([{ buffer: out, shape: shapesOf(rows, parameters).shape }], program);
 }
 
-/** `(g − p Σ g) / temperature` with p = exp(y): for p above ½ that would cancel, and is computed as `g Σ p − p Σ g` over the other entries. */
+/** `(g − p Σ g) / temperature` with p = exp(y): for p above ½ that would cancel, and is computed as `g (1 − p) − p Σ g` over the others' g. */
 export function logSoftmaxVjp(
   engine: Engine,
   out: TfBuffer,
@@ -36,11 +36,11 @@ export function logSoftmaxVjp(
   const { shape } = shapesOf(rows);
   const program = <V>(verbs: Verbs<V>): readonly V[] => {
     const g = verbs.input(cotangent, shape);
-    const p = verbs.unary('exp', verbs.input(logProbability, shape));
+    const y = verbs.input(logProbability, shape);
+    const p = verbs.unary('exp', y);
     const isTop = verbs.binary('sub', p, 0.5);
-    const sumOfOthers = (v: V) => verbs.reduce('sum', verbs.select(isTop, 0, v));
-    const [othersOfP, othersOfG] = [sumOfOthers(p), sumOfOthers(g)];
-    const ofTop = verbs.binary('sub', verbs.binary('mul', g, othersOfP), verbs.binary('mul', p, othersOfG));
+    const others = verbs.reduce('sum', verbs.select(isTop, 0, g));
+    const ofTop = verbs.binary('sub', verbs.binary('mul', g, verbs.complement(y)), verbs.binary('mul', p, others));
     const rest = verbs.binary('sub', g, verbs.binary('mul', p, verbs.reduce('sum', g)));
     const slopes = verbs.select(isTop, ofTop, rest);
     return [overTemperature(verbs, slopes, temperature)];

@@ -1,7 +1,7 @@
 import type { UnaryOp } from '@softgrad/core';
 import type { KernelBackend, NamedAttrMap, TensorInfo } from '@tensorflow/tfjs-core';
 import { deviceInfo } from '../storage.js';
-import { equalInto, log1pInto, type Operand, selectInto, sigmoidInto, type Values } from './passes.js';
+import { complementInto, equalInto, log1pInto, type Operand, selectInto, sigmoidInto, type Values } from './passes.js';
 import { centred, exponentials, max, type RowPass, slopes, softmax, sum, sumOfOthers } from './row-passes.js';
 import {
   broadcast,
@@ -172,6 +172,7 @@ export function runEagerly(
       sumOfOthers: (terms) => overRows([terms], sumOfOthers, 'to 1'),
     }),
     log1p: (x) => passed([x], x.shape, log1pInto),
+    complement: (y) => passed([y], y.shape, complementInto),
     binary(op, a, b) {
       if (op === 'equal') return equal(a, b);
       const operands = { a: term(a), b: term(b) };

@@ -79,6 +79,7 @@ export function runLazily(
       };
     },
     log1p,
+    complement,
     binary: (op, a, b) => operation(op, [term(a), term(b)]),
     select: (condition, a, b) => operation('select', [term(condition), term(a), term(b)]),
     reduce,
@@ -161,6 +162,20 @@ function log1p(x: Expression): Expression {
   const sum = operation('add', [x, constant(1)]);
   const isLarge = operation('sub', [sum, constant(2)]);
   return operation('select', [isLarge, operation('log', [sum]), bySeries]);
+}
+
+/**
+ * `2 z / (z + z coth z)` with z = −y / 2, and z coth z as the continued fraction `1 + z² / (3 + z² / (5 + …))`, whose next term would change the result by
+ * 2⁻²⁹: a GPU has no expm1, and `1 − exp(y)` would cancel.
+ */
+function complement(y: Expression): Expression {
+  const z = operation('mul', [y, constant(-0.5)]);
+  const square = operation('mul', [z, z]);
+  const fraction = [5, 3, 1].reduce<Expression>(
+    (sum, k) => operation('add', [operation('div', [square, sum]), constant(k)]),
+    constant(7),
+  );
+  return operation('div', [operation('sub', [constant(0), y]), operation('add', [fraction, z])]);
 }
 
 /** The output shape of a program for tfjs: one dimension. */

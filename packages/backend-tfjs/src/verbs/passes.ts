@@ -54,6 +54,15 @@ export function log1pInto(out: Float32Array, x: Operand): void {
   for (const [i, value] of x.values.entries()) out[i] = Math.log1p(value);
 }
 
+/** `out = 1 − exp(y)` where that is below ½, without cancelling; 0 elsewhere, where it would take time. */
+export function complementInto(out: Float32Array, { values }: Operand): void {
+  // An iterator would take ten times as long.
+  for (let i = 0; i < out.length; i++) {
+    const y = values[i] as number;
+    out[i] = y < -0.7 ? 0 : 0 - Math.expm1(y);
+  }
+}
+
 /** Positions that follow each other in the result and, each `steps` further, in the operands. */
 type VisitLine = (at: number, length: number, offsets: readonly number[], steps: readonly number[]) => void;
 

@@ -42,6 +42,8 @@ export interface Verbs<V> {
   gap(x: V, shift: V, divisor: number): Gap<V>;
   /** `log(1 + x)` for finite x ≥ 0 and NaN, right relative to the result where x is small. */
   log1p(x: V): V;
+  /** `1 − exp(y)` where exp(y) is above ½, without cancelling; any number elsewhere. */
+  complement(y: V): V;
   /** `equal` gives 1 or 0. */
   binary(op: ElementOp, a: V | number, b: V | number): V;
   /** `condition > 0 ? a : b`; the other operand has no effect, even if it is NaN. */

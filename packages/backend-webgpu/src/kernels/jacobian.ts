@@ -76,26 +76,17 @@ function jacobianProgram(name: Jacobian, bindings: readonly Binding[], width: Wi
   const ofLogarithms = name === 'logSoftmaxJacobian';
   const body = /* wgsl */ `
 ${numerics}
-fn load_value(row: u32, k: u32) -> u32 {
-  let bits = load_row_values((row / P.inner) * P.classes * P.inner + row % P.inner + k * P.inner);
-  return ${ofLogarithms ? 'exp_bits(bits)' : 'bits'};
+fn load_bits(row: u32, k: u32) -> u32 {
+  return load_row_values((row / P.inner) * P.classes * P.inner + row % P.inner + k * P.inner);
 }
+fn load_value(row: u32, k: u32) -> u32 { return ${ofLogarithms ? 'exp_bits(load_bits(row, k))' : 'load_bits(row, k)'}; }
 fn entry(head: u32, column: u32, diagonal: bool) -> u32 {
   if (is_nan(column)${ofLogarithms ? '' : ' || is_nan(head)'}) { return NAN; }
   let difference = select(0.0, 1.0, diagonal) - bitcast<f32>(column);
   return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}difference * P.inverse_temperature);
 }
 fn is_dominant(head: u32) -> bool { return !is_nan(head) && bitcast<f32>(head) > 0.5; }
-// The sum of the other probabilities instead of 1 − s: for s above 1/2 that would cancel.
-fn dominant(base: u32, r: u32, head: u32) -> u32 {
-  var others = 0.0;
-  for (var k = 0u; k < P.classes; k++) {
-    let value = ${whole ? 'values[base + k]' : 'load_value(base, k)'};
-    if (is_nan(value)) { return NAN; }
-    if (k != r) { others += bitcast<f32>(value); }
-  }
-  return bitcast<u32>(${ofLogarithms ? '' : 'bitcast<f32>(head) * '}others * P.inverse_temperature);
-}
+${ofLogarithms ? dominantOfLogarithms : dominantOfSum(whole)}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -110,6 +101,26 @@ fn main(
     : `var<workgroup> heads: array<u32, ${tileSide}>;\nvar<workgroup> columns: array<u32, ${tileSide}>;`;
   return program(name, parameters, bindings, [], memory + body);
 }
+
+/** Instead of 1 − s, which would cancel for s above ½: the sum of the other probabilities. */
+function dominantOfSum(whole: boolean): string {
+  return /* wgsl */ `
+fn dominant(row: u32, base: u32, r: u32, head: u32) -> u32 {
+  var others = 0.0;
+  for (var k = 0u; k < P.classes; k++) {
+    let value = ${whole ? 'values[base + k]' : 'load_value(row, k)'};
+    if (is_nan(value)) { return NAN; }
+    if (k != r) { others += bitcast<f32>(value); }
+  }
+  return bitcast<u32>(bitcast<f32>(head) * others * P.inverse_temperature);
+}`;
+}
+
+/** Of log-probabilities, the loaded one itself has every digit of 1 − exp(y). */
+const dominantOfLogarithms = /* wgsl */ `
+fn dominant(row: u32, base: u32, r: u32, head: u32) -> u32 {
+  return bitcast<u32>(complement_of(load_bits(row, r)) * P.inverse_temperature);
+}`;
 
 /** A workgroup loads all values of its rows, and writes their matrices or a band of one matrix. */
 function wholeRows(width: Width): string {
@@ -128,7 +139,7 @@ function wholeRows(width: Width): string {
     let values_at = at / entries * P.classes;
     let r = at % entries / P.classes;
     let c = at % P.classes;
-    ${store(width, 'first * entries', 'u', 'values[values_at + r]', 'values[values_at + c + k]', 'values_at')}
+    ${store(width, 'first * entries', 'u', 'values[values_at + r]', 'values[values_at + c + k]', 'first + at / entries, values_at')}
   }`;
 }
 
@@ -150,16 +161,16 @@ function tile(width: Width): string {
     let tile_r = u * ${width}u / wide;
     let r = first_r + tile_r;
     let c = first_c + tile_c;
-    ${store(width, 'row * P.classes * P.classes', `(r * P.classes + c) / ${width}u`, 'heads[tile_r]', 'columns[tile_c + k]', 'row')}
+    ${store(width, 'row * P.classes * P.classes', `(r * P.classes + c) / ${width}u`, 'heads[tile_r]', 'columns[tile_c + k]', 'row, 0u')}
   }`;
 }
 
-/** Writes `width` entries of matrix row `r` from column `c` on; `others` is the first argument of `dominant`. */
-function store(width: Width, base: string, unit: string, head: string, column: string, others: string): string {
+/** Writes `width` entries of matrix row `r` from column `c` on; `place` is the row and the index of its first value in workgroup memory. */
+function store(width: Width, base: string, unit: string, head: string, column: string, place: string): string {
   return /* wgsl */ `var row_entries: ${width === 4 ? 'vec4<u32>' : 'array<u32, 1>'};
     for (var k = 0u; k < ${width}u; k++) { 
       row_entries[k] = entry(${head}, ${column}, r == c + k);
-      if (r == c + k && is_dominant(${head})) { row_entries[k] = dominant(${others}, r, ${head}); }
+      if (r == c + k && is_dominant(${head})) { row_entries[k] = dominant(${place}, r, ${head}); }
     }
     store_out(${base} / ${width}u + ${unit}, ${width === 4 ? 'row_entries' : 'row_entries[0]'});`;
 }

@@ -79,29 +79,29 @@ const probability = /* wgsl */ `fn probability(y: u32) -> f32 { return bitcast<f
 
 /**
  * The vjp of logSoftmax from its output y, `(g − exp(y) Σ g) / T`. Where exp(y) is above ½ that would cancel: there it is
- * `g Σ_others exp(y) − exp(y) Σ_others g`.
+ * `g (1 − exp(y)) − exp(y) Σ_others g`.
  */
 const logSoftmaxVjp = {
-  state: { sum: 'f32', top: 'f32', others: 'f32', undefined: 'u32' },
+  state: { sum: 'f32', top: 'f32', undefined: 'u32' },
   code: /* wgsl */ `
 ${probability}
-fn empty() -> State { return State(0.0, 0.0, 0.0, 0u); }
+fn empty() -> State { return State(0.0, 0.0, 0u); }
 fn merge(a: State, b: State) -> State {
-  return State(a.sum + b.sum, a.top + b.top, a.others + b.others, a.undefined | b.undefined);
+  return State(a.sum + b.sum, a.top + b.top, a.undefined | b.undefined);
 }
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let g = bitcast<f32>(e.vector);
   let p = select(probability(e.y), 0.0, is_nan(e.y));
   let above = p > 0.5;
   let undefined = s.undefined | select(1u, 0u, is_finite(e.vector));
-  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), s.others + select(p, 0.0, above), undefined);
+  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), undefined);
 }
-struct Result { rest: f32, total: f32, others: f32, undefined: bool }
-fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.sum + s.top, s.others, s.undefined != 0u); }
+struct Result { rest: f32, total: f32, undefined: bool }
+fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.sum + s.top, s.undefined != 0u); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let p = probability(e.y);
   let g = bitcast<f32>(e.vector);
-  let d = select(g - p * q.total, g * q.others - p * q.rest, p > 0.5);
+  let d = select(g - p * q.total, g * complement_of(e.y) - p * q.rest, p > 0.5);
   return select(bitcast<u32>(d * P.inverse_temperature), NAN, q.undefined | is_nan(e.y));
 }
 `,

@@ -1,14 +1,15 @@
-import { rowIndices, rowValues, type Values } from '../../reference/functions.js';
-import type { FloatDType } from '../../src/index.js';
+import { logSoftmaxJacobian, rowIndices, rowValues, type Values } from '../../reference/functions.js';
+import { type Backend, type FloatDType, logSoftmax, tensor } from '../../src/index.js';
 import { type ConformanceCase, defineCase, dtypeOnly, dtypeSuffix } from '../case.js';
 import { assertClose } from '../check.js';
 import { layout } from '../inputs.js';
 import { operations } from '../operations/all.js';
 import { type CrossEntropySetting, crossEntropyOperations, settingParameters } from '../operations/cross-entropy.js';
 import { isSecond, type Operation } from '../operations/operation.js';
-import { checkValues, evaluate, expectation, parametersOf, problemOf } from '../problem.js';
-import type { ProblemStatement } from '../statement.js';
+import { callOptions, checkValues, evaluate, expectation, parametersOf, precisionIn, problemOf } from '../problem.js';
+import type { Problem, ProblemStatement } from '../statement.js';
 import { checkEach, explaining } from '../sweep.js';
+import { logSoftmaxJacobianTolerance } from '../tolerance.js';
 import { largeMatrices } from './large.js';
 import { valueCase } from './operations.js';
 
@@ -42,7 +43,11 @@ const disagreement =
   'if a few rows are wholly wrong, whether a class is above ½ is decided twice, from values that are rounded differently';
 /** To detect small terms that are lost when they are added to 1. */
 const long: ProblemStatement = { shape: [10, 1000], axis: 1, input: 'peaked' };
-const longConfident: readonly ProblemStatement[] = [...confident, long];
+/** At T = 1 log-probabilities are these logits, because the largest is 0; at other temperatures they are rounded, and so are their exponentials. */
+const tempered = [2, 10].map(
+  (classes): ProblemStatement => ({ shape: [60, classes], axis: 1, input: 'peaked', temperature: 0.7 }),
+);
+const longConfident: readonly ProblemStatement[] = [...confident, ...tempered, long];
 const lostTerms =
   'if only this long row is wrong, a sum loses small terms beside a large one: sum with compensation, in a wider dtype or in pairs';
 
@@ -72,9 +77,10 @@ const ofHalves = [
   ...lossOrGradient('gradient', { target: 'indices', reduction: 'none' }),
 ];
 
-/** Large problems of a Jacobian. That of softmin is the kernel of softmax at another temperature. */
+/** Large problems of a Jacobian, and rows whose 1 − p follows from the log-probability alone. That of softmin is the kernel of softmax at another temperature. */
 function matricesOf({ name }: Operation, dtype: FloatDType): readonly ProblemStatement[] {
-  return name === 'softmax.jacobian' || name === 'logSoftmax.jacobian' ? largeMatrices(name, dtype) : [];
+  if (name === 'softmax.jacobian') return largeMatrices(name, dtype);
+  return name === 'logSoftmax.jacobian' ? [...tempered, ...largeMatrices(name, dtype)] : [];
 }
 
 function lossOrGradient(member: 'loss' | 'gradient', setting: CrossEntropySetting) {
@@ -93,6 +99,8 @@ const inColumns: ProblemStatement = { shape: [40, 5], axis: 0, input: 'narrow' }
 
 /** More classes than fit into a workgroup's memory. */
 const manyClasses: ProblemStatement = { shape: [1, 40000], axis: 1, input: 'spread' };
+
+const atLogits = 'logSoftmax.linearize.diagonal';
 
 /** Values and derivatives where a kernel that is correct for moderate logits fails. */
 export const extremes: readonly ConformanceCase[] = [
@@ -261,10 +269,32 @@ function extremesCase(
       statements.map((statement) => ({ ...statement, dtype })),
       parametersOf,
       (statement) => {
-        const compared = checkValues(backend, operation, problemOf(statement));
+        const problem = problemOf(statement);
+        const compared =
+          operation.name === atLogits
+            ? checkDiagonal(backend, operation, problem)
+            : checkValues(backend, operation, problem);
         const advice = statement.shape === long.shape ? lostTerms : statement.input === 'halved' ? disagreement : null;
         return advice === null ? compared : explaining(advice, compared);
       },
     ),
   );
+}
+
+/** Also as the diagonal of the Jacobian at the value, because the error of the value is beyond what the diagonal itself may be off. */
+async function checkDiagonal(backend: Backend, operation: Operation, problem: Problem): Promise<void> {
+  await checkValues(backend, operation, problem);
+  const { values, shape, dtype, rows, parameters } = problem;
+  const x = tensor(values, { shape, dtype, backend });
+  const { value, diagonal } = logSoftmax.linearize(x, callOptions(operation, problem));
+  const result = diagonal();
+  try {
+    const y = Float64Array.from(await value.data());
+    const expected = logSoftmaxJacobian(y, rows, parameters, 'diagonal');
+    const precision = precisionIn(backend, dtype, 'operation');
+    const tolerance = logSoftmaxJacobianTolerance(precision, y, expected, rows, parameters, 'diagonal');
+    assertClose(`${atLogits} of its value`, await result.data(), expected, tolerance);
+  } finally {
+    for (const made of [x, value, result]) made.dispose();
+  }
 }

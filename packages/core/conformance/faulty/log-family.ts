@@ -1,4 +1,5 @@
 import { rowIndices, rowValues, softmaxVjp } from '../../reference/functions.js';
+import type { ExactBuffer } from '../exact.js';
 import { eachRow, type Fault, faultyKernels, logOfSum, softmaxOf, valueAt } from './fault.js';
 
 /** Mistakes of log-softmax and log-sum-exp. */
@@ -116,4 +117,47 @@ export const faultyLogFamily: readonly Fault[] = [
       },
     }),
   ),
+  faultyKernels(
+    'log-softmax-vjp-of-the-others',
+    'takes 1 − exp(y) above ½ from the exponentials of the others, whose logarithms are rounded far from 0.',
+    'extremes/log-softmax-vjp:input=peaked;cotangent=largest',
+    ({ logSoftmaxVjp }) => ({
+      logSoftmaxVjp(out, y, g, rows, parameters) {
+        logSoftmaxVjp?.(out, y, g, rows, parameters);
+        for (const at of rowIndices(rows)) {
+          for (const i of at) {
+            const p = Math.exp(valueAt(y, i));
+            const [ofP, ofG] = sumsBut(i, at, y, g);
+            if (p > 0.5) out.data[i] = (valueAt(g, i) * ofP - p * ofG) / parameters.temperature;
+          }
+        }
+      },
+    }),
+  ),
+  faultyKernels(
+    'log-softmax-diagonal-of-the-others',
+    'makes the same mistake on the diagonal.',
+    'extremes/log-softmax-jacobian',
+    ({ logSoftmaxJacobian }) => ({
+      logSoftmaxJacobian(out, y, rows, parameters) {
+        logSoftmaxJacobian?.(out, y, rows, parameters);
+        const { classes } = rows;
+        rowIndices(rows).forEach((at, row) => {
+          at.forEach((i, c) => {
+            if (Math.exp(valueAt(y, i)) > 0.5)
+              out.data[(row * classes + c) * classes + c] = sumsBut(i, at, y, y)[0] / parameters.temperature;
+          });
+        });
+      },
+    }),
+  ),
 ];
+
+/** Σ exp(y) and Σ g of a row without the entry at position i. */
+function sumsBut(i: number, at: readonly number[], y: ExactBuffer, g: ExactBuffer): readonly [number, number] {
+  const others = at.filter((j) => j !== i);
+  return [
+    others.reduce((sum, j) => sum + Math.exp(valueAt(y, j)), 0),
+    others.reduce((sum, j) => sum + valueAt(g, j), 0),
+  ];
+}

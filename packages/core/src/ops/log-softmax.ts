@@ -1,7 +1,8 @@
+import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
-import type { Definition } from './definition.js';
+import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
@@ -72,6 +73,21 @@ export interface LogSoftmax {
   linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
+/**
+ * `1 − p` of log-probabilities y, whose exponentials are p. A p above ½ is the largest of its row, and `1 − p = −expm1(y)` has the digits of y; the sum of
+ * the other exponentials would have their errors, an ULP of each y. With z = −y / 2 it is `2 z / (z + z coth z)`, and z coth z the continued fraction
+ * `1 + z² / (3 + z² / (5 + …))`, which ends where the next term is below half an ULP.
+ */
+function complementOf<B>(m: Expressions<B>, y: Value<B>, p = m.exp(y)): Value<B> {
+  const twice = m.sub(0, m.max(y));
+  const z = m.mul(twice, 0.5);
+  const square = m.mul(z, z);
+  const last = m.dtype === 'float64' ? 13 : 7;
+  let fraction = m.add(square, last);
+  for (let k = last - 2; k > 0; k -= 2) fraction = m.add(m.div(square, fraction), k);
+  return m.select(m.dominates(p), m.div(twice, m.add(fraction, z)), m.sub(1, p));
+}
+
 export const logSoftmaxDefinition = {
   name: 'logSoftmax',
   over: 'rows',
@@ -89,9 +105,10 @@ export const logSoftmaxDefinition = {
     formula: (m, y, g) => {
       const p = m.exp(y);
       const top = m.dominates(p);
+      const complement = complementOf(m, y, p);
       const product = (v: typeof g) => {
         // For a probability above ½, v − p Σ v cancels: there it is v (1 − p) − p Σ_others v.
-        const ofTop = m.sub(m.mul(v, m.complement(p)), m.mul(p, m.sum(m.select(top, 0, v))));
+        const ofTop = m.sub(m.mul(v, complement), m.mul(p, m.sum(m.select(top, 0, v))));
         return m.select(top, ofTop, m.sub(v, m.mul(p, m.sum(v))));
       };
       return m.quotientOf(product, g, m.temperature);
@@ -123,14 +140,14 @@ export const logSoftmaxDefinition = {
     kernel: 'logSoftmaxJacobian',
     formula: (m, y) => {
       const p = m.exp(y);
-      const diagonal = m.transposed(m.columns(m.complement(p)));
+      const diagonal = m.transposed(m.columns(complementOf(m, y, p)));
       const beside = m.transposed(m.columns(m.sub(0, p)));
       return m.div(m.select(m.identity(), diagonal, beside), m.temperature);
     },
     keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
-    formula: (m, y) => m.div(m.complement(m.exp(y)), m.temperature),
+    formula: (m, y) => m.div(complementOf(m, y), m.temperature),
   },
 } as const satisfies Definition;
 

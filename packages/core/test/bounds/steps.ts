@@ -45,11 +45,11 @@ export function stepsIn(r: Round): Steps {
     return { max: over(largest, Math.abs(temperature)), shifted, terms, total: sum(terms), logarithm };
   }
 
-  /** The exponentials of a row of log-probabilities, the class of the one above ½ (−1 without) and the sum of the others. */
+  /** The exponentials of a row of log-probabilities, the class of the one above ½ (−1 without) and what it leaves of 1. */
   function exponentialsOf(y: Values, at: readonly number[]) {
     const p = at.map((i) => r(Math.exp(y[i])));
     const top = p.findIndex((value) => value > 0.5);
-    return { p, top, others: sum(p.map((value, c) => (c === top ? 0 : value))) };
+    return { p, top, left: top < 0 ? Number.NaN : r(-Math.expm1(y[at[top]])) };
   }
 
   /** A direction less its mean, the entry of the largest probability taken off first if this makes the mean smaller. */
@@ -131,11 +131,11 @@ export function stepsIn(r: Round): Steps {
       }),
     logSoftmaxVjp: (y, g, rows, temperature) =>
       entries(y, rows, (at) => {
-        const { p, top, others } = exponentialsOf(y, at);
+        const { p, top, left } = exponentialsOf(y, at);
         const total = sum(at.map((i) => g[i]));
         const rest = sum(at.map((i, c) => (c === top ? 0 : g[i])));
         return at.map((i, c) => {
-          const [own, spread] = c === top ? [r(g[i] * others), r(p[c] * rest)] : [g[i], r(p[c] * total)];
+          const [own, spread] = c === top ? [r(g[i] * left), r(p[c] * rest)] : [g[i], r(p[c] * total)];
           return over(r(own - spread), temperature);
         });
       }),
@@ -158,9 +158,9 @@ export function stepsIn(r: Round): Steps {
       }),
     logSoftmaxJacobian: (y, rows, temperature) =>
       matrices(rows, (i, j, at) => {
-        const { p, top, others } = exponentialsOf(y, at);
+        const { p, top, left } = exponentialsOf(y, at);
         const c = at.indexOf(j);
-        return over(i === j && c === top ? others : r(Number(i === j) - p[c]), temperature);
+        return over(i === j && c === top ? left : r(Number(i === j) - p[c]), temperature);
       }),
     logSumExp: (x, rows, parameters) =>
       Float64Array.from(rowIndices(rows), (at) => {
