@@ -63,7 +63,7 @@ describe('the file that the package declares as its command', () => {
 
   test('names the needed version on an older Node, and runs on the oldest supported one', () => {
     const oldest = engines.node.replace('>=', '');
-    for (const old of ['20.18.3', ...(everything ? ['18.20.0'] : [])]) {
+    for (const old of ['20.18.3', '18.20.0']) {
       const stderr = `softgrad: needs Node ${oldest} or newer; this is ${old}\n`;
       expect(runOn(old)).toEqual({ status: 2, stdout: '', stderr });
     }
