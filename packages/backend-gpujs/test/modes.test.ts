@@ -1,4 +1,4 @@
-import { crossEntropy, sigmoid, softmax, tensor } from '@softgrad/core';
+import { crossEntropy, sigmoid, softmax, softmin, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { expect, inject, test } from 'vitest';
 import { openedOnce } from '../../backend-tfjs/test/opened-once.js';
@@ -42,6 +42,25 @@ test.each(nodeModes)("mode %s: temperatures and weights at the ends of float32's
     const x = tensor([[1, 2, 3]], { backend });
     const [loss] = await crossEntropy.loss(x, [0], { weight: [w, w, w] }).data();
     expect(loss).toBeCloseTo(2.407606, 5);
+  }
+  await backend.close();
+});
+
+test.each(nodeModes)('mode %s: of softmin, the pivot of a row of several blocks is its lowest logit', async (mode) => {
+  const backend = await gpujs.open({ mode });
+  // The lowest logits of the blocks are so far apart that relative to another one exp overflows.
+  const logits = Float32Array.from({ length: 600 }, (_, k) => 100 * Math.floor(k / 256) + (k % 5));
+  for (const shape of [
+    [1, 600],
+    [600, 1],
+  ]) {
+    const x = tensor(logits, { shape, backend });
+    const s = await softmin(x, { axis: shape.indexOf(600) }).data();
+    const expected = reference.softmax(
+      logits.map((value) => -value),
+      { outer: 1, classes: 600, inner: 1 },
+    );
+    expect(Math.max(...Array.from(s, (value, k) => Math.abs(value - expected[k])))).toBeLessThan(1e-8);
   }
   await backend.close();
 });

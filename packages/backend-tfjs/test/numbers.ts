@@ -65,6 +65,11 @@ export function testNumbers(engine: EngineName): void {
     const onHost = engine === 'cpu' || engine === 'wasm';
     if (onHost) expectClose(await softmaxAt([1e-39, 2e-39], 1e-39), [0.26894142, 0.73105858]);
     expectClose(await softmaxAt([3e38, -3e38], 5e38), [0.76852478, 0.23147522]);
+    if (onHost) {
+      // The difference of these logits is beyond the range, and its quotient is not.
+      const y = await logSoftmax(tensor([[2.4e38, -2.4e38]], { backend }), { temperature: 1.5 }).data();
+      expect([y[0], (y[1] / -3.2e38).toFixed(6)]).toEqual([0, '1.000000']);
+    }
     for (const w of [1e-40, 1, 3e38]) {
       const x = tensor([[1, 2, 3]], { backend });
       expectClose(await crossEntropy.loss(x, [0], { weight: [w, w, w] }).data(), [2.40760596]);

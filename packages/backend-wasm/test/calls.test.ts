@@ -298,7 +298,9 @@ describe('a runner', () => {
     const alone: number[] = [];
     const jobs: Job[] = [];
     const pool = { threads: 3, isAsleep: () => false, run: (job: Job) => void jobs.push(job), close: () => {} };
-    const runner = createRunner({ kernel: (...args) => void alone.push(args[1] ?? -1) }, heapOf(), pool);
+    const heap = heapOf();
+    const allocate = vi.spyOn(heap, 'allocate');
+    const runner = createRunner({ kernel: (...args) => void alone.push(args[1] ?? -1) }, heap, pool);
     const run = (units: number, work: number, more: Partial<Call> = {}) =>
       runner.run('kernel', { units, work, args: [0], ...more });
     run(1000, 2 ** 17 - 1);
@@ -315,6 +317,8 @@ describe('a runner', () => {
       { ...common, args: [64 + 3 * 32_768], scratchStride: 70_016 },
       { ...common, args: [64], scratchStride: 32_768 },
     ]);
+    // Scratch memory for each thread: what a thread has no memory for, it would write to other tensors.
+    expect(allocate.mock.calls.flat()).toEqual([3 * 32_768, 3 * 70_016]);
   });
 
   test('leaves a short job to the calling thread while the others are asleep, and wakes them if another one follows', () => {

@@ -305,3 +305,19 @@ describe('work distribution', () => {
     device.destroy();
   });
 });
+
+test.each([1, 2])('a mask of three of twelve blocks of rows is that of the others in turn, inner %i', async (inner) => {
+  const { backend, buffer, close } = await open();
+  const rows = { outer: 12, classes: 5, inner };
+  const logits = Float32Array.from({ length: 60 * inner }, (_, k) => ((k * 7) % 11) / 4);
+  const mask = Uint8Array.from({ length: 15 * inner }, (_, k) => ((k * 5) % 7 < 3 ? 0 : 1));
+  const masked = backend.alloc(mask.length, 'bool');
+  backend.write(masked, mask);
+  const out = buffer(logits.length);
+  backend.softmax(out, buffer(logits), rows, { temperature: 1, mask: { buffer: masked, outer: 3 } });
+  const whole = Uint8Array.from(logits, (_, k) => mask[k % mask.length]);
+  const expected = reference.softmax(logits, rows, { mask: whole });
+  const errors = Array.from(await backend.read(out), (value, k) => Math.abs(value - expected[k]));
+  expect(Math.max(...errors)).toBeLessThan(1e-6);
+  close();
+});

@@ -60,13 +60,15 @@ describe.each(['rows', 'classes'] as const)('split by %s', (by) => {
     { weight, labelSmoothing: 0.3 },
     { weight, labelSmoothing: 0.3, mask: { data: mask, shape: [classes] } },
   ];
-  // `npm test` has one option, and all of them, for each kind of target.
+  // `npm test` has for each kind of target what makes it one with weights, each alone, and all options.
   const [smoothed, weighted, , masked] = settings;
   const few = [
     ['labels', smoothed],
+    ['labels', weighted],
     ['labels', masked],
     ['shares', weighted],
     ['shares', masked],
+    ['shares', {}],
   ] as const;
   const each = [
     ...settings.map((setting) => ['labels', setting] as const),

@@ -1,7 +1,7 @@
-import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync, truncateSync } from 'node:fs';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
-import { idOf, runEmbedded } from '../src/index.js';
+import { idOf, removeDamaged, runEmbedded } from '../src/index.js';
 import { cancel, folderOf, queueName, queueStatus, submit, waitFor } from '../src/redis/index.js';
 import { type RedisServer, startRedis } from './redis-server.js';
 import { type Fault, lockDuration, startWorkerHere, startWorkerProcess } from './workers.js';
@@ -80,15 +80,14 @@ async function until(condition: () => boolean | Promise<boolean>): Promise<void>
 
 describe.concurrent('a worker killed immediately', () => {
   // Of several points that leave the same there is one: of a shard the store has an unfinished part, nothing, or all while the queue has its job. Each death takes
-  // the start of a process, so `npm test` has one of each, and `npm run test:all` what else can be left.
+  // the start of a process, so `npm test` has one of each, but twice of the same shard, and `npm run test:all` what else can be left.
   const once = [
-    'while it writes a part, when it has computed a shard, and between the passes',
+    'while it writes a part, twice when it has computed the same shard, and between the passes',
     ['store:temporary', 'gradient/part-000001'],
-    ['shard:computed', 'apply-000002'],
+    ['shard:computed', 'apply-000002', 2],
     ['merge:done', ''],
   ] as const;
   const again = [
-    ['twice during the same shard', ['shard:computed', 'apply-000002', 2]],
     ['when a part has its name', ['store:linked', 'gradient/part-000001']],
     ['when the second pass is submitted, and at the end', ['merge:submitted', ''], ['shard:done', 'finish']],
   ] as const;
@@ -142,6 +141,20 @@ describe.concurrent('workers', () => {
     const done = [...first.lines, ...second.lines].filter((line) => line.startsWith('done '));
     expect(done.length).toBe(new Set(done).size);
     expect(await folderOf(ids[0], run.options)).toBe('out');
+  });
+
+  test('a finished run that was damaged since, from the merge on, continues on the server that still has its last jobs', async () => {
+    using run = await scene();
+    await using worker = await startWorkerHere(run.options);
+    await run.submit();
+    await run.wait();
+    await until(() => worker.lines.some((line) => /^done .*finish/.test(line)));
+    for (const name of ['statistics/merged-000000.npy', 'gradient/part-000001.npy'])
+      truncateSync(run.work.path(`out/${name}`), 100);
+    await removeDamaged(run.work.store, run.plan);
+    await run.submit();
+    await run.wait();
+    await run.expectUndisturbed();
   });
 
   test('a worker that computes other bits leaves the run to others, and ends', async () => {

@@ -316,6 +316,18 @@ describe('a damaged run', () => {
     },
   );
 
+  test('two damaged parts of one shard are both computed again', async () => {
+    using work = written();
+    const plan = await work.plan(options);
+    await work.compute(plan);
+    const expected = work.hashes();
+    const parts = ['out/gradient/part-000000.npy', 'out/loss/part-000000.npy'];
+    for (const path of parts) truncateSync(work.path(path), 100);
+    expect(await removeDamaged(work.store, plan)).toEqual(expect.arrayContaining(parts));
+    await work.compute(plan);
+    expect(work.hashes()).toEqual(expected);
+  });
+
   test('statistics that are damaged before the merge are computed again', async () => {
     using work = written();
     const plan = await work.plan(options);

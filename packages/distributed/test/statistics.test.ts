@@ -181,11 +181,12 @@ describe.each([
         maxLength: 80,
       }),
       labelSmoothing: fc.constantFrom(0, 0.1, 1),
+      hasWeight: fc.boolean(),
     });
     fc.assert(
-      fc.property(arbitrary, ({ row: plain, seeds, labelSmoothing }) => {
+      fc.property(arbitrary, ({ row: plain, seeds, labelSmoothing, hasWeight }) => {
         const { logits, temperature, mask, target } = plain;
-        const weight = seeds.slice(0, logits.length);
+        const weight = hasWeight ? seeds.slice(0, logits.length) : null;
         const probabilities = kind === 'indices' ? null : seeds.slice(40, 40 + logits.length);
         const weighted = { probabilities, weight, labelSmoothing };
         const row = { ...plain, weighted };
@@ -196,9 +197,12 @@ describe.each([
         expectClose([loss], expected.loss, () => Math.abs(expected.loss[0]), row);
         const p = softmax(logits, rowsOf(row), { temperature, mask });
         const kept = logits.length - (mask?.reduce((sum, value) => sum + 1 - value, 0) ?? 0);
-        const q = weight.map((w, j) => {
+        const q = Array.from(logits, (_, j) => {
           if (mask?.[j] === 0) return 0;
-          return w * ((1 - labelSmoothing) * (probabilities?.[j] ?? Number(j === target)) + labelSmoothing / kept);
+          return (
+            (weight?.[j] ?? 1) *
+            ((1 - labelSmoothing) * (probabilities?.[j] ?? Number(j === target)) + labelSmoothing / kept)
+          );
         });
         const withoutOne = (values: ArrayLike<number>, i: number) =>
           Array.from(values).reduce((sum, value, j) => sum + (j === i ? 0 : value), 0);

@@ -12,13 +12,42 @@ function problem(n: number, f: number) {
     row.map((p, i) => p * (upstream[k][i] - row.reduce((sum, q, j) => sum + q * upstream[k][j], 0))),
   );
   const verdict = (gradient: Matrix) => diagnose({ logits, upstream, gradient: gradient as number[][] }).verdict;
-  return { product, verdict };
+  return { product, verdict, s, upstream };
 }
 
 test('an explanation fits up to a relative error of a thousandth', () => {
   const { product, verdict } = problem(4, 3);
   const off = (share: number) => product.map((row, n) => row.map((value, i) => value * (1 + share * (-1) ** (n + i))));
   expect([0.98e-3, 1.02e-3].map((share) => verdict(off(share)) === 'right')).toEqual([true, false]);
+});
+
+test('an explanation is named alone if every other one has 30 times its error', () => {
+  const { product, s, upstream } = problem(4, 3);
+  // The right derivative and the one without 1 / T differ by a share of 0.002.
+  const temperature = 1.002;
+  const verdictAt = (ratio: number) => {
+    const factor = (1 + (temperature - 1) / (1 + ratio)) / temperature;
+    const gradient = product.map((row) => row.map((value) => factor * value));
+    return diagnose({ probabilities: s as number[][], upstream, temperature, gradient }).verdict;
+  };
+  expect([29, 31].map(verdictAt)).toEqual(['ambiguous', 'right']);
+});
+
+test('an explanation does not fit if a small entry is off by more than a hundredth of the terms that are added up for it', () => {
+  const { s } = problem(4, 3);
+  const next = normal(67);
+  const upstream = Array.from({ length: 4 }, (_, n) => Array.from({ length: 3 }, () => (n === 3 ? 1e-3 : 1) * next()));
+  const verdictAt = (share: number) => {
+    const gradient = s.map((row, n) => {
+      const mean = (of: (g: number) => number) => row.reduce((sum, p, j) => sum + p * of(upstream[n][j]), 0);
+      return row.map((p, i) => {
+        const terms = p * (Math.abs(upstream[n][i]) + mean(Math.abs));
+        return p * (upstream[n][i] - mean((g) => g)) + (n === 3 && i === 1 ? share * terms : 0);
+      });
+    });
+    return diagnose({ probabilities: s as number[][], upstream, gradient }).verdict;
+  };
+  expect([0.0099, 0.0101].map((share) => verdictAt(share) === 'right')).toEqual([true, false]);
 });
 
 test('a factor is found in four numbers that differ freely, and not in three', () => {

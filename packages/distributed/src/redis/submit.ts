@@ -72,6 +72,8 @@ export async function submit(plan: Plan, options: SubmitOptions): Promise<string
       pending.merge.length > 0 ? (['merge', 'statistics'] as const) : (['finish', 'apply'] as const);
     if (pending[parent].length === 0 || (await isUnderWay(jobs, run))) return run;
     await removeEnded(jobs, run);
+    // Of a run that was damaged after it had finished: who waits would take it for finished.
+    await store.remove(runFiles.manifest(plan.out));
     await addFlow(jobs, plan, parent, step, pending[step], retryDelay);
     return run;
   } finally {
