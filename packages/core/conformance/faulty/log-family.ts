@@ -1,4 +1,5 @@
 import { rowIndices, rowValues, softmaxVjp } from '../../reference/functions.js';
+import type { Kernels } from '../../src/index.js';
 import type { ExactBuffer } from '../exact.js';
 import { eachRow, type Fault, faultyKernels, logOfSum, softmaxOf, valueAt } from './fault.js';
 
@@ -105,17 +106,7 @@ export const faultyLogFamily: readonly Fault[] = [
     'log-softmax-diagonal-of-the-difference',
     'writes 1 − exp(y), both rounded, on the diagonal even where exp(y) is above ½.',
     'log-softmax/jacobian:shape=60x4;axis=1;input=peaked',
-    ({ logSoftmaxJacobian }) => ({
-      logSoftmaxJacobian(out, y, rows, parameters) {
-        logSoftmaxJacobian?.(out, y, rows, parameters);
-        const { classes } = rows;
-        rowIndices(rows).forEach((at, row) => {
-          at.forEach((i, c) => {
-            out.data[(row * classes + c) * classes + c] = 1 - Math.fround(Math.exp(valueAt(y, i)));
-          });
-        });
-      },
-    }),
+    withDiagonal((y, i) => 1 - Math.fround(Math.exp(valueAt(y, i)))),
   ),
   faultyKernels(
     'log-softmax-vjp-of-the-others',
@@ -138,20 +129,29 @@ export const faultyLogFamily: readonly Fault[] = [
     'log-softmax-diagonal-of-the-others',
     'makes the same mistake on the diagonal.',
     'extremes/log-softmax-jacobian',
-    ({ logSoftmaxJacobian }) => ({
-      logSoftmaxJacobian(out, y, rows, parameters) {
-        logSoftmaxJacobian?.(out, y, rows, parameters);
-        const { classes } = rows;
-        rowIndices(rows).forEach((at, row) => {
-          at.forEach((i, c) => {
-            if (Math.exp(valueAt(y, i)) > 0.5)
-              out.data[(row * classes + c) * classes + c] = sumsBut(i, at, y, y)[0] / parameters.temperature;
-          });
-        });
-      },
-    }),
+    withDiagonal((y, i, at, temperature) =>
+      Math.exp(valueAt(y, i)) > 0.5 ? sumsBut(i, at, y, y)[0] / temperature : undefined,
+    ),
   ),
 ];
+
+/** The Jacobian of log-softmax with other entries on the diagonal, where `entryOf` gives one for position i of the row `at`. */
+function withDiagonal(
+  entryOf: (y: ExactBuffer, i: number, at: readonly number[], temperature: number) => number | undefined,
+): (kernels: Kernels<ExactBuffer>) => Kernels<ExactBuffer> {
+  return ({ logSoftmaxJacobian }) => ({
+    logSoftmaxJacobian(out, y, rows, parameters) {
+      logSoftmaxJacobian?.(out, y, rows, parameters);
+      const { classes } = rows;
+      for (const [row, at] of rowIndices(rows).entries()) {
+        for (const [c, i] of at.entries()) {
+          const entry = entryOf(y, i, at, parameters.temperature);
+          if (entry !== undefined) out.data[(row * classes + c) * classes + c] = entry;
+        }
+      }
+    },
+  });
+}
 
 /** Σ exp(y) and Σ g of a row without the entry at position i. */
 function sumsBut(i: number, at: readonly number[], y: ExactBuffer, g: ExactBuffer): readonly [number, number] {
