@@ -54,7 +54,7 @@ export default [
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
   entry('core', 'core/dist/src/index.js', '30.5 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '88.7 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '88.8 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
   entry('formats', 'formats/dist/index.js', '27 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
