@@ -184,7 +184,7 @@ export function runEagerly(
     reduce: (op, x) => overRows([numeric(x)], op === 'max' ? max : sum, 'to 1'),
     keep: (x) => x,
     softmax: (x, divisor) => overRows([x], softmax(divisor)),
-    slopes: (terms, q) => overRows([terms, filled(q, terms.shape)], slopes),
+    slopes: (terms, q) => overRows([terms, q], slopes),
     centred: (p, v) => overRows([p, v], centred),
     sigmoid: (x) => passed([x], x.shape, sigmoidInto),
   };

@@ -9,21 +9,23 @@ export type RowPass<T extends readonly Values[]> = (out: Float32Array, classes: 
  * `out = exp((x − shift) / divisor)`, with one shift for each row. Half an ULP of float32 off a gap of 100 would be up to 64 ULP of its exponential.
  */
 export function exponentials(divisor: number): RowPass<[x: Values, shifts: Values]> {
+  const factor = 1 / divisor;
   return (out, classes, x, shifts) => {
     for (let at = 0, row = 0; at < out.length; at += classes, row++) {
-      expOfGaps(out, x, at, classes, shifts[row] as number, 1 / divisor);
+      expOfGaps(out, x, at, classes, shifts[row] as number, factor);
     }
   };
 }
 
 /** `out = exp((x − max) / divisor) / Σ exp((x − max) / divisor)`. A maximum of ±Infinity or NaN makes the whole row NaN. */
 export function softmax(divisor: number): RowPass<[x: Values]> {
+  const factor = 1 / divisor;
   return (out, classes, x) => {
     for (let at = 0; at < out.length; at += classes) {
       const end = at + classes;
       let most = Number.NEGATIVE_INFINITY;
       for (let i = at; i < end; i++) if ((x[i] as number) > most) most = x[i] as number;
-      const scale = 1 / expOfGaps(out, x, at, classes, most, 1 / divisor);
+      const scale = 1 / expOfGaps(out, x, at, classes, most, factor);
       for (let i = at; i < end; i++) out[i] = (out[i] as number) * scale;
     }
   };

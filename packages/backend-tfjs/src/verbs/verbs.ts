@@ -56,7 +56,7 @@ export interface Verbs<V> {
   softmax(x: V, divisor: number): V | null;
   /** `v − ⟨p, v⟩` along the third dimension in one pass, with p probabilities, or null if the engine has none. */
   centred(p: V, v: V): V | null;
-  /** `p Σ q − q` along the third dimension in one pass, with p the exponentials divided by their sum, or null if the engine has none. */
+  /** `p Σ q − q` along the third dimension in one pass, with p the exponentials divided by their sum and q of their shape, or null if the engine has none. */
   slopes(exponentials: V, q: V): V | null;
   /** `1 / (1 + exp(−x))` in one pass, or null if the engine has none. */
   sigmoid(x: V): V | null;
