@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { AccuracyReport } from '@softgrad/bench';
+import { type AccuracyReport, selectAccuracyOps } from '@softgrad/bench';
 import { register } from '@softgrad/core';
 import { afterAll, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
@@ -94,7 +94,23 @@ test('all ops of all backends can be selected by name', async () => {
   ]);
   expect(status).toBe(0);
   const report: AccuracyReport = JSON.parse(stdout);
-  expect(new Set(report.results.map(({ op }) => op)).size).toBe(13);
+  expect(new Set(report.results.map(({ op }) => op))).toEqual(new Set(selectAccuracyOps(['all'])));
+});
+
+test('all stands for each backend as it opens without options, and modes are chosen beside it by name', async () => {
+  const cpu = await ownBackends.load('cpu');
+  const backends = fakeBackends({ cpu, wasm: await ownBackends.load('wasm') });
+  const chosen = ['--backends', 'gpujs:mode=webasm,all,cpu,tfjs:engine=cpu'];
+  const size = ['--dtype', 'float32', '--classes', '2', '--results', '20', '--json', '-'];
+  const { status, stdout } = await softgrad(['accuracy', ...chosen, ...size], { backends });
+  expect(status).toBe(0);
+  const report: AccuracyReport = JSON.parse(stdout);
+  expect(report.contenders.map(({ name, description }) => `${name} ${description}`)).toEqual([
+    expect.stringMatching(/^gpujs:mode=webasm webasm: /),
+    expect.stringMatching(/^cpu /),
+    expect.stringMatching(/^wasm /),
+    expect.stringMatching(/^tfjs:engine=cpu .*\(tfjs cpu\)$/),
+  ]);
 });
 
 test('unknown options are one-line errors', async () => {

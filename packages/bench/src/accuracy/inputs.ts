@@ -1,6 +1,9 @@
 import { uniform } from '../random.js';
 import { type BenchDType, type FloatArray, floatArray } from '../workloads.js';
 
+/** What the target of a cross-entropy is: class indices, the same with `labelSmoothing`, or probabilities. */
+export type TargetKind = 'indices' | 'smoothed' | 'probabilities';
+
 /** What the errors of an op are measured on. */
 export interface AccuracyInput {
   /** In words: `±20`, `nearly one-hot`. */
@@ -11,6 +14,10 @@ export interface AccuracyInput {
   readonly masked: boolean;
   /** Whether competitors, which have no temperature and no mask, are measured too. */
   readonly plain: boolean;
+  /** Whether ops are measured on it that have few inputs for rows of more than 1000 classes. */
+  readonly isForAll: boolean;
+  /** Of ops that take a target. Others are measured on the inputs with indices alone. */
+  readonly target: TargetKind;
   /** Whether the logits are around 0, where functions of single entries differ from constants. */
   readonly around0: boolean;
   /** A logit of a row, before it is rounded to the dtype. */
@@ -36,25 +43,57 @@ const longestDetailed = 1000;
 /** Longer rows repeat their entries, and one input has to do. */
 const longestVaried = 2 ** 18;
 
+/** The inputs that have other targets than indices, too; of rows that are longer, the first alone. */
+const withOtherTargets = ['±20', '±1', '1e4 ± 8', 'nearly one-hot', '±20 T, T = 2.87', '±20, masked'];
+
+const otherTargets = { smoothed: 'smoothed target', probabilities: 'soft target' } as const;
+
 /** The inputs for rows of these lengths. */
 export function accuracyInputs(classes: readonly number[] = standardClasses): readonly AccuracyInput[] {
   return classes.flatMap((f) => {
-    const plain = { classes: f, temperature: 1, masked: false, plain: true, around0: true };
-    if (f > longestVaried) return [{ ...plain, name: '±8', logit: within(8) }];
+    if (f > longestVaried) return [{ ...plainOf(f), name: '±8', logit: within(8) }];
+    const uniformInputs = uniformLogits.map(({ name, range, offset }) => ({
+      ...plainOf(f),
+      name,
+      around0: offset === 0,
+      isForAll: f <= longestDetailed || (offset === 0 && range <= 20),
+      logit: within(range, offset),
+    }));
+    if (f === 1) return uniformInputs;
+    const isDetailed = f <= longestDetailed;
+    const inputs = isDetailed ? [...uniformInputs, ...detailed(f)] : uniformInputs;
+    const repeated = withOtherTargets.slice(0, isDetailed ? undefined : 1);
     return [
-      ...uniformLogits.map(({ name, range, offset }) => ({
-        ...plain,
-        name,
-        around0: offset === 0,
-        logit: within(range, offset),
-      })),
-      ...(f > 1 && f <= longestDetailed ? detailed(f) : []),
+      ...inputs,
+      ...repeated.flatMap((name) => inputs.filter((one) => one.name === name).flatMap(ofOtherTargets)),
     ];
   });
 }
 
+function plainOf(classes: number) {
+  return {
+    classes,
+    temperature: 1,
+    masked: false,
+    plain: true,
+    around0: true,
+    isForAll: true,
+    target: 'indices',
+  } as const;
+}
+
+/** The same input with the other kinds of targets, which competitors do not take. */
+function ofOtherTargets(input: AccuracyInput): readonly AccuracyInput[] {
+  return (['smoothed', 'probabilities'] as const).map((target) => ({
+    ...input,
+    name: `${input.name}, ${otherTargets[target]}`,
+    plain: false,
+    target,
+  }));
+}
+
 function detailed(classes: number): readonly AccuracyInput[] {
-  const plain = { classes, temperature: 1, masked: false, plain: true, around0: false };
+  const plain = { ...plainOf(classes), around0: false };
   return [
     { ...plain, name: 'nearly one-hot', logit: nearlyOneHot(classes) },
     ...temperatures.map((temperature) => ({
@@ -86,12 +125,18 @@ export interface AccuracyData {
   readonly period: number;
   readonly repeats: number;
   readonly logits: FloatArray;
-  /** Multiples of 2⁻²⁰ in ±1, whose sums over a row are exact: cotangents or tangents. */
+  /** Multiples of 2⁻²⁰ in ±1, whose sums over a row are exact in float64: cotangents, or tangents of a first derivative. */
   readonly directions: FloatArray;
+  /** The same for a second direction: tangents of a second derivative, or what is upstream of the vjp. */
+  readonly tangents: FloatArray;
+  /** One cotangent for each row: multiples of 2⁻²⁰ in ±1. */
+  readonly rowCotangents: FloatArray;
   /** 1 = keep; null keeps all. */
   readonly mask: Uint8Array | null;
   /** Class indices. */
   readonly target: Int32Array;
+  /** Targets that are probabilities, a row of them adding up to 1 as far as the dtype allows. */
+  readonly softTarget: FloatArray;
 }
 
 /** Numbers for about `results` results of an op with `outputs` results per entry. */
@@ -109,11 +154,33 @@ export function accuracyData(
   for (let row = 0; row < rows; row++) {
     for (let column = 0; column < period; column++) {
       logits[row * period + column] = logit(row, column, random);
-      directions[row * period + column] = Math.round((2 * random() - 1) * 2 ** 20) / 2 ** 20;
+      directions[row * period + column] = directionOf(random);
     }
   }
+  const more = uniform(classes + 1);
+  const tangents = floatArray(dtype, rows * period).map(() => directionOf(more));
+  const rowCotangents = floatArray(dtype, rows).map(() => directionOf(more));
   const mask = masked ? Uint8Array.from(logits, (_, k) => (k % 3 === 1 ? 0 : 1)) : null;
-  return { rows, period, repeats, logits, directions, mask, target: targetsOf(logits, mask, period) };
+  const target = targetsOf(logits, mask, period);
+  const softTarget = softTargets(floatArray(dtype, rows * period), period, more);
+  return { rows, period, repeats, logits, directions, tangents, rowCotangents, mask, target, softTarget };
+}
+
+function directionOf(random: () => number): number {
+  return Math.round((2 * random() - 1) * 2 ** 20) / 2 ** 20;
+}
+
+/** Fills `into` with probabilities of different sizes. */
+function softTargets(into: FloatArray, period: number, random: () => number): FloatArray {
+  for (let start = 0; start < into.length; start += period) {
+    const shares = Array.from({ length: period }, () => random() ** 3);
+    const sum = shares.reduce((total, share) => total + share, 0);
+    into.set(
+      shares.map((share) => share / sum),
+      start,
+    );
+  }
+  return into;
 }
 
 /**

@@ -1,7 +1,9 @@
 import {
+  type BuiltIn,
   crossEntropy,
   logSoftmax,
   logSumExp,
+  type Op,
   type Rows,
   relu,
   SoftgradError,
@@ -9,34 +11,63 @@ import {
   shortened,
   sigmoid,
   softmax,
+  softmin,
   type Tensor,
 } from '@softgrad/core';
-import { reference, referenceCrossEntropy } from '@softgrad/core/conformance';
+import {
+  type ReferenceCrossEntropyOptions,
+  type ReferenceTarget,
+  reference,
+  referenceCrossEntropyGradient,
+  referenceCrossEntropyHvp,
+  referenceCrossEntropyJvp,
+  referenceCrossEntropyLoss,
+  referenceCrossEntropyVjp,
+} from '@softgrad/core/conformance';
 import type { FloatArray } from '../workloads.js';
-import type { AccuracyData } from './inputs.js';
+import { type Case, type OutputName, originOfTangent, smoothing, terms, undeterminedCurvature } from './terms.js';
 
-type Parameters = Required<Pick<reference.ReferenceParameters, 'temperature'>> & {
-  readonly mask: Uint8Array | null;
-};
+/** Every function of core. One that is missing here is a compile error. */
+const functions = {
+  softmax,
+  softmin,
+  logSoftmax,
+  logSumExp,
+  sigmoid,
+  relu,
+  crossEntropy,
+} as const satisfies Record<Op, BuiltIn>;
 
-/** What the reference is given: one period of each row, already rounded to the dtype. */
-export interface Case extends AccuracyData {
-  readonly layout: Rows;
-  readonly parameters: Parameters;
-  readonly operand: AccuracyOp['operand'];
-  /** softmax or logSoftmax of the whole rows at the temperature, or sigmoid, rounded to the dtype; empty for ops that take logits. */
-  readonly output: FloatArray;
+/** All but softmin, which is softmax at a negative temperature on the same kernels. */
+type Measured = Exclude<Op, 'softmin'>;
+
+/** A function, its derivatives, and the diagonal of its `linearize`; the matrices of that are those of `jacobian`. The value of crossEntropy is that of two of its members. */
+type NamesOf<K extends Measured> =
+  | Exclude<K, 'crossEntropy'>
+  | `${K}.${Exclude<keyof (typeof functions)[K] & string, 'linearize'>}`
+  | ('jacobian' extends keyof (typeof functions)[K] ? `${K}.linearize.diagonal` : never);
+
+/** A function of core whose errors can be measured: `softmax`, `softmax.vjp`. */
+export type AccuracyOpName = { readonly [K in Measured]: NamesOf<K> }[Measured];
+
+/** An operand: logits, the output of a function, a direction or a target. */
+export type OperandName = 'logits' | OutputName | 'direction' | 'tangent' | 'rowCotangent' | 'target';
+
+/** Options of a call; elementwise functions take none. */
+export interface AccuracyCall extends Pick<SoftmaxOptions, 'temperature' | 'mask'> {
+  readonly labelSmoothing?: number;
 }
 
 /** How an op is called and what its result should be. */
 export interface AccuracyOp {
-  /** What its first operand is. */
-  readonly operand: 'logits' | 'softmax' | 'logSoftmax' | 'sigmoid';
+  /** The operands of `call`, in their order. */
+  readonly operands: readonly OperandName[];
   /** Whether it computes entry by entry, so that there is no temperature and no mask. */
   readonly isElementwise?: boolean;
   /** Results of one row of so many classes. */
   results(classes: number): number;
-  call(operand: Tensor, direction: Tensor, target: Tensor, options: SoftmaxOptions): Tensor;
+  /** The result, or with it the output of a function that it was computed from and that the reference takes, too. */
+  call(operands: readonly Tensor[], options: AccuracyCall): Tensor | OfOwnOutput;
   /** The results of one period of each row, from the double-double reference. */
   expected(input: Case): Float64Array;
   /**
@@ -51,53 +82,119 @@ export interface AccuracyOp {
   undetermined?(input: Case): Float64Array;
   /** Whether a row that repeats its entries has results that repeat. Default true; false leaves rows of millions of classes out. */
   readonly isPeriodic?: boolean;
+  /** Whether of rows with more than 1000 classes only those with logits in ±1 and ±20 are measured. */
+  readonly hasFewLongRows?: boolean;
 }
 
-const perEntry = (classes: number) => classes;
+/** A result with the output that it was computed from. */
+export interface OfOwnOutput {
+  readonly output: Tensor;
+  readonly result: Tensor;
+}
+
+const perEntry = { results: (classes: number) => classes };
+const perRow = { results: () => 1 };
+const matrices = { results: (classes: number) => classes ** 2 };
 
 const softmaxProduct = {
-  operand: 'softmax',
-  results: perEntry,
-  expected: ({ output, directions, layout, repeats, parameters }) =>
-    reference.softmaxVjp(output, directions, layout, parameters).map((value) => value * repeats),
-  attainable: (input) =>
-    ofRows(input, (row) => {
-      const size = centredSize(row, input.repeats);
-      return (entry) => (entry.p * size(entry)) / input.parameters.temperature;
-    }),
+  ...perEntry,
+  operands: ['softmax', 'direction'],
+  expected: ({ directions, layout, repeats, parameters, ...input }) =>
+    reference.softmaxVjp(input.output('softmax'), directions, layout, parameters).map((value) => value * repeats),
+  attainable: terms.softmaxProduct,
 } as const satisfies Partial<AccuracyOp>;
 
-const elementwise = { results: perEntry, isElementwise: true } as const satisfies Partial<AccuracyOp>;
+const elementwise = { ...perEntry, isElementwise: true } as const satisfies Partial<AccuracyOp>;
+
+const ofSigmoid = {
+  ...elementwise,
+  operands: ['sigmoid', 'direction'],
+  expected: (input) => reference.sigmoidVjp(input.output('sigmoid'), input.directions),
+} as const satisfies Partial<AccuracyOp>;
+
+const ofRelu = {
+  ...elementwise,
+  operands: ['relu', 'direction'],
+  expected: (input) => reference.reluVjp(input.output('relu'), input.directions),
+} as const satisfies Partial<AccuracyOp>;
+
+/** Of long rows, less is measured than of the functions and their vjp. */
+const short = { isPeriodic: false, hasFewLongRows: true } as const;
 
 /** The ops by their names in core. */
-export const accuracyOps = byName({
+export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
   softmax: {
-    operand: 'logits',
-    results: perEntry,
-    call: (x, _g, _y, options) => softmax(x, options),
+    ...perEntry,
+    operands: ['logits'],
+    call: ([x], options) => softmax(given(x), options),
     expected: ({ logits, layout, parameters, repeats }) =>
       reference.softmax(logits, layout, parameters).map((value) => value / repeats),
   },
   'softmax.jacobian': {
-    operand: 'softmax',
-    results: (classes) => classes ** 2,
-    call: (s, _g, _y, options) => softmax.jacobian(s, options),
-    expected: ({ output, layout, parameters }) => reference.softmaxJacobian(output, layout, parameters),
+    ...matrices,
+    operands: ['softmax'],
+    call: ([s], options) => softmax.jacobian(given(s), options),
+    expected: ({ layout, parameters, ...input }) =>
+      reference.softmaxJacobian(input.output('softmax'), layout, parameters),
   },
-  'softmax.vjp': { ...softmaxProduct, call: (s, g, _y, options) => softmax.vjp(s, g, options) },
-  'softmax.jvp': { ...softmaxProduct, call: (s, t, _y, options) => softmax.jvp(s, t, options) },
+  'softmax.linearize.diagonal': {
+    ...perEntry,
+    ...short,
+    operands: ['logits'],
+    call: ([x], options) => diagonalOf(softmax.linearize(given(x), options)),
+    expected: ({ layout, parameters, ...input }) =>
+      reference.softmaxJacobian(input.output('softmax'), layout, parameters, 'diagonal'),
+  },
+  'softmax.vjp': { ...softmaxProduct, call: ([s, g], options) => softmax.vjp(given(s), given(g), options) },
+  'softmax.jvp': { ...softmaxProduct, call: ([s, t], options) => softmax.jvp(given(s), given(t), options) },
+  'softmax.hvp': {
+    ...perEntry,
+    ...short,
+    operands: ['softmax', 'direction', 'tangent'],
+    call: ([s, g, t], options) => softmax.hvp(given(s), given(g), given(t), options),
+    expected: ({ directions, tangents, layout, parameters, ...input }) =>
+      reference.softmaxHvp(input.output('softmax'), directions, tangents, layout, parameters),
+    attainable: terms.softmaxHvp,
+  },
+  'softmax.doubleBackward': {
+    ...perEntry,
+    ...short,
+    operands: ['softmax', 'direction', 'tangent'],
+    call: ([s, g, h], options) => softmax.doubleBackward(given(s), given(g), given(h), options),
+    expected: ({ directions, tangents, layout, parameters, ...input }) =>
+      reference.softmaxDoubleBackward(input.output('softmax'), directions, tangents, layout, parameters),
+    attainable: terms.softmaxDoubleBackward,
+  },
   logSoftmax: {
-    operand: 'logits',
-    results: perEntry,
-    call: (x, _g, _y, options) => logSoftmax(x, options),
-    expected: (input) => logProbabilities(input),
+    ...perEntry,
+    operands: ['logits'],
+    call: ([x], options) => logSoftmax(given(x), options),
+    // The other periods have their share of the sum.
+    expected: ({ logits, layout, parameters, repeats }) =>
+      reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats)),
+  },
+  'logSoftmax.jacobian': {
+    ...matrices,
+    operands: ['logSoftmax'],
+    call: ([y], options) => logSoftmax.jacobian(given(y), options),
+    expected: ({ layout, parameters, ...input }) =>
+      reference.logSoftmaxJacobian(input.output('logSoftmax'), layout, parameters),
+  },
+  'logSoftmax.linearize.diagonal': {
+    ...perEntry,
+    ...short,
+    operands: ['logits'],
+    call: ([x], options) => diagonalOf(logSoftmax.linearize(given(x), options)),
+    expected: ({ layout, parameters, ...input }) =>
+      reference.logSoftmaxJacobian(input.output('logSoftmax'), layout, parameters, 'diagonal'),
   },
   'logSoftmax.vjp': {
-    operand: 'logSoftmax',
-    results: perEntry,
-    call: (y, g, _y, options) => logSoftmax.vjp(y, g, options),
-    expected: ({ layout, period, repeats, output, directions, parameters }) => {
+    ...perEntry,
+    operands: ['logSoftmax', 'direction'],
+    call: ([y, g], options) => logSoftmax.vjp(given(y), given(g), options),
+    expected: ({ layout, period, repeats, directions, parameters, ...input }) => {
       const { temperature } = parameters;
+      const output = input.output('logSoftmax');
       if (repeats === 1) return reference.logSoftmaxVjp(output, directions, layout, parameters);
       // An entry without probability has the cotangents of the other periods; their sum is exact.
       const y = extended(output, layout, () => [Number.NEGATIVE_INFINITY]);
@@ -105,25 +202,15 @@ export const accuracyOps = byName({
       const all = reference.logSoftmaxVjp(y, g, { ...layout, classes: period + 1 }, { temperature });
       return columns(all, period + 1, 0, period);
     },
-    attainable: (input) =>
-      ofRows(input, (row) => {
-        const total = input.repeats * sum(row, ({ g }) => Math.abs(g));
-        return (entry) => {
-          const { p, g } = entry;
-          const terms =
-            p > 0.5
-              ? Math.abs(g) * sum(row, (other) => (other === entry ? 0 : other.p)) + p * (total - Math.abs(g))
-              : Math.abs(g) + p * total;
-          return terms / input.parameters.temperature;
-        };
-      }),
+    attainable: terms.logSoftmaxVjp,
   },
   'logSoftmax.jvp': {
-    operand: 'logSoftmax',
-    results: perEntry,
-    call: (y, t, _y, options) => logSoftmax.jvp(y, t, options),
-    expected: ({ layout, period, repeats, output, directions, parameters }) => {
+    ...perEntry,
+    operands: ['logSoftmax', 'direction'],
+    call: ([y, t], options) => logSoftmax.jvp(given(y), given(t), options),
+    expected: ({ layout, period, repeats, directions, parameters, ...input }) => {
       const { temperature } = parameters;
+      const output = input.output('logSoftmax');
       if (repeats === 1) return reference.logSoftmaxJvp(output, directions, layout, parameters);
       // The mean over all periods is that of `repeats · t` over one; the tangents themselves are separate terms, without probability.
       const y = extended(output, layout, (row) => row.map(() => Number.NEGATIVE_INFINITY));
@@ -133,28 +220,32 @@ export const accuracyOps = byName({
       const all = reference.logSoftmaxJvp(y, t, { ...layout, classes: 2 * period }, { temperature });
       return columns(all, 2 * period, period, period);
     },
-    attainable: (input) =>
-      ofRows(input, (row) => {
-        const size = centredSize(row, input.repeats);
-        return (entry) => size(entry) / input.parameters.temperature;
-      }),
+    attainable: terms.logSoftmaxJvp,
     // t of the entry above ½, times 1 − Σ p: what the result changes by if that t is subtracted from all, which is exact here.
     undetermined: (input) => {
-      const { output, directions, layout, parameters, repeats } = input;
+      const { directions, layout, parameters, repeats } = input;
+      const output = input.output('logSoftmax');
       if (repeats > 1) return new Float64Array(output.length);
-      const origins = ofRows(input, (row) => {
-        const origin = originOf(row);
-        return () => origin;
-      });
+      const origins = originOfTangent(input);
       const moved = Float64Array.from(directions, (t, k) => t - (origins[k] ?? Number.NaN));
       const [given, shifted] = [directions, moved].map((t) => reference.logSoftmaxJvp(output, t, layout, parameters));
       return Float64Array.from(given ?? [], (value, k) => Math.abs(value - (shifted?.[k] ?? Number.NaN)));
     },
   },
+  'logSoftmax.hvp': {
+    ...perEntry,
+    ...short,
+    operands: ['logSoftmax', 'direction', 'tangent'],
+    call: ([y, g, t], options) => logSoftmax.hvp(given(y), given(g), given(t), options),
+    expected: ({ directions, tangents, layout, parameters, ...input }) =>
+      reference.logSoftmaxHvp(input.output('logSoftmax'), directions, tangents, layout, parameters),
+    attainable: terms.logSoftmaxHvp,
+    undetermined: undeterminedCurvature,
+  },
   logSumExp: {
-    operand: 'logits',
-    results: () => 1,
-    call: (x, _g, _y, options) => logSumExp(x, options),
+    ...perRow,
+    operands: ['logits'],
+    call: ([x], options) => logSumExp(given(x), options),
     expected: ({ logits, layout, parameters, repeats }) =>
       reference.logSumExp(logits, layout, parameters).map((value) => value + Math.log(repeats)),
     attainable: ({ logits, layout, parameters, mask }) => {
@@ -167,50 +258,141 @@ export const accuracyOps = byName({
       });
     },
   },
+  'logSumExp.gradient': {
+    ...perEntry,
+    ...short,
+    operands: ['logits'],
+    call: ([x], options) => logSumExp.gradient(given(x), options),
+    expected: ({ logits, layout, parameters }) => reference.logSumExpVjp(logits, null, layout, parameters),
+  },
+  'logSumExp.vjp': {
+    ...perEntry,
+    ...short,
+    operands: ['logits', 'rowCotangent'],
+    call: ([x, g], options) => logSumExp.vjp(given(x), given(g), options),
+    expected: ({ logits, rowCotangents, layout, parameters }) =>
+      reference.logSumExpVjp(logits, rowCotangents, layout, parameters),
+  },
+  'logSumExp.jvp': {
+    ...perRow,
+    ...short,
+    operands: ['logits', 'direction'],
+    call: ([x, t], options) => logSumExp.jvp(given(x), given(t), options),
+    expected: ({ logits, directions, layout, parameters }) =>
+      reference.logSumExpJvp(logits, directions, layout, parameters),
+    attainable: terms.mean,
+  },
+  'logSumExp.hvp': {
+    ...perEntry,
+    ...short,
+    operands: ['logits', 'rowCotangent', 'direction'],
+    call: ([x, g, t], options) => logSumExp.hvp(given(x), given(g), given(t), options),
+    expected: ({ logits, rowCotangents, directions, layout, parameters }) =>
+      reference.logSumExpHvp(logits, rowCotangents, directions, layout, parameters),
+    attainable: terms.curvature(false),
+  },
   'crossEntropy.loss': {
-    operand: 'logits',
-    results: () => 1,
-    call: (x, _g, target, options) => crossEntropy.loss(x, target, { ...options, reduction: 'none' }),
-    expected: (input) => {
-      const y = logProbabilities(input);
-      return Float64Array.from(input.target, (c, row) => -(y[row * input.period + c] ?? Number.NaN));
-    },
+    ...perRow,
+    operands: ['logits', 'target'],
+    call: ([x, target], options) => crossEntropy.loss(given(x), given(target), { ...options, ...ofEachRow }),
+    expected: (input) =>
+      referenceCrossEntropyLoss(input.logits, targetOf(input), input.layout, optionsOf(input)).map(
+        (value) => value + Math.log(input.repeats),
+      ),
   },
   'crossEntropy.gradient': {
-    operand: 'logits',
-    results: perEntry,
-    call: (x, _g, target, options) => crossEntropy.gradient(x, target, { ...options, reduction: 'none' }),
-    expected: ({ logits, layout, parameters, target }) => crossEntropyOf(logits, target, layout, parameters).gradient,
+    ...perEntry,
     // The target is in one of the periods.
     isPeriodic: false,
+    operands: ['logits', 'target'],
+    call: ([x, target], options) => crossEntropy.gradient(given(x), given(target), { ...options, ...ofEachRow }),
+    expected: (input) => referenceCrossEntropyGradient(input.logits, targetOf(input), input.layout, optionsOf(input)),
+    attainable: terms.crossEntropyGradient,
+  },
+  'crossEntropy.vjp': {
+    ...perEntry,
+    ...short,
+    operands: ['logits', 'target', 'rowCotangent'],
+    call: ([x, target, g], options) =>
+      crossEntropy.vjp(given(x), given(target), given(g), { ...options, ...ofEachRow }),
+    expected: (input) =>
+      referenceCrossEntropyVjp(input.logits, targetOf(input), input.rowCotangents, input.layout, optionsOf(input)),
+    attainable: terms.crossEntropyVjp,
+  },
+  'crossEntropy.jvp': {
+    ...perRow,
+    ...short,
+    operands: ['logits', 'target', 'direction'],
+    call: ([x, target, t], options) =>
+      crossEntropy.jvp(given(x), given(target), given(t), { ...options, ...ofEachRow }),
+    expected: (input) =>
+      referenceCrossEntropyJvp(input.logits, targetOf(input), input.directions, input.layout, optionsOf(input)),
+    attainable: terms.crossEntropyJvp,
+  },
+  'crossEntropy.hvp': {
+    ...perEntry,
+    ...short,
+    operands: ['logits', 'target', 'rowCotangent', 'direction'],
+    call: ([x, target, g, t], options) =>
+      crossEntropy.hvp(given(x), given(target), given(g), given(t), { ...options, ...ofEachRow }),
+    expected: (input) => {
+      const { logits, rowCotangents, directions, layout } = input;
+      return referenceCrossEntropyHvp(logits, targetOf(input), rowCotangents, directions, layout, optionsOf(input));
+    },
+    attainable: terms.curvature(true),
   },
   sigmoid: {
     ...elementwise,
-    operand: 'logits',
-    call: (x) => sigmoid(x),
+    operands: ['logits'],
+    call: ([x]) => sigmoid(given(x)),
     expected: ({ logits }) => reference.sigmoid(logits),
   },
-  'sigmoid.vjp': {
+  'sigmoid.jacobian': {
     ...elementwise,
-    operand: 'sigmoid',
-    call: (y, g) => sigmoid.vjp(y, g),
-    expected: ({ output, directions }) => reference.sigmoidVjp(output, directions),
+    ...matrices,
+    operands: ['sigmoid'],
+    call: ([y]) => sigmoid.jacobian(given(y)),
+    expected: (input) => diagonalMatrices(slopesOfSigmoid(input), input.layout),
+  },
+  'sigmoid.linearize.diagonal': {
+    ...elementwise,
+    ...short,
+    operands: ['logits'],
+    call: ([x]) => diagonalOf(sigmoid.linearize(given(x))),
+    expected: slopesOfSigmoid,
+  },
+  'sigmoid.vjp': { ...ofSigmoid, call: ([y, g]) => sigmoid.vjp(given(y), given(g)) },
+  'sigmoid.jvp': { ...ofSigmoid, ...short, call: ([y, t]) => sigmoid.jvp(given(y), given(t)) },
+  'sigmoid.hvp': {
+    ...elementwise,
+    ...short,
+    operands: ['sigmoid', 'direction', 'tangent'],
+    call: ([y, g, t]) => sigmoid.hvp(given(y), given(g), given(t)),
+    expected: (input) => reference.sigmoidHvp(input.output('sigmoid'), input.directions, input.tangents),
   },
   relu: {
     ...elementwise,
-    operand: 'logits',
-    call: (x) => relu(x),
-    expected: ({ logits }) => Float64Array.from(logits, (value) => Math.max(value, 0)),
+    operands: ['logits'],
+    call: ([x]) => relu(given(x)),
+    expected: ({ logits }) => reference.relu(logits),
   },
-});
-
-/** A function, so that the declarations have no types that TypeScript infers for the formulas. */
-function byName<Name extends string>(ops: Readonly<Record<Name, AccuracyOp>>): Readonly<Record<Name, AccuracyOp>> {
-  return ops;
-}
-
-/** A function of core whose errors can be measured: `softmax`, `softmax.vjp`. */
-export type AccuracyOpName = keyof typeof accuracyOps;
+  'relu.jacobian': {
+    ...elementwise,
+    ...matrices,
+    operands: ['relu'],
+    call: ([y]) => relu.jacobian(given(y)),
+    expected: (input) => diagonalMatrices(slopesOfRelu(input), input.layout),
+  },
+  'relu.linearize.diagonal': {
+    ...elementwise,
+    ...short,
+    operands: ['logits'],
+    call: ([x]) => diagonalOf(relu.linearize(given(x))),
+    expected: slopesOfRelu,
+  },
+  'relu.vjp': { ...ofRelu, ...short, call: ([y, g]) => relu.vjp(given(y), given(g)) },
+  'relu.jvp': { ...ofRelu, ...short, call: ([y, t]) => relu.jvp(given(y), given(t)) },
+};
 
 const names = Object.keys(accuracyOps) as readonly AccuracyOpName[];
 
@@ -234,56 +416,44 @@ export function selectAccuracyOps(chosen: readonly string[]): readonly AccuracyO
   });
 }
 
-function crossEntropyOf(logits: FloatArray, target: Int32Array, layout: Rows, parameters: Parameters) {
-  return referenceCrossEntropy(logits, { kind: 'indices', values: target }, layout, {
-    ...parameters,
-    reduction: 'none',
+/** One of the operands of an op. */
+function given(operand: Tensor | undefined): Tensor {
+  if (operand === undefined) throw new TypeError('an op is called with fewer operands than it names');
+  return operand;
+}
+
+const ofEachRow = { reduction: 'none' } as const;
+
+function targetOf({ target, softTarget, targetKind }: Case): ReferenceTarget {
+  if (targetKind === 'probabilities') return { kind: 'probabilities', values: softTarget };
+  return { kind: 'indices', values: target };
+}
+
+function optionsOf({ parameters, targetKind }: Case): ReferenceCrossEntropyOptions {
+  return { ...parameters, ...ofEachRow, ...(targetKind === 'smoothed' && { labelSmoothing: smoothing }) };
+}
+
+/** The diagonal of a Jacobian with the output that it was computed from. */
+function diagonalOf({ value, diagonal }: { readonly value: Tensor; diagonal(): Tensor }): OfOwnOutput {
+  return { output: value, result: diagonal() };
+}
+
+function slopesOfSigmoid(input: Case): Float64Array {
+  const y = input.output('sigmoid');
+  return reference.sigmoidVjp(y, new Float64Array(y.length).fill(1));
+}
+
+function slopesOfRelu(input: Case): Float64Array {
+  return Float64Array.from(input.output('relu'), (y) => (y > 0 ? 1 : 0));
+}
+
+/** Matrices with these diagonals, one for each row. */
+function diagonalMatrices(slopes: Float64Array, { classes }: Rows): Float64Array {
+  const out = new Float64Array(slopes.length * classes);
+  slopes.forEach((slope, k) => {
+    out[k * classes + (k % classes)] = slope;
   });
-}
-
-/** log p of one period of each row, where the others have their share of the sum. */
-function logProbabilities({ logits, layout, parameters, repeats }: Case): Float64Array {
-  return reference.logSoftmax(logits, layout, parameters).map((value) => value - Math.log(repeats));
-}
-
-/** An entry that the mask keeps: its probability, and its cotangent or tangent. */
-interface Entry {
-  readonly k: number;
-  readonly p: number;
-  readonly g: number;
-}
-
-/** A number for each entry, from its row; masked entries get 0. */
-function ofRows(input: Case, entryOf: (row: readonly Entry[]) => (entry: Entry) => number): Float64Array {
-  const { output, directions, operand, mask, period } = input;
-  const result = new Float64Array(output.length);
-  for (let start = 0; start < output.length; start += period) {
-    const row: Entry[] = [];
-    for (const [c, g] of directions.subarray(start, start + period).entries()) {
-      const k = start + c;
-      const value = output[k] ?? Number.NaN;
-      if (mask?.[k] !== 0) row.push({ k, p: operand === 'logSoftmax' ? Math.exp(value) : value, g });
-    }
-    const numberOf = entryOf(row);
-    for (const entry of row) result[entry.k] = numberOf(entry);
-  }
-  return result;
-}
-
-/** What is subtracted from all of a row's directions: that of a probability above ½. */
-function originOf(row: readonly Entry[]): number {
-  return row.find(({ p }) => p > 0.5)?.g ?? 0;
-}
-
-/** The size of the terms of `(g − o) − Σ p (g − o)` over all periods, o the origin of the row. */
-function centredSize(row: readonly Entry[], repeats: number): (entry: Entry) => number {
-  const origin = originOf(row);
-  const mean = repeats * sum(row, ({ p, g }) => p * Math.abs(g - origin));
-  return ({ g }) => Math.abs(g - origin) + mean;
-}
-
-function sum(row: readonly Entry[], term: (entry: Entry) => number): number {
-  return row.reduce((total, entry) => total + term(entry), 0);
+  return out;
 }
 
 /** The rows of `values` with more entries at their ends. */

@@ -25,14 +25,16 @@ export function accuracyCommand(session: Session): Command {
     .summary('measures errors in ULP')
     .description(
       'The largest error of each backend in units in the last place, against a double-double reference: over logits uniform in ±1, ±20, ' +
-        '±80, 1e4 ± 8 and 1e6 ± 8, nearly one-hot rows, temperatures from 0.01 to 100 and a mask, with 1 to 10 million classes. ' +
-        'Derivatives are measured relative to what is attainable: the largest term that remains after exact cancellation.',
+        '±80, 1e4 ± 8 and 1e6 ± 8, nearly one-hot rows, temperatures from 0.01 to 100 and a mask, with 1 to 10 million classes; ' +
+        'cross-entropy also with label smoothing and with probabilities as targets. ' +
+        'Derivatives are measured relative to what is attainable: the terms that remain after exact cancellation. The diagonal of linearize is ' +
+        "that at the backend's own output.",
     )
     .addOption(
       new Option(
         '--ops <list>',
-        'all, or some of softmax, softmax.jacobian, softmax.vjp, softmax.jvp, logSoftmax, logSoftmax.vjp, logSoftmax.jvp, logSumExp, ' +
-          'crossEntropy.loss, crossEntropy.gradient, sigmoid, sigmoid.vjp, relu',
+        'all, or functions and derivatives by their names in core, like logSumExp, crossEntropy.loss, softmax.hvp, ' +
+          'logSoftmax.linearize.diagonal; an unknown name prints them all',
       )
         .argParser(list)
         .default(['softmax'], 'softmax'),
@@ -52,7 +54,8 @@ export function accuracyCommand(session: Session): Command {
     )
     .option(
       '--backends <list>',
-      'names as `softgrad backends` lists them, with options like wasm:threads=2; default: all',
+      'names as `softgrad backends` lists them, with options like gpujs:mode=webasm or tfjs:engine=cpu; all stands for each of them as it opens ' +
+        'without options; default: all',
       list,
     )
     .addOption(
@@ -69,6 +72,7 @@ export function accuracyCommand(session: Session): Command {
 Examples:
   $ softgrad accuracy
   $ softgrad accuracy --ops all --backends all --md accuracy.md
+  $ softgrad accuracy --ops crossEntropy.gradient --backends all,gpujs:mode=webasm,tfjs:engine=cpu --details
   $ softgrad accuracy --backends cpu,wasm --peers naive,onnxruntime-node,jax --dtype float32
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
@@ -117,8 +121,8 @@ async function measure(options: Options, session: Session, update: (done: number
   const bench = await import('@softgrad/bench');
   const ops = bench.selectAccuracyOps(options.ops);
   registerBackends();
-  const chosen = options.backends ?? ['all'];
-  const contenders = bench.selectContenders(chosen.includes('all') ? session.backends.names() : chosen, options.peers);
+  const chosen = (options.backends ?? ['all']).flatMap((name) => (name === 'all' ? session.backends.names() : [name]));
+  const contenders = bench.selectContenders([...new Set(chosen)], options.peers);
   const { dtype: dtypes, classes, results } = options;
   const report = await bench.measureAccuracy({ contenders, ops, dtypes, classes, results }, ({ done, total, label }) =>
     update(done / total, label),
