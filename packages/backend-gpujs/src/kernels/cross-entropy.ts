@@ -84,14 +84,23 @@ function lossOf(kind: TargetKind): Reduction {
 
 const losses = { indices: lossOf('indices'), probabilities: lossOf('probabilities') } as const;
 
-/** Σ q over the classes other than the pivot: at the pivot Σ q − q would cancel. */
-const left: Reduction = {
-  name: 'cross-entropy/left',
-  arrays: ['q', 'pivot'],
-  start: ({ row }) => `const pivotClass = pivot[${row}]; let result = 0;`,
-  step: (j, k) => `if (${k} != pivotClass) { part += q[${j}]; }`,
-  inParts: true,
-};
+/**
+ * Σ q over the classes other than the pivot: at the pivot Σ q − q would cancel. The class of an index is left out, too, because what smoothing adds to
+ * the others is the same for all of them: added to a number near 1, it would have the same rounding error every time.
+ */
+function leftOf(kind: TargetKind): Reduction {
+  const indices = kind === 'indices';
+  return {
+    name: `cross-entropy/left/${kind}`,
+    arrays: ['q', 'pivot', ...(indices ? ['target'] : [])],
+    start: ({ row }) =>
+      `const pivotClass = pivot[${row}]; ${indices ? `const t = target[${row}];` : ''} let result = 0;`,
+    step: (j, k) => `if (${k} != pivotClass${indices ? ` && ${k} != t` : ''}) { part += q[${j}]; }`,
+    inParts: true,
+  };
+}
+
+const lefts = { indices: leftOf('indices'), probabilities: leftOf('probabilities') } as const;
 
 /**
  * At the pivot p − 1 is computed as −rest / (1 + rest), which does not cancel where p is nearly 1. Where p is below ½ the quotient p itself is
@@ -107,12 +116,14 @@ const gradientOf = (kind: TargetKind) =>
       ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
       ${kind === 'indices' ? `const t = target[${place.row}]; if (t == ignored) { return 0; }` : ''}
       ${atPivot('top', 'q', place)}
-      const w = left[${place.row}] + top;
+      let beside = left[${place.row}];
+      ${kind === 'indices' ? `if (t != topPivot) { beside += q[${place.at('whole(t)')}]; }` : ''}
+      const w = beside + top;
       const own = q[this.thread.x];
       const others = rest[${place.row}];
       if (w == 0 && own == 0 && (others < 1 || others > 0)) { return 0; }
       const k = ${place.class};
-      if (k == topPivot && others < 1) { return factor * (left[${place.row}] - w * others / (1 + others)); }
+      if (k == topPivot && others < 1) { return factor * (beside - w * others / (1 + others)); }
       ${atPivot('m', 'x', place)}
       return factor * (w * ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + others) - own);`,
     }),
@@ -141,7 +152,7 @@ export function crossEntropyInto(
     }
     if (out.gradient) {
       const remaining = scratch(rows.outer * rows.inner);
-      launch.reduce(left, remaining, [q, pivot], rows, {}, bySum);
+      launch.reduce(lefts[kind], remaining, [q, pivot, ...ofRow], rows, {}, bySum);
       const { arrays, integers } = maskOperands(parameters, rows);
       const numbers = [...temperature, parameters.scale / parameters.temperature, ...ignored];
       launch.elementwise(gradients[kind](parameters), out.gradient, [...inputs, remaining, ...ofRow, ...arrays], rows, {
