@@ -53,9 +53,11 @@ describe('inputs', () => {
     for (let row = 0; row < rows; row++) {
       const own = [...softTarget.subarray(row * period, (row + 1) * period)];
       expect(own.reduce((sum, q) => sum + q, 0)).toBeCloseTo(1, dtype === 'float32' ? 6 : 14);
-      expect(Math.max(...own) / Math.min(...own)).toBeGreaterThan(100);
+      // The same probability for all classes in every third row.
+      if (row % 3 === 2) expect(new Set(own).size).toBe(1);
+      else expect(Math.max(...own) / Math.min(...own)).toBeGreaterThan(100);
     }
-    expect(new Set(softTarget).size).toBeGreaterThan(490);
+    expect(new Set(softTarget).size).toBeGreaterThan(340);
   });
 
   test('the second direction and the cotangents of rows are other numbers than the first direction', () => {
