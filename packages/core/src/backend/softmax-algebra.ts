@@ -62,13 +62,13 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
 
   /**
    * `product(a, b) / T²`, the product linear in both. At a small T both are divided first, because products of small directions underflow even
-   * if the result does not; at a large T only where the product overflows.
+   * if the result does not; at a large T only where the product overflows. Elsewhere T² is one divisor, which takes one rounding less than T twice.
    */
   productOverSquare(product: (a: Value<B>, b: Value<B>) => Value<B>, a: Value<B>, b: Value<B>): Value<B> {
     const over = (v: Value<B>) => this.div(v, this.temperature);
     const exponent = exponentOf(this.temperature);
+    if (Math.abs(exponent) <= mostExponent) return this.div(product(a, b), this.temperature ** 2);
     const late = () => over(over(product(a, b)));
-    if (Math.abs(exponent) <= mostExponent) return late();
     const early = product(over(a), over(b));
     return exponent < 0 ? this.finiteOr(early, late()) : this.finiteOr(late(), early);
   }
