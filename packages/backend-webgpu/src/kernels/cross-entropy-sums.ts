@@ -43,19 +43,21 @@ fn sums_of(row: Row, s: State) -> Sums {
 /**
  * Of any target. With smoothing, q = w ((1 − ε) t + ε/K), where K, the number of unmasked classes, is known only after the pass. Therefore the sums
  * over the target t, `q, a = Σ w t, Σ w t z`, and with smoothing those over all classes, `v, b = Σ w, Σ w z`, are kept separately, q and v without the
- * entry at the maximum, `top_q, top_v`; all are updated when the maximum changes.
+ * entry at the maximum, `top_q, top_v`; all are updated when the maximum changes. `lost` is what the additions of q lost by rounding, because the error of Q
+ * is one of every gradient of the row.
  */
 export function sumsOfTarget(isSmoothed: boolean): Reduction {
   const smoothed = (wgsl: string, otherwise = '') => (isSmoothed ? wgsl : otherwise);
   const ofSmoothing = { kept: 'f32', v: 'f32', b: 'f32', top_v: 'f32' } as const;
   return {
-    state: { ...softmaxState, q: 'f32', a: 'f32', top_q: 'f32', ...(isSmoothed ? ofSmoothing : {}) },
+    state: { ...softmaxState, q: 'f32', lost: 'f32', a: 'f32', top_q: 'f32', ...(isSmoothed ? ofSmoothing : {}) },
     code: /* wgsl */ `${sums}
 struct Softmax { m: f32, r: f32, flags: u32 }
 const MET_NO_LOGARITHM = 16u;
 
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
-fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0${smoothed(', 0.0, 0.0, 0.0, 0.0')}); }
+fn plus(a: f32, b: f32) -> vec2<f32> { return gap(a, -b); }
+fn empty() -> State { return State(LOWEST, 0.0, 0u, 0.0, 0.0, 0.0, 0.0${smoothed(', 0.0, 0.0, 0.0, 0.0')}); }
 fn merge(a: State, b: State) -> State {
   let s = merge_softmax(inner_of(a), inner_of(b));
   let second = (largest_of(b.flags) > largest_of(a.flags)) | (b.m > a.m);
@@ -65,9 +67,11 @@ fn merge(a: State, b: State) -> State {
   let lower_q = select(b.q, a.q, second) + lower_top_q;
   ${smoothed(/* wgsl */ `let lower_top_v = select(b.top_v, a.top_v, second);
   let lower_v = select(b.v, a.v, second) + lower_top_v;`)}
+  let both = plus(a.q, b.q);
+  let q = plus(both.x, lower_top_q);
   return State(
     s.m, s.r, s.flags,
-    a.q + b.q + lower_top_q, (a.a + b.a) + select(lower_q * z, 0.0, lower_q == 0.0), select(a.top_q, b.top_q, second),
+    q.x, a.lost + b.lost + (both.y + q.y), (a.a + b.a) + select(lower_q * z, 0.0, lower_q == 0.0), select(a.top_q, b.top_q, second),
     ${smoothed(/* wgsl */ `a.kept + b.kept,
     a.v + b.v + lower_top_v, (a.b + b.b) + select(lower_v * z, 0.0, lower_v == 0.0), select(a.top_v, b.top_v, second),`)}
   );
@@ -79,7 +83,7 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   let one = one_logit(e);
   let counts = (q != 0.0)${smoothed(/* wgsl */ ` | (w != 0.0)`)};
   let flags = one.flags | select(0u, MET_NO_LOGARITHM, counts & (logit(e.logits) == MINUS_INFINITY));
-  return merge(s, State(one.m, one.r, flags, 0.0, 0.0, q${smoothed(', 1.0, 0.0, 0.0, w')}));
+  return merge(s, State(one.m, one.r, flags, 0.0, 0.0, 0.0, q${smoothed(', 1.0, 0.0, 0.0, w')}));
 }
 fn sums_of(row: Row, s: State) -> Sums {
   let infinite = (s.flags & MET_NO_LOGARITHM) != 0u;
@@ -87,12 +91,12 @@ fn sums_of(row: Row, s: State) -> Sums {
     /* wgsl */ `let certain = 1.0 - P.smoothing;
   // Not a number if all classes are masked, where loss and gradient are 0 whatever it is.
   let share = P.smoothing / s.kept;
-  let others = certain * s.q + share * s.v;
+  let others = certain * (s.q + s.lost) + share * s.v;
   let total = others + (certain * s.top_q + share * s.top_v);
   // The sum over all classes is infinite if logits are masked by the lowest finite number.
   let along = select(certain * s.a, 0.0, certain == 0.0) + select(share * s.b, 0.0, share == 0.0);
   return Sums(total, others, along, share, infinite);`,
-    /* wgsl */ `return Sums(s.q + s.top_q, s.q, s.a, 0.0, infinite);`,
+    /* wgsl */ `return Sums(s.q + (s.lost + s.top_q), s.q + s.lost, s.a, 0.0, infinite);`,
   )}
 }
 `,

@@ -7,8 +7,8 @@ import { logitsOf } from './softmax-state.js';
 
 /**
  * Loss and gradient in one dispatch. With z = (x − max)/T ≤ 0, e = exp(z), S = Σ e = 1 + r, log p = z − log S, and the weight q of each class in the
- * target: `loss = scale (Q log S − Σ q z)`, with Q = Σ q, and `gradient = scale/T (Q e − q S) / S`, computed as `(Q e − q) − q r`, which does not
- * cancel where p is nearly 1: at the maximum Q e − q is the sum of the other q.
+ * target: `loss = scale (Q log S − Σ q z)`, with Q = Σ q, and `gradient = scale/T (Q e − q S) / S`, where at a single maximum `Q e − q S` is the sum of the
+ * other q less q r, which does not cancel where p is nearly 1.
  */
 export function crossEntropy(
   engine: Engine,
@@ -36,7 +36,7 @@ fn finish(row: Row, s: State) -> Result {
   let finite = bitcast<u32>(P.scale * (sums.total * log1p_of(s.r) - sums.along));
   let counted = select(select(finite, INFINITY, sums.infinite), NAN, undefined);
   let loss = select(counted, 0u, ((s.flags & MET_ANY) == 0u) | ignored(row));
-  let factor = P.scale_by_temperature / (1.0 + s.r);
+  let factor = P.scale_by_temperature * inverse_of_sum(s.r);
   return Result(s.m, s.r, sums.others, sums.total, sums.share, factor, loss, ignored(row), undefined);
 }
 fn row_value(z: Result, row: Row) -> u32 { return z.loss; }
@@ -46,8 +46,9 @@ fn emit(z: Result, row: Row, c: u32, e: Element) -> u32 {
   let q = weight_of(c) * ((1.0 - P.smoothing) * target_of(row, c, e) + z.share);
   let power = select(exp_of(below(bitcast<f32>(x), z.m)), 0.0, x == MINUS_INFINITY);
   // A single maximum: others as large make r at least 1.
-  let difference = select(z.total * power - q, z.others, (z.r < 1.0) & (power == 1.0));
-  let gradient = bitcast<u32>((difference - q * z.r) * z.factor);
+  let top = (z.r < 1.0) & (power == 1.0);
+  let difference = select(z.total * power, z.others, top) - q * select(1.0 + z.r, z.r, top);
+  let gradient = bitcast<u32>(difference * z.factor);
   return select(gradient, NAN, z.undefined);
 }
 `;

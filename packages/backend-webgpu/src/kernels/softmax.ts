@@ -11,7 +11,7 @@ type Parameters = SoftmaxParameters<WebgpuBuffer>;
 export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters: Parameters) {
   const code = /* wgsl */ `
 struct Result { m: f32, inverse: f32, undefined: bool }
-fn finish(row: Row, s: State) -> Result { return Result(s.m, 1.0 / (1.0 + s.r), is_undefined(s.flags)); }
+fn finish(row: Row, s: State) -> Result { return Result(s.m, inverse_of_sum(s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
   let power = reduce_exp(below(bitcast<f32>(x), q.m));
