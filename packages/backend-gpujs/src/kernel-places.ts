@@ -48,7 +48,10 @@ export interface Reduction extends Kernel {
   start(place: Place): string;
   /** Processes class `k`, whose element has index `j`. */
   step(j: string, k: string, place: Place): string;
-  /** Whether the steps add to the variable `part` and not to `result`, which in float32 gets the sums of 16 of them: of a plain sum rounding errors add up. */
+  /**
+   * Whether the steps add to the variable `part` and not to `result`, which in float32 gets the sums of 16 of them, because of a plain sum rounding errors add
+   * up. What the additions of 16 lose is added last (Knuth's TwoSum); if a compiler simplifies it away, the sum is that of the parts.
+   */
   readonly inParts?: boolean;
 }
 
@@ -79,16 +82,29 @@ export function reduction(kernel: Reduction, flat: boolean, single: boolean): Pr
       const place = placeOf(outer, flat, quotient, arithmetic);
       const first = single ? '0' : `(${line} - ${outer} * blocks) * ${block}`;
       const { inParts = false } = kernel;
+      const compensated = inParts && arithmetic === 'float32';
       return `
       ${kernel.start(place)}
-      ${inParts ? 'let part = 0; let count = 0;' : ''}
+      ${inParts ? 'let part = 0;' : ''}
+      ${compensated ? 'let sum = 0; let lost = 0; let count = 0;' : ''}
       let k = ${first};
       const end = Math.min(k + ${block}, classes);
       for (let j = ${place.at(first)}; k < end; j += ${flat ? '1' : 'inner'}) {
         ${kernel.step('j', 'k', place)}
         k += 1;
-        ${inParts && arithmetic === 'float32' ? 'count += 1; if (count > 15) { result += part; part = 0; count = 0; }' : ''}
+        ${
+          compensated
+            ? `const next = sum + part;
+        const added = next - sum;
+        lost += (sum - (next - added)) + (part - added);
+        sum = next;
+        part = 0;
+        count += 1;
+        if (count > 15) { result += sum; sum = 0; count = 0; }`
+            : ''
+        }
       }
+      ${compensated ? 'if (lost < 1 || lost > 0) { return result + (sum + lost); } return result + sum;' : ''}
       return ${inParts ? 'result + part' : 'result'};`;
     },
     ['blocks'],

@@ -81,7 +81,7 @@ const guarded = (exp: string) =>
   `if (v < -104) { return 0; } if (v > 88.7229) { return v * 3e38; } if (v < 1 || v > 0) { ${exp} } return v;`;
 
 /**
- * Statements that return exp(v + lost) for a lost far below 1, within 1.1 ULP. A GPU's own exp is 2^(v log₂ e) with a rounded product, for which WGSL (section
+ * Statements that return exp(v + lost) for a lost far below 1, within 1 ULP. A GPU's own exp is 2^(v log₂ e) with a rounded product, for which WGSL (section
  * 15.7.4) allows 3 + 2|v| ULP. Here ln 2 is subtracted n times, in two parts (Cody and Waite), and p is a polynomial by Chebyshev interpolation of
  * (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2. It is multiplied by powers of 2 that comparisons choose, because WebGL 1 has no access to a float's bits, and
  * by 2^±64 last, so that a subnormal result is rounded once.
@@ -94,10 +94,12 @@ function expByPolynomial(lost: string, sign: 'negative' | 'any'): string {
   const squares = smaller.map((e) => `const power${2 * e} = power${e} * power${e};`);
   return `
     const n = Math.floor(v * 1.44269504 + 0.5);
-    const t = (v - n * 0.693145751953125) + (${lost} - n * 1.42860677e-6);
+    const a = v - n * 0.693145751953125;
+    const b = ${lost} - n * 1.42860677e-6;
+    const t = a + b;
     const c2 = (t * 0.0013926250394433737 + 0.00836323294788599) * t + 0.04166655242443085;
     const c1 = (c2 * t + 0.16666576266288757) * t + 0.5;
-    let p = 1 + (t + t * t * c1);
+    let p = 1 + (a + (b + t * t * c1));
     let k = -n;
     ${sign === 'any' ? `let power1 = 0.5; if (n > 0) { k = n; power1 = 2; } ${squares.join(' ')}` : ''}
     let first = 1;
@@ -119,6 +121,7 @@ function expByPolynomial(lost: string, sign: 'negative' | 'any'): string {
  * - `expOfExponent`: the same of `v = sgn (x − m) / (size + sizeRest)`, where m is the row's maximum, so that v is not above 0 unless it is Infinity,
  *   and of what v lost by rounding: the errors of the difference (Knuth's TwoSum), of the quotient (Dekker's product) and of the temperature. They
  *   count as 0 where they are not finite, or where the device's compiler simplifies them away.
+ * - `overSum`: e / (1 + rest), corrected by what 1 + rest lost by rounding.
  * - `lnOf`, `log1pOf`: log(v) for v > 0, and log(1 + v) for v ≥ 0, or NaN for NaN. From ½ to 2 they use 2 artanh, because WGSL (section 15.7.4)
  *   and Vulkan allow the device's log an absolute error of 2⁻²¹ there, without a bound on the relative error.
  * - `complementOf`: 1 − exp(v) for −ln 2 ≤ v ≤ 0, without cancelling: `2 z / (z + z coth z)` with z = −v / 2, and z coth z as a continued fraction, whose
@@ -134,6 +137,16 @@ const inFloat32: Helpers = new Map([
     'if (a - q * b < 0) { return q - 1; } if (a - q * b >= b) { return q + 1; } return q;',
   ),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return Math.floor(v + 0.5);'),
+  helper(
+    'overSum',
+    { e: number, rest: number },
+    number,
+    `const y = 1 + rest;
+    let lost = rest - (y - 1);
+    if (rest > 1) { lost = 1 - (y - rest); }
+    const q = e / y;
+    return q - q * (lost / y);`,
+  ),
   helper(
     'lnOf',
     { v: number },
@@ -217,6 +230,7 @@ export const javaScriptHelpers: Helpers = new Map([
   ...inFloat32,
   helper('estimate', { a: integer, b: integer }, integer, 'return ((a + 0.5) * (1 / b)) | 0;'),
   helper('whole', { v: number }, integer, 'if (v < 0) { return 0; } return v | 0;'),
+  helper('overSum', { e: number, rest: number }, number, 'return e / (1 + rest);'),
   helper(
     'expOf',
     { v: number },

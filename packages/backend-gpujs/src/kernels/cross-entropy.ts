@@ -123,9 +123,9 @@ const gradientOf = (kind: TargetKind) =>
       const others = rest[${place.row}];
       if (w == 0 && own == 0 && (others < 1 || others > 0)) { return 0; }
       const k = ${place.class};
-      if (k == topPivot && others < 1) { return factor * (beside - w * others / (1 + others)); }
+      if (k == topPivot && others < 1) { return factor * (beside - overSum(w * others, others)); }
       ${atPivot('m', 'x', place)}
-      return factor * (w * ${expOfExponent('x[this.thread.x]', 'm', place)} / (1 + others) - own);`,
+      return factor * (overSum(w * ${expOfExponent('x[this.thread.x]', 'm', place)}, others) - own);`,
     }),
   );
 

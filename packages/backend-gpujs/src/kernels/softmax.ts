@@ -29,13 +29,13 @@ const exponentialOf = (name: string, arrays: readonly string[], declared: (place
       body: (place) => `
         ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
         ${declared(place)}
-        return ${expOfExponent('x[this.thread.x]', 'm', place)}${divisor(place)};`,
+        return ${divisor(expOfExponent('x[this.thread.x]', 'm', place), place)};`,
     }),
   );
 
-type Divisor = (place: Place) => string;
-const sum: Divisor = ({ row }) => ` / (1 + rest[${row}])`;
-const none: Divisor = () => '';
+type Divisor = (e: string, place: Place) => string;
+const sum: Divisor = (e, { row }) => `overSum(${e}, rest[${row}])`;
+const none: Divisor = (e) => e;
 const maximum = ({ row }: Place) => `const m = maximum[${row}];`;
 
 const softmax = exponentialOf('softmax', ['pivot', 'rest'], (place) => atPivot('m', 'x', place), sum);
@@ -64,7 +64,7 @@ const storedQuotient = maskable(
     arrays: ['e', 'rest'],
     body: (place) => `
       ${masked ? `if (${isMasked('this.thread.x', place)}) { return 0; }` : ''}
-      return e[this.thread.x] / (1 + rest[${place.row}]);`,
+      return ${sum('e[this.thread.x]', place)};`,
   }),
 );
 
