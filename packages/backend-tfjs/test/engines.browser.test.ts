@@ -32,12 +32,12 @@ for (const engine of ['webgl', 'webgpu'] as const) {
     `engine ${engine}`,
     openedOnce(() => tfjs.open({ engine })),
     {
-      softmax: 4,
+      softmax: 2.4,
       logSoftmax: 3.3,
       lowLogSoftmax: 0.75,
       logSumExp: 3.5,
       loss: 3.3,
-      gradient: 4.5,
+      gradient: 3,
     },
   );
   // How a model calls a backend is the same on every engine, as in Node, and interop shows that of each: most of the time is spent compiling the programs of tfjs itself.

@@ -65,11 +65,15 @@ export function interpretedPrograms(instance: KernelBackend, faults: Partial<Lan
         const end = Math.min(first + window, expression.shape[2]);
         Object.assign(within, { x, y, z: first, w });
         let result = valueAt(within);
+        let lost = 0;
         for (within.z = first + 1; within.z < end; within.z++) {
           const next = valueAt(within);
-          result = op === 'max' ? Math.max(result, next) : Math.fround(result + next);
+          const last = result;
+          result = op === 'max' ? Math.max(last, next) : Math.fround(last + next);
+          // The exact error of a sum of two float32 is a float32.
+          if (op === 'sum') lost = Math.fround(lost + (last - result + next));
         }
-        return result;
+        return Number.isFinite(lost) ? Math.fround(result + lost) : result;
       });
     },
   };

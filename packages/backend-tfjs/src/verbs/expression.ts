@@ -38,7 +38,7 @@ export interface Language {
 }
 
 /**
- * Code that declares `n` and `p` such that `exp(x + lost)` is `2ⁿ p`, within 1.5 ULP. WGSL allows its own exp an error of 3 + 2|x| ULP, and devices
+ * Code that declares `n` and `p` such that `exp(x + lost)` is `2ⁿ p`, within 1 ULP. WGSL allows its own exp an error of 3 + 2|x| ULP, and devices
  * use it, because they compute `exp2(x · log₂ e)` with a rounded product. Here ln 2 is subtracted n times, in two parts (Cody and Waite), and p is a
  * polynomial by Chebyshev interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2. x is clamped where the result is 0 or Infinity. Multiply by
  * 2ⁿ in two factors, because 2ⁿ alone may be outside of float32's range.
@@ -47,10 +47,12 @@ export function exponentialParts(declare: Language['declare']): string {
   return [
     declare('z', 'clamp(x, -110.0, 89.0)'),
     declare('n', 'floor(z * 1.44269504 + 0.5)'),
-    declare('t', '(z - n * 0.693145751953125) + (lost - n * 1.42860677e-6)'),
+    declare('a', 'z - n * 0.693145751953125'),
+    declare('b', 'lost - n * 1.42860677e-6'),
+    declare('t', 'a + b'),
     declare('c2', '(t * 0.0013926250394433737 + 0.00836323294788599) * t + 0.04166655242443085'),
     declare('c1', '(c2 * t + 0.16666576266288757) * t + 0.5'),
-    declare('p', '1.0 + (t + t * t * c1)'),
+    declare('p', '1.0 + (a + (b + t * t * c1))'),
   ].join('\n  ');
 }
 

@@ -132,7 +132,7 @@ void main() {
   return {
     map: (expression, shape) => run(emit(expression, glsl), shape, 'setOutput(valueAt(at));', {}),
     reduce: (op, expression, shape, window) =>
-      run(emit(expression, glsl), shape, reduction(op === 'max' ? 'larger(result, next)' : 'result + next'), {
+      run(emit(expression, glsl), shape, reduction(op === 'max' ? maximum : sum), {
         window,
         total: expression.shape[2],
       }),
@@ -155,15 +155,35 @@ function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo)
   );
 }
 
-function reduction(combined: string): string {
+/** How a reduction combines `result` and `next`, and what it gives at the end. */
+interface Combination {
+  readonly before: string;
+  readonly step: string;
+  readonly result: string;
+}
+
+const maximum: Combination = { before: '', step: 'result = larger(result, next);', result: 'result' };
+
+/** What each addition loses by rounding is added last (Knuth's TwoSum); a compiler that simplifies it makes it 0. */
+const sum: Combination = {
+  before: 'float lost = 0.0;',
+  step: `float sum = result + next;
+    float added = sum - result;
+    lost += (result - (sum - added)) + (next - added);
+    result = sum;`,
+  result: '(floatBitsToUint(lost) & 0x7f800000u) == 0x7f800000u ? result : result + lost',
+};
+
+function reduction({ before, step, result }: Combination): string {
   return `int first = at.z * window;
   int end = min(first + window, total);
   float result = valueAt(ivec4(at.xy, first, at.w));
+  ${before}
   for (int k = first + 1; k < end; k++) {
     float next = valueAt(ivec4(at.xy, k, at.w));
-    result = ${combined};
+    ${step}
   }
-  setOutput(result);`;
+  setOutput(${result});`;
 }
 
 /**

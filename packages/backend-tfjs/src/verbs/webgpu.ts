@@ -146,20 +146,40 @@ fn main(index : i32) {
   return {
     map: (expression, shape) => run(emit(expression, wgsl), shape, 'setOutputAtIndex(index, valueAt(at));', {}),
     reduce: (op, expression, shape, window) =>
-      run(emit(expression, wgsl), shape, reduction(op === 'max' ? 'larger(result, next)' : 'result + next'), {
+      run(emit(expression, wgsl), shape, reduction(op === 'max' ? maximum : sum), {
         window,
         total: expression.shape[2],
       }),
   };
 }
 
-function reduction(combined: string): string {
+/** How a reduction combines `result` and `next`, and what it gives at the end. */
+interface Combination {
+  readonly before: string;
+  readonly step: string;
+  readonly result: string;
+}
+
+const maximum: Combination = { before: '', step: 'result = larger(result, next);', result: 'result' };
+
+/** What each addition loses by rounding is added last (Knuth's TwoSum); a compiler that simplifies it makes it 0. */
+const sum: Combination = {
+  before: 'var lost = 0.0;',
+  step: `let sum = result + next;
+    let added = sum - result;
+    lost += (result - (sum - added)) + (next - added);
+    result = sum;`,
+  result: 'select(result + lost, result, (bitcast<u32>(lost) & 0x7f800000u) == 0x7f800000u)',
+};
+
+function reduction({ before, step, result }: Combination): string {
   return `let first = at.z * uniforms.window;
   let end = min(first + uniforms.window, uniforms.total);
   var result = valueAt(vec4<i32>(at.xy, first, at.w));
+  ${before}
   for (var k = first + 1; k < end; k++) {
     let next = valueAt(vec4<i32>(at.xy, k, at.w));
-    result = ${combined};
+    ${step}
   }
-  setOutputAtIndex(index, result);`;
+  setOutputAtIndex(index, ${result});`;
 }
