@@ -6,11 +6,6 @@
 
 export {
   crossEntropy as referenceCrossEntropy,
-  crossEntropyGradient as referenceCrossEntropyGradient,
-  crossEntropyHvp as referenceCrossEntropyHvp,
-  crossEntropyJvp as referenceCrossEntropyJvp,
-  crossEntropyLoss as referenceCrossEntropyLoss,
-  crossEntropyVjp as referenceCrossEntropyVjp,
   type ReferenceCrossEntropy,
   type ReferenceCrossEntropyOptions,
   type ReferenceTarget,

@@ -13,7 +13,8 @@ import {
   sub,
   zero,
 } from './doubledouble.js';
-import { complement, isDominant, logSumExpCurvature } from './functions.js';
+import { complement, isDominant } from './log-softmax.js';
+import { logSumExpCurvature } from './log-sum-exp.js';
 import { logProbabilities } from './probabilities.js';
 import { isMasked, type ReferenceParameters, type RowEntries, rowIndices, total, type Values } from './row-entries.js';
 

@@ -6,6 +6,13 @@
  * rounded to its dtype, so that a difference is the backend's own error.
  */
 
+export {
+  crossEntropyGradient,
+  crossEntropyHvp,
+  crossEntropyJvp,
+  crossEntropyLoss,
+  crossEntropyVjp,
+} from './cross-entropy.js';
 export { relu, reluVjp, sigmoid, sigmoidHvp, sigmoidVjp } from './elementwise.js';
 export {
   complement,

@@ -14,16 +14,7 @@ import {
   softmin,
   type Tensor,
 } from '@softgrad/core';
-import {
-  type ReferenceCrossEntropyOptions,
-  type ReferenceTarget,
-  reference,
-  referenceCrossEntropyGradient,
-  referenceCrossEntropyHvp,
-  referenceCrossEntropyJvp,
-  referenceCrossEntropyLoss,
-  referenceCrossEntropyVjp,
-} from '@softgrad/core/conformance';
+import { type ReferenceCrossEntropyOptions, type ReferenceTarget, reference } from '@softgrad/core/conformance';
 import type { FloatArray } from '../workloads.js';
 import { type Case, type OutputName, originOfTangent, smoothing, terms, undeterminedCurvature } from './terms.js';
 
@@ -296,9 +287,9 @@ export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
     operands: ['logits', 'target'],
     call: ([x, target], options) => crossEntropy.loss(given(x), given(target), { ...options, ...ofEachRow }),
     expected: (input) =>
-      referenceCrossEntropyLoss(input.logits, targetOf(input), input.layout, optionsOf(input)).map(
-        (value) => value + Math.log(input.repeats),
-      ),
+      reference
+        .crossEntropyLoss(input.logits, targetOf(input), input.layout, optionsOf(input))
+        .map((value) => value + Math.log(input.repeats)),
   },
   'crossEntropy.gradient': {
     ...perEntry,
@@ -306,7 +297,7 @@ export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
     isPeriodic: false,
     operands: ['logits', 'target'],
     call: ([x, target], options) => crossEntropy.gradient(given(x), given(target), { ...options, ...ofEachRow }),
-    expected: (input) => referenceCrossEntropyGradient(input.logits, targetOf(input), input.layout, optionsOf(input)),
+    expected: (input) => reference.crossEntropyGradient(input.logits, targetOf(input), input.layout, optionsOf(input)),
     attainable: terms.crossEntropyGradient,
   },
   'crossEntropy.vjp': {
@@ -316,7 +307,7 @@ export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
     call: ([x, target, g], options) =>
       crossEntropy.vjp(given(x), given(target), given(g), { ...options, ...ofEachRow }),
     expected: (input) =>
-      referenceCrossEntropyVjp(input.logits, targetOf(input), input.rowCotangents, input.layout, optionsOf(input)),
+      reference.crossEntropyVjp(input.logits, targetOf(input), input.rowCotangents, input.layout, optionsOf(input)),
     attainable: terms.crossEntropyVjp,
   },
   'crossEntropy.jvp': {
@@ -326,7 +317,7 @@ export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
     call: ([x, target, t], options) =>
       crossEntropy.jvp(given(x), given(target), given(t), { ...options, ...ofEachRow }),
     expected: (input) =>
-      referenceCrossEntropyJvp(input.logits, targetOf(input), input.directions, input.layout, optionsOf(input)),
+      reference.crossEntropyJvp(input.logits, targetOf(input), input.directions, input.layout, optionsOf(input)),
     attainable: terms.crossEntropyJvp,
   },
   'crossEntropy.hvp': {
@@ -337,7 +328,7 @@ export const accuracyOps: Readonly<Record<AccuracyOpName, AccuracyOp>> = {
       crossEntropy.hvp(given(x), given(target), given(g), given(t), { ...options, ...ofEachRow }),
     expected: (input) => {
       const { logits, rowCotangents, directions, layout } = input;
-      return referenceCrossEntropyHvp(logits, targetOf(input), rowCotangents, directions, layout, optionsOf(input));
+      return reference.crossEntropyHvp(logits, targetOf(input), rowCotangents, directions, layout, optionsOf(input));
     },
     attainable: terms.curvature(true),
   },
