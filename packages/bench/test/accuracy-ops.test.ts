@@ -359,6 +359,11 @@ describe('measuring', () => {
   test('matrices of long rows, and gradients of rows that repeat, are left out', async () => {
     expect(await totalOf({ ops: ['softmax.jacobian'], classes: [3200] })).toBe(0);
     expect(await totalOf({ ops: ['softmax.jacobian'], classes: [10] })).toBe(11);
+    expect(await totalOf({ ops: ['softmax.jacobian'], classes: [129] })).toBe(11);
+    for (const name of ['logSoftmax', 'sigmoid', 'relu'] as const) {
+      expect(await totalOf({ ops: [`${name}.jacobian`], classes: [129] })).toBe(0);
+      expect(await totalOf({ ops: [`${name}.jacobian`], classes: [128] })).toBe(name === 'logSoftmax' ? 11 : 3);
+    }
     expect(await totalOf({ ops: ['crossEntropy.gradient'], classes: [2 ** 18 + 2 ** 10] })).toBe(0);
     expect(await totalOf({ ops: ['logSumExp'], classes: [2 ** 18 + 2 ** 10] })).toBe(1);
     expect(await totalOf({ ops: ['logSumExp.gradient'], classes: [2 ** 18 + 2 ** 10] })).toBe(0);

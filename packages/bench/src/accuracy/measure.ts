@@ -71,10 +71,10 @@ export interface AccuracyReport {
 const mostResultsOfRow = 1e7;
 
 function isAsked(
-  { results, isPeriodic = true, isElementwise, operands, hasFewLongRows }: AccuracyOp,
+  { results, isPeriodic = true, isElementwise, operands, hasFewLongRows, mostClasses = Infinity }: AccuracyOp,
   { classes, around0, target, isForAll }: AccuracyInput,
 ): boolean {
-  if (hasFewLongRows && !isForAll) return false;
+  if (classes > mostClasses || (hasFewLongRows && !isForAll)) return false;
   if (isElementwise && !around0) return false;
   if (target !== 'indices' && !operands.includes('target')) return false;
   return results(classes) <= mostResultsOfRow && (isPeriodic || repeatsOf(classes) === 1);
@@ -156,8 +156,8 @@ export async function measureAccuracy(
         if (found) {
           const { output } = found;
           const own = output && { ...asked, output: () => rounded(output, dtype) };
-          common ??= own ? undefined : expectationOf(accuracyOps[op], asked);
-          worstUlp = largestError(found.result, common ?? expectationOf(accuracyOps[op], own ?? asked), dtype);
+          common ??= own ? undefined : expectationOf(accuracyOps[op], asked, dtype);
+          worstUlp = largestError(found.result, common ?? expectationOf(accuracyOps[op], own ?? asked, dtype));
         }
         results.push({
           op,
@@ -237,16 +237,23 @@ interface Expectation {
   readonly values: Float64Array;
   /** Errors up to this are counted as 0. */
   readonly undetermined: Float64Array | undefined;
-  /** The magnitude of which an error is an ULP or more. */
-  readonly scale: Float64Array;
+  /** An ULP of each result, or of its terms; Infinity for those that are too small to be measured. */
+  readonly ulps: Float64Array;
 }
 
-function expectationOf(op: AccuracyOp, asked: Case): Expectation {
+function expectationOf(op: AccuracyOp, asked: Case, dtype: BenchDType): Expectation {
   const values = op.expected(asked);
   const attainable = op.attainable?.(asked);
-  const scale = values.map((value, k) => Math.max(Math.abs(value), attainable?.[k] ?? 0));
-  return { values, scale, undetermined: op.undetermined?.(asked) };
+  const ulps = values.map((value, k) => {
+    const scale = Math.max(Math.abs(value), attainable?.[k] ?? 0);
+    if (scale < least) return Number.POSITIVE_INFINITY;
+    return scale < Number.POSITIVE_INFINITY ? ulpOf(scale, dtype) : 0;
+  });
+  return { values, ulps, undetermined: op.undetermined?.(asked) };
 }
+
+/** Smaller results are not measured. */
+const least = 1e-30;
 
 /** What a contender computed, and the output that it computed it from, if that is its own. */
 interface Found {
@@ -340,16 +347,17 @@ function ulpOf(x: number, dtype: BenchDType): number {
 }
 
 /** A result that repeats is compared everywhere with the period that is expected. */
-function largestError(actual: HostArray, { values, scale, undetermined }: Expectation, dtype: BenchDType): number {
-  const ulps = scale.map((size) => (size < Number.POSITIVE_INFINITY ? ulpOf(Math.max(size, 1e-30), dtype) : 0));
+function largestError(actual: HostArray, { values, ulps, undetermined }: Expectation): number {
   let largest = 0;
-  for (const [k, found] of actual.entries()) {
-    const at = k % values.length;
-    const [exact = Number.NaN, ulp = Number.NaN] = [values[at], ulps[at]];
-    if (Number.isNaN(found)) return Number.NaN;
-    if (found === exact || (scale[at] ?? 0) < 1e-30) continue;
-    const error = Math.abs(found - exact) - (undetermined?.[at] ?? 0);
-    largest = Math.max(largest, error / ulp);
+  let at = 0;
+  for (const found of actual) {
+    const exact = values[at] ?? Number.NaN;
+    if (found !== exact) {
+      if (Number.isNaN(found)) return Number.NaN;
+      const error = Math.abs(found - exact) - (undetermined?.[at] ?? 0);
+      largest = Math.max(largest, error / (ulps[at] ?? Number.NaN));
+    }
+    at = at + 1 === values.length ? 0 : at + 1;
   }
   return largest;
 }
