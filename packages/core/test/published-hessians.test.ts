@@ -1,3 +1,4 @@
+import { inverse, Matrix } from 'ml-matrix';
 import { describe, expect, test } from 'vitest';
 import { withoutKernels } from '../conformance/counted.js';
 import { exact } from '../conformance/index.js';
@@ -62,13 +63,13 @@ const alligators = {
   ],
 };
 
-type Matrix = readonly (readonly number[])[];
+type Rows = readonly (readonly number[])[];
 
 /** A multinomial logit model whose last class is the baseline: its logits are 0. */
 interface Model {
-  readonly predictors: Matrix;
+  readonly predictors: Rows;
   /** Estimates of each class but the last. */
-  readonly estimates: Matrix;
+  readonly estimates: Rows;
   readonly targets: readonly number[];
 }
 
@@ -118,23 +119,8 @@ const dot = (a: readonly number[], b: readonly number[]): number => a.reduce((su
 const logitsOf = ({ predictors, estimates }: Model): number[] =>
   predictors.flatMap((x) => [...estimates.map((beta) => dot(x, beta)), 0]);
 
-/** Gauss–Jordan elimination, for positive definite matrices. */
-function inverse(matrix: Matrix): number[][] {
-  const size = matrix.length;
-  const rows = matrix.map((row, i) => [...row, ...row.map((_, k) => (k === i ? 1 : 0))]);
-  for (let i = 0; i < size; i++) {
-    const pivot = rows[i][i];
-    rows[i] = rows[i].map((v) => v / pivot);
-    for (let k = 0; k < size; k++) {
-      const factor = rows[k][i];
-      if (k !== i) rows[k] = rows[k].map((v, column) => v - factor * rows[i][column]);
-    }
-  }
-  return rows.map((row) => row.slice(size));
-}
-
 /** The covariance of the estimates, ordered by class and predictor. */
-async function covariance(model: Model, product: HessianProduct, backend: Backend): Promise<number[][]> {
+async function covariance(model: Model, product: HessianProduct, backend: Backend): Promise<Rows> {
   const { predictors, estimates, targets } = model;
   const classes = estimates.length + 1;
   const shape = [predictors.length, classes];
@@ -151,7 +137,7 @@ async function covariance(model: Model, product: HessianProduct, backend: Backen
       columns.push(column);
     }
   }
-  return inverse(columns);
+  return inverse(new Matrix(columns)).to2DArray();
 }
 
 /** p and the derivative of p (1 − p) at each logit z. */
