@@ -55,7 +55,12 @@ function heatMap(document, jacobian) {
     height: 300,
     x: { label: 'j', tickSize: 0 },
     y: { label: 'i', tickSize: 0 },
-    color: { type: 'diverging', domain: [-largest, largest], range: [negative, '#f6f4ef', positive], interpolate: 'rgb' },
+    color: {
+      type: 'diverging',
+      domain: [-largest, largest],
+      range: [negative, '#f6f4ef', positive],
+      interpolate: 'rgb',
+    },
     marks: [
       Plot.cell(cells, { x: 'j', y: 'i', fill: 'value', inset: 1 }),
       Plot.text(cells, {
