@@ -102,6 +102,7 @@ export const logSumExpDefinition = {
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: 'logSumExp',
+    isOfQuotient: true,
     formula: (m, x) => {
       const { maximum, difference } = m.shifted(x);
       return m.add(m.log1p(m.sumOfOthers(difference)), maximum);
