@@ -41,6 +41,13 @@ describe('composed', () => {
     expect(value).toBeCloseTo(3 + Math.log1p(Math.exp(-2)), 13);
   });
 
+  test('log-sum-exp at the largest temperature', async () => {
+    const x = tensor([[1e308, -1e308]], { backend, dtype: 'float64' });
+    const [value] = await logSumExp(x, { temperature: Number.MAX_VALUE }).data();
+    const quotient = 1e308 / Number.MAX_VALUE;
+    expect(value).toBeCloseTo(quotient + Math.log1p(Math.exp(-2 * quotient)), 14);
+  });
+
   test('log-sum-exp of infinities at an extreme temperature', async () => {
     const { NEGATIVE_INFINITY: low, POSITIVE_INFINITY: high, NaN: nan } = Number;
     const rows = [
@@ -107,10 +114,13 @@ describe('a power of 2 times logits and temperature', () => {
 
   test.each([
     ['float32', 2 ** -100],
+    ['float32', 2 ** -126],
     ['float64', 2 ** -600],
+    ['float64', 2 ** -1022],
   ] as const)(
     'the largest logit of a row may be far larger than a small temperature, %s',
     async (dtype, temperature) => {
+      const round = dtype === 'float32' ? Math.fround : Number;
       for (const backend of Object.values(backends)) {
         for (const sign of [1, -1]) {
           const x = tensor([[8 * sign, 8 * sign - 1, 8 * sign]], { backend, dtype });
@@ -119,7 +129,7 @@ describe('a power of 2 times logits and temperature', () => {
           const [top, below] = await logSoftmax(x, options).data();
           expect(top).toBeCloseTo(-Math.LN2, 6);
           expect(below).toBe(-1 / temperature);
-          expect([...(await logSumExp(x, options).data())]).toEqual([(8 * sign) / temperature]);
+          expect([...(await logSumExp(x, options).data())]).toEqual([round((8 * sign) / temperature)]);
         }
       }
     },
