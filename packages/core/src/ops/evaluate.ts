@@ -71,7 +71,7 @@ function isFar(temperature: number): boolean {
 
 /** Whether the temperature is beyond the range of the backend's kernels, and there is a basis to compose from. */
 export function isBeyondKernels({ backend, temperature }: Pick<Call, 'backend' | 'temperature'>): boolean {
-  return isFar(temperature) && backend.supports.range === 'ordinary' && backend.basis !== undefined;
+  return backend.supports.range === 'ordinary' && backend.basis !== undefined && isFar(temperature);
 }
 
 function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
