@@ -70,13 +70,17 @@ function summarise() {
   // The check counts as one test; a run that failed outside of any test does, too.
   const passed = total('passed') + (checked && !values.quick ? 1 : 0);
   const skipped = total('skipped');
+  // Whether tests were left out that `--all` asks for. Without this nobody would see it: what runs is green.
+  const ofAll = reports.flatMap(({ files }) => files).some(({ name }) => name.includes('.all.'));
+  const partial = values.all && !ofAll;
   const failed = total('failed') + (checked ? 0 : 1);
-  const untold = !tested && failed === 0 ? 1 : 0;
+  const untold = (!tested && failed === 0) || partial ? 1 : 0;
   console.log('');
   if (!checked) console.log('`npm run check` failed: see above.');
   if (!tested) console.log('Tests failed: see above.');
+  if (partial) console.log('None of the files *.all.test.ts ran, although all tests were asked for.');
   console.log(`${passed} passed, ${failed + untold} failed${skipped > 0 ? `, ${skipped} skipped` : ''}`);
-  process.exit(checked && tested && failed === 0 ? 0 : 1);
+  process.exit(checked && tested && failed + untold === 0 ? 0 : 1);
 }
 
 /** Ends the process where the tests cannot begin. */

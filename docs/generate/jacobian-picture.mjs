@@ -6,6 +6,8 @@ import { softmax, tensor } from 'softgrad';
 const logits = [1.2, -0.4, 2.1, 0.3, -1.5, 2.6, 0.9, -0.8];
 const label = 2;
 const width = 640;
+/** The colours of the playground. */
+const [negative, positive] = ['#2f73b3', '#d9652e'];
 
 /** The picture as SVG, with a white background. */
 export async function jacobianPicture() {
@@ -53,7 +55,12 @@ function heatMap(document, jacobian) {
     height: 300,
     x: { label: 'j', tickSize: 0 },
     y: { label: 'i', tickSize: 0 },
-    color: { type: 'diverging', scheme: 'RdBu', domain: [-largest, largest] },
+    color: {
+      type: 'diverging',
+      domain: [-largest, largest],
+      range: [negative, '#f6f4ef', positive],
+      interpolate: 'rgb',
+    },
     marks: [
       Plot.cell(cells, { x: 'j', y: 'i', fill: 'value', inset: 1 }),
       Plot.text(cells, {
@@ -75,7 +82,7 @@ function bars(document, values, name) {
     x: { label: 'j', tickSize: 0 },
     y: { label: name, domain: [-0.8, 0.8], ticks: 3, grid: true },
     marks: [
-      Plot.barY(points, { x: 'j', y: 'value', fill: ({ value }) => (value < 0 ? '#b2182b' : '#2166ac') }),
+      Plot.barY(points, { x: 'j', y: 'value', fill: ({ value }) => (value < 0 ? negative : positive) }),
       Plot.text(points, {
         x: 'j',
         y: 'value',
@@ -93,10 +100,10 @@ function rounded(value) {
   return Math.round(value * 1e6) / 1e6;
 }
 
-/** A number with three decimals. */
+/** A number with three decimals, or with four if it is small but not 0. */
 function decimals(value) {
-  const text = Math.abs(value).toFixed(3);
-  return Number(text) === 0 ? '0' : `${value < 0 ? '−' : ''}${text}`;
+  const size = Math.abs(value);
+  return size === 0 ? '0' : `${value < 0 ? '−' : ''}${size.toFixed(size < 0.0005 ? 4 : 3)}`;
 }
 
 function chart(document, { height, x, ...options }) {

@@ -38,6 +38,8 @@ await command(help, taken, async (options) => {
   const activation = oneOf('activation', options.activation, ['relu', 'sigmoid']);
   const epochs = count('epochs', options.epochs);
   const most = count('digits', options.digits);
+  // The package that draws is only loaded for those who want a picture, and before the training.
+  const draw = options.svg === undefined ? undefined : (await import('./curves.js')).curves;
   const backend = await chooseBackend(options.backend);
   const { train, test } = loadDigits();
   const used = slice(train, 0, Math.min(most, train.count));
@@ -49,11 +51,9 @@ await command(help, taken, async (options) => {
     const net = network(backend, derivative, activation);
     runs.set(derivative, await trainNetwork(derivative, net, used, test, epochs, onEpoch));
   }
-  if (options.svg !== undefined) {
-    // Only who wants the curves waits until the package that draws them is loaded.
-    const { curves } = await import('./curves.js');
+  if (options.svg !== undefined && draw) {
     mkdirSync(dirname(options.svg), { recursive: true });
-    writeFileSync(options.svg, curves(runs));
+    writeFileSync(options.svg, draw(runs));
     console.log(`curves written to ${options.svg}`);
   }
   await backend.close();

@@ -1,6 +1,7 @@
 import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
 import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
+import { testFarTemperatures } from '../../backend-tfjs/test/far-temperatures.js';
 import { cpu } from '../src/index.js';
 import type { FloatArray } from '../src/storage.js';
 import { randomFrom, ulp } from './accuracy.js';
@@ -390,4 +391,9 @@ test('kernels leave derivatives in float64 to core where 1 / T overflows', () =>
       dtype,
     ).toEqual(new Array(8).fill(expected));
   }
+});
+
+testFarTemperatures('cpu', () => cpu.open(), {
+  float32: { softmax: 0.72, logSoftmax: 0.72, logSumExp: 0.63, loss: 0.72, gradient: 2, hvp: 0.8 },
+  float64: { softmax: 1, logSoftmax: 1, logSumExp: 1, loss: 1, gradient: 3, hvp: 5 },
 });

@@ -1,12 +1,13 @@
 import { inject } from 'vitest';
 import type { LeftOut } from '../../../conformance.shared.js';
 import { testAccuracy } from '../../backend-tfjs/test/accuracy.js';
+import { testFarTemperatures } from '../../backend-tfjs/test/far-temperatures.js';
 import { openedOnce } from '../../backend-tfjs/test/opened-once.js';
 import { gpujs } from '../src/index.js';
 import { conforms } from './conforms.js';
 import { everywhere } from './everywhere.js';
 import { testExp } from './exp.js';
-import { gpuBounds } from './gpu-bounds.js';
+import { farBounds, gpuBounds } from './gpu-bounds.js';
 import { testPasses } from './passes.js';
 
 /**
@@ -35,7 +36,9 @@ testPasses(opened.webgl2);
 // `npm run test:all` measures the operations too.
 for (const mode of ['webgpu', 'webgl2', 'webgl'] as const) {
   testExp(`mode ${mode}`, opened[mode], 2 ** 18);
-  if (inject('everything')) testAccuracy(`mode ${mode}`, opened[mode], gpuBounds);
+  if (!inject('everything')) continue;
+  testAccuracy(`mode ${mode}`, opened[mode], gpuBounds);
+  testFarTemperatures(`mode ${mode}`, opened[mode], { float32: farBounds });
 }
 
 // The suite comes last, because it closes the backend. A kernel computes the same in every mode, once gpu.js has translated it: modes cpu and

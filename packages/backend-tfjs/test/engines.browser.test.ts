@@ -3,10 +3,11 @@ import '@tensorflow/tfjs-core';
 import '@tensorflow/tfjs-core/dist/register_all_gradients.js';
 import { inject } from 'vitest';
 import { tfjs } from '../src/index.js';
-import { testAccuracy } from './accuracy.js';
+import { farBounds, testAccuracy } from './accuracy.js';
 import { testConformance } from './conforms-in-chromium.js';
 import { testLostDevices } from './device-lost.js';
 import { testEngines } from './engines.js';
+import { testFarTemperatures } from './far-temperatures.js';
 import { testInterop } from './interop.js';
 import { testNumbers } from './numbers.js';
 import { openedOnce } from './opened-once.js';
@@ -28,18 +29,16 @@ for (const engine of ['webgl', 'webgpu'] as const) {
   if (!inject('everything')) continue;
 
   // In Node an interpreter runs the same programs with all lengths.
-  testAccuracy(
-    `engine ${engine}`,
-    openedOnce(() => tfjs.open({ engine })),
-    {
-      softmax: 2.4,
-      logSoftmax: 3.3,
-      lowLogSoftmax: 0.75,
-      logSumExp: 3.5,
-      loss: 3.3,
-      gradient: 3,
-    },
-  );
+  const backendOf = openedOnce(() => tfjs.open({ engine }));
+  testAccuracy(`engine ${engine}`, backendOf, {
+    softmax: 2.4,
+    logSoftmax: 3.3,
+    lowLogSoftmax: 0.75,
+    logSumExp: 3.5,
+    loss: 3.3,
+    gradient: 3,
+  });
+  testFarTemperatures(`engine ${engine}`, backendOf, { float32: farBounds });
   // How a model calls a backend is the same on every engine, as in Node, and interop shows that of each: most of the time is spent compiling the programs of tfjs itself.
   testSeed(engine);
   testTraining(engine);

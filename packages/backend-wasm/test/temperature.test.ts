@@ -1,6 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
+import { testFarTemperatures } from '../../backend-tfjs/test/far-temperatures.js';
 import { wasm } from '../src/index.js';
 import { compute, logits, random, ulp } from './ulp.js';
 
@@ -32,4 +33,9 @@ test('float64 probabilities far below the largest keep their digits at any tempe
     const errors = Array.from(expected, (value, i) => Math.abs(s[i] - value) / ulp(value, 'float64'));
     expect(Math.max(...errors)).toBeLessThanOrEqual(3);
   }
+});
+
+testFarTemperatures('wasm', async () => backend, {
+  float32: { softmax: 2.6, logSoftmax: 2.5, logSumExp: 1.8, loss: 2.8, gradient: 3.1, hvp: 4 },
+  float64: { softmax: 2, logSoftmax: 2, logSumExp: 2, loss: 2, gradient: 3, hvp: 4 },
 });

@@ -1,6 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import { plain, plainCrossEntropy, reference } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { testFarTemperatures } from '../../backend-tfjs/test/far-temperatures.js';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
 
 let backend: WebgpuBackend;
@@ -400,4 +401,8 @@ test('entries of −Infinity are not counted where all others are the lowest num
   const rows = { outer: 1, classes: 4, inner: 1 };
   const shares = await run([x], 4, (out, [input]) => backend.softmax(out, input, rows, plain));
   expect([...shares]).toEqual([0.5, 0, 0.5, 0]);
+});
+
+testFarTemperatures('webgpu', async () => backend, {
+  float32: { softmax: 4.4, logSoftmax: 3, logSumExp: 2, loss: 3, gradient: 4.4, hvp: 4.5 },
 });

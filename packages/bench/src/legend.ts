@@ -21,7 +21,7 @@ export function describeColumns({ workloads }: BenchReport): readonly string[] {
     ),
     ...ifAny(
       results.some(({ bound }) => bound !== null),
-      'of its bound: the least possible time divided by the time of the row; 100 % cannot be improved on one thread. The bound is the largest of the time to read and write the data (memory), to take its exponentials (exp) and of an empty call (call)',
+      'of its bound: the least possible time divided by the time of the row; at 100 %, which noise can exceed, one thread cannot be faster. The bound is the largest of the time to read and write the data (memory), to take its exponentials (exp) and of an empty call (call)',
     ),
     ...ifAny(
       results.some(({ correctness }) => correctness !== null),

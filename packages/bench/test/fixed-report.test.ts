@@ -61,7 +61,7 @@ test('the Markdown of given numbers', () => {
     - on the device: the kernels alone, by the device's own clock
     - first call: from data on the host, with nothing loaded or compiled
     - speed-up: the time of naive divided by the time of the row, both into an existing output where they can: 2× takes half as long, 0.5× twice as long. In parentheses is the range that contains it with 95 % confidence; "no difference" if that contains 1, "within the noise" if the baseline timed twice differs as much
-    - of its bound: the least possible time divided by the time of the row; 100 % cannot be improved on one thread. The bound is the largest of the time to read and write the data (memory), to take its exponentials (exp) and of an empty call (call)
+    - of its bound: the least possible time divided by the time of the row; at 100 %, which noise can exceed, one thread cannot be faster. The bound is the largest of the time to read and write the data (memory), to take its exponentials (exp) and of an empty call (call)
     - error: the largest error of any entry, for softmax in units of the last place (ULP), otherwise as a share of what the conformance suite allows
 
     ### softmax 1000×100 float32, speed-up over naive

@@ -232,6 +232,30 @@ describe('a target of class indices', () => {
     ]);
   });
 
+  test.each([0, 2, 7, 2 ** 40])(
+    'of ignored rows, %d, is refused with probabilities, which have none',
+    (ignoreIndex) => {
+      const x = tensor([[1, 2, 3]]);
+      const message = `ignoreIndex ${ignoreIndex} with probabilities as the target; it ignores rows by their class index: expected class indices, or no ignoreIndex`;
+      const calls = {
+        crossEntropy: (q: CrossEntropyTarget, given: CrossEntropyOptions) => crossEntropy(x, q, given),
+        'crossEntropy.loss': (q: CrossEntropyTarget, given: CrossEntropyOptions) => crossEntropy.loss(x, q, given),
+        'crossEntropy.gradient': (q: CrossEntropyTarget, given: CrossEntropyOptions) =>
+          crossEntropy.gradient(x, q, given),
+        'crossEntropy.vjp': (q: CrossEntropyTarget, given: CrossEntropyOptions) => crossEntropy.vjp(x, q, 1, given),
+        'crossEntropy.jvp': (q: CrossEntropyTarget, given: CrossEntropyOptions) => crossEntropy.jvp(x, q, x, given),
+        'crossEntropy.hvp': (q: CrossEntropyTarget, given: CrossEntropyOptions) => crossEntropy.hvp(x, q, 1, x, given),
+      };
+      for (const [name, call] of Object.entries(calls)) {
+        for (const q of [[[0.5, 0.5, 0]], Float32Array.of(0.5, 0.5, 0), tensor([[0.5, 0.5, 0]])]) {
+          expect(failure(() => call(q, { ignoreIndex }))).toEqual(['ERR_VALUE', `${name}: ${message}`]);
+          // No class has such an index, as in PyTorch.
+          expect(() => call(q, { ignoreIndex: -1 })).not.toThrow();
+        }
+      }
+    },
+  );
+
   test('is ignored or an error if there are no classes', () => {
     const x = tensor([[], []]);
     expect(failure(() => crossEntropy(x, [0, 0]))).toEqual([

@@ -111,6 +111,12 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
     gradient = true,
     labelSmoothing = 0,
   } = options;
+  if (target?.kind === 'probabilities' && ignoreIndex >= 0) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `ignoreIndex ${ignoreIndex} with probabilities as the target; it ignores rows by their class index: expected class indices, or no ignoreIndex`,
+    );
+  }
   const classes = logits.shape[axis] ?? 1;
   const weight = options.weight && (await inspectWeight(place, options.weight, classes));
   const weights = weight && (await readWeights(store, weight));

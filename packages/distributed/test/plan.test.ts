@@ -180,6 +180,10 @@ describe('errors name the file and the position', () => {
     [{ operation: 'softmax', logits: ['scalar.npy'] }, 'scalar.npy: a single number, of shape ()', 'ERR_SHAPE'],
     [{ operation: 'softmax', logits: ['bad.npy'] }, 'bad.npy: not a .npy file'],
     [
+      { operation: 'cross-entropy', target: ['logits.npy'], ignoreIndex: 0 },
+      'ignoreIndex 0 with probabilities as the target; it ignores rows by their class index: expected class indices, or no ignoreIndex',
+    ],
+    [
       { operation: 'softmax', logits: ['text.csv'] },
       'text.csv: expected a .npy file, which can be read in parts, as np.save writes it; other commands of softgrad also read other formats',
     ],

@@ -48,6 +48,12 @@ export function readTarget(
   const otherShape = !sameShape(target.shape, shape);
   if (otherShape) checkIndexShape(target.shape, shape, axis);
   const indices = otherShape && !binary;
+  if (ignoreGiven && !indices) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `diagnose: ignoreIndex is given with a target of ${formatShape(target.shape)}; expected class indices, because it ignores rows by their class index`,
+    );
+  }
   const counts = indices ? target.data.map((value) => (value === ignoreIndex ? 0 : 1)) : null;
   const given = indices
     ? oneHot(target.data, ignoreIndex, keep, f)

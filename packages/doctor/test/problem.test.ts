@@ -330,6 +330,20 @@ describe('an option of the loss', () => {
     ]);
   });
 
+  test.each<[string, Partial<ProblemInput>]>([
+    ['a softmax', {}],
+    ['a sigmoid', { layer: 'sigmoid' }],
+  ])('an ignoreIndex says nothing of probabilities: %s', (_, layer) => {
+    const known = { logits: [[1, 2, 3]], target: [[0, 1, 0]], gradient: [[1, 2, 3]], ...layer };
+    for (const ignoreIndex of [-100, 2]) {
+      expect(failure(() => diagnose({ ...known, ignoreIndex }))).toEqual([
+        'ERR_VALUE',
+        'diagnose: ignoreIndex is given with a target of (1, 3); expected class indices, because it ignores rows by their class index',
+      ]);
+    }
+    expect(() => diagnose(known)).not.toThrow();
+  });
+
   test('of a softmax cross-entropy is refused for a sigmoid, of which it would be another loss', () => {
     const refused = (option: Partial<ProblemInput>) =>
       failure(() => readProblem({ logits, target: logits.map(() => [0, 1, 0]), layer: 'sigmoid', ...option }))[1];

@@ -275,6 +275,9 @@ function isAllowed(chosen: Partial<Combination<FamilyLevels>>, levels: FamilyLev
     if (out === 'target') return false;
     // Otherwise every row would be ignored.
     if (ignoreIndex !== 'default' && length?.[0] === 1) return false;
+  } else if (target !== undefined && (ignoreIndex === 'last' || Number(ignoreIndex) >= 0)) {
+    // Refused: rows of probabilities have no class index.
+    return false;
   }
   return true;
 }

@@ -35,11 +35,22 @@ export const faultyRanges: readonly Fault[] = [
   faultyKernels(
     'log-softmax-of-the-probability',
     'takes the logarithm of a probability that has underflowed.',
-    'log-sum-exp/gradient-of-small-temperature',
+    'log-softmax/range',
     (right) => ({
       logSoftmax(out, x, rows, parameters) {
         right.logSoftmax?.(out, x, rows, parameters);
         out.data.set(out.data.map((y) => Math.log(fround(Math.exp(y)))));
+      },
+    }),
+  ),
+  fault(
+    'softmax-with-a-cutoff',
+    'takes the exp of everything below −20 for 0.',
+    'log-sum-exp/gradient-of-small-temperature',
+    (right) => ({
+      softmax(out, x, rows, parameters) {
+        right.softmax(out, x, rows, parameters);
+        out.data.set(out.data.map((p) => (p < Math.exp(-20) ? 0 : p)));
       },
     }),
   ),

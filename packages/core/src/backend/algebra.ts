@@ -50,6 +50,14 @@ export abstract class Algebra<B> extends Graph<B> {
     return factorsOf(b, this.dtype).reduce<Value<B>>((quotient, factor) => this.#binary('div', quotient, factor), a);
   }
 
+  /** `a · 2^exponent`, exact unless it leaves the range. Unlike quotients, products are rounded correctly on every device. */
+  timesPower(a: Value<B>, exponent: number): Value<B> {
+    return factorsOf(2 ** exponent, this.dtype).reduce<Value<B>>(
+      (product, factor) => this.#binary('mul', product, factor),
+      a,
+    );
+  }
+
   /** The larger of two, element by element. */
   larger(a: Term<B>, b: Term<B>): Value<B> {
     return this.#binary('max', a, b);

@@ -92,6 +92,36 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
   }
 
   /**
+   * Logits and a temperature near 1 with the quotients `(x − c) / T`, and the quotient of c, which is a constant of each row (null if it is 0 in all of
+   * them). A kernel gives all digits of their exponentials; a quotient that is rounded here would not: half an ULP of 100 is 50 ULP of its exponential.
+   *
+   * x and T are multiplied by the same power of 2, which changes no digit: what underflows at a large T is far smaller than T. At a small T a row's
+   * maximum may overflow, and is subtracted first where it is above 2^ordinaryExponent T. Logits that have a probability above 0 there are
+   * equal to it, or in float16 within a factor of 2 of it, so that the difference is exact.
+   */
+  nearOne(x: Value<B>): {
+    readonly logits: Value<B>;
+    readonly temperature: number;
+    readonly constant: Value<B> | null;
+  } {
+    const size = Math.abs(this.temperature);
+    // Rounded up: at a temperature up to 1, logits overflow only if their quotients do.
+    const exponent = Math.max(-1023, Math.min(1023, Math.ceil(Math.log2(size))));
+    const temperature = this.temperature / 2 ** exponent;
+    const near = (v: Value<B>) => this.timesPower(v, -exponent);
+    if (size > 1) return { logits: near(x), temperature, constant: null };
+    const kept = this.#signed(x);
+    const maximum = this.#finite(this.max(kept));
+    const isLarge = this.sub(this.abs(maximum), size * 2 ** ordinaryExponent[this.dtype]);
+    const subtracted = this.select(isLarge, maximum, 0);
+    return {
+      logits: near(this.sub(kept, subtracted)),
+      temperature: Math.abs(temperature),
+      constant: this.div(near(subtracted), Math.abs(temperature)),
+    };
+  }
+
+  /**
    * The logits for a plain softmax: `x / T` where the mask keeps an entry, −Infinity elsewhere. Where T is not ±1 it is `(x − max) / T` instead,
    * because rounding x / T loses the difference of two logits: a constant does not change softmax and log-softmax.
    */

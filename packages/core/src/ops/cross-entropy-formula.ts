@@ -10,6 +10,9 @@ import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import { fill } from './result.js';
+import { softmaxDefinition } from './softmax.js';
+
+const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
 
 /** Buffers for the loss (one number per row) and the gradient; either may be null. */
 interface Written {
@@ -32,7 +35,7 @@ export function writeLossAndGradient(call: TargetCall, out: Written): void {
 }
 
 /**
- * With y = logSoftmax(x/T), p = exp(y) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
+ * With y = logSoftmax(x/T), p = softmax(x/T) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
  * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel; it is computed as `p Σ_others q − q Σ_others p` instead.
  */
 function formula<B>(m: Expressions<B>, call: TargetCall) {
@@ -45,7 +48,8 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   return {
     loss: () => m.mul(m.add(m.expectedGap(q, x), m.mul(logarithm(), m.sum(q))), call.scale),
     gradient: () => {
-      const p = m.exp(y);
+      // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
+      const p = m.of(softmax, x);
       const top = m.dominates(p);
       const difference = (weights: Value<B>) => {
         const total = m.select(top, m.sum(m.select(top, 0, weights)), m.sum(weights));

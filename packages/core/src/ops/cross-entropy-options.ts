@@ -10,7 +10,10 @@ export interface CrossEntropyOptions extends Omit<SoftmaxOptions, 'out'> {
   readonly labelSmoothing?: number | undefined;
   /** One weight a class, finite. Default 1 for all. */
   readonly weight?: readonly number[] | Float32Array | Float64Array | undefined;
-  /** Rows with this class index have loss and gradient 0 and do not count in the mean. An integer, which int32 need not hold. Default −100. */
+  /**
+   * Rows with this class index have loss and gradient 0 and do not count in the mean. An integer, which int32 need not hold; with probabilities as
+   * the target only a negative one, which ignores none. Default −100.
+   */
   readonly ignoreIndex?: number | undefined;
   /** 'mean' (over rows; with class indices weighted by the target's weight), 'sum', or 'none' (one loss a row). Default 'mean'. */
   readonly reduction?: 'mean' | 'sum' | 'none' | undefined;

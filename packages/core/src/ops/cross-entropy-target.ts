@@ -33,7 +33,8 @@ interface TargetRules {
 /**
  * Calls `body` with the target on the logits' backend, and frees the uploaded copy afterwards.
  *
- * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED; ERR_VALUE for an index that is no class, or one that the mask excludes
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED; ERR_VALUE for an index that is no class, or one that the mask excludes, and for
+ *   probabilities with the class of ignored rows
  */
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
@@ -41,6 +42,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   if (ArrayBuffer.isView(input)) checkAttached(`${operation}: target`, input);
   const probabilities = !areIndices(operation, input, reduced);
   const dtype = probabilities ? logits.dtype : 'int32';
+  if (probabilities) checkNoClassIgnored(rules);
   if (probabilities && ArrayBuffer.isView(input) && (input as Int32Array).length !== logits.size) {
     const shape = [(input as Int32Array).length];
     if (!isIntegerArray(input) && shape[0] === sizeOf(reduced)) {
@@ -118,6 +120,7 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
       if (sameShape(target.shape, reduced)) throw notIndices(operation, target.dtype, target.shape);
       throw wrongShape(target.shape, rules);
     }
+    checkNoClassIgnored(rules);
     return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
   }
   checkBackend(operation, 'target', target, logits.backend);
@@ -131,6 +134,15 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
     target.summary = summary;
   }
   return { kind: 'indices', buffer, host, counted: checkedCount(host, summary, rules) };
+}
+
+/** @throws ERR_VALUE for an ignoreIndex that a class may have, as in PyTorch: rows with probabilities have no index that could be equal to it */
+function checkNoClassIgnored({ operation, ignoreIndex }: TargetRules): void {
+  if (ignoreIndex < 0) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ignoreIndex ${ignoreIndex} with probabilities as the target; it ignores rows by their class index: expected class indices, or no ignoreIndex`,
+  );
 }
 
 function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): SoftgradError {

@@ -52,6 +52,8 @@ export interface Member {
   readonly result?: 'rows' | 'matrices';
   /** The value for a row without entries. */
   readonly ofNothing?: number;
+  /** It depends on `x / T` alone, so that it can be computed from other logits at a temperature near 1. */
+  readonly isOfQuotient?: true;
   /** The backend's kernel for it. */
   readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
   /** The composition for backends without the kernel, or if it declines. */
@@ -64,6 +66,8 @@ export interface Member {
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
+  /** The same at another temperature. */
+  at(temperature: number, member: Member, ...operands: Value<B>[]): Value<B>;
 }
 
 /** Whether the first operand of a function is the output, as that of most derivatives, and not the input. */

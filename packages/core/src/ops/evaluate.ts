@@ -30,7 +30,8 @@ export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
     );
-    m.assign(out, member.formula(m, ...values));
+    const formula = member.isOfQuotient && isFar(call.temperature) ? ofNearOne(member) : member.formula;
+    m.assign(out, formula(m, ...values));
   });
 }
 
@@ -50,19 +51,32 @@ export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operan
   });
 }
 
-/** Backends that announce an ordinary range get no temperatures beyond 2^±this in their kernels: such calls are composed. */
-const ordinaryExponent = 64;
+/** A function of x / T at a temperature near 1. A constant that is subtracted from all logits of a row changes nothing but log-sum-exp. */
+function ofNearOne(member: Member): Member['formula'] {
+  return (m, x) => {
+    const { logits, temperature, constant } = m.nearOne(x);
+    const value = m.at(temperature, member, logits);
+    return member.result === 'rows' && constant !== null ? m.add(value, constant) : value;
+  };
+}
+
+/**
+ * Temperatures beyond 2^±64. Kernels of backends that announce an ordinary range are not called with them, and where functions of x / T are composed,
+ * they are computed at a temperature near 1.
+ */
+function isFar(temperature: number): boolean {
+  const size = Math.abs(temperature);
+  return size < 2 ** -64 || size > 2 ** 64;
+}
 
 /** Whether the temperature is beyond the range of the backend's kernels, and there is a basis to compose from. */
 export function isBeyondKernels({ backend, temperature }: Pick<Call, 'backend' | 'temperature'>): boolean {
-  if (backend.supports.range !== 'ordinary' || !backend.basis) return false;
-  const size = Math.abs(temperature);
-  return size < 2 ** -ordinaryExponent || size > 2 ** ordinaryExponent;
+  return backend.supports.range === 'ordinary' && backend.basis !== undefined && isFar(temperature);
 }
 
-/** Of the result of a derivative at the output: no such derivative has one number a row. */
 function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
-  return result === 'matrices' ? [outer * inner, classes, classes] : [outer, classes, inner];
+  if (result === 'matrices') return [outer * inner, classes, classes];
+  return [outer, result === 'rows' ? 1 : classes, inner];
 }
 
 type Operands<B> = readonly [first: B, second: B, third: B];
@@ -118,8 +132,12 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
   }
 
   of(member: Member, ...operands: Value<B>[]): Value<B> {
+    return this.at(this.temperature, member, ...operands);
+  }
+
+  at(temperature: number, member: Member, ...operands: Value<B>[]): Value<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
-      run(this.#call, member, out, buffers),
+      run({ ...this.#call, temperature }, member, out, buffers),
     );
   }
 }

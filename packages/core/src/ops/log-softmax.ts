@@ -94,6 +94,7 @@ export const logSoftmaxDefinition = {
   output: 'logProbabilities',
   value: {
     kernel: 'logSoftmax',
+    isOfQuotient: true,
     formula: (m, x) => {
       const tempered = m.tempered(x);
       const z = m.sub(tempered, m.max(tempered));

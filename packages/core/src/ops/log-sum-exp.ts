@@ -5,7 +5,6 @@ import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
-import { logSoftmaxDefinition } from './log-softmax.js';
 import type { SoftmaxOptions } from './settings.js';
 import { softmaxDefinition } from './softmax.js';
 
@@ -67,20 +66,21 @@ const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
 
 /** Below this temperature p / T can be a normal number even if p is subnormal and has lost digits. */
 const leastTemperature = 2 ** -10;
-/** Probabilities from here on are normal numbers in every dtype except float16, in which p / T would overflow. */
-const leastProbability = 2 ** -100;
+/** Probabilities from here on have all their digits; below it they may be subnormal. In float16, in which p / T would overflow, no number is. */
+const leastProbability = { float16: 2 ** -120, float32: 2 ** -120, float64: 2 ** -1000 } as const;
 
 const gradient = {
   formula: (m, x) => {
     const p = m.of(softmax, x);
     const plain = m.div(p, m.temperature);
     if (m.temperature >= leastTemperature) return plain;
-    // (exp(y / 4)² / √T)² with y = log p: no factor underflows unless p / T does.
-    const root = m.exp(m.mul(m.of(logSoftmaxDefinition.value, x), 0.25));
+    // The fourth roots of p over the largest are the probabilities at 4 T over the largest of them: no factor underflows unless p / T does.
+    const flat = m.at(4 * m.temperature, softmax, x);
+    const root = m.div(flat, m.max(flat));
     const power = 2 ** Math.round(Math.log2(m.temperature) / 2);
     const half = (divisor: number) => m.mul(root, m.div(root, divisor));
-    const product = m.mul(half(power), half(m.temperature / power));
-    return m.select(m.sub(p, leastProbability), plain, m.keep(product, 0));
+    const product = m.mul(m.mul(half(power), half(m.temperature / power)), m.max(p));
+    return m.select(m.sub(p, leastProbability[m.dtype]), plain, m.keep(product, 0));
   },
 } as const satisfies Definition['value'];
 
@@ -102,6 +102,7 @@ export const logSumExpDefinition = {
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: 'logSumExp',
+    isOfQuotient: true,
     formula: (m, x) => {
       const { maximum, difference } = m.shifted(x);
       return m.add(m.log1p(m.sumOfOthers(difference)), maximum);

@@ -114,6 +114,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     output: 'probabilities',
     value: {
       kernel: 'softmax',
+      isOfQuotient: true,
       // An entirely masked row is NaN before `keep`, and 0 by definition.
       formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
     },

@@ -4,7 +4,7 @@ import { type ConformanceCase, dtypeOnly, type Requirements } from '../../case.j
 import { assertClose } from '../../check.js';
 import { owning } from '../../owning.js';
 import { checkEach } from '../../sweep.js';
-import { operationPrecision, type RowErrors, rowErrors } from '../../tolerance.js';
+import { operationPrecision, type Precision, type RowErrors, rowErrors } from '../../tolerance.js';
 import { fullRangeCase, inDType, type RangeDType, type RangeRow } from './full-range.js';
 
 /** Rows for which x/T, x − max or 1/T overflows or underflows, while softmax(x/T) has ordinary values. */
@@ -71,12 +71,15 @@ interface RangeFunction {
   direction?(classes: number, temperature: number): readonly number[];
   run(x: Tensor, options: { readonly temperature: number }, direction: () => Tensor): Tensor;
   expected(x: Float64Array, rows: Rows, temperature: number, direction: Float64Array): Float64Array;
-  units(errors: RowErrors, i: number, value: number, log: (value: number) => number): number;
+  units(errors: RowErrors, i: number, value: number, precision: Precision): number;
 }
 
-/** Computed through log p, whose error becomes a relative error of p. */
-const unitsOfGradient: RangeFunction['units'] = (errors, i, value, log) =>
-  (errors.shift(i) + errors.term(i) + errors.sum + log(Math.log1p(errors.logarithm)) + 30) * Math.abs(value);
+/**
+ * The fourth power of a probability at 4 T over the largest of them, whose exponentials have a quarter of the gap: four times their errors and those of
+ * three divisions, then the largest probability and six products and divisions.
+ */
+const unitsOfGradient: RangeFunction['units'] = (errors, i, value, { exp }) =>
+  (errors.term(i) + errors.sum + 7 * exp(0) + 4 * 3 * 5 + 6 * 5) * Math.abs(value);
 
 /** `log-sum-exp/gradient-of-small-temperature` and the products with the gradient. */
 const ofSmallTemperature = {
@@ -100,7 +103,7 @@ const functions: readonly RangeFunction[] = [
     requires: { kernel: null },
     run: logSoftmax,
     expected: (x, rows, temperature) => reference.logSoftmax(x, rows, { temperature }),
-    units: (errors, i, value, log) => errors.shift(i) + errors.sum + log(errors.logarithm) + 2 * Math.abs(value),
+    units: (errors, i, value, { log }) => errors.shift(i) + errors.sum + log(errors.logarithm) + 2 * Math.abs(value),
   },
   {
     id: 'log-sum-exp/range',
@@ -108,7 +111,7 @@ const functions: readonly RangeFunction[] = [
     requires: { kernel: null },
     run: logSumExp,
     expected: (x, rows, temperature) => reference.logSumExp(x, rows, { temperature }),
-    units: (errors, _, value, log) => errors.sum + log(errors.logarithm) + 7 * (Math.abs(value) + errors.logarithm),
+    units: (errors, _, value, { log }) => errors.sum + log(errors.logarithm) + 7 * (Math.abs(value) + errors.logarithm),
   },
 ];
 
@@ -133,7 +136,7 @@ const products: readonly [RangeFunction, ...RangeFunction[]] = [
     run: (x, options, direction) => logSumExp.jvp(x, direction(), options),
     expected: (x, rows, temperature, t) => reference.logSumExpJvp(x, t, rows, { temperature }),
     // Every term is positive, and those of the other classes are small.
-    units: (errors, _, value, log) => unitsOfGradient(errors, 0, value, log),
+    units: (errors, _, value, precision) => unitsOfGradient(errors, 0, value, precision),
   },
 ];
 
@@ -151,7 +154,7 @@ function rangeCase(dtype: RangeDType, functions: readonly [RangeFunction, ...Ran
         const errors = errorsOf(backend, dtype, x, temperature);
         const tolerance = Float64Array.from(values, (value, i) => {
           const bound = Number.isFinite(value)
-            ? precision.unit * units(errors, i, value, precision.log) + 2 * precision.floor
+            ? precision.unit * units(errors, i, value, precision) + 2 * precision.floor
             : 0;
           return precision.stored(bound, value);
         });
