@@ -1,5 +1,6 @@
-import { type FloatDType, logSoftmax, softmax, tensor } from '@softgrad/core';
+import { crossEntropy, type FloatDType, logSoftmax, softmax, tensor } from '@softgrad/core';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
+import { testCommonConstantOfLoss } from '../../../common-constant.shared.js';
 import { wasm } from '../src/index.js';
 
 type Opened = Awaited<ReturnType<typeof wasm.open>>;
@@ -85,6 +86,15 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     },
   );
 });
+
+testCommonConstantOfLoss(
+  ['float32', 'float64'],
+  async ({ logits, tangent, target, labelSmoothing, shape, axis, dtype }) => {
+    const [x, t] = [logits, tangent].map((values) => tensor(values, { shape, dtype, backend }));
+    const q = target instanceof Float64Array ? tensor(target, { shape, dtype, backend }) : target;
+    return crossEntropy.jvp(x, q, t, { axis, labelSmoothing, reduction: 'none' }).data();
+  },
+);
 
 /** A function of row and class, as the elements of a matrix whose rows are along an axis. */
 function values(shape: readonly number[], f: (row: number, c: number) => number, axis: number): number[] {
