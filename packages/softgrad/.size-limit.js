@@ -47,17 +47,17 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '29.7 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('tensor, softmax, setBackend, with cpu', '29.8 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '79.7 kB', [...optional, ...unusedWithFloat64]),
   {
     ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  entry('core', 'core/dist/src/index.js', '30.5 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '88.8 kB'),
+  entry('core', 'core/dist/src/index.js', '30.6 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '89 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
   entry('formats', 'formats/dist/index.js', '27 kB'),
-  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
+  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.8 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50.4 kB', unusedWithFloat64),
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '54.2 kB'), modifyEsbuildConfig: inOneFile },
   { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.9 kB'), modifyEsbuildConfig: inOneFile },
@@ -65,6 +65,6 @@ export default [
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '19.9 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '15.6 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '18.4 kB', ['@tensorflow/*']),
-  entry('bench without the competing libraries', 'bench/dist/index.js', '50.7 kB', competitors),
+  entry('bench without the competing libraries', 'bench/dist/index.js', '50.8 kB', competitors),
   entry('bench/charts', 'bench/dist/charts.js', '87.5 kB'),
 ];

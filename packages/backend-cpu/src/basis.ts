@@ -7,14 +7,9 @@ import type { CpuBuffer } from './storage.js';
 export const basis: Basis<CpuBuffer> = { unary, binary, reduce, select, transpose };
 
 function unary(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {
-  const f = unaryFunction(op, out instanceof Float64Array);
-  for (let k = 0; k < length; k++) out[k] = f(x[k]);
-}
-
-function unaryFunction(op: UnaryOp, double: boolean): (x: number) => number {
-  if (op === 'neg') return (x) => -x;
-  if (op === 'log') return Math.log;
-  return double ? expOfFloat64 : expOfFloat32;
+  const exp = out instanceof Float64Array ? expOfFloat64 : expOfFloat32;
+  const f = op === 'log' ? Math.log : exp;
+  for (let k = 0; k < length; k++) out[k] = op === 'neg' ? -x[k] : f(x[k]);
 }
 
 /** Writes the results of `out` from k to `end`, of operands from x[i] and y[j] on in steps of di and dj. */

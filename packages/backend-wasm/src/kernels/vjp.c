@@ -327,7 +327,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
 #define watched(sum, dot) fma(dot, splat(0x1p27f), sum)
 #define is_finite(a) all_lanes(eq(sub(a, a), splat(0)))
 
-// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications.
+// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications in the shortest rows; in others, they take no time.
 #define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
   for (; rows; rows--, out += classes, s += classes, g += classes)                                                     \
     watch = watched(watch, vjp_short(out, s, g, vectors > 1 ? classes : W, vectors, last, scale, scaled));
@@ -335,7 +335,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
 #define VJP_SHORT(vectors)                                                                                             \
   SHARED int vjp_short_##vectors(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {      \
     V last = last_lanes(classes), watch = splat(0);                                                                    \
-    if (lane0(scale) == 1) {                                                                                           \
+    if (vectors == 2 && lane0(scale) == 1) {                                                                           \
       VJP_SHORT_LOOP(vectors, 0)                                                                                       \
     } else {                                                                                                           \
       VJP_SHORT_LOOP(vectors, 1)                                                                                       \
