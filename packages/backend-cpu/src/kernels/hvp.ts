@@ -57,7 +57,7 @@ export function softmaxHvp(
       low += sum.low;
       for (let k = start; k < end; k++) {
         const moved = t[k] - sum.high;
-        const rest = isDouble ? sumError(t[k], -sum.high, moved) + lowOfT[k] - low : -low;
+        const rest = isDouble ? sumError(t[k], -sum.high, moved) + lowOfT[k] - low : 0;
         t[k] = s[k] * (moved + (rest + excess * t[k]));
       }
       divide(t, start, end, temperature);
