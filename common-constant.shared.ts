@@ -3,12 +3,48 @@ import { expect, test } from 'vitest';
 const constants = { float32: 2 ** 16, float64: -(2 ** 40) } as const;
 const units = { float32: 2 ** -24, float64: 2 ** -53 } as const;
 
+type TestedDType = keyof typeof constants;
+
 export interface TangentProblem {
   readonly logits: Float64Array;
   readonly tangent: Float64Array;
-  readonly shape: readonly number[];
-  readonly axis: number;
-  readonly dtype: keyof typeof constants;
+  readonly shape: readonly [number, number];
+  readonly axis: 0 | 1;
+  readonly dtype: TestedDType;
+}
+
+export interface LossProblem extends TangentProblem {
+  /** Probabilities in the layout of the logits, or an index for each row. */
+  readonly target: Float64Array | readonly number[];
+  readonly labelSmoothing: number;
+}
+
+/** Rows of the lengths for which kernels differ. Tangents are multiples of 1/64 in ±1, so that their sums with a constant are exact. */
+function problems(dtype: TestedDType): readonly TangentProblem[] {
+  const shapes = [
+    [[4, 10], 1],
+    [[3, 130], 1],
+    [[2, 300], 1],
+    [[40, 5], 0],
+  ] as const;
+  return shapes.map(([shape, axis]) => {
+    const length = shape[0] * shape[1];
+    const logits = Float64Array.from({ length }, (_, i) => Math.cos(i * i));
+    const tangent = Float64Array.from({ length }, (_, i) => Math.round(60 * Math.sin(i)) / 64);
+    return { logits, tangent, shape, axis, dtype };
+  });
+}
+
+async function expectSame<P extends TangentProblem>(
+  jvp: (problem: P) => Promise<ArrayLike<number>>,
+  problem: P,
+  label: string,
+) {
+  const { tangent, shape, axis, dtype } = problem;
+  const expected = await jvp(problem);
+  const found = await jvp({ ...problem, tangent: tangent.map((v) => v + constants[dtype]) });
+  for (let i = 0; i < expected.length; i++)
+    expect(Math.abs(found[i] - expected[i]), `${shape} over ${axis}, ${label}${i}`).toBeLessThan(200 * units[dtype]);
 }
 
 /**
@@ -16,24 +52,27 @@ export interface TangentProblem {
  * `t − ⟨exp(y), t⟩` of a rounded y, whose Σ exp(y) is not 1.
  */
 export function testCommonConstant(
-  dtypes: readonly TangentProblem['dtype'][],
+  dtypes: readonly TestedDType[],
   jvp: (problem: TangentProblem) => Promise<ArrayLike<number>>,
 ): void {
   test.each(dtypes)('tangents of log-softmax keep their digits beside a constant in common, %s', async (dtype) => {
-    for (const [shape, axis] of [
-      [[4, 10], 1],
-      [[3, 130], 1],
-      [[2, 300], 1],
-      [[40, 5], 0],
-    ] as const) {
-      const length = shape[0] * shape[1];
-      const logits = Float64Array.from({ length }, (_, i) => Math.cos(i * i));
-      const tangent = Float64Array.from({ length }, (_, i) => Math.round(60 * Math.sin(i)) / 64);
-      const shifted = tangent.map((v) => v + constants[dtype]);
-      const expected = await jvp({ logits, tangent, shape, axis, dtype });
-      const found = await jvp({ logits, tangent: shifted, shape, axis, dtype });
-      for (let i = 0; i < length; i++)
-        expect(Math.abs(found[i] - expected[i]), `${shape} over ${axis}, ${i}`).toBeLessThan(200 * units[dtype]);
+    for (const problem of problems(dtype)) await expectSame(jvp, problem, '');
+  });
+}
+
+/** The same of `crossEntropy.jvp` of the sum of each row, with targets that add up to 1 and others. */
+export function testCommonConstantOfLoss(
+  dtypes: readonly TestedDType[],
+  jvp: (problem: LossProblem) => Promise<ArrayLike<number>>,
+): void {
+  test.each(dtypes)('tangents of cross-entropy keep their digits beside a constant in common, %s', async (dtype) => {
+    for (const problem of problems(dtype)) {
+      const { shape, axis, logits } = problem;
+      const indices = Array.from({ length: shape[1 - axis] }, (_, row) => (3 * row) % shape[axis]);
+      const unnormalised = logits.map((logit) => (1 + Math.round(8 * logit) / 8) / shape[axis]);
+      await expectSame(jvp, { ...problem, target: indices, labelSmoothing: 0 }, 'indices, ');
+      await expectSame(jvp, { ...problem, target: indices, labelSmoothing: 0.25 }, 'smoothed, ');
+      await expectSame(jvp, { ...problem, target: unnormalised, labelSmoothing: 0 }, 'probabilities, ');
     }
   });
 }

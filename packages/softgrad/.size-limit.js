@@ -57,7 +57,7 @@ export default [
   entry('core/conformance', 'core/dist/conformance/index.js', '89.4 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
   entry('formats', 'formats/dist/index.js', '27 kB'),
-  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.3 kB'),
+  entry('backend-cpu', 'backend-cpu/dist/index.js', '14.8 kB'),
   entry('backend-wasm', 'backend-wasm/dist/index.js', '50.4 kB', unusedWithFloat64),
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '54.2 kB'), modifyEsbuildConfig: inOneFile },
   { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '52.9 kB'), modifyEsbuildConfig: inOneFile },

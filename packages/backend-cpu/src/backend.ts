@@ -6,7 +6,7 @@ import { jacobian } from './kernels/jacobian.js';
 import { logSoftmax, logSoftmaxJacobian, logSoftmaxJvp, logSoftmaxVjp } from './kernels/log-softmax.js';
 import { logSumExp } from './kernels/log-sum-exp.js';
 import { relu, reluVjp } from './kernels/relu.js';
-import { sigmoid, sigmoidVjp } from './kernels/sigmoid.js';
+import { sigmoid, sigmoidHvp, sigmoidVjp } from './kernels/sigmoid.js';
 import { softmax } from './kernels/softmax.js';
 import { vjp } from './kernels/vjp/dispatch.js';
 import { bufferInfo, type CpuBuffer, createStorage, type FloatArray, read, write } from './storage.js';
@@ -50,7 +50,7 @@ export function createBackend(): CpuBackend {
       closed = true;
       clear();
     },
-    softmax: (out, logits, rows, parameters) => softmax(floats(out), floats(logits), rows, parameters),
+    softmax,
     jacobian: (out, probabilities, rows, { temperature }) =>
       hasInverse(out, temperature) && jacobian(floats(out), floats(probabilities), rows, temperature),
     vjp: (out, probabilities, cotangent, rows, { temperature }) =>
@@ -64,7 +64,7 @@ const kernels: Required<Kernels<CpuBuffer>> = {
   softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
     hasInverse(out, temperature) &&
     softmaxHvp(floats(out), floats(probabilities), floats(cotangent), floats(tangent), rows, temperature),
-  logSoftmax: (out, logits, rows, parameters) => logSoftmax(floats(out), floats(logits), rows, parameters),
+  logSoftmax,
   logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
     hasInverse(out, temperature) &&
     logSoftmaxVjp(floats(out), floats(logProbabilities), floats(cotangent), rows, temperature),
@@ -79,13 +79,14 @@ const kernels: Required<Kernels<CpuBuffer>> = {
   logSumExpHvp: (out, logits, cotangent, tangent, rows, parameters) =>
     hasInverse(out, parameters.temperature) &&
     logSumExpHvp(floats(out), floats(logits), floats(cotangent), floats(tangent), rows, parameters),
-  logSumExp: (out, logits, rows, parameters) => logSumExp(floats(out), floats(logits), rows, parameters),
+  logSumExp,
   crossEntropy: (out, logits, rows, parameters) =>
     hasInverse(logits, parameters.temperature) && crossEntropy(out, floats(logits), rows, parameters),
-  sigmoid: (out, x, length) => sigmoid(floats(out), floats(x), length),
-  sigmoidVjp: (out, y, cotangent, length) => sigmoidVjp(floats(out), floats(y), floats(cotangent), length),
-  relu: (out, x, length) => relu(floats(out), floats(x), length),
-  reluVjp: (out, y, cotangent, length) => reluVjp(floats(out), floats(y), floats(cotangent), length),
+  sigmoid,
+  sigmoidVjp,
+  sigmoidHvp,
+  relu,
+  reluVjp,
 };
 
 /**

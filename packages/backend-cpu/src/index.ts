@@ -1,4 +1,4 @@
-import { type BackendProvider, describeOption, SoftgradError, shortened } from '@softgrad/core';
+import { type BackendProvider, checkOptions } from '@softgrad/core';
 import { type CpuBackend, createBackend } from './backend.js';
 import type { CpuBuffer } from './storage.js';
 
@@ -24,11 +24,7 @@ export const cpu: CpuProvider = {
   unavailable: async () => null,
   async open(...given: unknown[]) {
     const [options = {}] = given;
-    if (typeof options !== 'object' || options === null)
-      throw new SoftgradError('ERR_VALUE', `cpu: ${describeOption('options', options)}; expected none`);
-    const [name] = Object.keys(options);
-    if (name !== undefined)
-      throw new SoftgradError('ERR_VALUE', `cpu: unknown option '${shortened(name)}'; expected none`);
+    checkOptions('cpu', options as object, []);
     return createBackend();
   },
   openSync: createBackend,

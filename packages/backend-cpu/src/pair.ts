@@ -78,3 +78,17 @@ export function centredMean(
   result.high = mean0 + mean1;
   result.low = sumError(mean0, mean1, result.high) + low0 + low1;
 }
+
+/** Σ v but for the entry at `top` into `result`, with the rounding errors: large numbers that cancel leave the digits of small ones. */
+export function sumBut(result: Pair, v: ArrayLike<number>, start: number, end: number, top: number): void {
+  let sum = 0;
+  let low = 0;
+  for (let k = start; k < end; k++) {
+    const term = k === top ? 0 : v[k];
+    const next = sum + term;
+    low += sumError(sum, term, next);
+    sum = next;
+  }
+  result.high = sum;
+  result.low = low;
+}

@@ -54,22 +54,21 @@ export function createStorage(): Storage {
   };
 }
 
-const constructors = { float32: Float32Array, float64: Float64Array, int32: Int32Array, bool: Uint8Array } as const;
-
 const kinds = { float16: 0, float32: 0, float64: 1, int32: 2, bool: 3 } as const satisfies Record<DType, number>;
+const dtypes = ['float32', 'float64', 'int32', 'bool'] as const;
 
-function kindOf(buffer: CpuBuffer): number {
-  if (buffer instanceof Float32Array) return kinds.float32;
-  if (buffer instanceof Float64Array) return kinds.float64;
-  return buffer instanceof Int32Array ? kinds.int32 : kinds.bool;
+/** The kind of an array that kernels take, otherwise −1: arrays of another realm are not instances of these classes. */
+function kindOf(buffer: unknown): number {
+  if (buffer instanceof Float32Array) return 0;
+  if (buffer instanceof Float64Array) return 1;
+  if (buffer instanceof Int32Array) return 2;
+  return buffer instanceof Uint8Array ? 3 : -1;
 }
 
-/** What a buffer holds; null for anything but an array that kernels take: arrays of another realm are not instances of these classes. */
+/** What a buffer holds; null for anything else. */
 export function bufferInfo(buffer: unknown) {
-  for (const dtype of ['float32', 'float64', 'int32', 'bool'] as const) {
-    if (buffer instanceof constructors[dtype]) return { length: buffer.length, dtype };
-  }
-  return null;
+  const dtype = dtypes[kindOf(buffer)];
+  return dtype === undefined ? null : { length: (buffer as CpuBuffer).length, dtype };
 }
 
 function keyOf(length: number, kind: number): number {

@@ -80,6 +80,36 @@ describe('in float64', () => {
     },
   );
 
+  test.each([1, 2.87, 0.7])(
+    'the vjp of log-softmax at temperature %d is within two ULP of its terms',
+    (temperature) => {
+      const random = randomFrom(21);
+      for (const classes of [2, 3, 5, 10]) {
+        const rows = { outer: Math.ceil(12_000 / classes), classes, inner: 1 };
+        const x = Float64Array.from(
+          { length: rows.outer * classes },
+          (_, i) => random() - (i % classes === 1 ? 0 : 3 * random()),
+        );
+        const y = reference.logSoftmax(x, rows);
+        const g = y.map(() => 2 * random() - 1);
+        const sizes = new Float64Array(y.length);
+        for (const at of reference.rowIndices(rows)) {
+          const total = at.reduce((sum, i) => sum + g[i], 0);
+          for (const i of at) {
+            const p = Math.exp(y[i]);
+            const terms = p > 0.5 ? [(1 - p) * g[i], p * (total - g[i])] : [g[i], p * total];
+            sizes[i] = Math.max(...terms.map(Math.abs)) / temperature;
+          }
+        }
+        const out = computed(y.length, g, 'float64', (result, v) =>
+          kernels.logSoftmaxVjp(result, y, v, rows, { temperature }),
+        );
+        const expected = reference.logSoftmaxVjp(y, g, rows, { temperature });
+        expectWithin(2, out, expected, 'float64', `${classes} classes`, sizes);
+      }
+    },
+  );
+
   test('float32 cotangents of a long row may have 2^20 in common', () => {
     const classes = 300_007;
     const s = new Float32Array(classes).fill(1 / classes);

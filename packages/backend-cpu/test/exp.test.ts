@@ -81,26 +81,34 @@ test.each(dtypes)('exp and log of what is not finite are those of IEEE 754 in %s
   expect([...out]).toEqual([Number.NaN, Number.POSITIVE_INFINITY, Number.NaN, minus, minus]);
 });
 
-test.each(dtypes)('sigmoid in %s is the reference at every size, its vjp is g y (1 − y)', (dtype) => {
-  const bar = dtype === 'float32' ? 1 : 2;
-  const least = dtype === 'float32' ? 2 ** -126 : 2 ** -1022;
-  const sizes = [0, 1e-20, 0.3, 1, 5, 30, 60, 88, 104, 177, 178, 700, 709, 745, 1e5, Number.POSITIVE_INFINITY];
-  const x = floats(2 * sizes.length, dtype);
-  x.set([...sizes, ...sizes.map((size) => -size)]);
-  const y = floats(x.length, dtype);
-  const { sigmoid, sigmoidVjp, relu, reluVjp } = backend.kernels;
-  sigmoid?.(y, x, x.length);
-  expect(largestError(y, reference.sigmoid(x), dtype, least)).toBeLessThanOrEqual(bar);
-  const g = x.map((_, k) => k - 3);
-  const out = floats(x.length, dtype);
-  sigmoidVjp?.(out, y, g, x.length);
-  expect(largestError(out, reference.sigmoidVjp(y, g), dtype, least)).toBeLessThanOrEqual(bar);
-  relu?.(out, x, x.length);
-  expect([...out]).toEqual([...reference.relu(x)]);
-  reluVjp?.(out, x, g, x.length);
-  expect(out).toEqual(g.map((value, k) => (x[k] > 0 ? value : 0)));
-  const one = floats(1, dtype).fill(Number.NaN);
-  sigmoid?.(out, one, 1);
-  relu?.(y, one, 1);
-  expect([out[0], y[0]]).toEqual([Number.NaN, Number.NaN]);
-});
+test.each(dtypes)(
+  'sigmoid in %s is the reference at every size, its vjp is g y (1 − y), its hvp g t y (1 − y) (1 − 2y)',
+  (dtype) => {
+    const bar = dtype === 'float32' ? 1 : 2;
+    const least = dtype === 'float32' ? 2 ** -126 : 2 ** -1022;
+    const sizes = [0, 1e-20, 0.3, 1, 5, 30, 60, 88, 104, 177, 178, 700, 709, 745, 1e5, Number.POSITIVE_INFINITY];
+    const x = floats(2 * sizes.length, dtype);
+    x.set([...sizes, ...sizes.map((size) => -size)]);
+    const y = floats(x.length, dtype);
+    const { sigmoid, sigmoidVjp, sigmoidHvp, relu, reluVjp } = backend.kernels;
+    sigmoid?.(y, x, x.length);
+    expect(largestError(y, reference.sigmoid(x), dtype, least)).toBeLessThanOrEqual(bar);
+    const g = x.map((_, k) => k - 3);
+    const out = floats(x.length, dtype);
+    sigmoidVjp?.(out, y, g, x.length);
+    expect(largestError(out, reference.sigmoidVjp(y, g), dtype, least)).toBeLessThanOrEqual(bar);
+    const t = x.map((_, k) => 5 - k);
+    sigmoidHvp?.(out, y, g, t, x.length);
+    expect(largestError(out, reference.sigmoidHvp(y, g, t), dtype, least)).toBeLessThanOrEqual(bar);
+    sigmoidHvp?.(t, y, g, t, x.length);
+    expect(t).toEqual(out);
+    relu?.(out, x, x.length);
+    expect([...out]).toEqual([...reference.relu(x)]);
+    reluVjp?.(out, x, g, x.length);
+    expect(out).toEqual(g.map((value, k) => (x[k] > 0 ? value : 0)));
+    const one = floats(1, dtype).fill(Number.NaN);
+    sigmoid?.(out, one, 1);
+    relu?.(y, one, 1);
+    expect([out[0], y[0]]).toEqual([Number.NaN, Number.NaN]);
+  },
+);

@@ -148,13 +148,13 @@ test('open takes no options: an unknown one is not ignored', async () => {
     message: "cpu: unknown option 'threads'; expected none",
   });
   for (const [value, shown] of [
-    [null, 'is null'],
+    [null, 'null'],
     [2, '2'],
-    ['threads=2', 'is the text "threads=2"'],
+    ['threads=2', 'the text "threads=2"'],
   ]) {
     await expect(open(value as unknown as object)).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: `cpu: options ${shown}; expected none`,
+      message: `cpu: options are ${shown}; expected none`,
     });
   }
   for (const none of [undefined, {}]) await expect(open(none)).resolves.toMatchObject({ name: 'cpu' });

@@ -164,6 +164,7 @@ const kernels: Kernels<ExactBuffer> = {
   },
   sigmoid: (out, x) => store(out, reference.sigmoid(x.data)),
   sigmoidVjp: (out, y, cotangent) => store(out, reference.sigmoidVjp(y.data, cotangent.data)),
+  sigmoidHvp: (out, y, cotangent, tangent) => store(out, reference.sigmoidHvp(y.data, cotangent.data, tangent.data)),
   relu: (out, x) => store(out, reference.relu(x.data)),
   reluVjp: (out, y, cotangent) => store(out, reference.reluVjp(y.data, cotangent.data)),
 };

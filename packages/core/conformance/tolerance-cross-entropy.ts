@@ -5,7 +5,8 @@ import {
   targetWeights,
 } from '../reference/cross-entropy.js';
 import { nan, nearest } from '../reference/doubledouble.js';
-import { logSoftmax, rowIndices, type Values } from '../reference/functions.js';
+import { logSoftmax, rowIndices, softmax, type Values } from '../reference/functions.js';
+import { isMasked } from '../reference/row-entries.js';
 import type { Rows } from '../src/index.js';
 import type { Precision } from './precision.js';
 import { divisionUnits, logProbabilityUnits, rowErrors, summation, sumOf } from './rounding.js';
@@ -66,7 +67,10 @@ export function crossEntropyGradientTolerance(
   return out;
 }
 
-/** The jvp: the gradient's bounds weighted by the tangent, and the sums over classes and rows. */
+/**
+ * The jvp: the gradient's bounds weighted by the tangent's distances from its mean ⟨p, t⟩, because the gradient's rows add up to 0, and by the
+ * rounding error of this mean; the difference and the sums over classes and rows.
+ */
 export function crossEntropyJvpTolerance(
   precision: Precision,
   x: Values,
@@ -76,13 +80,20 @@ export function crossEntropyJvpTolerance(
   rows: Rows,
   options: ReferenceCrossEntropyOptions,
 ): Float64Array {
-  const bounds = gradientBounds(precision, x, target, rows, options, 1 + summation(rows.classes));
-  const sums = rowIndices(rows).map((at) =>
-    at.reduce((sum, i) => {
-      const size = Math.abs(tangent[i] ?? Number.NaN);
-      return sum + (bounds[i] ?? Number.NaN) * size + precision.floor * (1 + size);
-    }, 0),
-  );
+  const bounds = gradientBounds(precision, x, target, rows, options, 2 + summation(rows.classes));
+  const p = softmax(x, rows, options);
+  const sums = rowIndices(rows).map((at) => {
+    const row = rowErrors(precision, x, at, options);
+    const kept = at.filter((i) => !isMasked(options, i));
+    const term = (i: number) => (p[i] ?? Number.NaN) * (tangent[i] ?? Number.NaN);
+    const mean = sumOf(kept, term);
+    const units = (i: number) => row.term(i) + row.sum + summation(kept.length) + 7;
+    const ofMean = precision.unit * sumOf(kept, (i) => (p[i] === 0 ? 0 : Math.abs(term(i)) * units(i)));
+    return sumOf(kept, (i) => {
+      const size = Math.abs((tangent[i] ?? Number.NaN) - mean) + ofMean;
+      return (bounds[i] ?? Number.NaN) * size + precision.floor * (1 + size);
+    });
+  });
   const total = options.reduction === 'none' ? sums : [sumOf(sums)];
   return Float64Array.from(total, (bound, i) => precision.stored(bound, expected[i] ?? Number.NaN));
 }

@@ -103,9 +103,23 @@ export function crossEntropyGradient(
   rows: Rows,
   given: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
+  const gradient = new Float64Array(x.length);
+  eachSlope(x, target, rows, given, (_, i, value) => {
+    gradient[i] = nearest(value);
+  });
+  return gradient;
+}
+
+/** Calls `visit` with the gradient at each entry that is neither masked nor ignored. */
+function eachSlope(
+  x: Values,
+  target: ReferenceTarget,
+  rows: Rows,
+  given: ReferenceCrossEntropyOptions,
+  visit: (row: number, i: number, value: DoubleDouble) => void,
+): void {
   const { options, count } = reduced(target, rows, given);
   const divisor = count && mul(exactly(options.temperature ?? 1), count);
-  const gradient = new Float64Array(x.length);
   rowIndices(rows).forEach((at, row) => {
     const q = targetWeights(target, at, row, options);
     if (!q) return;
@@ -113,11 +127,10 @@ export function crossEntropyGradient(
     const sum = total(q);
     let c = 0;
     for (const i of at) {
-      if (!isMasked(options, i)) gradient[i] = nearest(over(slope(log(i, c), q, c, sum), divisor));
+      if (!isMasked(options, i)) visit(row, i, over(slope(log(i, c), q, c, sum), divisor));
       c++;
     }
   });
-  return gradient;
 }
 
 /** A part of a derivative of the reduced loss: 0 for a mean over nothing. */
@@ -165,9 +178,10 @@ export function crossEntropyJvp(
   rows: Rows,
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
-  const gradient = crossEntropyGradient(x, target, rows, options);
-  const product = (i: number) => mul(exactly(gradient[i]), exactly(tangent[i]));
-  const changes = rowIndices(rows).map((at) => total(at.map(product)));
+  const changes = rowIndices(rows).map(() => zero);
+  eachSlope(x, target, rows, options, (row, i, value) => {
+    changes[row] = add(changes[row] ?? zero, mul(value, exactly(tangent[i])));
+  });
   return Float64Array.from(options.reduction === 'none' ? changes : [total(changes)], nearest);
 }
 

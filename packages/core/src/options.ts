@@ -40,7 +40,7 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
-    const expected = `an object with ${known.join(', ')}`;
+    const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}`;
     throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
   }
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
@@ -69,6 +69,10 @@ function unknownOption(operation: string, name: string, known: readonly string[]
   const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: unknown option '${shortened(name)}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${known.join(', ')}`,
+    `${operation}: unknown option '${shortened(name)}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${listed(known)}`,
   );
+}
+
+function listed(names: readonly string[]): string {
+  return names.join(', ') || 'none';
 }

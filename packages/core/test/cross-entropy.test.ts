@@ -476,6 +476,14 @@ describe('the products of cross-entropy', () => {
     }
   });
 
+  test('are finite along tangents whose differences are beyond the range', () => {
+    for (const backend of backends) {
+      const x = tensor([[0, Math.log(9)]], { backend, dtype: 'float64' });
+      const [jvp] = values(crossEntropy.jvp(x, [1], [[1.7e308, -1.7e308]]));
+      expect(jvp / 3.4e307).toBeCloseTo(1, 14);
+    }
+  });
+
   test('keep the digits that small class weights and a large temperature take from the gradient', () => {
     for (const backend of backends) {
       const x = tensor([[0, -55 * 2 ** 32]], { backend });

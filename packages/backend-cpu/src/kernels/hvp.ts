@@ -1,15 +1,18 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { corrected, sumError } from '../pair.js';
+import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
+import { indexAboveHalf } from './vjp/origin.js';
 
 const probabilityScratch = scratch();
 const cotangentScratch = scratch();
 const tangentScratch = scratch();
 const logScratch = scratch();
+const cotangentLows = scratch();
+const tangentLows = scratch();
+const sum: Pair = { high: 0, low: 0 };
 
 /**
  * `out = s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row, `a = g − ⟨s, g⟩` and `b = t − ⟨s, t⟩`: with both centred before they are
@@ -24,29 +27,40 @@ export function softmaxHvp(
   temperature: number,
 ): void {
   const { classes } = rows;
-  const factor = inverseTemperature(temperature);
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const s = probabilityScratch(length);
   const g = cotangentScratch(length);
   const t = tangentScratch(length);
+  const lowOfG = cotangentLows(length);
+  const lowOfT = tangentLows(length);
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
     gather(g, cotangent, tile, classes);
     gather(t, tangent, tile, classes);
-    for (let row = 0; row < tile.count; row++) {
-      const start = row * classes;
+    for (let start = 0; start < tile.count * classes; start += classes) {
       const end = start + classes;
-      const top = indexAboveHalf(s, start, end);
-      const ofCotangent = originOf(g, s, start, end, top, isDouble);
-      const ofTangent = originOf(t, s, start, end, top, isDouble);
-      // Rounded probabilities add up to 1 only as far as they are rounded.
-      const total = sumOf(s, start, end);
-      center(g, s, start, end, ofCotangent, total);
-      center(t, s, start, end, ofTangent, total);
-      for (let k = start; k < end; k++) t[k] *= g[k];
-      const mean = weightedSum(s, t, start, end);
-      for (let k = start; k < end; k++) t[k] = s[k] * (t[k] * total - mean) * factor * factor;
+      const excess = excessOf(s, start, end);
+      center(g, lowOfG, s, start, end, excess, isDouble);
+      center(t, lowOfT, s, start, end, excess, isDouble);
+      let low = 0;
+      for (let k = start; k < end; k++) {
+        const product = g[k] * t[k];
+        if (isDouble) {
+          const error = productError(g[k], t[k], product) + (g[k] * lowOfT[k] + lowOfG[k] * t[k]);
+          lowOfT[k] = Number.isFinite(error) ? error : 0;
+          low += s[k] * lowOfT[k];
+        }
+        t[k] = product;
+      }
+      centredMean(sum, s, t, start, end, 0);
+      low += sum.low;
+      for (let k = start; k < end; k++) {
+        const moved = t[k] - sum.high;
+        const rest = isDouble ? sumError(t[k], -sum.high, moved) + lowOfT[k] - low : 0;
+        t[k] = s[k] * (moved + (rest + excess * t[k]));
+      }
+      divide(t, start, end, temperature);
     }
     scatter(out, t, tile, classes);
   });
@@ -62,7 +76,6 @@ export function logSoftmaxHvp(
   temperature: number,
 ): void {
   const { classes } = rows;
-  const factor = inverseTemperature(temperature);
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const y = logScratch(length);
@@ -74,13 +87,11 @@ export function logSoftmaxHvp(
     gather(g, cotangent, tile, classes);
     gather(t, tangent, tile, classes);
     exponentiate(p, y, tile.count * classes, isDouble);
-    for (let row = 0; row < tile.count; row++) {
-      const start = row * classes;
+    for (let start = 0; start < tile.count * classes; start += classes) {
       const end = start + classes;
-      const cotangents = 0 - sumOf(g, start, end);
-      const origin = originOf(t, p, start, end, indexAboveHalf(p, start, end), isDouble);
-      center(t, p, start, end, origin, sumOf(p, start, end));
-      for (let k = start; k < end; k++) t[k] = cotangents * (p[k] * t[k]) * factor * factor;
+      sumBut(sum, g, start, end, -1);
+      const cotangents = 0 - corrected(sum.high, sum.low);
+      curvature(t, p, start, end, excessOf(p, start, end), cotangents, temperature, isDouble);
     }
     scatter(out, t, tile, classes);
   });
@@ -96,8 +107,6 @@ export function logSumExpHvp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void {
   const { classes } = rows;
-  const factor = inverseTemperature(parameters.temperature);
-  const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));
   let gathered: Tile | null = null;
   forEachShiftedRow(
@@ -112,68 +121,69 @@ export function logSumExpHvp(
         gathered = tile;
       }
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
-      const sum = 1 + row.others;
-      for (let k = start; k < end; k++) exp[k] /= sum;
-      center(t, exp, start, end, originOf(t, exp, start, end, indexAboveHalf(exp, start, end), isDouble), 1);
-      const g = cotangent[row.row];
-      for (let k = start; k < end; k++) exp[k] = g * (exp[k] * t[k]) * factor * factor;
-      fillMasked(exp, row, classes, 0);
+      const total = 1 + row.others;
+      for (let k = start; k < end; k++) exp[k] /= total;
+      curvature(t, exp, start, end, 0, cotangent[row.row], parameters.temperature, out instanceof Float64Array);
+      fillMasked(t, row, classes, 0);
     },
-    ({ exp, tile }) => scatter(out, exp, tile, classes),
+    ({ tile }) => scatter(out, t, tile, classes),
   );
 }
 
-/** The index of the probability above ½, or −1. */
-function indexAboveHalf(p: Float64Array, start: number, end: number): number {
-  let top = -1;
-  for (let k = start; k < end; k++) if (p[k] > 0.5) top = k;
-  return top;
+/** Σ p − 1: rounded probabilities add up to 1 only as far as they are rounded. */
+function excessOf(p: Float64Array, start: number, end: number): number {
+  sumBut(sum, p, start, end, -1);
+  return sum.high - 1 + sum.low;
 }
 
-/**
- * What all entries of v have in common, near enough to cost no digits of their differences: v at a probability above ½, whose own difference would
- * cancel otherwise, or the rounded mean. Of float32 the bits that float64 has to spare are enough.
- */
-function originOf(
+/** `v = factor · p ⊙ (v Σp − ⟨p, v⟩) / T²` in place. */
+function curvature(
   v: Float64Array,
   p: Float64Array,
   start: number,
   end: number,
-  top: number,
+  excess: number,
+  factor: number,
+  temperature: number,
   isDouble: boolean,
-): number {
-  if (top >= 0) return v[top];
-  return isDouble ? weightedSum(p, v, start, end) : 0;
+): void {
+  const low = tangentLows(v.length);
+  center(v, low, p, start, end, excess, isDouble);
+  for (let k = start; k < end; k++) v[k] = factor * (p[k] * (isDouble ? v[k] + low[k] : v[k]));
+  divide(v, start, end, temperature);
 }
 
-/** `v Σp − ⟨p, v⟩` in place, a constant subtracted first that does not change it: then the mean is that of the differences. */
-function center(v: Float64Array, p: Float64Array, start: number, end: number, origin: number, total: number): void {
-  for (let k = start; k < end; k++) v[k] -= origin;
-  const mean = weightedSum(p, v, start, end);
-  for (let k = start; k < end; k++) v[k] = v[k] * total - mean;
+/** `v / T²` in place, without a product or quotient that leaves the range if the result does not. */
+function divide(v: Float64Array, start: number, end: number, temperature: number): void {
+  if (temperature !== 1) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
 }
 
-/** Σ p v, with the rounding errors of the additions (Knuth's TwoSum, TAOCP 4.2.2) added at the end. */
-function weightedSum(p: Float64Array, v: Float64Array, start: number, end: number): number {
-  let sum = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const term = p[k] * v[k];
-    const next = sum + term;
-    correction += sumError(sum, term, next);
-    sum = next;
+/**
+ * `v Σp − ⟨p, v⟩` in place, and in `low` what is lost when it is rounded. What all entries of v have in common, near enough to cost no digits of their
+ * differences, is subtracted first: v at a probability above ½, whose own difference would cancel otherwise, or the rounded mean.
+ */
+function center(
+  v: Float64Array,
+  low: Float64Array,
+  p: Float64Array,
+  start: number,
+  end: number,
+  excess: number,
+  isDouble: boolean,
+): void {
+  const top = indexAboveHalf(p, start, end);
+  let origin = top < 0 ? 0 : v[top];
+  if (top < 0 && isDouble) {
+    centredMean(sum, p, v, start, end, 0);
+    origin = sum.high;
   }
-  return corrected(sum, correction);
-}
-
-/** Σ v in the same way. */
-function sumOf(v: Float64Array, start: number, end: number): number {
-  let sum = 0;
-  let correction = 0;
+  centredMean(sum, p, v, start, end, origin);
+  const constant = origin + sum.high;
+  const rest = sumError(origin, sum.high, constant) + sum.low;
   for (let k = start; k < end; k++) {
-    const next = sum + v[k];
-    correction += sumError(sum, v[k], next);
-    sum = next;
+    const moved = v[k] - constant;
+    const more = excess * (v[k] - origin) - rest;
+    low[k] = isDouble ? sumError(v[k], -constant, moved) + more : 0;
+    v[k] = isDouble ? moved : moved + more;
   }
-  return corrected(sum, correction);
 }

@@ -1,10 +1,11 @@
 import type { Rows } from '@softgrad/core';
-import { sumError } from '../pair.js';
+import { type Pair, sumBut } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, tileLength } from '../tiles.js';
 
 const probabilityScratch = scratch();
+const others: Pair = { high: 0, low: 0 };
 
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
 export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
@@ -144,13 +145,6 @@ function jacobianLong(
 
 /** 1 − s_r by a compensated sum. */
 function sumOfOthers(s: FloatArray, start: number, end: number, r: number): number {
-  let others = 0;
-  let lost = 0;
-  for (let k = start; k < end; k++) {
-    if (k === r) continue;
-    const next = others + s[k];
-    lost += sumError(others, s[k], next);
-    others = next;
-  }
-  return others + lost;
+  sumBut(others, s, start, end, r);
+  return others.high + others.low;
 }

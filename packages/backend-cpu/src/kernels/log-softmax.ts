@@ -2,11 +2,11 @@ import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
-import { centredMean, corrected, type Pair, sumError } from '../pair.js';
+import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
-import { isNearMean, mayBeNear } from './vjp/origin.js';
+import { indexAboveHalf, isNearMean, mayBeNear } from './vjp/origin.js';
 import { mayOverflow } from './vjp/wide.js';
 
 const expScratch = scratch();
@@ -142,14 +142,15 @@ export function logSoftmaxVjp(
     const { y, p, v: g } = tile;
     let others = 0;
     let total = 0;
+    let low = 0;
     if (isDouble) {
-      compensatedSumBut(rowSum, g, start, end, top);
+      sumBut(rowSum, g, start, end, top);
       const ofTop = top < 0 ? 0 : g[top];
-      others = rowSum.high + rowSum.low;
+      others = rowSum.high;
       total = rowSum.high + ofTop;
-      total += sumError(rowSum.high, ofTop, total) + rowSum.low;
+      low = sumError(rowSum.high, ofTop, total) + rowSum.low;
     } else {
-      if (end - start > blockElements) others = sumBut(g, start, end, top);
+      if (end - start > blockElements) others = blockSumBut(g, start, end, top);
       else for (let k = start; k < end; k++) if (k !== top) others += g[k];
       total = top < 0 ? others : others + g[top];
     }
@@ -157,17 +158,33 @@ export function logSoftmaxVjp(
       vjpWideLogRow(tile, start, end, top, temperature);
       return;
     }
-    if (temperature === 1) for (let k = start; k < end; k++) g[k] -= p[k] * total;
-    else for (let k = start; k < end; k++) g[k] = (g[k] - p[k] * total) / temperature;
     // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
-    if (top >= 0) g[top] = (-Math.expm1(y[top]) * total - others) / temperature;
+    let ofTop = 0;
+    if (top >= 0) {
+      const left = -Math.expm1(y[top]);
+      const product = left * total;
+      ofTop = product - others;
+      if (isDouble)
+        ofTop += sumError(product, -others, ofTop) + productError(left, total, product) + left * low - rowSum.low;
+      ofTop /= temperature;
+    }
+    if (isDouble) {
+      for (let k = start; k < end; k++) {
+        const product = p[k] * total;
+        const moved = g[k] - product;
+        const rest = sumError(g[k], -product, moved) - p[k] * low;
+        g[k] = (moved + rest) / temperature;
+      }
+    } else if (temperature === 1) for (let k = start; k < end; k++) g[k] -= p[k] * total;
+    else for (let k = start; k < end; k++) g[k] = (g[k] - p[k] * total) / temperature;
+    if (top >= 0) g[top] = ofTop;
   });
 }
 
 /** The same of a row whose sums may overflow, or are infinite, from a small part of its cotangent. */
 function vjpWideLogRow({ y, p, v: g }: LogTile, start: number, end: number, top: number, temperature: number): void {
   for (let k = start; k < end; k++) g[k] *= wideShare;
-  const others = sumBut(g, start, end, top);
+  const others = blockSumBut(g, start, end, top);
   const total = top < 0 ? others : others + g[top];
   for (let k = start; k < end; k++) {
     const d = k === top ? -Math.expm1(y[k]) * g[k] - p[k] * others : g[k] - p[k] * total;
@@ -181,22 +198,8 @@ const wideShare = 2 ** -34;
 /** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end, in float32 too. */
 const blockElements = 128;
 
-/** Σ v but for the entry at `top` into `result`, with the rounding errors: large numbers that cancel leave the digits of small ones. */
-function compensatedSumBut(result: Pair, v: Float64Array, start: number, end: number, top: number): void {
-  let sum = 0;
-  let low = 0;
-  for (let k = start; k < end; k++) {
-    const term = k === top ? 0 : v[k];
-    const next = sum + term;
-    low += sumError(sum, term, next);
-    sum = next;
-  }
-  result.high = sum;
-  result.low = low;
-}
-
 /** Σ v but for the entry at `top`. */
-function sumBut(v: Float64Array, start: number, end: number, top: number): number {
+function blockSumBut(v: Float64Array, start: number, end: number, top: number): number {
   let sum = 0;
   let correction = 0;
   for (let first = start; first < end; first += blockElements) {
@@ -310,9 +313,7 @@ function forEachLogRow(
     for (let row = 0; row < tile.count; row++) {
       const start = row * classes;
       const end = start + classes;
-      let top = -1;
-      for (let k = start; k < end; k++) if (p[k] > 0.5) top = k;
-      visit({ y, p, v }, start, end, top);
+      visit({ y, p, v }, start, end, indexAboveHalf(p, start, end));
     }
     scatter(out, v, tile, classes);
   });

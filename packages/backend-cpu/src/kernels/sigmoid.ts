@@ -16,3 +16,14 @@ export function sigmoid(out: FloatArray, x: FloatArray, length: number): void {
 export function sigmoidVjp(out: FloatArray, y: FloatArray, cotangent: FloatArray, length: number): void {
   for (let k = 0; k < length; k++) out[k] = y[k] * (1 - y[k]) * cotangent[k];
 }
+
+/** `out = g ⊙ t ⊙ y (1 − y) (1 − 2y)`. */
+export function sigmoidHvp(
+  out: FloatArray,
+  y: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  length: number,
+): void {
+  for (let k = 0; k < length; k++) out[k] = cotangent[k] * tangent[k] * (y[k] * (1 - y[k])) * (1 - 2 * y[k]);
+}

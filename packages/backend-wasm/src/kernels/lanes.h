@@ -170,6 +170,6 @@ INLINE void store_row_values(real *p, const Group *g, V v) {
 // entries of a row.
 #define SAMPLE 4
 INLINE V near_mean(V probability, V d, V mean) {
-  return le(vabs(mul(probability, d)), mul(probability, vabs(mul(mean, splat((real)0.25)))));
+  return le(vabs(mul(probability, d)), vabs(mul(probability, mul(mean, splat((real)0.25)))));
 }
 

@@ -305,12 +305,20 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
   shift = one_of(shift, swap_halves(shift));
   shift = one_of(shift, swap_pairs(shift));
   EACH(vectors, b[u] = sub(b[u], shift))
-  V d = mul(a[vectors - 1], b[vectors - 1]);
-  if (vectors > 1) d = and(d, last);
-  EACH(vectors - 1, d = add(d, mul(a[u], b[u])))
-  V sum = wasm_f64x2_add(widen_low(d), widen_high(d));
-  V dot = wasm_f32x4_demote_f64x2_zero(wasm_f64x2_add(sum, wasm_i64x2_shuffle(sum, sum, 1, 0)));
-  dot = wasm_i32x4_shuffle(dot, dot, 0, 0, 0, 0);
+  V dot, p = scaled ? mul(a[0], scale) : a[0];
+  int is_last = 0;
+  do {
+    dot = mul(a[vectors - 1], b[vectors - 1]);
+    if (vectors > 1) dot = and(dot, last);
+    EACH(vectors - 1, dot = add(dot, mul(a[u], b[u])))
+    dot = add(dot, swap_halves(dot));
+    dot = add(dot, swap_pairs(dot));
+    if (wasm_i32x4_bitmask(near_mean(p, sub(b[0], dot), dot)) != 15 || is_last || lane0(dot) == 0) break;
+    EACH(vectors, b[u] = sub(b[u], dot))
+    is_last = 1;
+    // A copy of the loop for the second time would be larger than the rest.
+    __asm__("" : "+r"(is_last));
+  } while (1);
   EACH(vectors, store(out + (u + 1 < vectors ? u * W : classes - W), mul(scaled ? mul(a[u], scale) : a[u], sub(b[u], dot))))
   return dot;
 }
@@ -319,7 +327,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
 #define watched(sum, dot) fma(dot, splat(0x1p27f), sum)
 #define is_finite(a) all_lanes(eq(sub(a, a), splat(0)))
 
-// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications.
+// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications in the shortest rows; in others, they take no time.
 #define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
   for (; rows; rows--, out += classes, s += classes, g += classes)                                                     \
     watch = watched(watch, vjp_short(out, s, g, vectors > 1 ? classes : W, vectors, last, scale, scaled));
@@ -327,7 +335,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
 #define VJP_SHORT(vectors)                                                                                             \
   SHARED int vjp_short_##vectors(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {      \
     V last = last_lanes(classes), watch = splat(0);                                                                    \
-    if (lane0(scale) == 1) {                                                                                           \
+    if (vectors == 2 && lane0(scale) == 1) {                                                                           \
       VJP_SHORT_LOOP(vectors, 0)                                                                                       \
     } else {                                                                                                           \
       VJP_SHORT_LOOP(vectors, 1)                                                                                       \

@@ -220,6 +220,8 @@ export interface Kernels<B> {
   sigmoid?(out: B, x: B, length: number): void | false;
   /** `out = g ⊙ y ⊙ (1 − y)`, y = sigmoid(x). */
   sigmoidVjp?(out: B, y: B, cotangent: B, length: number): void | false;
+  /** `out = g ⊙ t ⊙ y (1 − y) (1 − 2y)`, y = sigmoid(x). */
+  sigmoidHvp?(out: B, y: B, cotangent: B, tangent: B, length: number): void | false;
   /** `out = max(x, 0)`; NaN stays NaN. */
   relu?(out: B, x: B, length: number): void | false;
   /** `out = y > 0 ? g : 0`. */

@@ -136,39 +136,52 @@ function gradientOf<B>(m: Expressions<B>, call: TargetCall): Value<B> {
 }
 
 /**
- * The gradient times a direction, entry by entry or summed over each row; 0 where masked or ignored. The gradient may leave the dtype's range even if
- * the product does not. So its factor is multiplied by a power of 2, which then divides the product: a small factor always, a large one only where
- * the product is not finite otherwise, because a row whose weight is smaller would lose digits.
+ * The gradient times a direction, entry by entry or summed over each row, as a function of the direction; entry by entry it is 0 where masked or
+ * ignored. The gradient may leave the dtype's range even if the product does not. So its factor is multiplied by a power of 2, which then divides the
+ * product: a small factor always, a large one only where the product is not finite otherwise, because a row whose weight is smaller would lose digits.
  */
 export function gradientTimes<B>(
   m: Expressions<B>,
   call: TargetCall,
-  direction: Value<B>,
   result: 'entries' | 'rows',
-): Value<B> {
+): (direction: Value<B>) => Value<B> {
   const { scale, temperature, weightHost } = call;
   const most = weightHost === null ? 1 : largestOf(weightHost);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
-  const finished = (product: Value<B>) => {
-    const counted = m.keep(whereCounted(m, call, product), 0);
-    return result === 'rows' ? m.sum(counted) : counted;
-  };
-  /** With a factor of 2^`to`, and 2^`by` times the direction. */
+  const finished = (product: Value<B>) =>
+    result === 'rows' ? m.sum(product) : m.keep(whereCounted(m, call, product), 0);
+  /** With a factor of 2^`to`, as a function of 2^`by` times the direction. */
   const scaled = (to: number, by: number) => {
     const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
     const share = 2 ** by;
     const gradient = gradientOf(m, { ...call, scale: scale * unit });
-    return m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
+    return (direction: Value<B>) =>
+      m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
-  if (exponent < -mostExponent) return scaled(0, 0);
-  let product = scaled(exponent, 0);
-  if (exponent <= mostExponent) return product;
-  const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
-  if (exponent > top) product = m.finiteOr(product, scaled(top, 0));
-  // Terms of a sum may overflow and cancel.
-  return result === 'rows' ? m.finiteOr(product, scaled(top / 2, -top / 2)) : product;
+  const ways = [scaled(exponent < -mostExponent ? 0 : exponent, 0)];
+  if (exponent > mostExponent) {
+    const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
+    if (exponent > top) ways.push(scaled(top, 0));
+    // Terms of a sum may overflow and cancel.
+    if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
+  }
+  return (direction) => ways.map((way) => way(direction)).reduce((product, next) => m.finiteOr(product, next));
+}
+
+/**
+ * The change of each row's loss along a tangent t, `⟨gradient, t⟩`. The gradient's rows add up to 0, whatever the target: the mean ⟨p, t⟩ is subtracted from
+ * t, so that the gradient's rounding errors are multiplied by differences of tangents. The sum of these products is within three times the smallest that
+ * any constant leaves, because half of the gradient's terms `p Σ q` and q is that of p.
+ */
+export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Value<B>): Value<B> {
+  const counted = (v: Value<B>) => whereCounted(m, call, v);
+  const t = counted(m.keep(tangent, 0));
+  const p = m.of(softmax, counted(m.entries(call.x.buffer as B)));
+  const along = gradientTimes(m, call, 'rows');
+  // The differences of the largest numbers overflow.
+  return m.finiteOr(along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */

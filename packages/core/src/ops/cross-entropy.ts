@@ -7,6 +7,7 @@ import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
 import type { Argument, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
+  changeAlong,
   gradientTimes,
   lossOfNothing,
   ofLoss,
@@ -198,12 +199,12 @@ const gradient = /* @__PURE__ */ define('gradient', (call, out) =>
 );
 
 const vjp = /* @__PURE__ */ define('vjp', (call, out, cotangent) =>
-  composed(call, (m) => m.assign(out, gradientTimes(m, call, ofLoss(m, call, cotangent), 'entries'))),
+  composed(call, (m) => m.assign(out, gradientTimes(m, call, 'entries')(ofLoss(m, call, cotangent)))),
 );
 
 const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
   reduceRows(call, out, 0, (rowChanges) =>
-    composed(call, (m) => m.assign(rowChanges, gradientTimes(m, call, m.entries(tangent), 'rows'))),
+    composed(call, (m) => m.assign(rowChanges, changeAlong(m, call, m.entries(tangent)))),
   ),
 );
 

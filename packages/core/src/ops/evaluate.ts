@@ -108,6 +108,8 @@ export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Calle
     kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
   sigmoidVjp: ({ kernels }, out, operands, { rows }) =>
     kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
+  sigmoidHvp: ({ kernels }, out, [y, g, t], { rows }) =>
+    kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, y, g, t, rows.classes) : false,
   relu: ({ kernels }, out, operands, { rows }) =>
     kernels?.relu ? kernels.relu(out, operands[0], rows.classes) : false,
   reluVjp: ({ kernels }, out, operands, { rows }) =>

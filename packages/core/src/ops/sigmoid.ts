@@ -19,6 +19,7 @@ export interface Sigmoid extends Elementwise {
 }
 
 const hvp = {
+  kernel: 'sigmoidHvp',
   formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
 } as const satisfies Definition['hvp'];
 

@@ -5,7 +5,7 @@ import { stepsIn } from './steps.js';
 
 /** Cross-entropy in the same manner: loss, gradient, and the gradient times a cotangent or along a tangent. */
 export function crossEntropyStepsIn(r: (value: number) => number) {
-  const { logSoftmax, logSumExpHvp, sum } = stepsIn(r);
+  const { logSoftmax, logSumExpHvp, softmax, sum } = stepsIn(r);
 
   /** The target's weights of one row, smoothed, then weighted, then 0 where masked; null where it is ignored. */
   function weightsOf(
@@ -85,7 +85,12 @@ export function crossEntropyStepsIn(r: (value: number) => number) {
     },
     jvp(x: Values, target: ReferenceTarget, t: Values, rows: Rows, options: ReferenceCrossEntropyOptions) {
       const slopes = gradient(x, target, rows, options);
-      const changes = rowIndices(rows).map((at) => sum(at.map((i) => r(slopes[i] * t[i]))));
+      const p = softmax(x, rows, options);
+      const changes = rowIndices(rows).map((at) => {
+        const kept = at.filter((i) => !options.mask || options.mask[i]);
+        const mean = sum(kept.map((i) => r(p[i] * t[i])));
+        return sum(kept.map((i) => r(slopes[i] * r(t[i] - mean))));
+      });
       return Float64Array.from(options.reduction === 'none' ? changes : [sum(changes)]);
     },
     hvp(x: Values, target: ReferenceTarget, g: Values, t: Values, rows: Rows, options: ReferenceCrossEntropyOptions) {
