@@ -1,10 +1,7 @@
 import { SoftgradError } from '../errors.js';
-import { type FloatDType, largestFinite } from '../tensor/dtype.js';
+import { largestFinite } from '../tensor/dtype.js';
 import { Algebra, ordinaryExponent } from './algebra.js';
 import type { Value } from './graph.js';
-
-/** Terms of the series of artanh(z) / z for z ≤ 1/5: the first omitted term is below half an ULP. */
-const artanhTerms = { float16: 3, float32: 5, float64: 11 } as const satisfies Record<FloatDType, number>;
 
 /** Products with numbers up to 2^±this leave the range only near its ends. */
 export const mostExponent = 32;
@@ -27,31 +24,6 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
   /** The divisor of the logits. */
   get temperature(): number {
     return this.context.temperature;
-  }
-
-  /**
-   * `log(1 + x)` for x ≥ 0, and −Infinity for −1. A backend's log has an absolute error near 1 (in WGSL 2⁻²¹), and 1 + x drops the digits
-   * of a small x: up to ½ it is `2 artanh(x / (2 + x))` by its series `2 z (1 + z²/3 + z⁴/5 + …)`, whose z is at most 1/5.
-   */
-  log1p(x: Value<B>): Value<B> {
-    const z = this.div(x, this.add(x, 2));
-    const square = this.mul(z, z);
-    const last = 2 * artanhTerms[this.dtype] - 1;
-    let series = this.mul(square, 1 / last);
-    for (let k = last - 2; k > 1; k -= 2) series = this.mul(square, this.add(series, 1 / k));
-    const twice = this.add(z, z);
-    const isSmall = this.mul(x, this.sub(0.5, x));
-    return this.select(isSmall, this.add(twice, this.mul(twice, series)), this.log(this.add(x, 1)));
-  }
-
-  /**
-   * Σ exp(x) − 1 over each row of logits that were shifted by their maximum: the exponentials of all entries except one that is 0.
-   * The whole sum would lose the digits of small terms. An entry of +Infinity makes it +Infinity, a NaN makes it NaN.
-   */
-  sumOfOthers(x: Value<B>): Value<B> {
-    const isLargest = this.add(x, this.dtype === 'float16' ? 2 ** -14 : 2 ** -100);
-    const largest = this.sum(this.select(isLargest, 1, 0));
-    return this.add(this.sum(this.select(isLargest, x, this.exp(x))), this.sub(largest, 1));
   }
 
   /** a where it is finite, b elsewhere. */
@@ -110,8 +82,8 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
     const temperature = this.temperature / 2 ** exponent;
     const near = (v: Value<B>) => this.timesPower(v, -exponent);
     if (size > 1) return { logits: near(x), temperature, constant: null };
-    const kept = this.#signed(x);
-    const maximum = this.#finite(this.max(kept));
+    const kept = this.signed(x);
+    const maximum = this.finite(this.max(kept));
     const isLarge = this.sub(this.abs(maximum), size * 2 ** ordinaryExponent[this.dtype]);
     const subtracted = this.select(isLarge, maximum, 0);
     return {
@@ -127,53 +99,24 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
    */
   tempered(x: Value<B>): Value<B> {
     if (Math.abs(this.temperature) === 1) return this.keep(this.div(x, this.temperature), Number.NEGATIVE_INFINITY);
-    const kept = this.#signed(x);
-    return this.#quotient(kept, this.max(kept));
-  }
-
-  /**
-   * The row's maximum of `x / T` over the entries that the mask keeps, and `x / T` minus this maximum. The maximum is clamped to finite values,
-   * so that log-sum-exp gives SciPy's results for +Infinity and for rows of only −Infinity.
-   */
-  shifted(x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
-    const kept = this.#signed(x);
-    const maximum = this.#finite(this.max(kept));
-    return { maximum: this.div(maximum, Math.abs(this.temperature)), difference: this.#quotient(kept, maximum) };
-  }
-
-  /**
-   * Σ q (max − x / T) over each row, with the maximum of x / T and target weights q. It is finite whenever the result is representable, even if
-   * x / T − max is not. A logit that is −Infinity or masked adds nothing if its q is 0.
-   */
-  expectedGap(q: Value<B>, x: Value<B>): Value<B> {
-    const size = Math.abs(this.temperature);
-    // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
-    const unit = size < 2 ** -ordinaryExponent[this.dtype] ? 1 : 0.5;
-    const scaled = this.#signed(unit === 1 ? x : this.mul(x, unit));
-    const gap = this.keep(this.sub(this.max(scaled), scaled), Number.POSITIVE_INFINITY);
-    const largest = largestFinite(this.dtype);
-    // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
-    const finite = this.select(this.abs(q), gap, this.smaller(gap, largest));
-    if (size === 1) return this.div(this.sum(this.mul(q, finite)), unit);
-    // A product with q before the division may leave the range; it comes first only where the quotient overflows.
-    const quotient = this.div(finite, size * unit);
-    const quotientOfProduct = this.div(this.mul(q, finite), size * unit);
-    return this.sum(this.select(this.sub(largest, quotient), this.mul(q, quotient), quotientOfProduct));
+    const kept = this.signed(x);
+    return this.quotient(kept, this.max(kept));
   }
 
   /** `(x − maximum) / |T|`. If |T| > 1, both are halved first, because the quotient may be finite even if the difference overflows. */
-  #quotient(x: Value<B>, maximum: Value<B>): Value<B> {
+  quotient(x: Value<B>, maximum: Value<B>): Value<B> {
     const size = Math.abs(this.temperature);
     if (size <= 1) return this.div(this.sub(x, maximum), size);
     return this.div(this.sub(this.mul(x, 0.5), this.mul(maximum, 0.5)), size / 2);
   }
 
   /** x times the sign of the temperature where the mask keeps an entry, −Infinity elsewhere. */
-  #signed(x: Value<B>): Value<B> {
+  signed(x: Value<B>): Value<B> {
     return this.keep(this.temperature < 0 ? this.neg(x) : x, Number.NEGATIVE_INFINITY);
   }
 
-  #finite(x: Value<B>): Value<B> {
+  /** x within the finite numbers: ±Infinity is the largest of them. */
+  finite(x: Value<B>): Value<B> {
     const largest = largestFinite(this.dtype);
     return this.smaller(this.larger(x, -largest), largest);
   }

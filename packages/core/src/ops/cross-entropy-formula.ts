@@ -1,3 +1,4 @@
+import { ordinaryExponent } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
 import type { Rows } from '../backend/interface.js';
 import { mostExponent } from '../backend/softmax-algebra.js';
@@ -35,6 +36,26 @@ export function writeLossAndGradient(call: TargetCall, out: Written): void {
 }
 
 /**
+ * Σ q (max − x / T) over each row, with the maximum of x / T and target weights q. It is finite whenever the result is representable, even if
+ * x / T − max is not. A logit that is −Infinity or masked adds nothing if its q is 0.
+ */
+function expectedGap<B>(m: Expressions<B>, q: Value<B>, x: Value<B>): Value<B> {
+  const size = Math.abs(m.temperature);
+  // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
+  const unit = size < 2 ** -ordinaryExponent[m.dtype] ? 1 : 0.5;
+  const scaled = m.signed(unit === 1 ? x : m.mul(x, unit));
+  const gap = m.keep(m.sub(m.max(scaled), scaled), Number.POSITIVE_INFINITY);
+  const largest = largestFinite(m.dtype);
+  // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
+  const finite = m.select(m.abs(q), gap, m.smaller(gap, largest));
+  if (size === 1) return m.div(m.sum(m.mul(q, finite)), unit);
+  // A product with q before the division may leave the range; it comes first only where the quotient overflows.
+  const quotient = m.div(finite, size * unit);
+  const quotientOfProduct = m.div(m.mul(q, finite), size * unit);
+  return m.sum(m.select(m.sub(largest, quotient), m.mul(q, quotient), quotientOfProduct));
+}
+
+/**
  * With y = logSoftmax(x/T), p = softmax(x/T) and the target weights q: `loss = −scale Σ q y = scale (Σ q (max − x/T) − max y Σ q)` and
  * `gradient = scale/T (p Σ q − q)`. For a p above ½ that would cancel; it is computed as `p Σ_others q − q Σ_others p` instead.
  */
@@ -46,7 +67,7 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   // value for rows that are masked entirely.
   const logarithm = () => m.smaller(m.neg(m.max(y)), largestFinite(m.dtype));
   return {
-    loss: () => m.mul(m.add(m.expectedGap(q, x), m.mul(logarithm(), m.sum(q))), call.scale),
+    loss: () => m.mul(m.add(expectedGap(m, q, x), m.mul(logarithm(), m.sum(q))), call.scale),
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
       const p = m.of(softmax, x);

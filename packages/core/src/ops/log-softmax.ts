@@ -4,6 +4,7 @@ import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
+import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
@@ -98,7 +99,7 @@ export const logSoftmaxDefinition = {
     formula: (m, x) => {
       const tempered = m.tempered(x);
       const z = m.sub(tempered, m.max(tempered));
-      return m.keep(m.sub(z, m.log1p(m.sumOfOthers(z))), Number.NEGATIVE_INFINITY);
+      return m.keep(m.sub(z, log1p(m, sumOfOthers(m, z))), Number.NEGATIVE_INFINITY);
     },
   },
   vjp: {

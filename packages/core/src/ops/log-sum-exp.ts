@@ -5,6 +5,7 @@ import type { TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
+import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
 import { softmaxDefinition } from './softmax.js';
 
@@ -95,6 +96,16 @@ function productOverTemperature<B>(m: Expressions<B>, x: Value<B>, v: Value<B>):
   return m.keep(m.finiteOr(early, m.finiteOr(m.mul(p, m.div(v, m.temperature)), late)), 0);
 }
 
+/**
+ * The row's maximum of `x / T` over the entries that the mask keeps, and `x / T` minus this maximum. The maximum is clamped to finite values,
+ * so that log-sum-exp gives SciPy's results for +Infinity and for rows of only −Infinity.
+ */
+function shifted<B>(m: Expressions<B>, x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
+  const kept = m.signed(x);
+  const maximum = m.finite(m.max(kept));
+  return { maximum: m.div(maximum, Math.abs(m.temperature)), difference: m.quotient(kept, maximum) };
+}
+
 export const logSumExpDefinition = {
   name: 'logSumExp',
   over: 'rows',
@@ -104,8 +115,8 @@ export const logSumExpDefinition = {
     kernel: 'logSumExp',
     isOfQuotient: true,
     formula: (m, x) => {
-      const { maximum, difference } = m.shifted(x);
-      return m.add(m.log1p(m.sumOfOthers(difference)), maximum);
+      const { maximum, difference } = shifted(m, x);
+      return m.add(log1p(m, sumOfOthers(m, difference)), maximum);
     },
   },
   gradient,
