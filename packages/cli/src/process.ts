@@ -50,6 +50,11 @@ const exitCode = await run(process.argv.slice(2), {
   apart,
   machine: () => thisMachine(process),
   onInterrupt: signals.interrupt,
+  async watchdog(limitMs) {
+    if (!process.features.inspector) return null;
+    const { startWatchdog } = await import('./watchdog.js');
+    return startWatchdog(limitMs);
+  },
   now: () => performance.now(),
   after(milliseconds, listener) {
     const timer = setTimeout(listener, milliseconds).unref();

@@ -377,6 +377,32 @@ test('the backend of a module is its default export, a provider or an open backe
   expect(status).toBe(2);
 });
 
+test('the watchdog is told the time limit, what begins, and that the command has ended, also with an error', async () => {
+  const told: unknown[] = [];
+  const watchdog = async (limitMs: number) => {
+    told.push(limitMs);
+    return { begin: (step: string) => told.push(step), stop: () => told.push('stopped') };
+  };
+  const run = async (...args: readonly string[]) => {
+    told.length = 0;
+    const { status } = await softgrad(args, { watchdog });
+    return [status, ...told];
+  };
+  const file = module('watched.mjs', 'export default provider;');
+  const id = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
+  const begun = [`loading ${file}`, 'opening right', `right: ${id};dtype=float64`];
+  expect(await run('conformance', '--module', file, '--only', `${id};dtype=float64`, '--timeout', '7')).toEqual([
+    ...[0, 7000, ...begun, 'closing right', 'stopped'],
+  ]);
+  expect(await run('report', '--module', file, '--id', `${id};dtype=float64`)).toEqual([
+    ...[0, 120_000, ...begun, 'stopped'],
+  ]);
+  const wrong = module('watched-wrong.mjs', 'export default { ...provider, open: async () => null };');
+  expect(await run('conformance', '--module', wrong)).toEqual([
+    ...[2, 120_000, `loading ${wrong}`, 'opening right', 'stopped'],
+  ]);
+});
+
 test('backends are tested by name, all of them, or the default', async () => {
   const broken = await import(module('by-name.mjs', `export default { ...provider, ${incomplete} };`));
   const provider = broken.default;

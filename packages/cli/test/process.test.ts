@@ -107,6 +107,14 @@ describe('a kernel that never returns', () => {
   );
   const command = ['conformance', '--module', file, '--only', 'vjp/values', '--json'];
 
+  test('ends the suite after the time limit, with the case, the place in the module and no partial report', () => {
+    const { status, stdout, stderr } = softgrad([...command, '--timeout', '1']);
+    expect(stderr).toMatch(
+      /^begun\nsoftgrad: right: vjp\/values:\S+ did not return within 1 s, .*--timeout SECONDS\)\n {2}at vjp \(.*endless\.mjs:5:8\)\n$/,
+    );
+    expect([status, stdout]).toEqual([1, '']);
+  });
+
   const json = folder.write('endless.json', 'as it was');
   const size = ['--ops', 'vjp', '--shapes', '8x5', '--dtype', 'float64'];
   const bench = ['bench', '--module', file, '--backends', 'cpu', ...size, '--json', json];
