@@ -385,7 +385,7 @@ test('the watchdog is told the time limit, what begins, and that the command has
   };
   const run = async (...args: readonly string[]) => {
     told.length = 0;
-    const { status } = await softgrad(args, { watchdog });
+    const { status } = await softgrad(args, { watchdog, backends: fakeBackends({}) });
     return [status, ...told];
   };
   const file = module('watched.mjs', 'export default provider;');
