@@ -166,7 +166,7 @@ describe('the printed report', () => {
 
   test('says what float64 needs, if only operations in float64 fail', () => {
     const advice =
-      /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;
+      /\nonly operations in float64 fail: they need compensated sums, an exp .*, a vjp .* smaller of two means, and range: 'ordinary' where .*\n/;
     const right = one('vjp/a', 'passed');
     const wrong = one('vjp/a:x=1;dtype=float64', 'failed', 'off by 1');
     expect(text(right, wrong)).toMatch(advice);
