@@ -25,6 +25,9 @@ interface RunOptions {
   readonly env?: NodeJS.ProcessEnv;
 }
 
+/** Otherwise a process whose kernel never returns would outlive a test that fails. */
+const ending = { timeout: 150_000, killSignal: 'SIGKILL' } as const;
+
 /** Runs the built command in the folder, as a user does. */
 function softgrad(args: readonly string[], { input = '', before, node = [], env }: RunOptions = {}) {
   const preload = before === undefined ? [] : ['--import', `data:text/javascript,${encodeURIComponent(before)}`];
@@ -33,12 +36,13 @@ function softgrad(args: readonly string[], { input = '', before, node = [], env 
     encoding: 'utf8',
     cwd: folder.path,
     env: { ...process.env, ...env },
+    ...ending,
   });
   return { status, stdout, stderr };
 }
 
 function start(args: readonly string[], env: NodeJS.ProcessEnv = {}) {
-  const options = { cwd: folder.path, env: { ...process.env, ...env } };
+  const options = { cwd: folder.path, env: { ...process.env, ...env }, ...ending };
   return spawn(process.execPath, [main, ...args], { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
 }
 
