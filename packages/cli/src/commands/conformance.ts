@@ -63,9 +63,10 @@ export function conformanceCommand(session: Session): Command {
       ).conflicts(['backend', 'timeout']),
     )
     .addOption(
-      new Option('--timeout <seconds>', 'time limit of a case; a case that takes longer fails; default: 120').argParser(
-        positive,
-      ),
+      new Option(
+        '--timeout <seconds>',
+        'time limit of a case; one that waits longer fails, one that does not return ends the command; default: 120',
+      ).argParser(positive),
     )
     .option('--all', 'prints every failure instead of the first few of each section')
     .option('--json', 'prints every case as JSON; also with --list')
