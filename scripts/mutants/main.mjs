@@ -51,7 +51,7 @@ const sources = {
   // The command's process and the processes of its benchmarks load these from dist; measured-costs.ts is a table of measured times.
   cli: [
     'src/**/*.ts',
-    ...['!src/main.ts', '!src/process.ts', '!src/filtered-process.ts', '!src/register-module.ts'],
+    ...['!src/main.ts', '!src/process.ts', '!src/filtered-process.ts', '!src/register-module.ts', '!src/watchdog*.ts'],
     '!src/measured-costs.ts',
   ],
   distributed: ['src/**/*.ts'],

@@ -36,7 +36,8 @@ export function commonCauses(failures: readonly CaseReport[], cases: readonly Ca
 }
 
 const adviceOnFloat64 =
-  "only operations in float64 fail: they need compensated sums, an exp of float64's own precision, and range: 'ordinary' where results overflow on the way " +
+  "only operations in float64 fail: they need compensated sums, an exp of float64's own precision, a vjp that where no probability is above ½ takes the smaller of two means, " +
+  "and range: 'ordinary' where results overflow on the way " +
   '(Write a backend: Add float64)';
 
 /** Whether a backend computes correctly in float32, and not in float64 although it stores it and, if it has a basis, computes with it. */

@@ -1,5 +1,6 @@
 import type { BackendProvider } from '@softgrad/core';
 import type { Machine } from './machine.js';
+import type { Watchdog } from './watchdog.js';
 
 /** A stream that a command writes to, with the properties of a terminal if it is one. */
 export interface OutputStream extends NodeJS.WritableStream {
@@ -51,6 +52,8 @@ export interface Context {
    * one ends it. Returns a function that removes the listener.
    */
   onInterrupt(listener: (exitCode: number) => void): () => void;
+  /** Watches from another thread that no step keeps this one for longer than the limit; null where nothing can watch. */
+  readonly watchdog?: (limitMs: number) => Promise<Watchdog | null>;
   /** Milliseconds from a fixed point in time. */
   now(): number;
   /** Calls the listener once after that time, which does not keep the process alive; returns a function that cancels it. */

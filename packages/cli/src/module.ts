@@ -138,6 +138,26 @@ export function hintOf(file: string, cause: unknown): string {
   return '; compile it to JavaScript first (tsc) and pass the result';
 }
 
+/** The time limit of a case in milliseconds, unless another is given. */
+export const caseLimitMs = 120_000;
+
+/**
+ * What `work` resolves to, which says what it begins before it calls somebody's code: a step that keeps the thread for longer than the limit ends the process,
+ * where it could not be interrupted otherwise.
+ */
+export async function watched<T>(
+  limitMs: number,
+  { watchdog }: Pick<Context, 'watchdog'>,
+  work: (begin: (step: string) => void) => Promise<T>,
+): Promise<T> {
+  const started = (await watchdog?.(limitMs)) ?? null;
+  try {
+    return await work((step) => started?.begin(step));
+  } finally {
+    started?.stop();
+  }
+}
+
 /** The only provider of a module without a default export. */
 function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
   const providers = Object.values(module).filter(isProvider);

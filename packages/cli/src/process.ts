@@ -6,11 +6,12 @@ import { fileURLToPath } from 'node:url';
 import { ownBackends } from './backend.js';
 import type { Apart } from './context.js';
 import { systemReason } from './files/open.js';
-import { removeTemporariesOnSignal } from './files/output.js';
+import { removeTemporariesOn } from './files/output.js';
 import { limitsOf } from './limits.js';
 import { thisMachine } from './machine.js';
 import { openErrorStream } from './native-output.js';
 import { exitDefect, exitInput, run } from './run.js';
+import { signalsOf } from './signals.js';
 
 const stderr = openErrorStream(process);
 // Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more.
@@ -21,11 +22,8 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 });
 // The exit code still tells the result when nobody reads the messages, as after 2>&1 | head.
 process.stderr.on('error', () => {});
-let interruptListener: ((exitCode: number) => void) | undefined;
-removeTemporariesOnSignal(process, (exitCode) => {
-  interruptListener?.(exitCode);
-  return interruptListener !== undefined;
-});
+const signals = signalsOf(process);
+removeTemporariesOn(signals);
 
 function apart(args: readonly string[], onLine: (line: string) => void): Promise<Apart> {
   const command = [...process.execArgv, fileURLToPath(new URL('./main.js', import.meta.url)), ...args];
@@ -51,11 +49,11 @@ const exitCode = await run(process.argv.slice(2), {
   backends: ownBackends,
   apart,
   machine: () => thisMachine(process),
-  onInterrupt(listener) {
-    interruptListener = listener;
-    return () => {
-      interruptListener = undefined;
-    };
+  onInterrupt: signals.interrupt,
+  async watchdog(limitMs) {
+    if (!process.features.inspector) return null;
+    const { startWatchdog } = await import('./watchdog.js');
+    return startWatchdog(limitMs);
   },
   now: () => performance.now(),
   after(milliseconds, listener) {

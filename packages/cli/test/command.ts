@@ -25,6 +25,7 @@ interface RunOptions {
   readonly apart?: Context['apart'];
   readonly machine?: Context['machine'];
   readonly onInterrupt?: Context['onInterrupt'];
+  readonly watchdog?: Context['watchdog'];
 }
 
 /** Runs a command line in this process. */
@@ -43,6 +44,7 @@ export async function softgrad(args: readonly string[], options: RunOptions = {}
     now: options.now ?? (() => 0),
     after: options.after ?? (() => () => {}),
     ...(options.apart === undefined ? {} : { apart: options.apart }),
+    ...(options.watchdog === undefined ? {} : { watchdog: options.watchdog }),
     onInterrupt: options.onInterrupt ?? (() => () => {}),
     onIdle: options.onIdle ?? (() => () => {}),
   });

@@ -166,7 +166,7 @@ describe('the printed report', () => {
 
   test('says what float64 needs, if only operations in float64 fail', () => {
     const advice =
-      /\nonly operations in float64 fail: they need compensated sums, an exp .*, and range: 'ordinary' where .*\n/;
+      /\nonly operations in float64 fail: they need compensated sums, an exp .*, a vjp .* smaller of two means, and range: 'ordinary' where .*\n/;
     const right = one('vjp/a', 'passed');
     const wrong = one('vjp/a:x=1;dtype=float64', 'failed', 'off by 1');
     expect(text(right, wrong)).toMatch(advice);
@@ -375,6 +375,32 @@ test('the backend of a module is its default export, a provider or an open backe
   const { status, stderr } = await conformance('--module', two);
   expect(stderr).toMatch(/two\.mjs: expected a provider .* exactly one export that is a provider\n$/);
   expect(status).toBe(2);
+});
+
+test('the watchdog is told the time limit, what begins, and that the command has ended, also with an error', async () => {
+  const told: unknown[] = [];
+  const watchdog = async (limitMs: number) => {
+    told.push(limitMs);
+    return { begin: (step: string) => told.push(step), stop: () => told.push('stopped') };
+  };
+  const run = async (...args: readonly string[]) => {
+    told.length = 0;
+    const { status } = await softgrad(args, { watchdog, backends: fakeBackends({}) });
+    return [status, ...told];
+  };
+  const file = module('watched.mjs', 'export default provider;');
+  const id = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
+  const begun = [`loading ${file}`, 'opening right', `right: ${id};dtype=float64`];
+  expect(await run('conformance', '--module', file, '--only', `${id};dtype=float64`, '--timeout', '7')).toEqual([
+    ...[0, 7000, ...begun, 'closing right', 'stopped'],
+  ]);
+  expect(await run('report', '--module', file, '--id', `${id};dtype=float64`)).toEqual([
+    ...[0, 120_000, ...begun, 'stopped'],
+  ]);
+  const wrong = module('watched-wrong.mjs', 'export default { ...provider, open: async () => null };');
+  expect(await run('conformance', '--module', wrong)).toEqual([
+    ...[2, 120_000, `loading ${wrong}`, 'opening right', 'stopped'],
+  ]);
 });
 
 test('backends are tested by name, all of them, or the default', async () => {

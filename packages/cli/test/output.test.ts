@@ -1,14 +1,30 @@
 import { chmodSync, linkSync, lstatSync, readdirSync, readFileSync, statSync } from 'node:fs';
 import { Writable } from 'node:stream';
 import { afterAll, expect, test } from 'vitest';
-import { removeTemporariesOnSignal, standardOutput, writeTextFile } from '../src/files/output.js';
+import { removeTemporariesOn, standardOutput, writeTextFile } from '../src/files/output.js';
 import { openWriter } from '../src/files/write.js';
+import { type SignalledProcess, signalsOf } from '../src/signals.js';
 import { csv, recorder, signal, softgrad, temporaryFolder } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
 
 const input = folder.write('signal.csv', csv(signal));
+
+/** A process that records the codes with which it would end. */
+function fakeProcess() {
+  type Signal = Parameters<SignalledProcess['on']>[0];
+  const listeners = new Map<Signal, (signal: Signal) => void>();
+  const codes: number[] = [];
+  return {
+    codes,
+    awaited: () => [...listeners.keys()],
+    send: (signal: Signal) => listeners.get(signal)?.(signal),
+    on: (signal: Signal, listener: (signal: Signal) => void) => listeners.set(signal, listener),
+    off: (signal: Signal) => listeners.delete(signal),
+    exit: (code: number) => codes.push(code),
+  };
+}
 
 test('an existing file is replaced by another file and never partly overwritten: a hard link to it keeps the old content', async () => {
   const out = folder.write('named.json', 'old');
@@ -125,31 +141,44 @@ test('standard output is written at the speed of its reader', async () => {
 });
 
 test('if a signal ends the process, it removes unfinished files and ends with the code of that signal', async () => {
-  const listeners = new Map<string, () => void>();
-  const codes: number[] = [];
-  removeTemporariesOnSignal({
-    once: (signal, listener) => listeners.set(signal, listener),
-    exit: (code) => codes.push(code),
-  });
-  const writer = await openWriter(folder.at('unfinished.csv'), 1, 'float64', recorder());
+  const process = fakeProcess();
+  removeTemporariesOn(signalsOf(process));
   const begun = () => readdirSync(folder.path).filter((name) => name.startsWith('.unfinished.csv'));
+  const writer = await openWriter(folder.at('unfinished.csv'), 1, 'float64', recorder());
   expect(begun()).toHaveLength(1);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
-    listeners.get(signal)?.();
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.send(signal);
     expect(begun()).toEqual([]);
   }
-  expect(codes).toEqual([130, 143, 129]);
+  expect(process.codes).toEqual([130, 143, 129]);
   await writer.abort();
 });
 
-test('a command that ends its work first is told the exit code of the signal', () => {
-  const listeners = new Map<string, () => void>();
+test('no signal is listened to before a file is begun and after it is finished, given up or refused: the system ends the process', async () => {
+  const process = fakeProcess();
+  removeTemporariesOn(signalsOf(process));
+  expect(process.awaited()).toEqual([]);
+  const open = (name: string) => openWriter(folder.at(name), 1, 'float64', recorder());
+  const [first, second] = [await open('first.csv'), await open('second.csv')];
+  const all = ['SIGINT', 'SIGTERM', 'SIGHUP'];
+  expect(process.awaited()).toEqual(all);
+  await first.write({ shape: [1, 1], data: Float64Array.of(1) });
+  await first.finish();
+  expect(process.awaited()).toEqual(all);
+  await second.abort();
+  expect(process.awaited()).toEqual([]);
+  await expect(open('absent/third.csv')).rejects.toThrow('cannot be written');
+  expect(process.awaited()).toEqual([]);
+});
+
+test('a command that ends its work first is told the exit code of the first signal; the system handles the second one', () => {
+  const process = fakeProcess();
+  const signals = signalsOf(process);
   const told: number[] = [];
-  const process = {
-    once: (signal: string, listener: () => void) => listeners.set(signal, listener),
-    exit: () => told.push(0),
-  };
-  removeTemporariesOnSignal(process, (exitCode) => told.push(exitCode) > 0);
-  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) listeners.get(signal)?.();
-  expect(told).toEqual([130, 143, 129]);
+  const release = signals.interrupt((exitCode) => told.push(exitCode));
+  signals.beforeEnd(() => told.push(0))();
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.send(signal);
+  expect([told, process.codes, process.awaited()]).toEqual([[130, 143], [], ['SIGHUP']]);
+  release();
+  expect(process.awaited()).toEqual([]);
 });

@@ -25,7 +25,7 @@ export interface ConformanceOptions<O = unknown> {
   readonly required?: boolean;
   /** If false, the second run without fused kernels is left out. Default true. */
   readonly composed?: boolean;
-  /** The longest time in milliseconds for a case, and for opening the backend, so that a promise that never settles fails its case. Default 120 000. */
+  /** The longest time in milliseconds for a case, and for opening the backend, so that a promise that never settles fails its case; a kernel that never returns keeps the thread and its timers. Default 120 000. */
   readonly timeoutMs?: number;
   /** Options for the provider's `open`. */
   readonly open?: O;

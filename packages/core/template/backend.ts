@@ -29,7 +29,7 @@ export class MyBackend implements Backend<HostArray> {
   };
   softmax: Backend<HostArray>['softmax'] = (out, x, rows, { temperature, mask }) => {
     if (temperature !== 1 || mask) return false;
-    for (const row of indices(rows)) {
+    for (const row of indicesOfRows(rows)) {
       const max = row.reduce((largest, i) => Math.max(largest, at(x, i)), Number.NEGATIVE_INFINITY);
       const sum = row.reduce((total, i) => total + Math.exp(at(x, i) - max), 0);
       for (const i of row) out[i] = Math.exp(at(x, i) - max) / sum;
@@ -37,23 +37,24 @@ export class MyBackend implements Backend<HostArray> {
   };
   jacobian: Backend<HostArray>['jacobian'] = (out, s, rows, { temperature: T }) => {
     let next = 0;
-    for (const row of indices(rows)) {
+    for (const row of indicesOfRows(rows)) {
       const others = (r: number) => row.reduce((total, i) => (i === r ? total : total + at(s, i)), 0);
       for (const r of row) for (const c of row) out[next++] = (at(s, r) * (r === c ? others(r) : -at(s, c))) / T;
     }
   };
   vjp: Backend<HostArray>['vjp'] = (out, s, g, rows, { temperature: T }) => {
-    for (const row of indices(rows)) {
+    for (const row of indicesOfRows(rows)) {
       const top = row.reduce((a, b) => (at(s, b) > at(s, a) ? b : a)); // where the probability is largest
-      const inner = row.reduce((total, i) => total + at(s, i) * (at(g, i) - at(g, top)), 0);
-      for (const i of row) out[i] = (at(s, i) * (at(g, i) - at(g, top) - inner)) / T;
+      const mean = (base: number) => row.reduce((total, i) => total + at(s, i) * (at(g, i) - base), 0);
+      const base = at(s, top) > 0.5 || Math.abs(mean(at(g, top))) < Math.abs(mean(0)) ? at(g, top) : 0;
+      const inner = mean(base);
+      for (const i of row) out[i] = (at(s, i) * (at(g, i) - base - inner)) / T;
     }
   };
 }
 
 const at = (buffer: HostArray, index: number) => buffer[index] ?? Number.NaN; // for noUncheckedIndexedAccess
-/** Where the elements of each row are. */
-const indices = ({ outer, classes, inner }: Rows) =>
+const indicesOfRows = ({ outer, classes, inner }: Rows) =>
   Array.from({ length: outer * inner }, (_, row) =>
     Array.from({ length: classes }, (_, c) => (Math.floor(row / inner) * classes + c) * inner + (row % inner)),
   );

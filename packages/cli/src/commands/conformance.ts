@@ -6,7 +6,7 @@ import { commonCauses, firstToFix } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
-import { blaming, loadModule, settled } from '../module.js';
+import { blaming, caseLimitMs, loadModule, settled, watched } from '../module.js';
 import { list, positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
@@ -29,6 +29,8 @@ interface Reported extends CaseReport {
   /** Where it was thrown in files that are not softgrad's own. */
   readonly frames?: readonly string[];
 }
+
+type Part = (one: BoundCase) => boolean;
 
 interface Report extends ConformanceReport {
   readonly cases: readonly Reported[];
@@ -61,9 +63,10 @@ export function conformanceCommand(session: Session): Command {
       ).conflicts(['backend', 'timeout']),
     )
     .addOption(
-      new Option('--timeout <seconds>', 'time limit of a case; a case that takes longer fails; default: 120').argParser(
-        positive,
-      ),
+      new Option(
+        '--timeout <seconds>',
+        'time limit of a case; one that waits longer fails, one that does not return ends the command; default: 120',
+      ).argParser(positive),
     )
     .option('--all', 'prints every failure instead of the first few of each section')
     .option('--json', 'prints every case as JSON; also with --list')
@@ -90,22 +93,36 @@ Examples:
         session.stdout.write(listed(part ? some.filter(part) : some, options));
         return;
       }
-      const reports: Report[] = [];
-      for (const target of await findTargets(options, session)) {
-        const report = 'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session);
-        reports.push(report);
-        if (!options.json)
-          session.stdout.write(
-            formatReport(report, {
-              ...options,
-              debug: Boolean(session.env.SOFTGRAD_DEBUG),
-              source: options.module === undefined ? `--backend ${target.name}` : `--module ${quoted(options.module)}`,
-            }),
-          );
-      }
+      const reports = await watched(limitOf(options), session, (begin) => runSuites(options, part, session, begin));
       if (options.json) session.stdout.write(`${JSON.stringify(reports, null, 2)}\n`);
       if (reports.some(({ cases }) => count(cases, 'failed') > 0)) session.exitCode = 1;
     });
+}
+
+/** Runs the suites one after another, and prints each report when it is there unless they are printed as JSON. */
+async function runSuites(
+  options: Options,
+  part: Part | undefined,
+  session: Session,
+  begin: (step: string) => void,
+): Promise<readonly Report[]> {
+  const { module } = options;
+  const debug = Boolean(session.env.SOFTGRAD_DEBUG);
+  const reports: Report[] = [];
+  begin(`loading ${module ?? 'the backends'}`);
+  for (const target of await findTargets(options, session)) {
+    const report =
+      'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session, begin);
+    reports.push(report);
+    const source = module === undefined ? `--backend ${target.name}` : `--module ${quoted(module)}`;
+    if (!options.json) session.stdout.write(formatReport(report, { ...options, debug, source }));
+  }
+  return reports;
+}
+
+/** The time limit of a case in milliseconds. */
+function limitOf({ timeout }: Options): number {
+  return timeout === undefined ? caseLimitMs : timeout * 1000;
 }
 
 /** A file's name as an argument of a shell. */
@@ -178,13 +195,15 @@ export async function findRequired(name: string, backends: Backends): Promise<Ba
 
 async function runSuite(
   target: BackendProvider | Backend,
-  part: ((one: BoundCase) => boolean) | undefined,
-  { module, timeout }: Options,
+  part: Part | undefined,
+  options: Options,
   session: Session,
+  begin: (step: string) => void,
 ): Promise<Report> {
   const { conformance, mismatchOf, reportCase } = await import('@softgrad/core/conformance');
-  const limit = timeout === undefined ? {} : { timeoutMs: timeout * 1000 };
-  const suite = await blaming(module, session, conformance(target, { required: true, ...limit }));
+  begin(`opening ${target.name}`);
+  const opening = conformance(target, { required: true, timeoutMs: limitOf(options) });
+  const suite = await blaming(options.module, session, opening);
   const incomplete = onIncomplete(suite);
   const bound = part ? suite.filter((one) => part(one) || one === incomplete) : suite;
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
@@ -193,6 +212,7 @@ async function runSuite(
   try {
     for (const boundCase of spread(bound)) {
       const began = session.now();
+      begin(boundCase.name);
       let thrown: unknown;
       const run = () =>
         settled(boundCase.run(), session).catch((error: unknown) => {
@@ -208,6 +228,7 @@ async function runSuite(
     progress.stop();
   }
   const close = suite.at(-1);
+  begin(`closing ${target.name}`);
   // The last case closes the backend. If it was not asked for, its outcome is not part of the report.
   if (close && !reports.has(close)) await settled(close.run(), session).catch(() => {});
   const cases = bound.flatMap((one) => reports.get(one) ?? []);

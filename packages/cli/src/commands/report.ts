@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { loadDefault } from '../backend.js';
 import type { Session } from '../context.js';
 import type { Machine } from '../machine.js';
-import { blaming, loadModule, settled } from '../module.js';
+import { blaming, caseLimitMs, loadModule, settled, watched } from '../module.js';
 import { startLateProgress } from '../progress.js';
 import { framesOf } from '../stack.js';
 import { formatCalls, formatMismatch } from '../trace.js';
@@ -52,7 +52,8 @@ async function run(options: Options, session: Session): Promise<void> {
       `expected --id CASE to run on --backend ${backend}; \`softgrad conformance --backend ${backend}\` lists those that fail`,
     );
   }
-  const cases = id === undefined ? [] : await runCases(id, options, session);
+  const cases =
+    id === undefined ? [] : await watched(caseLimitMs, session, (begin) => runCases(id, options, session, begin));
   const engines = [
     ...(module === undefined ? [] : [await inspectModule(module, session)]),
     ...(await inspectAll(session)),
@@ -122,10 +123,17 @@ function markdownTable(head: readonly string[], rows: readonly (readonly string[
 }
 
 /** The case with the backend's kernels and, if it can be composed, also without them. */
-async function runCases(id: string, { backend, module }: Options, session: Session): Promise<readonly string[]> {
+async function runCases(
+  id: string,
+  { backend, module }: Options,
+  session: Session,
+  begin: (step: string) => void,
+): Promise<readonly string[]> {
+  begin(`loading ${module ?? backend ?? 'a backend'}`);
   const target = await findTarget(backend, module, session);
   const { cases, conformance, mismatchOf, traced } = await import('@softgrad/core/conformance');
   if (!cases.some((one) => one.id === id)) throw unknownCase(id, cases);
+  begin(`opening ${target.name}`);
   const opened = 'open' in target ? await blaming(module, session, target.open()) : target;
   const trace = traced(opened);
   const progress = startLateProgress(`${id} on ${opened.name}`, 1, session);
@@ -135,6 +143,7 @@ async function runCases(id: string, { backend, module }: Options, session: Sessi
     for (const one of bound) {
       progress.update(texts.length / bound.length);
       trace.clear();
+      begin(one.name);
       const outcome = await outcomeOf(one, session);
       const values = mismatchOf(outcome.error);
       const frames = values === undefined ? framesOf(outcome.error) : [];

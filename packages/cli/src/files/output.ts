@@ -5,6 +5,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
 import type { OutputStream } from '../context.js';
+import type { Signals } from '../signals.js';
 import { codeOf, systemReason } from './open.js';
 
 /** A destination for bytes. Nothing appears there before `commit`, except on standard output. */
@@ -38,13 +39,22 @@ export async function fileOutput(path: string): Promise<Output> {
   // The name may already have the maximum length, so only its beginning is used.
   const beginning = basename(target).slice(0, 40);
   const temporary = join(dirname(target), `.${beginning}.${process.pid}.${Date.now().toString(36)}.tmp`);
+  let created = false;
+  const release = signals.beforeEnd(() => {
+    if (created) rmSync(temporary, { force: true });
+  });
   try {
     // Created and recorded synchronously, so that no signal is handled between the two.
     closeSync(openSync(temporary, 'wx'));
-    temporaries.add(temporary);
+    created = true;
   } catch (cause) {
+    release();
     explain(cause);
   }
+  const finish = () => {
+    created = false;
+    release();
+  };
   const handle = await open(temporary, 'r+').catch(explain);
   return {
     async write(bytes) {
@@ -59,7 +69,7 @@ export async function fileOutput(path: string): Promise<Output> {
         await handle.close();
         if (existing) await chmod(temporary, existing.mode);
         await rename(temporary, target);
-        temporaries.delete(temporary);
+        finish();
       } catch (cause) {
         explain(cause);
       }
@@ -67,7 +77,9 @@ export async function fileOutput(path: string): Promise<Output> {
     async abort() {
       // Closing it again after `commit` has no effect.
       await handle.close();
-      if (temporaries.delete(temporary)) await unlink(temporary).catch(() => {});
+      if (!created) return;
+      await unlink(temporary).catch(() => {});
+      finish();
     },
   };
 }
@@ -104,35 +116,12 @@ export async function checkWritable(paths: readonly (string | undefined)[]): Pro
   }
 }
 
-/** Temporary files of this process that have not been renamed yet. */
-const temporaries = new Set<string>();
+/** The signals of the process; a command that is called in another one, as by tests, does not listen to them. */
+let signals: Pick<Signals, 'beforeEnd'> = { beforeEnd: () => () => {} };
 
-/** The signals that end a process, and a function that ends it. */
-interface SignalledProcess {
-  once(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP', listener: () => void): unknown;
-  exit(code: number): unknown;
-}
-
-/**
- * Removes unfinished files when a signal ends the process, unless a command handles the signal. Call it once, at the start of the process.
- *
- * @param interrupt tells the running command to end; returns false if it cannot
- */
-export function removeTemporariesOnSignal(
-  process: SignalledProcess,
-  interrupt: (exitCode: number) => boolean = () => false,
-): void {
-  for (const [signal, code] of [
-    ['SIGINT', 130],
-    ['SIGTERM', 143],
-    ['SIGHUP', 129],
-  ] as const) {
-    process.once(signal, () => {
-      if (interrupt(code)) return;
-      for (const path of temporaries) rmSync(path, { force: true });
-      process.exit(code);
-    });
-  }
+/** Removes unfinished files when a signal ends the process. Call it once, at the start of the process. */
+export function removeTemporariesOn(ofProcess: Pick<Signals, 'beforeEnd'>): void {
+  signals = ofProcess;
 }
 
 /** Standard output, at the speed of its reader. */
