@@ -22,9 +22,9 @@ describe('vitest runs the suite on a third-party backend with storage and three 
   for (const { name, run } of sections(testSelection(bound, { onePerProperty: 93 }))) test(name, run);
 });
 
-test('that backend takes no more than 60 lines', () => {
+test('that backend takes less than 60 lines', () => {
   const source = readFileSync(new URL('../template/backend.ts', import.meta.url), 'utf8');
-  expect(source.trimEnd().split('\n').length).toBeLessThanOrEqual(60);
+  expect(source.trimEnd().split('\n').length).toBeLessThan(60);
 });
 
 describe('with the basis of the template it has every operation', async () => {
