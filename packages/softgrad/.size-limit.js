@@ -47,14 +47,14 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '29.9 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '80 kB', [...optional, ...unusedWithFloat64]),
+  application('tensor, softmax, setBackend, with cpu', '29.7 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('the same, with cpu and wasm', '79.7 kB', [...optional, ...unusedWithFloat64]),
   {
-    ...application('the same, with cpu and wasm for float32 alone', '60.3 kB', [...optional, ...unusedWithoutFloat64]),
+    ...application('the same, with cpu and wasm for float32 alone', '60 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  entry('core', 'core/dist/src/index.js', '30.8 kB'),
-  entry('core/conformance', 'core/dist/conformance/index.js', '89.4 kB'),
+  entry('core', 'core/dist/src/index.js', '31 kB'),
+  entry('core/conformance', 'core/dist/conformance/index.js', '89.5 kB'),
   entry('doctor', 'doctor/dist/index.js', '70 kB'),
   entry('formats', 'formats/dist/index.js', '27 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '14.8 kB'),
