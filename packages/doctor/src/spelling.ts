@@ -41,6 +41,7 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(/\.(sum|mean|max|argmax)\((-?\d|\{)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean|max)\(axis=(?:-?\d|\{[^}]*\})),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
+    .replace(/\bJ\.(sum|mean)\(axis=-1/g, 'J.$1(axis=2')
     .replaceAll('axis=-1', 'axis=1')
     .replace(oneHotOfArgmax, 'eye(f)[s.argmax(axis=1)]')
     .replace(restoredAxis, '$1,keepdims=True)')
