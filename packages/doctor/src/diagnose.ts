@@ -4,7 +4,7 @@ import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight } from './expressions/in-catalogue.js';
-import { lookUp, namesJacobian, namesTarget } from './expressions/look-up.js';
+import { lookUpInCode, namesJacobian, namesTarget } from './expressions/look-up.js';
 import { type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './found-options.js';
 import { checkReduction, checkWithoutData, readOptions } from './input.js';
@@ -94,11 +94,11 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
 /** Looking up an expression takes time that grows with the square of its length: a whole program would take minutes. */
 const longestExpression = 4000;
 
-function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  if (expression.length > longestExpression) {
+function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
+  if (code.length > longestExpression) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `diagnose: an expression of ${expression.length} characters; expected only the code that computes the gradient, at most ${longestExpression}; or pass the numbers that it computes`,
+      `diagnose: an expression of ${code.length} characters; expected only the code that computes the gradient, at most ${longestExpression}; or pass the numbers that it computes`,
     );
   }
   const hasData = input.logits !== undefined || input.probabilities !== undefined;
@@ -107,12 +107,12 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
   const problem = hasData ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
   const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
-  const found = lookUp(expression, asked, { problem, setting, layer, reduction: said });
+  const { expression, found, picked } = lookUpInCode(code, asked, { problem, setting, layer, reduction: said });
   const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =
     problem &&
     form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
-  const notes = caveat === null ? [] : [caveat];
+  const notes = [...(picked ? [ofStatements] : []), ...(caveat === null ? [] : [caveat])];
   let largest: number | null = null;
   // A J is the layer's own, of which the form of a softmax's mistake knows nothing.
   const known = !isOfSoftmaxOnly(mistake, layer) || (!form.noise && !namesJacobian(expression));
@@ -139,6 +139,9 @@ function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
     insteadIsTheSame: mistake.id === right.id && !also,
   });
 }
+
+const ofStatements =
+  'Of several statements, only this one is judged, with the letters as they are used here: s are the probabilities, J is the Jacobian of the layer.';
 
 /** The shares of the time after which the search has ended, and after which the evidence is known. */
 const searchShare = 0.9;

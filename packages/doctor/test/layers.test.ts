@@ -33,7 +33,7 @@ function scopeOf(layer: Layer): Scope {
 
 /** Expressions of one row alone, whose variables have no batch. */
 const ofOneRow =
-  /^(?:s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
+  /^(?:J \* g$|np\.diagonal\(J\)|s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
 /** The same, of a column. */
 const ofColumn = /s\.T\b|^np\.diagflat\(softmax/;
 /** Expressions in which y are class indices. */

@@ -218,7 +218,7 @@ const functions: Scope = {
   'np.dot': ([a, b]) => matmul(asArray(a), asArray(b)),
   'np.eye': eye,
   'np.arange': ([size]) => array([...new Array(numberIn(size)).keys()]),
-  'np.diagonal': ([operand]) => einsum('nii->ni', asArray(operand)),
+  'np.diagonal': ([operand]) => einsum(asArray(operand).shape.length === 2 ? 'ii->i' : 'nii->ni', asArray(operand)),
   'np.cumsum': cumsum,
   'np.roll': roll,
   'np.clip': clip,

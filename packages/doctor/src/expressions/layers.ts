@@ -23,7 +23,7 @@ const ofSoftmaxAlone = [
 const ofSigmoid = table([
   [['s * (1 - s)', 's - s**2', 's - s * s', 'np.diag(s * (1 - s))', 'sigmoid(x) * (1 - sigmoid(x))'], 'jacobian'],
   // Its Jacobian is diagonal.
-  [['np.diagonal(J, axis1=1, axis2=2)', 'J.sum(axis=1)', 'J.sum(axis=2)'], 'jacobian'],
+  [['np.diagonal(J, axis1=1, axis2=2)', 'np.diagonal(J)', 'J.sum(axis=1)', 'J.sum(axis=2)'], 'jacobian'],
   [['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)", "np.einsum('nii,ni->ni', J, g)"], 'product'],
   [['g * s * (1 - s)', 'np.diag(s * (1 - s)) @ g', 'g * sigmoid(x) * (1 - sigmoid(x))'], 'product'],
   [['sigmoid(x) - y', 's - y', '(s - y) / n'], 'loss'],

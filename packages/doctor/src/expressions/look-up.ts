@@ -12,6 +12,7 @@ import { normalised } from '../spelling.js';
 import { as, explanationOf, type Found } from './found.js';
 import { alongAxis, clipped, ofSummedOutputs, summedUp } from './in-catalogue.js';
 import { forLayer } from './layers.js';
+import { lastExpression } from './statements.js';
 import { unknownExpression } from './unknown.js';
 
 /** What was said of the computation besides the expression. */
@@ -69,6 +70,31 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
     return wrong === null ? elsewhere : { ...as(wrong, elsewhere), caveat: elsewhere.caveat };
   }
   throw unknownExpression(expression);
+}
+
+/**
+ * The same of code that may have several statements: where it is not known as a whole, of the expression that it returns or assigns last.
+ *
+ * @throws as lookUp does
+ */
+export function lookUpInCode(
+  code: string,
+  scaling: Scaling,
+  said: Said,
+): { readonly expression: string; readonly found: Found; readonly picked: boolean } {
+  try {
+    return { expression: code, found: lookUp(code, scaling, said), picked: false };
+  } catch (error) {
+    const last = lastExpression(code);
+    // In code with another function, s may be its output.
+    const other = said.layer === null || said.layer === 'softmax' || said.layer === 'cross-entropy';
+    if (last === null || (other && /sigmoid|log_?softmax/i.test(code))) throw error;
+    try {
+      return { expression: last, found: lookUp(last, scaling, said), picked: true };
+    } catch {
+      throw error;
+    }
+  }
 }
 
 /** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */

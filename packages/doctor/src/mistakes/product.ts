@@ -187,7 +187,8 @@ const notContracted: Mistake = {
   forms: [
     {
       kind: 'jacobian',
-      expressions: ['J * g[:, None, :]', 'J * g[:, :, None]'],
+      expressions: ['J * g[:, None, :]', 'J * g[:, :, None]', 'J * g'],
+      caveats: { 'J * g': 'One row only, J (f, f) and g (f,): of a batch the shapes do not fit, unless n = f.' },
       gives: (problem) => {
         const { g } = problem;
         if (!g) return [];

@@ -116,11 +116,14 @@ const diagonal: Mistake = {
   what: "the Jacobian's diagonal alone: softmax treated like a sigmoid, one input for each output",
   why: '∂s_i/∂x_j = s_i (δ_ij − s_j): every output depends on every input, so the −s_i s_j off the diagonal count too: dx = s ⊙ (g − ⟨s, g⟩), not g ⊙ s ⊙ (1 − s).',
   forms: [
-    gradient(
-      's ⊙ (1 − s)',
-      ['s * (1 - s)', 's - s**2', 's - s * s', 'np.diagonal(J, axis1=1, axis2=2)'],
-      ({ s, temperature }) => s.map((value) => (value * (1 - value)) / temperature),
-    ),
+    {
+      ...gradient(
+        's ⊙ (1 − s)',
+        ['s * (1 - s)', 's - s**2', 's - s * s', 'np.diagonal(J, axis1=1, axis2=2)', 'np.diagonal(J)'],
+        ({ s, temperature }) => s.map((value) => (value * (1 - value)) / temperature),
+      ),
+      caveats: { 'np.diagonal(J)': 'One row only, J (f, f): of a batch write np.diagonal(J, axis1=1, axis2=2).' },
+    },
     gradient('s ⊙ (s − 1)', ['s * (s - 1)', 's**2 - s', 's * s - s'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
