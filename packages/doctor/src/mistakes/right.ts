@@ -15,6 +15,9 @@ import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js
 const oneProduct =
   "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
 
+const oneEinsum =
+  "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), write np.einsum('nij,nj->ni', J, g).";
+
 const oneRow = 'One row only, s and g of shape (f,): of a batch, s @ g is no sum of each row.';
 
 /** The vector-Jacobian product of the upstream that was given. */
@@ -39,8 +42,8 @@ export const rightProduct: Form = {
     'g @ J': oneProduct,
     's * (g - s @ g)': oneRow,
     's * (g - g @ s)': oneRow,
-    "np.einsum('ij,j->i', J, g)": oneProduct,
-    "np.einsum('ij,i->j', J, g)": oneProduct,
+    "np.einsum('ij,j->i', J, g)": oneEinsum,
+    "np.einsum('ij,i->j', J, g)": oneEinsum,
   },
   gives: oncePerProblem((problem) =>
     problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g), inputRounding(problem)?.g)] : [],
