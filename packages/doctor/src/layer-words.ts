@@ -54,6 +54,11 @@ export function inLayer(text: string, layer: Layer | null): string {
   );
 }
 
+/** The vector-Jacobian product of the layer. */
+export function productIn(layer: Layer | null): string {
+  return inLayer(' = s ⊙ (g − ⟨s, g⟩)', layer).slice(3);
+}
+
 /** The layers with a softmax, to which mistakes apply that name none. */
 const withSoftmax: readonly (Layer | null)[] = [null, 'softmax', 'cross-entropy'];
 

@@ -49,7 +49,7 @@ export function notesOn(
   }
   if (problem.layer === 'sigmoid' && isLikeRowSum(problem, data)) {
     notes.push(
-      "The numbers are 0 but for rounding, and no entry of the sigmoid's Jacobian is: the sums of the rows of a softmax's Jacobian leave such numbers. Is the layer a softmax?",
+      "The numbers are 0 but for rounding, which this sigmoid's derivative σ ⊙ (1 − σ) is not: the sums of the rows of a softmax's Jacobian leave such numbers. Is the layer a softmax?",
     );
   }
   if (optionsFound(verdict, matches)) notes.push(hasFoundOptions);
@@ -118,7 +118,7 @@ export function notesOn(
     );
   } else if (zero) {
     notes.push(
-      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are probabilities of up to ${formatError(largestOf(problem.s))}.`,
+      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are ${problem.layer === 'log-softmax' ? '1 and probabilities' : 'probabilities'} of up to ${formatError(largestOf(problem.s))}.`,
     );
   }
   if (nonFinite > 0) {

@@ -173,11 +173,26 @@ describe.each([
         ...(given === 'target' && { target: labels }),
       };
       const numbers = [
-        ...['g', 'J', 's', 's * (1 - s)', 's - y', 'dx', '-dx', 's * 0 + 1e-17', 'dx * s * 3', 'J * g[:, None, :]'],
+        ...[
+          'g',
+          'J',
+          's',
+          's * (1 - s)',
+          's - y',
+          'dx',
+          '-dx',
+          's * 0 + 1e-17',
+          's * 0',
+          'x * 0 + 1',
+          'dx * s * 3',
+          'J * g[:, None, :]',
+        ],
         ...['dx / 4', 'J.sum(axis=1)', 'J.sum(axis=2)', 'J[:, :, -1]', 'J[:, 0]', '-y / s', 's - y / n'],
       ].map((expression) => evaluate(expression, scopeOf(layer)));
       for (const { data, shape } of numbers) {
-        const { verdict, why } = diagnose({ ...known, gradient: { data: Float64Array.from(data), shape } });
+        const { verdict, why, matches } = diagnose({ ...known, gradient: { data: Float64Array.from(data), shape } });
+        const formulas = matches.filter(({ id }) => id === 'right').map(({ formula }) => formula);
+        expect(formulas.join()).not.toMatch(/s ⊙ \(g/);
         if (verdict !== 'softmax-derivative' && verdict !== 'log-softmax' && verdict !== 'jacobian-transposed')
           expect(why).not.toMatch(ofSoftmax);
       }
