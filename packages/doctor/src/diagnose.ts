@@ -115,7 +115,7 @@ function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
   const notes = [...(picked ? [ofStatements] : []), ...(caveat === null ? [] : [caveat])];
   let largest: number | null = null;
   // A J is the layer's own, of which the form of a softmax's mistake knows nothing.
-  const known = !isOfSoftmaxOnly(mistake, layer) || (!form.noise && !namesJacobian(expression));
+  const known = !isOfSoftmaxOnly(mistake, layer) || (mistake.id !== 'row-sum' && !namesJacobian(expression));
   if (problem && example && known && form.noise) {
     largest = form.noise(problem);
     notes.push(

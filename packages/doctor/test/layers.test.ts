@@ -240,6 +240,41 @@ test.each([
   expect(diagnose({ gradient, layer }).verdict).toBe('softmax-derivative');
 });
 
+describe('a part of an expression is that of the layer, too', () => {
+  test.each([
+    ['sigmoid', 'np.clip(s * (1 - s), -1, 1)', 'gradient-clipped'],
+    ['sigmoid', 'np.clip(J.sum(axis=1), -1, 1)', 'gradient-clipped'],
+    ['sigmoid', '(g * s * (1 - s)).sum(axis=0)', 'batch-contracted'],
+    ['sigmoid', '(s * (g - (s * g).sum(axis=1, keepdims=True))).sum(axis=0)', 'softmax-derivative'],
+    ['log-softmax', 'np.clip(J.sum(axis=1), -1, 1)', 'column-sum'],
+    ['log-softmax', 'np.clip(J.sum(axis=2), -1, 1)', 'row-sum'],
+    ['log-softmax', 'np.clip(J @ g, -1, 1)', 'jacobian-transposed'],
+    ['log-softmax', 'np.clip(dx, -1, 1)', 'gradient-clipped'],
+    ['log-softmax', 'dx.sum(axis=0)', 'batch-contracted'],
+    ['log-softmax', '(g - s * g.sum(axis=1, keepdims=True)).sum(axis=0)', 'batch-contracted'],
+    ['log-softmax', '(s * (g - (s * g).sum(axis=1, keepdims=True))).sum(axis=0)', 'softmax-derivative'],
+    ['softmax', 'np.clip(s * (1 - s), -1, 1)', 'diagonal'],
+    ['softmax', 'dx.sum(axis=0)', 'batch-contracted'],
+  ] as const)('after a %s, %s is %s', (layer, gradient, verdict) => {
+    expect(diagnose({ gradient, layer }).verdict).toBe(verdict);
+  });
+
+  test('and of sums that are 0 for a softmax only no number is told', () => {
+    const { evidence } = diagnose({ gradient: '(s - y).sum(axis=1)', layer: 'sigmoid', logits, target: labels });
+    expect([evidence.largest, evidence.notes]).toEqual([null, []]);
+    expect(
+      diagnose({ gradient: '(s - y).sum(axis=1)', layer: 'log-softmax', logits, target: labels }).evidence.largest,
+    ).toBe(0);
+  });
+
+  test('and along axis 0', () => {
+    const of = (gradient: string) => diagnose({ gradient, layer: 'log-softmax', axis: 0 }).verdict;
+    expect(of('g - (s * g).sum(axis=0, keepdims=True)')).toBe('jacobian-transposed');
+    expect(of('g - s * g.sum(axis=0, keepdims=True)')).toBe('right');
+    expect(of('-s * (g - (s * g).sum(axis=0, keepdims=True))')).toBe('softmax-derivative');
+  });
+});
+
 test('numbers of the size of rounding after a sigmoid raise the question whether the layer is a softmax', () => {
   const asks = (gradient: readonly (readonly number[])[], layer: 'sigmoid' | 'softmax') =>
     diagnose({ logits, gradient, layer }).evidence.notes.some((note) => note.includes('Is the layer a softmax?'));

@@ -10,7 +10,7 @@ import { onlyWhere } from '../report.js';
 import { type Advised, adviceIn, type Scaling } from '../round-trip.js';
 import { normalised } from '../spelling.js';
 import { as, explanationOf, type Found } from './found.js';
-import { alongAxis, clipped, ofSummedOutputs, summedUp } from './in-catalogue.js';
+import { alongAxis, clipped, ofSummedOutputs, summedUp, turnedToCatalogue } from './in-catalogue.js';
 import { forLayer } from './layers.js';
 import { lastExpression } from './statements.js';
 import { unknownExpression } from './unknown.js';
@@ -40,21 +40,22 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
       ? as('upstream-missing', ofOutputs)
       : judged(ofOutputs, expression, wanted, said);
   }
+  const explicit = hasOwnJacobian(expression, wanted);
+  const forOwnLayer = (one: Found, text: string) => forLayer(one, layer, turnedToCatalogue(text, scaling), explicit);
+  const partOf = (text: string) => {
+    const one = alongAxis(text, scaling);
+    return one && forOwnLayer(one, text);
+  };
   const found = here
     ? foundAdvice(here, false)
     : (ofOutputs ??
       alongAxis(wanted, scaling) ??
-      summedUp(wanted, scaling, problem) ??
-      clipped(wanted, scaling, problem));
+      summedUp(wanted, scaling, problem, partOf) ??
+      clipped(wanted, scaling, problem, partOf));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) {
-    const verdict = judged(
-      here?.own ? found : forLayer(found, layer, wanted, hasOwnJacobian(expression, wanted)),
-      expression,
-      wanted,
-      said,
-    );
+    const verdict = judged(here?.own ? found : forOwnLayer(found, wanted), expression, wanted, said);
     return byNameOfTarget(verdict, expression, layer);
   }
   const [advice] = advised;
