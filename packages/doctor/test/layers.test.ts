@@ -289,3 +289,31 @@ test("a caveat of softmax's Jacobian is none of another layer", () => {
     for (const gradient of ['J[:, 0]', 'J.mean(axis=0)', 's * (g - (s * g).sum())'])
       expect(diagnose({ gradient, layer }).evidence.notes).toEqual([]);
 });
+
+describe('the right gradient of a loss of the outputs is never called a mistake alone', () => {
+  const upstreams: Readonly<Record<string, string>> = {
+    'the sum': 'x * 0 + 1',
+    'the negative sum': 'x * 0 - 1',
+    'the mean': '(x * 0 + 1) / n / f',
+    'the mean over the rows': '(x * 0 + 1) / n',
+    'the mean over the classes': '(x * 0 + 1) / f',
+    'the first class': 'x * 0 + np.eye(f)[0]',
+    'the last class': 'x * 0 + np.eye(f)[f - 1]',
+    'the class of the target': 'y',
+    'the squares': 's',
+  };
+  test.each(layers.flatMap((layer) => Object.entries(upstreams).map(([loss, code]) => ({ layer, loss, code }))))(
+    'after a $layer: $loss',
+    ({ layer, code }) => {
+      const scope = scopeOf(layer);
+      const { data, shape } = evaluate("np.einsum('nij,ni->nj', J, own)", { ...scope, own: evaluate(code, scope) });
+      // Zeros but for rounding are those of summed rows.
+      if (data.every((value) => Math.abs(value) < 1e-15)) return;
+      for (const decimals of [17, 5]) {
+        const gradient = { shape, data: data.map((value) => Number(value.toFixed(decimals))) };
+        const { verdict, matches } = diagnose({ logits, layer, gradient });
+        if (verdict !== 'unknown') expect(matches.map(({ id }) => id)).toContain('right');
+      }
+    },
+  );
+});
