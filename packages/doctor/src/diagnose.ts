@@ -141,7 +141,7 @@ function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
 }
 
 const ofStatements =
-  'Of several statements, only this one is judged, with the letters as they are used here: s are the probabilities, J is the Jacobian of the layer.';
+  'Of the code only this expression is judged, with the letters as they are used here: s are the probabilities, J is the Jacobian of the layer.';
 
 /** The shares of the time after which the search has ended, and after which the evidence is known. */
 const searchShare = 0.9;

@@ -22,6 +22,13 @@ describe('the last expression of code', () => {
     // A value that is changed before it is returned, or by other statements, is not that of the assignment.
     ['def f(s):\n    dx = s * (1 - s)\n    dx *= g\n    return dx', null],
     ['def f(s):\n    dx = s.copy()\n    dx[np.arange(n), y] -= 1\n    return dx', null],
+    ['f = lambda s: s * (1 - s)', 's * (1 - s)'],
+    ['lambda s, g: s * g', 's * g'],
+    ['const f = (s, g) => s.mul(g);', 's.mul(g)'],
+    ['p => p * (1 - p)', 'p * (1 - p)'],
+    ['jax.grad(lambda x: f(x))(x)', null],
+    ['s.map((p) => p * (1 - p))', null],
+    ['(s) => { return s; }', null],
     ['s = softmax(x)\ns -= y', null],
     ['s = softmax(x)\nif s == y:', null],
     ['def f():\n    return dx', null],
@@ -39,13 +46,13 @@ describe('the last expression of code', () => {
     expect(verdict).toBe('row-sum');
     expect(what).toMatch(/^`J\.sum\(axis=1\)` is the sums/);
     expect(matches[0]?.formula).toBe('J.sum(axis=1)');
-    expect(evidence.notes[0]).toContain('only this one is judged');
+    expect(evidence.notes[0]).toContain('only this expression is judged');
     expect(diagnose({ gradient: 'J.sum(axis=1)' }).evidence.notes).toEqual([]);
   });
 
   test('is not taken where the whole is known', () => {
     const { verdict, evidence } = diagnose({ gradient: 'dx = probs.copy(); dx[np.arange(N), y] -= 1; dx /= N' });
-    expect([verdict, evidence.notes.join().includes('only this one')]).toEqual(['right', false]);
+    expect([verdict, evidence.notes.join().includes('only this expression')]).toEqual(['right', false]);
   });
 
   test('is not taken for one of a softmax in code with another function', () => {
