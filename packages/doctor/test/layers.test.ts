@@ -191,7 +191,9 @@ describe.each([
       ].map((expression) => evaluate(expression, scopeOf(layer)));
       for (const { data, shape } of numbers) {
         const { verdict, why, matches } = diagnose({ ...known, gradient: { data: Float64Array.from(data), shape } });
-        const formulas = matches.filter(({ id }) => id === 'right').map(({ formula }) => formula);
+        const formulas = matches
+          .filter(({ id, formula }) => id === 'right' && !formula.includes('with g of the loss'))
+          .map(({ formula }) => formula);
         expect(formulas.join()).not.toMatch(/s ⊙ \(g/);
         if (verdict !== 'softmax-derivative' && verdict !== 'log-softmax' && verdict !== 'jacobian-transposed')
           expect(why).not.toMatch(ofSoftmax);
@@ -288,6 +290,15 @@ test("a caveat of softmax's Jacobian is none of another layer", () => {
   for (const layer of layers)
     for (const gradient of ['J[:, 0]', 'J.mean(axis=0)', 's * (g - (s * g).sum())'])
       expect(diagnose({ gradient, layer }).evidence.notes).toEqual([]);
+});
+
+test('a loss of the probabilities, which are exp of the outputs of a log-softmax, is right, too', () => {
+  const { data, shape } = evaluate('-s * (y - (s * y).sum(axis=1, keepdims=True))', scopeOf('log-softmax'));
+  const known = { logits, target: labels, layer: 'log-softmax' } as const;
+  expect(idsOf(diagnose({ ...known, gradient: { data: Float64Array.from(data), shape } }))).toEqual([
+    'right',
+    'softmax-derivative',
+  ]);
 });
 
 describe('the right gradient of a loss of the outputs is never called a mistake alone', () => {
