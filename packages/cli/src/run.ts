@@ -5,6 +5,7 @@ import { Command, CommanderError } from 'commander';
 import { commandsNamed } from './commands/all.js';
 import type { Context, OutputStream, Session } from './context.js';
 import { missingPermission } from './permission.js';
+import { formatProse } from './table.js';
 
 /** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad, 130 ended by Ctrl-C. */
 export const exitInput = 2;
@@ -26,7 +27,8 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   try {
     const program = createProgram(session, await commandsNamed(args[0], session));
     await program.parseAsync(withoutUnknownHelp(args, program), { from: 'user' });
-    for (const notice of session.notices) session.stderr.write(`softgrad: ${notice}\n`);
+    for (const notice of session.notices)
+      session.stderr.write(`${formatProse(`softgrad: ${notice}`, session.stderr)}\n`);
     return session.exitCode;
   } catch (error) {
     const exitCode = report(error, session);
@@ -44,7 +46,7 @@ function createProgram(session: Session, commands: readonly Command[]): Command 
       writeErr: (text) => session.stderr.write(text),
       getOutHelpWidth: () => helpWidth(session.stdout),
       getErrHelpWidth: () => helpWidth(session.stderr),
-      outputError: (text, write) => write(readable(inOneLine(text, program))),
+      outputError: (text, write) => write(formatProse(readable(inOneLine(text, program)), session.stderr)),
     })
     .addHelpText(
       'after',
@@ -59,7 +61,9 @@ Examples:
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
   for (const command of commands) {
-    command.configureOutput({ outputError: (text, write) => write(readable(inOneLine(text, command))) });
+    command.configureOutput({
+      outputError: (text, write) => write(formatProse(readable(inOneLine(text, command)), session.stderr)),
+    });
   }
   return program;
 }
@@ -182,9 +186,10 @@ function report(error: unknown, { stderr, env }: Context): number {
   const message = readable((error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' '));
   const denied = isSoftgradError(error) ? message : missingPermission(error);
   if (denied !== null) {
-    stderr.write(`softgrad: ${denied}\n`);
+    stderr.write(`${formatProse(`softgrad: ${denied}`, stderr)}\n`);
     return exitInput;
   }
-  stderr.write(`softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}\n`);
+  const defect = `softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}`;
+  stderr.write(`${formatProse(defect, stderr)}\n`);
   return exitDefect;
 }

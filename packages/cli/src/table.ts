@@ -70,7 +70,8 @@ export function formatProse(text: string, { isTTY, columns }: OutputStream): str
   return isTTY ? text.replace(/^.*$/gm, (line) => wrapLine(line, columns || 80)) : text;
 }
 
-function wrapLine(line: string, width: number): string {
+/** A line, wrapped at words; every line has its indent. */
+export function wrapLine(line: string, width: number): string {
   const [indent = ''] = /^ */.exec(line) ?? [];
   const lines: string[] = [];
   for (const word of line.split(' ').filter((part) => part !== '')) {

@@ -10,7 +10,8 @@ import { formatReport } from '../src/commands/conformance.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
 import { codeFolders, framesOf } from '../src/stack.js';
-import { fakeBackends, softgrad, temporaryFolder, watchBars } from './command.js';
+import { formatProse } from '../src/table.js';
+import { fakeBackends, recorder, softgrad, temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
 afterAll(folder.remove);
@@ -213,6 +214,19 @@ describe('the printed report', () => {
       '\nmine: 1 passed, 0 failed, 1 do not apply; only 2 of 2,872 cases\n',
     );
     expect(text(...cases)).not.toContain('only');
+  });
+
+  test('has its prose wrapped where that is asked for, but not the command that shows a case, nor the table', () => {
+    const reason = 'the largest error is too large '.repeat(6).trim();
+    const cases = [one('vjp/a', 'failed', reason), one('vjp/b', 'skipped', 'has no float16')];
+    const report = { backend: 'mine', unavailable: null, total: 2, cases };
+    const source = `--module ${'x'.repeat(80)}`;
+    const plain = formatReport(report, { source });
+    const shown = formatReport(report, { source, prose: (line) => formatProse(line, recorder({ columns: 60 })) });
+    expect(shown.split(/\s+/)).toEqual(plain.split(/\s+/));
+    expect(plain).toContain(`\n  ${reason}\n`);
+    const long = shown.split('\n').filter((line) => line.length > 60 && !/[│┌├└]/.test(line));
+    expect(long).toEqual([expect.stringContaining(`softgrad report ${source}`)]);
   });
 
   test('has the reason for a backend that cannot run', () => {

@@ -181,12 +181,27 @@ test('the expressions are listed by diagnosis, with their conditions; or as JSON
   const { status, stdout } = await softgrad(['doctor', '--list']);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^right\n {2}s \* /);
-  expect(stdout).toMatch(/\n {2}J @ g\n {6}One row only/);
+  expect(stdout).toMatch(/\n {2}# One row only.* @ multiplies other things.*\n {2}J @ g\n {2}J\.T @ g\n {2}g @ J\n/);
   expect(stdout).toMatch(/\nrow-sum\n {2}J\.sum\(axis=1\)\n/);
   const list: { expression: string; id: string; caveat: string | null }[] = JSON.parse(
     (await softgrad(['doctor', '--list', '--json'])).stdout,
   );
   expect(list).toContainEqual({ expression: 'J.sum(axis=1)', id: 'row-sum', caveat: null });
+  // Each condition once, above the expressions that have it, which are all there are.
+  const listed: typeof list = [];
+  let id = '';
+  let caveat: string | null = null;
+  for (const line of stdout.trimEnd().split('\n')) {
+    if (!line.startsWith(' ')) [id, caveat] = [line, null];
+    else if (line.startsWith('  # ')) caveat = line.slice(4);
+    else listed.push({ expression: line.slice(2), id, caveat });
+  }
+  const sorted = (all: typeof list) => all.map((one) => JSON.stringify([one.id, one.expression, one.caveat])).sort();
+  expect(sorted(listed)).toEqual(sorted(list));
+  const conditions = new Set(list.flatMap((one) => (one.caveat === null ? [] : [`${one.id} ${one.caveat}`])));
+  expect(stdout.match(/^ {2}# /gm)).toHaveLength(conditions.size);
+  const naming = list.filter(({ caveat }) => caveat?.includes('@ multiplies'));
+  expect(naming.map(({ expression }) => expression)).toEqual(['J @ g', 'J.T @ g', 'g @ J']);
 });
 
 test('its help has at most one and a half screens, with examples before exit codes', async () => {

@@ -71,6 +71,43 @@ test('prose is wrapped at the width of a terminal, but not in a pipe, and neithe
   expect(prose.split(/\s+/)).toEqual(plain.slice(0, -code.length).split(/\s+/));
 });
 
+test('conditions of the list of expressions, errors and notices are wrapped on a terminal, and not in a pipe', async () => {
+  const longestOf = (text: string) => Math.max(...text.split('\n').map((line) => line.length));
+  const words = (text: string) => text.split(/[\s#]+/);
+  const known: { expression: string }[] = JSON.parse((await softgrad(['doctor', '--list', '--json'])).stdout);
+  const isCode = (line: string) => known.some(({ expression }) => line === `  ${expression}`);
+  for (const args of [
+    ['doctor', '--list'],
+    ['doctor', '--did', 'J.total()'],
+    ['softmax', 'missing.npy', '--axis', '1', '--backend', `cpu:${'option '.repeat(20)}`],
+    ['softmax', input, '--no-such-option', '--backend', 'cpu'],
+    ['conformance', '--module', 'missing.js', '--backend', 'cpu'],
+  ]) {
+    const plain = await softgrad(args);
+    const shown = await softgrad(args, { terminal: { columns: 80 } });
+    const [before, after] = [plain, shown].map(({ stdout, stderr }) => `${stdout}${stderr}`);
+    expect(words(after)).toEqual(words(before));
+    expect(
+      longestOf(
+        after
+          .split('\n')
+          .filter((line) => !isCode(line))
+          .join('\n'),
+      ),
+      after,
+    ).toBeLessThanOrEqual(80);
+    expect(shown.status).toBe(plain.status);
+    expect(plain.stderr.trimEnd()).not.toContain('\n');
+  }
+  // Code is not broken.
+  const { stdout } = await softgrad(['doctor', '--list'], { terminal: { columns: 50 } });
+  expect(stdout).toContain(
+    '\n  # One row only, J (f, f) and g (f,): of a batch,\n  # J (n, f, f) and g (n, f), @ multiplies other\n',
+  );
+  const code = 's * (1 - s) + sum(-s * np.roll(s, i, axis=1) for i in range(1, s.shape[1]))';
+  expect(stdout).toContain(`\n  ${code}\n`);
+});
+
 test('a table that is too wide for a terminal has long cells in two lines, and then no padding', () => {
   const head = ['', 'reused out', 'speed-up', 'of its bound'];
   const rows = [['wasm:threads=2', '66.3 µs', 'no difference (0.863–1.16)', '< 1 % of exp']];

@@ -1,5 +1,6 @@
 import type { Mistake } from './form.js';
 import type { Layer } from './input.js';
+import { appliesTo } from './layer-words.js';
 import { batches } from './mistakes/batch.js';
 import { clippedGradient, clippedProbabilities } from './mistakes/clipped.js';
 import { inputs } from './mistakes/inputs.js';
@@ -41,7 +42,5 @@ export const explanationsOfExpressions: readonly Mistake[] = [...explanations, o
 
 /** The explanations that apply to a layer. */
 export function explanationsOf(layer: Layer | null): readonly Mistake[] {
-  return explanations.filter(({ layers = ofSoftmax }) => layers.includes(layer));
+  return explanations.filter((mistake) => appliesTo(mistake, layer));
 }
-
-const ofSoftmax: readonly (Layer | null)[] = [null, 'softmax', 'cross-entropy'];

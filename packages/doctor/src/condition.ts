@@ -49,18 +49,20 @@ export function underflowedRows({ x, s, n, f, temperature }: Problem, given: Flo
 
 /** Why several explanations give the same numbers for this problem, and which input would distinguish them. */
 export function degeneracies(problem: Problem): readonly string[] {
-  const { s, g, f } = problem;
+  const { s, g, f, layer } = problem;
   const found: string[] = [];
-  if (f === 1)
+  const isSigmoid = layer === 'sigmoid';
+  const isSoftmax = !isSigmoid && layer !== 'log-softmax';
+  if (f === 1 && !isSigmoid)
     found.push('f = 1: the one probability is always 1 and every derivative of it 0; look at two classes or more');
   const one = oneRow(problem);
   if (one) found.push(one);
-  if (f === 2)
+  if (f === 2 && isSoftmax)
     found.push('f = 2: J is s₀ s₁ times ((1, −1), (−1, 1)), so many formulas coincide; look at three classes or more');
-  if (f > 1 && everyRow(s, f, 1e-6)) {
+  if (f > 1 && !isSigmoid && everyRow(s, f, 1e-6)) {
     found.push('all probabilities are 1/f, so formulas with s and with 1/f coincide; look at logits that differ');
   }
-  if (g && f > 1 && everyRow(g, f, 1e-12)) {
+  if (g && f > 1 && isSoftmax && everyRow(g, f, 1e-12)) {
     found.push(
       'the upstream gradient is the same for all classes of a row, which makes even the right product 0 (probabilities cannot all grow); look at an upstream that differs',
     );

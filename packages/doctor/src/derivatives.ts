@@ -21,8 +21,9 @@ export function jacobianEntries(problem: Problem, s: Float64Array = problem.s): 
   const { f, temperature } = problem;
   // Compute 1 − s_i as the sum of the other probabilities, which avoids cancellation where s is nearly one-hot.
   const others = s.map((value) => 1 - value);
-  for (let first = 0; first < s.length; first += f) {
-    // Of a row of softmax one entry can be that large, of a sigmoid's all of them: the sums before and after each are computed once.
+  // Of a sigmoid's rows, which do not add up to 1, the sum of the others is no 1 − s_i.
+  for (let first = problem.layer === 'sigmoid' ? s.length : 0; first < s.length; first += f) {
+    // The sums before and after each entry are computed once.
     const end = first + f;
     if (!s.subarray(first, end).some((value) => value >= 0.5)) continue;
     let sum = 0;

@@ -4,10 +4,11 @@ import { largestOf } from './compare.js';
 import { looksLikeProbabilities, saturatedRows, underflowedRows } from './condition.js';
 import type { DiagnoseInput, DiagnoseOptions, Diagnosis, DiagnosisEvidence, DiagnosisMatch } from './diagnosis.js';
 import { goalOfRight } from './expressions/in-catalogue.js';
-import { lookUp, namesTarget } from './expressions/look-up.js';
+import { lookUpInCode, namesJacobian, namesTarget } from './expressions/look-up.js';
 import { type Candidate, type Goal, type Kind, sizeOfKind } from './form.js';
 import type { FoundOptions } from './found-options.js';
 import { checkReduction, checkWithoutData, readOptions } from './input.js';
+import { isOfSoftmaxOnly, wordsOfExpression } from './layer-words.js';
 import { type Match, optionsFound } from './match.js';
 import { underflow } from './mistakes/overflow.js';
 import { isAdvised, right } from './mistakes/right.js';
@@ -93,48 +94,54 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
 /** Looking up an expression takes time that grows with the square of its length: a whole program would take minutes. */
 const longestExpression = 4000;
 
-function ofExpression(expression: string, input: DiagnoseInput): Diagnosis {
-  if (expression.length > longestExpression) {
+function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
+  if (code.length > longestExpression) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `diagnose: an expression of ${expression.length} characters; expected only the code that computes the gradient, at most ${longestExpression}; or pass the numbers that it computes`,
+      `diagnose: an expression of ${code.length} characters; expected only the code that computes the gradient, at most ${longestExpression}; or pass the numbers that it computes`,
     );
   }
-  const known = input.logits !== undefined || input.probabilities !== undefined;
+  const hasData = input.logits !== undefined || input.probabilities !== undefined;
   const { layer, reduction: said } = readOptions(input);
-  if (!known) checkWithoutData(input);
-  const problem = known ? readProblem(input) : null;
+  if (!hasData) checkWithoutData(input);
+  const problem = hasData ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
   const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
-  const found = lookUp(expression, asked, { problem, setting, layer, reduction: said });
+  const { expression, found, picked } = lookUpInCode(code, asked, { problem, setting, layer, reduction: said });
   const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =
     problem &&
     form.gives({ ...problem, reduction: reduction ?? problem.reduction, temperature: scaling.temperature })[0];
-  const notes = caveat === null ? [] : [caveat];
+  const notes = [...(picked ? [ofStatements] : []), ...(caveat === null ? [] : [caveat])];
   let largest: number | null = null;
-  if (problem && example && form.noise) {
+  // A J is the layer's own, of which the form of a softmax's mistake knows nothing.
+  const known = !isOfSoftmaxOnly(mistake, layer) || (mistake.id !== 'row-sum' && !namesJacobian(expression));
+  if (problem && example && known && form.noise) {
     largest = form.noise(problem);
     notes.push(
       `With your data it is identically 0, as with any; computed in floating point, rounding leaves noise of up to about ${formatError(largest)}.`,
     );
-  } else if (problem && example) {
+  } else if (problem && example && known) {
     largest = largestGiven(example, sizeOfKind(form.kind, problem));
     if (largest !== null) notes.push(`With your data it gives numbers up to ${formatError(largest)}.`);
   }
   // For a correct expression, suggest code with the expression's own axis and temperature, for a mistake with those of the input.
   const { axis, temperature } = mistake.id === right.id ? scaling : asked;
+  const words = [mistake, ...(also ? [also] : [])].map((one) => wordsOfExpression(one, layer));
   const wanted = goal ?? mistake.goal ?? (problem || !namesTarget(expression) ? goalOf(problem, form.kind) : 'loss');
   return finish({
     verdict: also ? 'ambiguous' : mistake.id,
     matches: [mistake, ...(also ? [also] : [])].map(({ id, name }) => ({ id, name, formula: expression, error: 0 })),
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
-    what: `\`${expression.trim()}\` is ${[mistake, ...(also ? [also] : [])].map(({ what }) => what).join('; or ')}.`,
-    why: also?.why ?? mistake.why,
+    what: `\`${expression.trim()}\` is ${words.map(({ what }) => what).join('; or ')}.`,
+    why: words.at(-1)?.why ?? '',
     instead: remedyFor(wanted, problem ? setting : { ...settingOf(axis, temperature, true), layer }, said ?? reduction),
     insteadIsTheSame: mistake.id === right.id && !also,
   });
 }
+
+const ofStatements =
+  'Of the code only this expression is judged, with the letters as they are used here: s are the probabilities, J is the Jacobian of the layer.';
 
 /** The shares of the time after which the search has ended, and after which the evidence is known. */
 const searchShare = 0.9;

@@ -85,6 +85,8 @@ export interface Mistake {
   readonly forms: readonly Form[];
   /** The layers to which it applies; by default those with a softmax. */
   readonly layers?: readonly (Layer | null)[];
+  /** True if what and why hold for every layer, though numbers are compared for a softmax only. */
+  readonly neutral?: true;
   /** What to compute instead, unless it is the correct gradient. */
   readonly goal?: Goal;
 }

@@ -8,6 +8,8 @@ export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
 export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
 /** For explanations that do not depend on the function of the layer, which need not be known. */
 export const everyLayer: readonly (Layer | null)[] = [null, ...layers];
+/** Those with a softmax in them: the gradient of their cross-entropy is s − y. */
+export const ofCrossEntropy: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'cross-entropy'];
 
 export interface ProblemInput {
   readonly logits?: TensorInput | undefined;

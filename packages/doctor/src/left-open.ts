@@ -4,6 +4,7 @@ import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
 import { labelOf } from './labels.js';
+import { productIn } from './layer-words.js';
 import { clippedGradient } from './mistakes/clipped.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
@@ -62,9 +63,9 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
   if (agreement.id === 'row-sum' && agreement.computed && !isTellingSum(problem, data))
-    return as('s ⊙ (g − ⟨s, g⟩) with the g of another loss');
-  if (ofWholeNumbers(problem, data, agreement)) return as('s ⊙ (g − ⟨s, g⟩) with whole numbers in g');
-  return ofAnotherLoss(problem, data, agreement) ? as('s ⊙ (g − ⟨s, g⟩) with the g of another loss') : null;
+    return as(`${productIn(problem.layer)} with the g of another loss`);
+  if (ofWholeNumbers(problem, data, agreement)) return as(`${productIn(problem.layer)} with whole numbers in g`);
+  return ofAnotherLoss(problem, data, agreement) ? as(`${productIn(problem.layer)} with the g of another loss`) : null;
 }
 
 /** The correct gradient that a gradient with all labels one too low is if the given target counts from 1; null if it has a class 0. */
@@ -96,8 +97,10 @@ const chanceOfWhole = 1e-2;
  * True if the upstream gradient that gives these numbers has whole numbers only, or their n-th part, as that of a sum or a
  * difference of probabilities: these are the losses whose gradients formulas without an upstream gradient give by chance.
  */
-function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64Array, agreement: Agreement): boolean {
-  if (layer !== null && layer !== 'softmax') return false;
+function ofWholeNumbers(problem: Problem, data: Float64Array, agreement: Agreement): boolean {
+  const { s, n, f, layer, temperature } = problem;
+  if (layer === 'log-softmax' || layer === 'sigmoid') return ofWholeOutputs(problem, data, agreement);
+  if (layer === 'cross-entropy') return false;
   const size = sizeOf(data) * agreement.error;
   return [1, n].some((divisor) => {
     let seen = false;
@@ -118,6 +121,38 @@ function ofWholeNumbers({ s, n, f, layer, temperature }: Problem, data: Float64A
         seen ||= Math.round(g) !== 0;
         likelihood *= 2 * open;
       }
+    }
+    return seen && likelihood <= chanceOfWhole;
+  });
+}
+
+/**
+ * The same after a log-softmax, where g_i = dx_i + s_i Σ g with a sum that is whole too, and after a sigmoid. With a target, the gradient of a
+ * sigmoid is that of the binary cross-entropy, and −(s − y) a flipped sign.
+ */
+function ofWholeOutputs(problem: Problem, data: Float64Array, { id, error, precision }: Agreement): boolean {
+  const { s, y, n, f, layer, temperature } = problem;
+  const isSigmoid = layer === 'sigmoid';
+  if (y && (isSigmoid || id === 'sign-flipped')) return false;
+  const size = sizeOf(data) * error;
+  const sums = isSigmoid ? [0] : Array.from({ length: 2 * f + 1 }, (_, k) => k - f);
+  return [1, n, f, n * f].some((divisor) => {
+    let seen = false;
+    let likelihood = 1;
+    for (let first = 0; first < n * f; first += f) {
+      const tolerances = tolerancesOf(data.subarray(first, first + f), first, size, precision);
+      const part = (i: number) => (divisor * temperature) / (isSigmoid ? at(s, first + i) * (1 - at(s, first + i)) : 1);
+      const open = (i: number) => at(tolerances, i) * part(i);
+      const of = (i: number, sum: number) => at(data, first + i) * part(i) + sum * at(s, first + i);
+      const isWhole = (g: number, i: number) => Math.abs(g - Math.round(g)) <= open(i) && Math.abs(g) <= f + 0.5;
+      const all = [...tolerances.keys()];
+      const sum = sums.find((one) => all.every((i) => isWhole(of(i, one), i)));
+      if (sum === undefined) return false;
+      for (const i of all) {
+        seen ||= Math.round(of(i, sum)) !== 0;
+        likelihood *= Math.min(1, 2 * open(i));
+      }
+      likelihood *= sums.length;
     }
     return seen && likelihood <= chanceOfWhole;
   });

@@ -1,7 +1,7 @@
 import { placeOf } from './arrays.js';
 import { at } from './at.js';
 import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
-import { degeneracies, looksLikeProbabilities, oneRow } from './condition.js';
+import { degeneracies, looksLikeProbabilities, oneRow, saturatedBelow } from './condition.js';
 import { whatCounts } from './cotangents.js';
 import { candidate } from './define-form.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
@@ -18,7 +18,7 @@ import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './report.js';
-import { exactSum } from './row-sum.js';
+import { exactSum, isWithinDouble } from './row-sum.js';
 import type { Findings } from './search.js';
 
 /** The nearest explanation that does not fit; none that is right, beside a right gradient with options that were found. */
@@ -47,6 +47,11 @@ export function notesOn(
       error === 0 && (precision || inputs) ? 'no difference beyond rounding' : `relative error ${formatError(error)}`;
     notes.push(`${formula}: ${off}${matches.length > 1 ? ` (${mistake.name})` : ''}.`);
   }
+  if (problem.layer === 'sigmoid' && isLikeRowSum(problem, data)) {
+    notes.push(
+      "The numbers are 0 but for rounding, which this sigmoid's derivative σ ⊙ (1 − σ) is not: the sums of the rows of a softmax's Jacobian leave such numbers. Is the layer a softmax?",
+    );
+  }
   if (optionsFound(verdict, matches)) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
@@ -72,7 +77,7 @@ export function notesOn(
   if (problem.layer !== 'sigmoid' && !addsUp({ ...problem, y: problem.target?.given ?? problem.y })) {
     notes.push('The target does not add up to 1 in every row, so the gradient is s Σy − y rather than s − y.');
   }
-  if (matches.some(({ id }) => id === 'one-column') && !problem.g) {
+  if (matches.some(({ id }) => id === 'one-column') && !problem.g && problem.layer !== 'log-softmax') {
     notes.push(
       'The last column of the Jacobian is the gradient of the last probability: if that is the loss, it is right. The upstream gradient tells them apart.',
     );
@@ -113,7 +118,7 @@ export function notesOn(
     );
   } else if (zero) {
     notes.push(
-      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are probabilities of up to ${formatError(largestOf(problem.s))}.`,
+      `The largest of the numbers is ${formatError(largest ?? 0)}; the terms that cancel are ${problem.layer === 'log-softmax' ? '1 and probabilities' : 'probabilities'} of up to ${formatError(largestOf(problem.s))}.`,
     );
   }
   if (nonFinite > 0) {
@@ -261,6 +266,13 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
     }
   }
   return notes;
+}
+
+/** True if numbers after a sigmoid are 0 within the rounding of float64 where its slope is not. */
+function isLikeRowSum(problem: Problem, data: Float64Array): boolean {
+  const { s, f, g, y } = problem;
+  const isZero = f > 1 && !g && !y && data.length === s.length && isWithinDouble(problem, data);
+  return isZero && s.some((value) => value * (1 - value) > saturatedBelow);
 }
 
 /** The temperature at which the numbers are right although another one was given; null if they are right at no temperature. */

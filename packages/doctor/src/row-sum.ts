@@ -89,8 +89,14 @@ const affordable = 1e7;
  * on the order. Null if neither of the two does, or both.
  */
 export function exactSum(problem: Problem, kind: Kind, data: Float64Array): string | null {
-  const { s, n, f, temperature } = problem;
-  if (kind !== 'gradient' || temperature !== 1 || n * f * f > affordable || data.every((value) => value === 0))
+  const { s, n, f, temperature, layer } = problem;
+  if (
+    kind !== 'gradient' ||
+    layer === 'log-softmax' ||
+    temperature !== 1 ||
+    n * f * f > affordable ||
+    data.every((value) => value === 0)
+  )
     return null;
   let summed = true;
   let rolled = true;
@@ -105,7 +111,9 @@ export function exactSum(problem: Problem, kind: Kind, data: Float64Array): stri
 }
 
 /** The largest rounding noise of summing the rows of J in float64, in either order; an estimate for large problems. */
-export function largestRowSum({ s, n, f, temperature }: Problem): number {
+export function largestRowSum({ s, n, f, temperature, layer }: Problem): number {
+  // The terms of log-softmax's rows are 1 − s_i and the others, which are of the size of 1.
+  if (layer === 'log-softmax') return 2 ** -53 / temperature;
   if (n * f * f > affordable) return (largestOf(s) * 2 ** -53) / temperature;
   let most = 0;
   for (let first = 0; first < n * f; first += f) {

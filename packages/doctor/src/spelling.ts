@@ -22,7 +22,9 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(/\{((?:(?:axis|dim|keepdims?):[^{}:]*)+)\}/gi, (_, named: string) => named.replaceAll(':', '='))
     .replace(/(?<![\w.])reduce_(sum|mean|max)\(/g, '$1(')
     .replace(/\bdim(?=[12]?=)/g, 'axis')
-    .replace(/(?<![\w.])(\w+)\.diagonal\((?=axis1=)/g, 'diagonal($1,')
+    .replace(/(?<![\w.])(\w+)\.diagonal\((\)?)/g, (_, array: string, end = '') => `diagonal(${array}${end || ','}`)
+    .replace(/(?<![\w.])diag\(J\)/g, 'diagonal(J)')
+    .replace(/(axis1=)-2,(axis2=)-1/g, '$11,$22')
     .replace(/\bkeepdims?=/gi, 'keepdims=')
     .replace(severalAxes, '{$1}')
     .replace(oneAxis, '$1')
@@ -41,6 +43,7 @@ export function normalised(expression: string, classesFirst = false): string {
     .replace(/\.(sum|mean|max|argmax)\((-?\d|\{)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean|max)\(axis=(?:-?\d|\{[^}]*\})),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
+    .replace(/\bJ\.(sum|mean)\(axis=-1/g, 'J.$1(axis=2')
     .replaceAll('axis=-1', 'axis=1')
     .replace(oneHotOfArgmax, 'eye(f)[s.argmax(axis=1)]')
     .replace(restoredAxis, '$1,keepdims=True)')
@@ -89,7 +92,7 @@ const restoredAxis =
 
 /** The one-hot row of the largest probability, which is also that of the largest logit. */
 const oneHotOfArgmax =
-  /(?<![\w.])(?:(?:eye|identity)\([^()]*\)\[[sx]\.argmax\(axis=1\)\]|(?:one_hot|oneHot|to_categorical)\([sx]\.argmax\(axis=1\)(?:,[^()]*)?\))/g;
+  /(?<![\w.])(?:(?:eye|identity)\([^()]*\)\[[sx]\.argmax\(axis=1\)\]|(?:one_?[hH]ot|to_categorical)\([sx]\.argmax\(axis=1\)(?:,[^()]*)?\))/g;
 
 /** s sᵀ of one row, written as an outer product or with new axes. */
 const outerOfRow =
@@ -238,9 +241,25 @@ function asContractions(text: string): string {
     const quoted = /^'([\w.,>-]*)'$/.exec(specification);
     const [first = '', ...others] = splitSpecification(quoted, specification, operands);
     return quoted || others.length > 0
-      ? canonicalEinsum(first, others)
+      ? ofJacobianAlone(canonicalEinsum(first, others))
       : `${name}(${[specification, ...operands].join(',')})`;
   });
+}
+
+/** The sums and the diagonal of the Jacobian as einsums, of a batch and of one row, in canonical letters. */
+const einsumsOfJacobian: Readonly<Record<string, string>> = {
+  'ijk->ik': 'J.sum(axis=1)',
+  'ij->j': 'J.sum(axis=1)',
+  'ijk->ij': 'J.sum(axis=2)',
+  'ij->i': 'J.sum(axis=2)',
+  'ijk->jk': 'J.sum(axis=0)',
+  'ijj->ij': 'diagonal(J,axis1=1,axis2=2)',
+  'ii->i': 'diagonal(J)',
+};
+
+function ofJacobianAlone(einsum: string): string {
+  const [, specification = ''] = /^einsum\('([^']*)',J\)$/.exec(einsum) ?? [];
+  return einsumsOfJacobian[specification] ?? einsum;
 }
 
 /** Joins the specification of an einsum, which was split at its commas; returns the specification, then the operands. */
@@ -252,7 +271,7 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
 }
 
 const library =
-  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
+  /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|keras\.ops|keras\.backend|ops|K|cupy|cp|paddle|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
 /** Removes a leading `return`, `dx =`, `dx[i] =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =`. An index remains where the value has one too. */
 function withoutAssignment(expression: string): string {
@@ -275,7 +294,7 @@ function asLetters(text: string): string {
     .replace(/(?<![\w.])(?:len\([sxy]\)|size\(y\))/g, 'n')
     .replace(/(?<![\w.])a?range\((?:n|y\.size)\)/g, 'arange(n)')
     .replace(/^\w+\[arange\(n\),y\]-=1$/, 's[arange(n),y]-=1');
-  return rewritten(letters, /(?<![\w.])(one_hot|oneHot|to_categorical)\(/, (name, operands) =>
+  return rewritten(letters, /(?<![\w.])(one_?[hH]ot|to_categorical)\(/, (name, operands) =>
     operands[0] === 'y' ? 'y' : `${name}(${operands.join(',')})`,
   ).replace(/(?<![\w.])(?:eye|identity)\([^()]*\)\[y\]/g, 'y');
 }

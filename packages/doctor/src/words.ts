@@ -1,6 +1,7 @@
 import { saturatedBelow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Goal } from './form.js';
+import { wordsOf } from './layer-words.js';
 import { underflow } from './mistakes/overflow.js';
 import { right, whatRight, whyRight } from './mistakes/right.js';
 import type { Problem } from './problem.js';
@@ -21,7 +22,7 @@ export function wordsFor(
   { matches, others }: Findings,
   evidence: Omit<DiagnosisEvidence, 'notes'>,
 ): Words {
-  const { n } = problem;
+  const { n, layer } = problem;
   if (verdict === 'saturated') {
     const share = `${evidence.saturatedRows} of ${n} rows (${percent(evidence.saturatedRows, n)})`;
     return {
@@ -48,21 +49,22 @@ export function wordsFor(
           : 'No known mistake gives these numbers.',
       why:
         problem.g || problem.y
-          ? `${whyRight(problem.layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; \`gradcheck\` of the package softgrad compares any derivative with differences.`
-          : 'J = diag(s) − s sᵀ is a matrix for each row; what backpropagation needs is its product with the upstream gradient, dx = s ⊙ (g − ⟨s, g⟩). Whether these numbers are that product can be said only with the upstream gradient or the target.',
+          ? `${whyRight(layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; \`gradcheck\` of the package softgrad compares any derivative with differences.`
+          : `${whyRight(layer)} Whether these numbers are that gradient can be said only with the upstream gradient or the target.`,
     };
   }
   if (verdict === 'ambiguous') {
     const names = matches.map(({ mistake }) => mistake.name);
     return {
       what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
-      why: `${best.mistake.why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}.`,
+      why: `${wordsOf(best.mistake, layer).why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}.`,
       goal: best.mistake.goal,
     };
   }
   const { mistake, error } = best;
-  const why = mistake.id === right.id ? whyRight(problem.layer) : mistake.why;
-  const what = mistake.id === right.id ? whatRight(best, problem) : mistake.what;
+  const words = wordsOf(mistake, layer);
+  const { why } = words;
+  const what = mistake.id === right.id ? whatRight(best, problem) : words.what;
   const digits = verdict === right.id ? digitsOf(error) : null;
   if (digits !== null) {
     return {

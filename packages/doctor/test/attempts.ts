@@ -484,6 +484,17 @@ const layers: readonly Attempt[] = [
   ),
   ...ofSigmoid,
   attempt('softmax-derivative', 'upstream', (d) => product(d), { given: () => ({ layer: 'log-softmax' }) }),
+  ...[1, 2].map((which) =>
+    attempt(
+      'column-sum',
+      'upstream',
+      (d) =>
+        built(d, (s, i, j) => (i === j ? 1 : 0) - s[j]).map((J, n) =>
+          J.map((_, j) => (which === 1 ? 1 : d.g[n][j]) * J.reduce((sum, row) => d.round(sum + row[j]), 0)),
+        ),
+      { given: () => ({ layer: 'log-softmax' }) },
+    ),
+  ),
   attempt(
     'jacobian-transposed',
     'upstream',

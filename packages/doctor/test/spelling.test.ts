@@ -34,7 +34,7 @@ describe('the spelling of an expression', () => {
     ['torch.sum(input=J, dim=1)', 'J.sum(axis=1)'],
     ['np.mean(s * g, 1)', '(g*s).mean(axis=1)'],
     ['J.sum(1)', 'J.sum(axis=1)'],
-    ['J.sum(-1)', 'J.sum(axis=1)'],
+    ['J.sum(-1)', 'J.sum(axis=2)'],
     ['J.sum(0)', 'J.sum(axis=0)'],
     ['J.sum(1, True)', 'J.sum(axis=1,keepdims=True)'],
     ['J.sum(axis=1, keepdims=1)', 'J.sum(axis=1,keepdims=True)'],

@@ -11,7 +11,7 @@ import { list, positive } from '../options.js';
 import { startProgress } from '../progress.js';
 import { summariseSkips } from '../skips.js';
 import { framesOf, stackOf } from '../stack.js';
-import { formatTable } from '../table.js';
+import { formatProse, formatTable } from '../table.js';
 
 interface Options {
   readonly backend?: readonly string[];
@@ -115,7 +115,8 @@ async function runSuites(
       'reason' in target ? unavailableReport(target) : await runSuite(target, part, options, session, begin);
     reports.push(report);
     const source = module === undefined ? `--backend ${target.name}` : `--module ${quoted(module)}`;
-    if (!options.json) session.stdout.write(formatReport(report, { ...options, debug, source }));
+    const prose = (text: string) => formatProse(text, session.stdout);
+    if (!options.json) session.stdout.write(formatReport(report, { ...options, debug, prose, source }));
   }
   return reports;
 }
@@ -258,12 +259,15 @@ interface Format {
   readonly all?: boolean;
   /** Whether failures are listed with their whole stack. */
   readonly debug?: boolean;
+  /** Wraps prose for a terminal; by default its lines stay as they are. */
+  readonly prose?: (text: string) => string;
   /** The options with which `softgrad report` finds the backend. */
   readonly source?: string;
 }
 
 export function formatReport({ backend, unavailable, total, cases }: Report, format: Format = {}): string {
-  if (unavailable !== null) return `${backend}: not run: ${unavailable}\n\n`;
+  const { prose = (text) => text } = format;
+  if (unavailable !== null) return `${prose(`${backend}: not run: ${unavailable}`)}\n\n`;
   const numbers = (some: readonly CaseReport[]) =>
     (['passed', 'failed', 'skipped'] as const).map((outcome) => count(some, outcome));
   const sections = [...new Set(cases.map(({ section }) => section))];
@@ -284,24 +288,31 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
     if (format.source !== undefined)
       lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${first.id}'`);
   }
-  lines.push(...commonCauses(failures, cases));
-  lines.push(...summariseSkips(cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason))));
+  lines.push(...commonCauses(failures, cases).map(prose));
+  const skips = cases.filter((c) => c.outcome === 'skipped').map(({ reason }) => String(reason));
+  lines.push(...summariseSkips(skips).map(prose));
   const [passed, failed, skipped] = numbers(cases);
   const whole = total.toLocaleString('en');
   const part = cases.length < total ? `; only ${cases.length.toLocaleString('en')} of ${whole} cases` : '';
-  lines.push(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply${part}`);
+  lines.push(prose(`${backend}: ${passed} passed, ${failed} failed, ${skipped} do not apply${part}`));
   return `${lines.join('\n')}\n\n`;
 }
 
 /** The most failures of a section that are listed without `--all`. */
 const mostFailures = 3;
 
-function formatFailures(section: string, failures: readonly Reported[], { all, debug }: Format): readonly string[] {
+function formatFailures(
+  section: string,
+  failures: readonly Reported[],
+  { all, debug, prose = (text) => text }: Format,
+): readonly string[] {
   const listed = failures.slice(0, all ? failures.length : mostFailures);
   const lines = listed.map(({ name, reason, frames = [], stack }) => {
     const where = debug && stack !== undefined ? stack.split('\n') : frames;
-    return [`✗ ${name}`, `  ${reason}`, ...where.map((line) => `    ${line.trim()}`)].join('\n');
+    return [`✗ ${name}`, prose(`  ${reason}`), ...where.map((line) => `    ${line.trim()}`)].join('\n');
   });
   const more = failures.length - listed.length;
-  return more > 0 ? [...lines, `and ${more.toLocaleString('en')} more of ${section}; --all lists every one`] : lines;
+  return more > 0
+    ? [...lines, prose(`and ${more.toLocaleString('en')} more of ${section}; --all lists every one`)]
+    : lines;
 }

@@ -49,7 +49,7 @@ export function crossEntropyCommand(session: Session): Command {
 printed or in .json has the digits that it was computed with.
 
 Examples:
-  $ softgrad cross-entropy logits.csv --target labels.csv --out loss-and-gradient.npz
+  $ softgrad cross-entropy logits.csv --target labels.csv --out results.npz
   $ echo '[[0, 0, 0]]' | softgrad cross-entropy - --target labels.json
   {"loss": 1.0986122886681098,
   "gradient": [[0.3333333333333333,0.3333333333333333,-0.6666666666666666]]}`,

@@ -8,7 +8,7 @@ import { headerAdvice, readWatched } from '../operands.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
-import { formatProse } from '../table.js';
+import { formatProse, wrapLine } from '../table.js';
 
 interface Options {
   readonly logits?: string;
@@ -77,11 +77,11 @@ export function doctorCommand(session: Session): Command {
         'after',
         `
 Examples:
-  $ softgrad doctor --logits logits.npy --grad gradient.npy --upstream upstream.npy
-  $ softgrad doctor --probs probabilities.csv --grad gradient.csv --target labels.csv
+  $ softgrad doctor --logits logits.npy --grad grad.npy --upstream upstream.npy
+  $ softgrad doctor --probs probs.csv --grad grad.csv --target labels.csv
   $ softgrad doctor --did 'J.sum(axis=1)'
   $ softgrad doctor --list
-  $ echo '[[2.7755575615628914e-17, 0, 0]]' | softgrad doctor --probs probabilities.json --grad - --json
+  $ echo '[[2.8e-17, 0, 0]]' | softgrad doctor --probs p.json --grad - --json
 
 Files are .npy, .npz, .safetensors, .json, .csv, .tsv or .txt, or - for text on
 standard input; FILE.npz:name picks an array, also of .safetensors and .json.
@@ -103,7 +103,9 @@ Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
         const { diagnose, knownExpressions } = await import('@softgrad/doctor');
         if (options.list) {
           const known = knownExpressions();
-          session.stdout.write(options.json ? `${JSON.stringify(known, null, 2)}\n` : `${listOf(known)}\n`);
+          session.stdout.write(
+            options.json ? `${JSON.stringify(known, null, 2)}\n` : `${listOf(known, session.stdout)}\n`,
+          );
           return;
         }
         const page = typeof options.link === 'string' ? pageOf(options.link) : servedHere;
@@ -155,16 +157,36 @@ function namelessFiles(args: readonly string[], options: Options): SoftgradError
   );
 }
 
-/** The expressions, grouped by their diagnosis. */
-function listOf(known: readonly KnownExpression[]): string {
-  return [...new Set(known.map(({ id }) => id))]
-    .map((id) => {
-      const lines = known
-        .filter((one) => one.id === id)
-        .map(({ expression, caveat }) => `  ${expression}${caveat === null ? '' : `\n      ${caveat}`}`);
+/** The expressions, grouped by their diagnosis, and in it by their condition, which is a comment above them. */
+function listOf(known: readonly KnownExpression[], stdout: OutputStream): string {
+  return groupsOf(known, ({ id }) => id)
+    .map(([id, ofOne]) => {
+      const lines = groupsOf(ofOne, ({ caveat }) => caveat).flatMap(([caveat, some]) => [
+        ...(caveat === null ? [] : [commented(caveat, stdout)]),
+        ...some.map(({ expression }) => `  ${expression}`),
+      ]);
       return [id, ...lines].join('\n');
     })
     .join('\n');
+}
+
+function commented(text: string, { isTTY, columns }: OutputStream): string {
+  const sign = '  # ';
+  const width = Math.max(1, (columns || 80) - sign.length);
+  const lines = isTTY ? wrapLine(text, width) : text;
+  return lines.replace(/^/gm, sign);
+}
+
+/** What has the same key, in the order of the first of each; null first. */
+function groupsOf<T, Key>(all: readonly T[], keyOf: (one: T) => Key): readonly (readonly [Key, readonly T[]])[] {
+  const groups = new Map<Key, T[]>();
+  for (const one of all.toSorted((a, b) => Number(keyOf(a) !== null) - Number(keyOf(b) !== null))) {
+    const key = keyOf(one);
+    const group = groups.get(key);
+    if (group) group.push(one);
+    else groups.set(key, [one]);
+  }
+  return [...groups];
 }
 
 /** The arrays of all files, and their readers, which know the lines of tables. */

@@ -12,8 +12,8 @@ export function hvpCommand(session: Session): Command {
     upstream: 'the upstream gradient ∂L/∂s, of the shape of the logits',
     tangent: 'the tangent t, a direction in the logits, of the shape of the logits',
     examples: [
-      '$ softgrad hvp logits.npy --upstream gradient.npy --tangent direction.npy --out result.npy',
-      "$ echo '[[1, 2, 3]]' | softgrad hvp - --upstream gradient.csv --tangent direction.csv",
+      '$ softgrad hvp logits.npy --upstream g.npy --tangent t.npy --out result.npy',
+      "$ echo '[[1, 2, 3]]' | softgrad hvp - --upstream g.csv --tangent t.csv",
     ],
     compute([logits, cotangent, tangent], options) {
       using probabilities = softmax(logits, options);

@@ -35,9 +35,11 @@ export function reportCommand(session: Session): Command {
       `
 Examples:
   $ softgrad report
-  $ softgrad report --backend cpu --id 'softmax/values:shape=7x5;axis=1;input=wide'
+  $ softgrad report --backend cpu \\
+      --id 'softmax/values:shape=7x5;axis=1;input=wide'
   $ softgrad report --module ./my-backend.js
-  $ softgrad report --module ./my-backend.js --id 'vjp/values:shape=7x5;axis=1;input=wide;cotangent=uniform'`,
+  $ softgrad report --module ./my-backend.js \\
+      --id 'vjp/values:shape=7x5;axis=1;input=wide;cotangent=uniform'`,
     )
     .action((options: Options) => run(options, session));
 }

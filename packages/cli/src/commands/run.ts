@@ -102,9 +102,11 @@ Paths are relative to --root, or to --store, and stay in it.
 
 Examples:
   $ softgrad run softmax 'logits/*.npy' --out probabilities
-  $ softgrad run cross-entropy 'logits/*.npy' --target labels.npy --out loss --redis redis://queue:6379
+  $ softgrad run cross-entropy 'logits/*.npy' --target labels.npy --out loss \\
+      --redis redis://queue:6379
   $ softgrad run log-sum-exp row.npy --shard-classes --out total
-  $ softgrad run softmax 'logits/*.npy' --out probabilities --store s3://bucket/prefix
+  $ softgrad run softmax 'logits/*.npy' --out probabilities \\
+      --store s3://bucket/prefix
   $ softgrad run --status probabilities
   $ softgrad run --resume probabilities
   $ softgrad run --verify probabilities`,

@@ -53,9 +53,14 @@ function catalogue(): ReadonlyMap<string, Entry> {
   return entries;
 }
 
-/** Looks up an expression for the given axis; the catalogue is written for classes along axis 1. */
+/** An expression as the catalogue would have it, which is written for classes along axis 1. */
+export function turnedToCatalogue(wanted: string, { axis }: Scaling): string {
+  return axis === 0 ? ofClassesFirst(wanted) : wanted;
+}
+
+/** Looks up an expression for the given axis. */
 export function alongAxis(wanted: string, scaling: Scaling): Found | null {
-  const turned = scaling.axis === 0 ? ofClassesFirst(wanted) : wanted;
+  const turned = turnedToCatalogue(wanted, scaling);
   const found = inCatalogue(turned, scaling);
   // The caveats of the catalogue are about classes along axis 1.
   return found && turned !== wanted ? { ...found, caveat: null } : found;
@@ -82,20 +87,29 @@ export function ofSummedOutputs(expression: string, scaling: Scaling, layer: Lay
 }
 
 const theProduct = normalised("np.einsum('nij,nj->ni', J, g)");
+/** It is right of every layer. */
+const theTransposedProduct = normalised("np.einsum('nij,ni->nj', J, g)");
 
 const biasOfSums =
   "It is the right gradient of a bias that is added to every row's logits; that of the logits keeps a row for each sample.";
 const biasOfSeveral = `${biasOfSums} Where one of the axes is that of the classes, it is 0 instead.`;
 
-/** Recognizes the sum or mean of a correct gradient, or of the Jacobian, over the batch or over the classes; null for other expressions. */
-export function summedUp(wanted: string, scaling: Scaling, problem: Problem | null): Found | null {
+/** Looks up a part of an expression, for the layer. */
+type LookUpPart = (wanted: string) => Found | null;
+
+/**
+ * Recognizes the sum or mean of a correct gradient, or of the Jacobian, over the batch or over the classes; of the derivative of another layer,
+ * that it is that. Null for other expressions.
+ */
+export function summedUp(wanted: string, scaling: Scaling, problem: Problem | null, partOf: LookUpPart): Found | null {
   const [, inner = '', axes] =
     /^(.+)\.(?:sum|mean)\((?:axis=([012]|\{[-\d,]+\})(?:,keepdims=True)?)?\)(?:\/(?:n|f))?$/.exec(wanted) ?? [];
   // Every axis of a Jacobian (n, f, f) except the first is an axis of classes.
   if (inner === 'J') return axes === '0' ? null : inCatalogue(summedJacobian, scaling);
   const several = axes?.startsWith('{');
-  const summand = inner === 'dx' ? theProduct : withoutOuterParentheses(inner);
-  const found = inCatalogue(summand, scaling);
+  const summand = inner === 'dx' ? theTransposedProduct : withoutOuterParentheses(inner);
+  const found = partOf(summand);
+  if (found?.mistake.id === 'softmax-derivative') return found;
   if (found?.mistake.id !== right.id || found.form.kind !== 'gradient') return null;
   const overClasses = axes === undefined || hasClasses(axes, scaling.axis, problem);
   const summed = as(overClasses ? 'row-sum' : 'batch-contracted', found);
@@ -108,7 +122,7 @@ export function summedUp(wanted: string, scaling: Scaling, problem: Problem | nu
 const summedJacobian = normalised('J.sum()');
 
 /** Recognizes the clipping of a gradient; of a mistake that is clipped, the mistake. Null for other expressions. */
-export function clipped(wanted: string, scaling: Scaling, problem: Problem | null): Found | null {
+export function clipped(wanted: string, scaling: Scaling, problem: Problem | null, partOf: LookUpPart): Found | null {
   const called = /^(?:clip|clamp|clip_by_value|clip_by_norm)(\(.*\))$/.exec(wanted)?.[1];
   const inner =
     called === undefined
@@ -124,7 +138,7 @@ export function clipped(wanted: string, scaling: Scaling, problem: Problem | nul
   const found =
     ofInner === null
       ? inCatalogue(theProduct, scaling)
-      : (inCatalogue(ofInner, scaling) ?? summedUp(ofInner, scaling, problem));
+      : (partOf(ofInner) ?? summedUp(ofInner, scaling, problem, partOf));
   return found?.mistake.id === right.id ? as('gradient-clipped', found) : found;
 }
 

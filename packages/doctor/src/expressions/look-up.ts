@@ -1,5 +1,6 @@
-import { nameOfTarget } from '../aliases.js';
+import { inOurLetters, nameOfTarget } from '../aliases.js';
 import type { Layer, LossReduction } from '../input.js';
+import { inLayer } from '../layer-words.js';
 import { lossOtherThanUpstream } from '../mistakes/product.js';
 import { right } from '../mistakes/right.js';
 import { addsUp, rightLoss } from '../mistakes/right-loss.js';
@@ -9,8 +10,9 @@ import { onlyWhere } from '../report.js';
 import { type Advised, adviceIn, type Scaling } from '../round-trip.js';
 import { normalised } from '../spelling.js';
 import { as, explanationOf, type Found } from './found.js';
-import { alongAxis, clipped, ofSummedOutputs, summedUp } from './in-catalogue.js';
+import { alongAxis, clipped, ofSummedOutputs, summedUp, turnedToCatalogue } from './in-catalogue.js';
 import { forLayer } from './layers.js';
+import { lastExpression } from './statements.js';
 import { unknownExpression } from './unknown.js';
 
 /** What was said of the computation besides the expression. */
@@ -38,16 +40,22 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
       ? as('upstream-missing', ofOutputs)
       : judged(ofOutputs, expression, wanted, said);
   }
+  const explicit = hasOwnJacobian(expression, wanted);
+  const forOwnLayer = (one: Found, text: string) => forLayer(one, layer, turnedToCatalogue(text, scaling), explicit);
+  const partOf = (text: string) => {
+    const one = alongAxis(text, scaling);
+    return one && forOwnLayer(one, text);
+  };
   const found = here
     ? foundAdvice(here, false)
     : (ofOutputs ??
       alongAxis(wanted, scaling) ??
-      summedUp(wanted, scaling, problem) ??
-      clipped(wanted, scaling, problem));
+      summedUp(wanted, scaling, problem, partOf) ??
+      clipped(wanted, scaling, problem, partOf));
   const forgotten = problem && layer !== 'sigmoid' ? forgottenBySMinusY(problem) : null;
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) {
-    const verdict = judged(here?.own ? found : forLayer(found, layer, wanted), expression, wanted, said);
+    const verdict = judged(here?.own ? found : forOwnLayer(found, wanted), expression, wanted, said);
     return byNameOfTarget(verdict, expression, layer);
   }
   const [advice] = advised;
@@ -63,6 +71,31 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
     return wrong === null ? elsewhere : { ...as(wrong, elsewhere), caveat: elsewhere.caveat };
   }
   throw unknownExpression(expression);
+}
+
+/**
+ * The same of code that may have several statements: where it is not known as a whole, of the expression that it returns or assigns last.
+ *
+ * @throws as lookUp does
+ */
+export function lookUpInCode(
+  code: string,
+  scaling: Scaling,
+  said: Said,
+): { readonly expression: string; readonly found: Found; readonly picked: boolean } {
+  try {
+    return { expression: code, found: lookUp(code, scaling, said), picked: false };
+  } catch (error) {
+    const last = lastExpression(code);
+    // In code with another function, s may be its output.
+    const other = said.layer === null || said.layer === 'softmax' || said.layer === 'cross-entropy';
+    if (last === null || (other && /sigmoid|log_?softmax/i.test(code))) throw error;
+    try {
+      return { expression: last, found: lookUp(last, scaling, said), picked: true };
+    } catch {
+      throw error;
+    }
+  }
 }
 
 /** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */
@@ -109,17 +142,19 @@ const overRows = normalised('(s - y) / n');
 
 /** s − y multiplied by the Jacobian, by layer: the gradient of ½‖s − y‖², or of a cross-entropy with one Jacobian too many. Null for other expressions. */
 function squaredError(found: Found, wanted: string, layer: Layer | null): Found | null {
-  const ofSlope = layer === 'sigmoid' && wanted === slopeOfError;
+  const ofSlope = layer === 'sigmoid' && slopesOfError.includes(wanted);
   const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
   if (!ofSlope && !ofJacobian) return null;
   const caveat = 'That is the gradient of ½‖s − y‖²; of the cross-entropy it is s − y.';
-  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat };
+  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat: inLayer(caveat, layer) };
   if (layer === 'softmax') return asRight;
   return { ...asRight, also: explanationOf(layer === 'sigmoid' ? 'slope-twice' : 'jacobian-twice', found) };
 }
 
 const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
-const slopeOfError = normalised('(s - y) * s * (1 - s)');
+const slopesOfError = ['(s - y) * s * (1 - s)', '(s - y) * sigmoid(x) * (1 - sigmoid(x))'].map((one) =>
+  normalised(one),
+);
 
 /** The mistake that s − y is for this problem, because of an option of the loss that it ignores; null if s − y is correct. */
 function forgottenBySMinusY(problem: Problem): string | null {
@@ -143,6 +178,16 @@ function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, else
     reduction,
     scaling: { axis, temperature },
   };
+}
+
+/** True if an expression has the Jacobian of softmax written out, where the known one has J. */
+function hasOwnJacobian(expression: string, wanted: string): boolean {
+  return /\bJ\b/.test(wanted) && !/(?<!\w)J(?!\w)/.test(inOurLetters(expression));
+}
+
+/** True if an expression contains the Jacobian. */
+export function namesJacobian(expression: string): boolean {
+  return /\bJ\b/.test(normalised(expression));
 }
 
 /** True if an expression contains the target, so that it is about the gradient of a loss. */

@@ -29,7 +29,30 @@ export function knownExpressions(): readonly KnownExpression[] {
   );
 }
 
+/** The names of files of code. */
+const fileName = /^[\w./\\:-]+\.(?:py|ipynb|ts|tsx|js|mjs|cjs|jl|m|r|txt|md)$/i;
+
+/** What is expected in place of a text that is no expression; null of one that may be. */
+function expectedInstead(expression: string): string | null {
+  if (expression.trim() === '')
+    return "no expression is given; expected the code that computes the gradient, as 'J.sum(axis=1)'";
+  if (fileName.test(expression.trim())) {
+    return `\`${shortened(expression.trim())}\` is the name of a file; expected the code itself, and of it only the expression that computes the gradient`;
+  }
+  return null;
+}
+
+/** What is known of expressions whose meaning depends on the shapes, and what would be certain instead; null for others. */
+function dependsOnShapes(own: string): string | null {
+  if (/^J\[:,y\]$/.test(own)) {
+    return 'of a batch it takes the rows of all targets from every Jacobian, (n, n, f): `J[np.arange(n), target]` takes one row of each';
+  }
+  return null;
+}
+
 export function unknownExpression(expression: string): SoftgradError {
+  const instead = expectedInstead(expression);
+  if (instead !== null) return new SoftgradError('ERR_VALUE', `diagnose: ${instead}`);
   const known = knownExpressions();
   const vocabulary = new Set(known.flatMap((one) => normalisedOnce(one.expression).match(/\w+/g)));
   const own = normalised(expression);
@@ -43,8 +66,11 @@ export function unknownExpression(expression: string): SoftgradError {
     .slice(0, 3)
     .map((one) => `\`${one.expression}\` (${one.id})`);
   const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
+  const shapes = dependsOnShapes(own);
+  const statements = /[\n;](?=.*\S)|^\s*(?:def|function|import|from|class)\s/s.test(expression);
+  const hint = `${shapes === null ? '' : `: ${shapes}`}${statements ? '; expected only the expression that computes the gradient, not the code around it' : ''}`;
   return new SoftgradError(
     'ERR_VALUE',
-    `diagnose: unknown expression \`${shortened(expression)}\`${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists the known ones; or pass the numbers that it computes`,
+    `diagnose: unknown expression \`${shortened(expression)}\`${hint}${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists the known ones; or pass the numbers that it computes`,
   );
 }

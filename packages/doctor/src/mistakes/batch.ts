@@ -15,6 +15,7 @@ const affordable = 1e8;
 
 const batchContracted: Mistake = {
   id: 'batch-contracted',
+  neutral: true,
   name: 'samples mixed in the product',
   what: "Jacobians multiplied by other samples' upstream gradients, or results added up over the batch",
   why: "Each sample has its own Jacobian and its own upstream: dx_n = J_n g_n. An einsum must keep n on both sides ('nij,nj->ni'); np.dot, tensordot and sum(axis=0) add over the batch.",
@@ -90,6 +91,7 @@ const ofOneJacobian =
 
 const batchJacobian: Mistake = {
   id: 'batch-jacobian',
+  neutral: true,
   name: 'one Jacobian for the whole batch',
   what: 'one (f, f) matrix for all samples: the mean or sum of their Jacobians, or the Jacobian at their mean',
   why: 'J depends on s, so every sample has its own: (n, f) → (n, f, f). Averaging Jacobians before the product is not averaging the products.',

@@ -100,6 +100,7 @@ function clippedLosses(
 /** Its bound is taken from the numbers, so its form is for expressions only; see clipped-gradient.ts. */
 export const clippedGradient: Mistake = {
   id: 'gradient-clipped',
+  neutral: true,
   name: 'clipped gradient',
   what: 'the right derivative after clipping: entries beyond a bound were replaced by the bound, or the array, or each row of it, was divided until its norm was the bound',
   why: 'Clipping limits the step of the optimiser. It is no part of the derivative: it belongs after backpropagation, and the derivative is compared by the numbers before it. Clipping entry by entry (clip_grad_value_, np.clip) changes the direction of the gradient too, and its rows no longer add up to 0; clipping by the norm (clip_grad_norm_) keeps the direction.',

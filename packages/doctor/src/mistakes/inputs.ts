@@ -5,6 +5,7 @@ import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, vjp, vjpOfLogSoftm
 import type { Candidate, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
+import { ofCrossEntropy } from '../input.js';
 import { each, entries, scaled } from '../numbers.js';
 import type { Problem } from '../problem.js';
 
@@ -89,6 +90,7 @@ function finiteLogits({ x }: Problem): Float64Array | null {
 
 const logitsForProbabilities: Mistake = {
   id: 'logits-for-probabilities',
+  layers: ofCrossEntropy,
   name: 'logits in place of probabilities',
   what: "softmax's formula with the logits x where the probabilities s belong",
   why: 'J = diag(s) − s sᵀ is written in the output of softmax: ∂s_i/∂x_j = s_i (δ_ij − s_j), with s twice and x nowhere.',
@@ -174,8 +176,9 @@ function sigmoidSlope(x: number): number {
 
 const sigmoid: Mistake = {
   id: 'sigmoid',
+  layers: ofCrossEntropy,
   name: "sigmoid's derivative",
-  what: "the sigmoid's derivative, of the logits or of the output, for a layer that is a softmax",
+  what: "the sigmoid's derivative, of the logits or of the output, for another layer",
   why: `σ looks at one logit, softmax at all of a row: dx = s ⊙ (g − ⟨s, g⟩) with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)`,
   forms: [
     gradient('σ(x) ⊙ (1 − σ(x))', ['sigmoid(x) * (1 - sigmoid(x))'], ({ x }) => x?.map(sigmoidSlope)),
@@ -198,8 +201,9 @@ const sigmoid: Mistake = {
 
 const logSoftmax: Mistake = {
   id: 'log-softmax',
+  layers: [null, 'softmax', 'cross-entropy', 'sigmoid'],
   name: "log-softmax's derivative",
-  what: "log-softmax's derivative, g − s Σ g, for a layer that is a softmax",
+  what: "log-softmax's derivative, g − s Σ g, for another layer",
   why: 'log-softmax has the Jacobian δ_ij − s_j, softmax has s_i (δ_ij − s_j): the factor s_i is the derivative of the logarithm. Use each with the loss that takes its output.',
   forms: [
     product(
@@ -231,6 +235,7 @@ function exponentials(problem: Problem): readonly { readonly e: Float64Array; re
 
 const normalisationMissing: Mistake = {
   id: 'normalisation-missing',
+  layers: ofCrossEntropy,
   name: 'exponentials not divided by their sum',
   what: 'a derivative with exp(x) in the place of the probabilities: the division by the sum over the classes is missing',
   why: 's = exp(x) / Σ exp(x). Without the division the numbers do not add up to 1, and neither s − y nor s ⊙ (g − ⟨s, g⟩) is a derivative of anything.',
@@ -279,7 +284,11 @@ const softmaxDerivative: Mistake = {
   layers: ['log-softmax', 'sigmoid'],
   forms: [
     // For a single class it is the sigmoid's own.
-    product('s ⊙ (g − ⟨s, g⟩)', [], (problem, g) => (problem.f > 1 ? vjp(problem, g.values) : null)),
+    ...[1, -1].map((sign) =>
+      product(`${sign < 0 ? '−' : ''}s ⊙ (g − ⟨s, g⟩)`, [], (problem, g) =>
+        problem.f > 1 ? scaled(vjp(problem, g.values), sign) : null,
+      ),
+    ),
     product('s ⊙ (g − ⟨s, g⟩), s = softmax(x)', [], (problem, g) => {
       const { x, temperature } = problem;
       return x && problem.layer === 'sigmoid'

@@ -112,6 +112,7 @@ function summedJacobians({ s, n, f, temperature }: Problem, g: Float64Array): Fl
 
 const notReset: Mistake = {
   id: 'not-reset',
+  neutral: true,
   name: 'sum not reset',
   what: 'sums that go on where the next row, or the next class, must start from 0: running totals in place of one sum each',
   why: "A buffer or variable that adds up (dx, J, ⟨s, g⟩, Σ exp x, a one-hot row) must be set to 0 for every row, and the sum of dx_i = Σ_j J_ij g_j for every i; PyTorch's .grad adds up until zero_grad(). Declared outside of the loop, it carries the rows before.",

@@ -5,7 +5,7 @@ import { vjp } from '../derivatives.js';
 import type { Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { rowMaxima } from '../host-softmax.js';
-import { everyLayer } from '../input.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
 import { labelsOf } from '../labels.js';
 import { each, scaled } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
@@ -79,6 +79,7 @@ function picked(
 
 const targetIndexing: Mistake = {
   id: 'target-indexing',
+  layers: ofCrossEntropy,
   name: '1 subtracted in the wrong places',
   what: "s with 1 taken off other entries than each row's target: whole columns, whole rows, every entry, or the start of the flat array",
   why: 'dx[:, target] -= 1 picks columns, dx[target] -= 1 rows, and dx.flat[target] or dx[target[i]] of a flat array entries of row 0; the target picks one entry a row: dx[np.arange(n), target] -= 1, or dx[i * K + target[i]] -= 1.',

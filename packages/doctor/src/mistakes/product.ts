@@ -2,9 +2,9 @@ import { at } from '../at.js';
 import { type Given, measure, noiseLevels, relativeErrors } from '../compare.js';
 import { cotangent, type LossFactor, lossFactors } from '../cotangents.js';
 import { candidate, gradient, jacobian, loss, product } from '../define-form.js';
-import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, ofKept, vjp } from '../derivatives.js';
+import { jacobianOfLogSoftmax, layerJacobian, lossGradient, ofKept, vjp } from '../derivatives.js';
 import type { Candidate, Mistake } from '../form.js';
-import { everyLayer } from '../input.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
 import { byIndex, each, entries, lazily, scaled } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
@@ -30,7 +30,7 @@ const upstreamMissing: Mistake = {
   name: 'upstream gradient missing',
   layers: everyLayer,
   what: 'a derivative without the upstream gradient, or with it on the target alone: that of the layer on its own, or of the cross-entropy of the target',
-  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how s moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
+  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how the output moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
   forms: [
     {
       kind: 'jacobian',
@@ -105,24 +105,40 @@ const jacobianSkipped: Mistake = {
   id: 'jacobian-skipped',
   layers: everyLayer,
   name: 'passed on without the Jacobian',
-  what: 'the upstream gradient itself (for the cross-entropy: −y / s), handed on as if softmax were not there',
-  why: `The gradient in the probabilities still has to go through softmax: ${vjpFormula}. With g = −y / s that is s − y.`,
-  forms: [product('g', ['g', '-y / s', '-y / s / n'], (_, g) => g.values)],
+  what: 'the upstream gradient itself (for the cross-entropy: −y / s), handed on as if the layer were not there',
+  why: `The gradient in the output of the layer still has to go through the layer: ${vjpFormula}. With g = −y / s that is s − y.`,
+  forms: [
+    product('g', ['g', '-y / s', '-y / s / n'], (_, g) => g.values),
+    // Of another layer than a softmax it is not the gradient of the cross-entropy in the output.
+    loss('−y / s', [], ({ s, f, layer }, y) =>
+      f > 1 && (layer === 'log-softmax' || layer === 'sigmoid') && !s.includes(0)
+        ? s.map((value, k) => -at(y, k) / value)
+        : null,
+    ),
+  ],
 };
 
 const jacobianTwice: Mistake = {
   id: 'jacobian-twice',
+  layers: ofCrossEntropy,
   name: 'multiplied by the Jacobian again',
-  what: "the right gradient multiplied by softmax's Jacobian once more; the cross-entropy's s − y has been through softmax already",
+  what: "the right gradient multiplied by the Jacobian once more; the cross-entropy's s − y has been through the layer already",
   why: 's − y is ∂L/∂x, in the logits: J is in it (Jᵀ (−y / s) = s − y). Passing it through J again gives J (s − y), which also vanishes where s is nearly one-hot.',
   forms: [
+    // Of a log-softmax, whose Jacobian is not symmetric.
+    loss('J (s − y)', [], (problem, y) => {
+      if (problem.layer !== 'log-softmax' || problem.f < 2) return null;
+      const error = lossGradient(problem, y);
+      const { inner } = cotangent(problem, '', error);
+      return each(problem, (k, row) => (at(error, k) - at(inner, row)) / problem.temperature);
+    }),
     {
       kind: 'gradient',
       expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
       gives: (problem) => {
         const { y, layer } = problem;
         // Of layer 'softmax' it is the gradient of the loss ½‖s − y‖².
-        if (!y || layer === 'softmax') return [];
+        if (!y || layer === 'softmax' || layer === 'log-softmax') return [];
         const { terms, values } = cotangent(problem, '', lossGradient(problem, y));
         const unscaled = vjp(problem, values);
         return anyReduction(problem).map(({ factor, over }) => ({
@@ -132,7 +148,9 @@ const jacobianTwice: Mistake = {
         }));
       },
     },
-    product('J J g', ['J @ J @ g'], (problem, g) => (g.symbol === 'g' ? vjp(problem, vjp(problem, g.values)) : null)),
+    product('J J g', ['J @ J @ g'], (problem, g) =>
+      g.symbol === 'g' && problem.layer !== 'log-softmax' ? vjp(problem, vjp(problem, g.values)) : null,
+    ),
   ],
 };
 
@@ -162,17 +180,19 @@ const upstreamTwice: Mistake = {
 
 const notContracted: Mistake = {
   id: 'not-contracted',
+  layers: everyLayer,
   name: 'multiplied by the upstream without summing',
   what: 'the Jacobian multiplied by the upstream gradient elementwise, not yet added up over the classes',
   why: `A matrix times a vector adds up: dx_i = Σ_j J_ij g_j. J * g keeps all f × f products. In one step: ${vjpFormula}.`,
   forms: [
     {
       kind: 'jacobian',
-      expressions: ['J * g[:, None, :]', 'J * g[:, :, None]'],
+      expressions: ['J * g[:, None, :]', 'J * g[:, :, None]', 'J * g'],
+      caveats: { 'J * g': 'One row only, J (f, f) and g (f,): of a batch the shapes do not fit, unless n = f.' },
       gives: (problem) => {
         const { g } = problem;
         if (!g) return [];
-        const entry = jacobianEntries(problem);
+        const entry = byIndex(layerJacobian(problem).values);
         const { f } = problem;
         const byColumn = (k: number) => entry(k) * at(g, Math.floor(k / (f * f)) * f + (k % f));
         const byRow = (k: number) => entry(k) * at(g, Math.floor(k / f));

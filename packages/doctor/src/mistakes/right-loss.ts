@@ -164,14 +164,16 @@ export const rightProbabilityLoss: Form = {
   gives: (problem) => {
     const { y, g, s, f, fused, layer, target, upstreamOfRows } = problem;
     // A given upstream gradient determines the loss.
-    if (!y || (g && !fused) || layer === 'cross-entropy' || layer === 'log-softmax') return [];
+    if (!y || (g && !fused) || layer === 'cross-entropy') return [];
+    // The probabilities are exp of the outputs of a log-softmax.
+    const ofProbabilities: Problem = layer === 'log-softmax' ? { ...problem, layer: null } : problem;
     return probabilityLosses.flatMap(({ upstream, losses }) => {
       const values = s.map((value, k) =>
         upstreamOfRows && target
           ? upstream(value, at(target.y, k)) * at(upstreamOfRows, Math.floor(k / f))
           : upstream(value, at(y, k)),
       );
-      const through = throughLayer(problem, cotangent(problem, 'g', values), openUpstream(problem));
+      const through = throughLayer(ofProbabilities, cotangent(problem, 'g', values), openUpstream(problem));
       const all = losses.flatMap(([factor, loss]) =>
         averages(problem).map(([divisor, over]) => ({ scale: factor / divisor, loss: dividedBy(loss, over) })),
       );

@@ -15,6 +15,9 @@ import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js
 const oneProduct =
   "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
 
+const oneEinsum =
+  "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), write np.einsum('nij,nj->ni', J, g).";
+
 const oneRow = 'One row only, s and g of shape (f,): of a batch, s @ g is no sum of each row.';
 
 /** The vector-Jacobian product of the upstream that was given. */
@@ -39,8 +42,8 @@ export const rightProduct: Form = {
     'g @ J': oneProduct,
     's * (g - s @ g)': oneRow,
     's * (g - g @ s)': oneRow,
-    "np.einsum('ij,j->i', J, g)": oneProduct,
-    "np.einsum('ij,i->j', J, g)": oneProduct,
+    "np.einsum('ij,j->i', J, g)": oneEinsum,
+    "np.einsum('ij,i->j', J, g)": oneEinsum,
   },
   gives: oncePerProblem((problem) =>
     problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g), inputRounding(problem)?.g)] : [],
@@ -53,10 +56,25 @@ const rightLastProbability: Form = {
   expressions: [],
   gives: (problem) => {
     const { g, f, layer } = problem;
-    if (g || f < 2 || (layer !== null && layer !== 'softmax')) return [];
+    if (g || f < 2 || layer === 'cross-entropy' || layer === 'log-softmax') return [];
     const last = each(problem, (_k, _row, i) => (i === f - 1 ? 1 : 0));
     const through = throughLayer(problem, cotangent(problem, 'g', last));
     return [{ ...through, formula: `${through.formula} with g of the loss s_f−1` }];
+  },
+};
+
+/** The gradient of the sum, or the mean, of all outputs of a log-softmax, if the loss is unknown. They are the sums of the columns of its Jacobian. */
+const rightOfSummedOutputs: Form = {
+  kind: 'gradient',
+  expressions: [],
+  gives: (problem) => {
+    const { g, f, layer, s } = problem;
+    if (g || f < 2 || layer !== 'log-softmax') return [];
+    return [1, f].map((divisor) => {
+      const upstream = new Float64Array(s.length).fill(1 / divisor);
+      const through = throughLayer(problem, cotangent(problem, 'g', upstream));
+      return { ...through, formula: `${through.formula} with g of the loss Σ log s${divisor === 1 ? '' : ' / f'}` };
+    });
   },
 };
 
@@ -126,7 +144,7 @@ const rightOfReferenceClass: Form = {
 };
 
 /** The elementwise derivative of a sigmoid. */
-const slope: Form = {
+export const slope: Form = {
   kind: 'gradient',
   expressions: [],
   gives: (problem) => {
@@ -206,6 +224,7 @@ export const right: Mistake = {
     rightLoss,
     rightProbabilityLoss,
     rightLastProbability,
+    rightOfSummedOutputs,
     rightDistilled,
     rightOfReferenceClass,
     wantedJacobian,

@@ -4,7 +4,7 @@ import { asFactor } from '../formula.js';
 import { everyLayer } from '../input.js';
 import { times } from '../numbers.js';
 import { batchSize as batchRows, outputOf, type Problem } from '../problem.js';
-import { rightJacobian, rightProduct } from './right.js';
+import { rightJacobian, rightProduct, slope } from './right.js';
 import { meansOverOtherRows, rightFactors, rightLoss } from './right-loss.js';
 
 /** The correct derivative times a wrong factor. */
@@ -23,7 +23,7 @@ const signFlipped: Mistake = {
   layers: everyLayer,
   name: 'sign flipped',
   what: 'the right derivative with the opposite sign: descent climbs',
-  why: 'The loss −Σ y log s falls where s_t rises, so its gradient is s − y, not y − s; and g = −y / s carries a minus.',
+  why: "The cross-entropy falls where the target's probability rises: its gradient is s − y, not minus that; and y has a minus in g = −y / s too.",
   forms: multiples(
     flipped,
     // The same factors for losses: a flipped sign applies to every reduction.
@@ -36,7 +36,7 @@ const batchSize: Mistake = {
   id: 'batch-size',
   name: 'off by the batch size',
   what: 'the right derivative times or divided by the number of rows (or of classes)',
-  why: 'A mean over n rows divides by n once: in the loss and so in the gradient that arrives from it. The upstream gradient carries the 1/n already; softmax adds none. np.mean over all entries divides by n·f instead.',
+  why: 'A mean over n rows divides by n once: in the loss and so in the gradient that arrives from it. The upstream gradient carries the 1/n already; the layer adds none. np.mean over all entries divides by n·f instead.',
   layers: everyLayer,
   forms: multiples(
     (problem) => (problem.shape.length < 2 ? [] : batchFactors(problem)),
@@ -160,6 +160,7 @@ function multiples(
     formTimes('gradient', rightProduct, factors, expressions),
     formTimes('gradient', bothLosses, lossFactors, []),
     formTimes('jacobian', rightJacobian, factors, []),
+    formTimes('gradient', slope, factors, []),
   ];
 }
 

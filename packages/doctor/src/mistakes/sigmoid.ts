@@ -52,6 +52,9 @@ const sigmoidTwice: Mistake = {
   why: "Losses 'with logits' apply the sigmoid themselves. The second one squeezes numbers between 0 and 1 to between 0.5 and 0.73, so the loss cannot reach 0.",
   layers: ofSigmoid,
   forms: [
+    gradient("σ' ⊙ (1 − σ'), σ' = σ(σ(x))", [], ({ s, g, y }) =>
+      g || y ? null : s.map((value) => slopeOf(sigmoidOf(value))),
+    ),
     product("g ⊙ σ' ⊙ (1 − σ'), σ' = σ(σ(x))", [], ({ s }, g) => {
       return g.values.map((value, k) => value * slopeOf(sigmoidOf(at(s, k))));
     }),
@@ -76,6 +79,9 @@ const logitsForSigmoid: Mistake = {
   why: `${formula} is written in the output of the sigmoid, with σ twice and x nowhere.`,
   layers: ofSigmoid,
   forms: [
+    gradient('x ⊙ (1 − x)', [], ({ x, g, y, temperature }) =>
+      x?.every(Number.isFinite) && !g && !y ? x.map((value) => slopeOf(value) / temperature) : null,
+    ),
     product('g ⊙ x ⊙ (1 − x)', [], (problem, g) => {
       const { x, temperature } = problem;
       return x?.every(Number.isFinite) ? g.values.map((value, k) => (value * slopeOf(at(x, k))) / temperature) : null;

@@ -5,7 +5,7 @@ import { vjp } from '../derivatives.js';
 import type { Candidate, Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
-import type { Layer } from '../input.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
 import { byIndex, each, entries } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { withProbabilities } from './other-operands.js';
@@ -17,12 +17,15 @@ import { changed, unlessRight } from './unless-right.js';
 function ofUpstream(
   formula: string,
   expressions: readonly string[],
-  compute: (problem: Problem, g: Float64Array) => (k: number, row: number) => number,
+  compute: (problem: Problem, g: Float64Array) => ((k: number, row: number) => number) | null,
 ): Form {
   const form = product(
     formula,
     expressions,
-    (problem, g) => (g.symbol === 'g' && problem.f > 1 ? each(problem, compute(problem, g.values)) : null),
+    (problem, g) => {
+      const valueAt = g.symbol === 'g' && problem.f > 1 ? compute(problem, g.values) : null;
+      return valueAt && each(problem, valueAt);
+    },
     (_, g) => (k) => byIndex(g.terms)(k) + Math.abs(at(g.values, k)),
   );
   return unlessRight(form);
@@ -113,11 +116,14 @@ const outerProductWrong: Mistake = {
 
 const probabilitiesTwice: Mistake = {
   id: 'probabilities-twice',
+  layers: ofCrossEntropy,
   name: 'multiplied by s again',
   what: 'the right derivative multiplied by the probabilities once more, elementwise',
   why: 's ⊙ (g − ⟨s, g⟩) has its factor s already, and s − y has the whole of softmax in it: nothing is multiplied by s after it.',
   forms: [
     ofUpstream('s ⊙ s ⊙ (g − ⟨s, g⟩)', ['s * s * (g - (s * g).sum(axis=1, keepdims=True))'], (problem, g) => {
+      // The right derivative of a log-softmax is another one.
+      if (problem.layer === 'log-softmax') return null;
       const through = vjp(problem, g);
       return (k) => at(through, k) * at(problem.s, k);
     }),
@@ -132,6 +138,7 @@ const probabilitiesTwice: Mistake = {
 
 const targetAdded: Mistake = {
   id: 'target-added',
+  layers: ofCrossEntropy,
   name: 'target added, or subtracted twice',
   what: 's + y or s − 2 y: the target with the wrong sign, or taken off probabilities from which it was taken off before',
   why: 'The gradient of −Σ y log s is s − y. `s[range(n), target] -= 1` changes s itself: of the same array, s − y after it subtracts the target again.',
@@ -150,6 +157,7 @@ function logarithms({ s, f }: Problem): Float64Array | null {
 
 const logarithmsForProbabilities: Mistake = {
   id: 'logarithms-for-probabilities',
+  layers: ofCrossEntropy,
   name: 'log-probabilities in place of probabilities',
   what: "softmax's formula with log s, the output of log-softmax, where the probabilities s belong",
   why: 's − y and s ⊙ (g − ⟨s, g⟩) are written in the probabilities: of the output of log-softmax, take exp first.',
@@ -170,6 +178,7 @@ const logarithmsForProbabilities: Mistake = {
 
 const lossForGradient: Mistake = {
   id: 'loss-for-gradient',
+  layers: ofCrossEntropy,
   name: 'the loss in place of its gradient',
   what: 'the terms of the cross-entropy, −y log s, or their sums over the classes: the loss itself, not differentiated',
   why: 'The gradient of −Σ y log s in the logits is s − y: one number for each logit, of both signs, that adds up to 0 in every row.',
@@ -242,9 +251,6 @@ const otherExponential: Mistake = {
   ],
 };
 
-/** The layers whose output is probabilities. */
-const ofSoftmax: readonly (Layer | null)[] = [null, 'softmax', 'cross-entropy'];
-
 /** Numbers where the logits are positive, and 0 elsewhere. */
 function whereLogitsArePositive({ x }: Problem, valueAt: (k: number) => number): (k: number) => number {
   return (k) => (x && at(x, k) > 0 ? valueAt(k) : 0);
@@ -253,9 +259,9 @@ function whereLogitsArePositive({ x }: Problem, valueAt: (k: number) => number):
 const reluOnLogits: Mistake = {
   id: 'relu-on-logits',
   name: 'ReLU on the logits',
-  layers: ['log-softmax', 'sigmoid', ...ofSoftmax],
-  what: "the right derivative with zeros where the logits are not positive, ReLU's derivative, or the derivative at softmax(max(x, 0))",
-  why: 'Softmax takes the logits as they are, of both signs, and so does the cross-entropy. A ReLU after the last layer, or the backward pass of hidden layers run for the last one too, takes away all that negative logits could learn.',
+  layers: everyLayer,
+  what: "the right derivative with zeros where the logits are not positive, ReLU's derivative, or the derivative at max(x, 0)",
+  why: 'The layer takes the logits as they are, of both signs, and so does its loss. A ReLU after the last layer, or the backward pass of hidden layers run for the last one too, takes away all that negative logits could learn.',
   forms: [
     {
       ...changed(' ⊙ (x > 0)', (problem, valueAt) => whereLogitsArePositive(problem, valueAt), {
@@ -267,8 +273,7 @@ const reluOnLogits: Mistake = {
       expressions: ['softmax(relu(x)) - y', '(softmax(relu(x)) - y) / n'],
       gives: (problem) => {
         const { x, n, f, temperature, layer } = problem;
-        if (!x?.some((value) => value < 0) || !x.every(Number.isFinite) || f < 2 || !ofSoftmax.includes(layer))
-          return [];
+        if (!x?.some((value) => value < 0) || !x.every(Number.isFinite) || f < 2 || layer === 'sigmoid') return [];
         const s = softmaxRows(
           x.map((value) => Math.max(value, 0)),
           { outer: n, classes: f, inner: 1 },

@@ -1,9 +1,10 @@
 import { at } from '../at.js';
 import { largestOf } from '../compare.js';
 import { gradient, jacobian, loss, multiple, product } from '../define-form.js';
-import { lossGradient } from '../derivatives.js';
+import { layerJacobian, lossGradient, vjpOfLogSoftmax } from '../derivatives.js';
 import type { Form, Kind, Mistake } from '../form.js';
-import { each, entries, type Numbers } from '../numbers.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
+import { byIndex, each, entries, type Numbers } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { largestRowSum } from '../row-sum.js';
 import { gradientsOfSum } from '../spelling.js';
@@ -34,6 +35,7 @@ const rolls: readonly (readonly [expression: string, caveat: string])[] = [
 
 const rowSum: Mistake = {
   id: 'row-sum',
+  layers: ofCrossEntropy,
   name: 'summed Jacobian rows',
   what: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
   why: 'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
@@ -51,7 +53,7 @@ const rowSum: Mistake = {
           ...rolls.map(([expression]) => expression),
         ],
         (problem) => each(problem, () => 0),
-        ({ s }) => s,
+        termsOfSum,
       ),
       caveats: Object.fromEntries(rolls),
       noise: largestRowSum,
@@ -61,16 +63,18 @@ const rowSum: Mistake = {
         '(Σ_j J_ij) g_i',
         ['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)"],
         (problem) => each(problem, () => 0),
-        ({ s, temperature }, { values }) =>
-          (k) =>
-            (at(s, k) * Math.abs(at(values, k))) / temperature,
+        (problem, { values }) => {
+          const terms = termsOfSum(problem);
+          return (k) => (at(terms, k) * Math.abs(at(values, k))) / problem.temperature;
+        },
       ),
       noise: (problem) => largestRowSum(problem) * largestOf(problem.g ?? Float64Array.of(1)),
     },
-    zeros('transposed gradient', '(Σ_j J_ij)ᵀ, also turned over', ({ s }) => s),
-    zeros('sum over the batch', 'Σ_n Σ_j J_ij, also added up over the rows', ({ s, n, f }) => (k) => {
+    zeros('transposed gradient', '(Σ_j J_ij)ᵀ, also turned over', termsOfSum),
+    zeros('sum over the batch', 'Σ_n Σ_j J_ij, also added up over the rows', (problem) => (k) => {
+      const terms = termsOfSum(problem);
       let sum = 0;
-      for (let row = 0; row < n; row++) sum += at(s, row * f + k);
+      for (let row = 0; row < problem.n; row++) sum += at(terms, row * problem.f + k);
       return sum;
     }),
     zeros(
@@ -81,17 +85,45 @@ const rowSum: Mistake = {
   ],
 };
 
+/** The sum of the magnitudes of a row of J: its own entry and the others are equally large. */
+function termsOfSum({ s, layer }: Problem): Float64Array {
+  return layer === 'log-softmax' ? s.map((value) => 1 - value) : s;
+}
+
+/** 1 − f s_j, the column sums of log-softmax's Jacobian. */
+function columnSums(problem: Problem): Float64Array | null {
+  return problem.f > 1 ? vjpOfLogSoftmax(problem, new Float64Array(problem.s.length).fill(1)) : null;
+}
+
+const columnSum: Mistake = {
+  id: 'column-sum',
+  layers: ['log-softmax'],
+  name: 'summed Jacobian columns',
+  what: "the sums (or means) of the columns of log-softmax's Jacobian, 1 − f s_j: the gradient for an upstream gradient of ones",
+  why: 'Σ_i J_ij = Σ_i (δ_ij − s_j) = 1 − f s_j; the sums of the rows, Σ_j J_ij, are identically 0. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = g − s Σ g.',
+  forms: [
+    gradient('Σ_i J_ij = 1 − f s_j', [], columnSums),
+    gradient('Σ_i J_ij / f = 1 / f − s_j', [], (problem) => columnSums(problem)?.map((value) => value / problem.f)),
+    product('(1 − f s) ⊙ g', [], (problem, g) =>
+      g.symbol === 'g' ? columnSums(problem)?.map((value, k) => value * at(g.values, k)) : null,
+    ),
+  ],
+};
+
 const diagonal: Mistake = {
   id: 'diagonal',
   name: 'diagonal only',
   what: "the Jacobian's diagonal alone: softmax treated like a sigmoid, one input for each output",
   why: '∂s_i/∂x_j = s_i (δ_ij − s_j): every output depends on every input, so the −s_i s_j off the diagonal count too: dx = s ⊙ (g − ⟨s, g⟩), not g ⊙ s ⊙ (1 − s).',
   forms: [
-    gradient(
-      's ⊙ (1 − s)',
-      ['s * (1 - s)', 's - s**2', 's - s * s', 'np.diagonal(J, axis1=1, axis2=2)'],
-      ({ s, temperature }) => s.map((value) => (value * (1 - value)) / temperature),
-    ),
+    {
+      ...gradient(
+        's ⊙ (1 − s)',
+        ['s * (1 - s)', 's - s**2', 's - s * s', 'np.diagonal(J, axis1=1, axis2=2)', 'np.diagonal(J)'],
+        ({ s, temperature }) => s.map((value) => (value * (1 - value)) / temperature),
+      ),
+      caveats: { 'np.diagonal(J)': 'One row only, J (f, f): of a batch write np.diagonal(J, axis1=1, axis2=2).' },
+    },
     gradient('s ⊙ (s − 1)', ['s * (s - 1)', 's**2 - s', 's * s - s'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
@@ -135,28 +167,25 @@ const diagonal: Mistake = {
 
 const oneColumn: Mistake = {
   id: 'one-column',
+  layers: everyLayer,
   name: 'one column of the Jacobian',
   what: "the Jacobian's last column alone: a loop over j that overwrites where it should add up",
   why: 'dx_i = Σ_j J_ij g_j: all columns, each with its own g_j. `gradient[i] = …` inside the loop over j keeps only the last; `+=` would add up J_ij g_j.',
   forms: [
-    gradient('J_i,f−1', ['J[:, :, -1]', 'grad[i] = -s[i] * s[j]'], (problem) => {
-      const { s, f, temperature } = problem;
-      if (f < 2) return null;
-      return each(problem, (k, row, i) => {
-        const last = at(s, row * f + f - 1);
-        return (i === f - 1 ? last * (1 - last) : -at(s, k) * last) / temperature;
-      });
-    }),
+    gradient('J_i,f−1', ['J[:, :, -1]', 'grad[i] = -s[i] * s[j]'], (problem) =>
+      problem.f < 2 ? null : lastColumn(problem),
+    ),
     product('J_i,f−1 g_f−1', ['J[:, :, -1] * g[:, -1:]'], (problem, g) => {
-      const { s, f, temperature } = problem;
+      const { f } = problem;
       if (f < 2 || g.symbol !== 'g') return null;
-      return each(problem, (k, row, i) => {
-        const end = row * f + f - 1;
-        const last = at(s, end);
-        return ((i === f - 1 ? last * (1 - last) : -at(s, k) * last) * at(g.values, end)) / temperature;
-      });
+      return lastColumn(problem).map((value, k) => value * at(g.values, k - (k % f) + f - 1));
     }),
   ],
 };
 
-export const summed: readonly Mistake[] = [rowSum, diagonal, oneColumn];
+function lastColumn(problem: Problem): Float64Array {
+  const entryAt = byIndex(layerJacobian(problem).values);
+  return each(problem, (k) => entryAt(k * problem.f + problem.f - 1));
+}
+
+export const summed: readonly Mistake[] = [rowSum, columnSum, diagonal, oneColumn];

@@ -3,7 +3,7 @@ import { loss, multiple } from '../define-form.js';
 import { lossGradient } from '../derivatives.js';
 import type { Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
-import { everyLayer, type Layer } from '../input.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
 import { labelsOf } from '../labels.js';
 import { each } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
@@ -285,9 +285,6 @@ const ignoredRows: Mistake = {
     }),
   ],
 };
-
-/** Layers with a softmax whose gradient of the cross-entropy is s − y. */
-const ofCrossEntropy: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'cross-entropy'];
 
 export const targets: readonly Mistake[] = [
   { ...targetSum, layers: ofCrossEntropy },
