@@ -1,4 +1,4 @@
-// The table of docs/numerics.md, from docs/data/accuracy.json, which `npm run docs:accuracy` measures.
+// The table of docs/numerics.md, from docs/data/accuracy.json, which `npm run docs:accuracy` measures: of each op, dtype and backend the largest error.
 import { accuracySummary, markdownTable } from '@softgrad/bench';
 import { withBetween } from './markdown.mjs';
 
@@ -10,4 +10,15 @@ export function withAccuracy(page, report) {
   const table = markdownTable(accuracySummary(report)).trim();
   const content = `${table}${notRun.join('')}\n\nMeasured with ${runtime} on ${processor}; ${devices.join('; ')}.`;
   return withBetween(page, 'accuracy', content, 'docs/numerics.md', 'errors');
+}
+
+/** A report with the largest error alone of each op, dtype and contender, which is all that the tables show: a hundredth of what was measured. */
+export function largestErrors(report) {
+  const largest = new Map();
+  for (const result of report.results) {
+    const of = [result.op, result.dtype, result.contender].join();
+    const { worstUlp } = largest.get(of) ?? { worstUlp: null };
+    if (!largest.has(of) || result.worstUlp > worstUlp) largest.set(of, result);
+  }
+  return { ...report, results: [...largest.values()] };
 }
