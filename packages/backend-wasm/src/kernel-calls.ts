@@ -163,6 +163,8 @@ export function createKernels(
       sigmoid: (out, x, length) => runElements(runner, 'sigmoid', out, [x], length),
       sigmoidVjp: (out, y, cotangent, length) =>
         verbs.binary(out, 'sigmoidVjp', all(y, length), all(cotangent, length), [1, 1, length]),
+      sigmoidHvp: (out, y, cotangent, tangent, length) =>
+        runElements(runner, 'sigmoid_hvp', out, [y, cotangent, tangent], length),
       relu: (out, x, length) => verbs.binary(out, 'max', all(x, length), 0, [1, 1, length]),
       reluVjp: (out, y, cotangent, length) =>
         verbs.select(out, all(y, length), all(cotangent, length), 0, [1, 1, length]),

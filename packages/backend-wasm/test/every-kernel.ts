@@ -96,6 +96,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     ofRows((out, input) => basis?.reduce(out, 'sum', input, rows)),
     ofRows((out, input) => basis?.reduce(out, 'max', input, rows)),
     compute(backend, [x, g], (out, a, b) => kernels?.sigmoidVjp?.(out, a, b, size)),
+    compute(backend, [x, g, t], (out, a, b, c) => kernels?.sigmoidHvp?.(out, a, b, c, size)),
     compute(backend, [x], (out, input) => kernels?.relu?.(out, input, size)),
     compute(backend, [x, g], (out, a, b) => kernels?.reluVjp?.(out, a, b, size)),
     ofRows((out, input) => kernels?.logSumExp?.(out, input, rows, masked)),

@@ -1,17 +1,6 @@
-// sigmoid and relu with their vjps, elementwise.
+// sigmoid and exp, elementwise, and the hvp of sigmoid.
+#include "elementwise.h"
 #include "exp.h"
-
-// Applies `expression` of a to the elements begin … end.
-#define ELEMENTWISE(expression)                                                                                        \
-  for (size_t i = begin; i < end; i += W) {                                                                            \
-    size_t k = end - i < W ? end - i : W;                                                                              \
-    V a = k == W ? load(x + i) : load_part(x + i, k);                                                                  \
-    V v = (expression);                                                                                                \
-    if (k == W)                                                                                                        \
-      store(out + i, v);                                                                                               \
-    else                                                                                                               \
-      store_part(out + i, v, k);                                                                                       \
-  }
 
 INLINE V sigmoid_of(V x, Reduction at) {
   V e = mul(exp_call(neg(vabs(x)), at.magic, at.lowest),
@@ -48,4 +37,30 @@ INLINE V exp_of(V x, Reduction low, Reduction high) {
 COMPACT KERNEL(exponential)(size_t begin, size_t end, real *out, const real *x) {
   Reduction low = reduction_at(splat(0), 0, 0), high = reduction_at(splat((real)(RAISED * LN2)), 0, 0);
   ELEMENTWISE(exp_of(a, low, high))
+}
+
+// Two elements in float64.
+#if REAL == 32
+#define load_pair(p) widen_low(load_part(p, 2))
+#define store_pair(p, v) store_part(p, wasm_f32x4_demote_f64x2_zero(v), 2)
+#define store_first(p, v) store_part(p, wasm_f32x4_demote_f64x2_zero(v), 1)
+#else
+#define load_pair(p) load(p)
+#define store_pair(p, v) store(p, v)
+#define store_first(p, v) store_part(p, v, 1)
+#endif
+
+// g t y (1 − y)(1 − 2y), y the output of sigmoid. In float64, in which no product of float32 overflows, so that results
+// of float32 are rounded once.
+COMPACT KERNEL(sigmoid_hvp)(size_t begin, size_t end, real *out, const real *y, const real *g, const real *t) {
+  V one = wasm_f64x2_const_splat(1);
+  for (size_t i = begin; i < end; i += 2) {
+    V a = load_pair(y + i), upstream = wasm_f64x2_mul(load_pair(g + i), load_pair(t + i));
+    V slope = wasm_f64x2_mul(a, wasm_f64x2_sub(one, a));
+    V v = wasm_f64x2_mul(wasm_f64x2_mul(upstream, slope), wasm_f64x2_sub(one, wasm_f64x2_add(a, a)));
+    if (end - i < 2)
+      store_first(out + i, v);
+    else
+      store_pair(out + i, v);
+  }
 }

@@ -1,22 +1,15 @@
 // The basis primitives, from which core composes operations without a kernel.
+#include "elementwise.h"
 #include "lanes.h"
 #include "log.h"
 #include "single-rows.h"
 
 COMPACT KERNEL(natural_log)(size_t begin, size_t end, real *out, const real *x) {
-  for (size_t i = begin; i < end; i += W) {
-    size_t k = end - i < W ? end - i : W;
-    V a = k == W ? load(x + i) : load_part(x + i, k);
 #if REAL == 32
-    V v = narrow(log_f64x2_any(widen_low(a)), log_f64x2_any(widen_high(a)));
+  ELEMENTWISE(narrow(log_f64x2_any(widen_low(a)), log_f64x2_any(widen_high(a))))
 #else
-    V v = log_f64x2_any(a);
+  ELEMENTWISE(log_f64x2_any(a))
 #endif
-    if (k == W)
-      store(out + i, v);
-    else
-      store_part(out + i, v, k);
-  }
 }
 
 INLINE V apply(int op, V x, V y) {
@@ -52,7 +45,7 @@ COMPACT KERNEL(binary)(size_t begin, size_t end, int op, size_t outer, size_t mi
       a = a2 ? a + begin : (const real *)fixed, b = b2 ? b + begin : (const real *)(fixed + 1);
       size_t i = begin;
       for (; i + W <= end; i += W, a += a2 * W, b += b2 * W) store(to + i, apply(op, load(a), load(b)));
-      if (i < end) store_part(to + i, apply(op, load(a), load(b)), end - i);
+      if (i < end) store_end(to + i, apply(op, load(a), load(b)), end - i);
     }
 }
 
