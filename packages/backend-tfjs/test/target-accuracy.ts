@@ -1,6 +1,6 @@
 import { type Backend, crossEntropy, logSumExp, softmax, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
-import { expect, test } from 'vitest';
+import { expect, inject, test } from 'vitest';
 
 /** The largest error of each result in ULP of what is attainable: of its terms, after everything has been subtracted that can be exactly. */
 export interface TargetAccuracy {
@@ -12,7 +12,8 @@ export interface TargetAccuracy {
   readonly hvpOfTemperature: number;
 }
 
-const rowLengths = [10, 17, 128, 1000] as const;
+/** `npm test` has the shortest and the longest. */
+const rowLengths = inject('everything') ? [10, 17, 128, 1000] : [10, 1000];
 const labelSmoothing = 0.1;
 const temperature = 2.87;
 
