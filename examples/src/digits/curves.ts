@@ -1,5 +1,5 @@
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
+import { picture } from '../picture.js';
 
 /** What an epoch came to. */
 export interface Epoch {
@@ -10,15 +10,10 @@ export interface Epoch {
 
 /** Accuracy on the held-out digits over the epochs, as an SVG file's text. One line for each derivative. */
 export function curves(runs: ReadonlyMap<string, readonly Epoch[]>): string {
-  const { document } = parseHTML('<html><body></body></html>');
   const points = [...runs].flatMap(([derivative, epochs]) => epochs.map((epoch) => ({ derivative, ...epoch })));
-  const plot = Plot.plot({
-    document,
+  return picture({
     ariaLabel: 'Accuracy on held-out digits by epoch',
-    width: 640,
-    height: 360,
     marginRight: 120,
-    style: { background: 'white', color: 'black' },
     x: { label: 'epoch', ticks: points.map(({ epoch }) => epoch).filter(Number.isInteger), tickFormat: 'd' },
     y: { label: 'accuracy on held-out digits', domain: [0, 1], percent: false, grid: true },
     color: { scheme: 'Observable10' },
@@ -36,8 +31,6 @@ export function curves(runs: ReadonlyMap<string, readonly Epoch[]>): string {
       }),
     ],
   });
-  plot.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  return plot.outerHTML;
 }
 
 /** A label at the end of each line; lines that end within a label's height of each other share one. */

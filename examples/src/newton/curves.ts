@@ -1,22 +1,17 @@
 import * as Plot from '@observablehq/plot';
-import { parseHTML } from 'linkedom';
 import { entry } from '../entry.js';
+import { picture } from '../picture.js';
 import { eaten, foods, lengths } from './alligators.js';
 
 /** The probability of each food along the lengths, and a dot for each observation, as an SVG file's text. */
 export function curves(along: readonly number[], rows: readonly (readonly number[])[]): string {
-  const { document } = parseHTML('<html><body></body></html>');
   const points = rows.flatMap((row, at) =>
     row.map((probability, k) => ({ length: entry(along, at), food: entry(foods, k), probability })),
   );
   const observed = lengths.map((length, at) => ({ length, food: entry(foods, entry(eaten, at)) }));
-  const plot = Plot.plot({
-    document,
+  return picture({
     ariaLabel: 'Probability of each food by the length of an alligator',
-    width: 640,
-    height: 360,
     marginRight: 100,
-    style: { background: 'white', color: 'black' },
     x: { label: 'length in metres' },
     y: { label: 'probability of the food', domain: [0, 1], grid: true },
     color: { scheme: 'Observable10', domain: foods },
@@ -34,6 +29,4 @@ export function curves(along: readonly number[], rows: readonly (readonly number
       }),
     ],
   });
-  plot.setAttribute('xmlns', 'http://www.w3.org/2000/svg');
-  return plot.outerHTML;
 }
