@@ -56,6 +56,36 @@ export function exponentialParts(declare: Language['declare']): string {
   ].join('\n  ');
 }
 
+/** How a reduction combines `result` and `next`, and what it gives at the end. */
+export interface Combination {
+  readonly before: string;
+  readonly step: string;
+  readonly result: string;
+}
+
+/**
+ * The reductions of a language. What each addition loses by rounding is added last (Knuth's TwoSum); a compiler that simplifies it makes it 0.
+ *
+ * @param before code that declares the variable `lost` as 0
+ * @param total code for `result + lost` where `lost` is finite, else `result`
+ */
+export function combinations(
+  declare: Language['declare'],
+  before: string,
+  total: string,
+): Readonly<Record<'sum' | 'max', Combination>> {
+  const step = [
+    declare('sum', 'result + next'),
+    declare('added', 'sum - result'),
+    'lost += (result - (sum - added)) + (next - added);',
+    'result = sum;',
+  ].join('\n    ');
+  return {
+    max: { before: '', step: 'result = larger(result, next);', result: 'result' },
+    sum: { before, step, result: total },
+  };
+}
+
 /** An expression as code: statements that compute it at the position `at`, and the inputs and constants they use. */
 export interface Emitted {
   readonly statements: string;

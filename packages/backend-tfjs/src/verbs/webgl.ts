@@ -1,7 +1,7 @@
 import { SoftgradError } from '@softgrad/core';
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
 import type { Core } from '../peers.js';
-import { type Emitted, emit, exponentialParts, type Language } from './expression.js';
+import { type Combination, combinations, type Emitted, emit, exponentialParts, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import type { Shape } from './verbs.js';
 
@@ -132,7 +132,7 @@ void main() {
   return {
     map: (expression, shape) => run(emit(expression, glsl), shape, 'setOutput(valueAt(at));', {}),
     reduce: (op, expression, shape, window) =>
-      run(emit(expression, glsl), shape, reduction(op === 'max' ? maximum : sum), {
+      run(emit(expression, glsl), shape, reduction(reductions[op]), {
         window,
         total: expression.shape[2],
       }),
@@ -155,24 +155,11 @@ function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo)
   );
 }
 
-/** How a reduction combines `result` and `next`, and what it gives at the end. */
-interface Combination {
-  readonly before: string;
-  readonly step: string;
-  readonly result: string;
-}
-
-const maximum: Combination = { before: '', step: 'result = larger(result, next);', result: 'result' };
-
-/** What each addition loses by rounding is added last (Knuth's TwoSum); a compiler that simplifies it makes it 0. */
-const sum: Combination = {
-  before: 'float lost = 0.0;',
-  step: `float sum = result + next;
-    float added = sum - result;
-    lost += (result - (sum - added)) + (next - added);
-    result = sum;`,
-  result: '(floatBitsToUint(lost) & 0x7f800000u) == 0x7f800000u ? result : result + lost',
-};
+const reductions = combinations(
+  declare,
+  'float lost = 0.0;',
+  '(floatBitsToUint(lost) & 0x7f800000u) == 0x7f800000u ? result : result + lost',
+);
 
 function reduction({ before, step, result }: Combination): string {
   return `int first = at.z * window;

@@ -1,5 +1,5 @@
 import type { DataType, KernelBackend, TensorInfo } from '@tensorflow/tfjs-core';
-import { type Emitted, emit, exponentialParts, type Language } from './expression.js';
+import { type Combination, combinations, type Emitted, emit, exponentialParts, type Language } from './expression.js';
 import { flat, type GpuPrograms } from './lazy.js';
 import { type Shape, sizeOf } from './verbs.js';
 
@@ -146,31 +146,18 @@ fn main(index : i32) {
   return {
     map: (expression, shape) => run(emit(expression, wgsl), shape, 'setOutputAtIndex(index, valueAt(at));', {}),
     reduce: (op, expression, shape, window) =>
-      run(emit(expression, wgsl), shape, reduction(op === 'max' ? maximum : sum), {
+      run(emit(expression, wgsl), shape, reduction(reductions[op]), {
         window,
         total: expression.shape[2],
       }),
   };
 }
 
-/** How a reduction combines `result` and `next`, and what it gives at the end. */
-interface Combination {
-  readonly before: string;
-  readonly step: string;
-  readonly result: string;
-}
-
-const maximum: Combination = { before: '', step: 'result = larger(result, next);', result: 'result' };
-
-/** What each addition loses by rounding is added last (Knuth's TwoSum); a compiler that simplifies it makes it 0. */
-const sum: Combination = {
-  before: 'var lost = 0.0;',
-  step: `let sum = result + next;
-    let added = sum - result;
-    lost += (result - (sum - added)) + (next - added);
-    result = sum;`,
-  result: 'select(result + lost, result, (bitcast<u32>(lost) & 0x7f800000u) == 0x7f800000u)',
-};
+const reductions = combinations(
+  declare,
+  'var lost = 0.0;',
+  'select(result + lost, result, (bitcast<u32>(lost) & 0x7f800000u) == 0x7f800000u)',
+);
 
 function reduction({ before, step, result }: Combination): string {
   return `let first = at.z * uniforms.window;
