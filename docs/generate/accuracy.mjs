@@ -1,5 +1,5 @@
 // The table of docs/numerics.md, from docs/data/accuracy.json, which `npm run docs:accuracy` measures: of each op, dtype and backend the largest error.
-import { accuracySummary, markdownTable } from '@softgrad/bench';
+import { accuracySummary, markdownTable, worstOf } from '@softgrad/bench';
 import { withBetween } from './markdown.mjs';
 
 /** The page with the table inserted between its marks. */
@@ -14,11 +14,10 @@ export function withAccuracy(page, report) {
 
 /** A report with the largest error alone of each op, dtype and contender, which is all that the tables show: a hundredth of what was measured. */
 export function largestErrors(report) {
-  const largest = new Map();
+  const groups = new Map();
   for (const result of report.results) {
     const of = [result.op, result.dtype, result.contender].join();
-    const { worstUlp } = largest.get(of) ?? { worstUlp: null };
-    if (!largest.has(of) || result.worstUlp > worstUlp) largest.set(of, result);
+    groups.set(of, [...(groups.get(of) ?? []), result]);
   }
-  return { ...report, results: [...largest.values()] };
+  return { ...report, results: [...groups.values()].flatMap((group) => worstOf(group) ?? []) };
 }

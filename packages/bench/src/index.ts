@@ -6,7 +6,7 @@ export {
   measureAccuracy,
 } from './accuracy/measure.js';
 export { type AccuracyOpName, selectAccuracyOps } from './accuracy/ops.js';
-export { accuracyOverview, accuracySummary, accuracyTables } from './accuracy/tables.js';
+export { accuracyOverview, accuracySummary, accuracyTables, worstOf } from './accuracy/tables.js';
 export { type BackendVariant, backendContender, backendSource } from './backend-contender.js';
 export { type Correctness, outputChecker } from './check.js';
 export { type Change, type Comparison, compareReports, comparisonTable } from './compare.js';

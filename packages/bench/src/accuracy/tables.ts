@@ -64,8 +64,13 @@ function inWords({ classes, input }: AccuracyResult): string {
   return `${classes} ${classes === 1 ? 'class' : 'classes'}, ${input}`;
 }
 
-/** The result with the largest error; NaN is larger than any number. */
-function worstOf(results: readonly AccuracyResult[]): AccuracyResult | undefined {
+/**
+ * The result with the largest error, of those that are supported; NaN is larger than any number.
+ *
+ * @example
+ * worstOf(accuracyReport.results)?.worstUlp; // 0.66
+ */
+export function worstOf(results: readonly AccuracyResult[]): AccuracyResult | undefined {
   const size = ({ worstUlp }: AccuracyResult) => (Number.isNaN(worstUlp) ? Number.POSITIVE_INFINITY : (worstUlp ?? -1));
   const supported = results.filter(({ worstUlp }) => worstUlp !== null);
   return supported.toSorted((a, b) => size(b) - size(a))[0];
