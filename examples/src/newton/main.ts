@@ -34,14 +34,14 @@ await command(help, taken, async ({ backend: name, svg }) => {
   console.log('Newton’s method');
   const newton = await minimise(
     model,
-    async (weights, { gradient }) => solve(await model.hessian(weights), column(gradient)),
+    async (weights, { gradient }) => solve(await model.hessian(weights), Matrix.columnVector(gradient)),
     console.log,
   );
   const hessian = await model.hessian(newton.weights);
   const values = new EigenvalueDecomposition(hessian, { assumeSymmetric: true }).realEigenvalues;
   // The constant rate with which gradient descent takes the fewest steps near the minimum.
   const rate = 2 / (Math.min(...values) + Math.max(...values));
-  const descent = await minimise(model, (_, { gradient }) => column(gradient).mul(rate));
+  const descent = await minimise(model, (_, { gradient }) => Matrix.columnVector(gradient).mul(rate));
   console.log(`Gradient descent at its best constant rate takes ${descent.steps} steps to the same minimum.\n`);
 
   console.log(estimates(newton.weights, hessian));
@@ -70,10 +70,6 @@ async function minimise(
     const step = await direction(weights, slope);
     weights = Matrix.sub(weights, Matrix.from1DArray(weights.rows, weights.columns, step.to1DArray()));
   }
-}
-
-function column(values: readonly number[]): Matrix {
-  return Matrix.columnVector(values);
 }
 
 /** A table of the estimates and their standard errors, beside those of the textbook. */
