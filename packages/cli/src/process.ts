@@ -20,7 +20,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
 });
-// The exit code still tells the result when nobody reads the messages, as after 2>&1 | head.
+// If nobody reads the messages, as after 2>&1 | head, the exit code is still right.
 process.stderr.on('error', () => {});
 const signals = signalsOf(process);
 removeTemporariesOn(signals);

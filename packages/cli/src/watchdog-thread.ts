@@ -64,7 +64,7 @@ function write(text: string): void {
   try {
     writeSync(2, text);
   } catch {
-    // The exit code still tells the result when nobody reads the messages.
+    // If nobody reads the messages, the exit code is still right.
   }
 }
 

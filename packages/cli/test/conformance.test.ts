@@ -391,7 +391,7 @@ test('the backend of a module is its default export, a provider or an open backe
   expect(status).toBe(2);
 });
 
-test('the watchdog is told the time limit, what begins, and that the command has ended, also with an error', async () => {
+test('the watchdog gets the time limit, each step that begins, and the end of the command, also after an error', async () => {
   const told: unknown[] = [];
   const watchdog = async (limitMs: number) => {
     told.push(limitMs);

@@ -171,7 +171,7 @@ test('no signal is listened to before a file is begun and after it is finished, 
   expect(process.awaited()).toEqual([]);
 });
 
-test('a command that ends its work first is told the exit code of the first signal; the system handles the second one', () => {
+test('a command that ends its work first gets the exit code of the first signal; the system handles the second one', () => {
   const process = fakeProcess();
   const signals = signalsOf(process);
   const told: number[] = [];

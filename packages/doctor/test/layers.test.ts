@@ -261,7 +261,7 @@ describe('a part of an expression is that of the layer, too', () => {
     expect(diagnose({ gradient, layer }).verdict).toBe(verdict);
   });
 
-  test('and of sums that are 0 for a softmax only no number is told', () => {
+  test('for sums that are 0 only for a softmax, no number is stated', () => {
     const { evidence } = diagnose({ gradient: '(s - y).sum(axis=1)', layer: 'sigmoid', logits, target: labels });
     expect([evidence.largest, evidence.notes]).toEqual([null, []]);
     expect(
@@ -286,7 +286,7 @@ test('numbers of the size of rounding after a sigmoid raise the question whether
   expect(asks(upstream, 'sigmoid')).toBe(false);
 });
 
-test("a caveat of softmax's Jacobian is none of another layer", () => {
+test("a caveat about softmax's Jacobian is not given for another layer", () => {
   for (const layer of layers)
     for (const gradient of ['J[:, 0]', 'J.mean(axis=0)', 's * (g - (s * g).sum())'])
       expect(diagnose({ gradient, layer }).evidence.notes).toEqual([]);

@@ -63,7 +63,7 @@ describe('the last expression of code', () => {
 });
 
 describe('what is no expression', () => {
-  test.each(['', '  ', '\n'])('%j is none given', (gradient) => {
+  test.each(['', '  ', '\n'])('%j is no expression', (gradient) => {
     const [code, message] = failure(() => diagnose({ gradient }));
     expect(code).toBe('ERR_VALUE');
     expect(message).toBe(
@@ -80,7 +80,7 @@ describe('what is no expression', () => {
     },
   );
 
-  test('a program of which nothing is known is told what to pass', () => {
+  test('the error for an unknown program says what to pass', () => {
     const said = 'expected only the expression that computes the gradient, not the code around it';
     expect(() => diagnose({ gradient: 'import numpy as np\ndef f(s):\n    return np.tanh(s)' })).toThrow(said);
     expect(() => diagnose({ gradient: 'np.tanh(s)' })).toThrow(

@@ -51,7 +51,7 @@ const ofLogSoftmax = table([
   [['J @ J @ g', 'g - (s * g).sum(axis=1, keepdims=True)'], { id: 'jacobian-transposed', form: 0 }],
 ]);
 
-/** What the target is told by, for a right expression that is so of one loss alone. */
+/** What gives the target, for an expression that is right for one loss alone. */
 const lossesOfSigmoid = new Map([
   [normalised('-y * s * (1 - s)'), 'That is the gradient of the loss 1 − Σ y σ.'],
   [normalised('J[np.arange(n), target]'), 'That is the gradient of the loss Σ y σ.'],
