@@ -5,7 +5,7 @@ import { type TfjsBackend, tfjs } from '../src/index.js';
 
 const runners = { webgl: 'runWebGLProgram', webgpu: 'runWebGPUProgram' } as const;
 
-/** The number of programs of each operation. */
+/** The number of programs of each operation, and the reduction in the language of the engine, which the interpreter in Node does not run. */
 export function testPrograms(engine: keyof typeof runners): void {
   describe(`engine ${engine} runs few programs`, () => {
     test('one for each pass over the rows, into which elementwise steps are fused', async () => {
@@ -61,6 +61,17 @@ export function testPrograms(engine: keyof typeof runners): void {
       expect(await programs(backend, () => softmax(x))).toBe(5);
       await backend.close();
     });
+  });
+
+  test(`a sum on engine ${engine} has what its additions lost by rounding`, async () => {
+    const backend = await tfjs.open({ engine });
+    const [x, sum] = [backend.alloc(16, 'float32'), backend.alloc(1, 'float32')];
+    // Beside 2²⁴ every 1 is lost.
+    const terms = Float32Array.from({ length: 16 }, (_, k) => (k === 0 ? 2 ** 24 : k === 15 ? -(2 ** 24) : 1));
+    backend.write(x, terms);
+    backend.basis?.reduce(sum, 'sum', x, { outer: 1, classes: 16, inner: 1 });
+    expect(await backend.read(sum)).toEqual(Float32Array.of(14));
+    await backend.close();
   });
 }
 
