@@ -1,5 +1,6 @@
 import type { Backend, Basis, HostArray, Kernels, Supports } from '@softgrad/core';
 import { basis } from './basis.js';
+import { takingIntermediates } from './intermediate.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { logSoftmaxHvp, logSumExpHvp, softmaxHvp } from './kernels/hvp.js';
 import { jacobian } from './kernels/jacobian.js';
@@ -38,7 +39,8 @@ export function createBackend(): CpuBackend {
     get closed() {
       return closed;
     },
-    alloc,
+    // Intermediate buffers stay within core, which does not look into them.
+    alloc: (length, dtype, use) => alloc(length, dtype, use) as CpuBuffer,
     write,
     read: async (buffer) => read(buffer),
     readSync: read,
@@ -50,17 +52,21 @@ export function createBackend(): CpuBackend {
       closed = true;
       clear();
     },
-    softmax,
-    jacobian: (out, probabilities, rows, { temperature }) =>
-      hasInverse(out, temperature) && jacobian(floats(out), floats(probabilities), rows, temperature),
-    vjp: (out, probabilities, cotangent, rows, { temperature }) =>
-      hasInverse(out, temperature) && vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
+    ...required,
     basis,
     kernels,
   };
 }
 
-const kernels: Required<Kernels<CpuBuffer>> = {
+const required = takingIntermediates<Pick<CpuBackend, 'softmax' | 'jacobian' | 'vjp'>>({
+  softmax,
+  jacobian: (out, probabilities, rows, { temperature }) =>
+    hasInverse(out, temperature) && jacobian(floats(out), floats(probabilities), rows, temperature),
+  vjp: (out, probabilities, cotangent, rows, { temperature }) =>
+    hasInverse(out, temperature) && vjp(floats(out), floats(probabilities), floats(cotangent), rows, temperature),
+});
+
+const kernels = takingIntermediates<Required<Kernels<CpuBuffer>>>({
   softmaxHvp: (out, probabilities, cotangent, tangent, rows, { temperature }) =>
     hasInverse(out, temperature) &&
     softmaxHvp(floats(out), floats(probabilities), floats(cotangent), floats(tangent), rows, temperature),
@@ -87,7 +93,7 @@ const kernels: Required<Kernels<CpuBuffer>> = {
   sigmoidHvp,
   relu,
   reluVjp,
-};
+});
 
 /**
  * Whether 1 / T is a number. Derivatives in float64 at smaller temperatures are left to core, which divides in several steps; those in float32

@@ -1,12 +1,25 @@
 import type { Basis, BinaryOp, Extent, Operand, ReduceOp, Rows, UnaryOp } from '@softgrad/core';
 import { expOfFloat64 } from './exp-double.js';
 import { expOfFloat32 } from './exp-single.js';
+import { elementsOf, type Intermediate, lowOf } from './intermediate.js';
+import { forEachRun, lowsOf, startOf, type View, viewOf } from './operand-view.js';
+import { binaryOfPairs, reduceOfPairs, unaryOfPairs } from './pair-basis.js';
 import type { CpuBuffer } from './storage.js';
 
-/** The primitives from which core composes operations without a kernel. Arithmetic is float64; results are rounded when they are stored. */
-export const basis: Basis<CpuBuffer> = { unary, binary, reduce, select, transpose };
+type Buffer = CpuBuffer | Intermediate;
 
-function unary(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {
+/**
+ * The primitives from which core composes operations without a kernel. Arithmetic is float64, or that of pairs of float64 where a buffer has them; results
+ * are rounded when they are stored.
+ */
+export const basis: Basis<Buffer> = { unary, binary, reduce, select, transpose };
+
+function unary(out: Buffer, op: UnaryOp, x: Buffer, length: number): void {
+  if (lowOf(out) !== null || lowOf(x) !== null) unaryOfPairs(out, op, x, length);
+  else unaryOfArrays(elementsOf(out), op, elementsOf(x), length);
+}
+
+function unaryOfArrays(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {
   const exp = out instanceof Float64Array ? expOfFloat64 : expOfFloat32;
   const f = op === 'log' ? Math.log : exp;
   for (let k = 0; k < length; k++) out[k] = op === 'neg' ? -x[k] : f(x[k]);
@@ -47,29 +60,41 @@ const binaryLoops: Readonly<Record<BinaryOp, BinaryLoop>> = {
   },
 };
 
-function binary(out: CpuBuffer, op: BinaryOp, a: Operand<CpuBuffer>, b: Operand<CpuBuffer>, extent: Extent): void {
-  const loop = binaryLoops[op];
-  const [outer, classes, inner] = extent;
-  // The last dimension that is not 1 is that of the loop.
-  const [count, length, along] = inner > 1 ? ([classes, inner, 'inner'] as const) : ([1, classes, 'classes'] as const);
-  const viewA = view(a);
-  const viewB = view(b);
-  let k = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let c = 0; c < count; c++) {
-      const startA = o * viewA.outer + c * viewA.classes;
-      const startB = o * viewB.outer + c * viewB.classes;
-      loop(out, k, k + length, viewA.buffer, startA, viewA[along], viewB.buffer, startB, viewB[along]);
-      k += length;
-    }
+function binary(out: Buffer, op: BinaryOp, a: Operand<Buffer>, b: Operand<Buffer>, extent: Extent): void {
+  const viewA = viewOf(a);
+  const viewB = viewOf(b);
+  if (lowOf(out) !== null || viewA.low !== null || viewB.low !== null) {
+    binaryOfPairs(out, op, viewA, viewB, extent);
+    return;
   }
+  const to = elementsOf(out);
+  const loop = binaryLoops[op];
+  forEachRun(extent, (k, end, along, o, c) =>
+    loop(
+      to,
+      k,
+      end,
+      viewA.buffer,
+      startOf(viewA, o, c),
+      viewA[along],
+      viewB.buffer,
+      startOf(viewB, o, c),
+      viewB[along],
+    ),
+  );
 }
 
 /** Sums with Neumaier's compensation ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974) in float64. */
-function reduce(out: CpuBuffer, op: ReduceOp, x: CpuBuffer, { outer, classes, inner }: Rows): void {
+function reduce(out: Buffer, op: ReduceOp, x: Buffer, rows: Rows): void {
+  if (lowOf(out) !== null || lowOf(x) !== null) {
+    reduceOfPairs(out, op, x, rows);
+    return;
+  }
+  const { outer, classes, inner } = rows;
+  const [to, from] = [elementsOf(out), elementsOf(x)];
   const reduceRow = op === 'sum' ? sumRow : maxRow;
   for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) out[o * inner + i] = reduceRow(x, o * classes * inner + i, classes, inner);
+    for (let i = 0; i < inner; i++) to[o * inner + i] = reduceRow(from, o * classes * inner + i, classes, inner);
   }
 }
 
@@ -91,28 +116,36 @@ function maxRow(x: CpuBuffer, start: number, classes: number, stride: number): n
   return max;
 }
 
-function select(
-  out: CpuBuffer,
-  condition: Operand<CpuBuffer>,
-  a: Operand<CpuBuffer>,
-  b: Operand<CpuBuffer>,
-  extent: Extent,
-): void {
-  const [outer, classes, inner] = extent;
-  const [viewCondition, viewA, viewB] = [view(condition), view(a), view(b)];
-  let k = 0;
-  for (let o = 0; o < outer; o++) {
-    for (let c = 0; c < classes; c++) {
-      for (let i = 0; i < inner; i++)
-        out[k++] = at(viewCondition, o, c, i) > 0 ? at(viewA, o, c, i) : at(viewB, o, c, i);
-    }
-  }
+function select(out: Buffer, condition: Operand<Buffer>, a: Operand<Buffer>, b: Operand<Buffer>, extent: Extent): void {
+  const [viewCondition, viewA, viewB] = [viewOf(condition), viewOf(a), viewOf(b)];
+  selectElements(elementsOf(out), viewCondition, viewA, viewB, extent);
+  const low = lowOf(out);
+  if (low !== null) selectElements(low, viewCondition, lowsOf(viewA), lowsOf(viewB), extent);
+}
+
+function selectElements(out: CpuBuffer, condition: View, a: View, b: View, extent: Extent): void {
+  forEachRun(extent, (k, end, along, o, c) => {
+    const step = condition[along];
+    const [stepA, stepB] = [a[along], b[along]];
+    let at = startOf(condition, o, c);
+    let [atA, atB] = [startOf(a, o, c), startOf(b, o, c)];
+    for (; k < end; at += step, atA += stepA, atB += stepB)
+      out[k++] = condition.buffer[at] > 0 ? a.buffer[atA] : b.buffer[atB];
+  });
 }
 
 /** Columns that a transposition writes at once. */
 export const transposeBlock = 16;
 
-function transpose(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows): void {
+function transpose(out: Buffer, x: Buffer, rows: Rows): void {
+  transposeElements(elementsOf(out), elementsOf(x), rows);
+  const [to, from] = [lowOf(out), lowOf(x)];
+  if (to === null) return;
+  if (from === null) to.fill(0);
+  else transposeElements(to, from, rows);
+}
+
+function transposeElements(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows): void {
   for (let o = 0; o < outer; o++) {
     const base = o * classes * inner;
     for (let first = 0; first < inner; first += transposeBlock) {
@@ -122,27 +155,4 @@ function transpose(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows
       }
     }
   }
-}
-
-/** An operand with the steps in its buffer that one step in each dimension of the result makes: 0 where it is broadcast. */
-interface View {
-  readonly buffer: ArrayLike<number>;
-  readonly outer: number;
-  readonly classes: number;
-  readonly inner: number;
-}
-
-function view(operand: Operand<CpuBuffer>): View {
-  if (typeof operand === 'number') return { buffer: [operand], outer: 0, classes: 0, inner: 0 };
-  const [outer, classes, inner] = operand.extent;
-  return {
-    buffer: operand.buffer,
-    outer: outer === 1 ? 0 : classes * inner,
-    classes: classes === 1 ? 0 : inner,
-    inner: inner === 1 ? 0 : 1,
-  };
-}
-
-function at({ buffer, outer, classes, inner }: View, o: number, c: number, i: number): number {
-  return buffer[o * outer + c * classes + i * inner];
 }

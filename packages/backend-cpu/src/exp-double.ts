@@ -93,6 +93,9 @@ export function expSplit(exp: Float64Array, k: number, x: number, low: number): 
   return head * expm1OfRest(steps, x, low);
 }
 
+/** Exponentials of numbers up to this are normal float64, and so is what they are rounded by. */
+export const pairLimit = 660;
+
 /** Stores exp(x + low) as `expDouble` gives it at `exp[k]` and returns what rounding took off it, together as exact as a split. */
 export function expPair(exp: Float64Array, k: number, x: number, low: number): number {
   const steps = x * stepsPerUnit + rounding - rounding;

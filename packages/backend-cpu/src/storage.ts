@@ -1,4 +1,5 @@
 import { type DType, type HostArray, type HostArrayOf, hostArray } from '@softgrad/core';
+import { Intermediate } from './intermediate.js';
 
 /** A buffer of this backend is the host array of its dtype. */
 export type CpuBuffer = HostArray;
@@ -18,8 +19,8 @@ const inlineBytes = 64;
  */
 export interface Storage {
   /** A buffer, contents unspecified. @throws ERR_OUT_OF_MEMORY */
-  alloc(length: number, dtype: DType): CpuBuffer;
-  free(buffer: CpuBuffer): void;
+  alloc(length: number, dtype: DType, use?: 'intermediate'): CpuBuffer | Intermediate;
+  free(buffer: CpuBuffer | Intermediate): void;
   /** Gives all freed buffers to the garbage collector. */
   clear(): void;
 }
@@ -32,23 +33,36 @@ export function createStorage(): Storage {
     freed.clear();
     bytes = 0;
   };
+  const take = <D extends DType>(length: number, dtype: D): HostArrayOf<D> => {
+    const found = freed.get(keyOf(length, kinds[dtype]))?.pop();
+    if (found === undefined) return hostArray(length, dtype);
+    bytes -= found.byteLength;
+    return found as HostArrayOf<D>;
+  };
+  const keep = (buffer: CpuBuffer) => {
+    const size = buffer.byteLength;
+    if (size <= inlineBytes || size > keptBytes) return;
+    // Buffers of lengths that are no longer used must not occupy the place for ever.
+    if (bytes + size > keptBytes) clear();
+    const key = keyOf(buffer.length, kindOf(buffer));
+    const same = freed.get(key);
+    if (same === undefined) freed.set(key, [buffer]);
+    else same.push(buffer);
+    bytes += size;
+  };
   return {
-    alloc(length, dtype) {
-      const found = freed.get(keyOf(length, kinds[dtype]))?.pop();
-      if (found === undefined) return hostArray(length, dtype);
-      bytes -= found.byteLength;
-      return found;
+    alloc(length, dtype, use) {
+      if (use === undefined) return take(length, dtype);
+      return new Intermediate(take(length, 'float64'), dtype === 'float64' ? take(length, 'float64') : null);
     },
     free(buffer) {
-      const size = buffer.byteLength;
-      if (size <= inlineBytes || size > keptBytes) return;
-      // Buffers of lengths that are no longer used must not occupy the place for ever.
-      if (bytes + size > keptBytes) clear();
-      const key = keyOf(buffer.length, kindOf(buffer));
-      const same = freed.get(key);
-      if (same === undefined) freed.set(key, [buffer]);
-      else same.push(buffer);
-      bytes += size;
+      if (!(buffer instanceof Intermediate)) {
+        keep(buffer);
+        return;
+      }
+      buffer.end();
+      keep(buffer.high);
+      if (buffer.low !== null) keep(buffer.low);
     },
     clear,
   };

@@ -9,8 +9,8 @@ export function counted(backend: Backend): Backend {
   const buffers = new Set<unknown>();
   const { basis, kernels } = backend;
   const counting = delegate(backend, {
-    alloc(length, dtype) {
-      const buffer = atOnce('alloc', backend.alloc(length, dtype));
+    alloc(length, dtype, use) {
+      const buffer = atOnce('alloc', backend.alloc(length, dtype, use));
       if (buffers.has(buffer)) throw new Error(`alloc returned a buffer that is still in use (${length} ${dtype})`);
       buffers.add(buffer);
       return buffer;

@@ -9,7 +9,7 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     get closed() {
       return backend.closed;
     },
-    alloc: (length, dtype) => backend.alloc(length, dtype),
+    alloc: (length, dtype, use) => backend.alloc(length, dtype, use),
     write: (buffer, host) => backend.write(buffer, host),
     read: (buffer) => backend.read(buffer),
     ...(readSync && { readSync: (buffer) => readSync.call(backend, buffer) }),

@@ -47,8 +47,8 @@ export function traced(backend: Backend): Traced {
   const { readSync, basis, kernels } = backend;
   let allocated = 0;
   const recording = delegate(backend, {
-    alloc(length, dtype) {
-      const buffer = backend.alloc(length, dtype);
+    alloc(length, dtype, use) {
+      const buffer = backend.alloc(length, dtype, use);
       names.set(buffer, `b${++allocated}`);
       return buffer;
     },

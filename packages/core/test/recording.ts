@@ -46,9 +46,9 @@ export function recording(right: Backend): Recording {
     Object.fromEntries(Object.entries(members).map(([name, member]) => [name, watched(name, member)])) as T;
   const { basis, kernels, readSync } = right;
   const backend = delegate(right, {
-    alloc(length, dtype) {
+    alloc(length, dtype, use) {
       hash?.update(`alloc ${length} ${dtype}`);
-      return right.alloc(length, dtype);
+      return right.alloc(length, dtype, use);
     },
     write(buffer, host) {
       hash?.update(`write ${host.length}`).update(bytesOf(host));

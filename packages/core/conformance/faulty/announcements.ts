@@ -90,9 +90,9 @@ export const faultyAnnouncements: readonly Fault[] = [
     'announces buffers of 2²⁸ elements, but has memory for 2¹⁶.',
     'softmax/many-rows:shape=65537x3;axis=1;input=spread',
     ({ alloc }) => ({
-      alloc(length, dtype) {
+      alloc(length, dtype, use) {
         if (length > 2 ** 16) throw new SoftgradError('ERR_OUT_OF_MEMORY', 'a buffer has 2^16 elements at most');
-        return alloc(length, dtype);
+        return alloc(length, dtype, use);
       },
     }),
   ),

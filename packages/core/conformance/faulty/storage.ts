@@ -50,10 +50,10 @@ export const faultyStorage: readonly Fault[] = [
   fault('never-frees', 'keeps every buffer; its device has 64 MiB.', 'storage/free:bytes=4GiB', (right) => {
     let bytes = 0;
     return {
-      alloc(length, dtype) {
+      alloc(length, dtype, use) {
         bytes += length * byteSize(dtype);
         if (bytes > 2 ** 26) throw new SoftgradError('ERR_OUT_OF_MEMORY', 'the device has 64 MiB');
-        return right.alloc(length, dtype);
+        return right.alloc(length, dtype, use);
       },
     };
   }),

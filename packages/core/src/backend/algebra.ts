@@ -1,7 +1,7 @@
 import { type FloatDType, hostArray } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { broadcast, Graph, isValue, operandOf, sameExtent, size, type Term, type Value } from './graph.js';
-import type { Basis, BinaryOp, Extent, UnaryOp } from './interface.js';
+import type { Basis, BinaryOp, Extent, ReduceOp, UnaryOp } from './interface.js';
 
 /** Divisors between 2^±this need no splitting: the divisor and its reciprocal are far from the ends of the range. */
 export const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as const satisfies Record<FloatDType, number>;
@@ -149,27 +149,32 @@ export abstract class Algebra<B> extends Graph<B> {
   }
 
   #unary(op: UnaryOp, x: Value<B>): Value<B> {
-    return this.computed(x.extent, [x], (out, [buffer]) => this.basis().unary(out, op, buffer, x.node.length));
+    return this.computed(x.extent, [x], (out, [buffer]) => this.basis().unary(out, op, buffer, x.node.length), {
+      rounds: !isExact.has(op),
+    });
   }
 
   #binary(op: BinaryOp, a: Term<B>, b: Term<B>): Value<B> {
     const extent = broadcast([a, b]);
-    return this.computed(extent, [a, b].filter(isValue), (out, buffers) => {
+    const write = (out: B, buffers: readonly B[]) => {
       const next = buffers.values();
       // Operands of one extent need no broadcasting: they are as good as flat.
       const isFlat = [a, b].every((term) => typeof term === 'number' || sameExtent(term.extent, extent));
       const as: Extent | undefined = isFlat ? [1, 1, size(extent)] : undefined;
       this.basis().binary(out, op, operandOf(a, next, as), operandOf(b, next, as), as ?? extent);
-    });
+    };
+    return this.computed(extent, [a, b].filter(isValue), write, { rounds: !isExact.has(op) });
   }
 
-  #reduce(op: 'sum' | 'max', x: Value<B>): Value<B> {
+  #reduce(op: ReduceOp, x: Value<B>): Value<B> {
     const { rows } = this;
-    return this.computed([rows.outer, 1, rows.inner], [x], (out, [buffer]) =>
-      this.basis().reduce(out, op, buffer, rows),
-    );
+    const write = (out: B, [buffer]: readonly [B]) => this.basis().reduce(out, op, buffer, rows);
+    return this.computed([rows.outer, 1, rows.inner], [x], write, { rounds: !isExact.has(op) });
   }
 }
+
+/** The operations whose result is one of their operands or its opposite. */
+const isExact: ReadonlySet<UnaryOp | BinaryOp | ReduceOp> = new Set(['neg', 'max', 'min']);
 
 /** Factors of a divisor. Dividing by them one after the other overflows or underflows only if the final quotient does. */
 function factorsOf(divisor: number, dtype: FloatDType): readonly number[] {

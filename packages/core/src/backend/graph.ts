@@ -23,6 +23,16 @@ interface Node<B> {
   buffer: B | null;
   /** The number of values that still have to be computed from this one. */
   uses: number;
+  /** Whether it, or what it was computed from, is a result that arithmetic rounded. */
+  readonly isRounded: boolean;
+}
+
+/** What `computed` may be told of a value. */
+interface ComputedOptions {
+  /** Default: that of the expressions. */
+  readonly dtype?: DType;
+  /** Whether its elements are rounded. Those of a kernel are results, as exact as the kernel gives them. Default false. */
+  readonly rounds?: boolean;
 }
 
 /** The buffers of operands, one for each. */
@@ -65,13 +75,21 @@ export abstract class Graph<B> {
   }
 
   given(buffer: B, extent: Extent): Value<B> {
-    const node = { length: size(extent), dtype: this.dtype, operands: [], write: null, buffer, uses: 0 };
+    const node = {
+      length: size(extent),
+      dtype: this.dtype,
+      operands: [],
+      write: null,
+      buffer,
+      uses: 0,
+      isRounded: false,
+    };
     return { extent, node };
   }
 
   /** Numbers from the host. */
   host(data: HostArray, extent: Extent, dtype: DType = this.dtype): Value<B> {
-    return this.computed(extent, [], (out) => this.context.backend.write(out, data), dtype);
+    return this.computed(extent, [], (out) => this.context.backend.write(out, data), { dtype });
   }
 
   /** A value that `write` computes, with the basis or a kernel. */
@@ -79,14 +97,15 @@ export abstract class Graph<B> {
     extent: Extent,
     operands: V,
     write: (out: B, operands: Buffers<B, V>) => void,
-    dtype: DType = this.dtype,
+    { dtype = this.dtype, rounds = false }: ComputedOptions = {},
   ): Value<B> {
     const nodes = operands.map(({ node }) => node);
     for (const node of nodes) node.uses++;
     const length = size(extent);
     // `#buffers` returns one buffer for each operand.
     const writes = write as Node<B>['write'];
-    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0 } };
+    const isRounded = rounds || nodes.some((node) => node.isRounded);
+    return { extent, node: { length, dtype, operands: nodes, write: writes, buffer: null, uses: 0, isRounded } };
   }
 
   /** Computes a value into a buffer. The buffer may be an operand of the expression, because the operands are not read afterwards. */
@@ -115,7 +134,8 @@ export abstract class Graph<B> {
     return operands.map((operand) => {
       if (operand.buffer !== null || operand.write === null) return operand.buffer as B;
       const buffers = this.#buffers(operand);
-      const buffer = allocate(this.context.backend, operand.length, operand.dtype);
+      const use = operand.isRounded ? 'intermediate' : undefined;
+      const buffer = allocate(this.context.backend, operand.length, operand.dtype, use);
       this.#made.add(buffer);
       operand.write(buffer, buffers);
       operand.buffer = buffer;

@@ -35,8 +35,12 @@ export interface Backend<B = unknown> {
   /** True once `close` was called; core refuses tensors of a closed backend with ERR_DISPOSED. */
   readonly closed: boolean;
 
-  /** A new buffer of `length` elements (≥ 0), contents unspecified. Every backend stores its float dtypes, int32 and bool. */
-  alloc(length: number, dtype: DType): B;
+  /**
+   * A new buffer of `length` elements (≥ 0), contents unspecified. Every backend stores its float dtypes, int32 and bool. With
+   * `use: 'intermediate'` it is for what a composed operation has rounded on its way: the backend may keep more digits there than the dtype has.
+   * Such a buffer is given to basis operations and kernels alone, together with others of the dtype.
+   */
+  alloc(length: number, dtype: DType, use?: 'intermediate'): B;
   /** Copies `host` (the host array of the buffer's dtype, same length) into the buffer; `host` may change once this returns. */
   write(buffer: B, host: HostArray): void;
   /** The buffer's elements, in a host array that the caller may keep. */

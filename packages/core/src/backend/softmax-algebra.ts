@@ -128,9 +128,9 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
     );
   }
 
-  /** Above 0 for a probability above ½. A row has at most one. */
+  /** Above 0 for a probability above ½. The bound is a little higher, because two that are near ½ may both be above it by their errors: a row has at most one. */
   dominates(p: Value<B>): Value<B> {
-    return this.sub(p, 0.5);
+    return this.sub(p, 0.5 + 2 ** -10);
   }
 
   /** `1 − p` of a row's probabilities. For a p above ½ it is the sum of the others, because the subtraction would cancel. */

@@ -339,7 +339,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
-export function allocate<B>(backend: Backend<B>, size: number, dtype: DType): B {
+export function allocate<B>(backend: Backend<B>, size: number, dtype: DType, use?: 'intermediate'): B {
   const most = backend.supports.limits.elements;
   if (size > most) {
     throw new SoftgradError(
@@ -347,7 +347,7 @@ export function allocate<B>(backend: Backend<B>, size: number, dtype: DType): B 
       `${backend.name} holds at most ${most} elements in one buffer; ${size} were asked for`,
     );
   }
-  return backend.alloc(size, dtype);
+  return backend.alloc(size, dtype, use);
 }
 
 /** What a backend's `read` gives may be kept by the caller, so that its memory is shared with nothing; the type of older compilers does not say so. */
