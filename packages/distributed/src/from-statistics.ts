@@ -1,3 +1,4 @@
+import { expOfGap } from './gap.js';
 import {
   classWeight,
   type RowPart,
@@ -14,7 +15,7 @@ export type ApplyPart = (out: Float32Array | Float64Array, part: RowPart, row: S
 export const softmaxPart: ApplyPart = (out, part, { max, rest }) => {
   const { logits, temperature } = part;
   const sum = 1 + rest;
-  fill(out, part, 0, (j) => Math.exp((logits[j] - max) / temperature) / sum);
+  fill(out, part, 0, (j) => expOfGap(logits[j], max, temperature) / sum);
 };
 
 /** `(x − m) / T − log s`; −Infinity where masked. */
@@ -35,7 +36,7 @@ export const vjpPart: ApplyPart = (out, part, { max, rest, weighted, atMax, cent
   const shift = sum < 2 ? atMax : 0;
   const mean = (sum < 2 ? centred : weighted) / sum;
   fill(out, part, 0, (j) => {
-    const p = Math.exp((logits[j] - max) / temperature) / sum;
+    const p = expOfGap(logits[j], max, temperature) / sum;
     return (p * (direction[j] - shift - mean)) / temperature;
   });
 };
@@ -52,7 +53,7 @@ export function crossEntropyPart(scale: number | null): ApplyPart {
     if (scale === null) return void out.fill(0);
     const factor = scale / temperature;
     fill(out, part, 0, (j) => {
-      const e = Math.exp((logits[j] - max) / temperature);
+      const e = expOfGap(logits[j], max, temperature);
       // If the target is masked, the loss is 0, unless the row is NaN.
       if (j !== target) return (e / sum) * hasTarget * factor;
       // NaN, not 0, in a row that has only −Infinity.
@@ -73,7 +74,7 @@ export function weightedCrossEntropyPart(scale: number | null): ApplyPart {
     const others = certain * row.targets.rest + share * row.weights.rest;
     const total = others + certain * row.targets.atMax + share * row.weights.atMax;
     fill(out, part, 0, (j) => {
-      const e = Math.exp((logits[j] - max) / temperature);
+      const e = expOfGap(logits[j], max, temperature);
       const q = certain * targetWeight(part, j) + share * classWeight(weighted, j);
       // NaN, not 0, in a row that has only −Infinity.
       const isTop = sum < 2 && logits[j] - max === 0;

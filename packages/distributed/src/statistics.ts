@@ -1,3 +1,5 @@
+import { expOfGap } from './gap.js';
+
 /**
  * The statistics of a row that is split among shards. A leaf describes one shard's part of the row. Leaves are merged, so that no shard needs
  * the logits of another one.
@@ -166,7 +168,7 @@ function sums(
   const rest = compensatedSum();
   if (!direction) {
     for (let j = 0; j < logits.length; j++) {
-      if (j !== at && !(mask && mask[j] === 0)) rest.add(Math.exp((logits[j] - max) / temperature));
+      if (j !== at && !(mask && mask[j] === 0)) rest.add(expOfGap(logits[j], max, temperature));
     }
     return { rest: rest.value(), weighted: 0, atMax: 0, centred: 0 };
   }
@@ -176,7 +178,7 @@ function sums(
   weighted.add(atMax);
   for (let j = 0; j < logits.length; j++) {
     if (j === at || (mask && mask[j] === 0)) continue;
-    const e = Math.exp((logits[j] - max) / temperature);
+    const e = expOfGap(logits[j], max, temperature);
     rest.add(e);
     weighted.add(e * direction[j]);
     centred.add(e * (direction[j] - atMax));
@@ -216,7 +218,7 @@ export function merge(left: Statistics, right: Statistics, temperature: number):
     weights: mergeWeights(major.weights, minor.weights, drop),
   };
   if (minor.max === Number.NEGATIVE_INFINITY) return { ...major, ...own, ...mixed };
-  const factor = Math.exp((minor.max - major.max) / temperature);
+  const factor = expOfGap(minor.max, major.max, temperature);
   const sum = 1 + minor.rest;
   return {
     ...own,
