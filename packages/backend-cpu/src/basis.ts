@@ -1,9 +1,9 @@
 import type { Basis, BinaryOp, Extent, Operand, ReduceOp, Rows, UnaryOp } from '@softgrad/core';
-import { expOfFloat64 } from './exp-double.js';
-import { expOfFloat32 } from './exp-single.js';
-import { elementsOf, type Intermediate, lowOf } from './intermediate.js';
+import { expOfFloat64, expPair, pairLimit } from './exp-double.js';
+import { type Elements, elementsOf, type Intermediate, lowAt, write } from './intermediate.js';
 import { forEachRun, lowsOf, startOf, type View, viewOf } from './operand-view.js';
-import { binaryOfPairs, reduceOfPairs, unaryOfPairs } from './pair-basis.js';
+import { type Pair, sumError } from './pair.js';
+import { pairLoops } from './pair-loops.js';
 import type { CpuBuffer } from './storage.js';
 
 type Buffer = CpuBuffer | Intermediate;
@@ -15,15 +15,21 @@ type Buffer = CpuBuffer | Intermediate;
 export const basis: Basis<Buffer> = { unary, binary, reduce, select, transpose };
 
 function unary(out: Buffer, op: UnaryOp, x: Buffer, length: number): void {
-  if (lowOf(out) !== null || lowOf(x) !== null) unaryOfPairs(out, op, x, length);
-  else unaryOfArrays(elementsOf(out), op, elementsOf(x), length);
+  const to = elementsOf(out);
+  const from = elementsOf(x);
+  for (let k = 0; k < length; k++) {
+    const a = from.high[k];
+    const low = lowAt(from, k);
+    if (op === 'neg') write(to, k, -a, -low);
+    else if (op === 'log') write(to, k, Math.log(a), low / a);
+    else if (Math.abs(a) < pairLimit) {
+      const rest = expPair(exponential, 0, a, low);
+      write(to, k, exponential[0], rest);
+    } else write(to, k, expOfFloat64(a), 0);
+  }
 }
 
-function unaryOfArrays(out: CpuBuffer, op: UnaryOp, x: CpuBuffer, length: number): void {
-  const exp = out instanceof Float64Array ? expOfFloat64 : expOfFloat32;
-  const f = op === 'log' ? Math.log : exp;
-  for (let k = 0; k < length; k++) out[k] = op === 'neg' ? -x[k] : f(x[k]);
-}
+const exponential = new Float64Array(1);
 
 /** Writes the results of `out` from k to `end`, of operands from x[i] and y[j] on in steps of di and dj. */
 type BinaryLoop = (
@@ -61,65 +67,62 @@ const binaryLoops: Readonly<Record<BinaryOp, BinaryLoop>> = {
 };
 
 function binary(out: Buffer, op: BinaryOp, a: Operand<Buffer>, b: Operand<Buffer>, extent: Extent): void {
-  const viewA = viewOf(a);
-  const viewB = viewOf(b);
-  if (lowOf(out) !== null || viewA.low !== null || viewB.low !== null) {
-    binaryOfPairs(out, op, viewA, viewB, extent);
-    return;
-  }
   const to = elementsOf(out);
+  const x = viewOf(a);
+  const y = viewOf(b);
   const loop = binaryLoops[op];
-  forEachRun(extent, (k, end, along, o, c) =>
-    loop(
-      to,
-      k,
-      end,
-      viewA.buffer,
-      startOf(viewA, o, c),
-      viewA[along],
-      viewB.buffer,
-      startOf(viewB, o, c),
-      viewB[along],
-    ),
-  );
+  const ofPairs = to.low !== null || x.low !== null || y.low !== null ? pairLoops[op] : null;
+  forEachRun(extent, (k, end, along, o, c) => {
+    const [i, di, j, dj] = [startOf(x, o, c), x[along], startOf(y, o, c), y[along]];
+    if (ofPairs) ofPairs(to, k, end, x, i, di, y, j, dj);
+    else loop(to.high, k, end, x.high, i, di, y.high, j, dj);
+  });
 }
 
-/** Sums with Neumaier's compensation ("Rundungsfehleranalyse einiger Verfahren zur Summation endlicher Summen", 1974) in float64. */
-function reduce(out: Buffer, op: ReduceOp, x: Buffer, rows: Rows): void {
-  if (lowOf(out) !== null || lowOf(x) !== null) {
-    reduceOfPairs(out, op, x, rows);
-    return;
-  }
-  const { outer, classes, inner } = rows;
-  const [to, from] = [elementsOf(out), elementsOf(x)];
-  const reduceRow = op === 'sum' ? sumRow : maxRow;
+function reduce(out: Buffer, op: ReduceOp, x: Buffer, { outer, classes, inner }: Rows): void {
+  const to = elementsOf(out);
+  const from = elementsOf(x);
+  const reduceRow = op === 'sum' ? sumOfRow : largestOfRow;
   for (let o = 0; o < outer; o++) {
-    for (let i = 0; i < inner; i++) to[o * inner + i] = reduceRow(from, o * classes * inner + i, classes, inner);
+    for (let i = 0; i < inner; i++) {
+      reduceRow(result, from, o * classes * inner + i, classes, inner);
+      write(to, o * inner + i, result.high, result.low);
+    }
   }
 }
 
-function sumRow(x: CpuBuffer, start: number, classes: number, stride: number): number {
-  let sum = 0;
-  let correction = 0;
-  for (let c = 0; c < classes; c++) {
-    const term = x[start + c * stride];
-    const next = sum + term;
-    correction += Math.abs(sum) >= Math.abs(term) ? sum - next + term : term - next + sum;
-    sum = next;
+const result: Pair = { high: 0, low: 0 };
+
+function sumOfRow(result: Pair, x: Elements, start: number, classes: number, stride: number): void {
+  let high = 0;
+  let low = 0;
+  for (let c = 0, k = start; c < classes; c++, k += stride) {
+    const term = x.high[k];
+    const sum = high + term;
+    low += sumError(high, term, sum) + lowAt(x, k);
+    high = sum;
   }
-  return Number.isFinite(sum) ? sum + correction : sum;
+  result.high = high;
+  result.low = low;
 }
 
-function maxRow(x: CpuBuffer, start: number, classes: number, stride: number): number {
-  let max = Number.NEGATIVE_INFINITY;
-  for (let c = 0; c < classes; c++) max = Math.max(max, x[start + c * stride]);
-  return max;
+function largestOfRow(result: Pair, x: Elements, start: number, classes: number, stride: number): void {
+  let high = Number.NEGATIVE_INFINITY;
+  let low = 0;
+  for (let c = 0, k = start; c < classes; c++, k += stride) {
+    const value = x.high[k];
+    if (value < high || (value === high && lowAt(x, k) <= low) || Number.isNaN(high)) continue;
+    high = value;
+    low = lowAt(x, k);
+  }
+  result.high = high;
+  result.low = low;
 }
 
 function select(out: Buffer, condition: Operand<Buffer>, a: Operand<Buffer>, b: Operand<Buffer>, extent: Extent): void {
   const [viewCondition, viewA, viewB] = [viewOf(condition), viewOf(a), viewOf(b)];
-  selectElements(elementsOf(out), viewCondition, viewA, viewB, extent);
-  const low = lowOf(out);
+  const { high, low } = elementsOf(out);
+  selectElements(high, viewCondition, viewA, viewB, extent);
   if (low !== null) selectElements(low, viewCondition, lowsOf(viewA), lowsOf(viewB), extent);
 }
 
@@ -130,7 +133,7 @@ function selectElements(out: CpuBuffer, condition: View, a: View, b: View, exten
     let at = startOf(condition, o, c);
     let [atA, atB] = [startOf(a, o, c), startOf(b, o, c)];
     for (; k < end; at += step, atA += stepA, atB += stepB)
-      out[k++] = condition.buffer[at] > 0 ? a.buffer[atA] : b.buffer[atB];
+      out[k++] = condition.high[at] > 0 ? a.high[atA] : b.high[atB];
   });
 }
 
@@ -138,11 +141,11 @@ function selectElements(out: CpuBuffer, condition: View, a: View, b: View, exten
 export const transposeBlock = 16;
 
 function transpose(out: Buffer, x: Buffer, rows: Rows): void {
-  transposeElements(elementsOf(out), elementsOf(x), rows);
-  const [to, from] = [lowOf(out), lowOf(x)];
-  if (to === null) return;
-  if (from === null) to.fill(0);
-  else transposeElements(to, from, rows);
+  const [to, from] = [elementsOf(out), elementsOf(x)];
+  transposeElements(to.high, from.high, rows);
+  if (to.low === null) return;
+  if (from.low === null) to.low.fill(0);
+  else transposeElements(to.low, from.low, rows);
 }
 
 function transposeElements(out: CpuBuffer, x: CpuBuffer, { outer, classes, inner }: Rows): void {

@@ -24,14 +24,27 @@ export class Intermediate {
 /** How many there are: none but within a composed operation, so that other calls have nothing to look for. */
 let inUse = 0;
 
-/** The elements of a buffer, rounded to float64. */
-export function elementsOf(buffer: CpuBuffer | Intermediate): CpuBuffer {
-  return buffer instanceof Intermediate ? buffer.high : buffer;
+/** The elements of a buffer: rounded to float64, and what they are rounded by, or null where nothing is kept of it. */
+export interface Elements {
+  readonly high: CpuBuffer;
+  readonly low: Float64Array | null;
 }
 
-/** What the elements of a buffer are rounded by; null where nothing is kept of it. */
-export function lowOf(buffer: CpuBuffer | Intermediate): Float64Array | null {
-  return buffer instanceof Intermediate ? buffer.low : null;
+export function elementsOf(buffer: CpuBuffer | Intermediate): Elements {
+  return buffer instanceof Intermediate ? buffer : { high: buffer, low: null };
+}
+
+/** What the element at `index` is rounded by. */
+export function lowAt({ low }: { readonly low: ArrayLike<number> | null }, index: number): number {
+  return low === null ? 0 : low[index];
+}
+
+/** Writes `sum + error`, of which the error is the smaller, as element k; the sum alone where both together are not finite. */
+export function write({ high, low }: Elements, k: number, sum: number, error: number): void {
+  const value = sum + error;
+  const holds = Number.isFinite(value);
+  high[k] = holds ? value : sum;
+  if (low !== null) low[k] = holds ? error - (value - sum) : 0;
 }
 
 /**

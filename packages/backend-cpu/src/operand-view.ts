@@ -1,9 +1,9 @@
 import type { Extent, HostArray, Operand } from '@softgrad/core';
-import { elementsOf, type Intermediate, lowOf } from './intermediate.js';
+import { elementsOf, type Intermediate } from './intermediate.js';
 
 /** An operand of a basis operation with the steps in its buffer that one step in each dimension of the result makes: 0 where it is broadcast. */
 export interface View {
-  readonly buffer: ArrayLike<number>;
+  readonly high: ArrayLike<number>;
   readonly low: ArrayLike<number> | null;
   readonly outer: number;
   readonly classes: number;
@@ -13,12 +13,13 @@ export interface View {
 export function viewOf(operand: Operand<HostArray | Intermediate>): View {
   if (typeof operand === 'number') {
     // An array of the kind that loops see anyway.
-    return { buffer: Float64Array.of(operand), low: null, outer: 0, classes: 0, inner: 0 };
+    return { high: Float64Array.of(operand), low: null, outer: 0, classes: 0, inner: 0 };
   }
+  const { high, low } = elementsOf(operand.buffer);
   const [outer, classes, inner] = operand.extent;
   return {
-    buffer: elementsOf(operand.buffer),
-    low: lowOf(operand.buffer),
+    high,
+    low,
     outer: outer === 1 ? 0 : classes * inner,
     classes: classes === 1 ? 0 : inner,
     inner: inner === 1 ? 0 : 1,
@@ -27,7 +28,7 @@ export function viewOf(operand: Operand<HostArray | Intermediate>): View {
 
 /** The same view of what the elements are rounded by. */
 export function lowsOf(view: View): View {
-  return view.low === null ? viewOf(0) : { ...view, buffer: view.low };
+  return view.low === null ? viewOf(0) : { ...view, high: view.low };
 }
 
 /** Visits the results from k to `end` of each loop along the last dimension that is not 1. */

@@ -88,7 +88,7 @@ describe.each(Object.keys(arithmetic) as BinaryOp[])('%s of pairs', (op) => {
   test('distinguishes numbers that differ in what they are rounded by', () => {
     const [a, b, out] = [pairs(), intermediate(count), intermediate(count)];
     b.high.set(a.high);
-    (b.low as Float64Array).set((a.low as Float64Array).map((low) => -low));
+    (b.low as Float64Array).set((a.low as Float64Array).map((low, k) => low * [-1, 0.5, 1.9, 1][k % 4]));
     basis.binary(asBuffer(out), op, operand(a), operand(b), whole);
     expectExact(
       out,
@@ -141,6 +141,14 @@ describe.each(Object.keys(arithmetic) as BinaryOp[])('%s of pairs', (op) => {
       (k) => exactAt(a, k),
       () => unitsOf(0.3),
     );
+    // In place, an element that is written before its turn would be read as the operand.
+    basis.binary(asBuffer(out), op, operand(a, extent), operand(b, other), extent);
+    basis.binary(asBuffer(a), op, operand(a, extent), operand(b, other), extent);
+    expect([a.high, a.low]).toEqual([out.high, out.low]);
+    const [plain, inPlace] = [new Float64Array(length), Float64Array.from(a.high)];
+    basis.binary(plain, op, operand(inPlace, extent), operand(b, other), extent);
+    basis.binary(inPlace, op, operand(inPlace, extent), operand(b, other), extent);
+    expect(inPlace).toEqual(plain);
   });
 
   test('into a buffer of the dtype rounds once', () => {
@@ -148,6 +156,14 @@ describe.each(Object.keys(arithmetic) as BinaryOp[])('%s of pairs', (op) => {
     basis.binary(out, op, operand(a), operand(b), whole);
     basis.binary(asBuffer(pair), op, operand(a), operand(b), whole);
     expect(out).toEqual(pair.high);
+    for (const [x, y] of [
+      [operand(a), operand(b.high)],
+      [operand(b.high), operand(a)],
+    ]) {
+      basis.binary(out, op, x, y, whole);
+      basis.binary(asBuffer(pair), op, x, y, whole);
+      expect(out).toEqual(pair.high);
+    }
   });
 
   test('gives what float64 does where that is not finite', () => {
