@@ -72,8 +72,10 @@ export function accuracyCommand(session: Session): Command {
 Examples:
   $ softgrad accuracy
   $ softgrad accuracy --ops all --backends all --md accuracy.md
-  $ softgrad accuracy --ops crossEntropy.gradient --backends all,gpujs:mode=webasm,tfjs:engine=cpu --details
-  $ softgrad accuracy --backends cpu,wasm --peers naive,onnxruntime-node,jax --dtype float32
+  $ softgrad accuracy --ops crossEntropy.gradient --details \\
+      --backends all,gpujs:mode=webasm,tfjs:engine=cpu
+  $ softgrad accuracy --backends cpu,wasm --dtype float32 \\
+      --peers naive,onnxruntime-node,jax
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
     .action((options: Options) => run(options, session));

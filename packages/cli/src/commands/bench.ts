@@ -41,7 +41,7 @@ export function benchCommand(session: Session): Command {
         'a first call, calls with a reused output, calls that allocate it, and from host data to host data. ' +
         'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are marked as such.',
     )
-    .option('--ops <list>', 'of softmax,logSoftmax,jacobian,vjp,crossEntropy,sigmoid,relu; default: all', list)
+    .option('--ops <list>', 'of softmax, logSoftmax, jacobian, vjp, crossEntropy, sigmoid, relu; default: all', list)
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
     .addOption(new Option('--dtype <list>', 'of float32,float64').argParser(list).default(['float32'], 'float32'))
     .option(
@@ -90,7 +90,8 @@ export function benchCommand(session: Session): Command {
       `
 Examples:
   $ softgrad bench --quick
-  $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 --peers naive,onnxruntime-node --processes 3 --html report.html
+  $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 \\
+      --peers naive,onnxruntime-node --processes 3 --html report.html
   $ softgrad bench --module ./my-backend.js --backends cpu --composed
   $ softgrad bench --ops softmax --json new.json --compare old.json
   $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,
