@@ -4,7 +4,7 @@ import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { OutputStream, Session } from '../context.js';
 import { openOperand } from '../files/open.js';
-import { headerAdvice, readWatched } from '../operands.js';
+import { checkHeader, checkStandardInput, headerAdvice, readWatched } from '../operands.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
@@ -196,19 +196,16 @@ interface ReadFiles {
 }
 
 async function readFiles(options: Options, session: Session): Promise<ReadFiles> {
-  const given = files.flatMap(({ name, option, flag }) => {
+  const given = files.flatMap(({ name, option, flag: label }) => {
     const file = options[option];
-    return file === undefined ? [] : [{ name, flag, file }];
+    return file === undefined ? [] : [{ name, label, file }];
   });
-  const fromStandardInput = given.filter(({ file }) => file === '-').map(({ flag }) => flag);
-  if (fromStandardInput.length > 1) {
-    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
-  }
+  checkStandardInput(given);
   const arrays: Arrays = {};
   const readers = new Map<ArrayName, RowReader>();
-  for (const { name, flag, file } of given) {
+  for (const { name, label, file } of given) {
     const table = { header: options.header, headerAdvice, booleans: name === 'mask' };
-    const reader = await openOperand(flag, file, session, table);
+    const reader = await openOperand(label, file, session, table);
     readers.set(name, reader);
     try {
       const { data, shape } = await readWatched(reader, 'pass fewer rows: any of them shows the mistake', session);
@@ -222,6 +219,7 @@ async function readFiles(options: Options, session: Session): Promise<ReadFiles>
       await reader.close();
     }
   }
+  checkHeader(options.header, [...readers.values()]);
   return { arrays, readers };
 }
 
