@@ -80,7 +80,7 @@ export function benchCommand(session: Session): Command {
         .default([], 'none'),
     )
     .option('--composed', 'also times every backend without its fused kernels')
-    .option('--quick', 'small shapes only')
+    .addOption(new Option('--quick', 'small shapes only').conflicts('shapes'))
     .option('--json <file>', 'writes the whole report; - for standard output')
     .option('--md <file>', 'writes the tables as Markdown; - for standard output')
     .option('--html <file>', 'writes a page with charts; - for standard output')

@@ -71,7 +71,12 @@ export function doctorCommand(session: Session): Command {
       .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
       .addOption(headerOption())
-      .option('--list', 'the expressions that --did knows; also with --json')
+      .addOption(
+        new Option('--list', 'the expressions that --did knows; also with --json').conflicts([
+          ...files.map(({ option }) => option),
+          ...['did', 'axis', 'temperature', 'reduction', 'layer', 'labelSmoothing', 'ignoreIndex', 'header', 'link'],
+        ]),
+      )
       .option('--json', 'the diagnosis as JSON: verdict, matches, why, …')
       .addHelpText(
         'after',
