@@ -323,6 +323,9 @@ test.each([
     /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,
   ],
   [['a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy --grad FILE\n$/],
+  [['J.sum(axis=1)'], /^softgrad: doctor: J\.sum\(axis=1\) without an option; expected --did 'J\.sum\(axis=1\)'\n$/],
+  [["np.einsum('nij->ni', J)"], /; expected --did "np\.einsum\('nij->ni', J\)"\n$/],
+  [['s * (1 - s)'], /^softgrad: doctor: .* without an option; expected --did 's \* \(1 - s\)'\n$/],
   [['--grad', files.rolled, 'a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy\n$/],
   [['--probs', probabilities, 'a.npy'], /expected --logits FILE --grad FILE, for example --grad a\.npy\n$/],
   [

@@ -150,8 +150,16 @@ function formatDiagnosis(text: string, stdout: OutputStream): string {
   return `${formatProse(text.slice(0, code), stdout)}${text.slice(code)}`;
 }
 
-/** Files without an option: their roles are unknown, so the example uses the most likely order, logits and gradient. */
+/** An expression, or files, without an option: the roles of files are unknown, so the example uses the most likely order, logits and gradient. */
 function namelessFiles(args: readonly string[], options: Options): SoftgradError {
+  const [expression = ''] = args;
+  if (args.length === 1 && /[()*@]/.test(expression)) {
+    const quote = expression.includes("'") ? '"' : "'";
+    return new SoftgradError(
+      'ERR_VALUE',
+      `doctor: ${expression} without an option; expected --did ${quote}${expression}${quote}`,
+    );
+  }
   const signal = options.logits ?? options.probs;
   const free = [...(signal === undefined ? ['--logits'] : []), ...(options.grad === undefined ? ['--grad'] : [])];
   const named = free.map((flag, k) => `${flag} ${args[k] ?? 'FILE'}`);
