@@ -1,9 +1,8 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import { SingleBar } from 'cli-progress';
 import { chooseBackend } from '../backend.js';
 import { command, count, oneOf } from '../command-line.js';
 import { entry } from '../entry.js';
+import { writeCurves } from '../write-curves.js';
 import type { Epoch } from './curves.js';
 import { type Digits, loadDigits, pixelsPerDigit, randomFrom, shuffle } from './data.js';
 import { estimate } from './estimate.js';
@@ -51,11 +50,7 @@ await command(help, taken, async (options) => {
     const net = network(backend, derivative, activation);
     runs.set(derivative, await trainNetwork(derivative, net, used, test, epochs, onEpoch));
   }
-  if (options.svg !== undefined && draw) {
-    mkdirSync(dirname(options.svg), { recursive: true });
-    writeFileSync(options.svg, draw(runs));
-    console.log(`curves written to ${options.svg}`);
-  }
+  if (options.svg !== undefined && draw) writeCurves(options.svg, draw(runs));
   await backend.close();
 });
 

@@ -1,10 +1,9 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname } from 'node:path';
 import Table from 'cli-table3';
 import { EigenvalueDecomposition, inverse, Matrix, solve } from 'ml-matrix';
 import { chooseBackend } from '../backend.js';
 import { command } from '../command-line.js';
 import { entry } from '../entry.js';
+import { writeCurves } from '../write-curves.js';
 import { eaten, foods, lengths, published } from './alligators.js';
 import { LogitModel, type Slope } from './logit.js';
 
@@ -48,9 +47,7 @@ await command(help, taken, async ({ backend: name, svg }) => {
   if (svg !== undefined && draw) {
     const along = Array.from({ length: 57 }, (_, k) => 1.2 + k * 0.05);
     const rows = await model.predict(newton.weights, new Matrix(along.map((length) => [1, length])));
-    mkdirSync(dirname(svg), { recursive: true });
-    writeFileSync(svg, draw(along, rows));
-    console.log(`curves written to ${svg}`);
+    writeCurves(svg, draw(along, rows));
   }
   await backend.close();
 });

@@ -5,7 +5,8 @@ export {
   type AccuracyResult,
   measureAccuracy,
 } from './accuracy/measure.js';
-export { type AccuracyOpName, selectAccuracyOps } from './accuracy/ops.js';
+export type { AccuracyOpName } from './accuracy/ops/names.js';
+export { selectAccuracyOps } from './accuracy/ops/table.js';
 export { accuracyOverview, accuracySummary, accuracyTables, worstOf } from './accuracy/tables.js';
 export { type BackendVariant, backendContender, backendSource } from './backend-contender.js';
 export { type Correctness, outputChecker } from './check.js';

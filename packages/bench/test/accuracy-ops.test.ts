@@ -1,11 +1,13 @@
 import { type Backend, SoftgradError } from '@softgrad/core';
 import { exact } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
+import type { Case } from '../src/accuracy/case.js';
 import { type AccuracyInput, accuracyData, accuracyInputs, type TargetKind } from '../src/accuracy/inputs.js';
 import { type AccuracyReport, type AccuracyResult, measureAccuracy } from '../src/accuracy/measure.js';
-import { type AccuracyOp, type AccuracyOpName, accuracyOps, selectAccuracyOps } from '../src/accuracy/ops.js';
+import type { AccuracyOpName } from '../src/accuracy/ops/names.js';
+import type { AccuracyOp } from '../src/accuracy/ops/op.js';
+import { accuracyOps, selectAccuracyOps } from '../src/accuracy/ops/table.js';
 import { accuracyOverview, accuracySummary, accuracyTables } from '../src/accuracy/tables.js';
-import type { Case } from '../src/accuracy/terms.js';
 import { backendContender } from '../src/backend-contender.js';
 import type { Contender, ContenderSource } from '../src/contender.js';
 import { markdownTable } from '../src/markdown.js';

@@ -23,10 +23,7 @@ export async function withReaders(
   use: (readers: OneOrMore<RowReader>, backend: Backend) => Promise<void>,
 ): Promise<void> {
   if (options.out !== undefined) outputFormat(options.out);
-  const fromStandardInput = operands.filter(({ file }) => file === '-').map(({ label }) => label);
-  if (fromStandardInput.length > 1) {
-    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
-  }
+  checkStandardInput(operands);
   const open = async ({ label, file }: OperandFile) => {
     const table = { header: options.header, headerAdvice, booleans: label === '--mask' };
     return label === 'INPUT' ? openArray(file, session, table) : openOperand(label, file, session, table);
@@ -35,6 +32,7 @@ export async function withReaders(
   const readers: [RowReader, ...RowReader[]] = [await open(input)];
   try {
     for (const other of others) readers.push(await open(other));
+    checkHeader(options.header, readers);
     const backend = await openBackend(options.backend, session);
     try {
       await use(readers, backend);
@@ -46,8 +44,29 @@ export async function withReaders(
   }
 }
 
+/** @throws ERR_VALUE if several files are standard input, which can be read once */
+export function checkStandardInput(operands: readonly OperandFile[]): void {
+  const labels = operands.filter(({ file }) => file === '-').map(({ label }) => label);
+  if (labels.length > 1) throw new SoftgradError('ERR_VALUE', `${labels.join(' and ')} cannot both be standard input`);
+}
+
 /** For messages about the first line of a table. */
 export const headerAdvice = '--header yes if line 1 names the columns, --header no if it does not';
+
+/** @throws ERR_VALUE for --header unless one of the files is a table: nothing else has a line that names columns */
+export function checkHeader(
+  header: FileOptions['header'],
+  readers: readonly Pick<RowReader, 'name' | 'lineOf'>[],
+): void {
+  if (header === undefined || readers.some(({ lineOf }) => lineOf !== undefined)) return;
+  const names = readers.map(({ name }) => name);
+  const found =
+    ['no file is read', `${names[0]} is not a table`][names.length] ?? `none of ${names.join(', ')} is a table`;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--header ${header}: ${found}; expected a .csv or .tsv, or lines of numbers in a .txt or on standard input`,
+  );
+}
 
 /** The whole array, with a progress bar if reading takes long. @throws ERR_OUT_OF_MEMORY with `advice` */
 export async function readWatched(reader: RowReader, advice: string, session: Session): Promise<FileArray> {

@@ -4,6 +4,7 @@ import { isSoftgradError, optionMeant, shortened } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { commandsNamed } from './commands/all.js';
 import type { Context, OutputStream, Session } from './context.js';
+import { decimal } from './options.js';
 import { missingPermission } from './permission.js';
 import { formatProse } from './table.js';
 
@@ -100,6 +101,8 @@ function inOneLine(original: string, command: Command): string {
   if (name !== undefined) return `${line.split('\n')[0]}; ${nearCommands(name, text, command)}\n`;
   if (text === "error: missing required argument 'INPUT'\n")
     return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
+  if (/^error: too many arguments/.test(text) && command.args.every((argument) => Number.isFinite(decimal(argument))))
+    return `softgrad: too many arguments; expected numbers with commas between them, as in ${command.args.join(',')}\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   const required = /^error: required option '(--[\w-]+)/.exec(text)?.[1];

@@ -372,6 +372,63 @@ describe('the options of the library', () => {
     }
   });
 
+  describe('--header where no file is a table is an error', () => {
+    const npy = () => folder.writeNpy('plain.npy', [[1, 2]]);
+    const json = () => folder.write('plain.json', '[[1, 2]]');
+    const table = () => folder.write('plain.tsv', '1\t2\n');
+    const printed = () => folder.write('printed.txt', '[[1. 2.]]');
+    const safetensors = () => folder.writeSafetensors('plain.safetensors', { x: [[1, 2]] });
+    const notTables: readonly (readonly [what: string, args: () => readonly string[]])[] = [
+      ['a .npy', () => ['softmax', npy()]],
+      ['a .json', () => ['relu', json()]],
+      ['a .safetensors', () => ['softmax', safetensors()]],
+      ['an array as NumPy prints it', () => ['softmax', printed()]],
+      ['numbers between commas', () => ['softmax', '1,2']],
+      ['JSON on standard input', () => ['softmax', '-']],
+      ['several files', () => ['vjp', npy(), '--upstream', json()]],
+      ['a mask', () => ['softmax', npy(), '--mask', '1,0']],
+      ['all files of cross-entropy', () => ['cross-entropy', npy(), '--target', '1', '--weight', json()]],
+      ['the files of doctor', () => ['doctor', '--logits', npy(), '--grad', json()]],
+      ['no file of doctor', () => ['doctor', '--did', 'J.sum(axis=1)']],
+      ['a file of demo', () => ['demo', npy()]],
+      ['no file of demo', () => ['demo']],
+    ];
+
+    test.each(notTables)('%s', async (_, args) => {
+      const input = '[[1, 2]]';
+      for (const header of ['yes', 'no']) {
+        const { status, stdout, stderr } = await softgrad([...args(), '--header', header], { input });
+        expect([status, stdout]).toEqual([2, '']);
+        expect(stderr).toMatch(
+          new RegExp(
+            `^softgrad: --header ${header}: (?:no file is read|.* is not a table|none of .*, .* is a table); expected a \\.csv or \\.tsv, or lines of numbers in a \\.txt or on standard input\n$`,
+          ),
+        );
+        expect((await softgrad(args(), { input })).status).toBe(0);
+      }
+    });
+
+    test('but not where one of them is', async () => {
+      const lines = folder.write('lines.txt', '1 2\n');
+      const withTable: readonly (readonly [args: readonly string[], input?: string])[] = [
+        [['softmax', table()]],
+        [['softmax', lines]],
+        [['softmax', '-'], '1,2\n'],
+        [['vjp', npy(), '--upstream', table()]],
+        [['softmax', json(), '--mask', table()]],
+        [['cross-entropy', npy(), '--target', '1', '--weight', table()]],
+        [['doctor', '--logits', npy(), '--grad', lines]],
+        [['demo', npy(), '--upstream', table()]],
+        [['demo', table()]],
+      ];
+      folder.write('plain.tsv', '0\t1\n');
+      for (const [args, input = ''] of withTable) {
+        const { status, stderr } = await softgrad([...args, '--header', 'no'], { input });
+        expect([status, stderr]).toEqual([0, '']);
+      }
+    });
+  });
+
   test('--header determines whether the first line of tables is a header', async () => {
     const numbers = folder.write('numbered.csv', '1,2\n0,0\n');
     expect(await run('softmax', numbers, '--header', 'yes')).toBe('[[0.5,0.5]]\n');

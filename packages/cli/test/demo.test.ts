@@ -141,3 +141,11 @@ test('an input that is no matrix is an error that begins with its name', async (
   expect(stderr).toBe('softgrad: 1,2: shape (2,); expected (n, f), samples by features\n');
   expect(status).toBe(2);
 });
+
+test('only one of its files can be standard input', async () => {
+  expect(await softgrad(['demo', '-', '--upstream', '-'], { input: '1,2\n3,4\n' })).toEqual({
+    status: 2,
+    stdout: '',
+    stderr: 'softgrad: INPUT and --upstream cannot both be standard input\n',
+  });
+});

@@ -181,7 +181,8 @@ test('the expressions are listed by diagnosis, with their conditions; or as JSON
   const { status, stdout } = await softgrad(['doctor', '--list']);
   expect(status).toBe(0);
   expect(stdout).toMatch(/^right\n {2}s \* /);
-  expect(stdout).toMatch(/\n {2}# One row only.* @ multiplies other things.*\n {2}J @ g\n {2}J\.T @ g\n {2}g @ J\n/);
+  expect(stdout).toMatch(/\n {2}# One row only.* @ multiplies other things.*'nij,nj->ni'.*\n {2}J @ g\n {2}#/);
+  expect(stdout).toMatch(/\n {2}# One row only.* @ multiplies .*'nij,ni->nj'.*\n {2}J\.T @ g\n {2}g @ J\n/);
   expect(stdout).toMatch(/\nrow-sum\n {2}J\.sum\(axis=1\)\n/);
   const list: { expression: string; id: string; caveat: string | null }[] = JSON.parse(
     (await softgrad(['doctor', '--list', '--json'])).stdout,
@@ -322,6 +323,9 @@ test.each([
     /^softgrad: doctor: logits\.npy rowsum\.npy without an option; expected --logits FILE --grad FILE, for example --logits logits\.npy --grad rowsum\.npy\n$/,
   ],
   [['a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy --grad FILE\n$/],
+  [['J.sum(axis=1)'], /^softgrad: doctor: J\.sum\(axis=1\) without an option; expected --did 'J\.sum\(axis=1\)'\n$/],
+  [["np.einsum('nij->ni', J)"], /; expected --did "np\.einsum\('nij->ni', J\)"\n$/],
+  [['s * (1 - s)'], /^softgrad: doctor: .* without an option; expected --did 's \* \(1 - s\)'\n$/],
   [['--grad', files.rolled, 'a.npy'], /expected --logits FILE --grad FILE, for example --logits a\.npy\n$/],
   [['--probs', probabilities, 'a.npy'], /expected --logits FILE --grad FILE, for example --grad a\.npy\n$/],
   [

@@ -79,6 +79,28 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', '[[1, 2]]'],
       /^softgrad: \[\[1, 2\]\]: no such file or directory; lists are read from standard input, as in echo '\[\[1, 2\]\]' \| softgrad softmax -\n$/,
     ],
+    ...['[1, -2.5,3]', ' [1 -2.5 3] ', '1 -2.5 3', '1; -2.5; 3', '1, -2.5  3'].map(
+      (text): [string, string[], RegExp] => [
+        `numbers that are not between commas alone: ${text}`,
+        ['softmax', text],
+        /: no such file or directory; expected numbers with commas alone between them, as in 1,-2\.5,3\n$/,
+      ],
+    ),
+    [
+      'the same of an option',
+      ['vjp', good, '--upstream', '[1, 2]'],
+      /^softgrad: --upstream \[1, 2\]: no such file .* commas alone between them, as in 1,2\n$/,
+    ],
+    [
+      'numbers that are several arguments',
+      ['softmax', '1', '2.5', '3'],
+      /^softgrad: too many arguments; expected numbers with commas between them, as in 1,2\.5,3\n$/,
+    ],
+    [
+      'several files',
+      ['softmax', good, '2.npy'],
+      /^softgrad: too many arguments for 'softmax'\. Expected 1 argument but got 2\.\n$/,
+    ],
     ['an unknown ending', ['softmax', 'notes.md'], /^softgrad: notes\.md: unknown ending \.md; expected \.npy/],
     ['words', ['softmax', 'words.txt'], /^softgrad: words\.txt: no row of numbers; expected nested lists/],
     [
@@ -358,7 +380,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'two labels for one row',
       ['cross-entropy', '1,2,3', '--target', '0,1'],
-      /^softgrad: --target 0,1: shape \(2,\) for logits of \(3,\); expected class indices of \(\) or/,
+      /^softgrad: --target 0,1: shape \(2,\) for logits of \(3,\); expected one class index or probabilities of \(3,\)\n$/,
     ],
     [
       'an upstream of fewer dimensions',

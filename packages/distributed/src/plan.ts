@@ -171,6 +171,7 @@ function checkOperation({
   gradient,
   weight,
   labelSmoothing,
+  ignoreIndex,
 }: RunOptions): void {
   const refuse = (what: string): never => {
     throw new SoftgradError('ERR_VALUE', what);
@@ -183,7 +184,7 @@ function checkOperation({
   if ((operation === 'cross-entropy') !== (target !== undefined)) {
     refuse(`${operation} ${target ? 'takes no' : 'needs a'} target`);
   }
-  const ofLoss = { reduction, gradient, weight, 'label smoothing': labelSmoothing };
+  const ofLoss = { reduction, gradient, weight, ignoreIndex, 'label smoothing': labelSmoothing };
   const [given] = Object.entries(ofLoss).filter(([, value]) => value !== undefined);
   if (operation !== 'cross-entropy' && given) {
     refuse(`${operation} has no loss; ${given[0]} is an option of cross-entropy`);

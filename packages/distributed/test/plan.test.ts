@@ -262,6 +262,7 @@ describe('errors name the file and the position', () => {
     ],
     [{ operation: 'softmax', reduction: 'mean' }, 'softmax has no loss; reduction is an option of cross-entropy'],
     [{ operation: 'vjp', direction: ['logits.npy'], weight: ['vector.npy'] }, 'vjp has no loss; weight is an option'],
+    [{ operation: 'softmax', ignoreIndex: -100 }, 'softmax has no loss; ignoreIndex is an option of cross-entropy'],
     [{ operation: 'softmax', logits: [] }, 'no files; expected .npy files'],
     [
       { operation: 'softmax', logits: ['fortran.npy'] },

@@ -1,4 +1,4 @@
-import type { Layer, LossReduction } from './input.js';
+import type { LayerFunction, LossReduction } from './input.js';
 import type { Numbers } from './numbers.js';
 import type { Problem } from './problem.js';
 
@@ -74,19 +74,52 @@ export interface Form {
 /** What the suggested code computes. */
 export type Goal = 'product' | 'loss' | 'jacobian' | 'softmax';
 
-/** A known mistake with its description. */
-export interface Mistake {
+/** One text for each of these layers. */
+export type Texts<F extends LayerFunction> = Readonly<Record<F, string>>;
+
+interface Words<Text> {
+  /** What the numbers are, in one sentence. */
+  readonly what: Text;
+  /** The formula that explains it. */
+  readonly why: Text;
+}
+
+/** A mistake of a softmax. */
+interface OfSoftmax extends Words<string> {
+  readonly layers?: never;
+  readonly neutral?: never;
+}
+
+/** A mistake of other layers alone. */
+interface OfOthers extends Words<string> {
+  readonly layers: readonly Exclude<LayerFunction, 'softmax'>[];
+  readonly neutral?: never;
+}
+
+/** A mistake of a softmax and of others, with words that hold for all of them or one text for each. */
+interface OfSeveral<F extends LayerFunction> extends Words<string | Texts<F>> {
+  readonly layers: readonly F[];
+  readonly neutral?: never;
+}
+
+/** A mistake whose words hold for every layer, though numbers are compared for a softmax only. */
+interface Neutral extends Words<string | Texts<LayerFunction>> {
+  readonly layers?: never;
+  readonly neutral: true;
+}
+
+/** A known mistake, with its words for every layer to which it applies: where one is missing, it is an error of types. */
+export type Mistake = {
   readonly id: string;
   readonly name: string;
-  /** What the numbers are, in one sentence. */
-  readonly what: string;
-  /** The formula that explains it. */
-  readonly why: string;
   readonly forms: readonly Form[];
-  /** The layers to which it applies; by default those with a softmax. */
-  readonly layers?: readonly (Layer | null)[];
-  /** True if what and why hold for every layer, though numbers are compared for a softmax only. */
-  readonly neutral?: true;
   /** What to compute instead, unless it is the correct gradient. */
   readonly goal?: Goal;
-}
+} & (
+  | OfSoftmax
+  | OfOthers
+  | OfSeveral<'softmax' | 'log-softmax'>
+  | OfSeveral<'softmax' | 'sigmoid'>
+  | OfSeveral<LayerFunction>
+  | Neutral
+);

@@ -6,10 +6,16 @@ export type LossReduction = 'mean' | 'sum';
 /** What the layer computes: the probabilities, their logarithms, a sigmoid of each entry, or a loss of the logits. */
 export type Layer = 'softmax' | 'log-softmax' | 'sigmoid' | 'cross-entropy';
 export const layers: readonly Layer[] = ['softmax', 'log-softmax', 'sigmoid', 'cross-entropy'];
-/** For explanations that do not depend on the function of the layer, which need not be known. */
-export const everyLayer: readonly (Layer | null)[] = [null, ...layers];
-/** Those with a softmax in them: the gradient of their cross-entropy is s − y. */
-export const ofCrossEntropy: readonly (Layer | null)[] = [null, 'softmax', 'log-softmax', 'cross-entropy'];
+
+/** The function that a layer applies to the logits: a cross-entropy has a softmax in it, and a layer that is not known is taken for one. */
+export type LayerFunction = 'softmax' | 'log-softmax' | 'sigmoid';
+export const everyLayer: readonly LayerFunction[] = ['softmax', 'log-softmax', 'sigmoid'];
+/** Those whose cross-entropy has the gradient s − y. */
+export const ofCrossEntropy: readonly ('softmax' | 'log-softmax')[] = ['softmax', 'log-softmax'];
+
+export function functionOf(layer: Layer | null): LayerFunction {
+  return layer === null || layer === 'cross-entropy' ? 'softmax' : layer;
+}
 
 export interface ProblemInput {
   readonly logits?: TensorInput | undefined;

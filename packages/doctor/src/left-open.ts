@@ -3,8 +3,9 @@ import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
+import { functionOf } from './input.js';
 import { labelOf } from './labels.js';
-import { productIn } from './layer-words.js';
+import { productOf } from './layer-formulas.js';
 import { clippedGradient } from './mistakes/clipped.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
@@ -62,10 +63,11 @@ export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreeme
   }
   // The loss is said.
   if (problem.layer === 'cross-entropy' && problem.y) return null;
+  const product = productOf[functionOf(problem.layer)];
   if (agreement.id === 'row-sum' && agreement.computed && !isTellingSum(problem, data))
-    return as(`${productIn(problem.layer)} with the g of another loss`);
-  if (ofWholeNumbers(problem, data, agreement)) return as(`${productIn(problem.layer)} with whole numbers in g`);
-  return ofAnotherLoss(problem, data, agreement) ? as(`${productIn(problem.layer)} with the g of another loss`) : null;
+    return as(`${product} with the g of another loss`);
+  if (ofWholeNumbers(problem, data, agreement)) return as(`${product} with whole numbers in g`);
+  return ofAnotherLoss(problem, data, agreement) ? as(`${product} with the g of another loss`) : null;
 }
 
 /** The correct gradient that a gradient with all labels one too low is if the given target counts from 1; null if it has a class 0. */

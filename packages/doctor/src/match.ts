@@ -1,7 +1,7 @@
 import type { Given } from './compare.js';
 import type { Form, Kind, Mistake, Unusual } from './form.js';
 import type { FoundOptions } from './found-options.js';
-import type { LossReduction } from './input.js';
+import { everyLayer, type LossReduction } from './input.js';
 import type { Reading } from './reading.js';
 
 /** An explanation with its distance from the given numbers. */
@@ -47,6 +47,7 @@ export const scaledMistake: Mistake = {
   name: 'right but for a constant factor',
   what: 'the right derivative times a constant that is neither the batch size nor the temperature',
   why: 'A factor of its own (a learning rate, a loss weight, a 2 from a squared error, a backward pass that ran twice and added up) is in the gradient.',
+  layers: everyLayer,
   forms: [],
 };
 

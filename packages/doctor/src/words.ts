@@ -1,9 +1,9 @@
 import { saturatedBelow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Goal } from './form.js';
-import { wordsOf } from './layer-words.js';
+import { whyRight, wordsOf } from './layer-words.js';
 import { underflow } from './mistakes/overflow.js';
-import { right, whatRight, whyRight } from './mistakes/right.js';
+import { right, whatRight } from './mistakes/right.js';
 import type { Problem } from './problem.js';
 import { digitsOf, formatError, sentence } from './report.js';
 import type { Findings } from './search.js';

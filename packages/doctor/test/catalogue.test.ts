@@ -1,7 +1,12 @@
-import { describe, expect, test } from 'vitest';
-import { explanations } from '../src/catalogue.js';
+import { describe, expect, expectTypeOf, test } from 'vitest';
+import { explanations, explanationsOfExpressions } from '../src/catalogue.js';
+import type { Mistake } from '../src/form.js';
 import { knownExpressions } from '../src/index.js';
-import type { ProblemInput } from '../src/input.js';
+import { everyLayer, ofCrossEntropy, type ProblemInput } from '../src/input.js';
+import { isOfSoftmaxOnly, wordsOf, wordsOfExpression } from '../src/layer-words.js';
+import { scaledMistake } from '../src/match.js';
+import { right } from '../src/mistakes/right.js';
+import { rowsRescaled, rowsSkipped } from '../src/mistakes/rows.js';
 import { readProblem } from '../src/problem.js';
 import { normal } from './random.js';
 
@@ -36,17 +41,56 @@ function withoutBrackets(formula: string): string {
 }
 
 describe('every explanation', () => {
-  test('has an id, a name, and says what and why', () => {
+  test('has an id and a name', () => {
     const ids = explanations.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
-    for (const { id, name, what, why, forms } of explanations) {
+    for (const { id, name, forms } of explanations) {
       expect(id).toMatch(/^[a-z]+(-[a-z]+)*$/);
       expect(name.length, id).toBeGreaterThan(3);
+      expect(forms.length, id).toBeGreaterThan(0);
+    }
+  });
+
+  test.each(everyLayer)('says what and why after a %s, in its formulas', (layer) => {
+    // These compare the layers.
+    const comparing = ['softmax-derivative', 'log-softmax', 'sigmoid', 'jacobian-transposed'];
+    const ofOthers = {
+      softmax: /σ|g − s Σ g/,
+      'log-softmax': /σ|diag\(s\)|s sᵀ|s ⊙ \(g|−y \/ s|s_i \(δ|J_n g_n|nj->ni/,
+      sigmoid: /diag\(s\)|s sᵀ|s ⊙ \(g|−y \/ s|s_i \(δ|−Σ y log s|s − y|J_nᵀ|ni->nj|(?<!binary )cross-entropy/,
+    }[layer];
+    for (const mistake of [...explanationsOfExpressions, scaledMistake, rowsSkipped, rowsRescaled]) {
+      const { id } = mistake;
+      if (isOfSoftmaxOnly(mistake, layer)) continue;
+      const { what, why } = wordsOf(mistake, layer);
       expect(what.length, id).toBeGreaterThan(15);
       expect(what, id).not.toMatch(/\.$/);
       expect(why, id).toMatch(/[^ ]{2}.{30,}[.)]$/);
-      expect(forms.length, id).toBeGreaterThan(0);
+      if (!comparing.includes(id)) expect(`${what}. ${why}`, id).not.toMatch(ofOthers);
     }
+  });
+
+  test('says of a mistake of a softmax what it would be, and why the derivative of the layer is another one', () => {
+    const diagonal = explanations.find(({ id }) => id === 'diagonal') ?? right;
+    expect(wordsOfExpression(diagonal, 'sigmoid')).toEqual({
+      what: "no derivative of a sigmoid; for a softmax it would be the Jacobian's diagonal alone: softmax treated like a sigmoid, one input for each output",
+      why: wordsOf(right, 'sigmoid').why,
+    });
+    expect(wordsOfExpression(diagonal, 'cross-entropy')).toEqual(wordsOf(diagonal, null));
+    const twice = explanations.find(({ id }) => id === 'jacobian-twice') ?? right;
+    expect(wordsOfExpression(twice, 'sigmoid').what).toContain(
+      "it would be the right gradient multiplied by the Jacobian once more; the cross-entropy's s − y",
+    );
+  });
+
+  test('is not accepted by the types with the words of some of its layers only', () => {
+    const some = { softmax: 'for a softmax', 'log-softmax': 'for a log-softmax' };
+    const common = { id: 'x', name: 'x', forms: [], what: 'for all' };
+    expectTypeOf({ ...common, layers: ofCrossEntropy, why: some }).toExtend<Mistake>();
+    expectTypeOf({ ...common, layers: everyLayer, why: { ...some, sigmoid: 'for a sigmoid' } }).toExtend<Mistake>();
+    expectTypeOf({ ...common, layers: everyLayer, why: some }).not.toExtend<Mistake>();
+    expectTypeOf({ ...common, neutral: true as const, why: some }).not.toExtend<Mistake>();
+    expectTypeOf({ ...common, why: some }).not.toExtend<Mistake>();
   });
 
   test('has forms whose numbers are finite and of the shape of their kind, each with a formula of its own', () => {

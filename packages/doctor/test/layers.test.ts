@@ -292,6 +292,27 @@ test("a caveat about softmax's Jacobian is not given for another layer", () => {
       expect(diagnose({ gradient, layer }).evidence.notes).toEqual([]);
 });
 
+describe.each(['softmax', ...layers] as const)('a caveat after a %s', (layer) => {
+  const notesOf = (gradient: string) => diagnose({ gradient, layer }).evidence.notes.join(' ');
+
+  test('of one row of the transposed product names the transposed product of a batch', () => {
+    for (const gradient of ['J.T @ g', 'g @ J', "np.einsum('ij,i->j', J, g)"])
+      expect(notesOf(gradient), gradient).toMatch(/^One row only, .* write np\.einsum\('nij,ni->nj', J, g\)\.$/);
+    if (layer === 'log-softmax') return;
+    for (const gradient of ['J @ g', "np.einsum('ij,j->i', J, g)"])
+      expect(notesOf(gradient), gradient).toMatch(/^One row only, .* write np\.einsum\('nij,nj->ni', J, g\)\.$/);
+  });
+
+  test('of a squared error names the error and the loss of the layer', () => {
+    const said = {
+      softmax: 'That is the gradient of ½‖s − y‖²; of the cross-entropy it is s − y.',
+      'log-softmax': '',
+      sigmoid: 'That is the gradient of ½‖σ − y‖²; of the binary cross-entropy it is σ − y.',
+    }[layer];
+    expect(notesOf(layer === 'sigmoid' ? '(s - y) * s * (1 - s)' : 'J @ (s - y)')).toBe(said);
+  });
+});
+
 test('a loss of the probabilities, which are exp of the outputs of a log-softmax, is right, too', () => {
   const { data, shape } = evaluate('-s * (y - (s * y).sum(axis=1, keepdims=True))', scopeOf('log-softmax'));
   const known = { logits, target: labels, layer: 'log-softmax' } as const;

@@ -4,6 +4,9 @@ import { type BenchDType, type FloatArray, floatArray } from '../workloads.js';
 /** What the target of a cross-entropy is: class indices, the same with `labelSmoothing`, or probabilities. */
 export type TargetKind = 'indices' | 'smoothed' | 'probabilities';
 
+/** `labelSmoothing` of the inputs with smoothed targets. */
+export const smoothing = 0.1;
+
 /** What the errors of an op are measured on. */
 export interface AccuracyInput {
   /** In words: `±20`, `nearly one-hot`. */

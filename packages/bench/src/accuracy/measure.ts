@@ -1,19 +1,15 @@
-import {
-  type Backend,
-  checkOptions,
-  type HostArray,
-  isSoftgradError,
-  namesOf,
-  type Tensor,
-  tensor,
-} from '@softgrad/core';
+import { checkOptions, namesOf } from '@softgrad/core';
 import type { Contender, ContenderSource } from '../contender.js';
 import { type Environment, environment } from '../environment.js';
 import type { Signal } from '../platform.js';
-import { type BenchDType, type BenchOp, benchDTypes, benchOps, type FloatArray, floatArray } from '../workloads.js';
-import { type AccuracyInput, accuracyData, accuracyInputs, repeatsOf } from './inputs.js';
-import { type AccuracyCall, type AccuracyOp, type AccuracyOpName, accuracyOps, type OperandName } from './ops.js';
-import { type Case, type OutputName, smoothing } from './terms.js';
+import { type BenchDType, benchDTypes } from '../workloads.js';
+import { resultOf } from './contender-result.js';
+import { type Expectation, expectationOf, largestError, rowSumError } from './errors.js';
+import { accuracyInputs } from './inputs.js';
+import type { AccuracyOpName } from './ops/names.js';
+import { accuracyOps } from './ops/table.js';
+import { cases, rounded } from './question-cases.js';
+import { costOf, questionsOf } from './questions.js';
 
 /** What `measureAccuracy` measures. */
 export interface AccuracyOptions {
@@ -67,31 +63,12 @@ export interface AccuracyReport {
   readonly results: readonly AccuracyResult[];
 }
 
-/** Matrices of longer rows are too many entries. */
-const mostResultsOfRow = 1e7;
-
-function isAsked(
-  { results, isPeriodic = true, isElementwise, operands, hasFewLongRows, mostClasses = Infinity }: AccuracyOp,
-  { classes, around0, target, isForAll }: AccuracyInput,
-): boolean {
-  if (classes > mostClasses || (hasFewLongRows && !isForAll)) return false;
-  if (isElementwise && !around0) return false;
-  if (target !== 'indices' && !operands.includes('target')) return false;
-  return results(classes) <= mostResultsOfRow && (isPeriodic || repeatsOf(classes) === 1);
-}
-
 /** The part of the work that is done, in units of its cost. */
 export interface AccuracyProgress {
   readonly done: number;
   readonly total: number;
   /** The input that is measured now. */
   readonly label: string;
-}
-
-interface Question {
-  readonly op: AccuracyOpName;
-  readonly dtype: BenchDType;
-  readonly input: AccuracyInput;
 }
 
 /**
@@ -119,13 +96,8 @@ export async function measureAccuracy(
     results: count = 8000,
     signal,
   } = checkOptions('measureAccuracy', options, optionNames);
-  const inputs = accuracyInputs(classes);
   const caseOf = cases(count);
-  const questions = ops.flatMap((op) =>
-    dtypes.flatMap((dtype) =>
-      inputs.filter((input) => isAsked(accuracyOps[op], input)).map((input) => ({ op, dtype, input })),
-    ),
-  );
+  const questions = questionsOf(ops, dtypes, accuracyInputs(classes));
   const total = questions.reduce((sum, question) => sum + costOf(question, count), 0);
   let done = 0;
   const opened: Contender[] = [];
@@ -183,199 +155,4 @@ export async function measureAccuracy(
     unavailable,
     results,
   };
-}
-
-/** What an input costs: its results, which take less time if they repeat, and as much again as a short input for what is there once. */
-function costOf({ op, input: { classes } }: Question, count: number): number {
-  const results = Math.max(count, accuracyOps[op].results(classes));
-  return count + results * (repeatsOf(classes) > 1 ? 0.3 : 1);
-}
-
-/** The numbers of each question, those that several ops share made once. */
-function cases(count: number): (question: Question) => Case {
-  const made = new Map<AccuracyInput, Map<string, Case>>();
-  return ({ op, dtype, input }) => {
-    const entries = entriesOf(accuracyOps[op], input, count);
-    const known = made.get(input) ?? new Map<string, Case>();
-    made.set(input, known);
-    const key = `${dtype} ${entries}`;
-    const found = known.get(key) ?? caseOf(input, dtype, entries);
-    known.set(key, found);
-    return found;
-  };
-}
-
-/** How many entries of an input give about `count` results. Rows with one result count with their entries. */
-function entriesOf({ results }: AccuracyOp, { classes }: AccuracyInput, count: number): number {
-  return Math.max(1, (count * classes) / Math.max(classes, results(classes)));
-}
-
-function caseOf(input: AccuracyInput, dtype: BenchDType, entries: number): Case {
-  const data = accuracyData(input, dtype, entries);
-  const outputs = new Map<OutputName, FloatArray>();
-  const asked: Case = {
-    ...data,
-    layout: { outer: data.rows, classes: data.period, inner: 1 },
-    parameters: { temperature: input.temperature, mask: data.mask },
-    targetKind: input.target,
-    output(name) {
-      const known = outputs.get(name) ?? rounded(accuracyOps[name].expected(asked), dtype);
-      outputs.set(name, known);
-      return known;
-    },
-  };
-  return asked;
-}
-
-function rounded(values: HostArray, dtype: BenchDType): FloatArray {
-  const result = floatArray(dtype, values.length);
-  result.set(values);
-  return result;
-}
-
-interface Expectation {
-  readonly values: Float64Array;
-  /** Errors up to this are counted as 0. */
-  readonly undetermined: Float64Array | undefined;
-  /** An ULP of each result, or of its terms; Infinity for those that are too small to be measured. */
-  readonly ulps: Float64Array;
-}
-
-function expectationOf(op: AccuracyOp, asked: Case, dtype: BenchDType): Expectation {
-  const values = op.expected(asked);
-  const attainable = op.attainable?.(asked);
-  const ulps = values.map((value, k) => {
-    const scale = Math.max(Math.abs(value), attainable?.[k] ?? 0);
-    if (scale < least) return Number.POSITIVE_INFINITY;
-    return scale < Number.POSITIVE_INFINITY ? ulpOf(scale, dtype) : 0;
-  });
-  return { values, ulps, undetermined: op.undetermined?.(asked) };
-}
-
-/** Smaller results are not measured. */
-const least = 1e-30;
-
-/** What a contender computed, and the output that it computed it from, if that is its own. */
-interface Found {
-  readonly result: HostArray;
-  readonly output?: HostArray;
-}
-
-/** The contender's result, or null if it does not support the input. */
-async function resultOf(contender: Contender, { op, dtype, input }: Question, asked: Case): Promise<Found | null> {
-  if (contender.backend) return resultOfBackend(contender.backend, op, asked, input, dtype);
-  const plainOp = benchOps.find((known): known is BenchOp & AccuracyOpName => known === op);
-  if (!plainOp || !input.plain || asked.repeats > 1) return null;
-  const { logits, rows, target, directions } = asked;
-  const workload = { op: plainOp, dtype, shape: [rows, input.classes] } as const;
-  const job = await contender.prepare(workload, { logits, probabilities: logits, cotangent: directions, target });
-  if (typeof job === 'string') return null;
-  try {
-    return { result: await job.result() };
-  } finally {
-    await job.dispose();
-  }
-}
-
-async function resultOfBackend(
-  backend: Backend,
-  op: AccuracyOpName,
-  asked: Case,
-  { classes, temperature, target }: AccuracyInput,
-  dtype: BenchDType,
-): Promise<Found | null> {
-  if (!backend.supports.dtypes.includes(dtype) || backend.supports.limits.classes < classes) return null;
-  const { rows, mask } = asked;
-  const shape = [rows, classes];
-  const options: AccuracyCall = {
-    ...(temperature !== 1 && { temperature }),
-    ...(mask && { mask: { data: mask, shape } }),
-    ...(target === 'smoothed' && { labelSmoothing: smoothing }),
-  };
-  const made: Tensor[] = [];
-  try {
-    for (const name of accuracyOps[op].operands) made.push(upload(name, asked, shape, dtype, backend));
-    const called = accuracyOps[op].call(made, options);
-    if (!('output' in called)) return { result: await called.data().finally(() => called.dispose()) };
-    made.push(called.output, called.result);
-    return { result: await called.result.data(), output: await called.output.data() };
-  } catch (error) {
-    if (isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED') return null;
-    throw error;
-  } finally {
-    for (const one of made) one.dispose();
-  }
-}
-
-/** An operand of an op on the backend. */
-function upload(name: OperandName, asked: Case, shape: readonly number[], dtype: BenchDType, backend: Backend): Tensor {
-  const { rows, repeats, target, rowCotangents } = asked;
-  if (name === 'target' && asked.targetKind !== 'probabilities') return tensor(target, { shape: [rows], backend });
-  if (name === 'rowCotangent') return tensor(rowCotangents, { shape: [rows], dtype, backend });
-  return tensor(tiled(entriesOfOperand(name, asked), dtype, repeats), { shape, dtype, backend });
-}
-
-function entriesOfOperand(name: Exclude<OperandName, 'rowCotangent'>, asked: Case): FloatArray {
-  switch (name) {
-    case 'logits':
-      return asked.logits;
-    case 'direction':
-      return asked.directions;
-    case 'tangent':
-      return asked.tangents;
-    case 'target':
-      return asked.softTarget;
-    default:
-      return asked.output(name);
-  }
-}
-
-/** The numbers, `repeats` times: an input that repeats has one row. */
-function tiled(values: FloatArray, dtype: BenchDType, repeats: number): FloatArray {
-  if (repeats === 1) return values;
-  const result = floatArray(dtype, values.length * repeats);
-  for (let k = 0; k < repeats; k++) result.set(values, k * values.length);
-  return result;
-}
-
-/** The spacing of a dtype's numbers at `x`, whose magnitude is at least 1e-30, so never subnormal. */
-function ulpOf(x: number, dtype: BenchDType): number {
-  let exponent = Math.floor(Math.log2(x));
-  // log2 can round up to the next integer.
-  if (2 ** exponent > x) exponent--;
-  return 2 ** (exponent - (dtype === 'float64' ? 52 : 23));
-}
-
-/** A result that repeats is compared everywhere with the period that is expected. */
-function largestError(actual: HostArray, { values, ulps, undetermined }: Expectation): number {
-  let largest = 0;
-  let at = 0;
-  for (const found of actual) {
-    const exact = values[at] ?? Number.NaN;
-    if (found !== exact) {
-      if (Number.isNaN(found)) return Number.NaN;
-      const error = Math.abs(found - exact) - (undetermined?.[at] ?? 0);
-      largest = Math.max(largest, error / (ulps[at] ?? Number.NaN));
-    }
-    at = at + 1 === values.length ? 0 : at + 1;
-  }
-  return largest;
-}
-
-function rowSumError(actual: HostArray, classes: number, dtype: BenchDType): number {
-  let largest = 0;
-  for (let start = 0; start < actual.length; start += classes) {
-    // Neumaier's summation (ZAMM 54, 1974), so that the check adds no rounding error.
-    let sum = 0;
-    let lost = 0;
-    for (const value of actual.subarray(start, start + classes)) {
-      const next = sum + value;
-      lost += Math.abs(sum) >= Math.abs(value) ? sum - next + value : value - next + sum;
-      sum = next;
-    }
-    const error = Math.abs(sum - 1 + lost);
-    if (Number.isNaN(error)) return Number.NaN;
-    largest = Math.max(largest, error);
-  }
-  return largest / ulpOf(1, dtype);
 }

@@ -72,8 +72,10 @@ export function accuracyCommand(session: Session): Command {
 Examples:
   $ softgrad accuracy
   $ softgrad accuracy --ops all --backends all --md accuracy.md
-  $ softgrad accuracy --ops crossEntropy.gradient --backends all,gpujs:mode=webasm,tfjs:engine=cpu --details
-  $ softgrad accuracy --backends cpu,wasm --peers naive,onnxruntime-node,jax --dtype float32
+  $ softgrad accuracy --ops crossEntropy.gradient --details \\
+      --backends all,gpujs:mode=webasm,tfjs:engine=cpu
+  $ softgrad accuracy --backends cpu,wasm --dtype float32 \\
+      --peers naive,onnxruntime-node,jax
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
     .action((options: Options) => run(options, session));
@@ -93,6 +95,13 @@ async function run(options: Options, session: Session): Promise<void> {
   if (options.json === '-' && options.md === '-') {
     throw new SoftgradError('ERR_VALUE', 'only one of --json and --md can be - (standard output)');
   }
+  const printed = (['json', 'md'] as const).find((format) => options[format] === '-');
+  if (options.details && printed !== undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--details with --${printed} -: standard output has the whole report already; expected one of them`,
+    );
+  }
   await checkWritable([options.json, options.md]);
   const progress = startProgress('accuracy: loading', 1, session);
   const { bench, report } = await measure(options, session, progress.update).finally(() => progress.stop());
@@ -100,7 +109,7 @@ async function run(options: Options, session: Session): Promise<void> {
   const details = accuracyTables(report);
   const tables = [accuracySummary(report), ...details];
   const notRun = report.unavailable.map(({ name, reason }) => `${name}: not run: ${reason}`);
-  if (options.json !== '-' && options.md !== '-') {
+  if (printed === undefined) {
     for (const table of [accuracyOverview(report), ...(options.details ? details : [])]) {
       stdout.write(`${formatTextTable(table, stdout)}\n`);
     }

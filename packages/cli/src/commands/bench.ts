@@ -41,7 +41,7 @@ export function benchCommand(session: Session): Command {
         'a first call, calls with a reused output, calls that allocate it, and from host data to host data. ' +
         'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are marked as such.',
     )
-    .option('--ops <list>', 'of softmax,logSoftmax,jacobian,vjp,crossEntropy,sigmoid,relu; default: all', list)
+    .option('--ops <list>', 'of softmax, logSoftmax, jacobian, vjp, crossEntropy, sigmoid, relu; default: all', list)
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
     .addOption(new Option('--dtype <list>', 'of float32,float64').argParser(list).default(['float32'], 'float32'))
     .option(
@@ -80,7 +80,7 @@ export function benchCommand(session: Session): Command {
         .default([], 'none'),
     )
     .option('--composed', 'also times every backend without its fused kernels')
-    .option('--quick', 'small shapes only')
+    .addOption(new Option('--quick', 'small shapes only').conflicts('shapes'))
     .option('--json <file>', 'writes the whole report; - for standard output')
     .option('--md <file>', 'writes the tables as Markdown; - for standard output')
     .option('--html <file>', 'writes a page with charts; - for standard output')
@@ -90,7 +90,8 @@ export function benchCommand(session: Session): Command {
       `
 Examples:
   $ softgrad bench --quick
-  $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 --peers naive,onnxruntime-node --processes 3 --html report.html
+  $ softgrad bench --ops softmax --backends cpu,wasm,wasm:threads=2 \\
+      --peers naive,onnxruntime-node --processes 3 --html report.html
   $ softgrad bench --module ./my-backend.js --backends cpu --composed
   $ softgrad bench --ops softmax --json new.json --compare old.json
   $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,

@@ -60,7 +60,7 @@ export function conformanceCommand(session: Session): Command {
       new Option(
         '--list',
         'prints the ids of all cases, or of those of --only, instead of running them; with --module, of those that apply to its backend',
-      ).conflicts(['backend', 'timeout']),
+      ).conflicts(['backend', 'timeout', 'all']),
     )
     .addOption(
       new Option(

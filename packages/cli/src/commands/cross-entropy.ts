@@ -142,9 +142,10 @@ function toTarget(
   if (!sameShape(shape, indices) && !list) {
     const other = logits.findIndex((_, at) => sameShape(shape, logits.toSpliced(at, 1)));
     const hint = other < 0 ? '' : `; it fits --axis ${other}, the dimension of the classes`;
+    const ofClasses = indices.length === 0 ? 'one class index' : `class indices of ${formatShape(indices)}`;
     throw new SoftgradError(
       'ERR_SHAPE',
-      `--target ${reader.name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected class indices of ${formatShape(indices)} or probabilities of ${formatShape(logits)}${hint}`,
+      `--target ${reader.name}: shape ${formatShape(shape)} for logits of ${formatShape(logits)}; expected ${ofClasses} or probabilities of ${formatShape(logits)}${hint}`,
     );
   }
   const classes = logits[axis] ?? 0;

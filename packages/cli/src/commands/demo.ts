@@ -1,10 +1,10 @@
 import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
-import { type FileArray, formatShape } from '@softgrad/formats';
+import { type FileArray, formatShape, type RowReader } from '@softgrad/formats';
 import { Command } from 'commander';
 import { openBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { openArray, openOperand } from '../files/open.js';
-import { headerAdvice, readWatched } from '../operands.js';
+import { checkHeader, checkStandardInput, headerAdvice, readWatched } from '../operands.js';
 import { headerOption, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber, formatProse } from '../table.js';
 
@@ -54,48 +54,69 @@ Examples:
   $ softgrad demo signal.csv --upstream gradient.csv --backend cpu`,
     )
     .action(async (input: string | undefined, options: Options) => {
-      const whole = input === undefined ? signal : await readMatrix(input, options, session);
-      const cotangent =
-        options.upstream === undefined
-          ? oneClassARow(whole.shape)
-          : await readMatrix(options.upstream, options, session, '--upstream');
-      if (cotangent.shape.join() !== whole.shape.join()) {
-        throw new SoftgradError(
-          'ERR_SHAPE',
-          `--upstream ${options.upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, the shape of the signal`,
-        );
+      const { upstream, header } = options;
+      if (input !== undefined && upstream !== undefined) {
+        checkStandardInput([
+          { label: 'INPUT', file: input },
+          { label: '--upstream', file: upstream },
+        ]);
       }
-      const backend = await openBackend(options.backend, session);
+      const readers: RowReader[] = [];
       try {
-        await explain(whole, cotangent, backend, session.stdout);
+        const open = async (file: string, label?: string) => {
+          const reader = await openMatrix(file, options, session, label);
+          readers.push(reader);
+          return reader;
+        };
+        const ofSignal = input === undefined ? null : await open(input);
+        const ofUpstream = upstream === undefined ? null : await open(upstream, '--upstream');
+        checkHeader(header, readers);
+        const whole = ofSignal ? await readMatrix(ofSignal, session) : signal;
+        const cotangent = ofUpstream ? await readMatrix(ofUpstream, session) : oneClassARow(whole.shape);
+        if (cotangent.shape.join() !== whole.shape.join()) {
+          throw new SoftgradError(
+            'ERR_SHAPE',
+            `--upstream ${upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, the shape of the signal`,
+          );
+        }
+        const backend = await openBackend(options.backend, session);
+        try {
+          await explain(whole, cotangent, backend, session.stdout);
+        } finally {
+          await backend.close();
+        }
       } finally {
-        await backend.close();
+        for (const reader of readers) await reader.close();
       }
     });
 }
 
-async function readMatrix(file: string, { header }: Options, session: Session, label?: string): Promise<Matrix> {
+async function openMatrix(
+  file: string,
+  { header }: Options,
+  session: Session,
+  label: string | undefined,
+): Promise<RowReader> {
   const table = { header, headerAdvice };
   const reader = await (label === undefined
     ? openArray(file, session, table)
     : openOperand(label, file, session, table));
-  try {
-    if (reader.shape.length !== 2) {
-      throw new SoftgradError(
-        'ERR_SHAPE',
-        `${label === undefined ? '' : `${label} `}${file}: shape ${formatShape(reader.shape)}; expected (n, f), samples by features`,
-      );
-    }
-    const array = await readWatched(reader, 'pass fewer rows', session);
-    const [rows = 0, columns = 0] = array.shape;
-    if (rows === 0 || columns === 0)
-      throw new SoftgradError('ERR_SHAPE', `${file}: ${formatShape(array.shape)} is empty`);
-    const shown = Math.min(rows, shownRows);
-    if (shown < rows) session.stdout.write(`The first ${shown} of ${rows} rows of ${file}:\n`);
-    return { ...array, shape: [shown, columns], data: array.data.slice(0, shown * columns) };
-  } finally {
-    await reader.close();
-  }
+  if (reader.shape.length === 2) return reader;
+  await reader.close();
+  throw new SoftgradError(
+    'ERR_SHAPE',
+    `${label === undefined ? '' : `${label} `}${file}: shape ${formatShape(reader.shape)}; expected (n, f), samples by features`,
+  );
+}
+
+async function readMatrix(reader: RowReader, session: Session): Promise<Matrix> {
+  const array = await readWatched(reader, 'pass fewer rows', session);
+  const [rows = 0, columns = 0] = array.shape;
+  if (rows === 0 || columns === 0)
+    throw new SoftgradError('ERR_SHAPE', `${reader.name}: ${formatShape(array.shape)} is empty`);
+  const shown = Math.min(rows, shownRows);
+  if (shown < rows) session.stdout.write(`The first ${shown} of ${rows} rows of ${reader.name}:\n`);
+  return { ...array, shape: [shown, columns], data: array.data.slice(0, shown * columns) };
 }
 
 /** The gradient of a loss that depends on one probability of each row. */

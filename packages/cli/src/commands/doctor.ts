@@ -4,7 +4,7 @@ import { placeOf, type RowReader, sizeOf } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import type { OutputStream, Session } from '../context.js';
 import { openOperand } from '../files/open.js';
-import { headerAdvice, readWatched } from '../operands.js';
+import { checkHeader, checkStandardInput, headerAdvice, readWatched } from '../operands.js';
 import { fraction, headerOption, integer, positive, type TableHeader } from '../options.js';
 import { pageOf, playgroundLink, servedHere } from '../playground-link.js';
 import { startLateProgress } from '../progress.js';
@@ -71,7 +71,12 @@ export function doctorCommand(session: Session): Command {
       .option('--weight <file>', "the cross-entropy's weights, one for each class")
       .addOption(new Option('--ignore-index <n>', 'class index of rows to ignore; default: -100').argParser(integer))
       .addOption(headerOption())
-      .option('--list', 'the expressions that --did knows; also with --json')
+      .addOption(
+        new Option('--list', 'the expressions that --did knows; also with --json').conflicts([
+          ...files.map(({ option }) => option),
+          ...['did', 'axis', 'temperature', 'reduction', 'layer', 'labelSmoothing', 'ignoreIndex', 'header', 'link'],
+        ]),
+      )
       .option('--json', 'the diagnosis as JSON: verdict, matches, why, …')
       .addHelpText(
         'after',
@@ -145,8 +150,16 @@ function formatDiagnosis(text: string, stdout: OutputStream): string {
   return `${formatProse(text.slice(0, code), stdout)}${text.slice(code)}`;
 }
 
-/** Files without an option: their roles are unknown, so the example uses the most likely order, logits and gradient. */
+/** An expression, or files, without an option: the roles of files are unknown, so the example uses the most likely order, logits and gradient. */
 function namelessFiles(args: readonly string[], options: Options): SoftgradError {
+  const [expression = ''] = args;
+  if (args.length === 1 && /[()*@]/.test(expression)) {
+    const quote = expression.includes("'") ? '"' : "'";
+    return new SoftgradError(
+      'ERR_VALUE',
+      `doctor: ${expression} without an option; expected --did ${quote}${expression}${quote}`,
+    );
+  }
   const signal = options.logits ?? options.probs;
   const free = [...(signal === undefined ? ['--logits'] : []), ...(options.grad === undefined ? ['--grad'] : [])];
   const named = free.map((flag, k) => `${flag} ${args[k] ?? 'FILE'}`);
@@ -196,19 +209,16 @@ interface ReadFiles {
 }
 
 async function readFiles(options: Options, session: Session): Promise<ReadFiles> {
-  const given = files.flatMap(({ name, option, flag }) => {
+  const given = files.flatMap(({ name, option, flag: label }) => {
     const file = options[option];
-    return file === undefined ? [] : [{ name, flag, file }];
+    return file === undefined ? [] : [{ name, label, file }];
   });
-  const fromStandardInput = given.filter(({ file }) => file === '-').map(({ flag }) => flag);
-  if (fromStandardInput.length > 1) {
-    throw new SoftgradError('ERR_VALUE', `${fromStandardInput.join(' and ')} cannot both be standard input`);
-  }
+  checkStandardInput(given);
   const arrays: Arrays = {};
   const readers = new Map<ArrayName, RowReader>();
-  for (const { name, flag, file } of given) {
+  for (const { name, label, file } of given) {
     const table = { header: options.header, headerAdvice, booleans: name === 'mask' };
-    const reader = await openOperand(flag, file, session, table);
+    const reader = await openOperand(label, file, session, table);
     readers.set(name, reader);
     try {
       const { data, shape } = await readWatched(reader, 'pass fewer rows: any of them shows the mistake', session);
@@ -222,6 +232,7 @@ async function readFiles(options: Options, session: Session): Promise<ReadFiles>
       await reader.close();
     }
   }
+  checkHeader(options.header, [...readers.values()]);
   return { arrays, readers };
 }
 

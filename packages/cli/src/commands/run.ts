@@ -32,6 +32,42 @@ interface Options extends ExecutionOptions {
   readonly cancel?: string;
 }
 
+/** What each option is for: the plan of a run, where and how it is computed, where its files are, or a task in place of an OPERATION. */
+const uses = {
+  out: 'plan',
+  upstream: 'plan',
+  mask: 'plan',
+  target: 'plan',
+  axis: 'plan',
+  temperature: 'plan',
+  dtype: 'plan',
+  reduction: 'plan',
+  ignoreIndex: 'plan',
+  weight: 'plan',
+  labelSmoothing: 'plan',
+  lossOnly: 'plan',
+  shardClasses: 'plan',
+  shardBytes: 'plan',
+  backend: 'plan',
+  threads: 'execution',
+  detach: 'execution',
+  shard: 'execution',
+  pass: 'execution',
+  root: 'place',
+  store: 'place',
+  redis: 'place',
+  status: 'task',
+  resume: 'task',
+  verify: 'task',
+  cancel: 'task',
+} as const satisfies Record<keyof Options, 'plan' | 'execution' | 'place' | 'task'>;
+
+type Use = (typeof uses)[keyof typeof uses];
+
+function optionsFor(...kinds: readonly Use[]): string[] {
+  return Object.entries(uses).flatMap(([name, use]) => (kinds.includes(use) ? [name] : []));
+}
+
 export function runCommand(session: Session): Command {
   return new Command('run')
     .summary('computes an operation over many .npy files, on all cores or many machines')
@@ -81,9 +117,9 @@ export function runCommand(session: Session): Command {
     .option('--redis <url>', 'submits to the workers at this server and waits; default: SOFTGRAD_REDIS')
     .option('--detach', 'prints the id of the run and does not wait')
     .addOption(
-      new Option('--shard <i/n>', 'computes only every n-th shard, without a server: for indexed jobs').argParser(
-        share,
-      ),
+      new Option('--shard <i/n>', 'computes only every n-th shard, without a server: for indexed jobs')
+        .argParser(share)
+        .conflicts(['redis', 'detach']),
     )
     .addOption(
       new Option(
@@ -91,10 +127,27 @@ export function runCommand(session: Session): Command {
         'for --shard with --shard-classes: first run all shares with one pass, then all with the other',
       ).choices(['statistics', 'apply']),
     )
-    .option('--status <run>', 'shows the progress of a run: its id, or the folder of its results')
-    .option('--resume <run>', 'verifies the results of a run, and computes what is missing or damaged')
-    .option('--verify <folder>', 'checks the SHA-256 of every part; exit code 1 if one is damaged')
-    .option('--cancel <run>', 'removes the waiting shards of a run from the queue; finished results are kept')
+    .addOption(
+      new Option('--status <run>', 'shows the progress of a run: its id, or the folder of its results').conflicts(
+        optionsFor('plan', 'execution'),
+      ),
+    )
+    .addOption(
+      new Option('--resume <run>', 'verifies the results of a run, and computes what is missing or damaged').conflicts(
+        optionsFor('plan'),
+      ),
+    )
+    .addOption(
+      new Option('--verify <folder>', 'checks the SHA-256 of every part; exit code 1 if one is damaged').conflicts(
+        optionsFor('plan', 'execution'),
+      ),
+    )
+    .addOption(
+      new Option(
+        '--cancel <run>',
+        'removes the waiting shards of a run from the queue; finished results are kept',
+      ).conflicts(optionsFor('plan', 'execution')),
+    )
     .addHelpText(
       'after',
       `
@@ -150,6 +203,15 @@ const neededOptions: Readonly<Record<string, 'upstream' | 'target' | undefined>>
   'cross-entropy': 'target',
 };
 
+const lossOptions = [
+  ['--target', 'target'],
+  ['--weight', 'weight'],
+  ['--reduction', 'reduction'],
+  ['--ignore-index', 'ignoreIndex'],
+  ['--label-smoothing', 'labelSmoothing'],
+  ['--loss-only', 'lossOnly'],
+] as const;
+
 async function planOf(
   operation: string | undefined,
   files: readonly string[],
@@ -164,6 +226,9 @@ async function planOf(
     throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
     throw new SoftgradError('ERR_VALUE', `${known}: expected --out FOLDER for the results`);
+  const ofLoss = lossOptions.find(([, name]) => options[name] !== undefined);
+  if (known !== 'cross-entropy' && ofLoss)
+    throw new SoftgradError('ERR_VALUE', `${known}: ${ofLoss[0]} is an option of cross-entropy`);
   const needed = neededOptions[known];
   if (needed !== undefined && options[needed] === undefined)
     throw new SoftgradError('ERR_VALUE', `${known}: expected --${needed} FILES; \`softgrad help run\` says of what`);

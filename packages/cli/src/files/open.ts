@@ -160,9 +160,20 @@ function reasonNotOpened(path: string, cause: unknown): string {
     return `a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -; ${expected}`;
   if (codeOf(cause) !== 'ENOENT') return systemReason(cause);
   const reason = systemReason(cause) + adviceOnName(path);
+  const numbers = withCommas(path);
+  if (numbersIn(numbers))
+    return `${reason}; expected numbers with commas alone between them, as in ${shortened(numbers)}`;
   return /^\s*\[.*\]\s*$/s.test(path)
     ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
     : `${reason}; ${expected}`;
+}
+
+/** Numbers between blanks or semicolons, or in the brackets of a list, as they are read from the command line. */
+function withCommas(text: string): string {
+  return text
+    .replace(/^\s*\[([^[\]]*)\]\s*$/, '$1')
+    .trim()
+    .replace(/\s*[,;]\s*|\s+/g, ',');
 }
 
 /** What a folder is that does not have the results of a finished run. */

@@ -18,6 +18,12 @@ export interface ExecutionOptions {
 
 /** Computes what a plan still lacks, and shows the results. */
 export async function execute(plan: Plan, options: ExecutionOptions, session: Session): Promise<void> {
+  if (options.pass !== undefined && (options.shard === undefined || plan.by !== 'classes')) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--pass ${options.pass}: expected --shard too, and a run by --shard-classes: others have one pass`,
+    );
+  }
   const redis = redisUrl(options.redis, session);
   const manifest =
     redis === undefined || options.shard !== undefined
@@ -65,8 +71,14 @@ async function runThere(
   options: ExecutionOptions,
   session: Session,
 ): Promise<Manifest | null> {
+  const { root, threads } = options;
+  if (threads !== undefined) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `--threads ${threads} with --redis or SOFTGRAD_REDIS: workers compute the run; expected --concurrency ${threads} of \`softgrad worker\``,
+    );
+  }
   const { submit, waitFor } = await loadRedis();
-  const { root } = options;
   const onWarning = (warning: string) => session.stderr.write(`softgrad: ${warning}\n`);
   const run = await submit(plan, { root, redis, onWarning });
   if (options.detach) {

@@ -6,35 +6,32 @@ import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../t
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
 export type TensorLike = Tensor | TensorInput;
 
-/** An argument: its name, the value that the caller passed, and a check of its entries, for arguments that are not tensors. */
-export type Argument = readonly [name: string, given: unknown, check?: CheckOfEntries | undefined];
+/** A named argument as a tensor: itself, or a copy of what the caller passed. The check is for entries of arguments that are not tensors. */
+export type ReadArgument = (name: string, given: unknown, check?: CheckOfEntries) => Tensor;
+
+/** For arguments of which all are tensors. */
+export const itself: ReadArgument = (_name, given) => given as Tensor;
 
 /** @throws ERR_VALUE for an entry that cannot be one of the argument called `what` */
 export type CheckOfEntries = (what: string, data: HostArray) => void;
 
 /**
- * Calls `body` with the arguments as tensors. Arguments that are not tensors are copied to the backend, and to the dtype, of the first tensor
- * among the arguments and `out`, or to the backend of `setBackend`; these copies are freed afterwards.
+ * Calls `body` with a function that reads an argument. Those that are not tensors are copied to the backend, and to the dtype, of the first tensor
+ * in `all`, or to the backend of `setBackend`; these copies are freed afterwards. `body` reads an argument once it has checked those before it, so that
+ * the error of a call without an argument is about the first one that is missing or does not fit.
  *
  * @throws ERR_DTYPE, ERR_SHAPE, naming the argument; what the checks throw
  */
-export function withTensors<T>(
-  operation: string,
-  first: Argument,
-  others: readonly Argument[],
-  out: Tensor | undefined,
-  body: (first: Tensor, ...others: readonly Tensor[]) => T,
-): T {
+export function withArguments<T>(operation: string, all: readonly unknown[], body: (read: ReadArgument) => T): T {
   const made: Tensor[] = [];
   try {
-    const known = [...[first, ...others].map(([, given]) => given), out].find(isTensor);
-    const tensorFor = ([name, given, check]: Argument): Tensor => {
+    const known = all.find(isTensor);
+    return body((name, given, check) => {
       if (isTensor(given)) return given;
       const one = tensorOf(`${operation}: ${name}`, given, known, check);
       made.push(one);
       return one;
-    };
-    return body(tensorFor(first), ...others.map(tensorFor));
+    });
   } finally {
     for (const one of made) one.dispose();
   }

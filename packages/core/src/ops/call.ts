@@ -4,7 +4,7 @@ import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, type TensorLike, withTensors } from './arguments.js';
+import { itself, type ReadArgument, type TensorLike, withArguments } from './arguments.js';
 import {
   type Definition,
   directionsOf,
@@ -86,18 +86,18 @@ function callOnCopies(
 ): Tensor {
   const { operation, definition, isOfOutput } = plan;
   const check = isOfOutput ? checkOutput(operation, definition) : undefined;
-  const others = plan.directions.map((name, k): Argument => [name, directions[k]]);
-  return withTensors(operation, [plan.operand, first, check], others, options.out, (x, ...tensors) =>
-    callOnTensors(plan, x, tensors, options),
+  return withArguments(operation, [first, ...directions, options.out], (read) =>
+    callOnTensors(plan, read(plan.operand, first, check), directions, options, read),
   );
 }
 
-/** The same for operands that are tensors and options that were checked. */
+/** The same for a first operand that is a tensor, and options that were checked. */
 export function callOnTensors(
   plan: Plan,
   first: Tensor,
-  directions: readonly Tensor[],
+  directions: readonly TensorLike[],
   options: SoftmaxOptions,
+  read: ReadArgument = itself,
 ): Tensor {
   const { operation, definition, member } = plan;
   const { kernel = null } = member;
@@ -109,7 +109,7 @@ export function callOnTensors(
   for (const [k, name] of plan.directions.entries()) {
     const isByRow = name === 'cotangent' && member.cotangent === 'rows';
     const expected = isByRow ? withoutAxis(x.shape, axis) : x.shape;
-    inputs.push(operandLike(operation, name, directions[k], x, expected).buffer);
+    inputs.push(operandLike(operation, name, read(name, directions[k]), x, expected).buffer);
   }
   // Entries that a mask leaves out may be anything.
   if (plan.isOfOutput && settings.mask === null && !x.origin) checkBeginning(operation, definition, x);

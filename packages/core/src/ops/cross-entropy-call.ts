@@ -6,7 +6,7 @@ import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
 import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
-import { type Argument, type TensorLike, withTensors } from './arguments.js';
+import { itself, type ReadArgument, type TensorLike, withArguments } from './arguments.js';
 import { readWeight, type Weighting, weightingOf } from './class-weights.js';
 import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';
 import { type CrossEntropyTarget, type DeviceTarget, withTarget } from './cross-entropy-target.js';
@@ -32,17 +32,19 @@ export interface TargetCall
 export function withCall<T>(
   operation: string,
   logits: TensorLike,
-  directions: readonly Argument[],
+  directions: readonly unknown[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
-  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
+  body: (call: TargetCall, read: ReadArgument) => T,
 ): T {
   checkOptions(operation, options, crossEntropyNames);
-  const along = directions.map(([, given]) => given);
-  if (isTensor(logits) && along.every(isTensor)) return onTensors(operation, logits, along, target, options, body);
-  const like = [options.out, target].find(isTensor);
-  return withTensors(operation, ['logits', logits], directions, like, (x, ...tensors) =>
-    onTensors(operation, x, tensors, target, options, body),
+  // Products with a direction are composed.
+  const kernel = directions.length === 0 ? name : null;
+  if (isTensor(logits) && directions.every(isTensor)) {
+    return onTensors(operation, kernel, logits, target, options, (call) => body(call, itself));
+  }
+  return withArguments(operation, [logits, ...directions, options.out, target], (read) =>
+    onTensors(operation, kernel, read('logits', logits), target, options, (call) => body(call, read)),
   );
 }
 
@@ -57,11 +59,11 @@ function checkLogits(operation: string, { origin }: FloatTensor): void {
 
 function onTensors<T>(
   operation: string,
+  kernel: Call['kernel'],
   logits: Tensor,
-  directions: readonly Tensor[],
   target: CrossEntropyTarget,
   options: Outputs<unknown>,
-  body: (call: TargetCall, ...directions: readonly Tensor[]) => T,
+  body: (call: TargetCall) => T,
 ): T {
   const x = operand(operation, 'logits', logits);
   checkLogits(operation, x);
@@ -84,8 +86,7 @@ function onTensors<T>(
           rows,
           temperature,
           mask,
-          // Products with a direction are composed.
-          kernel: directions.length === 0 ? name : null,
+          kernel,
           x,
           target: onBackend,
           weight,
@@ -97,7 +98,7 @@ function onTensors<T>(
           lossShape: reduction === 'none' ? reduced : scalar,
           undefinedMean,
         };
-        return body(call, ...directions);
+        return body(call);
       } finally {
         if (weightHost) backend.free(weight);
       }

@@ -4,7 +4,7 @@ import { checkOptions, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { Argument, TensorLike } from './arguments.js';
+import type { TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   changeAlong,
@@ -174,12 +174,12 @@ function define(
   const directions = member === 'loss' ? [] : directionsOf[member];
   return (logits: TensorLike, target: CrossEntropyTarget, ...rest: readonly unknown[]): Tensor => {
     const { [directions.length]: options = {} } = rest as readonly (CrossEntropyOptions & OutOption)[];
-    const given = directions.map((direction, k): Argument => [direction, rest[k]]);
-    return withCall(operation, logits, given, target, options, (call, ...tensors) => {
+    const given = directions.map((_, k) => rest[k]);
+    return withCall(operation, logits, given, target, options, (call, read) => {
       const { x, lossShape } = call;
       const buffers = directions.map((direction, k) => {
         const expected = direction === 'cotangent' ? lossShape : x.shape;
-        return operandLike(operation, direction, tensors[k], x, expected).buffer;
+        return operandLike(operation, direction, read(direction, given[k]), x, expected).buffer;
       });
       const inputs = [x.buffer, call.target.buffer, ...buffers];
       const shape = member === 'loss' || member === 'jvp' ? lossShape : x.shape;

@@ -4,7 +4,7 @@ import { readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
 import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
-import { type TensorLike, withTensors } from './arguments.js';
+import { type TensorLike, withArguments } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';
 import type { SquareOperator } from './linear-operator.js';
@@ -27,7 +27,8 @@ export function linearizeBy(definition: Definition) {
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
     const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${forward.operand}`, input);
-    const { value, inputShape } = withTensors(operation, [forward.operand, given], [], undefined, (x) => {
+    const { value, inputShape } = withArguments(operation, [given], (read) => {
+      const x = read(forward.operand, given);
       const { axis } = options;
       if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
       const value = callOnTensors(forward, x, [], options);

@@ -65,11 +65,6 @@ const transposedProducts = ['J.T @ g', 'g @ J', "np.einsum('nij,ni->nj', J, g)",
   (one) => normalised(one),
 );
 
-/** The caveats of the catalogue name the product with J itself. */
-function ofTransposed(found: Found): Found {
-  return { ...found, caveat: found.caveat?.replace("'nij,nj->ni'", "'nij,ni->nj'") ?? null };
-}
-
 function withForm(found: Found, id: string, form: number | undefined): Found {
   const { mistake, ...others } = as(id, found);
   const own = form === undefined ? undefined : mistake.forms[form];
@@ -106,9 +101,7 @@ export function forLayer(found: Found, layer: Layer | null, wanted: string, expl
   if (own !== undefined) return typeof own === 'string' ? asRight(own) : withForm(found, own.id, own.form);
   if (goal === 'product' && /\bJ\b/.test(wanted)) {
     if (layer === 'sigmoid') return asRight('product');
-    return transposedProducts.includes(wanted)
-      ? ofTransposed(asRight('product'))
-      : withForm(found, 'jacobian-transposed', 0);
+    return transposedProducts.includes(wanted) ? asRight('product') : withForm(found, 'jacobian-transposed', 0);
   }
   if (layer === 'log-softmax' && mistake.id === 'log-softmax')
     return asRight(form.kind === 'jacobian' ? 'jacobian' : 'product');

@@ -1,6 +1,6 @@
 import { inOurLetters, nameOfTarget } from '../aliases.js';
-import type { Layer, LossReduction } from '../input.js';
-import { inLayer } from '../layer-words.js';
+import { functionOf, type Layer, type LossReduction } from '../input.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { lossOtherThanUpstream } from '../mistakes/product.js';
 import { right } from '../mistakes/right.js';
 import { addsUp, rightLoss } from '../mistakes/right-loss.js';
@@ -145,11 +145,14 @@ function squaredError(found: Found, wanted: string, layer: Layer | null): Found 
   const ofSlope = layer === 'sigmoid' && slopesOfError.includes(wanted);
   const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
   if (!ofSlope && !ofJacobian) return null;
-  const caveat = 'That is the gradient of ½‖s − y‖²; of the cross-entropy it is s − y.';
-  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat: inLayer(caveat, layer) };
+  const asRight: Found = { ...found, mistake: right, goal: 'product', caveat: ofSquaredError[functionOf(layer)] };
   if (layer === 'softmax') return asRight;
   return { ...asRight, also: explanationOf(layer === 'sigmoid' ? 'slope-twice' : 'jacobian-twice', found) };
 }
+
+const ofSquaredError = /* @__PURE__ */ inEachLayer(
+  (of) => `That is the gradient of ½‖${of.error}‖²; of the ${of.nameOfLoss} it is ${of.error}.`,
+);
 
 const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
 const slopesOfError = ['(s - y) * s * (1 - s)', '(s - y) * sigmoid(x) * (1 - sigmoid(x))'].map((one) =>
@@ -166,12 +169,11 @@ function forgottenBySMinusY(problem: Problem): string | null {
 }
 
 function foundAdvice({ goal, form, reduction, axis, temperature }: Advised, elsewhere: boolean): Found {
-  const what = goal === 'softmax' ? 'softmax itself, which is safe from overflow' : right.what;
   const added = reduction === null ? null : (form.caveats?.[reduction === 'sum' ? 's - y' : '(s - y) / n'] ?? null);
   const at = temperature === 1 ? '' : ` and the temperature is ${temperature}`;
   const where = `${onlyWhere} the classes are along ${axis === -1 ? 'the last axis' : `axis ${axis}`}${at}.`;
   return {
-    mistake: { ...right, what },
+    mistake: goal === 'softmax' ? { ...right, what: 'softmax itself, which is safe from overflow' } : right,
     form,
     caveat: elsewhere ? where : added,
     goal,

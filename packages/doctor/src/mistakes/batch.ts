@@ -13,12 +13,20 @@ import { rightLoss } from './right-loss.js';
 /** The largest number of multiplications to spend on the summed Jacobian of a batch. */
 const affordable = 1e8;
 
+const ownJacobian =
+  "Each sample has its own Jacobian and its own upstream: dx_n = J_n g_n. An einsum must keep n on both sides ('nij,nj->ni'); np.dot, tensordot and sum(axis=0) add over the batch.";
+
 const batchContracted: Mistake = {
   id: 'batch-contracted',
   neutral: true,
   name: 'samples mixed in the product',
   what: "Jacobians multiplied by other samples' upstream gradients, or results added up over the batch",
-  why: "Each sample has its own Jacobian and its own upstream: dx_n = J_n g_n. An einsum must keep n on both sides ('nij,nj->ni'); np.dot, tensordot and sum(axis=0) add over the batch.",
+  why: {
+    softmax: ownJacobian,
+    'log-softmax':
+      "Each sample has its own Jacobian and its own upstream: dx_n = J_nᵀ g_n. An einsum must keep n on both sides ('nij,ni->nj'); np.dot, tensordot and sum(axis=0) add over the batch.",
+    sigmoid: ownJacobian,
+  },
   forms: [
     {
       kind: 'gradient',

@@ -92,8 +92,15 @@ const logitsForProbabilities: Mistake = {
   id: 'logits-for-probabilities',
   layers: ofCrossEntropy,
   name: 'logits in place of probabilities',
-  what: "softmax's formula with the logits x where the probabilities s belong",
-  why: 'J = diag(s) − s sᵀ is written in the output of softmax: ∂s_i/∂x_j = s_i (δ_ij − s_j), with s twice and x nowhere.',
+  what: {
+    softmax: "softmax's formula with the logits x where the probabilities s belong",
+    'log-softmax': 'the formula with the logits x where the probabilities s belong',
+  },
+  why: {
+    softmax:
+      'J = diag(s) − s sᵀ is written in the output of softmax: ∂s_i/∂x_j = s_i (δ_ij − s_j), with s twice and x nowhere.',
+    'log-softmax': 'J_ij = δ_ij − s_j and s − y are written in the probabilities, with x nowhere.',
+  },
   forms: [
     gradient('x ⊙ (1 − x)', ['x * (1 - x)'], (problem) => {
       const x = finiteLogits(problem);
@@ -179,7 +186,12 @@ const sigmoid: Mistake = {
   layers: ofCrossEntropy,
   name: "sigmoid's derivative",
   what: "the sigmoid's derivative, of the logits or of the output, for another layer",
-  why: `σ looks at one logit, softmax at all of a row: dx = s ⊙ (g − ⟨s, g⟩) with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)`,
+  why: {
+    softmax:
+      'σ looks at one logit, softmax at all of a row: dx = s ⊙ (g − ⟨s, g⟩) with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)',
+    'log-softmax':
+      'σ looks at one logit, log-softmax at all of a row: dx = g − s Σ g with s = softmax(x). (For two classes softmax is a sigmoid, of the difference of the logits.)',
+  },
   forms: [
     gradient('σ(x) ⊙ (1 − σ(x))', ['sigmoid(x) * (1 - sigmoid(x))'], ({ x }) => x?.map(sigmoidSlope)),
     product('g ⊙ σ(x) ⊙ (1 − σ(x))', ['g * sigmoid(x) * (1 - sigmoid(x))'], ({ x }, g) =>
@@ -201,10 +213,15 @@ const sigmoid: Mistake = {
 
 const logSoftmax: Mistake = {
   id: 'log-softmax',
-  layers: [null, 'softmax', 'cross-entropy', 'sigmoid'],
+  layers: ['softmax', 'sigmoid'],
   name: "log-softmax's derivative",
   what: "log-softmax's derivative, g − s Σ g, for another layer",
-  why: 'log-softmax has the Jacobian δ_ij − s_j, softmax has s_i (δ_ij − s_j): the factor s_i is the derivative of the logarithm. Use each with the loss that takes its output.',
+  why: {
+    softmax:
+      'log-softmax has the Jacobian δ_ij − s_j, softmax has s_i (δ_ij − s_j): the factor s_i is the derivative of the logarithm. Use each with the loss that takes its output.',
+    sigmoid:
+      'log-softmax has the Jacobian δ_ij − s_j, a sigmoid σ_i (1 − σ_i) on the diagonal and nothing beside it. Use each with the loss that takes its output.',
+  },
   forms: [
     product(
       'g − s Σ g',
@@ -238,7 +255,12 @@ const normalisationMissing: Mistake = {
   layers: ofCrossEntropy,
   name: 'exponentials not divided by their sum',
   what: 'a derivative with exp(x) in the place of the probabilities: the division by the sum over the classes is missing',
-  why: 's = exp(x) / Σ exp(x). Without the division the numbers do not add up to 1, and neither s − y nor s ⊙ (g − ⟨s, g⟩) is a derivative of anything.',
+  why: {
+    softmax:
+      's = exp(x) / Σ exp(x). Without the division the numbers do not add up to 1, and neither s − y nor s ⊙ (g − ⟨s, g⟩) is a derivative of anything.',
+    'log-softmax':
+      's = exp(x) / Σ exp(x). Without the division the numbers do not add up to 1, and neither s − y nor g − s Σ g is a derivative of anything.',
+  },
   forms: [
     {
       kind: 'gradient',

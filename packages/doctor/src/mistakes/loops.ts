@@ -5,6 +5,7 @@ import { jacobianEntries } from '../derivatives.js';
 import type { Candidate, Mistake } from '../form.js';
 import { rowMaxima, rowSums } from '../host-softmax.js';
 import { labelsOf } from '../labels.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { byIndex, each, onFirstUse } from '../numbers.js';
 import type { Problem } from '../problem.js';
 import { minusOther, ofOtherRows, rowsFrom, through, withProbabilities } from './other-operands.js';
@@ -115,7 +116,10 @@ const notReset: Mistake = {
   neutral: true,
   name: 'sum not reset',
   what: 'sums that go on where the next row, or the next class, must start from 0: running totals in place of one sum each',
-  why: "A buffer or variable that adds up (dx, J, ⟨s, g⟩, Σ exp x, a one-hot row) must be set to 0 for every row, and the sum of dx_i = Σ_j J_ij g_j for every i; PyTorch's .grad adds up until zero_grad(). Declared outside of the loop, it carries the rows before.",
+  why: inEachLayer(
+    (of) =>
+      `A buffer or variable that adds up (dx, J, ⟨s, g⟩, Σ exp x, a one-hot row) must be set to 0 for every row, and the sum of ${of.sums}; PyTorch's .grad adds up until zero_grad(). Declared outside of the loop, it carries the rows before.`,
+  ),
   forms: [
     changed(', added up over the rows so far', summedRows(false), {
       expressions: ['np.cumsum(dx, axis=0)', 'dx.cumsum(axis=0)'],

@@ -7,18 +7,26 @@ import { dividedBy } from '../formula.js';
 import { rowMaxima } from '../host-softmax.js';
 import { everyLayer, ofCrossEntropy } from '../input.js';
 import { labelsOf } from '../labels.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { each, scaled } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { addsUp } from './right-loss.js';
 
 /** Mistakes in how the cross-entropy uses its target. */
 
+const targetSubtracted = 'The gradient of −Σ y log s in the logits is s − y; s alone is the gradient of log Σ exp x.';
+
 const targetMissing: Mistake = {
   id: 'target-missing',
   layers: everyLayer,
   name: 'target not subtracted',
   what: 'the probabilities themselves: the target was never subtracted',
-  why: 'The gradient of −Σ y log s in the logits is s − y; s alone is the gradient of log Σ exp x.',
+  why: {
+    softmax: targetSubtracted,
+    'log-softmax': targetSubtracted,
+    sigmoid:
+      'The gradient of the binary cross-entropy in the logits is σ − y; σ alone is the gradient of log(1 + exp x).',
+  },
   forms: [loss('s', ['s', 's / n'], ({ s, temperature }) => scaled(s, 1 / temperature))],
 };
 
@@ -35,7 +43,10 @@ const predictedClass: Mistake = {
   layers: everyLayer,
   name: 'predicted class in place of the probabilities or of the target',
   what: 'the one-hot row of the predicted class in place of the probabilities, which leaves 1, 0 and −1 only, or in place of the target',
-  why: 'The argmax has no derivative; the gradient of −Σ y log s is s − y, with the probabilities themselves and the given target. The one-hot difference is the update of a perceptron, and s − onehot(argmax s) makes each prediction more certain, right or wrong: if these pseudo-labels are the target on purpose, give them as the target.',
+  why: inEachLayer(
+    (of) =>
+      `The argmax has no derivative; the gradient of ${of.loss} is ${of.error}, with the probabilities themselves and the given target. The one-hot difference is the update of a perceptron, and s − onehot(argmax s) makes each prediction more certain, right or wrong: if these pseudo-labels are the target on purpose, give them as the target.`,
+  ),
   forms: [
     loss('onehot(argmax s) − y', ['np.eye(f)[s.argmax(axis=1)] - y'], (problem, y) => {
       const predicted = predictedOf(problem);

@@ -5,6 +5,7 @@ import { candidate, gradient, jacobian, loss, product } from '../define-form.js'
 import { jacobianOfLogSoftmax, layerJacobian, lossGradient, ofKept, vjp } from '../derivatives.js';
 import type { Candidate, Mistake } from '../form.js';
 import { everyLayer, ofCrossEntropy } from '../input.js';
+import { inEachLayer, productOf } from '../layer-formulas.js';
 import { byIndex, each, entries, lazily, scaled } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
@@ -12,7 +13,8 @@ import { followsUpstream, rightLoss } from './right-loss.js';
 
 /** Mistakes in the product with the upstream gradient: left out, applied twice, or with part of the formula missing. */
 
-const vjpFormula = 'dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩)';
+/** Of a softmax. */
+const vjpFormula = `dx = Jᵀ g = ${productOf.softmax}`;
 
 /** The magnitude of the terms of formulas without the factor s: the largest |g| of the row. */
 function cotangentTerms(problem: Problem, g: Float64Array): Float64Array {
@@ -29,8 +31,14 @@ const upstreamMissing: Mistake = {
   id: 'upstream-missing',
   name: 'upstream gradient missing',
   layers: everyLayer,
-  what: 'a derivative without the upstream gradient, or with it on the target alone: that of the layer on its own, or of the cross-entropy of the target',
-  why: `The chain rule multiplies by the gradient that arrives from the loss: ${vjpFormula}. J alone, (n, f, f), or one of its rows says how the output moves, not how the loss does; and s − y is the gradient of the cross-entropy only.`,
+  what: inEachLayer(
+    (of) =>
+      `a derivative without the upstream gradient, or with it on the target alone: that of the layer on its own, or of the ${of.nameOfLoss} of the target`,
+  ),
+  why: inEachLayer(
+    (of) =>
+      `The chain rule multiplies by the gradient that arrives from the loss: dx = Jᵀ g = ${of.product}. J alone, (n, f, f), or one of its rows says how the output moves, not how the loss does; and ${of.error} is the gradient of the ${of.nameOfLoss} only.`,
+  ),
   forms: [
     {
       kind: 'jacobian',
@@ -105,8 +113,14 @@ const jacobianSkipped: Mistake = {
   id: 'jacobian-skipped',
   layers: everyLayer,
   name: 'passed on without the Jacobian',
-  what: 'the upstream gradient itself (for the cross-entropy: −y / s), handed on as if the layer were not there',
-  why: `The gradient in the output of the layer still has to go through the layer: ${vjpFormula}. With g = −y / s that is s − y.`,
+  what: inEachLayer(
+    (of) =>
+      `the upstream gradient itself (for the ${of.nameOfLoss}: ${of.upstream}), handed on as if the layer were not there`,
+  ),
+  why: inEachLayer(
+    (of) =>
+      `The gradient in the output of the layer still has to go through the layer: dx = Jᵀ g = ${of.product}. With g = ${of.upstream} that is ${of.error}.`,
+  ),
   forms: [
     product('g', ['g', '-y / s', '-y / s / n'], (_, g) => g.values),
     // Of another layer than a softmax it is not the gradient of the cross-entropy in the output.
@@ -123,7 +137,12 @@ const jacobianTwice: Mistake = {
   layers: ofCrossEntropy,
   name: 'multiplied by the Jacobian again',
   what: "the right gradient multiplied by the Jacobian once more; the cross-entropy's s − y has been through the layer already",
-  why: 's − y is ∂L/∂x, in the logits: J is in it (Jᵀ (−y / s) = s − y). Passing it through J again gives J (s − y), which also vanishes where s is nearly one-hot.',
+  why: {
+    softmax:
+      's − y is ∂L/∂x, in the logits: J is in it (Jᵀ (−y / s) = s − y). Passing it through J again gives J (s − y), which also vanishes where s is nearly one-hot.',
+    'log-softmax':
+      's − y is ∂L/∂x, in the logits: J is in it (Jᵀ (−y) = s − y). Passing it through J again gives J (s − y), which is (s − y) − ⟨s, s − y⟩.',
+  },
   forms: [
     // Of a log-softmax, whose Jacobian is not symmetric.
     loss('J (s − y)', [], (problem, y) => {
@@ -183,7 +202,10 @@ const notContracted: Mistake = {
   layers: everyLayer,
   name: 'multiplied by the upstream without summing',
   what: 'the Jacobian multiplied by the upstream gradient elementwise, not yet added up over the classes',
-  why: `A matrix times a vector adds up: dx_i = Σ_j J_ij g_j. J * g keeps all f × f products. In one step: ${vjpFormula}.`,
+  why: inEachLayer(
+    (of) =>
+      `A matrix times a vector adds up: ${of.sums}. J * g keeps all f × f products. In one step: dx = Jᵀ g = ${of.product}.`,
+  ),
   forms: [
     {
       kind: 'jacobian',

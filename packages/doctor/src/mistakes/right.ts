@@ -3,7 +3,7 @@ import { candidate } from '../define-form.js';
 import { layerJacobian, throughLayer } from '../derivatives.js';
 import type { Candidate, Form, Mistake, Unusual } from '../form.js';
 import { overTemperature } from '../formula.js';
-import { everyLayer, type Layer } from '../input.js';
+import { everyLayer } from '../input.js';
 import { inputRounding } from '../input-rounding.js';
 import { byIndex, each } from '../numbers.js';
 import { oncePerProblem } from '../once-per-problem.js';
@@ -12,11 +12,10 @@ import { rightDistilled, rightLoss, rightProbabilityLoss } from './right-loss.js
 
 /** The right derivatives, and what they are in words. */
 
-const oneProduct =
-  "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), @ multiplies other things; write np.einsum('nij,nj->ni', J, g).";
-
-const oneEinsum =
-  "One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f), write np.einsum('nij,nj->ni', J, g).";
+const ofBatch = 'One row only, J (f, f) and g (f,): of a batch, J (n, f, f) and g (n, f),';
+const theProduct = "write np.einsum('nij,nj->ni', J, g).";
+const theTransposedProduct = "write np.einsum('nij,ni->nj', J, g).";
+const transposedProduct = `${ofBatch} @ multiplies other things; ${theTransposedProduct}`;
 
 const oneRow = 'One row only, s and g of shape (f,): of a batch, s @ g is no sum of each row.';
 
@@ -37,13 +36,13 @@ export const rightProduct: Form = {
     's * (g - g @ s)',
   ],
   caveats: {
-    'J @ g': oneProduct,
-    'J.T @ g': oneProduct,
-    'g @ J': oneProduct,
+    'J @ g': `${ofBatch} @ multiplies other things; ${theProduct}`,
+    'J.T @ g': transposedProduct,
+    'g @ J': transposedProduct,
     's * (g - s @ g)': oneRow,
     's * (g - g @ s)': oneRow,
-    "np.einsum('ij,j->i', J, g)": oneEinsum,
-    "np.einsum('ij,i->j', J, g)": oneEinsum,
+    "np.einsum('ij,j->i', J, g)": `${ofBatch} ${theProduct}`,
+    "np.einsum('ij,i->j', J, g)": `${ofBatch} ${theTransposedProduct}`,
   },
   gives: oncePerProblem((problem) =>
     problem.g ? [throughLayer(problem, cotangent(problem, 'g', problem.g), inputRounding(problem)?.g)] : [],
@@ -189,7 +188,7 @@ export function whatRight(
   if (form === rightProbabilityLoss)
     return `the gradient in the logits of the loss ${formula.split('the loss ').at(-1)}`;
   if (form === slope) return 'the derivative of the sigmoid';
-  if (form !== rightLoss) return right.what;
+  if (form !== rightLoss) return theRight;
   const loss = `the gradient of the ${layer === 'sigmoid' ? 'binary ' : ''}cross-entropy in the logits`;
   if (upstreamOfRows) return `${loss}, each row times its upstream gradient`;
   if (reduction === undefined || unusual) return loss;
@@ -198,27 +197,22 @@ export function whatRight(
 
 const advised: readonly Form[] = [rightProduct, rightLoss, rightJacobian, wantedJacobian, slope];
 
-/** Of softmax, and of a cross-entropy of logits. */
-const whyOfSoftmax =
-  'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.';
-
-/** Why the right derivative of a layer is what it is. */
-export function whyRight(layer: Layer | null): string {
-  if (layer === 'sigmoid') {
-    return 'J is diagonal, σ ⊙ (1 − σ), and the gradient is g ⊙ σ ⊙ (1 − σ), which for the binary cross-entropy is σ − y.';
-  }
-  if (layer === 'log-softmax') {
-    return 'J_ij = δ_ij − s_j, and the gradient is the product Jᵀ g = g − s Σ g, which for the negative log-likelihood is s − y.';
-  }
-  return whyOfSoftmax;
-}
+/** Where nothing more is known of it. */
+const theRight = 'the right derivative';
 
 export const right: Mistake = {
   id: 'right',
   name: 'right',
-  what: 'the right derivative',
-  why: whyOfSoftmax,
   layers: everyLayer,
+  what: theRight,
+  why: {
+    softmax:
+      'J = diag(s) − s sᵀ, and the gradient is the product Jᵀ g = s ⊙ (g − ⟨s, g⟩), which for the cross-entropy is s − y.',
+    'log-softmax':
+      'J_ij = δ_ij − s_j, and the gradient is the product Jᵀ g = g − s Σ g, which for the negative log-likelihood is s − y.',
+    sigmoid:
+      'J is diagonal, σ ⊙ (1 − σ), and the gradient is g ⊙ σ ⊙ (1 − σ), which for the binary cross-entropy is σ − y.',
+  },
   forms: [
     rightProduct,
     rightLoss,

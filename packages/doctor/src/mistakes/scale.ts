@@ -2,6 +2,7 @@ import { multiple } from '../define-form.js';
 import type { Candidate, Form, Kind, Mistake } from '../form.js';
 import { asFactor } from '../formula.js';
 import { everyLayer } from '../input.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { times } from '../numbers.js';
 import { batchSize as batchRows, outputOf, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct, slope } from './right.js';
@@ -23,7 +24,10 @@ const signFlipped: Mistake = {
   layers: everyLayer,
   name: 'sign flipped',
   what: 'the right derivative with the opposite sign: descent climbs',
-  why: "The cross-entropy falls where the target's probability rises: its gradient is s − y, not minus that; and y has a minus in g = −y / s too.",
+  why: inEachLayer(
+    (of) =>
+      `The ${of.nameOfLoss} falls where the target's probability rises: its gradient is ${of.error}, not minus that; and y has a minus in g = ${of.upstream} too.`,
+  ),
   forms: multiples(
     flipped,
     // The same factors for losses: a flipped sign applies to every reduction.
@@ -79,12 +83,18 @@ function lossBatchFactors(problem: Problem): Factor[] {
   return all.filter(({ value }) => !rightOnes.includes(value) && !ownMean.includes(value));
 }
 
+const innerDerivative = 'the inner derivative 1/T belongs in the gradient once';
+
 export const temperatureMistake: Mistake = {
   id: 'temperature',
   name: 'temperature misapplied',
-  what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
-  why: 's = softmax(x / T), so ∂s/∂x = (diag(s) − s sᵀ) / T: the inner derivative 1/T belongs in the gradient once, and s must be the probabilities at that temperature.',
   layers: everyLayer,
+  what: 'the right derivative but for the temperature: its 1/T is missing, there twice, or upside down',
+  why: {
+    softmax: `s = softmax(x / T), so ∂s/∂x = (diag(s) − s sᵀ) / T: ${innerDerivative}, and s must be the probabilities at that temperature.`,
+    'log-softmax': `y = log softmax(x / T), so ∂y_i/∂x_j = (δ_ij − s_j) / T: ${innerDerivative}, and s must be the probabilities at that temperature.`,
+    sigmoid: `σ = sigmoid(x / T), so ∂σ/∂x = σ ⊙ (1 − σ) / T: ${innerDerivative}, and σ must be the probabilities at that temperature.`,
+  },
   forms: [
     ...multiples(temperatureFactors, temperatureFactors, []),
     {

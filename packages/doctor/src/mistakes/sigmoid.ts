@@ -2,12 +2,11 @@ import { at } from '../at.js';
 import { gradient, loss, product } from '../define-form.js';
 import type { Mistake } from '../form.js';
 import { sigmoidOf } from '../host-softmax.js';
-import type { Layer } from '../input.js';
 import type { Problem } from '../problem.js';
 
 /** Mistakes of a sigmoid layer, whose Jacobian has σ ⊙ (1 − σ) on the diagonal and nothing beside it. */
 
-const ofSigmoid: readonly (Layer | null)[] = ['sigmoid'];
+const ofSigmoid = ['sigmoid'] as const;
 
 const formula = 'dx = g ⊙ σ ⊙ (1 − σ)';
 

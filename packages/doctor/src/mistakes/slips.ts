@@ -119,7 +119,11 @@ const probabilitiesTwice: Mistake = {
   layers: ofCrossEntropy,
   name: 'multiplied by s again',
   what: 'the right derivative multiplied by the probabilities once more, elementwise',
-  why: 's ⊙ (g − ⟨s, g⟩) has its factor s already, and s − y has the whole of softmax in it: nothing is multiplied by s after it.',
+  why: {
+    softmax:
+      's ⊙ (g − ⟨s, g⟩) has its factor s already, and s − y has the whole of softmax in it: nothing is multiplied by s after it.',
+    'log-softmax': 's − y has the whole of softmax in it: nothing is multiplied by s after it.',
+  },
   forms: [
     ofUpstream('s ⊙ s ⊙ (g − ⟨s, g⟩)', ['s * s * (g - (s * g).sum(axis=1, keepdims=True))'], (problem, g) => {
       // The right derivative of a log-softmax is another one.
@@ -159,8 +163,16 @@ const logarithmsForProbabilities: Mistake = {
   id: 'logarithms-for-probabilities',
   layers: ofCrossEntropy,
   name: 'log-probabilities in place of probabilities',
-  what: "softmax's formula with log s, the output of log-softmax, where the probabilities s belong",
-  why: 's − y and s ⊙ (g − ⟨s, g⟩) are written in the probabilities: of the output of log-softmax, take exp first.',
+  what: {
+    softmax: "softmax's formula with log s, the output of log-softmax, where the probabilities s belong",
+    'log-softmax': 'the formula with log s, the output of log-softmax, where the probabilities s belong',
+  },
+  why: {
+    softmax:
+      's − y and s ⊙ (g − ⟨s, g⟩) are written in the probabilities: of the output of log-softmax, take exp first.',
+    'log-softmax':
+      's − y and g − s Σ g are written in the probabilities: of the output of log-softmax, take exp first.',
+  },
   forms: [
     unlessRight(
       loss('log s − y', ['np.log(s) - y'], (problem, y) => {

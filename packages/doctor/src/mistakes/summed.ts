@@ -37,8 +37,16 @@ const rowSum: Mistake = {
   id: 'row-sum',
   layers: ofCrossEntropy,
   name: 'summed Jacobian rows',
-  what: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
-  why: 'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
+  what: {
+    softmax: "the sums of the Jacobian's rows (or columns), which are identically 0; what you see is rounding noise",
+    'log-softmax': "the sums of the Jacobian's rows, which are identically 0; what you see is rounding noise",
+  },
+  why: {
+    softmax:
+      'Σ_j J_ij = s_i − s_i Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩).',
+    'log-softmax':
+      'Σ_j J_ij = 1 − Σ_j s_j = 0, since probabilities always add up to 1. A Jacobian is multiplied by the upstream gradient, never summed: dx = Jᵀ g = g − s Σ g.',
+  },
   forms: [
     {
       ...gradient(
@@ -165,12 +173,20 @@ const diagonal: Mistake = {
   ],
 };
 
+const allColumns =
+  'dx_i = Σ_j J_ij g_j: all columns, each with its own g_j. `gradient[i] = …` inside the loop over j keeps only the last; `+=` would add up J_ij g_j.';
+
 const oneColumn: Mistake = {
   id: 'one-column',
   layers: everyLayer,
   name: 'one column of the Jacobian',
   what: "the Jacobian's last column alone: a loop over j that overwrites where it should add up",
-  why: 'dx_i = Σ_j J_ij g_j: all columns, each with its own g_j. `gradient[i] = …` inside the loop over j keeps only the last; `+=` would add up J_ij g_j.',
+  why: {
+    softmax: allColumns,
+    'log-softmax':
+      'dx_j = Σ_i J_ij g_i: all rows, each with its own g_i. `gradient[i] = …` inside the loop over j keeps only the last column; `gradient[j] += …` would add up J_ij g_i.',
+    sigmoid: allColumns,
+  },
   forms: [
     gradient('J_i,f−1', ['J[:, :, -1]', 'grad[i] = -s[i] * s[j]'], (problem) =>
       problem.f < 2 ? null : lastColumn(problem),

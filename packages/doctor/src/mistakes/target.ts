@@ -5,6 +5,7 @@ import type { Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { everyLayer, ofCrossEntropy } from '../input.js';
 import { labelsOf } from '../labels.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { each } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { smooth } from '../target.js';
@@ -14,6 +15,7 @@ import { addsUp, meansOverOtherRows, rightLoss } from './right-loss.js';
 
 const targetSum: Mistake = {
   id: 'target-sum',
+  layers: ofCrossEntropy,
   name: 'target taken to add up to 1',
   what: 's − y, though the target does not add up to 1',
   why: 'The gradient of −Σ y log s is s Σy − y: every y_i pulls the whole row down by s. s − y is right only where each row of the target adds up to 1; of several labels a row either divide the target by their number, or use a sigmoid for each.',
@@ -52,8 +54,9 @@ export const oneClassLower = movedTarget('s − y, y one class too low', ['s - n
 
 const labelsOffByOne: Mistake = {
   id: 'labels-off-by-one',
+  layers: everyLayer,
   name: 'labels off by one',
-  what: "s − y with every row's target one class too low or too high",
+  what: inEachLayer((of) => `${of.error} with every row's target one class too low or too high`),
   why: 'Class indices count from 0: labels that count from 1 (1 … K) need 1 taken off once, in the data or in the code but not in both. Index −1 is the last class in NumPy, and one_hot(K) a row of zeros.',
   forms: [
     oneClassLower,
@@ -65,6 +68,7 @@ const labelsOffByOne: Mistake = {
 
 const classIndexSubtracted: Mistake = {
   id: 'class-index-subtracted',
+  layers: ofCrossEntropy,
   name: 'class index subtracted',
   what: 'the class index of the target, subtracted from every probability of its row, instead of a one-hot row',
   why: 's − y is with y one-hot: 1 in the column of the target, 0 in the others. s − target[:, None] broadcasts the number of the class over the whole row; write np.eye(K)[target], or s[np.arange(n), target] −= 1.',
@@ -92,9 +96,13 @@ const classIndexSubtracted: Mistake = {
 
 const partlyAveraged: Mistake = {
   id: 'partly-averaged',
+  layers: everyLayer,
   name: 'only one term divided by n',
   what: 'the target divided by the number of rows and the probabilities not, or the other way round',
-  why: 'The mean of the losses has the gradient (s − y) / n: the division is of the difference. s − y / n lacks parentheses.',
+  why: inEachLayer(
+    (of) =>
+      `The mean of the losses has the gradient (${of.error}) / n: the division is of the difference. ${of.error} / n lacks parentheses.`,
+  ),
   forms: [
     {
       kind: 'gradient',
@@ -222,6 +230,7 @@ function anyMean(form: Form): Form {
 
 const classWeights: Mistake = {
   id: 'class-weights',
+  layers: ofCrossEntropy,
   name: 'class weights left out or in the wrong place',
   what: 'the gradient of the cross-entropy without its class weights, with them twice or on another term than the loss, or missing in the divisor of the mean',
   why: "A row's loss is times the weight of its target's class, and so is the whole row of its gradient: w_t (s − y). Weights on the target alone (s − w y), or one for each column, are no derivative of it. The mean divides by the sum of the weights of the targets, Σ w_t, not by the number of rows.",
@@ -253,6 +262,7 @@ const classWeights: Mistake = {
 
 const ignoredRows: Mistake = {
   id: 'ignored-rows',
+  layers: ofCrossEntropy,
   name: 'ignored rows not ignored',
   what: 's in the rows that are to be ignored, where the gradient is 0, or a mean that counts these rows',
   why: 'A row whose target is the ignored index is no part of the loss: its gradient is 0, and it does not count in the mean. A one-hot row of zeros takes the target away, but not s: multiply the row by 0.',
@@ -287,11 +297,11 @@ const ignoredRows: Mistake = {
 };
 
 export const targets: readonly Mistake[] = [
-  { ...targetSum, layers: ofCrossEntropy },
-  { ...labelsOffByOne, layers: everyLayer },
-  { ...classIndexSubtracted, layers: ofCrossEntropy },
-  { ...partlyAveraged, layers: everyLayer },
+  targetSum,
+  labelsOffByOne,
+  classIndexSubtracted,
+  partlyAveraged,
   labelSmoothing,
-  { ...classWeights, layers: ofCrossEntropy },
-  { ...ignoredRows, layers: ofCrossEntropy },
+  classWeights,
+  ignoredRows,
 ];
