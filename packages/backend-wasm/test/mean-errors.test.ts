@@ -1,8 +1,8 @@
 import type { FloatDType, Rows } from '@softgrad/core';
-import { reference } from '@softgrad/core/conformance';
+import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WasmBuffer, wasm } from '../src/index.js';
-import { compute, logits, ulp } from './ulp.js';
+import { compute, logits, random, ulp } from './ulp.js';
 
 // A bound of several ULP does not notice a step that is rounded once more. The mean error does.
 
@@ -38,7 +38,7 @@ function problems(dtype: FloatDType) {
 
 type Problem = ReturnType<typeof problems>[number];
 
-/** The largest and the mean error of some results. Errors are in ULP of `terms`, or of the result if that is larger. */
+/** The largest and the mean error of some results. Errors are in ULP of `terms`, or of the result if that is larger or has no terms. */
 interface Errors {
   largest: number;
   mean: number;
@@ -49,12 +49,12 @@ function errors(
   all: readonly {
     readonly actual: ArrayLike<number>;
     readonly expected: Float64Array;
-    readonly terms: Float64Array;
+    readonly terms?: Float64Array;
   }[],
 ): Errors {
   const found = all.flatMap(({ actual, expected, terms }) =>
     Array.from(expected.keys()).flatMap((i) => {
-      const scale = Math.max(Math.abs(expected[i]), terms[i]);
+      const scale = Math.max(Math.abs(expected[i]), terms?.[i] ?? 0);
       return scale < 1e-30 ? [] : [Math.abs(actual[i] - expected[i]) / ulp(scale, dtype)];
     }),
   );
@@ -157,12 +157,93 @@ describe.each([
   });
 });
 
-function held(host: Host): WasmBuffer {
-  const dtype = host instanceof Float64Array ? 'float64' : 'float32';
+function held(host: Host | Int32Array): WasmBuffer {
+  const dtype = host instanceof Int32Array ? 'int32' : host instanceof Float64Array ? 'float64' : 'float32';
   const buffer = backend.alloc(host.length, dtype);
   backend.write(buffer, host);
   return buffer;
 }
+
+/** Losses and gradients with class indices or probabilities as targets, smoothed. */
+function crossEntropy(kind: 'indices' | 'probabilities', labelSmoothing: number) {
+  return (problem: Problem) => {
+    const { temperature, rows, x, s } = problem;
+    const { outer, classes } = rows;
+    const next = random(classes);
+    const indices = Int32Array.from({ length: outer }, () => Math.floor(next() * classes));
+    const values = kind === 'indices' ? indices : x.map(() => next());
+    const buffers = [held(x), held(values), held(new (x.constructor as typeof Float64Array)(outer)), held(x)] as const;
+    const [input, target, loss, gradient] = buffers;
+    kernels?.crossEntropy?.({ loss, gradient }, input, rows, {
+      ...plainCrossEntropy,
+      temperature,
+      labelSmoothing,
+      target: { kind, buffer: target },
+    });
+    const actual = { loss: backend.readSync?.(loss) ?? [], gradient: backend.readSync?.(gradient) ?? [] };
+    for (const buffer of buffers) backend.free(buffer);
+    const expected = referenceCrossEntropy(x, { kind, values }, rows, {
+      temperature,
+      labelSmoothing,
+      reduction: 'none',
+    });
+    const terms = perEntry(problem, (at, row) => {
+      const target = (i: number) => (kind === 'probabilities' ? values[i] : Number(i === at[indices[row]]));
+      const q = new Map(at.map((i) => [i, target(i) * (1 - labelSmoothing) + labelSmoothing / classes]));
+      const sumBut = (but: number | null, of: (i: number) => number) =>
+        at.reduce((sum, i) => (i === but ? sum : sum + of(i)), 0);
+      const weight = (i: number) => q.get(i) ?? Number.NaN;
+      return (i) => {
+        const size =
+          s[i] > 0.5
+            ? s[i] * sumBut(i, weight) + weight(i) * sumBut(i, (k) => s[k])
+            : s[i] * sumBut(null, weight) + weight(i);
+        return size / Math.abs(temperature);
+      };
+    });
+    return {
+      loss: { actual: actual.loss, expected: expected.loss },
+      gradient: { actual: actual.gradient, expected: expected.gradient, terms },
+    };
+  };
+}
+
+describe.each([
+  {
+    dtype: 'float32',
+    smoothed: { loss: { largest: 1.5, mean: 0.315 }, gradient: { largest: 2.7, mean: 0.435 } },
+    uniform: { loss: { largest: 1.2, mean: 0.337 }, gradient: { largest: 2.2, mean: 0.353 } },
+    soft: { loss: { largest: 1.3, mean: 0.28 }, gradient: { largest: 2.8, mean: 0.33 } },
+    both: { loss: { largest: 1.75, mean: 0.376 }, gradient: { largest: 2.6, mean: 0.438 } },
+  },
+  {
+    dtype: 'float64',
+    smoothed: { loss: { largest: 2, mean: 0.42 }, gradient: { largest: 3, mean: 0.4055 } },
+    uniform: { loss: { largest: 2, mean: 0.362 }, gradient: { largest: 3, mean: 0.313 } },
+    soft: { loss: { largest: 2, mean: 0.311 }, gradient: { largest: 2.5, mean: 0.257 } },
+    both: { loss: { largest: 2, mean: 0.404 }, gradient: { largest: 3, mean: 0.4125 } },
+  },
+] as const)('$dtype losses and gradients have the errors of few roundings', ({ dtype, ...bounds }) => {
+  const all = problems(dtype);
+
+  test.each([
+    ['smoothed class indices', 'smoothed', crossEntropy('indices', 0.1)],
+    ['class indices smoothed to nearly uniform', 'uniform', crossEntropy('indices', 0.99)],
+    ['probabilities', 'soft', crossEntropy('probabilities', 0)],
+    ['smoothed probabilities', 'both', crossEntropy('probabilities', 0.1)],
+  ] as const)('of %s', (_, name, results) => {
+    const found = all.map(results);
+    const loss = errors(
+      dtype,
+      found.map((one) => one.loss),
+    );
+    const gradient = errors(
+      dtype,
+      found.map((one) => one.gradient),
+    );
+    expect([...exceeding(loss, bounds[name].loss), ...exceeding(gradient, bounds[name].gradient)]).toEqual([]);
+  });
+});
 
 /** In words, which errors are above their bounds. */
 function exceeding(found: Errors, bounds: Errors): readonly string[] {
