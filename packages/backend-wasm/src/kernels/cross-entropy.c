@@ -27,20 +27,24 @@ INLINE V kept(const Target *t, const Group *g, Rows r, size_t c) {
 
 SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V index, Lanes q, V share) {
   V v = t->indices ? and(same_index(index, index_splat(c)), splat(1)) : lanes_load(q, c);
-  if (t->smoothing != 0) v = add(mul(v, splat((real)(1 - t->smoothing))), share);
+  if (t->smoothing != 0) {
+    // What the factor loses by rounding is added to the share.
+    double factor = (real)(1 - t->smoothing);
+    v = add(mul(v, splat((real)factor)), add(mul(v, splat((real)(1 - factor - t->smoothing))), share));
+  }
   if (t->weight) v = mul(v, splat(t->weight[c]));
   if (t->mask) v = and(v, kept(t, g, r, c));
   return v;
 }
 
-// (a − b) / T in units of FAR, from a quarter of each, so that the difference is finite. A small T is multiplied by FAR, because small logits over FAR
-// would lose digits. No weight is large enough to make the unit overflow.
 #define FAR 0x1p64
+
+#if REAL == 64
+// (a − b) / T in units of FAR, from a quarter of each, so that the difference is finite. No weight is large enough to make the unit overflow.
 INLINE V far_gap(V a, V b, const Temperature *t) {
-  V d = sub(mul(a, splat((real)0.25)), mul(b, splat((real)0.25)));
-  double by = REAL == 32 && t->scale >= 1 ? 4 / FAR : 1;
-  return div(mul(d, splat((real)by)), splat((real)(t->scale * (by * (FAR / 4)))));
+  return div(sub(mul(a, splat(0.25)), mul(b, splat(0.25))), splat(t->scale * (FAR / 4)));
 }
+#endif
 
 // weight (log + (a − b) / T) if the difference overflows.
 COMPACT SHARED real far_loss(real weight, real log, real a, real b, double temperature) {
@@ -75,7 +79,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
                                         const real *logits, real *scratch, const Target *target, const Temperature *t) {
   size_t size = r.classes * W;
   Slope per = slope_of(target);
-  V scale = splat((real)target->scale), first = splat(per.first), half = splat((real)0.5);
+  V first = splat(per.first), half = splat((real)0.5);
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
@@ -103,23 +107,37 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     for (size_t c = 0; c < r.classes; c++) {
       V w = target_weight(target, &g, r, c, index, q, share);
       total = sum_add(total, w);
+#if REAL == 32
+      // In float64, in which nothing overflows. An infinite logarithm counts for nothing if its weight is 0.
+      V a = select(eq(w, splat(0)), p.max, logit(x, c, 1, t)), by = wasm_f64x2_splat(t->scale);
+      V low = wasm_f64x2_div(wasm_f64x2_sub(widen_low(p.max), widen_low(a)), by);
+      V high = wasm_f64x2_div(wasm_f64x2_sub(widen_high(p.max), widen_high(a)), by);
+      low = wasm_f64x2_mul(widen_low(w), wasm_f64x2_add(low, l.wide.high));
+      high = wasm_f64x2_mul(widen_high(w), wasm_f64x2_add(high, l.wide.low));
+      dot = (Sum){wasm_f64x2_add(dot.high, low), wasm_f64x2_add(dot.low, high)};
+#else
       V error, d = shifted_by(logit(x, c, 1, t), p.max, &error);
       if (!t->plain) d = divided(d, t->scale, &error);
       V minus = xor(log_probability(d, error, &l), splat(-0.0));
       dot = sum_add(dot, andnot(mul(w, minus), eq(w, splat(0))));
+#endif
     }
-    V sum = sum_rounded(total), value = mul(sum_rounded(dot), scale);
-    V far = eq(vabs(value), splat((real)__builtin_inf()));
+    V sum = sum_rounded(total), scale = wasm_f64x2_splat(target->scale);
+#if REAL == 32
+    V value = narrow(wasm_f64x2_mul(dot.high, scale), wasm_f64x2_mul(dot.low, scale));
+#else
+    V value = mul(sum_rounded(dot), scale), far = eq(vabs(value), splat(__builtin_inf()));
     if (loss && any_true(far)) {
       // Again for rows where x/T − max overflows but its product with w may not.
       Sum small = sum_zero();
       for (size_t c = 0; c < r.classes; c++) {
         V w = target_weight(target, &g, r, c, index, q, share);
-        V d = add(far_gap(p.max, logit(x, c, 1, t), t), mul(l.log, splat((real)(1 / FAR))));
+        V d = add(far_gap(p.max, logit(x, c, 1, t), t), mul(l.log, splat(1 / FAR)));
         small = sum_add(small, andnot(mul(w, d), eq(w, splat(0))));
       }
-      value = select(far, mul(mul(sum_rounded(small), scale), splat((real)FAR)), value);
+      value = select(far, mul(mul(sum_rounded(small), scale), splat(FAR)), value);
     }
+#endif
     // A NaN row has a NaN loss, whatever the weights of its target.
     value = select(eq(l.log, l.log), value, l.log);
     if (loss) {
