@@ -141,6 +141,24 @@ test('the gradient of cross-entropy is within 4 ULP if the probability of the ta
   expect(worstUlp(gradient, expected)).toBeLessThanOrEqual(4);
 });
 
+test('the gradient of cross-entropy is within 2 ULP if the probability of the target is ½ to 1', async () => {
+  const rows = { outer: 256, classes: 3, inner: 1 };
+  const x = Float32Array.from({ length: 768 }, (_, i) => [0.4 + i / 96, 0, -1][i % 3]);
+  const indices = new Int32Array(256);
+  const target = backend.alloc(256, 'int32');
+  backend.write(target, indices);
+  const gradient = await run([x], 768, (out, [buffer]) =>
+    backend.kernels.crossEntropy({ loss: null, gradient: out }, buffer, rows, {
+      ...plainCrossEntropy,
+      target: { kind: 'indices', buffer: target },
+    }),
+  );
+  backend.free(target);
+  const options = { reduction: 'none' } as const;
+  const expected = reference.crossEntropyGradient(x, { kind: 'indices', values: indices }, rows, options);
+  expect(worstUlp(gradient, expected)).toBeLessThanOrEqual(2);
+});
+
 test('vjp does not cancel where a row is nearly one-hot', async () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const small = 5.551115123125783e-17;
