@@ -41,7 +41,10 @@ test.each([
 /** WGSL that gives the smallest subnormal number instead of 0: of products, and of softmax. */
 const raised: readonly (readonly [from: string, to: string])[] = [
   ['bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b))', 'max(1u, bitcast<u32>(bitcast<f32>(a) * bitcast<f32>(b)))'],
-  ['bitcast<u32>(scaled(power.p * q.inverse, power.n))', 'max(1u, bitcast<u32>(scaled(power.p * q.inverse, power.n)))'],
+  [
+    'bitcast<u32>(share_of(below(bitcast<f32>(x), q.m), q.inverse))',
+    'max(1u, bitcast<u32>(share_of(below(bitcast<f32>(x), q.m), q.inverse)))',
+  ],
 ];
 test.each([
   ['products and softmax', raised, 'preserve'],

@@ -23,6 +23,7 @@ fn z_of(x: f32, m: f32) -> f32 {
   let z = below(x, m);
   return z.x + select(z.y, 0.0, z.x < -3.4e38);
 }
+fn is_top(x: u32, m: f32) -> bool { return (x != MINUS_INFINITY) & (bitcast<f32>(x) == m); }
 `;
 
 /** Of a class index without smoothing, the only class that counts, whose logit is loaded again when the maximum is known. */
@@ -35,7 +36,7 @@ fn sums_of(row: Row, s: State) -> Sums {
   let x = logit(logits_at(row, c));
   let infinite = (x == MINUS_INFINITY) & (q != 0.0);
   let along = select(q * z_of(bitcast<f32>(x), s.m), 0.0, infinite | (q == 0.0));
-  return Sums(q, select(q, 0.0, (x != MINUS_INFINITY) & (bitcast<f32>(x) == s.m)), along, 0.0, infinite);
+  return Sums(q, select(q, 0.0, is_top(x, s.m)), along, 0.0, infinite);
 }
 `,
 };

@@ -4,9 +4,12 @@
  * are computed here from additions, multiplications and exponent fields alone.
  *
  * - `gap`: a − b exactly, as an unevaluated sum hi + lo (Knuth, TAOCP vol. 2, 4.2.2, theorem B), so that errors do not grow with |x|.
- * - `exp_of`: exp(hi + lo) = 2^n p(t), t = hi + lo − n ln 2 with ln 2 in two parts (Cody and Waite), p by Chebyshev
+ * - `exp_of`: exp(hi + lo) = 2^n (1 + w), t = hi + lo − n ln 2 with ln 2 in two parts (Cody and Waite), w = exp(t) − 1 by Chebyshev
  *   interpolation of (exp(t) − 1 − t)/t² on |t| ≤ ln 2/2, truncation error 2^-26.5; within 1.1 ULP. The result is multiplied
  *   by 2^n in two factors, so that results below 2^-126 are rounded once.
+ * - `inverse_of_sum`: 1 / (1 + r) for 0 ≤ r < 1e38 as a sum hi + lo, where lo makes up for the rounding of 1 + r, which compilers would fold away if 1
+ *   was a constant, and for that of the quotient, by an exact product (Dekker): WGSL allows a quotient 2.5 ULP.
+ * - `share_of`: exp(hi + lo) / (1 + r), the share of an entry in the sum of a row. 1 + w is not rounded before it is multiplied by the inverse.
  * - `complement_of`: 2z / (z + z coth z) with z = −y/2, and z coth z as a continued fraction, truncation error 2^-29; within 4 ULP, most of
  *   which WGSL allows a division.
  * - `log1p_of`, `log_of`: 2^e (1 + f), log(1 + f) by the polynomial of Cephes' logf (Moshier) on √½ ≤ 1 + f < √2; within 2 ULP.
@@ -27,9 +30,25 @@ fn gap(a: f32, b: f32) -> vec2<f32> {
   return vec2<f32>(hi, (a - (hi - v)) - (b + v));
 }
 
-struct Power { p: f32, n: i32 }
+fn scaled(p: f32, n: i32) -> f32 {
+  let half = n >> 1u;
+  return (p * power_of_2(half)) * power_of_2(n - half);
+}
 
-fn reduce_exp(z: vec2<f32>) -> Power {
+fn upper(x: f32) -> f32 { return bitcast<f32>(bitcast<u32>(x) & 0xfffff000u); }
+
+fn inverse_of_sum(r: f32) -> vec2<f32> {
+  let unit = select(1.0, 2.0, r > 1e38);
+  let y = unit + r;
+  let lost = select(unit - (y - r), r - (y - unit), r < unit);
+  let inverse = 1.0 / y;
+  let i = upper(inverse);
+  let j = upper(y);
+  let rest = ((1.0 - i * j) - i * (y - j)) - (inverse - i) * y;
+  return vec2<f32>(inverse, inverse * (rest - inverse * lost));
+}
+
+fn share_of(z: vec2<f32>, inverse: vec2<f32>) -> f32 {
   let under = z.x < -170.0;
   let hi = select(z.x, -170.0, under);
   let lo = select(z.y, 0.0, under);
@@ -41,27 +60,11 @@ fn reduce_exp(z: vec2<f32>) -> Power {
   q = q * t + 0.04166655242443085;
   q = q * t + 0.16666576266288757;
   q = q * t + 0.5;
-  return Power(1.0 + (a + (b + t * t * q)), i32(n));
+  let w = a + (b + t * t * q);
+  return scaled(inverse.x + (w * inverse.x + inverse.y), i32(n));
 }
 
-fn scaled(p: f32, n: i32) -> f32 {
-  let half = n >> 1u;
-  return (p * power_of_2(half)) * power_of_2(n - half);
-}
-
-// 1 / (1 + r) for 0 <= r < 1e38, corrected by what 1 + r lost. Compilers fold (r + 1) - 1 if 1 is a constant.
-fn inverse_of_sum(r: f32) -> f32 {
-  let unit = select(1.0, 2.0, r > 1e38);
-  let y = unit + r;
-  let lost = select(unit - (y - r), r - (y - unit), r < unit);
-  let inverse = 1.0 / y;
-  return inverse - inverse * (inverse * lost);
-}
-
-fn exp_of(z: vec2<f32>) -> f32 {
-  let e = reduce_exp(z);
-  return scaled(e.p, e.n);
-}
+fn exp_of(z: vec2<f32>) -> f32 { return share_of(z, vec2<f32>(1.0, 0.0)); }
 
 fn log_parts(f: f32, e: f32) -> f32 {
   let z = f * f;

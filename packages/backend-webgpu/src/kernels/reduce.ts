@@ -13,7 +13,7 @@ export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: Webgp
       elements: [{ name: 'x', buffer: x }],
       parameters: {},
       values: {},
-      state: op === 'sum' ? { value: 'f32' } : { bits: 'u32' },
+      state: op === 'sum' ? { value: 'f32', lost: 'f32' } : { bits: 'u32' },
       code: () => (op === 'sum' ? sum : max),
       out: null,
       rowOut: out,
@@ -22,12 +22,19 @@ export function reduce(engine: Engine, out: WebgpuBuffer, op: ReduceOp, x: Webgp
   );
 }
 
+// `lost` is what the additions lost by rounding.
 const sum = /* wgsl */ `
-fn empty() -> State { return State(0.0); }
-fn merge(a: State, b: State) -> State { return State(a.value + b.value); }
-fn visit(s: State, row: Row, c: u32, e: Element) -> State { return State(s.value + bitcast<f32>(e.x)); }
+fn empty() -> State { return State(0.0, 0.0); }
+fn merge(a: State, b: State) -> State {
+  let s = gap(a.value, -b.value);
+  return State(s.x, a.lost + b.lost + s.y);
+}
+fn visit(s: State, row: Row, c: u32, e: Element) -> State { return merge(s, State(bitcast<f32>(e.x), 0.0)); }
 struct Result { bits: u32 }
-fn finish(row: Row, s: State) -> Result { return Result(bitcast<u32>(s.value)); }
+fn finish(row: Row, s: State) -> Result {
+  let plain = bitcast<u32>(s.value);
+  return Result(select(plain, bitcast<u32>(s.value + s.lost), is_finite(plain)));
+}
 fn row_value(q: Result, row: Row) -> u32 { return q.bits; }
 `;
 

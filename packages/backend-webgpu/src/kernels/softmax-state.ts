@@ -77,7 +77,7 @@ fn tempered(z: vec2<f32>) -> vec2<f32> { return z; }
 const temperedCode = /* wgsl */ `
 fn logit(bits: u32) -> u32 { return bits ^ P.sign; }
 fn tempered(z: vec2<f32>) -> vec2<f32> {
-  let high = bitcast<f32>(bitcast<u32>(z.x) & 0xfffff000u);
+  let high = upper(z.x);
   let low = z.x - high;
   return vec2<f32>(high * P.r1, (low * P.r1 + high * P.r2) + (low * P.r2 + high * P.r3) + z.y * P.r1);
 }

@@ -10,12 +10,11 @@ type Parameters = SoftmaxParameters<WebgpuBuffer>;
 /** softmax: exp(x − m) is recomputed for each output; it is multiplied by 1/Σ before scaling by 2^n, so that subnormal results are rounded once. */
 export function softmax(engine: Engine, out: WebgpuBuffer, logits: WebgpuBuffer, rows: Rows, parameters: Parameters) {
   const code = /* wgsl */ `
-struct Result { m: f32, inverse: f32, undefined: bool }
+struct Result { m: f32, inverse: vec2<f32>, undefined: bool }
 fn finish(row: Row, s: State) -> Result { return Result(s.m, inverse_of_sum(s.r), is_undefined(s.flags)); }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let x = logit(e.logits);
-  let power = reduce_exp(below(bitcast<f32>(x), q.m));
-  let p = bitcast<u32>(scaled(power.p * q.inverse, power.n));
+  let p = bitcast<u32>(share_of(below(bitcast<f32>(x), q.m), q.inverse));
   return select(0u, select(select(p, 0u, x == MINUS_INFINITY), NAN, q.undefined), kept(e));
 }
 `;

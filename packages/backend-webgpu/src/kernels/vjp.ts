@@ -8,7 +8,7 @@ import { runRows } from './run-rows.js';
  * enough: whenever a larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
  *
  * The smaller of both is used, and d if the largest p is above ½. v* keeps the digits of nearly one-hot rows and of a large constant in v;
- * but in a row without a large probability, where only v* is not 0, it would take the digits of all others.
+ * but in a row without a large probability, where only v* is not 0, it would take the digits of all others. v less v* less the mean is rounded once.
  */
 const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', mean: 'f32', undefined: 'u32' } as const;
 const smallerMean = /* wgsl */ `
@@ -30,7 +30,11 @@ fn finish(row: Row, s: State) -> Result {
   let moved = above | (abs(s.d) < abs(s.mean));
   return Result(select(0.0, s.at_top, moved), select(s.mean, s.d, moved), s.undefined != 0u);
 }
-fn less_mean(q: Result, v: u32) -> f32 { return (bitcast<f32>(v) - q.origin) - q.mean; }
+fn less_mean(q: Result, v: u32) -> f32 {
+  let moved = gap(bitcast<f32>(v), q.origin);
+  let centred = gap(moved.x, q.mean);
+  return centred.x + (centred.y + moved.y);
+}
 `;
 
 /**
