@@ -1,7 +1,7 @@
 import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
-import { randomFrom, ulp } from './accuracy.js';
+import { largestError, randomFrom, ulp } from './accuracy.js';
 
 /**
  * Bounds of an ULP or two do not notice that a rounding error is no longer carried along. The share of float64 results that are not the nearest
@@ -180,6 +180,30 @@ test.each([
   }));
   expect(exceeded.filter(({ share, limit }) => !(share <= limit))).toEqual([]);
 });
+
+test.each([
+  [0.15, 0.251, 0.331],
+  [2, 0.226, 0.337],
+  [20, 0.135, 0.322],
+  [600, 0.01, 0.138],
+])(
+  'of float64 sigmoids and their second derivatives within ±%d, few are not the nearest number',
+  (range, ofValues, ofSecond) => {
+    const random = randomFrom(7);
+    const length = 4000;
+    const [x, g, t] = [range, 1, 1].map((size) => Float64Array.from({ length }, () => size * (2 * random() - 1)));
+    const [y, dx] = [new Float64Array(length), new Float64Array(length)];
+    kernels.sigmoid(y, x, length);
+    kernels.sigmoidHvp(dx, y, g, t, length);
+    for (const [actual, expected, most, limit] of [
+      [y, reference.sigmoid(x), 1, ofValues],
+      [dx, reference.sigmoidHvp(y, g, t), 2, ofSecond],
+    ] as const) {
+      expect(largestError(actual, expected, 'float64')).toBeLessThanOrEqual(most);
+      expect(actual.filter((value, k) => value !== expected[k]).length / length).toBeLessThanOrEqual(limit);
+    }
+  },
+);
 
 test('⟨s, g⟩ of a float64 row is rounded once, wherever its terms are', () => {
   const random = randomFrom(11);
