@@ -174,12 +174,15 @@ describe.each(dtypes)('in %s', (dtype) => {
   });
 });
 
-// With the second temperature, 1 / T² is not in the range of error terms either.
-test.each([1, 2 ** 460])(
-  'in float64 at T = %d, directions whose rounding errors are beyond the range keep the digits of rounded operations',
-  (temperature) => {
+// With the second temperature, 1 / T² is not in the range of error terms either; the last directions have a constant in common.
+test.each([
+  [1, 2 ** 1021, 0],
+  [2 ** 460, 2 ** 1021, 0],
+  [1, 2 ** 960, 2 ** 1000],
+])(
+  'in float64 at T = %d, directions of ±%d + %d, whose rounding errors are beyond the range, keep the digits of rounded operations',
+  (temperature, huge, constant) => {
     const random = randomFrom(17);
-    const huge = 2 ** 1021;
     for (const classes of [2, 3, 17]) {
       const rows = { outer: 20, classes, inner: 1 };
       const length = rows.outer * classes;
@@ -199,11 +202,11 @@ test.each([1, 2 ** 460])(
       };
       for (const [name, hvp] of Object.entries(hvps)) {
         const [ordinary, large] = [new Float64Array(length), new Float64Array(length)];
-        const small = direction().map((value) => value / 4);
+        const small = direction().map((value) => Math.round(value * 2 ** 9) / 2 ** 11);
         hvp(ordinary, small);
         hvp(
           large,
-          small.map((value) => value * huge),
+          small.map((value) => value * huge + constant),
         );
         const [units, sizes] = [
           large.map((value) => value / huge),
