@@ -178,8 +178,9 @@ function indexOfLargest(values: Float64Array, start: number, end: number): numbe
  * Returns false if x/T − max of a finite logit overflows; some of the logits are then overwritten.
  */
 function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemperature, unit: number): boolean {
-  const { shifted, start } = row;
-  const top = indexOfLargest(shifted, start, start + classes);
+  const { shifted, low, exp, rests, start } = row;
+  const end = start + classes;
+  const top = indexOfLargest(shifted, start, end);
   const max = shifted[top];
   row.top = top - start;
   row.max = max;
@@ -190,7 +191,44 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
     return true;
   }
   if (temperature.isOrdinary) {
-    if (!shiftOrdinary(row, classes, max, temperature.divisor)) return false;
+    // `subtract` and `exponentiateRow` in one loop. It is not a function of its own, because V8 would inline that and then leave calls in the loop, which
+    // takes up to 1.8 times as long.
+    const { divisor } = temperature;
+    const isOne = divisor === 1;
+    let sum = 0;
+    let correction = 0;
+    for (let k = start; k < end; k++) {
+      const x = shifted[k];
+      let difference = x - max;
+      let error = sumError(x, -max, difference);
+      if (!isOne) {
+        const quotient = difference / divisor;
+        const product = quotient * divisor;
+        error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
+        difference = quotient;
+      }
+      shifted[k] = difference;
+      if (difference < -746) {
+        exp[k] = 0;
+        rests[k] = 0;
+        if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
+        low[k] = Number.isFinite(error) ? error : 0;
+        continue;
+      }
+      low[k] = error;
+      const rest = expSplit(exp, k, difference, error);
+      rests[k] = rest;
+      if (k === top) continue;
+      const next = sum + exp[k];
+      correction += sumError(sum, exp[k], next) + rest;
+      sum = next;
+      if ((k & restMask) === restMask) {
+        sum += correction;
+        correction -= sum - next;
+      }
+    }
+    exp[top] = 1;
+    setOthers(row, sum, correction);
   } else {
     if (!subtract(row, classes, max, temperature, unit === 1)) return false;
     exponentiateRow(row, classes);
@@ -199,55 +237,6 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   const quotient = quotientOf(most, temperature);
   row.max = quotient * unit;
   row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
-  return true;
-}
-
-/**
- * `subtract` and `exponentiateRow` in one loop, for temperatures that need no scaling. `sumError` is written out, because V8 sometimes leaves it a call
- * when this is inlined itself, which makes rows take up to 1.8 times as long.
- */
-function shiftOrdinary(row: ShiftedRow, classes: number, max: number, divisor: number): boolean {
-  const { shifted, low, exp, rests, start } = row;
-  const end = start + classes;
-  const top = start + row.top;
-  const isOne = divisor === 1;
-  let sum = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const x = shifted[k];
-    let difference = x - max;
-    const added = difference - x;
-    let error = x - (difference - added) - (max + added);
-    if (!isOne) {
-      const quotient = difference / divisor;
-      const product = quotient * divisor;
-      error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
-      difference = quotient;
-    }
-    shifted[k] = difference;
-    if (difference < -746) {
-      exp[k] = 0;
-      rests[k] = 0;
-      if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
-      low[k] = Number.isFinite(error) ? error : 0;
-      continue;
-    }
-    low[k] = error;
-    const rest = expSplit(exp, k, difference, error);
-    rests[k] = rest;
-    if (k === top) continue;
-    const term = exp[k];
-    const next = sum + term;
-    const gained = next - sum;
-    correction += sum - (next - gained) + (term - gained) + rest;
-    sum = next;
-    if ((k & restMask) === restMask) {
-      sum += correction;
-      correction -= sum - next;
-    }
-  }
-  exp[top] = 1;
-  setOthers(row, sum, correction);
   return true;
 }
 
