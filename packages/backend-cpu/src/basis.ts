@@ -1,5 +1,5 @@
 import type { Basis, BinaryOp, Extent, Operand, ReduceOp, Rows, UnaryOp } from '@softgrad/core';
-import { expOfFloat64, expPair, pairLimit } from './exp-double.js';
+import { expPair } from './exp-double.js';
 import { type Elements, elementsOf, type Intermediate, lowAt, write } from './intermediate.js';
 import { forEachRun, lowsOf, startOf, type View, viewOf } from './operand-view.js';
 import { type Pair, sumError } from './pair.js';
@@ -22,10 +22,10 @@ function unary(out: Buffer, op: UnaryOp, x: Buffer, length: number): void {
     const low = lowAt(from, k);
     if (op === 'neg') write(to, k, -a, -low);
     else if (op === 'log') write(to, k, Math.log(a), low / a);
-    else if (Math.abs(a) < pairLimit) {
+    else {
       const rest = expPair(exponential, 0, a, low);
       write(to, k, exponential[0], rest);
-    } else write(to, k, expOfFloat64(a), 0);
+    }
   }
 }
 

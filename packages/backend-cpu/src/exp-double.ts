@@ -93,14 +93,14 @@ export function expSplit(exp: Float64Array, k: number, x: number, low: number): 
   return head * expm1OfRest(steps, x, low);
 }
 
-/** Exponentials of numbers up to this are normal float64, and so is what they are rounded by. */
-export const pairLimit = 660;
-
-/** Stores exp(x + low) as `expDouble` gives it at `exp[k]` and returns what rounding took off it, together as exact as a split. */
+/** Stores exp(x + low) as `expOfFloat64` gives it at `exp[k]` and returns what rounding took off it: 0 near the ends of the range. */
 export function expPair(exp: Float64Array, k: number, x: number, low: number): number {
-  const steps = x * stepsPerUnit + rounding - rounding;
-  const head = headOf(steps);
-  const rest = head * expm1OfRest(steps, x, low);
+  if (!(Math.abs(x) < 700)) {
+    exp[k] = expOfFloat64(x);
+    return 0;
+  }
+  const rest = expSplit(exp, k, x, low);
+  const head = exp[k];
   const rounded = head + rest;
   exp[k] = rounded;
   return rest - (rounded - head);

@@ -1,7 +1,7 @@
 import type { BinaryOp } from '@softgrad/core';
 import { type Elements, lowAt, write } from './intermediate.js';
 import type { View } from './operand-view.js';
-import { productError, sumError } from './pair.js';
+import { productError, productRest, sumError } from './pair.js';
 
 /** Writes the results of `out` from k to `end`, of the elements of x from i on and of y from j on in steps of di and dj. */
 type Loop = (
@@ -52,7 +52,7 @@ export const pairLoops: Readonly<Record<BinaryOp, Loop>> = {
       const a = x.high[i];
       const b = y.high[j];
       const product = a * b;
-      write(out, k, product, productError(a, b, product) + (a * lowAt(y, j) + lowAt(x, i) * b));
+      write(out, k, product, productRest(a, lowAt(x, i), b, lowAt(y, j), product));
     }
   },
   div(out, k, end, x, i, di, y, j, dj) {

@@ -18,6 +18,27 @@ export function quotient(n: number, d: Pair): Pair {
   return { high, low: (n - product - productError(high, d.high, product) - high * d.low) / d.high };
 }
 
+/** Whether n / d and the errors of products with it are in the range. */
+export function hasQuotient(n: number, d: number): boolean {
+  return isOrdinary(d) && isOrdinary(n / d) && Math.abs(n) > 2 ** -900;
+}
+
+function isOrdinary(x: number): boolean {
+  const size = Math.abs(x);
+  return size > 2 ** -900 && size < 2 ** 900;
+}
+
+/** `(high + low) · factor`, rounded once unless an error term overflows. */
+export function timesPair(high: number, low: number, factor: Pair): number {
+  const product = high * factor.high;
+  return corrected(product, productRest(high, low, factor.high, factor.low, product));
+}
+
+/** `(a + aLow) (b + bLow) − product`, product being a · b as rounded. */
+export function productRest(a: number, aLow: number, b: number, bLow: number, product: number): number {
+  return productError(a, b, product) + (a * bLow + aLow * b);
+}
+
 /** `a + b − sum` exactly, sum being a + b as rounded: Knuth's TwoSum (The Art of Computer Programming, 4.2.2). */
 export function sumError(a: number, b: number, sum: number): number {
   const added = sum - a;

@@ -1,7 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { expPair } from './exp-double.js';
+import { expSplit } from './exp-double.js';
 import { expSingle, singleLimit } from './exp-single.js';
-import { productError, sumError } from './pair.js';
+import { type Pair, productError, sumError } from './pair.js';
 import {
   inWideUnits,
   quotientOf,
@@ -28,8 +28,9 @@ export interface ShiftedRow {
   readonly low: Float64Array;
   /** 1, or 2^64 in a row of float64 with finite logits whose x/T − max is not: a loss may be finite where that is not. */
   unit: number;
-  /** exp(x/T − max). */
+  /** exp(x/T − max), of float64 split in a head of 27 bits and a rest. */
   readonly exp: Float64Array;
+  readonly rests: Float64Array;
   /** Mask of the tile's rows, or null: 0 for masked entries. */
   readonly keep: Uint8Array | null;
   /** Index in the row of the largest entry; its value is `max + maxLow`. NaN where a row without a finite logit has a NaN. */
@@ -42,9 +43,13 @@ export interface ShiftedRow {
   othersLow: number;
 }
 
+/** Rests are added up 256 at a time: the sum of more would have rounding errors that count. */
+const restMask = 255;
+
 const highScratch = scratch();
 const lowScratch = scratch();
 const expScratch = scratch();
+const restScratch = scratch();
 
 /** Shifts every row of the logits and calls `visit` with it; after a tile's rows, `finish` with the last of them. */
 export function forEachShiftedRow(
@@ -60,6 +65,7 @@ export function forEachShiftedRow(
   const shifted = highScratch(length);
   const low = double ? lowScratch(length) : shifted;
   const exp = expScratch(length);
+  const rests = double ? restScratch(length) : exp;
   const keep = mask ? new Uint8Array(length) : null;
   const size = scaledTemperature(temperature);
   const wideTemperature = inWideUnits(size);
@@ -77,6 +83,7 @@ export function forEachShiftedRow(
       low,
       unit: 1,
       exp,
+      rests,
       keep,
       top: 0,
       max: 0,
@@ -171,8 +178,9 @@ function indexOfLargest(values: Float64Array, start: number, end: number): numbe
  * Returns false if x/T − max of a finite logit overflows; some of the logits are then overwritten.
  */
 function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemperature, unit: number): boolean {
-  const { shifted, start } = row;
-  const top = indexOfLargest(shifted, start, start + classes);
+  const { shifted, low, exp, rests, start } = row;
+  const end = start + classes;
+  const top = indexOfLargest(shifted, start, end);
   const max = shifted[top];
   row.top = top - start;
   row.max = max;
@@ -183,7 +191,44 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
     return true;
   }
   if (temperature.isOrdinary) {
-    if (!shiftOrdinary(row, classes, max, temperature.divisor)) return false;
+    // `subtract` and `exponentiateRow` in one loop. It is not a function of its own, because V8 would inline that and then leave calls in the loop, which
+    // takes up to 1.8 times as long.
+    const { divisor } = temperature;
+    const isOne = divisor === 1;
+    let sum = 0;
+    let correction = 0;
+    for (let k = start; k < end; k++) {
+      const x = shifted[k];
+      let difference = x - max;
+      let error = sumError(x, -max, difference);
+      if (!isOne) {
+        const quotient = difference / divisor;
+        const product = quotient * divisor;
+        error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
+        difference = quotient;
+      }
+      shifted[k] = difference;
+      if (difference < -746) {
+        exp[k] = 0;
+        rests[k] = 0;
+        if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
+        low[k] = Number.isFinite(error) ? error : 0;
+        continue;
+      }
+      low[k] = error;
+      const rest = expSplit(exp, k, difference, error);
+      rests[k] = rest;
+      if (k === top) continue;
+      const next = sum + exp[k];
+      correction += sumError(sum, exp[k], next) + rest;
+      sum = next;
+      if ((k & restMask) === restMask) {
+        sum += correction;
+        correction -= sum - next;
+      }
+    }
+    exp[top] = 1;
+    setOthers(row, sum, correction);
   } else {
     if (!subtract(row, classes, max, temperature, unit === 1)) return false;
     exponentiateRow(row, classes);
@@ -192,43 +237,6 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   const quotient = quotientOf(most, temperature);
   row.max = quotient * unit;
   row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
-  return true;
-}
-
-/** `subtract` and `exponentiateRow` in one loop, for temperatures that need no scaling. */
-function shiftOrdinary(row: ShiftedRow, classes: number, max: number, divisor: number): boolean {
-  const { shifted, low, exp, start } = row;
-  const end = start + classes;
-  const top = start + row.top;
-  const isOne = divisor === 1;
-  let sum = 0;
-  let correction = 0;
-  for (let k = start; k < end; k++) {
-    const x = shifted[k];
-    let difference = x - max;
-    let error = sumError(x, -max, difference);
-    if (!isOne) {
-      const quotient = difference / divisor;
-      const product = quotient * divisor;
-      error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
-      difference = quotient;
-    }
-    shifted[k] = difference;
-    if (difference < -746) {
-      exp[k] = 0;
-      if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
-      low[k] = Number.isFinite(error) ? error : 0;
-      continue;
-    }
-    low[k] = error;
-    const rest = expPair(exp, k, difference, error);
-    if (k === top) continue;
-    const next = sum + exp[k];
-    correction += sumError(sum, exp[k], next) + rest;
-    sum = next;
-  }
-  exp[top] = 1;
-  setOthers(row, sum, correction);
   return true;
 }
 
@@ -257,7 +265,7 @@ function subtract(
 }
 
 function exponentiateRow(row: ShiftedRow, classes: number): void {
-  const { shifted, low, exp, start, unit } = row;
+  const { shifted, low, exp, rests, start, unit } = row;
   const top = start + row.top;
   let sum = 0;
   let correction = 0;
@@ -265,16 +273,33 @@ function exponentiateRow(row: ShiftedRow, classes: number): void {
     const difference = shifted[k] * unit;
     if (difference < -746) {
       exp[k] = 0;
+      rests[k] = 0;
       continue;
     }
-    const rest = expPair(exp, k, difference, low[k] * unit);
+    const rest = expSplit(exp, k, difference, low[k] * unit);
+    rests[k] = rest;
     if (k === top) continue;
     const next = sum + exp[k];
     correction += sumError(sum, exp[k], next) + rest;
     sum = next;
+    if ((k & restMask) === restMask) {
+      sum += correction;
+      correction -= sum - next;
+    }
   }
   exp[top] = 1;
   setOthers(row, sum, correction);
+}
+
+/** Makes `exp` the exponentials as rounded, in float64 too. */
+export function joinExponentials({ exp, rests, start }: ShiftedRow, classes: number): void {
+  if (rests !== exp) for (let k = start; k < start + classes; k++) exp[k] += rests[k];
+}
+
+/** The sum of the row's exponentials. */
+export function totalOf({ others, othersLow }: ShiftedRow): Pair {
+  const high = 1 + others;
+  return { high, low: sumError(1, others, high) + othersLow };
 }
 
 function setOthers(row: ShiftedRow, sum: number, correction: number): void {

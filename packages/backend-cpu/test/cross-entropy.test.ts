@@ -47,7 +47,7 @@ function expectRight(x: FloatArray, rows: Rows, target: Target, options: Options
   const values = Array.from(target.buffer);
   const expected = referenceCrossEntropy(x, { kind: target.kind, values }, rows, settings);
   const losses = expected.loss.map((value) => value * scale);
-  expectWithin(4, loss, losses, dtype, `loss ${label}`);
+  expectWithin(dtype === 'float32' ? 4 : 1, loss, losses, dtype, `loss ${label}`);
   const p = reference.softmax(x, rows, settings);
   const sizes = new Float64Array(x.length);
   reference.rowIndices(rows).forEach((at, row) => {
@@ -63,7 +63,7 @@ function expectRight(x: FloatArray, rows: Rows, target: Target, options: Options
     });
   });
   const gradients = expected.gradient.map((value) => value * scale);
-  expectWithin(6, gradient, gradients, dtype, `gradient ${label}`, sizes);
+  expectWithin(dtype === 'float32' ? 6 : 1, gradient, gradients, dtype, `gradient ${label}`, sizes);
 }
 
 function weightOf(
@@ -150,6 +150,39 @@ describe.each(dtypes)('cross-entropy in %s', (dtype) => {
       if (weight) expect([...loss.subarray(2), ...gradient.subarray(4).map(Math.abs)]).toEqual([0, 0, 0]);
     }
   });
+});
+
+test('weights and probabilities whose products alone are in the range cost float64 no digits of p', () => {
+  const random = randomFrom(23);
+  const rows = { outer: 30, classes: 3, inner: 1 };
+  const [x, shares] = [0, 1].map(() => Float64Array.from({ length: 90 }, () => 3 * random()));
+  const weight = Float64Array.of(0.7, 1.3, 1.1);
+  const gradientOf = (factor: number) => {
+    const gradient = new Float64Array(90);
+    const target = { kind: 'probabilities', buffer: shares.map((share) => share / factor) } as const;
+    const scaled = weight.map((value) => value * factor);
+    kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...plain, target, weight: scaled, scale });
+    return gradient;
+  };
+  const sizes = new Float64Array(90).fill(scale);
+  expectWithin(8, gradientOf(2 ** 1000), gradientOf(1), 'float64', 'weights of 2^1000', sizes);
+});
+
+test('a subnormal class weight in float64 keeps the digits of its gradient at a tiny temperature', () => {
+  const temperature = 1.37 * 2 ** -300;
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  const x = Float64Array.of(0, 0.3, -0.9).map((value) => value * temperature);
+  const p = reference.softmax(x, rows, { temperature });
+  const random = randomFrom(29);
+  for (let sample = 0; sample < 100; sample++) {
+    const multiple = Math.floor(2 ** (26 + sample / 8) * (1 + random()));
+    const weight = new Float64Array(3).fill(multiple * 2 ** -1074);
+    const gradient = new Float64Array(3);
+    const target = { kind: 'indices', buffer: Int32Array.of(2) } as const;
+    kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...plain, temperature, weight, target, scale: 1 });
+    const expected = [p[0], p[1], p[2] - 1].map((slope) => ((slope * multiple) / 1.37) * 2 ** -774);
+    expectWithin(4, gradient, expected, 'float64', `${multiple}`);
+  }
 });
 
 test('float32 rows are right in every block, those beside a row that needs a shift too', () => {

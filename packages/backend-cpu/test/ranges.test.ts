@@ -2,6 +2,7 @@ import { logSoftmax, softmax, softmin, tensor } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
 import { lengths, row, testLargestCotangents } from './largest-cotangents.js';
+import { expectWithin } from './layouts.js';
 import { testSmallDivisors } from './small-divisors.js';
 
 const backend = cpu.openSync();
@@ -25,6 +26,17 @@ test('second derivatives along the largest float32 cotangents and tangents', asy
     const e = relative(await logSoftmax.hvp(y, cotangent, tangent).data());
     expect(e).toEqual(['-0.25000', '-0.25000', '0.50000']);
   }
+});
+
+test('the second derivative of sigmoid along float64 cotangents whose rounding errors are beyond the range is that of ordinary ones', () => {
+  const y = Float64Array.from({ length: 99 }, (_, k) => (k + 1) / 100);
+  const [ordinary, large] = [2 ** -3, 2 ** 1020].map((size) => {
+    const out = new Float64Array(99);
+    const cotangent = y.map((_, k) => size * Math.cos(k));
+    backend.kernels?.sigmoidHvp?.(out, y, cotangent, y, 99);
+    return out.map((value) => value / size);
+  });
+  expectWithin(4, large, ordinary, 'float64', '2^1020');
 });
 
 test('a derivative in float32 that is too small before it is divided by a tiny temperature is not lost', async () => {

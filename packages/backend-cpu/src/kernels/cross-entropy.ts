@@ -2,8 +2,8 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { log1pPair } from '../exp-double.js';
 import { expAndSum, unitOf } from '../exp-single.js';
-import { corrected, productError, quotient, sumError } from '../pair.js';
-import { fillMasked, forEachShiftedRow, isEmpty, type ShiftedRow } from '../shifted.js';
+import { corrected, hasQuotient, head, productError, productRest, quotient, sumError, timesPair } from '../pair.js';
+import { fillMasked, forEachShiftedRow, isEmpty, joinExponentials, type ShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { scatter } from '../tiles.js';
@@ -13,15 +13,21 @@ interface Outputs {
   readonly gradient: CpuBuffer | null;
 }
 
-/** A row's target weights q, and what of them the gradient needs. */
+/** A row's target y, its weights `q + low`, and what of them the gradient needs. Only float64 has the low parts. */
 interface Target {
+  readonly y: Float64Array;
   readonly q: Float64Array;
+  readonly low: Float64Array;
   /** Σ q over all entries but the row's largest logit's. */
   others: number;
+  othersLow: number;
   total: number;
+  totalLow: number;
 }
 
+const targetScratch = scratch();
 const weightScratch = scratch();
+const weightLows = scratch();
 
 /**
  * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one exponential an element.
@@ -110,7 +116,16 @@ function crossEntropyShifted(
   const { target, labelSmoothing, weight, ignoreIndex, scale, temperature } = parameters;
   const { loss } = out;
   const gradient = out.gradient as FloatArray | null;
-  const weights: Target = { q: weightScratch(classes), others: 0, total: 0 };
+  const weights: Target = {
+    y: targetScratch(classes),
+    q: weightScratch(classes),
+    low: weightLows(classes),
+    others: 0,
+    othersLow: 0,
+    total: 0,
+    totalLow: 0,
+  };
+  const isDouble = logits instanceof Float64Array;
   const oneHot = target.kind === 'indices' && labelSmoothing === 0;
   forEachShiftedRow(
     logits,
@@ -135,11 +150,13 @@ function crossEntropyShifted(
         fillMasked(row.exp, row, classes, 0);
         return;
       }
-      if (target.kind === 'indices')
-        indexWeights(weights, row, classes, target.buffer[row.row], labelSmoothing, weight);
-      else targetWeights(weights, row, rows, target.buffer, labelSmoothing, weight);
-      if (loss) loss[row.row] = scale * expectedLoss(row, classes, weights) * row.unit;
-      if (gradient) weightedGradient(row, classes, weights, slopeOf(scale, temperature, 1));
+      fillWeights(weights, row, rows, parameters);
+      if (isDouble) restoreLows(weights, row, classes, parameters);
+      const expected = isDouble ? preciseLoss : expectedLoss;
+      if (loss) loss[row.row] = scale * expected(row, classes, weights) * row.unit;
+      const isWritten =
+        gradient instanceof Float64Array && preciseWeightedGradient(row, classes, weights, scale, temperature);
+      if (gradient && !isWritten) weightedGradient(row, classes, weights, slopeOf(scale, temperature, 1));
       fillMasked(row.exp, row, classes, 0);
     },
     ({ exp, tile }) => {
@@ -171,12 +188,9 @@ function slopeOf(scale: number, temperature: number, hot: number): Slope {
 }
 
 /** Turns the row's exponentials into `first · second (p − onehot(index))`. */
-function oneHotGradient(
-  { exp, start, others, top }: ShiftedRow,
-  classes: number,
-  index: number,
-  { first, second }: Slope,
-): void {
+function oneHotGradient(row: ShiftedRow, classes: number, index: number, { first, second }: Slope): void {
+  joinExponentials(row, classes);
+  const { exp, start, others, top } = row;
   const total = 1 + others;
   for (let k = start; k < start + classes; k++) exp[k] = first * (exp[k] / total);
   if (index === top) exp[start + index] = 0 - first * (others / total);
@@ -193,7 +207,7 @@ function multiply(values: Float64Array, start: number, length: number, factor: n
  * sum and the quotient round four times. False, with nothing written, at the ends of the range.
  */
 function preciseOneHotGradient(
-  { exp, start, others, othersLow, top }: ShiftedRow,
+  { exp, rests, start, others, othersLow, top }: ShiftedRow,
   classes: number,
   index: number,
   weight: number,
@@ -201,72 +215,79 @@ function preciseOneHotGradient(
 ): boolean {
   const total = 1 + others;
   const divisor = total * temperature;
-  if (!isOrdinary(temperature) || !isOrdinary(weight / temperature)) return false;
+  if (!hasQuotient(weight, temperature)) return false;
   const divisorLow = productError(total, temperature, divisor) + (sumError(1, others, total) + othersLow) * temperature;
   const { high, low } = quotient(weight, { high: divisor, low: divisorLow });
+  // Products of the two heads are exact.
+  const highHead = head(high);
+  const highRest = high - highHead + low;
   const own = exp[start + index];
-  for (let k = start; k < start + classes; k++) exp[k] = exp[k] * high + exp[k] * low;
+  for (let k = start; k < start + classes; k++) exp[k] = exp[k] * highHead + (exp[k] * highRest + rests[k] * high);
   if (index === top) {
     exp[start + index] = 0 - (others * high + (others * low + othersLow * high));
   } else {
     const hot = quotient(weight, { high: temperature, low: 0 });
-    exp[start + index] = own * high - hot.high + (own * low - hot.low);
+    exp[start + index] = own * highHead - hot.high + (own * highRest + rests[start + index] * high - hot.low);
   }
   return true;
 }
 
-/** Whether products and quotients with x or with sums of exponentials times x, and their errors, are in the range. */
-function isOrdinary(x: number): boolean {
-  const size = Math.abs(x);
-  return size > 2 ** -900 && size < 2 ** 900;
-}
-
-/** q of a class index: smoothed, then weighted, then 0 where masked. */
-function indexWeights(
-  target: Target,
-  row: ShiftedRow,
-  classes: number,
-  index: number,
-  smoothing: number,
-  weight: CpuBuffer | null,
-): void {
-  const share = smoothing / keptClasses(row, classes);
-  fillWeights(target, row, classes, weight, (c) => (c === index ? 1 - smoothing + share : share));
-}
-
-/** q of a row of target probabilities: smoothed, then weighted, then 0 where masked. */
-function targetWeights(
+/** q of a class index or of target probabilities y: `(1 − ε) y + ε/K`, times the weight of the class, 0 where masked. */
+function fillWeights(
   target: Target,
   row: ShiftedRow,
   { classes, inner }: Rows,
-  probabilities: CpuBuffer,
-  smoothing: number,
-  weight: CpuBuffer | null,
+  { target: { kind, buffer }, labelSmoothing, weight }: CrossEntropyParameters<CpuBuffer>,
 ): void {
-  const share = smoothing / keptClasses(row, classes);
+  const { start, keep, top } = row;
+  const { y, q } = target;
+  const isIndex = kind === 'indices';
+  const index = buffer[row.row];
   const first = Math.floor(row.row / inner) * classes * inner + (row.row % inner);
-  fillWeights(target, row, classes, weight, (c) => (1 - smoothing) * probabilities[first + c * inner] + share);
-}
-
-function fillWeights(
-  target: Target,
-  { start, keep, top }: ShiftedRow,
-  classes: number,
-  weight: CpuBuffer | null,
-  smoothed: (c: number) => number,
-): void {
-  const { q } = target;
+  const certain = 1 - labelSmoothing;
+  const share = labelSmoothing / keptClasses(row, classes);
   let sum = 0;
   let correction = 0;
   for (let c = 0; c < classes; c++) {
-    q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed(c) : smoothed(c);
+    y[c] = isIndex ? Number(c === index) : buffer[first + c * inner];
+    const smoothed = certain * y[c] + share;
+    q[c] = keep && keep[start + c] === 0 ? 0 : weight ? weight[c] * smoothed : smoothed;
     if (c === top) continue;
     const next = sum + q[c];
     correction += sumError(sum, q[c], next);
     sum = next;
   }
   target.others = corrected(sum, correction);
-  target.total = corrected(sum + q[top], correction + sumError(sum, q[top], sum + q[top]));
+  target.othersLow = correction - (target.others - sum);
+  const total = sum + q[top];
+  correction += sumError(sum, q[top], total);
+  target.total = corrected(total, correction);
+  target.totalLow = correction - (target.total - total);
+}
+
+/** What rounding took off the weights of a row of float64, and off their sums. */
+function restoreLows(
+  target: Target,
+  row: ShiftedRow,
+  classes: number,
+  { labelSmoothing, weight }: CrossEntropyParameters<CpuBuffer>,
+): void {
+  const { y, q, low } = target;
+  const certain = 1 - labelSmoothing;
+  const certainLow = sumError(1, -labelSmoothing, certain);
+  const share = quotient(labelSmoothing, { high: keptClasses(row, classes), low: 0 });
+  let sum = 0;
+  for (let c = 0; c < classes; c++) {
+    const product = certain * y[c];
+    const smoothed = product + share.high;
+    const rest = productRest(certain, certainLow, y[c], 0, product) + share.low;
+    const error = sumError(product, share.high, smoothed) + rest;
+    const all = weight ? productRest(weight[c], 0, smoothed, error, q[c]) : error;
+    low[c] = q[c] !== 0 && Number.isFinite(all) ? all : 0;
+    sum += low[c];
+  }
+  target.othersLow += sum - low[row.top];
+  target.totalLow += sum;
 }
 
 function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
@@ -276,42 +297,79 @@ function keptClasses({ keep, start }: ShiftedRow, classes: number): number {
   return kept;
 }
 
+/** `−Σ q log p`; terms with q = 0 are 0, even where log p = −Infinity. A row without a softmax has no loss, even where every q is 0. */
+function expectedLoss({ shifted, start, others }: ShiftedRow, classes: number, { q }: Target): number {
+  const log = Math.log1p(others);
+  let loss = Number.isNaN(others) ? Number.NaN : 0;
+  for (let c = 0; c < classes; c++) if (q[c] !== 0) loss += q[c] * (log - shifted[start + c]);
+  return loss;
+}
+
 /**
- * `−Σ q log p` in units of the row; terms with q = 0 are 0, even where log p = −Infinity. Products and sums carry their rounding errors along (Ogita, Rump
- * and Oishi, "Accurate sum and dot product", 2005, algorithm 5.3), without which 50,257 equal logits are off by 11,551 ULP.
+ * The same of float64, in units of the row. Products and sums carry their rounding errors along (Ogita, Rump and Oishi, "Accurate sum and dot product", 2005,
+ * algorithm 5.3), without which 50,257 equal logits are off by 11,551 ULP.
  */
-function expectedLoss({ shifted, low, unit, start, others }: ShiftedRow, classes: number, { q }: Target): number {
-  const log = Math.log1p(others) / unit;
-  const isDouble = shifted !== low;
-  // A row without a softmax has no loss, even where every q is 0.
+function preciseLoss(row: ShiftedRow, classes: number, target: Target): number {
+  const { shifted, low, unit, start, others } = row;
+  const pair = log1pPair(others, row.othersLow);
+  const log = pair.high / unit;
+  const logLow = pair.low / unit;
   let loss = Number.isNaN(others) ? Number.NaN : 0;
   let correction = 0;
   for (let c = 0; c < classes; c++) {
-    const weight = q[c];
+    const weight = target.q[c];
     if (weight === 0) continue;
     const x = shifted[start + c];
     const gap = log - x;
     const term = weight * gap;
     const next = loss + term;
-    if (isDouble) {
-      const gapError = sumError(log, -x, gap) - low[start + c];
-      correction += sumError(loss, term, next) + productError(weight, gap, term) + weight * gapError;
-    }
+    const gapError = sumError(log, -x, gap) + (logLow - low[start + c]);
+    correction += sumError(loss, term, next) + productRest(weight, target.low[c], gap, gapError, term);
     loss = next;
   }
   return corrected(loss, correction);
 }
 
 /** Turns the row's exponentials into `first · second (p Σ q − q)`. */
-function weightedGradient(
-  { exp, start, others, top }: ShiftedRow,
-  classes: number,
-  target: Target,
-  { first, second }: Slope,
-): void {
+function weightedGradient(row: ShiftedRow, classes: number, target: Target, { first, second }: Slope): void {
+  joinExponentials(row, classes);
+  const { exp, start, others, top } = row;
   const total = 1 + others;
   for (let c = 0; c < classes; c++) exp[start + c] = first * ((exp[start + c] / total) * target.total - target.q[c]);
   // Where p is above ½, p Σ q − q of the largest is a small difference; its terms without the largest are small themselves.
   if (others < 1) exp[start + top] = first * (target.others - target.total * (others / total));
   multiply(exp, start, classes, second);
+}
+
+/** The same for float64 with `scale / T` as the factor, rounded once. False, with nothing written, at the ends of the range. */
+function preciseWeightedGradient(
+  row: ShiftedRow,
+  classes: number,
+  target: Target,
+  scale: number,
+  temperature: number,
+): boolean {
+  if (!hasQuotient(scale, temperature) || !hasQuotient(target.total, 1)) return false;
+  const { q, low } = target;
+  const { exp, rests, start, top } = row;
+  const slope = quotient(scale, { high: temperature, low: 0 });
+  const sum = totalOf(row);
+  const share = quotient(target.total, sum);
+  share.low += target.totalLow / sum.high;
+  const isApart = row.others < 1;
+  if (isApart) {
+    exp[start + top] = row.others;
+    rests[start + top] = row.othersLow;
+    q[top] = target.others;
+    low[top] = target.othersLow;
+  }
+  for (let c = 0; c < classes; c++) {
+    const k = start + c;
+    const product = exp[k] * share.high;
+    const difference = product - q[c];
+    const rest = productRest(exp[k], rests[k], share.high, share.low, product) - low[c];
+    exp[k] = timesPair(difference, sumError(product, -q[c], difference) + rest, slope);
+  }
+  if (isApart) exp[start + top] = 0 - exp[start + top];
+  return true;
 }

@@ -1,12 +1,25 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
-import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
-import { fillMasked, forEachShiftedRow } from '../shifted.js';
+import { expPair } from '../exp-double.js';
+import {
+  centredMean,
+  corrected,
+  hasQuotient,
+  type Pair,
+  productError,
+  productRest,
+  quotient,
+  sumBut,
+  sumError,
+  timesPair,
+} from '../pair.js';
+import { fillMasked, forEachShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
 import { indexAboveHalf } from './vjp/origin.js';
 
 const probabilityScratch = scratch();
+const probabilityLows = scratch();
 const cotangentScratch = scratch();
 const tangentScratch = scratch();
 const logScratch = scratch();
@@ -32,8 +45,9 @@ export function softmaxHvp(
   const s = probabilityScratch(length);
   const g = cotangentScratch(length);
   const t = tangentScratch(length);
-  const lowOfG = cotangentLows(length);
-  const lowOfT = tangentLows(length);
+  const lows = isDouble ? ([probabilityLows, cotangentLows, tangentLows] as const).map((of) => of(length)) : null;
+  // The probabilities are exact.
+  lows?.[0].fill(0, 0, length);
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
     gather(g, cotangent, tile, classes);
@@ -41,29 +55,45 @@ export function softmaxHvp(
     for (let start = 0; start < tile.count * classes; start += classes) {
       const end = start + classes;
       const excess = excessOf(s, start, end);
-      center(g, lowOfG, s, start, end, excess, isDouble);
-      center(t, lowOfT, s, start, end, excess, isDouble);
-      let low = 0;
-      for (let k = start; k < end; k++) {
-        const product = g[k] * t[k];
-        if (isDouble) {
-          const error = productError(g[k], t[k], product) + (g[k] * lowOfT[k] + lowOfG[k] * t[k]);
-          lowOfT[k] = Number.isFinite(error) ? error : 0;
-          low += s[k] * lowOfT[k];
-        }
-        t[k] = product;
+      if (lows) {
+        preciseHvp(s, g, t, lows, start, end, excess, temperature);
+        continue;
       }
+      center(g, s, start, end, excess);
+      center(t, s, start, end, excess);
+      for (let k = start; k < end; k++) t[k] *= g[k];
       centredMean(sum, s, t, start, end, 0);
-      low += sum.low;
-      for (let k = start; k < end; k++) {
-        const moved = t[k] - sum.high;
-        const rest = isDouble ? sumError(t[k], -sum.high, moved) + lowOfT[k] - low : 0;
-        t[k] = s[k] * (moved + (rest + excess * t[k]));
-      }
+      // With 0 added, the result of entries without a difference is 0 rather than −0.
+      for (let k = start; k < end; k++) t[k] = s[k] * (t[k] - sum.high + (0 + excess * t[k]));
       divide(t, start, end, temperature);
     }
     scatter(out, t, tile, classes);
   });
+}
+
+/** The same for a row of float64, with the rounding errors of both centred directions and of their product. */
+function preciseHvp(
+  s: Float64Array,
+  g: Float64Array,
+  t: Float64Array,
+  [lowOfS, lowOfG, lowOfT]: readonly Float64Array[],
+  start: number,
+  end: number,
+  excess: number,
+  temperature: number,
+): void {
+  lowOfG.fill(0, start, end);
+  lowOfT.fill(0, start, end);
+  preciseCenter(g, lowOfG, s, lowOfS, start, end, excess);
+  preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
+  for (let k = start; k < end; k++) {
+    const product = g[k] * t[k];
+    const rest = productRest(g[k], lowOfG[k], t[k], lowOfT[k], product);
+    lowOfT[k] = Number.isFinite(rest) ? rest : 0;
+    t[k] = product;
+  }
+  preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
+  multiply(t, lowOfT, s, lowOfS, start, end, 1, 0, temperature);
 }
 
 /** `out = −Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = exp(y). */
@@ -80,18 +110,24 @@ export function logSoftmaxHvp(
   const length = tileLength(rows);
   const y = logScratch(length);
   const p = probabilityScratch(length);
+  const lowOfP = probabilityLows(length);
   const g = cotangentScratch(length);
   const t = tangentScratch(length);
   forEachTile(rows, (tile) => {
     gather(y, logProbabilities, tile, classes);
     gather(g, cotangent, tile, classes);
     gather(t, tangent, tile, classes);
-    exponentiate(p, y, tile.count * classes, isDouble);
-    for (let start = 0; start < tile.count * classes; start += classes) {
+    const elements = tile.count * classes;
+    if (isDouble) for (let k = 0; k < elements; k++) lowOfP[k] = expPair(p, k, y[k], 0);
+    else exponentiate(p, y, elements, false);
+    for (let start = 0; start < elements; start += classes) {
       const end = start + classes;
+      let excess = excessOf(p, start, end);
+      if (isDouble) for (let k = start; k < end; k++) excess += lowOfP[k];
       sumBut(sum, g, start, end, -1);
-      const cotangents = 0 - corrected(sum.high, sum.low);
-      curvature(t, p, start, end, excessOf(p, start, end), cotangents, temperature, isDouble);
+      const total = corrected(sum.high, sum.low);
+      const rest = sum.high - total + sum.low;
+      curvature(t, p, lowOfP, start, end, excess, 0 - total, 0 - rest, temperature, isDouble);
     }
     scatter(out, t, tile, classes);
   });
@@ -107,6 +143,7 @@ export function logSumExpHvp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void {
   const { classes } = rows;
+  const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));
   let gathered: Tile | null = null;
   forEachShiftedRow(
@@ -114,16 +151,24 @@ export function logSumExpHvp(
     rows,
     parameters,
     (row) => {
-      const { tile, exp, keep, start } = row;
+      const { tile, exp, rests, keep, start } = row;
       const end = start + classes;
       if (gathered !== tile) {
         gather(t, tangent, tile, classes);
         gathered = tile;
       }
       if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
-      const total = 1 + row.others;
-      for (let k = start; k < end; k++) exp[k] /= total;
-      curvature(t, exp, start, end, 0, cotangent[row.row], parameters.temperature, out instanceof Float64Array);
+      const total = totalOf(row);
+      if (isDouble) {
+        const inverse = quotient(1, total);
+        for (let k = start; k < end; k++) {
+          const product = exp[k] * inverse.high;
+          const rest = productRest(exp[k], rests[k], inverse.high, inverse.low, product);
+          exp[k] = product + rest;
+          rests[k] = rest - (exp[k] - product);
+        }
+      } else for (let k = start; k < end; k++) exp[k] /= total.high;
+      curvature(t, exp, rests, start, end, 0, cotangent[row.row], 0, parameters.temperature, isDouble);
       fillMasked(t, row, classes, 0);
     },
     ({ tile }) => scatter(out, t, tile, classes),
@@ -136,21 +181,54 @@ function excessOf(p: Float64Array, start: number, end: number): number {
   return sum.high - 1 + sum.low;
 }
 
-/** `v = factor · p ⊙ (v Σp − ⟨p, v⟩) / T²` in place. */
+/** `v = factor · p ⊙ (v Σp − ⟨p, v⟩) / T²` in place. In float64 p and the factor have low parts. */
 function curvature(
   v: Float64Array,
   p: Float64Array,
+  lowOfP: Float64Array,
   start: number,
   end: number,
   excess: number,
   factor: number,
+  factorLow: number,
   temperature: number,
   isDouble: boolean,
 ): void {
-  const low = tangentLows(v.length);
-  center(v, low, p, start, end, excess, isDouble);
-  for (let k = start; k < end; k++) v[k] = factor * (p[k] * (isDouble ? v[k] + low[k] : v[k]));
+  if (isDouble) {
+    const low = tangentLows(v.length).fill(0, start, end);
+    preciseCenter(v, low, p, lowOfP, start, end, excess);
+    multiply(v, low, p, lowOfP, start, end, factor, factorLow, temperature);
+    return;
+  }
+  center(v, p, start, end, excess);
+  for (let k = start; k < end; k++) v[k] = factor * (p[k] * v[k]);
   divide(v, start, end, temperature);
+}
+
+/** `v = factor · p ⊙ (v + low) / T²` in place in float64, rounded once unless factor, T² or their quotient is at an end of the range. */
+function multiply(
+  v: Float64Array,
+  low: Float64Array,
+  p: Float64Array,
+  lowOfP: Float64Array,
+  start: number,
+  end: number,
+  factor: number,
+  factorLow: number,
+  temperature: number,
+): void {
+  const square = temperature * temperature;
+  if (!hasQuotient(factor, square)) {
+    for (let k = start; k < end; k++) v[k] = factor * (p[k] * (v[k] + low[k]));
+    divide(v, start, end, temperature);
+    return;
+  }
+  const slope = quotient(factor, { high: square, low: productError(temperature, temperature, square) });
+  slope.low += factorLow / square;
+  for (let k = start; k < end; k++) {
+    const product = p[k] * v[k];
+    v[k] = timesPair(product, productRest(p[k], lowOfP[k], v[k], low[k], product), slope);
+  }
 }
 
 /** `v / T²` in place, without a product or quotient that leaves the range if the result does not. */
@@ -159,31 +237,53 @@ function divide(v: Float64Array, start: number, end: number, temperature: number
 }
 
 /**
- * `v Σp − ⟨p, v⟩` in place, and in `low` what is lost when it is rounded. What all entries of v have in common, near enough to cost no digits of their
- * differences, is subtracted first: v at a probability above ½, whose own difference would cancel otherwise, or the rounded mean.
+ * `v Σp − ⟨p, v⟩` in place. v at a probability above ½, whose own difference would cancel otherwise, is subtracted from all entries first: what they have
+ * in common changes nothing.
  */
-function center(
-  v: Float64Array,
-  low: Float64Array,
-  p: Float64Array,
-  start: number,
-  end: number,
-  excess: number,
-  isDouble: boolean,
-): void {
+function center(v: Float64Array, p: Float64Array, start: number, end: number, excess: number): void {
   const top = indexAboveHalf(p, start, end);
-  let origin = top < 0 ? 0 : v[top];
-  if (top < 0 && isDouble) {
-    centredMean(sum, p, v, start, end, 0);
-    origin = sum.high;
-  }
+  const origin = top < 0 ? 0 : v[top];
   centredMean(sum, p, v, start, end, origin);
   const constant = origin + sum.high;
   const rest = sumError(origin, sum.high, constant) + sum.low;
+  for (let k = start; k < end; k++) v[k] = v[k] - constant + (excess * (v[k] - origin) - rest);
+}
+
+/**
+ * The same of v + low and p + lowOfP, with the rounding errors of all operations (Ogita, Rump and Oishi, as in `preciseLoss`). Without a probability above ½,
+ * the rounded mean is subtracted first, so that a large constant costs no digits of the differences.
+ */
+function preciseCenter(
+  v: Float64Array,
+  low: Float64Array,
+  p: Float64Array,
+  lowOfP: Float64Array,
+  start: number,
+  end: number,
+  excess: number,
+): void {
+  const top = indexAboveHalf(p, start, end);
+  let origin = v[top];
+  if (top < 0) {
+    centredMean(sum, p, v, start, end, 0);
+    origin = sum.high;
+  }
+  let mean = 0;
+  let rest = 0;
   for (let k = start; k < end; k++) {
-    const moved = v[k] - constant;
-    const more = excess * (v[k] - origin) - rest;
-    low[k] = isDouble ? sumError(v[k], -constant, moved) + more : 0;
-    v[k] = isDouble ? moved : moved + more;
+    const difference = v[k] - origin;
+    low[k] += sumError(v[k], -origin, difference);
+    v[k] = difference;
+    const term = p[k] * difference;
+    const next = mean + term;
+    rest += sumError(mean, term, next) + productRest(p[k], lowOfP[k], difference, low[k], term);
+    mean = next;
+  }
+  if (!Number.isFinite(rest)) rest = 0;
+  for (let k = start; k < end; k++) {
+    const difference = v[k];
+    const moved = difference - mean;
+    low[k] += sumError(difference, -mean, moved) + (excess * difference - rest);
+    v[k] = moved;
   }
 }

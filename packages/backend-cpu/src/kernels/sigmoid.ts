@@ -1,14 +1,31 @@
-import { expOfFloat64 } from '../exp-double.js';
+import { expPair } from '../exp-double.js';
 import { expOfFloat32 } from '../exp-single.js';
+import { corrected, productError, productRest, sumError } from '../pair.js';
 import type { FloatArray } from '../storage.js';
 
 /** `out = 1 / (1 + exp(−x))`, from exp(−|x|), which does not overflow. */
 export function sigmoid(out: FloatArray, x: FloatArray, length: number): void {
-  const double = out instanceof Float64Array;
+  if (out instanceof Float64Array) {
+    preciseSigmoid(out, x, length);
+    return;
+  }
   for (let k = 0; k < length; k++) {
-    const magnitude = -Math.abs(x[k]);
-    const e = double ? expOfFloat64(magnitude) : expOfFloat32(magnitude);
+    const e = expOfFloat32(-Math.abs(x[k]));
     out[k] = (x[k] < 0 ? e : 1) / (1 + e);
+  }
+}
+
+const exp = new Float64Array(1);
+
+/** The same with the rounding errors of exp and of the sum: within an ULP. */
+function preciseSigmoid(out: Float64Array, x: FloatArray, length: number): void {
+  for (let k = 0; k < length; k++) {
+    const rest = expPair(exp, 0, -Math.abs(x[k]), 0);
+    const e = exp[0];
+    const sum = 1 + e;
+    const quotient = e / sum;
+    const smaller = quotient + (rest - quotient * (1 - sum + e + rest)) / sum;
+    out[k] = x[k] < 0 ? smaller : 1 - smaller;
   }
 }
 
@@ -25,5 +42,30 @@ export function sigmoidHvp(
   tangent: FloatArray,
   length: number,
 ): void {
+  if (out instanceof Float64Array) {
+    preciseHvp(out, y, cotangent, tangent, length);
+    return;
+  }
   for (let k = 0; k < length; k++) out[k] = cotangent[k] * tangent[k] * (y[k] * (1 - y[k])) * (1 - 2 * y[k]);
+}
+
+/** The same with the rounding errors of all but two products. */
+function preciseHvp(
+  out: Float64Array,
+  y: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  length: number,
+): void {
+  for (let k = 0; k < length; k++) {
+    const left = 1 - y[k];
+    const bend = 1 - 2 * y[k];
+    const slope = y[k] * left;
+    const directions = cotangent[k] * tangent[k];
+    const slopeLow = productRest(y[k], 0, left, sumError(1, -y[k], left), slope);
+    const directionsLow = productError(cotangent[k], tangent[k], directions);
+    const product = directions * slope;
+    const rest = product * sumError(1, -2 * y[k], bend) + (directions * slopeLow + directionsLow * slope) * bend;
+    out[k] = corrected(product * bend, rest);
+  }
 }
