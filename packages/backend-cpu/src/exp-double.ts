@@ -5,13 +5,16 @@
  * So 2^e · H(j), called the head here, is exp(x) but for less than a thousandth, and its product with another number of 26 bits is exact.
  */
 
-import { type Pair, sumError } from './pair.js';
+import { type Pair, productRest, sumError } from './pair.js';
 
 /** Largest |x| for which exp(x), and the quotients of sums of it, are normal float64 with room for their splitting. */
 export const doubleLimit = 600;
 
 /** Bound on the sum of squares of four logits that are exponentiated unshifted. */
 const mostSquares = doubleLimit ** 2;
+
+/** 2^(1/512). */
+export const root: Pair = { high: 1.0013547198921082, low: -1.8973728416792993e-17 };
 
 /** H(j), and ln(H(j) / 2^(j/512)): what r is short of x − (512 e + j) ln 2 / 512. */
 const heads = new Float64Array(512);
@@ -161,29 +164,18 @@ function expm1OfRest(steps: number, x: number, low: number): number {
   return r + r * r * (0.5 + r * (c3 + r * c4));
 }
 
-/** Fills the tables from integers scaled by 2^128: nine square roots of 2, then products. */
+/** Fills the tables with powers of the root, which are pairs, too: a head is one rounded to 27 bits. */
 function fillHeads(): void {
-  const scale = 128n;
-  const cut = scale - 26n;
-  let root = 2n << scale;
-  for (let halvings = 0; halvings < 9; halvings++) root = integerSquareRoot(root << scale);
-  let power = 1n << scale;
+  let [high, low] = [1, 0];
   for (let j = 0; j < 512; j++) {
-    const head = (power + (1n << (cut - 1n))) >> cut;
-    heads[j] = Number(head) * 2 ** -26;
+    const head = Math.round(high * 2 ** 26) * 2 ** -26;
+    heads[j] = head;
     // ln(1 + d) is d − d²/2, d being less than 2^-26 and d³/3 nothing.
-    const d = Number((((head << cut) - power) << scale) / power) * 2 ** -128;
+    const d = (head - high - low) / high;
     headLogs[j] = d - (d * d) / 2;
-    power = (power * root) >> scale;
-  }
-}
-
-/** ⌊√n⌋ by Newton's method from above. */
-function integerSquareRoot(n: bigint): bigint {
-  let root = 1n << BigInt((n.toString(2).length + 1) >> 1);
-  for (;;) {
-    const next = (root + n / root) >> 1n;
-    if (next >= root) return root;
-    root = next;
+    const product = high * root.high;
+    const rest = productRest(high, low, root.high, root.low, product);
+    high = product + rest;
+    low = rest - (high - product);
   }
 }

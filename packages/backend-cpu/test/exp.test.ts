@@ -1,5 +1,6 @@
 import { reference } from '@softgrad/core/conformance';
 import { beforeAll, expect, test } from 'vitest';
+import { root } from '../src/exp-double.js';
 import { expOfFloat32, leastSteps, mostSteps, quadratic, singleLimit, stepsPerUnit } from '../src/exp-single.js';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { largestError, randomFrom, ulp } from './accuracy.js';
@@ -28,6 +29,11 @@ test('exp is within 0.65 ULP in float32, over every exponent', () => {
   expect(largestError(out, representable, 'float32')).toBeLessThan(0.65);
   expect(x.every((value, k) => value < 88.73 || out[k] === Number.POSITIVE_INFINITY)).toBe(true);
   expect(x.every((value, k) => value > -104 || out[k] === 0)).toBe(true);
+});
+
+test('the root of the table of float64 is 2^(1/512) to 2⁻¹⁰⁰', () => {
+  const power = precisely(root.high).plus(precisely(root.low)).pow(512);
+  expect(power.div(2).minus(1).abs().toNumber()).toBeLessThan(512 * 2 ** -104);
 });
 
 test('exp is within 0.53 ULP in float64, and within one spacing where the result is subnormal', () => {
