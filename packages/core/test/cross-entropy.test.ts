@@ -783,6 +783,16 @@ test('a result of softmax in place of the logits is an error, because softmax wo
   }
 });
 
+test('log-probabilities as the target are refused where it is known that they are', () => {
+  const x = tensor(logits.slice(0, 1));
+  for (const call of [crossEntropy.loss, crossEntropy.gradient]) {
+    expect(failure(() => call(x, logSoftmax(x)))[1]).toMatch(
+      /^crossEntropy\.\w+: target was made by logSoftmax; expected probabilities, as softmax gives them$/,
+    );
+    expect(() => call(x, softmax(x))).not.toThrow();
+  }
+});
+
 describe('the options of cross-entropy have a domain', () => {
   const x = () => tensor(logits.slice(0, 2));
 
@@ -906,7 +916,7 @@ describe('a target that fits is found by shape and dtype, one that does not is r
           { dtype: 'float64' },
         ),
       'ERR_DTYPE',
-      'target is float64, expected float32 like the other operand',
+      "target is float64, expected float32 like the other operand: await x.to('float32')",
     ],
     [
       'indices on another instance',

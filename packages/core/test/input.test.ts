@@ -475,7 +475,7 @@ describe('unsupported objects of other libraries are errors that say what to pas
   });
 
   test('a tensor, which is one already', () => {
-    const text = 'tensor: cannot read a tensor; if it is called x, pass await x.to(backend)';
+    const text = "tensor: cannot read a tensor; if it is called x, pass await x.to(backend), or await x.to('float32')";
     expect(message(tensor([1]))).toEqual(['ERR_DTYPE', text]);
   });
 });

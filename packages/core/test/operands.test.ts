@@ -126,7 +126,7 @@ describe('an operand is named where it is refused', () => {
     const of = (value: unknown) => failure(() => call(value as never));
     expect(of(tensor([1, 2], { dtype: 'float64' }))).toEqual([
       'ERR_DTYPE',
-      `${operation}: ${argument} is float64, expected float32 like the other operand`,
+      `${operation}: ${argument} is float64, expected float32 like the other operand${argument === 'out' ? '' : ": await x.to('float32')"}`,
     ]);
     const [code, message] = of(tensor([[[1], [2]]]));
     expect(code).toBe('ERR_SHAPE');

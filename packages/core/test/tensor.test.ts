@@ -12,6 +12,7 @@ import {
   isTensor,
   SoftgradError,
   setBackend,
+  softmax,
   tensor,
 } from '../src/index.js';
 import { minimal } from './minimal-backend.js';
@@ -188,6 +189,42 @@ describe('a tensor', () => {
     expect(y.backend).toBe(other);
     x.dispose();
     expect(await y.array()).toEqual([1, 2]);
+  });
+
+  test('is converted to another float dtype as a copy, here or elsewhere', async () => {
+    const other = await exact.open();
+    const x = tensor(Float64Array.of(1 / 3, 1e300, -1e-50), { shape: [3, 1] });
+    const single = await x.to('float32');
+    expect([single.dtype, single.backend, single.shape]).toEqual(['float32', x.backend, [3, 1]]);
+    expect(await single.array()).toEqual([[Math.fround(1 / 3)], [Number.POSITIVE_INFINITY], [-0]]);
+    const there = await single.to(other, 'float64');
+    expect([there.dtype, there.backend]).toEqual(['float64', other]);
+    expect((await there.array())[0]).toEqual([Math.fround(1 / 3)]);
+    expect(await x.array()).toEqual([[1 / 3], [1e300], [-1e-50]]);
+    expect(await (await tensor(Int32Array.of(2, -1)).to('float64')).array()).toEqual([2, -1]);
+    expect(await (await tensor([true, false]).to('float32')).array()).toEqual([1, 0]);
+    const s = await softmax(tensor([[1, 2]]), { temperature: 2 }).to('float64');
+    expect(failure(() => softmax.vjp(s, s, { temperature: 3 })).code).toBe('ERR_VALUE');
+    await expect(x.to('wasm' as 'float32')).rejects.toThrow(/^to: the backend is .*wasm.*: await openShared/);
+    await expect(x.to(other, 'f32' as 'float32')).rejects.toThrow("unknown dtype 'f32'");
+  });
+
+  test('cannot be given another shape, dtype, size or backend', () => {
+    const x = tensor([[1, 2, 3]]);
+    for (const [name, value] of Object.entries({ shape: [2, 4], dtype: 'float64', size: 8, rank: 1, backend: null }))
+      expect(() => Reflect.apply(Object.assign, Object, [x, { [name]: value }]), name).toThrow(TypeError);
+    expect([x.shape, x.dtype, x.size, x.rank]).toEqual([[1, 3], 'float32', 3, 2]);
+  });
+
+  test('is no number in an expression, but a text', () => {
+    const loss = tensor(0.5) as unknown as number;
+    for (const use of [() => loss > 1, () => loss * 2, () => Number(loss), () => Math.max(loss, 0), () => -loss])
+      expect(failure(use)).toMatchObject({
+        code: 'ERR_VALUE',
+        message: 'a tensor is no number: await its array(), or arraySync() where it can be read at once',
+      });
+    expect(`${loss}`).toBe('Tensor () float32 on exact 0.5');
+    expect(`loss: ${String(loss)}`).toBe('loss: Tensor () float32 on exact 0.5');
   });
 
   test('is gone once disposed, by name or by using, and twice is harmless', async () => {
@@ -371,7 +408,9 @@ describe('a backend is checked where a tensor is made or moved', () => {
     for (const [operation, call] of calls) {
       expect(failure(call)).toMatchObject({ code: 'ERR_DTYPE', message: `${operation}: ${text}` });
     }
-    await expect(tensor([1], { dtype: 'float64' }).to(here)).rejects.toThrow(`to: ${text}`);
+    await expect(tensor([1], { dtype: 'float64' }).to(here)).rejects.toThrow(
+      "to: mine has no float64, only float32 (plain JavaScript); convert with await x.to(backend, 'float32')",
+    );
     for (const dtype of ['int32', 'bool'] as const) {
       expect((await tensor([1], { dtype }).to(here)).dtype).toBe(dtype);
     }

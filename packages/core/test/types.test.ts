@@ -5,6 +5,7 @@ import {
   crossEntropy,
   type DType,
   empty,
+  type FloatDType,
   fromBuffer,
   gradcheck,
   gradgradcheck,
@@ -30,6 +31,28 @@ const x = () =>
     [1, 2, 3],
     [3, 2, 1],
   ]);
+
+test('results are floats, also of operands of which nothing is known', async () => {
+  const known = (logits: Tensor, labels: number[]) => {
+    const { loss, gradient } = crossEntropy(logits, labels);
+    expectTypeOf(loss).toEqualTypeOf<Tensor<FloatDType, 0>>();
+    expectTypeOf(gradient).toEqualTypeOf<Tensor<FloatDType, number>>();
+    return loss.arraySync() * 2;
+  };
+  expect(known(x(), [2, 0])).toBeCloseTo(2 * 0.4076, 4);
+  expectTypeOf(softmax(tensor([1, 2]) as Tensor)).toEqualTypeOf<Tensor<FloatDType>>();
+  const out: Tensor = empty([2, 3]);
+  expect(softmax(x(), { out })).toBe(out);
+  expect(crossEntropy(x(), [2, 0], { out: { gradient: out } }).gradient).toBe(out);
+});
+
+test('a tensor in another dtype has its type', async () => {
+  expectTypeOf(await x().to('float64')).toEqualTypeOf<Tensor<'float64', 2>>();
+  expectTypeOf(await x().to(backend, 'float64')).toEqualTypeOf<Tensor<'float64', 2>>();
+  expectTypeOf(await x().to(backend)).toEqualTypeOf<Tensor<'float32', 2>>();
+  // @ts-expect-error class indices are made of data
+  await expect(x().to('int32')).rejects.toThrow("to: int32 is no float dtype: tensor(data, { dtype: 'int32' })");
+});
 
 test('a tensor has the dtype and the rank of what it was made from', async () => {
   expectTypeOf(x()).toEqualTypeOf<Tensor<'float32', 2>>();
@@ -180,10 +203,10 @@ test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed 
     offset: number;
   }
   const logits = (value: Data['data']): Data => ({ data: value, dims: [1], type: 'float32' });
-  expectTypeOf(softmax(logits(Float32Array.of(1)))).toEqualTypeOf<Tensor>();
+  expectTypeOf(softmax(logits(Float32Array.of(1)))).toEqualTypeOf<Tensor<FloatDType>>();
   expect(() => softmax(logits(['a']))).toThrow('softmax: logits: element 0 is the text "a", expected a number');
   const generic: Generic = { data: [1, 2], shape: [2], stride: [1], offset: 0 };
-  expectTypeOf(softmax(generic)).toEqualTypeOf<Tensor>();
+  expectTypeOf(softmax(generic)).toEqualTypeOf<Tensor<FloatDType>>();
   expect(softmax([1, 2], { mask: { data: Uint8Array.of(1, 1), dims: [2], type: 'bool' } }).size).toBe(2);
   // @ts-expect-error a text is not data
   expect(() => tensor({ data: '12', shape: [2] })).toThrow('cannot read');

@@ -121,6 +121,12 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
       throw wrongShape(target.shape, rules);
     }
     checkNoClassIgnored(rules);
+    if (target.origin?.operation === 'logSoftmax') {
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `${operation}: target was made by logSoftmax; expected probabilities, as softmax gives them`,
+      );
+    }
     return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
   }
   checkBackend(operation, 'target', target, logits.backend);

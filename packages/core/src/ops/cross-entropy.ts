@@ -30,6 +30,9 @@ export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
   readonly gradient: Like<X>;
 }
 
+/** Tensors to write the results into. */
+type OutTensors = Readonly<Partial<Record<keyof CrossEntropyResult, Tensor>>>;
+
 /** A scalar, or one number per row for reduction 'none'; of any rank if the type of the reduction is not known. */
 type LossOf<X, O> = 'reduction' extends keyof O
   ? O['reduction'] extends 'none'
@@ -40,7 +43,7 @@ type LossOf<X, O> = 'reduction' extends keyof O
   : LikeOfRank<X, 0>;
 
 export interface CrossEntropy {
-  <X extends TensorLike, const O extends Outputs<Partial<CrossEntropyResult>> = Record<never, never>>(
+  <X extends TensorLike, const O extends Outputs<OutTensors> = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
@@ -125,11 +128,7 @@ export interface CrossEntropy {
 
 const outNames = /* @__PURE__ */ namesOf<CrossEntropyResult>({ loss: true, gradient: true });
 
-function both(
-  logits: TensorLike,
-  target: CrossEntropyTarget,
-  options: Outputs<Partial<CrossEntropyResult>> = {},
-): CrossEntropyResult {
+function both(logits: TensorLike, target: CrossEntropyTarget, options: Outputs<OutTensors> = {}): Required<OutTensors> {
   return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;

@@ -103,7 +103,7 @@ function asEntry(value: object, x: string, nested = 'array'): string {
 /** The expression that reads an object, which it calls x, or that reads it as an entry of a list; null if there is none that we know of. */
 function conversionOf(value: unknown, entry: boolean): string | null {
   if (typeof value !== 'object' || value === null || value instanceof Promise) return null;
-  if (isBranded(value)) return entry ? asEntry(value, 'x') : 'await x.to(backend)';
+  if (isBranded(value)) return entry ? asEntry(value, 'x') : "await x.to(backend), or await x.to('float32')";
   const dtype: unknown = Reflect.get(value, 'dtype');
   if (hasMethods(value, 'dataSync', 'arraySync', 'dispose')) {
     // TensorFlow.js: unlike those of array(), the elements of data() have the dtype.

@@ -115,9 +115,14 @@ export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf
   }
 }
 
+/** Whether it is the name of a dtype. */
+export function isDType(value: unknown): value is DType {
+  return typeof value === 'string' && Object.hasOwn(constructors, value);
+}
+
 /** @throws ERR_DTYPE unless it is the name of a dtype */
 export function checkDTypeName(dtype: DType): void {
-  if (Object.hasOwn(constructors, dtype)) return;
+  if (isDType(dtype)) return;
   const known = Object.keys(constructors).join(', ');
   throw new SoftgradError('ERR_DTYPE', `unknown dtype '${shortened(String(dtype))}'; expected one of ${known}`);
 }

@@ -13,11 +13,13 @@ import {
   checkDTypeName,
   type DType,
   type ElementOf,
+  type FloatDType,
   type HostArray,
   type HostArrayOf,
   type HostCopy,
   type HostCopyOf,
   hostArray,
+  isDType,
   isFloat,
 } from './dtype.js';
 import { type Nested, nest, preview } from './nested.js';
@@ -47,8 +49,18 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   arraySync(): Nested<ElementOf<D>, R>;
   /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
   view(): HostArrayOf<D>;
-  /** A copy on another backend (or on the same one). @throws ERR_DTYPE where the dtype doesn't exist there, ERR_DISPOSED where that backend is closed, or is closed during the read */
+  /**
+   * A copy on another backend, in another float dtype, or both. Numbers are rounded to the nearest of the dtype, and ±Infinity beyond its range; those of
+   * int32 are converted, those of bool become 0 and 1.
+   *
+   * @throws ERR_DTYPE where the dtype doesn't exist there, ERR_DISPOSED where that backend is closed, or is closed during the read
+   * @example
+   * const single = await tensor(Float64Array.of(1, 1e300)).to('float32');
+   * await single.array(); // [1, Infinity]
+   */
   to(backend: Backend): Promise<Tensor<D, R>>;
+  to<F extends FloatDType>(dtype: F): Promise<Tensor<F, R>>;
+  to<F extends FloatDType>(backend: Backend, dtype: F): Promise<Tensor<F, R>>;
   /** Logs what `String(tensor)` gives: shape, dtype, backend and, where they can be read at once, the first elements; elsewhere how to read them. */
   print(): void;
   /** What `JSON.stringify` writes: what the tensor is and where, not its elements, which `await array()` gives. */
@@ -101,11 +113,11 @@ export interface IndexSummary {
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
-  readonly backend: Backend;
-  readonly shape: Shape;
-  readonly rank: number;
-  readonly dtype: DType;
-  readonly size: number;
+  // Kernels trust them: JavaScript cannot assign to a property that has only a getter.
+  readonly #backend: Backend;
+  readonly #shape: Shape;
+  readonly #dtype: DType;
+  readonly #size: number;
   /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
@@ -120,13 +132,32 @@ export class DeviceTensor implements Tensor {
   beginning: Beginning | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
-    this.backend = backend;
-    this.shape = shape;
-    this.dtype = dtype;
-    this.rank = shape.length;
-    this.size = sizeOf(shape);
+    this.#backend = backend;
+    this.#shape = shape;
+    this.#dtype = dtype;
+    this.#size = sizeOf(shape);
     this.buffer = buffer;
     this.host = host;
+  }
+
+  get backend(): Backend {
+    return this.#backend;
+  }
+
+  get shape(): Shape {
+    return this.#shape;
+  }
+
+  get rank(): number {
+    return this.#shape.length;
+  }
+
+  get dtype(): DType {
+    return this.#dtype;
+  }
+
+  get size(): number {
+    return this.#size;
   }
 
   get disposed(): boolean {
@@ -173,15 +204,23 @@ export class DeviceTensor implements Tensor {
     return this.backend.view(buffer);
   }
 
-  async to(backend: Backend): Promise<Tensor> {
-    checkDType('to', this.dtype, backend);
+  async to<F extends FloatDType>(target: Backend | F, as?: F): Promise<Tensor<F>> {
+    const [backend, dtype] = isDType(target) ? [this.backend, target] : [target as Backend, as ?? this.dtype];
+    checkDType('to', dtype, backend);
     const { origin } = this;
-    const data = await this.data();
+    let data: HostArray = await this.data();
     // The backend may have been closed during the read, and some backends still allocate then.
-    checkDType('to', this.dtype, backend);
-    const copy = make(backend, this.shape, this.dtype, data);
+    checkDType('to', dtype, backend);
+    if (dtype !== this.dtype) {
+      if (!isFloat(dtype))
+        throw new SoftgradError('ERR_DTYPE', `to: ${dtype} is no float dtype: tensor(data, { dtype: '${dtype}' })`);
+      const converted = hostArray(this.size, dtype);
+      converted.set(data);
+      data = converted;
+    }
+    const copy = make(backend, this.shape, dtype, data);
     copy.origin = origin;
-    return copy;
+    return copy as Tensor as Tensor<F>;
   }
 
   /** Something else was written to it by `out:`; `beginning` is that of numbers from the host. */
@@ -209,6 +248,15 @@ export class DeviceTensor implements Tensor {
 
   toJSON(): TensorSummary {
     return { shape: this.shape, dtype: this.dtype, device: this.backend.name };
+  }
+
+  /** As a number it would be NaN: `loss > 1` would be false whatever the loss is. */
+  [Symbol.toPrimitive](hint: string): string {
+    if (hint !== 'number') return this.toString();
+    throw new SoftgradError(
+      'ERR_VALUE',
+      'a tensor is no number: await its array(), or arraySync() where it can be read at once',
+    );
   }
 
   /** What Node and the consoles that follow it print. */
@@ -312,9 +360,10 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
   checkDTypeName(dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const { dtypes, device } = backend.supports;
+    const as = operation === 'to' ? `await x.to(backend, '${dtypes[0]}')` : `tensor(data, { dtype: '${dtypes[0]}' })`;
     throw new SoftgradError(
       'ERR_DTYPE',
-      `${operation}: ${backend.name} has no ${dtype}, only ${dtypes.join(', ')} (${device}); convert with tensor(data, { dtype: '${dtypes[0]}' })`,
+      `${operation}: ${backend.name} has no ${dtype}, only ${dtypes.join(', ')} (${device}); convert with ${as}`,
     );
   }
 }

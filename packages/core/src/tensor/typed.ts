@@ -1,4 +1,4 @@
-import type { DType } from './dtype.js';
+import type { DType, FloatDType } from './dtype.js';
 import type { TensorInput } from './input.js';
 import type { Tensor } from './tensor.js';
 
@@ -71,9 +71,16 @@ interface OfElementType {
   readonly bool: 'bool';
 }
 
-/** A tensor of the dtype and shape of an operand. */
+/** A tensor of the dtype and shape of an operand. Operands are floats: of one that may be anything, the result is one of these. */
 export type Like<X> =
-  X extends Tensor<infer D, infer R> ? Tensor<D, R> : X extends TensorInput ? Tensor<DTypeOf<X>, RankOf<X>> : Tensor;
+  X extends Tensor<infer D, infer R>
+    ? Tensor<Floats<D>, R>
+    : X extends TensorInput
+      ? Tensor<Floats<DTypeOf<X>>, RankOf<X>>
+      : Tensor<FloatDType>;
+
+/** The float dtypes among them; all of them where none is. */
+type Floats<D extends DType> = [Extract<D, FloatDType>] extends [never] ? D : Extract<D, FloatDType>;
 
 /** One matrix for each row of an operand. */
 export type MatricesOf<X> = Like<X> extends Tensor<infer D, infer R> ? Tensor<D, More<R>> : Tensor;
