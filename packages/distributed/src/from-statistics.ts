@@ -1,4 +1,4 @@
-import { expOfGap } from './gap.js';
+import { expOfGap, quotientOfGap } from './gap.js';
 import {
   classWeight,
   type RowPart,
@@ -22,7 +22,7 @@ export const softmaxPart: ApplyPart = (out, part, { max, rest }) => {
 export const logSoftmaxPart: ApplyPart = (out, part, { max, rest }) => {
   const { logits, temperature } = part;
   const logSum = Math.log1p(rest);
-  fill(out, part, Number.NEGATIVE_INFINITY, (j) => (logits[j] - max) / temperature - logSum);
+  fill(out, part, Number.NEGATIVE_INFINITY, (j) => quotientOfGap(logits[j], max, temperature) - logSum);
 };
 
 /**
@@ -116,5 +116,5 @@ export function logSumExpOf({ max, rest }: Statistics, temperature: number): num
 /** `log Σ exp(x / T) − z / T`, given the statistics of a whole row; 0 if the target is masked, unless the row is NaN. */
 export function lossOf({ max, rest, kept, target, hasTarget }: Statistics, temperature: number): number {
   if (hasTarget === 0) return Number.isFinite(max) || kept === 0 ? 0 : Number.NaN;
-  return (max - target) / temperature + Math.log1p(rest);
+  return Math.log1p(rest) - quotientOfGap(target, max, temperature);
 }
