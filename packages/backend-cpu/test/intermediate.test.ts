@@ -368,6 +368,22 @@ describe('kernels', () => {
     backend.free(asBuffer(out));
   });
 
+  test.each([0, 1, 2])(
+    'throw ERR_OUT_OF_MEMORY, and write nothing, if there is none to compute in float64: argument %i',
+    (large) => {
+      const direction = backend.alloc(4, 'float32', 'intermediate') as unknown as Intermediate;
+      const [out, p] = [Float32Array.of(7, 7, 7, 7), Float32Array.from(s)];
+      const [first, second, third] = [out, p, Float32Array.from(g)].map((array, k) =>
+        k === large ? Object.defineProperty(array, 'length', { value: 2 ** 50 }) : array,
+      );
+      expect(() =>
+        backend.kernels.softmaxHvp(first, second, third, asBuffer(direction), rows, { temperature: 1 }),
+      ).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+      expect([out[0], out[3]]).toEqual([7, 7]);
+      backend.free(asBuffer(direction));
+    },
+  );
+
   test('decline as they do without, and leave the result as it is', () => {
     const out = Float32Array.of(7);
     const cotangent = intermediate(1);
