@@ -1,4 +1,4 @@
-import { expOfGap, quotientOfGap } from './gap.js';
+import { expOfGap, gapUnit, quotientOfGap } from './gap.js';
 import {
   classWeight,
   type RowPart,
@@ -91,7 +91,10 @@ export function weightedLossOf(row: Statistics, temperature: number, weighted: W
   const [certain, share] = mixOf(weighted, kept);
   const mix = (of: (sums: WeightSums) => number) =>
     (certain === 0 ? 0 : certain * of(targets)) + (share === 0 ? 0 : share * of(weights));
-  return mix(({ gap }) => gap) / temperature + Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax);
+  return (
+    mix(({ gap }) => gap) / (temperature * gapUnit(temperature)) +
+    Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax)
+  );
 }
 
 /** The factors of w y and of w: 1 − ε, and ε divided by the number of classes that the mask keeps. If it keeps none, no entry reads them. */

@@ -4,6 +4,14 @@ export function quotientOfGap(x: number, max: number, temperature: number): numb
   return Number.isFinite(difference) ? difference / temperature : (x / 2 - max / 2) / (temperature / 2);
 }
 
+/**
+ * What logits are multiplied by before their gaps are multiplied by weights and added, so that neither overflows nor loses digits unless the quotient of
+ * both by T does.
+ */
+export function gapUnit(temperature: number): number {
+  return temperature < 2 ** -600 ? unit : 1 / unit;
+}
+
 /** Between 2^±this, neither products with a temperature nor their rounding errors are near the ends of the range. */
 const ordinaryExponent = 900;
 

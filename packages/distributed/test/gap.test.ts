@@ -1,8 +1,8 @@
 import { expect, test } from 'vitest';
 import { difference, div, exactly, exp, nearest } from '../../core/reference/doubledouble.js';
-import { logSoftmaxPart, lossOf } from '../src/from-statistics.js';
+import { logSoftmaxPart, lossOf, weightedLossOf } from '../src/from-statistics.js';
 import { expOfGap } from '../src/gap.js';
-import { leaf } from '../src/statistics.js';
+import { leaf, mergeTree } from '../src/statistics.js';
 
 /** Whole numbers, so that their products with any power of 2 are exact from the smallest float64 on: gaps up to 60 temperatures, and a few larger ones. */
 const rows = Array.from({ length: 2000 }, (_, k) => {
@@ -50,6 +50,28 @@ test('a gap may be beyond the largest float64', () => {
   }
   expect(expOfGap(x, max, 1)).toBe(0);
 });
+
+test.each([-1074, -1040, -700, 0, 700, 1002])(
+  'the loss of a target of probabilities is the same in units of 2 to the power of %i, in one part and in several',
+  (exponent) => {
+    const logits = [-3145728, 3145728, 2097152, -1, 0, 12345];
+    const temperature = 1572865;
+    const weighted = { probabilities: [0.5, 0.125, 0.25, 0.0625, 0, 0.0625], weight: null, labelSmoothing: 0 };
+    const loss = (unit: number, ends: readonly number[]) => {
+      const leaves = ends.map((end, k) => {
+        const [from, to] = [ends[k - 1] ?? 0, end];
+        const part = { ...weighted, probabilities: weighted.probabilities.slice(from, to) };
+        const scaled = logits.slice(from, to).map((logit) => logit * unit);
+        return leaf({ logits: scaled, temperature: temperature * unit, weighted: part });
+      });
+      return weightedLossOf(mergeTree(leaves, temperature * unit), temperature * unit, weighted);
+    };
+    for (const ends of [[6], [1, 6], [2, 3, 6]]) {
+      expect(loss(2 ** exponent, ends)).toBe(loss(1, ends));
+      expect(Math.abs(loss(1, ends) / loss(1, [6]) - 1)).toBeLessThanOrEqual(2 ** -51);
+    }
+  },
+);
 
 test('infinite logits and NaN at every temperature', () => {
   const [infinity, least] = [Number.POSITIVE_INFINITY, 2 ** -1074];
