@@ -1,4 +1,4 @@
-import type { HostArray as CpuBuffer } from '@softgrad/core';
+import { type HostArray as CpuBuffer, hostArray } from '@softgrad/core';
 
 /**
  * A buffer for what a composed operation rounds on its way (`alloc` of core's interface): float64 where the dtype is float32, pairs of float64 where
@@ -65,14 +65,18 @@ function takingThem(kernel: Kernel): Kernel {
   };
 }
 
+/** @throws ERR_OUT_OF_MEMORY */
 function inDouble(kernel: Kernel, out: unknown, args: readonly unknown[]): void | false {
   // Loops that have seen arrays of two kinds take up to twice the time ever after.
   const [a, b, c, d, e] = args.map((arg) => {
     if (arg instanceof Intermediate) return arg.high;
-    return arg instanceof Float32Array ? new Float64Array(arg) : arg;
+    if (!(arg instanceof Float32Array)) return arg;
+    const copy = hostArray(arg.length, 'float64');
+    copy.set(arg);
+    return copy;
   });
   const isSingle = out instanceof Float32Array;
-  const to = isSingle ? new Float64Array(out.length) : out instanceof Intermediate ? out.high : out;
+  const to = isSingle ? hostArray(out.length, 'float64') : out instanceof Intermediate ? out.high : out;
   if (kernel(to, a, b, c, d, e) === false) return false;
   if (isSingle) out.set(to as Float64Array);
   else if (out instanceof Intermediate) out.low?.fill(0);

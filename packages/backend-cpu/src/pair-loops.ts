@@ -40,9 +40,12 @@ const largestLoop =
     }
   };
 
+/** The rounding errors of smaller products may be below the smallest float64, so that they cannot be computed. */
+const leastProduct = 2 ** -968;
+
 /**
  * Sums, products and quotients of pairs, off by a few 2⁻¹⁰⁴ (Dekker, "A floating-point technique for extending the available precision", 1971), and the
- * larger or smaller one. Products so near the ends of the range that their rounding errors cannot be computed are rounded to float64.
+ * larger or smaller one. Products and quotients so near the ends of the range that their rounding errors cannot be computed are rounded to float64.
  */
 export const pairLoops: Readonly<Record<BinaryOp, Loop>> = {
   add: sumLoop(1),
@@ -52,7 +55,8 @@ export const pairLoops: Readonly<Record<BinaryOp, Loop>> = {
       const a = x.high[i];
       const b = y.high[j];
       const product = a * b;
-      write(out, k, product, productRest(a, lowAt(x, i), b, lowAt(y, j), product));
+      const error = productRest(a, lowAt(x, i), b, lowAt(y, j), product);
+      write(out, k, product, Math.abs(product) < leastProduct ? 0 : error);
     }
   },
   div(out, k, end, x, i, di, y, j, dj) {
@@ -62,7 +66,8 @@ export const pairLoops: Readonly<Record<BinaryOp, Loop>> = {
       const quotient = a / b;
       const product = quotient * b;
       const rest = a - product - productError(quotient, b, product) + (lowAt(x, i) - quotient * lowAt(y, j));
-      write(out, k, quotient, rest / b);
+      const isSmall = Math.abs(a) < leastProduct || Math.abs(quotient) < leastProduct;
+      write(out, k, quotient, isSmall ? 0 : rest / b);
     }
   },
   max: largestLoop(1),

@@ -2,9 +2,13 @@ import type { BackendProvider } from '@softgrad/core';
 import { conformance, sections, skipReasons } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type CpuBuffer, cpu } from '../src/index.js';
+import { elementsOf } from '../src/intermediate.js';
 import { keptBytes } from '../src/storage.js';
 
-/** cpu with freed buffers full of NaN (integers: 127), because their contents are unspecified when they are used again. Larger ones than it keeps never are. */
+/**
+ * cpu with freed buffers full of NaN (integers: 127), because their contents are unspecified when they are used again. What intermediate results are rounded by
+ * becomes as large as they were, because NaN there would count as 0. Larger buffers than it keeps are never used again.
+ */
 const spoiling: BackendProvider<CpuBuffer> = {
   ...cpu,
   open: async () => {
@@ -12,8 +16,12 @@ const spoiling: BackendProvider<CpuBuffer> = {
     const { free } = backend;
     return Object.assign(backend, {
       free(buffer: CpuBuffer) {
-        const isFloat = buffer instanceof Float32Array || buffer instanceof Float64Array;
-        if (buffer.byteLength <= keptBytes) buffer.fill(isFloat ? Number.NaN : 127);
+        const { high, low } = elementsOf(buffer);
+        const isFloat = high instanceof Float32Array || high instanceof Float64Array;
+        if (high.byteLength <= keptBytes) {
+          low?.set(high);
+          high.fill(isFloat ? Number.NaN : 127);
+        }
         free(buffer);
       },
     });

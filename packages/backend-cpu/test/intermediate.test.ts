@@ -166,6 +166,39 @@ describe.each(Object.keys(arithmetic) as BinaryOp[])('%s of pairs', (op) => {
     }
   });
 
+  test('keeps both parts of results down to 2⁻⁹⁶⁸', () => {
+    const [a, b, out, small, ofSmall] = [pairs(), pairs(), ...Array.from({ length: 3 }, () => intermediate(count))];
+    const unit = 2 ** -920;
+    const scale = (to: Intermediate, from: Intermediate, by: number) => {
+      to.high.set(from.high.map((value) => value * by));
+      to.low?.set((from.low as Float64Array).map((value) => value * by));
+    };
+    scale(small, a, unit);
+    if (op !== 'mul' && op !== 'div') scale(b, b, unit);
+    basis.binary(asBuffer(ofSmall), op, operand(small), operand(b), whole);
+    if (op !== 'mul' && op !== 'div') scale(b, b, 1 / unit);
+    basis.binary(asBuffer(out), op, operand(a), operand(b), whole);
+    for (let k = 0; k < count; k++) {
+      expect(ofSmall.high[k]).toBe(out.high[k] * unit);
+      const rest = (ofSmall.low as Float64Array)[k] - (out.low as Float64Array)[k] * unit;
+      expect(Math.abs(rest)).toBeLessThanOrEqual(2 ** -1072);
+    }
+  });
+
+  test('gives what float64 does for float64 operands, from the smallest number to the largest', () => {
+    const length = 20000;
+    const extent: Extent = [1, 1, length];
+    const numbers = () => Float64Array.from({ length }, () => (2 * random() - 1) * 2 ** (2090 * random() - 1070));
+    const [x, b, out, plain] = [numbers(), numbers(), intermediate(length), new Float64Array(length)];
+    const a = intermediate(length);
+    a.high.set(x);
+    a.low?.fill(0);
+    basis.binary(asBuffer(out), op, operand(a, extent), operand(b, extent), extent);
+    basis.binary(plain, op, operand(x, extent), operand(b, extent), extent);
+    const others = [...out.high.keys()].filter((k) => out.high[k] !== plain[k]);
+    expect(others.map((k) => [x[k], b[k], out.high[k], plain[k]])).toEqual([]);
+  });
+
   test('gives what float64 does where that is not finite', () => {
     const values = [Number.NaN, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, 0, 1.7e308, -1.7e308, 1e-300, 1];
     const extent: Extent = [values.length, values.length, 1];
@@ -334,6 +367,22 @@ describe('kernels', () => {
     expect([...(out.low as Float64Array)]).toEqual([0, 0, 0, 0]);
     backend.free(asBuffer(out));
   });
+
+  test.each([0, 1, 2])(
+    'throw ERR_OUT_OF_MEMORY, and write nothing, if there is none to compute in float64: argument %i',
+    (large) => {
+      const direction = backend.alloc(4, 'float32', 'intermediate') as unknown as Intermediate;
+      const [out, p] = [Float32Array.of(7, 7, 7, 7), Float32Array.from(s)];
+      const [first, second, third] = [out, p, Float32Array.from(g)].map((array, k) =>
+        k === large ? Object.defineProperty(array, 'length', { value: 2 ** 50 }) : array,
+      );
+      expect(() =>
+        backend.kernels.softmaxHvp(first, second, third, asBuffer(direction), rows, { temperature: 1 }),
+      ).toThrow(expect.objectContaining({ code: 'ERR_OUT_OF_MEMORY' }));
+      expect([out[0], out[3]]).toEqual([7, 7]);
+      backend.free(asBuffer(direction));
+    },
+  );
 
   test('decline as they do without, and leave the result as it is', () => {
     const out = Float32Array.of(7);

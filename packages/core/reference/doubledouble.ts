@@ -52,24 +52,26 @@ export function mul(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
   const high = a.hi * b.hi;
   if (!Number.isFinite(high)) return exactly(high);
   if (isTiny(high)) return scaled(mul(scaled(a, up), b), down);
+  if (isHuge(a.hi) || isHuge(high)) return scaled(mul(scaled(a, down), b), up);
+  if (isHuge(b.hi)) return mul(b, a);
   return normalised(high, productError(a.hi, b.hi, high) + (a.hi * b.lo + a.lo * b.hi));
 }
 
 /** `a · b` of two float64: exact, unless it is below the smallest number. */
 export function product(a = Number.NaN, b = Number.NaN): DoubleDouble {
-  const high = a * b;
-  return isTiny(high) ? mul(exactly(a), exactly(b)) : { hi: high, lo: productError(a, b, high) };
+  return mul(exactly(a), exactly(b));
 }
 
 /** `a / b`: long division with one correction step, within 15 units of 2⁻¹⁰⁶ (Joldes, Muller and Popescu, ACM TOMS 44, 2017, algorithm 17). */
 export function div(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
-  const size = Math.abs(b.hi);
-  // At the ends of the range, error terms of b, or of the product with it, would underflow or overflow.
-  if (size < 2 ** -700 && size > 0) return div(scaled(a, up), scaled(b, up));
-  if (size > 2 ** 700 && Number.isFinite(size)) return div(scaled(a, down), scaled(b, down));
   const quotient = a.hi / b.hi;
   if (!Number.isFinite(quotient) || quotient === 0) return exactly(quotient);
+  const size = Math.abs(b.hi);
+  // At the ends of the range, error terms of b, or of the product with it, would underflow or overflow.
+  if (size < 2 ** -700) return div(scaled(a, up), scaled(b, up));
+  if (size > 2 ** 700) return div(scaled(a, down), scaled(b, down));
   if (isTiny(quotient)) return scaled(div(scaled(a, up), b), down);
+  if (isHuge(a.hi) || isHuge(quotient)) return scaled(div(scaled(a, down), b), up);
   const product = quotient * b.hi;
   const remainder = a.hi - product + (a.lo - (productError(quotient, b.hi, product) + quotient * b.lo));
   return normalised(quotient, remainder / b.hi);
@@ -78,6 +80,11 @@ export function div(a: DoubleDouble, b: DoubleDouble): DoubleDouble {
 /** So small that error terms underflow: such a result is computed scaled up by a power of two, and rounded once. */
 function isTiny(result: number): boolean {
   return result !== 0 && Math.abs(result) < 2 ** -900;
+}
+
+/** So large that splitting it, or a product that is rounded up, overflows: it is computed scaled down. */
+function isHuge(value: number): boolean {
+  return Math.abs(value) > 2 ** 900;
 }
 
 const up = 2 ** 200;

@@ -79,6 +79,29 @@ describe('double-double arithmetic against 120 digits', () => {
     );
   });
 
+  test('products and quotients of the largest numbers are right to 2⁻¹⁰²', () => {
+    const right = (actual: DoubleDouble, float64: number, expected: Decimal) =>
+      Number.isFinite(float64) ? error(actual, expected) < bits(102) : actual.hi === float64;
+    const areRight = (a: number, b: number) => {
+      const [x, y] = [exactly(a), exactly(b)];
+      const expected = exact(a).times(exact(b));
+      return (
+        right(div(x, y), a / b, exact(a).div(exact(b))) &&
+        [mul(x, y), mul(y, x), product(a, b), product(b, a)].every((actual) => right(actual, a * b, expected))
+      );
+    };
+    const large = fc.double({ min: 2 ** 890, max: Number.MAX_VALUE, noNaN: true });
+    fc.assert(fc.property(large, fc.double({ min: 2 ** -132, max: 2 ** 132, noNaN: true }), areRight));
+    // Of factors whose upper halves may have a product beyond the largest number.
+    fc.assert(
+      fc.property(fc.double({ min: 2 ** 500, max: 2 ** 501, noNaN: true }), (a) =>
+        areRight(a, (1 - 2 ** -40) * (Number.MAX_VALUE / a)),
+      ),
+    );
+    // The quotient times 1.5, rounded, is beyond the largest number.
+    expect(div(exactly(Number.MAX_VALUE), exactly(1.5)).hi).toBe(Number.MAX_VALUE / 1.5);
+  });
+
   test('exp is right to 2⁻⁹⁶ over the range in which its low part is a normal number', () => {
     fc.assert(
       fc.property(

@@ -1,4 +1,4 @@
-import { expOfGap } from './gap.js';
+import { expOfGap, gapUnit, quotientOfGap } from './gap.js';
 import {
   classWeight,
   type RowPart,
@@ -22,7 +22,7 @@ export const softmaxPart: ApplyPart = (out, part, { max, rest }) => {
 export const logSoftmaxPart: ApplyPart = (out, part, { max, rest }) => {
   const { logits, temperature } = part;
   const logSum = Math.log1p(rest);
-  fill(out, part, Number.NEGATIVE_INFINITY, (j) => (logits[j] - max) / temperature - logSum);
+  fill(out, part, Number.NEGATIVE_INFINITY, (j) => quotientOfGap(logits[j], max, temperature) - logSum);
 };
 
 /**
@@ -91,7 +91,10 @@ export function weightedLossOf(row: Statistics, temperature: number, weighted: W
   const [certain, share] = mixOf(weighted, kept);
   const mix = (of: (sums: WeightSums) => number) =>
     (certain === 0 ? 0 : certain * of(targets)) + (share === 0 ? 0 : share * of(weights));
-  return mix(({ gap }) => gap) / temperature + Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax);
+  return (
+    mix(({ gap }) => gap) / (temperature * gapUnit(temperature)) +
+    Math.log1p(rest) * mix((sums) => sums.rest + sums.atMax)
+  );
 }
 
 /** The factors of w y and of w: 1 − ε, and ε divided by the number of classes that the mask keeps. If it keeps none, no entry reads them. */
@@ -116,5 +119,5 @@ export function logSumExpOf({ max, rest }: Statistics, temperature: number): num
 /** `log Σ exp(x / T) − z / T`, given the statistics of a whole row; 0 if the target is masked, unless the row is NaN. */
 export function lossOf({ max, rest, kept, target, hasTarget }: Statistics, temperature: number): number {
   if (hasTarget === 0) return Number.isFinite(max) || kept === 0 ? 0 : Number.NaN;
-  return (max - target) / temperature + Math.log1p(rest);
+  return Math.log1p(rest) - quotientOfGap(target, max, temperature);
 }

@@ -1,4 +1,4 @@
-import { expOfGap } from './gap.js';
+import { expOfGap, gapUnit } from './gap.js';
 
 /**
  * The statistics of a row that is split among shards. A leaf describes one shard's part of the row. Leaves are merged, so that no shard needs
@@ -36,7 +36,7 @@ export interface WeightSums {
   readonly rest: number;
   /** q at the maximum. */
   readonly atMax: number;
-  /** Σ q (m − x). */
+  /** Σ q (m − x) in `gapUnit`. */
   readonly gap: number;
 }
 
@@ -128,6 +128,7 @@ export function leaf(part: RowPart): Statistics {
 function weightSums(part: RowPart, max: number, at: number): Pick<Statistics, 'targets' | 'weights'> {
   const { logits, mask, weighted } = part;
   if (!weighted) return { targets: noWeights, weights: noWeights };
+  const unit = gapUnit(part.temperature);
   const sumsOf = (q: (j: number) => number): WeightSums => {
     const rest = compensatedSum();
     const gap = compensatedSum();
@@ -135,7 +136,7 @@ function weightSums(part: RowPart, max: number, at: number): Pick<Statistics, 't
       if (mask && mask[j] === 0) continue;
       const own = q(j);
       if (j !== at) rest.add(own);
-      gap.add(gapOf(own, max, logits[j]));
+      gap.add(gapOf(own, max * unit, logits[j] * unit));
     }
     return { rest: rest.value(), atMax: q(at), gap: gap.value() };
   };
@@ -154,8 +155,7 @@ function gapOf(q: number, max: number, x: number): number {
 /** The sums of two parts; the first has the maximum. */
 function mergeWeights(major: WeightSums, minor: WeightSums, drop: number): WeightSums {
   const moved = minor.rest + minor.atMax;
-  // A part that has only −Infinity gets the gap that it will have after the merge; between two such parts the drop is NaN.
-  const shift = moved === 0 || !Number.isFinite(drop) ? 0 : moved * drop;
+  const shift = moved === 0 ? 0 : moved * drop;
   return { rest: major.rest + moved, atMax: major.atMax, gap: major.gap + minor.gap + shift };
 }
 
@@ -212,7 +212,9 @@ export function merge(left: Statistics, right: Statistics, temperature: number):
   };
   if (Number.isNaN(left.max) || Number.isNaN(right.max)) return { ...(Number.isNaN(left.max) ? left : right), ...own };
   const [major, minor] = left.max >= right.max ? [left, right] : [right, left];
-  const drop = major.max - minor.max;
+  const unit = gapUnit(temperature);
+  // A part that has only −Infinity has the gap that it will have after the merge.
+  const drop = minor.max === Number.NEGATIVE_INFINITY ? 0 : major.max * unit - minor.max * unit;
   const mixed = {
     targets: mergeWeights(major.targets, minor.targets, drop),
     weights: mergeWeights(major.weights, minor.weights, drop),
