@@ -42,7 +42,10 @@ const application = (name, limit, ignore) => ({
 const withoutCpu = (name, limit, ignore) => ({
   ...application(name, limit, ignore),
   path: '../core/dist/src/index.js',
-  import: { '../core/dist/src/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
+  import: {
+    '../core/dist/src/index.js': '{ tensor, softmax, setBackend }',
+    '../backend-wasm/dist/index.js': '{ wasm }',
+  },
 });
 
 const entry = (name, file, limit, ignore = []) => ({
