@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { type GradcheckOptions, gradcheck, gradgradcheck, softmax, type Tensor, tensor } from '../src/index.js';
+import {
+  crossEntropy,
+  type GradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+  sigmoid,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
 
 const backend = await exact.open();
 const like = (values: number[][], dtype: 'float64' | 'float32' = 'float64') => tensor(values, { backend, dtype });
@@ -25,6 +34,71 @@ describe('options that would make every derivative right', () => {
         code: 'ERR_VALUE',
         message: `${name}: ${option} must be a finite number ${expected}`,
       });
+    }
+  });
+});
+
+describe('options of another type are refused', () => {
+  const finite = (name: string, least: string) => (what: string) =>
+    `${name} must be a finite number ${least}, not ${what.replace(/^.* is /, '')}`;
+  const oneOf = (expected: string) => (what: string) => `${what}; expected ${expected}`;
+  const readable = (what: string) => `${what}; expected nested arrays, a typed array, or an object with data and shape`;
+
+  test.each([
+    ['entries', 20, oneOf('an array of flat indices, as in [0, 17]')('entries 20')],
+    ...(
+      [
+        ['entries', oneOf('an array of flat indices, as in [0, 17]')],
+        ['step', finite('step', '> 0')],
+        ['tolerance', finite('tolerance', '≥ 0')],
+        ['temperature', oneOf('a finite number above 0')],
+        ['axis', oneOf('an integer')],
+      ] as const
+    ).flatMap(([option, message]) =>
+      (
+        [
+          ['12', 'the text "12"'],
+          [{ 0: 1 }, 'an object (Object)'],
+          [null, 'null'],
+          [true, 'true'],
+        ] as const
+      ).map(([value, what]) => [option, value, message(`${option} is ${what}`)] as const),
+    ),
+    ...(['mask', 'cotangent', 'tangent'] as const).flatMap((option) => [
+      [option, '12', readable(`${option}: cannot read the text "12"`)] as const,
+      [option, null, readable(`${option}: cannot read null`)] as const,
+    ]),
+    ['entries', ['1'], 'entries has the text "1"; expected indices of the 2 entries of x'],
+    ['entries', [null], 'entries has null; expected indices of the 2 entries of x'],
+  ])('%s: %o', async (option, value, message) => {
+    for (const [name, check] of Object.entries(ofSoftmax)) {
+      if (option === 'tangent' && name === 'gradcheck') continue;
+      const report = check(like([[1, 2]]), { [option]: value } as never);
+      await expect(report).rejects.toMatchObject({ message: `${name}: ${message}` });
+    }
+  });
+
+  test('also the temperature of a function that has none', async () => {
+    for (const check of [gradcheck, gradgradcheck]) {
+      await expect(check(sigmoid, like([[1, 2]]), { temperature: {} } as never)).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${check.name}: temperature is an object (Object); expected a finite number above 0`,
+      });
+    }
+  });
+
+  test.each(['12', {}, null])('the target of crossEntropy: %o', async (target) => {
+    for (const check of [gradcheck, gradgradcheck]) {
+      await expect(check(crossEntropy, like([[1, 2]]), { target } as never)).rejects.toThrow(
+        `${check.name}: target: cannot read `,
+      );
+    }
+  });
+
+  test('a typed array of indices is an array', async () => {
+    const entries = Int32Array.of(1) as unknown as number[];
+    for (const check of Object.values(ofSoftmax)) {
+      expect(await check(like([[1, 2]]), { entries })).toMatchObject({ ok: true, checked: 1 });
     }
   });
 });

@@ -1,11 +1,12 @@
 import { SoftgradError } from '../errors.js';
 import { tensor } from '../tensor/create.js';
-import { describe } from '../tensor/describe.js';
+import { describe, describeOption } from '../tensor/describe.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { disagree, type Estimate } from './differences.js';
 import type { OwnFunction } from './function.js';
+import type { GradcheckOptions } from './options.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
 export interface GradcheckEntry {
@@ -128,20 +129,26 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
-/** @throws ERR_VALUE unless the step is positive and finite and the tolerance is finite and not negative */
-export function checkNumbers(
+/** @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array */
+export function checkOwnOptions(
   check: string,
-  { step = 1, tolerance = 0 }: { readonly step?: number | undefined; readonly tolerance?: number | undefined },
+  { step = 1, tolerance = 0, entries = [] }: Pick<GradcheckOptions, 'step' | 'tolerance' | 'entries'>,
 ): void {
   const refuse = (option: string, value: unknown, expected: string) =>
     new SoftgradError('ERR_VALUE', `${check}: ${option} must be a finite number ${expected}, not ${describe(value)}`);
   if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, '> 0');
   if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, '≥ 0');
+  if (Array.isArray(entries) || ArrayBuffer.isView(entries)) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${check}: ${describeOption('entries', entries)}; expected an array of flat indices, as in [0, 17]`,
+  );
 }
 
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
 export function entryOf(name: string, x: Float64Array, index: number): number {
-  const entry = x[index];
+  // A text such as '1' would find an entry, too.
+  const entry = typeof index === 'number' ? x[index] : undefined;
   if (entry !== undefined) return entry;
   throw new SoftgradError(
     'ERR_VALUE',
