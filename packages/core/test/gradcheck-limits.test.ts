@@ -103,6 +103,30 @@ describe('options of another type are refused', () => {
   });
 });
 
+describe('the number of entries', () => {
+  const identity = {
+    name: 'identity',
+    forward: () => {
+      throw new Error('evaluated');
+    },
+    vjp: (_: Tensor, g: Tensor) => g,
+    hvp: (x: Tensor) => x,
+  };
+  const ofSize = (size: number) => like([new Array(size).fill(1)]);
+
+  test.each([
+    ['six', gradcheck],
+    ['twelve', gradgradcheck],
+  ])('of more than 2000, each of which takes %s evaluations, the caller has to choose', async (evaluations, check) => {
+    await expect(check(identity, ofSize(2001))).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: `${check.name}: x has 2001 entries, and each takes ${evaluations} evaluations of the whole function; give the flat indices of some, as in { entries: [0, 17] }`,
+    });
+    await expect(check(identity, ofSize(2000))).rejects.toThrow('evaluated');
+    expect(await check(softmax, ofSize(2001), { entries: [0, 2000] })).toMatchObject({ ok: true, checked: 2 });
+  });
+});
+
 describe('a derivative may write to its operands and return them', () => {
   const x = like([[1, 2, 3]]);
   const direction = () => like([[1, 1, 1]]);
