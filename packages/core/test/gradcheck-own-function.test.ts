@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { gradcheck, gradgradcheck, type Tensor, tensor } from '../src/index.js';
+import { crossEntropy, gradcheck, gradgradcheck, setBackend, type Tensor, tensor } from '../src/index.js';
 
-const backend = await exact.open();
+const backend = await setBackend(exact);
 const x = tensor([[1, 2, 3]], { dtype: 'float64', backend });
 const zeros = (values: number[][] | number[] = [[0, 0, 0]]) => tensor(values, { dtype: 'float64', backend });
 
@@ -21,6 +21,31 @@ const wrongForwards: readonly (readonly [returned: string, forward: (values: Flo
   ['an array whose entry 2 is the text "3"', () => [1, 2, '3']],
   ['an array whose entry 0 is bigint', () => new BigInt64Array(3)],
 ];
+
+describe('an error in forward', () => {
+  const derivatives = { vjp: () => zeros(), hvp: () => zeros() };
+  const loss = (at: unknown) => crossEntropy.loss(at as Tensor, [0, 1]);
+
+  test.each([gradcheck, gradgradcheck])('of softgrad says what forward gets: $name', async (check) => {
+    const { cause, ...error } = await check({ name: 'own', forward: loss as never, ...derivatives }, x).then(
+      () => ({}),
+      ({ code, message, cause }) => ({ code, message, cause }),
+    );
+    expect(error).toEqual({
+      code: 'ERR_SHAPE',
+      message: `${check.name}: forward of own: ${(cause as Error).message}; it gets the entries of x as a Float64Array and computes on the host`,
+    });
+    expect((cause as Error).message).toMatch(/^crossEntropy\.loss: target is \(2,\); expected /);
+  });
+
+  test.each([gradcheck, gradgradcheck])('of the caller is thrown as it is: $name', async (check) => {
+    const own = new RangeError('of the caller');
+    const forward = () => {
+      throw own;
+    };
+    await expect(check({ name: 'own', forward, ...derivatives }, x)).rejects.toBe(own);
+  });
+});
 
 describe('what a function of the caller returns is checked', () => {
   test.each(wrongForwards)('forward: %s', async (returned, forward) => {

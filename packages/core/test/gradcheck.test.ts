@@ -54,6 +54,18 @@ describe('a report as a text', () => {
     );
   });
 
+  test('says that the derivatives are times a cotangent, unless the caller gave one', async () => {
+    const wrong = { ...square((v) => v), hvp: (x: Tensor) => x };
+    for (const check of [gradcheck, gradgradcheck]) {
+      expect(String(await check(wrong, double(x), { entries: [0] }))).toMatch(
+        /x\[0\]: .* instead of .* ± [^ ]*, times a cotangent of irregular numbers, because none is given$/,
+      );
+      expect(String(await check(wrong, double(x), { entries: [0], cotangent }))).toMatch(
+        /x\[0\]: .* instead of .* ± [^ ]*$/,
+      );
+    }
+  });
+
   test('says why an entry could not be compared', async () => {
     const report = await gradcheck(softmax, double([[Number.NEGATIVE_INFINITY]]));
     expect(String(report)).toBe(

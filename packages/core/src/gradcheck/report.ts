@@ -229,10 +229,12 @@ function judgedEntry(
   return hidden ? of(true, `too small for ${dtype}${better}`) : of(true);
 }
 
+/** @param isDefault whether the cotangent is the default one: the text of the report says so, because a reader expects derivatives for ones */
 export function reportOf(
   name: string,
   { backend, dtype }: FloatTensor,
   entries: readonly GradcheckEntry[],
+  isDefault: boolean,
 ): GradcheckReport {
   const compared = entries.filter(({ reason }) => reason === undefined);
   const errors = entries.filter(({ numeric }) => !Number.isNaN(numeric)).map(({ error }) => error);
@@ -246,10 +248,13 @@ export function reportOf(
     entries,
   };
   // The report is plain data where it is compared, copied or written as JSON.
-  return Object.defineProperty(report, 'toString', { value: () => lineOf(report) });
+  return Object.defineProperty(report, 'toString', { value: () => lineOf(report, isDefault) });
 }
 
-function lineOf({ name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>): string {
+function lineOf(
+  { name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>,
+  isDefault: boolean,
+): string {
   const what = `${name ?? 'a function'} on ${backend} in ${dtype}`;
   const of = `${checked} of ${entries.length} entries compared`;
   if (ok) return `${what}: ok, ${of}, errors up to ${maxError.toPrecision(3)}`;
@@ -257,6 +262,7 @@ function lineOf({ name, backend, dtype, ok, checked, maxError, entries }: Omit<G
   const [first = entries[0]] = wrong;
   if (first === undefined) return `${what}: not ok, ${of}`;
   const { index, analytic, numeric, tolerance, reason } = first;
-  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}`;
+  const times = isDefault ? ', times a cotangent of irregular numbers, because none is given' : '';
+  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}${times}`;
   return `${what}: not ok, ${of}, x[${index}]: ${problem}${wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : ''}`;
 }
