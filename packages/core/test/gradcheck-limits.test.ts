@@ -39,18 +39,16 @@ describe('options that would make every derivative right', () => {
 });
 
 describe('options of another type are refused', () => {
-  const finite = (name: string, least: string) => (what: string) =>
-    `${name} must be a finite number ${least}, not ${what.replace(/^.* is /, '')}`;
+  const mustBe = (option: string, expected: string) => (what: string) =>
+    `${option} must be ${expected}, not ${what.slice(`${option} is `.length)}`;
   const oneOf = (expected: string) => (what: string) => `${what}; expected ${expected}`;
   const readable = (what: string) => `${what}; expected nested arrays, a typed array, or an object with data and shape`;
 
   test.each([
-    ['entries', 20, oneOf('an array of flat indices, as in [0, 17]')('entries 20')],
     ...(
       [
-        ['entries', oneOf('an array of flat indices, as in [0, 17]')],
-        ['step', finite('step', '> 0')],
-        ['tolerance', finite('tolerance', '≥ 0')],
+        ['step', mustBe('step', 'a finite number > 0')],
+        ['tolerance', mustBe('tolerance', 'a finite number ≥ 0')],
         ['temperature', oneOf('a finite number above 0')],
         ['axis', oneOf('an integer')],
       ] as const
@@ -75,6 +73,25 @@ describe('options of another type are refused', () => {
       if (option === 'tangent' && name === 'gradcheck') continue;
       const report = check(like([[1, 2]]), { [option]: value } as never);
       await expect(report).rejects.toMatchObject({ message: `${name}: ${message}` });
+    }
+  });
+
+  test.each([
+    [20, '20'],
+    ['12', 'the text "12"'],
+    [{ 0: 1 }, 'an object (Object)'],
+    [new Set([0]), 'an object (Set)'],
+    [null, 'null'],
+    [true, 'true'],
+  ])('entries: %o', async (entries, what) => {
+    for (const [evaluations, check] of [
+      [6, gradcheck],
+      [12, gradgradcheck],
+    ] as const) {
+      await expect(check(softmax, like([[1, 2]]), { entries } as never)).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${check.name}: entries must be an array of indices of the 2 entries of x, each of which takes ${evaluations} evaluations of forward, not ${what}`,
+      });
     }
   });
 
@@ -115,12 +132,12 @@ describe('the number of entries', () => {
   const ofSize = (size: number) => like([new Array(size).fill(1)]);
 
   test.each([
-    ['six', gradcheck],
-    ['twelve', gradgradcheck],
-  ])('of more than 2000, each of which takes %s evaluations, the caller has to choose', async (evaluations, check) => {
+    [6, gradcheck],
+    [12, gradgradcheck],
+  ])('of more than 2000, each of which takes %d evaluations, the caller has to choose', async (evaluations, check) => {
     await expect(check(identity, ofSize(2001))).rejects.toMatchObject({
       code: 'ERR_VALUE',
-      message: `${check.name}: x has 2001 entries, and each takes ${evaluations} evaluations of the whole function; give the flat indices of some, as in { entries: [0, 17] }`,
+      message: `${check.name}: entries must be an array of indices of the 2001 entries of x, each of which takes ${evaluations} evaluations of forward, not undefined`,
     });
     await expect(check(identity, ofSize(2000))).rejects.toThrow('evaluated');
     expect(await check(softmax, ofSize(2001), { entries: [0, 2000] })).toMatchObject({ ok: true, checked: 2 });
