@@ -3,19 +3,19 @@ import { shortened } from './shortened.js';
 import { isBranded } from './tensor/brand.js';
 import { describe } from './tensor/describe.js';
 
-/** Names of options in other libraries. */
+/** Names of options and dtypes in other libraries. */
 const elsewhere: Readonly<Record<string, string>> = {
   dim: 'axis',
   dims: 'axis',
   axes: 'axis',
   tau: 'temperature',
-  temp: 'temperature',
-  t: 'temperature',
-  grad: 'gradient',
   probs: 'probabilities',
   label: 'target',
   labels: 'target',
   smoothing: 'labelSmoothing',
+  float: 'float32',
+  double: 'float64',
+  half: 'float16',
 };
 
 /**
@@ -40,11 +40,16 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
-    const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}`;
+    const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}${exampleOf(options, known)}`;
     throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
   }
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
   return options;
+}
+
+/** Its letters and digits, in lower case. */
+function plain(text: string): string {
+  return text.replace(/\W|_/g, '').toLowerCase();
 }
 
 /**
@@ -59,17 +64,44 @@ export function checkOptions<O extends object>(operation: string, options: O, kn
  * optionMeant('thread', ['threads']); // 'threads'
  */
 export function optionMeant(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
   const singular = (text: string) => plain(text).replace(/s$/, '');
   return known.find((one) => one === elsewhere[plain(name)] || singular(one) === singular(name));
 }
 
+/** The option that was meant by what is given in the place of the options: an axis, a dtype or a shape. */
+function exampleOf(given: unknown, known: readonly string[]): string {
+  const isArray = Array.isArray(given);
+  const name = isArray ? 'shape' : ({ number: 'axis', string: 'dtype' }[typeof given as string] ?? '');
+  return known.includes(name)
+    ? `, as in { ${name}: ${isArray ? `[${given.join(', ')}]` : JSON.stringify(given)} }`
+    : '';
+}
+
+/**
+ * The question whether another name was meant: the one that `optionMeant` finds, else one that the name begins, or begins with, or that differs from it by a
+ * replacement of at most two letters.
+ *
+ * @returns empty if there is none
+ *
+ * @example
+ * hintOf('f32', ['float16', 'float32']); // " (did you mean 'float32'?)"
+ */
+export function hintOf(name: string, known: readonly string[]): string {
+  const given = plain(name);
+  const replaced = given.length > 4 ? 2 : 1;
+  const isAlike = (one: string) =>
+    given.startsWith(one) ||
+    [...given].some((_, at) => one.startsWith(given.slice(0, at + 1)) && one.endsWith(given.slice(at + 1 + replaced)));
+  // A name from another library is not similar to anything else: label is not labelSmoothing.
+  const meant =
+    optionMeant(name, known) ?? (elsewhere[given] === undefined && known.find((one) => isAlike(plain(one))));
+  return meant ? ` (did you mean '${meant}'?)` : '';
+}
+
 function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
-  const meant = optionMeant(name, known);
-  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: unknown option '${shortened(name)}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${listed(known)}`,
+    `${operation}: unknown option '${shortened(name)}'${hintOf(name, known)}; expected ${known.length > 1 ? 'one of ' : ''}${listed(known)}`,
   );
 }
 
