@@ -44,31 +44,31 @@ describe('options of another type are refused', () => {
   const oneOf = (expected: string) => (what: string) => `${what}; expected ${expected}`;
   const readable = (what: string) => `${what}; expected nested arrays, a typed array, or an object with data and shape`;
 
-  test.each([
-    ...(
-      [
-        ['step', mustBe('step', 'a finite number > 0')],
-        ['tolerance', mustBe('tolerance', 'a finite number ≥ 0')],
-        ['temperature', oneOf('a finite number above 0')],
-        ['axis', oneOf('an integer')],
-      ] as const
-    ).flatMap(([option, message]) =>
-      (
-        [
-          ['12', 'the text "12"'],
-          [{ 0: 1 }, 'an object (Object)'],
-          [null, 'null'],
-          [true, 'true'],
-        ] as const
-      ).map(([value, what]) => [option, value, message(`${option} is ${what}`)] as const),
+  const ofKinds: readonly (readonly [option: string, message: (what: string) => string])[] = [
+    ['step', mustBe('step', 'a finite number > 0')],
+    ['tolerance', mustBe('tolerance', 'a finite number ≥ 0')],
+    ['temperature', oneOf('a finite number above 0')],
+    ['axis', oneOf('an integer')],
+  ];
+  const kinds: readonly (readonly [value: unknown, what: string])[] = [
+    ['12', 'the text "12"'],
+    [{ 0: 1 }, 'an object (Object)'],
+    [null, 'null'],
+    [true, 'true'],
+  ];
+  const refused: readonly (readonly [option: string, value: unknown, message: string])[] = [
+    ...ofKinds.flatMap(([option, message]) =>
+      kinds.map(([value, what]) => [option, value, message(`${option} is ${what}`)] as const),
     ),
-    ...(['mask', 'cotangent', 'tangent'] as const).flatMap((option) => [
+    ...['mask', 'cotangent', 'tangent'].flatMap((option) => [
       [option, '12', readable(`${option}: cannot read the text "12"`)] as const,
       [option, null, readable(`${option}: cannot read null`)] as const,
     ]),
     ['entries', ['1'], 'entries has the text "1"; expected indices of the 2 entries of x'],
     ['entries', [null], 'entries has null; expected indices of the 2 entries of x'],
-  ])('%s: %o', async (option, value, message) => {
+  ];
+
+  test.each(refused)('%s: %o', async (option, value, message) => {
     for (const [name, check] of Object.entries(ofSoftmax)) {
       if (option === 'tangent' && name === 'gradcheck') continue;
       const report = check(like([[1, 2]]), { [option]: value } as never);
@@ -84,32 +84,34 @@ describe('options of another type are refused', () => {
     [null, 'null'],
     [true, 'true'],
   ])('entries: %o', async (entries, what) => {
-    for (const [evaluations, check] of [
-      [6, gradcheck],
-      [12, gradgradcheck],
-    ] as const) {
-      await expect(check(softmax, like([[1, 2]]), { entries } as never)).rejects.toMatchObject({
+    for (const [name, check] of Object.entries(ofSoftmax)) {
+      const evaluations = name === 'gradcheck' ? 6 : 12;
+      await expect(check(like([[1, 2]]), { entries } as never)).rejects.toMatchObject({
         code: 'ERR_VALUE',
-        message: `${check.name}: entries must be an array of indices of the 2 entries of x, each of which takes ${evaluations} evaluations of forward, not ${what}`,
+        message: `${name}: entries must be an array of indices of the 2 entries of x, each of which takes ${evaluations} evaluations of forward, not ${what}`,
       });
     }
   });
 
   test('also the temperature of a function that has none', async () => {
-    for (const check of [gradcheck, gradgradcheck]) {
-      await expect(check(sigmoid, like([[1, 2]]), { temperature: {} } as never)).rejects.toMatchObject({
+    const x = like([[1, 2]]);
+    const options = { temperature: {} } as never;
+    for (const [name, report] of [
+      ['gradcheck', gradcheck(sigmoid, x, options)],
+      ['gradgradcheck', gradgradcheck(sigmoid, x, options)],
+    ] as const) {
+      await expect(report).rejects.toMatchObject({
         code: 'ERR_VALUE',
-        message: `${check.name}: temperature is an object (Object); expected a finite number above 0`,
+        message: `${name}: temperature is an object (Object); expected a finite number above 0`,
       });
     }
   });
 
   test.each(['12', {}, null])('the target of crossEntropy: %o', async (target) => {
-    for (const check of [gradcheck, gradgradcheck]) {
-      await expect(check(crossEntropy, like([[1, 2]]), { target } as never)).rejects.toThrow(
-        `${check.name}: target: cannot read `,
-      );
-    }
+    const options = { target } as never;
+    const x = like([[1, 2]]);
+    await expect(gradcheck(crossEntropy, x, options)).rejects.toThrow('gradcheck: target: cannot read ');
+    await expect(gradgradcheck(crossEntropy, x, options)).rejects.toThrow('gradgradcheck: target: cannot read ');
   });
 
   test('a typed array of indices is an array', async () => {
@@ -131,17 +133,23 @@ describe('the number of entries', () => {
   };
   const ofSize = (size: number) => like([new Array(size).fill(1)]);
 
-  test.each([
+  const ofIdentity: readonly (readonly [number, (f: typeof identity, x: Tensor) => Promise<unknown>])[] = [
     [6, gradcheck],
     [12, gradgradcheck],
-  ])('of more than 2000, each of which takes %d evaluations, the caller has to choose', async (evaluations, check) => {
-    await expect(check(identity, ofSize(2001))).rejects.toMatchObject({
-      code: 'ERR_VALUE',
-      message: `${check.name}: entries must be an array of indices of the 2001 entries of x, each of which takes ${evaluations} evaluations of forward, not undefined`,
-    });
-    await expect(check(identity, ofSize(2000))).rejects.toThrow('evaluated');
-    expect(await check(softmax, ofSize(2001), { entries: [0, 2000] })).toMatchObject({ ok: true, checked: 2 });
-  });
+  ];
+
+  test.each(ofIdentity)(
+    'of more than 2000, each of which takes %d evaluations, the caller has to choose',
+    async (evaluations, check) => {
+      await expect(check(identity, ofSize(2001))).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${check.name}: entries must be an array of indices of the 2001 entries of x, each of which takes ${evaluations} evaluations of forward, not undefined`,
+      });
+      await expect(check(identity, ofSize(2000))).rejects.toThrow('evaluated');
+      const chosen = await ofSoftmax[check.name as keyof typeof ofSoftmax](ofSize(2001), { entries: [0, 2000] });
+      expect(chosen).toMatchObject({ ok: true, checked: 2 });
+    },
+  );
 });
 
 describe('a derivative may write to its operands and return them', () => {
