@@ -70,11 +70,11 @@ export function optionMeant(name: string, known: readonly string[]): string | un
 
 /** The option that was meant by what is given in the place of the options: an axis, a dtype or a shape. */
 function exampleOf(given: unknown, known: readonly string[]): string {
-  const isArray = Array.isArray(given);
-  const name = isArray ? 'shape' : ({ number: 'axis', string: 'dtype' }[typeof given as string] ?? '');
-  return known.includes(name)
-    ? `, as in { ${name}: ${isArray ? `[${given.join(', ')}]` : JSON.stringify(given)} }`
-    : '';
+  const example = (name: string, value: string) =>
+    known.includes(name) ? `, as in { ${name}: ${shortened(value)} }` : '';
+  if (Array.isArray(given)) return example('shape', `[${given.join(', ')}]`);
+  if (typeof given === 'string') return example('dtype', `'${given}'`);
+  return typeof given === 'number' ? example('axis', `${given}`) : '';
 }
 
 /**

@@ -114,11 +114,15 @@ describe('an unknown option is an error', () => {
     );
     expect(message(() => tensor(numbers, [2n] as never))).toContain('as in { shape: [2] }');
     expect(message(() => tensor(numbers, 'float64' as never))).toBe(
-      `tensor: options are the text "float64"; ${expected}, as in { dtype: "float64" }`,
+      `tensor: options are the text "float64"; ${expected}, as in { dtype: 'float64' }`,
     );
+    const long = message(() => tensor(numbers, 'float64'.repeat(1000) as never));
+    expect(long).toMatch(/, as in \{ dtype: 'float64float[a-z0-9]*… \}$/);
+    expect(long.length).toBeLessThan(250);
+    expect(message(() => tensor(numbers, [...Array(1000).keys()] as never)).length).toBeLessThan(250);
     for (const given of [1, null, x()]) expect(message(() => tensor(numbers, given as never))).toMatch(/, out$/);
     expect(message(() => empty([2, 2], 'float64' as never))).toMatch(
-      /with dtype, backend, as in \{ dtype: "float64" \}$/,
+      /with dtype, backend, as in \{ dtype: 'float64' \}$/,
     );
   });
 
