@@ -9,6 +9,7 @@ const elsewhere: Readonly<Record<string, string>> = {
   dims: 'axis',
   axes: 'axis',
   tau: 'temperature',
+  t: 'temperature',
   probs: 'probabilities',
   label: 'target',
   labels: 'target',

@@ -223,6 +223,8 @@ describe('an unknown option is an error', () => {
     expect(() => crossEntropy(x(), [0, 1], { label_smoothing: 0.1 } as never)).toThrow(
       "did you mean 'labelSmoothing'?",
     );
+    // It is the target elsewhere.
+    expect(() => crossEntropy(x(), [0, 1], { label: [0, 1] } as never)).toThrow("unknown option 'label'; expected");
     for (const given of ['labelSmooth', 'label_smooth', 'lable_smoothing']) {
       expect(() => crossEntropy(x(), [0, 1], { [given]: 0.1 } as never)).toThrow("did you mean 'labelSmoothing'?");
     }
