@@ -1,7 +1,7 @@
 import { shared, twoCopies } from '../copies.js';
 import { isSoftgradError, SoftgradError } from '../errors.js';
-import { hintOf } from '../options.js';
 import { shortened } from '../shortened.js';
+import { hintOf } from '../similar-names.js';
 import { describe } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
 import { followOpening, isOpening, noteUse } from './mismatch.js';

@@ -1,6 +1,6 @@
 import { isSoftgradError, SoftgradError } from '../errors.js';
-import { optionMeant } from '../options.js';
 import { shortened } from '../shortened.js';
+import { optionMeant } from '../similar-names.js';
 import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';

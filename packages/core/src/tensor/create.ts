@@ -2,7 +2,8 @@ import type { Backend } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { backendOfNewTensor } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
-import { checkOptions, hintOf, namesOf } from '../options.js';
+import { checkOptions, namesOf } from '../options.js';
+import { hintOf } from '../similar-names.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
@@ -88,7 +89,7 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
   const { backend = backendOfNewTensor(), dtype = 'float32' } = options;
-  checkDTypeName(dtype, 'empty: ', hintOf);
+  if (options.dtype !== undefined) checkDTypeName(dtype, 'empty: ', hintOf);
   checkDType('empty', dtype, backend);
   return make(backend, Object.freeze([...shape]), dtype, null);
 }
