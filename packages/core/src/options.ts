@@ -1,22 +1,8 @@
 import { SoftgradError } from './errors.js';
 import { shortened } from './shortened.js';
+import { hintOf } from './similar-names.js';
 import { isBranded } from './tensor/brand.js';
 import { describe } from './tensor/describe.js';
-
-/** Names of options in other libraries. */
-const elsewhere: Readonly<Record<string, string>> = {
-  dim: 'axis',
-  dims: 'axis',
-  axes: 'axis',
-  tau: 'temperature',
-  temp: 'temperature',
-  t: 'temperature',
-  grad: 'gradient',
-  probs: 'probabilities',
-  label: 'target',
-  labels: 'target',
-  smoothing: 'labelSmoothing',
-};
 
 /**
  * The names of the options of a type, for `checkOptions`. A missing name, or one that the type does not have, is a compile error.
@@ -40,36 +26,26 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
-    const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}`;
+    const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}${exampleOf(options, known)}`;
     throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
   }
   for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
   return options;
 }
 
-/**
- * The option that an unknown name stands for: the same name in another spelling or number, or the name of the option in another library.
- *
- * @param known the names of the options that there are
- * @returns undefined if there is no such option
- *
- * @example
- * optionMeant('dim', ['axis', 'temperature']); // 'axis'
- * optionMeant('labelSmoothing', ['label-smoothing']); // 'label-smoothing'
- * optionMeant('thread', ['threads']); // 'threads'
- */
-export function optionMeant(name: string, known: readonly string[]): string | undefined {
-  const plain = (text: string) => text.replace(/[_-]/g, '').toLowerCase();
-  const singular = (text: string) => plain(text).replace(/s$/, '');
-  return known.find((one) => one === elsewhere[plain(name)] || singular(one) === singular(name));
+/** The option that was meant by what is given in the place of the options: an axis, a dtype or a shape. */
+function exampleOf(given: unknown, known: readonly string[]): string {
+  const example = (name: string, value: string) =>
+    known.includes(name) ? `, as in { ${name}: ${shortened(value)} }` : '';
+  if (Array.isArray(given)) return example('shape', `[${given.join(', ')}]`);
+  if (typeof given === 'string') return example('dtype', `'${given}'`);
+  return typeof given === 'number' ? example('axis', `${given}`) : '';
 }
 
 function unknownOption(operation: string, name: string, known: readonly string[]): SoftgradError {
-  const meant = optionMeant(name, known);
-  const hint = meant === undefined ? '' : ` (did you mean '${meant}'?)`;
   return new SoftgradError(
     'ERR_VALUE',
-    `${operation}: unknown option '${shortened(name)}'${hint}; expected ${known.length > 1 ? 'one of ' : ''}${listed(known)}`,
+    `${operation}: unknown option '${shortened(name)}'${hintOf(name, known)}; expected ${known.length > 1 ? 'one of ' : ''}${listed(known)}`,
   );
 }
 

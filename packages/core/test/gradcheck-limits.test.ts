@@ -1,6 +1,15 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { type GradcheckOptions, gradcheck, gradgradcheck, softmax, type Tensor, tensor } from '../src/index.js';
+import {
+  crossEntropy,
+  type GradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+  sigmoid,
+  softmax,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
 
 const backend = await exact.open();
 const like = (values: number[][], dtype: 'float64' | 'float32' = 'float64') => tensor(values, { backend, dtype });
@@ -27,6 +36,120 @@ describe('options that would make every derivative right', () => {
       });
     }
   });
+});
+
+describe('options of another type are refused', () => {
+  const mustBe = (option: string, expected: string) => (what: string) =>
+    `${option} must be ${expected}, not ${what.slice(`${option} is `.length)}`;
+  const oneOf = (expected: string) => (what: string) => `${what}; expected ${expected}`;
+  const readable = (what: string) => `${what}; expected nested arrays, a typed array, or an object with data and shape`;
+
+  const ofKinds: readonly (readonly [option: string, message: (what: string) => string])[] = [
+    ['step', mustBe('step', 'a finite number > 0')],
+    ['tolerance', mustBe('tolerance', 'a finite number ≥ 0')],
+    ['temperature', oneOf('a finite number above 0')],
+    ['axis', oneOf('an integer')],
+  ];
+  const kinds: readonly (readonly [value: unknown, what: string])[] = [
+    ['12', 'the text "12"'],
+    [{ 0: 1 }, 'an object (Object)'],
+    [null, 'null'],
+    [true, 'true'],
+  ];
+  const refused: readonly (readonly [option: string, value: unknown, message: string])[] = [
+    ...ofKinds.flatMap(([option, message]) =>
+      kinds.map(([value, what]) => [option, value, message(`${option} is ${what}`)] as const),
+    ),
+    ...['mask', 'cotangent', 'tangent'].flatMap((option) => [
+      [option, '12', readable(`${option}: cannot read the text "12"`)] as const,
+      [option, null, readable(`${option}: cannot read null`)] as const,
+    ]),
+    ['entries', ['1'], 'entries has the text "1"; expected indices of the 2 entries of x'],
+    ['entries', [null], 'entries has null; expected indices of the 2 entries of x'],
+  ];
+
+  test.each(refused)('%s: %o', async (option, value, message) => {
+    for (const [name, check] of Object.entries(ofSoftmax)) {
+      if (option === 'tangent' && name === 'gradcheck') continue;
+      const report = check(like([[1, 2]]), { [option]: value } as never);
+      await expect(report).rejects.toMatchObject({ message: `${name}: ${message}` });
+    }
+  });
+
+  test.each([
+    [20, '20'],
+    ['12', 'the text "12"'],
+    [{ 0: 1 }, 'an object (Object)'],
+    [new Set([0]), 'an object (Set)'],
+    [null, 'null'],
+    [true, 'true'],
+  ])('entries: %o', async (entries, what) => {
+    for (const [name, check] of Object.entries(ofSoftmax)) {
+      const evaluations = name === 'gradcheck' ? 6 : 12;
+      await expect(check(like([[1, 2]]), { entries } as never)).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${name}: entries must be an array of indices of the 2 entries of x, each of which takes ${evaluations} evaluations of forward, not ${what}`,
+      });
+    }
+  });
+
+  test('also the temperature of a function that has none', async () => {
+    const x = like([[1, 2]]);
+    const options = { temperature: {} } as never;
+    for (const [name, report] of [
+      ['gradcheck', gradcheck(sigmoid, x, options)],
+      ['gradgradcheck', gradgradcheck(sigmoid, x, options)],
+    ] as const) {
+      await expect(report).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${name}: temperature is an object (Object); expected a finite number above 0`,
+      });
+    }
+  });
+
+  test.each(['12', {}, null])('the target of crossEntropy: %o', async (target) => {
+    const options = { target } as never;
+    const x = like([[1, 2]]);
+    await expect(gradcheck(crossEntropy, x, options)).rejects.toThrow('gradcheck: target: cannot read ');
+    await expect(gradgradcheck(crossEntropy, x, options)).rejects.toThrow('gradgradcheck: target: cannot read ');
+  });
+
+  test('a typed array of indices is an array', async () => {
+    const entries = Int32Array.of(1) as unknown as number[];
+    for (const check of Object.values(ofSoftmax)) {
+      expect(await check(like([[1, 2]]), { entries })).toMatchObject({ ok: true, checked: 1 });
+    }
+  });
+});
+
+describe('the number of entries', () => {
+  const identity = {
+    name: 'identity',
+    forward: () => {
+      throw new Error('evaluated');
+    },
+    vjp: (_: Tensor, g: Tensor) => g,
+    hvp: (x: Tensor) => x,
+  };
+  const ofSize = (size: number) => like([new Array(size).fill(1)]);
+
+  const ofIdentity: readonly (readonly [number, (f: typeof identity, x: Tensor) => Promise<unknown>])[] = [
+    [6, gradcheck],
+    [12, gradgradcheck],
+  ];
+
+  test.each(ofIdentity)(
+    'of more than 2000, each of which takes %d evaluations, the caller has to choose',
+    async (evaluations, check) => {
+      await expect(check(identity, ofSize(2001))).rejects.toMatchObject({
+        code: 'ERR_VALUE',
+        message: `${check.name}: entries must be an array of indices of the 2001 entries of x, each of which takes ${evaluations} evaluations of forward, not undefined`,
+      });
+      await expect(check(identity, ofSize(2000))).rejects.toThrow('evaluated');
+      const chosen = await ofSoftmax[check.name as keyof typeof ofSoftmax](ofSize(2001), { entries: [0, 2000] });
+      expect(chosen).toMatchObject({ ok: true, checked: 2 });
+    },
+  );
 });
 
 describe('a derivative may write to its operands and return them', () => {

@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { gradcheck, gradgradcheck, type Tensor, tensor } from '../src/index.js';
+import { crossEntropy, gradcheck, gradgradcheck, setBackend, type Tensor, tensor } from '../src/index.js';
 
-const backend = await exact.open();
+const backend = await setBackend(exact);
 const x = tensor([[1, 2, 3]], { dtype: 'float64', backend });
 const zeros = (values: number[][] | number[] = [[0, 0, 0]]) => tensor(values, { dtype: 'float64', backend });
 
@@ -21,6 +21,34 @@ const wrongForwards: readonly (readonly [returned: string, forward: (values: Flo
   ['an array whose entry 2 is the text "3"', () => [1, 2, '3']],
   ['an array whose entry 0 is bigint', () => new BigInt64Array(3)],
 ];
+
+describe('an error in forward', () => {
+  const derivatives = { vjp: () => zeros(), hvp: () => zeros() };
+  const loss = (at: unknown) => crossEntropy.loss(at as Tensor, [0, 1]);
+
+  test.each([
+    ['gradcheck', check],
+    ['gradgradcheck', checkTwice],
+  ])('of softgrad says what forward gets: %s', async (name, compare) => {
+    const error = await compare({ name: 'own', forward: loss, ...derivatives }).catch((reason) => reason);
+    expect([error.code, error.message]).toEqual([
+      'ERR_SHAPE',
+      `${name}: forward of own: ${error.cause.message}; it gets the entries of x as a Float64Array and computes on the host`,
+    ]);
+    expect(error.cause.message).toMatch(/^crossEntropy\.loss: target is \(2,\); expected /);
+  });
+
+  test.each([
+    ['gradcheck', check],
+    ['gradgradcheck', checkTwice],
+  ])('of the caller is thrown as it is: %s', async (_, compare) => {
+    const own = new RangeError('of the caller');
+    const forward = () => {
+      throw own;
+    };
+    await expect(compare({ name: 'own', forward, ...derivatives })).rejects.toBe(own);
+  });
+});
 
 describe('what a function of the caller returns is checked', () => {
   test.each(wrongForwards)('forward: %s', async (returned, forward) => {

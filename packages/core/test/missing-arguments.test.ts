@@ -93,7 +93,9 @@ describe.each(calls)('$operation', ({ operation, call, named }) => {
     const [code, message] = failure(() => call(...given));
     expect(code).toBe('ERR_DTYPE');
     expect(message).toBe(
-      `${operation}: ${name}: cannot read ${what}; expected nested arrays, a typed array, or an object with data and shape`,
+      name === 'target' && what === 'undefined'
+        ? `${operation}: target is undefined; expected class indices or probabilities`
+        : `${operation}: ${name}: cannot read ${what}; expected nested arrays, a typed array, or an object with data and shape`,
     );
   };
 

@@ -13,6 +13,7 @@ import {
   softmin,
   tensor,
 } from '../src/index.js';
+import { failure } from './failure.js';
 
 beforeAll(async () => {
   await setBackend(exact);
@@ -94,9 +95,35 @@ describe('an unknown option is an error', () => {
   });
 
   test.for(calls)('%s takes options as an object only', ([name, call]) => {
-    const first = optionsOf(name)[0];
-    expect(() => call(0 as never)).toThrow(`${name}: options are 0; expected an object with ${first}`);
-    expect(() => call(x() as never)).toThrow(`${name}: options are a tensor; expected an object with ${first}`);
+    const known = optionsOf(name);
+    const refused = (what: string) => `${name}: options are ${what}; expected an object with ${known.join(', ')}`;
+    const message = (given: unknown) => failure(() => call(given as never))[1];
+    const example = known.includes('axis') ? ', as in { axis: 1 }' : '';
+    expect(message(1)).toBe(refused('1') + example);
+    expect(message(x())).toBe(refused('a tensor'));
+    expect(message('float64')).toBe(refused('the text "float64"'));
+    expect(message([1, 2])).toBe(refused('an array of 2 entries'));
+  });
+
+  test('tensor and empty say where a shape and a dtype belong', () => {
+    const message = (call: () => unknown) => failure(call)[1];
+    const expected = 'expected an object with dtype, shape, backend, out';
+    const numbers = Float32Array.of(1, 2, 3, 4);
+    expect(message(() => tensor(numbers, [2, 2] as never))).toBe(
+      `tensor: options are an array of 2 entries; ${expected}, as in { shape: [2, 2] }`,
+    );
+    expect(message(() => tensor(numbers, [2n] as never))).toContain('as in { shape: [2] }');
+    expect(message(() => tensor(numbers, 'float64' as never))).toBe(
+      `tensor: options are the text "float64"; ${expected}, as in { dtype: 'float64' }`,
+    );
+    const long = message(() => tensor(numbers, 'float64'.repeat(1000) as never));
+    expect(long).toMatch(/, as in \{ dtype: 'float64float[a-z0-9]*… \}$/);
+    expect(long.length).toBeLessThan(250);
+    expect(message(() => tensor(numbers, [...Array(1000).keys()] as never)).length).toBeLessThan(250);
+    for (const given of [1, null, x()]) expect(message(() => tensor(numbers, given as never))).toMatch(/, out$/);
+    expect(message(() => empty([2, 2], 'float64' as never))).toMatch(
+      /with dtype, backend, as in \{ dtype: 'float64' \}$/,
+    );
   });
 
   test.for(calls)('%s lists the options that it has', ([name, call]) => {
@@ -139,9 +166,27 @@ describe('an unknown option is an error', () => {
     ['m-a-s-k', 'mask'],
     ['masks', 'mask'],
     ['temperatures', 'temperature'],
+    ['temprature', 'temperature'],
+    ['tempature', 'temperature'],
+    ['temperture', 'temperature'],
+    ['tmeperature', 'temperature'],
+    ['temparature', 'temperature'],
+    ['tempereature', 'temperature'],
+    ['axs', 'axis'],
+    ['axus', 'axis'],
+    ['output', 'out'],
     ['labels', null],
+    ['label', null],
     ['label_smoothing', null],
     ['device', null],
+    ['dtype', null],
+    ['type', null],
+    ['data', null],
+    ['top', null],
+    ['kind', null],
+    ['taxis', null],
+    ['', null],
+    ['é', null],
   ])('%s for softmax is %s', (given, meant) => {
     const hint = meant === null ? '' : ` (did you mean '${meant}'?)`;
     expect(() => softmax(x(), { [given]: 1 })).toThrow(
@@ -178,6 +223,11 @@ describe('an unknown option is an error', () => {
     expect(() => crossEntropy(x(), [0, 1], { label_smoothing: 0.1 } as never)).toThrow(
       "did you mean 'labelSmoothing'?",
     );
+    // It is the target elsewhere.
+    expect(() => crossEntropy(x(), [0, 1], { label: [0, 1] } as never)).toThrow("unknown option 'label'; expected");
+    for (const given of ['labelSmooth', 'label_smooth', 'lable_smoothing']) {
+      expect(() => crossEntropy(x(), [0, 1], { [given]: 0.1 } as never)).toThrow("did you mean 'labelSmoothing'?");
+    }
     expect(() => crossEntropy(x(), [0, 1], { ignore_index: 0 } as never)).toThrow("did you mean 'ignoreIndex'?");
     expect(() => crossEntropy(x(), [0, 1], { smoothing: 0.1 } as never)).toThrow("did you mean 'labelSmoothing'?");
     expect(() => crossEntropy(x(), [0, 1], { weights: [1, 1] } as never)).toThrow("did you mean 'weight'?");

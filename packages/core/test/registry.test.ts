@@ -148,12 +148,30 @@ test('a name that is not registered is refused even if another candidate can run
   ]) {
     await expect(setBackend(...candidates)).rejects.toMatchObject({
       code: 'ERR_BACKEND_UNAVAILABLE',
-      message: expect.stringMatching(/^setBackend: no backend is named 'knwon': known are .*known/),
+      message: expect.stringMatching(
+        /^setBackend: no backend is named 'knwon' \(did you mean 'known'\?\): known are .*known/,
+      ),
     });
   }
   await expect(setBackend('known:threads=2', exact)).rejects.toThrow(
-    "setBackend: no backend is named 'known:threads=2': options are for a provider's open",
+    "setBackend: no backend is named 'known:threads=2' (did you mean 'known'?): options are for a provider's open",
   );
+});
+
+test.each([
+  ['WASM', 'wasm'],
+  ['wasm.js', 'wasm'],
+  ['gpu.js', 'gpujs'],
+  ['web-gpu', 'webgpu'],
+  ['webgl', 'webgpu'],
+])('the name %s has a similar one, %s', async (given, meant) => {
+  for (const name of ['wasm', 'webgpu', 'gpujs']) register(name, async () => ({ default: exact }));
+  for (const choose of [setBackend, openShared]) {
+    await expect(choose(given)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringContaining(`: no backend is named '${given}' (did you mean '${meant}'?): known are `),
+    });
+  }
 });
 
 test('an opened backend is a candidate until it is closed', async () => {
@@ -413,11 +431,16 @@ describe('without await before setBackend, tensors of both backends meet later',
 test.each([
   ['undefined', undefined, 'a candidate is undefined'],
   ['null', null, 'a candidate is null'],
-  ['a module instead of what it exports', { default: exact, exact }, 'a candidate is an object'],
+  [
+    'a module instead of what it exports',
+    { default: exact, exact },
+    /a candidate is an object.*; pass its default export$/,
+  ],
+  ['names in an array', ['webgpu', 'cpu'], /a candidate is an array of 2 entries; .*; pass them one after another$/],
 ])('setBackend says what it takes where it is given %s', async (_what, candidate, message) => {
   await expect(setBackend(candidate as never)).rejects.toMatchObject({
     code: 'ERR_VALUE',
-    message: expect.stringContaining(message),
+    message: expect.stringMatching(message),
   });
 });
 
@@ -452,7 +475,7 @@ test('errors say what to do, with the names that are registered', async () => {
     `no backend is named 'nobody': known are ${registered().join(', ')}`,
   );
   await expect(loadProvider('somebody:threads=2')).rejects.toThrow(
-    "no backend is named 'somebody:threads=2': options are for a provider's open, as in setBackend(await wasm.open({ threads: 2 }))",
+    "no backend is named 'somebody:threads=2' (did you mean 'somebody'?): options are for a provider's open, as in setBackend(await wasm.open({ threads: 2 }))",
   );
   for (const reason of [new Error('no file'), 'no file']) {
     register('gone', () => Promise.reject(reason));
@@ -560,7 +583,7 @@ test('every candidate is checked before the first is opened', async () => {
 });
 
 test('any object that can be opened is a provider, and one with supports is a backend', async () => {
-  for (const candidate of [{}, { supports: undefined, closed: true, name: 'half' }, 5, [], () => exact]) {
+  for (const candidate of [{}, { supports: undefined, closed: true, name: 'half' }, 5, () => exact]) {
     const error = await setBackend(candidate as never).catch((reason) => reason);
     if (typeof candidate === 'object' && 'supports' in candidate) {
       expect(error.message).toBe('setBackend: no backend can run here: half: it was closed; open it again');

@@ -146,13 +146,38 @@ describe('tensor refuses', () => {
       'an unknown dtype',
       () => tensor([1], { dtype: 'float' as never }),
       'ERR_DTYPE',
-      "unknown dtype 'float'; expected one of float16, float32",
+      "tensor: unknown dtype 'float' (did you mean 'float32'?); expected one of float16, float32",
     ],
+    [
+      'a constructor for a dtype',
+      () => tensor([1], { dtype: Float64Array as never }),
+      'ERR_DTYPE',
+      "tensor: unknown dtype 'Float64Array' (did you mean 'float64'?); expected one of float16, float32",
+    ],
+    ...[
+      ['f32', 'float32'],
+      ['f64', 'float64'],
+      ['f16', 'float16'],
+      ['double', 'float64'],
+      ['half', 'float16'],
+      ['Float32', 'float32'],
+      ['i32', 'int32'],
+      ['boolean', 'bool'],
+    ].map(
+      ([given, meant]) =>
+        [
+          `the dtype ${given}`,
+          () => tensor([1], { dtype: given as never }),
+          'ERR_DTYPE',
+          `tensor: unknown dtype '${given}' (did you mean '${meant}'?); expected one of float16, float32`,
+        ] as [string, () => unknown, string, string],
+    ),
+    ['the dtype uint8', () => tensor([1], { dtype: 'uint8' as never }), 'ERR_DTYPE', "unknown dtype 'uint8'; expected"],
     [
       'an empty tensor of an unknown dtype',
       () => empty([1], { dtype: 'float' as never }),
       'ERR_DTYPE',
-      "unknown dtype 'float'",
+      "empty: unknown dtype 'float' (did you mean 'float32'?)",
     ],
     [
       'a buffer of booleans, whose values core must know',

@@ -41,12 +41,14 @@ describe('a dtype', () => {
   });
 
   test('has one of five names, and none that an object happens to have', () => {
+    const expected = 'expected one of float16, float32, float64, int32, bool';
     for (const name of ['float', 'constructor', '', undefined]) {
-      expect(failure(() => hostArray(1, name as DType))).toEqual([
-        'ERR_DTYPE',
-        `unknown dtype '${name}'; expected one of float16, float32, float64, int32, bool`,
-      ]);
+      expect(failure(() => hostArray(1, name as DType))).toEqual(['ERR_DTYPE', `unknown dtype '${name}'; ${expected}`]);
     }
+    expect(failure(() => hostArray(1, Float64Array as never))).toEqual([
+      'ERR_DTYPE',
+      `unknown dtype 'Float64Array'; ${expected}`,
+    ]);
   });
 
   test('of more elements than fit is an error that says how many bytes, with its cause', () => {

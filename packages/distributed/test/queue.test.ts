@@ -510,7 +510,7 @@ test('a worker refuses an option that it does not have', async () => {
     backendName: 'cpu',
   };
   await expect(startWorker(options as never)).rejects.toThrow(
-    "startWorker: unknown option 'backendName'; expected one of root, redis, backend",
+    "startWorker: unknown option 'backendName' (did you mean 'backend'?); expected one of root, redis, backend",
   );
 });
 

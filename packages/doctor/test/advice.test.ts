@@ -275,7 +275,7 @@ test('an option that does not exist is refused', () => {
   expect(() => diagnose({ logits, grad: error } as never)).toThrow("unknown option 'grad' (did you mean 'gradient'?)");
   const input = { logits, gradient: error, upstreem: logits };
   expect(() => diagnose(input)).toThrow(
-    /^diagnose: unknown option 'upstreem'; expected one of logits, probabilities, gradient, /,
+    /^diagnose: unknown option 'upstreem' \(did you mean 'upstream'\?\); expected one of logits, probabilities, gradient, /,
   );
   expect(() => diagnose({ logits, gradient: error }, { axis: 0 } as never)).toThrow(
     "diagnose: the second argument: unknown option 'axis'; expected onProgress",

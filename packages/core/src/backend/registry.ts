@@ -1,6 +1,7 @@
 import { shared, twoCopies } from '../copies.js';
 import { isSoftgradError, SoftgradError } from '../errors.js';
 import { shortened } from '../shortened.js';
+import { hintOf } from '../similar-names.js';
 import { describe } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
 import { followOpening, isOpening, noteUse } from './mismatch.js';
@@ -81,7 +82,7 @@ function unknownName(name: string): string {
       : shared.hasNames
         ? `none is registered in this copy of core, but in another one; ${twoCopies}`
         : `none is registered; register('${shown}', () => import('@softgrad/backend-${shown}')) first, or pass the provider itself`;
-  return `no backend is named '${shown}': ${known}`;
+  return `no backend is named '${shown}'${hintOf(name, registered())}: ${known}`;
 }
 
 /**
@@ -212,9 +213,14 @@ function checkCandidate(caller: string, candidate: unknown): void {
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${caller}: ${unknownName(candidate)}`);
   }
   if (isBackend(candidate) || (typeof candidate === 'object' && candidate !== null && 'open' in candidate)) return;
+  const advice = Array.isArray(candidate)
+    ? 'pass them one after another'
+    : Object(candidate).default
+      ? 'pass its default export'
+      : optionsAdvice(caller);
   throw new SoftgradError(
     'ERR_VALUE',
-    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; ${optionsAdvice(caller)}`,
+    `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; ${advice}`,
   );
 }
 

@@ -3,14 +3,14 @@ import { directionsOf } from '../ops/definition.js';
 import type { BuiltIn } from '../ops/table.js';
 import { checkOptions } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';
-import { operand, operandLike } from '../tensor/operands.js';
+import { checkTemperature, operand, operandLike } from '../tensor/operands.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, isBuiltIn, type OwnFunction } from './function.js';
 import { builtIn } from './operations.js';
 import type { GradgradcheckOptions } from './options.js';
 import { ownFunction } from './own-function.js';
 import {
-  checkNumbers,
+  checkOwnOptions,
   defaultDirection,
   entryOf,
   finite,
@@ -73,7 +73,6 @@ export async function compareWithDifferences(
 ): Promise<GradcheckReport> {
   const { name, derivative } = check;
   checkOptions(name, options, check.optionNames);
-  checkNumbers(name, options);
   const made: Tensor[] = [];
   const kept = (one: Tensor): Tensor => {
     made.push(one);
@@ -84,6 +83,7 @@ export async function compareWithDifferences(
   try {
     const x = asTensor('x', input);
     const checked = operand(name, 'x', x);
+    checkOwnOptions(name, x.size, derivative === 'vjp' ? 6 : 12, options);
     const values = await valuesOf(name, x);
     const f = isOwnFunction(operation)
       ? ownFunction(name, operation, derivative, x)
@@ -99,7 +99,12 @@ export async function compareWithDifferences(
     const operands = await Promise.all(directions.map(async (like) => ({ values: await like.data(), like })));
     const analytic = await resultFor(f.derivative, [{ values, like: x }, ...operands]);
     const numbers = operands.map((one) => one.values);
-    return reportOf(f.name, checked, compare(check, f, values, numbers, analytic, checked.dtype, options));
+    return reportOf(
+      f.name,
+      checked,
+      compare(check, f, values, numbers, analytic, checked.dtype, options),
+      options.cotangent === undefined,
+    );
   } finally {
     for (const one of made) one.dispose();
   }
@@ -118,7 +123,8 @@ function compare(
   dtype: FloatDType,
   options: GradgradcheckOptions,
 ): readonly GradcheckEntry[] {
-  const { tolerance = check.tolerance[dtype], entries, temperature = 1 } = options;
+  const { tolerance = check.tolerance[dtype], entries = x.keys(), temperature = 1 } = options;
+  checkTemperature(check.name, temperature);
   const { step = check.step * Math.min(1, temperature) } = options;
   const at = f.takesLimit ? finite(x, temperature) : x;
   const values = () => Array.from(f.forward(at.slice()));
@@ -127,7 +133,7 @@ function compare(
   const rounding = isBuiltIn(f) || none !== undefined ? inFloat64 : roundingOf(f, at, outputs);
   const first = { step, fixed: options.step !== undefined, enough: tolerance / 4, rounding };
   const differences = check.differences(f, at, directions, first);
-  const slopes = Array.from(entries ?? x.keys(), (index) => {
+  const slopes = Array.from(entries, (index) => {
     if (!Number.isFinite(entryOf(check.name, x, index))) return without(index, 'x is −Infinity there', true);
     return none === undefined ? differences.slopeAt(index) : without(index, none);
   });

@@ -127,7 +127,7 @@ async function crossEntropyOf(
       `${check}: crossEntropy needs the option target, class indices or probabilities`,
     );
   }
-  const host = await hostTarget(target, rows.outer * rows.inner);
+  const host = await hostTarget(`${check}: target`, target, rows.outer * rows.inner);
   const passed = { ...sharedOptions(options), weight: options.weight, labelSmoothing, ignoreIndex, reduction };
   const own = { ...parametersOf(settings, x), weight, labelSmoothing, ignoreIndex, reduction };
   return {
@@ -150,11 +150,11 @@ function fromOutput(output: Tensor, derivative: (output: Tensor) => Tensor): Ten
 }
 
 /** A target on the host: class indices if there is one for each row, else probabilities. */
-async function hostTarget(target: CrossEntropyTarget, rowCount: number): Promise<ReferenceTarget> {
+async function hostTarget(what: string, target: CrossEntropyTarget, rowCount: number): Promise<ReferenceTarget> {
   if (isTensor(target)) {
     return { kind: target.dtype === 'int32' ? 'indices' : 'probabilities', values: await target.data() };
   }
-  const { data } = readInput(target, undefined, 'float64');
+  const { data } = readInput(target, undefined, 'float64', what);
   // Probabilities of one class are as many; the loss is 0 for either.
   return { kind: data.length === rowCount ? 'indices' : 'probabilities', values: data };
 }

@@ -1,6 +1,6 @@
-import { SoftgradError } from '../errors.js';
-import { optionMeant } from '../options.js';
+import { isSoftgradError, SoftgradError } from '../errors.js';
 import { shortened } from '../shortened.js';
+import { optionMeant } from '../similar-names.js';
 import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
@@ -39,7 +39,25 @@ function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
   if (!Array.isArray(kinks) || !kinks.every((kink) => typeof kink === 'number')) {
     throw notExpected(check, `kinks of ${name}`, kinks, 'an array of numbers');
   }
-  return { name, kinks, outputShape, forward: (at) => flatNumbers(check, name, f.forward(at), outputShape, isStated) };
+  return {
+    name,
+    kinks,
+    outputShape,
+    forward: (at) => flatNumbers(check, name, called(check, f, at), outputShape, isStated),
+  };
+}
+
+/** What every `forward` gets, which is not what its derivative gets. */
+const whatItGets = 'it gets the entries of x as a Float64Array and computes on the host';
+
+/** The values of a function. @throws an error of softgrad with what `forward` is called with: a function of core refuses the flat numbers, or their shape */
+function called(check: string, f: OwnFunction, at: Float64Array): unknown {
+  try {
+    return f.forward(at);
+  } catch (cause) {
+    if (!isSoftgradError(cause)) throw cause;
+    throw new SoftgradError(cause.code, `${check}: forward of ${f.name}: ${cause.message}; ${whatItGets}`, { cause });
+  }
 }
 
 function notExpected(check: string, what: string, given: unknown, expected: string): SoftgradError {
@@ -52,7 +70,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape,
   const refuse = (what: string, hint = '') =>
     new SoftgradError(
       'ERR_VALUE',
-      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: it gets the entries of x as a Float64Array and computes on the host${hint}`,
+      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: ${whatItGets}${hint}`,
     );
   if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) {
     ignoreRejection(Object(values));

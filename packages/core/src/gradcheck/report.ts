@@ -6,6 +6,7 @@ import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { disagree, type Estimate } from './differences.js';
 import type { OwnFunction } from './function.js';
+import type { GradcheckOptions } from './options.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
 export interface GradcheckEntry {
@@ -128,20 +129,36 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
-/** @throws ERR_VALUE unless the step is positive and finite and the tolerance is finite and not negative */
-export function checkNumbers(
+/** The most entries that are checked unless the caller chooses them: the time is of order size², for softmax of this size 5 s, and 10 s for its hvp. */
+const mostEntries = 2000;
+
+/**
+ * @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array, which is the default
+ *   for an x of `size` entries that is not too large
+ */
+export function checkOwnOptions(
   check: string,
-  { step = 1, tolerance = 0 }: { readonly step?: number | undefined; readonly tolerance?: number | undefined },
+  size: number,
+  evaluations: number,
+  { step = 1, tolerance = 0, entries = size > mostEntries ? undefined : [] }: GradcheckOptions,
 ): void {
   const refuse = (option: string, value: unknown, expected: string) =>
-    new SoftgradError('ERR_VALUE', `${check}: ${option} must be a finite number ${expected}, not ${describe(value)}`);
-  if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, '> 0');
-  if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, '≥ 0');
+    new SoftgradError('ERR_VALUE', `${check}: ${option} must be ${expected}, not ${describe(value)}`);
+  if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, 'a finite number > 0');
+  if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, 'a finite number ≥ 0');
+  if (!(Array.isArray(entries) || ArrayBuffer.isView(entries))) {
+    throw refuse(
+      'entries',
+      entries,
+      `an array of indices of the ${size} entries of x, each of which takes ${evaluations} evaluations of forward`,
+    );
+  }
 }
 
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
 export function entryOf(name: string, x: Float64Array, index: number): number {
-  const entry = x[index];
+  // A text such as '1' would find an entry, too.
+  const entry = typeof index === 'number' ? x[index] : undefined;
   if (entry !== undefined) return entry;
   throw new SoftgradError(
     'ERR_VALUE',
@@ -222,10 +239,12 @@ function judgedEntry(
   return hidden ? of(true, `too small for ${dtype}${better}`) : of(true);
 }
 
+/** @param isDefault whether the cotangent is the default one: the text of the report says so, because a reader expects derivatives for ones */
 export function reportOf(
   name: string,
   { backend, dtype }: FloatTensor,
   entries: readonly GradcheckEntry[],
+  isDefault: boolean,
 ): GradcheckReport {
   const compared = entries.filter(({ reason }) => reason === undefined);
   const errors = entries.filter(({ numeric }) => !Number.isNaN(numeric)).map(({ error }) => error);
@@ -239,10 +258,13 @@ export function reportOf(
     entries,
   };
   // The report is plain data where it is compared, copied or written as JSON.
-  return Object.defineProperty(report, 'toString', { value: () => lineOf(report) });
+  return Object.defineProperty(report, 'toString', { value: () => lineOf(report, isDefault) });
 }
 
-function lineOf({ name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>): string {
+function lineOf(
+  { name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>,
+  isDefault: boolean,
+): string {
   const what = `${name ?? 'a function'} on ${backend} in ${dtype}`;
   const of = `${checked} of ${entries.length} entries compared`;
   if (ok) return `${what}: ok, ${of}, errors up to ${maxError.toPrecision(3)}`;
@@ -250,6 +272,7 @@ function lineOf({ name, backend, dtype, ok, checked, maxError, entries }: Omit<G
   const [first = entries[0]] = wrong;
   if (first === undefined) return `${what}: not ok, ${of}`;
   const { index, analytic, numeric, tolerance, reason } = first;
-  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}`;
+  const times = isDefault ? ', times a pseudo-random cotangent' : '';
+  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}${times}`;
   return `${what}: not ok, ${of}, x[${index}]: ${problem}${wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : ''}`;
 }

@@ -67,6 +67,9 @@ function onTensors<T>(
 ): T {
   const x = operand(operation, 'logits', logits);
   checkLogits(operation, x);
+  if (target === undefined || target === null) {
+    throw new SoftgradError('ERR_DTYPE', `${operation}: target is ${target}; expected class indices or probabilities`);
+  }
   const { axis, rows, temperature, mask: laid } = softmaxSettings(operation, x, options, name);
   const { backend, dtype } = x;
   const checked = checkedOptions(operation, options);

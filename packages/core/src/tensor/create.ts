@@ -3,6 +3,7 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { backendOfNewTensor } from '../backend/registry.js';
 import { SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
+import { hintOf } from '../similar-names.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
@@ -62,7 +63,7 @@ export function tensor<I extends TensorInput, const O extends TensorOptions = Re
 ): Made<I, O>;
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
   const { out, dtype } = checkOptions('tensor', options, tensorNames);
-  if (dtype !== undefined) checkDTypeName(dtype);
+  if (dtype !== undefined) checkDTypeName(dtype, 'tensor: ', hintOf);
   if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
   const host = readInput(input, options.shape, options.dtype);
   const { backend = backendOfNewTensor() } = options;
@@ -88,6 +89,7 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
   const { backend = backendOfNewTensor(), dtype = 'float32' } = options;
+  if (options.dtype !== undefined) checkDTypeName(dtype, 'empty: ', hintOf);
   checkDType('empty', dtype, backend);
   return make(backend, Object.freeze([...shape]), dtype, null);
 }

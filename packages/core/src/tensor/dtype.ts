@@ -120,11 +120,16 @@ export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(constructors, value);
 }
 
-/** @throws ERR_DTYPE unless it is the name of a dtype */
-export function checkDTypeName(dtype: DType): void {
+/** @throws ERR_DTYPE unless it is the name of a dtype; `caller` is the function that was called, with a colon, and `hint` is `hintOf` */
+export function checkDTypeName(dtype: DType, caller = '', hint?: (name: string, known: string[]) => string): void {
   if (isDType(dtype)) return;
-  const known = Object.keys(constructors).join(', ');
-  throw new SoftgradError('ERR_DTYPE', `unknown dtype '${shortened(String(dtype))}'; expected one of ${known}`);
+  const known = Object.keys(constructors);
+  // A constructor such as Float64Array has a name.
+  const name = shortened(String(Object(dtype).name ?? dtype));
+  throw new SoftgradError(
+    'ERR_DTYPE',
+    `${caller}unknown dtype '${name}'${hint?.(name, known) ?? ''}; expected one of ${known.join(', ')}`,
+  );
 }
 
 /** Whether it is an array that holds a tensor of the dtype. An array of another realm is not, and one of bytes may hold others than 0 and 1. */
