@@ -172,6 +172,7 @@ describe('invalid options are one-line errors before anything is measured', () =
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
+    [['--backends', 'cpu,mine.js'], /^softgrad: --backends mine\.js: looks like a file; expected --module mine\.js\n$/],
     [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file or directory\n$/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],

@@ -491,7 +491,14 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--module', silent], /silent\.mjs: unavailable\(\) of silent returned undefined; expected null, or a sentence/],
-    [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
+    [
+      ['--backend', 'abacus'],
+      /abacus cannot run here: no backend is named 'abacus': known are cpu, .*; --module takes a package or a file of your own\n$/,
+    ],
+    [
+      ['--backend', 'cpu,./mine.mjs'],
+      /^softgrad: --backend \.\/mine\.mjs: looks like a file; expected --module \.\/mine\.mjs\n$/,
+    ],
     [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],

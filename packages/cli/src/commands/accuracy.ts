@@ -2,6 +2,7 @@ import type { BenchDType } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
+import { checkNoModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { list, positiveInteger } from '../options.js';
@@ -127,6 +128,7 @@ async function run(options: Options, session: Session): Promise<void> {
 }
 
 async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
+  checkNoModule('--backends', options.backends ?? [], 'no modules');
   const bench = await import('@softgrad/bench');
   const ops = bench.selectAccuracyOps(options.ops);
   registerBackends();

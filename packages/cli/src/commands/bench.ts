@@ -4,7 +4,7 @@ import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
-import { ownBackendsModule } from '../backend.js';
+import { checkNoModule, ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
@@ -101,6 +101,7 @@ Examples:
 
 async function run(options: Options, session: Session): Promise<void> {
   const { stdout } = session;
+  checkNoModule('--backends', options.backends ?? [], 'takes modules');
   // The dependencies of the benchmarks are loaded only here.
   const loading = startProgress('bench: loading', 1, session);
   const bench = await import('@softgrad/bench').finally(() => loading.stop());

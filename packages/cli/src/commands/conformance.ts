@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadDefault, loadWithOptions } from '../backend.js';
+import { checkNoModule, loadDefault, loadWithOptions } from '../backend.js';
 import { commonCauses, firstToFix } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { partOf } from '../conformance-part.js';
@@ -186,11 +186,15 @@ async function findAvailable(name: string, backends: Backends): Promise<BackendP
   }
 }
 
-/** For `--backend NAME`. @throws ERR_BACKEND_UNAVAILABLE if it cannot run here */
+/** For `--backend NAME` of commands that have `--module`. @throws ERR_BACKEND_UNAVAILABLE if it cannot run here, ERR_VALUE for a file */
 export async function findRequired(name: string, backends: Backends): Promise<BackendProvider> {
+  checkNoModule('--backend', [name], 'takes modules');
   const target = await findAvailable(name, backends);
-  if ('reason' in target)
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}`);
+  if ('reason' in target) {
+    const known = backends.names().includes(name.replace(/:.*/, ''));
+    const advice = known ? '' : '; --module takes a package or a file of your own';
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}${advice}`);
+  }
   return target;
 }
 
