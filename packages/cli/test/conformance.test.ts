@@ -71,6 +71,27 @@ test('one that sums the rows of the Jacobian fails, and the command exits 1; JSO
   expect(failed.map(({ section }) => section)).toContain('vjp');
 });
 
+test('a wrong softmax fails cases of storage, too, and the failure to start with is one of softmax', async () => {
+  const file = module(
+    'wrong-softmax.mjs',
+    `export default {
+       ...provider,
+       open: async () => {
+         const backend = await provider.open();
+         const { softmax } = backend;
+         const wrong = (out, x, rows, options) => {
+           if (softmax.call(backend, out, x, rows, options) === false) return false;
+           for (let i = 0; i < out.length; i++) out[i] *= 1.1;
+         };
+         return Object.assign(backend, { softmax: wrong });
+       },
+     };`,
+  );
+  const { stdout } = await conformance('--module', file, '--only', 'supports,storage,softmax');
+  expect(stdout).toMatch(/^✗ right: storage\//m);
+  expect(stdout).toMatch(/\nstart with: softmax\//);
+});
+
 test('the printed command shows the failure to start with', async () => {
   const { stdout } = await conformance('--module', fixture('faulty'), '--only', 'vjp');
   const [, id = '', command = ''] =
@@ -139,6 +160,16 @@ describe('the printed report', () => {
       expect(text(...failed.slice(0, count))).toContain(`\nstart with: ${first}\n`);
     }
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
+  });
+
+  test('starts with softmax rather than with cases of storage that compute with it', () => {
+    const ofStorage = ['storage/order', 'storage/free-while-enqueued', 'storage/sync'];
+    const failed = (...ids: string[]) => text(...ids.map((id) => one(id, 'failed', 'no')));
+    expect(failed(...ofStorage, 'softmax/a', 'vjp/b')).toContain('\nstart with: softmax/a\n');
+    expect(failed(...ofStorage, 'basis/c', 'softmax/a')).toContain('\nstart with: basis/c\n');
+    expect(failed(...ofStorage, 'storage/round-trip', 'softmax/a')).toContain('\nstart with: storage/round-trip\n');
+    // Where softmax is right, they tell of storage.
+    expect(failed(...ofStorage, 'vjp/b')).toContain('\nstart with: storage/order\n');
   });
 
   test('starts with the plainest failure of its kind: finite numbers, few options, adjacent elements', () => {
