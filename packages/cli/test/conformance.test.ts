@@ -292,6 +292,28 @@ test('--only runs the cases of a section, or with a text in their id, fused and 
   expect(await run('--only', 'relu,shape=3x130;', '--only', 'lifecycle/c,lifecycle/d')).toEqual(several);
 });
 
+test('--only of a section says how many cases of others have its name in their ids, and *NAME* runs those, too', async () => {
+  const list = async (...only: readonly string[]) => {
+    const { stdout, stderr } = await conformance('--list', '--only', ...only);
+    return { ids: stdout.trimEnd().split('\n'), stderr };
+  };
+  const all = cases.map(({ id }) => id);
+  const section = all.filter((id) => id.startsWith('vjp/'));
+  const named = all.filter((id) => id.includes('vjp'));
+  expect(await list('vjp')).toEqual({
+    ids: section,
+    stderr: `softgrad: --only vjp is the section vjp; ${named.length - section.length} more cases have vjp in the id: --only '*vjp*' runs them, too\n`,
+  });
+  expect(named.length).toBeGreaterThan(section.length);
+  expect(await list('*vjp*')).toEqual({ ids: named, stderr: '' });
+  // The cases that another text selects are not missing.
+  expect((await list('vjp,extremes')).stderr).toContain(
+    `; ${named.filter((id) => !/^(?:vjp|extremes)\//.test(id)).length} more cases have vjp in the id: `,
+  );
+  expect((await list('logSumExp')).stderr).toContain('--only logSumExp is the section log-sum-exp; ');
+  for (const complete of ['lifecycle', 'dtype=float64']) expect((await list(complete)).stderr).toBe('');
+});
+
 test('a part of the suite fails on an incomplete backend, where nothing else runs', async () => {
   const file = module('incomplete-part.mjs', `export default { ...provider, ${incomplete} };`);
   const { status, stdout } = await conformance('--module', file, '--only', 'vjp');
@@ -387,7 +409,8 @@ test('--list prints the ids of the suite, or of a part, and opens no backend', a
   const options = { backends: fakeBackends({ wasm: new TypeError('loaded') }) };
   const list = async (...args: readonly string[]) => {
     const { status, stdout, stderr } = await softgrad(['conformance', '--list', ...args], options);
-    expect([status, stderr]).toEqual([0, '']);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^(?:softgrad: --only relu is the section relu; .*\n)?$/);
     return stdout;
   };
   expect(await list()).toBe(cases.map(({ id }) => `${id}\n`).join(''));
