@@ -166,6 +166,10 @@ describe('the backend of a module', () => {
 
 describe('invalid options are one-line errors before anything is measured', () => {
   test.each<[string[], RegExp]>([
+    [['--ops', 'softmax,softmax.vjp'], /^softgrad: --ops softmax\.vjp: unknown; did you mean vjp\?\n$/],
+    [['--ops', 'softmax.jacobian'], /; did you mean jacobian\?\n$/],
+    [['--ops', 'logSoftmax.vjp'], /; did you mean logSoftmax\?\n$/],
+    [['--ops', 'cross-entropy'], /; did you mean crossEntropy\?\n$/],
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
     [['--dtype', 'float8'], /float8/],

@@ -5,6 +5,7 @@ import { registerBackends } from 'softgrad/backends';
 import { checkNoModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
+import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTextTable } from './bench.js';
@@ -130,6 +131,8 @@ async function run(options: Options, session: Session): Promise<void> {
 async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
   checkNoModule('--backends', options.backends ?? [], 'no modules');
   const bench = await import('@softgrad/bench');
+  const known = bench.selectAccuracyOps(['all']);
+  checkOps(options.ops, { all: 'all', ...Object.fromEntries(known.map((name) => [name, name])) });
   const ops = bench.selectAccuracyOps(options.ops);
   registerBackends();
   const chosen = (options.backends ?? ['all']).flatMap((name) => (name === 'all' ? session.backends.names() : [name]));

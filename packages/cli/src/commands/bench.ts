@@ -9,6 +9,7 @@ import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
+import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatFitting, formatProse } from '../table.js';
@@ -107,6 +108,9 @@ async function run(options: Options, session: Session): Promise<void> {
   const bench = await import('@softgrad/bench').finally(() => loading.stop());
   registerBackends();
   // All inputs are read and checked before anything is measured.
+  const ofSoftmax = ['jacobian', 'vjp'];
+  const members = bench.benchOps.map((name) => [ofSoftmax.includes(name) ? `softmax.${name}` : name, name]);
+  checkOps(options.ops ?? [], Object.fromEntries(members));
   const earlier =
     options.compare === undefined ? null : bench.parseReport(await readText(options.compare), options.compare);
   const workloads = bench.selectWorkloads({
