@@ -44,6 +44,7 @@ const files = {
 
 interface Report {
   readonly verdict: string;
+  readonly why: string;
   readonly matches: readonly { readonly id: string; readonly error: number }[];
   readonly instead: { readonly typescript: string; readonly numpy: string };
 }

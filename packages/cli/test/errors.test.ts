@@ -542,6 +542,30 @@ describe('errors are one line on standard error with exit code 2, and an existin
 });
 
 test.each([
+  [
+    ['--backend', 'cpu', 'softmax', good],
+    '--backend before the command; options follow it, as in softgrad COMMAND INPUT --backend …',
+  ],
+  [
+    ['--axis=0', 'softmax', good],
+    '--axis=0 before the command; options follow it, as in softgrad COMMAND INPUT --axis=0',
+  ],
+  [['--backend', 'cpu', 'softmax', '--help'], '--backend before the command; '],
+  // Without a command it is only unknown.
+  [['--hlep'], "unknown option '--hlep'; did you mean --help?"],
+  [['--backend', 'cpu'], "unknown command 'cpu'; "],
+])('options before the command: %j', async (args, message) => {
+  const { status, stdout, stderr } = await softgrad(args);
+  expect(stderr.startsWith(`softgrad: ${message}`), stderr).toBe(true);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+});
+
+test('options of the command softgrad itself come first', async () => {
+  expect((await softgrad(['--version', 'softmax'])).status).toBe(0);
+  expect((await softgrad(['-h', 'softmax'])).stdout).toContain('Usage: softgrad');
+});
+
+test.each([
   ['demo', '--backend', 'mine.ts'],
   ['accuracy', '--backends', 'cpu,mine.cjs'],
   ['backends', 'mine.js'],

@@ -288,17 +288,17 @@ describe('softgrad run', () => {
   });
 
   test.each([
-    [[], 'nothing to do; expected an OPERATION with FILES, --status, --resume, --verify or --cancel'],
-    [['softmax', 'a-1.npy', '--status', 'p'], '--status and OPERATION exclude each other'],
-    [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: unknown operation; expected softmax, log-softmax'],
-    [['softmax', '--out', 'x'], 'softmax: no files; expected .npy files or patterns'],
-    [['vjp', 'a.npy', '--out', 'x'], 'vjp: expected --upstream FILES; `softgrad help run` says of what'],
-    [['jvp', 'a.npy', '--out', 'x'], 'jvp: expected --upstream FILES; `softgrad help run` says of what'],
+    [[], 'softgrad: run: nothing to do; expected an OPERATION with FILES, --status, --resume, --verify or --cancel'],
+    [['softmax', 'a-1.npy', '--status', 'p'], 'softgrad: run: --status and OPERATION exclude each other'],
+    [['sigmoid', 'a-1.npy', '--out', 'x'], 'softgrad: run: sigmoid: unknown operation; expected softmax, log-softmax'],
+    [['softmax', '--out', 'x'], 'softgrad: run: softmax: no files; expected .npy files or patterns'],
+    [['vjp', 'a.npy', '--out', 'x'], 'softgrad: run: vjp: expected --upstream FILES; `softgrad help run` says of what'],
+    [['jvp', 'a.npy', '--out', 'x'], 'softgrad: run: jvp: expected --upstream FILES; `softgrad help run` says of what'],
     [
       ['cross-entropy', 'a.npy', '--out', 'x'],
-      'cross-entropy: expected --target FILES; `softgrad help run` says of what',
+      'softgrad: run: cross-entropy: expected --target FILES; `softgrad help run` says of what',
     ],
-    [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
+    [['softmax', 'a-1.npy'], 'softgrad: run: softmax: expected --out FOLDER'],
     [
       ['softmax', 'a-*.npy', 'bad.npy', '--out', 'x'],
       'bad.npy: shape (1, 2); expected (rows, 3), to continue a-1.npy by rows',

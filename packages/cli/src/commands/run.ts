@@ -192,7 +192,7 @@ function onlyTask(operation: string | undefined, options: Options): Task {
       : `${tasks.map((name) => (name === 'run' ? 'OPERATION' : `--${name}`)).join(' and ')} exclude each other`;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${found}; expected an OPERATION with FILES, --status, --resume, --verify or --cancel`,
+    `run: ${found}; expected an OPERATION with FILES, --status, --resume, --verify or --cancel`,
   );
 }
 
@@ -221,17 +221,20 @@ async function planOf(
 ): Promise<Plan> {
   const known = operations.find((name) => name === operation);
   if (known === undefined)
-    throw new SoftgradError('ERR_VALUE', `${operation}: unknown operation; expected ${operations.join(', ')}`);
+    throw new SoftgradError('ERR_VALUE', `run: ${operation}: unknown operation; expected ${operations.join(', ')}`);
   if (files.length === 0)
-    throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
-    throw new SoftgradError('ERR_VALUE', `${known}: expected --out FOLDER for the results`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: expected --out FOLDER for the results`);
   const ofLoss = lossOptions.find(([, name]) => options[name] !== undefined);
   if (known !== 'cross-entropy' && ofLoss)
-    throw new SoftgradError('ERR_VALUE', `${known}: ${ofLoss[0]} is an option of cross-entropy`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: ${ofLoss[0]} is an option of cross-entropy`);
   const needed = neededOptions[known];
   if (needed !== undefined && options[needed] === undefined)
-    throw new SoftgradError('ERR_VALUE', `${known}: expected --${needed} FILES; \`softgrad help run\` says of what`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `run: ${known}: expected --${needed} FILES; \`softgrad help run\` says of what`,
+    );
   const numbers = (options.target ?? []).find((file) => /^-?\d+(?:,-?\d+)*$/.test(file));
   if (numbers !== undefined) {
     throw new SoftgradError(
