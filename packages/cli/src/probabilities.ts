@@ -7,8 +7,8 @@ const tolerance = { float16: 2 ** -9, float32: 16 * 2 ** -23 };
 /** Checks the chunks of an input one after another. */
 export interface ProbabilitiesCheck {
   add(chunk: FileArray, axis: number): void;
-  /** After the last chunk: adds the notice if all rows of all chunks are probabilities. */
-  finish(): void;
+  /** After the last chunk: adds the notice if all rows of all chunks are probabilities. The notice calls them `rows`. */
+  finish(rows?: string): void;
 }
 
 /**
@@ -41,10 +41,10 @@ export function checkForProbabilities(
         }
       }
     },
-    finish() {
+    finish(rows = 'every row') {
       if (!possible || !between) return;
       notices.push(
-        `${name}: every row adds up to 1, as probabilities do, but ${command} takes logits: it applied softmax to them once more. The logarithms of probabilities are logits; \`softgrad doctor\` takes probabilities as --probs`,
+        `${name}: ${rows} adds up to 1, as probabilities do, but ${command} takes logits: softmax is applied to them once more. The logarithms of probabilities are logits; \`softgrad doctor\` takes probabilities as --probs`,
       );
     },
   };

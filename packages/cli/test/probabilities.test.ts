@@ -29,7 +29,7 @@ async function noticeOf(...args: string[]): Promise<string> {
 }
 
 function notice(file: string, command: string): string {
-  return `softgrad: ${file}: every row adds up to 1, as probabilities do, but ${command} takes logits: it applied softmax to them once more. The logarithms of probabilities are logits; \`softgrad doctor\` takes probabilities as --probs\n`;
+  return `softgrad: ${file}: every row adds up to 1, as probabilities do, but ${command} takes logits: softmax is applied to them once more. The logarithms of probabilities are logits; \`softgrad doctor\` takes probabilities as --probs\n`;
 }
 
 describe('probabilities where logits are expected are reported after the result', () => {

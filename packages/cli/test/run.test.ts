@@ -49,6 +49,21 @@ describe('softgrad run', () => {
     finished = await run('softmax', 'a-*.npy', '--out', 'p', ...cpu);
   });
 
+  test('says where the first rows of the logits are probabilities', async () => {
+    folder.writeNpy('q-1.npy', [
+      [0.25, 0.75],
+      [0.5, 0.5],
+    ]);
+    folder.writeNpy('q-2.npy', [[1, 2]]);
+    const notice =
+      'softgrad: q-1.npy: each of the first 2 rows adds up to 1, as probabilities do, but log-softmax takes logits: ';
+    const of = async (out: string, ...args: string[]) =>
+      (await run('log-softmax', ...args, '--out', out, ...oneThread)).stderr;
+    expect(await of('q', 'q-1.npy', 'q-2.npy')).toMatch(new RegExp(`^${notice}.*\\n$`));
+    expect(await of('other', 'q-2.npy', 'q-1.npy')).toBe('');
+    expect(await of('classes', 'q-1.npy', '--shard-classes')).toBe('');
+  });
+
   test('computes many files, which are read as one array', async () => {
     expect(finished).toEqual({
       status: 0,

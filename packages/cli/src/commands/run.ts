@@ -6,6 +6,7 @@ import type { Session } from '../context.js';
 import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { type ExecutionOptions, execute } from '../runs/execute.js';
 import { cancelRun, folderOfRun, resumeRun, showStatus, verifyRun } from '../runs/existing.js';
+import { checkFirstRows } from '../runs/first-rows.js';
 
 const operations: readonly Operation[] = ['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy'];
 
@@ -169,7 +170,11 @@ Examples:
       const task = onlyTask(operation, options);
       const { openStore } = await import('@softgrad/distributed');
       const store = await openStore(options.root);
-      if (task === 'run') return execute(await planOf(operation, files, options, store, session), options, session);
+      if (task === 'run') {
+        const plan = await planOf(operation, files, options, store, session);
+        await checkFirstRows(plan, store, session);
+        return execute(plan, options, session);
+      }
       const out = await folderOfRun(options[task] ?? '', options, store, session);
       if (task === 'verify') return verifyRun(out, store, session);
       if (task === 'status') return showStatus(out, options, store, session);
