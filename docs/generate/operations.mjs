@@ -120,8 +120,8 @@ console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); //
     more: [
       {
         title: 'Label smoothing and masks',
-        formula: String.raw`q_c = w_c \left((1 - \varepsilon)\, y_c + \frac{\varepsilon}{K}\right)`,
-        text: 'y is the target: 1 for the class index, or the given probabilities; ε is `labelSmoothing`, w the class weights. K is the number of classes that the mask keeps in the row, so that ε is spread over these alone; q is 0 for the masked ones. A row with masked classes thus has the loss and the gradient of the row without them:',
+        formula: String.raw`q_c = \alpha_c \left((1 - \varepsilon)\, d_c + \frac{\varepsilon}{K}\right)`,
+        text: 'd is the target: 1 for the class index, or the given probabilities; ε is `labelSmoothing`, α the class weights (`weight`). K is the number of classes that the mask keeps in the row, without a mask all of them, so that ε is spread over these alone; q is 0 for the masked ones. A row with masked classes thus has the loss and the gradient of the row without them:',
         example: `import { crossEntropy } from 'softgrad';
 
 const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
@@ -255,7 +255,7 @@ function boundOf(name) {
   const symbols = [
     'u is half an ULP of 1',
     ...(/\bf\b/.test(all) ? ['f the number of classes'] : []),
-    'e(g) = g + 2 (base + slope g) the error of an exp with the rounding of its argument −g, by the base and the slope that a backend announces (`supports.expUlp`)',
+    'e(z) = z + 2 (base + slope z) the error of an exp with the rounding of its argument −z, by the base and the slope that a backend announces (`supports.expUlp`)',
   ];
   const plain = where.filter((symbol) => !(symbol.symbol in letters) && symbol.symbol !== 'r');
   const symbolsOfText = plain.map(

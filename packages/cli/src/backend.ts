@@ -34,6 +34,7 @@ const defaults = ['wasm', 'cpu'];
  * @throws ERR_BACKEND_UNAVAILABLE with the reason
  */
 export async function openBackend(name: string | undefined, session: Session): Promise<Backend> {
+  if (name !== undefined) checkNoModule('--backend', [name], 'no modules');
   const progress = startLateProgress(`opening ${name ?? 'a backend'}`, 1, session);
   try {
     const provider = name === undefined ? await loadDefault(session) : await loadAvailable(name, session);
@@ -63,6 +64,20 @@ export async function loadDefault({ backends, notices }: Session): Promise<Backe
 }
 
 /**
+ * A name of `--backend` that looks like a file is a backend of one's own.
+ *
+ * @param option as the command has it
+ * @throws ERR_VALUE naming the commands that take it, as `--module`
+ */
+export function checkNoModule(option: string, texts: readonly string[], command: 'takes modules' | 'no modules'): void {
+  const file = texts.find((text) => /[\\/]|\.[cm]?[jt]sx?$/.test(text.split(':', 1)[0] ?? ''));
+  if (file === undefined) return;
+  const takers = 'the name of a backend; `softgrad conformance`, `softgrad bench` and `softgrad report` take a file';
+  const expected = command === 'takes modules' ? '' : `${takers}, as `;
+  throw new SoftgradError('ERR_VALUE', `${option} ${file}: looks like a file; expected ${expected}--module ${file}`);
+}
+
+/**
  * The provider with a name as `--backend` has it: `wasm:threads=2` opens with that option.
  *
  * @throws ERR_VALUE for an option without a value, ERR_BACKEND_UNAVAILABLE for an unknown name
@@ -81,6 +96,7 @@ export async function loadWithOptions(text: string, backends: Backends): Promise
  */
 export async function nameForShards(text: string | undefined, threads: string, session: Session): Promise<string> {
   if (text === undefined) return (await loadDefault(session)).name;
+  checkNoModule('--backend', [text], 'no modules');
   const { name, options } = parseBackend(text);
   if (options === undefined) return name;
   throw new SoftgradError(

@@ -6,13 +6,18 @@ import { kindOf } from './conformance-cost.js';
 /** Sections that every other section depends on. */
 const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 
+/** Cases of these sections that compute with softmax, and fail with it. */
+const withSoftmax: readonly string[] = ['storage/order', 'storage/free-while-enqueued', 'storage/sync'];
+
 /**
- * The failed case to look at first, null if there is none: of a section that others depend on, if one fails, and of the first kind that fails there
- * the plainest.
+ * The failed case to look at first, null if there is none: of a section that others depend on, if one fails there that does not follow from a wrong
+ * softmax, and of the first kind that fails there the plainest.
  */
 export function firstToFix(failures: readonly CaseReport[]): CaseReport | null {
-  const fundamental = foundations.flatMap((name) => failures.filter(({ section }) => section === name));
-  const [first] = [...fundamental, ...failures];
+  const isWrongSoftmax = failures.some(({ section }) => section === 'softmax');
+  const causes = failures.filter(({ id }) => !(isWrongSoftmax && withSoftmax.includes(id)));
+  const fundamental = foundations.flatMap((name) => causes.filter(({ section }) => section === name));
+  const [first] = [...fundamental, ...causes];
   if (first === undefined) return null;
   const alike = failures.filter((one) => kindOf(one) === kindOf(first));
   return alike.reduce((plainest, one) => (intricacy(one.id) < intricacy(plainest.id) ? one : plainest));

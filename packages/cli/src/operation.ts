@@ -14,6 +14,7 @@ import {
 } from './operands.js';
 import type { FileOptions, OperationOptions } from './options.js';
 import { choosePrecision, fromTensor, overflowNotice, type Precision, toTensor } from './precision.js';
+import { checkForProbabilities } from './probabilities.js';
 import { startLateProgress } from './progress.js';
 import { lineWriter, terminalWriter } from './table.js';
 
@@ -60,12 +61,14 @@ export async function runRowwise(
     const settings = { axis: axis ?? -1, temperature: options.temperature ?? 1 };
     let precision: Precision | undefined;
     const notices = sources.map((reader) => overflowNotice(reader, session));
+    const probabilities = checkForProbabilities(input, name, session);
     const compute = async (chunk: Chunk): Promise<Computed> => {
       const [first, upstream, tangent] = chunk.operands;
       precision ??= choosePrecision(backend, options.dtype, first, input.name);
       const { computed, written } = precision;
       if (operation.matrices) checkFits(first, axis ?? 0, computed, backend, operation, session, input.name);
       for (const [k, array] of chunk.operands.entries()) notices[k]?.(array, computed);
+      if (axis !== null) probabilities.add(first, axis);
       using x = toTensor(first, computed, backend);
       using g = upstream && toTensor(upstream, computed, backend);
       using t = tangent && toTensor(tangent, computed, backend);
@@ -80,6 +83,7 @@ export async function runRowwise(
       measure(name, sources[0], axis === 0, session),
       session,
     );
+    if (axis !== null) probabilities.finish();
   });
 }
 

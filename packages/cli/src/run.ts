@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
-import { isSoftgradError, optionMeant, shortened } from '@softgrad/core';
+import { isSoftgradError, optionMeant, SoftgradError, shortened } from '@softgrad/core';
 import { Command, CommanderError } from 'commander';
 import { commandsNamed } from './commands/all.js';
 import type { Context, OutputStream, Session } from './context.js';
@@ -27,6 +27,7 @@ export async function run(args: readonly string[], context: Context): Promise<nu
   };
   try {
     const program = createProgram(session, await commandsNamed(args[0], session));
+    checkBeginning(args, program);
     await program.parseAsync(withoutUnknownHelp(args, program), { from: 'user' });
     for (const notice of session.notices)
       session.stderr.write(`${formatProse(`softgrad: ${notice}`, session.stderr)}\n`);
@@ -67,6 +68,18 @@ Examples:
     });
   }
   return program;
+}
+
+/** @throws ERR_VALUE for an option before the name of a command: commander takes its value for the command */
+function checkBeginning(args: readonly string[], program: Command): void {
+  const [first = ''] = args;
+  const options = program.createHelp().visibleOptions(program);
+  const own = options.some(({ short, long }) => short === first || long === first);
+  if (!/^--?[a-z]/i.test(first) || own || !args.some((argument) => commandNames(program).includes(argument))) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${first} before the command; options follow it, as in softgrad COMMAND INPUT ${first}${first.includes('=') ? '' : ' …'}`,
+  );
 }
 
 /**

@@ -117,7 +117,17 @@ test('unknown options are one-line errors', async () => {
   for (const [args, message] of [
     [
       ['--ops', 'vjp'],
-      /unknown op 'vjp'; expected all or some of softmax, softmax\.jacobian, .*crossEntropy\.gradient, .*relu/,
+      /^softgrad: --ops vjp: unknown; did you mean one of softmax\.vjp, logSoftmax\.vjp, logSumExp\.vjp, crossEntropy\.vjp, sigmoid\.vjp, relu\.vjp\?\n$/,
+    ],
+    [
+      ['--ops', 'softmax,crossEntropy'],
+      /; did you mean one of crossEntropy\.loss, crossEntropy\.gradient, crossEntropy\.vjp, crossEntropy\.jvp, crossEntropy\.hvp\?\n$/,
+    ],
+    [['--ops', 'log-softmax'], /^softgrad: --ops log-softmax: unknown; did you mean logSoftmax\?\n$/],
+    [['--ops', 'relu.gradient'], /; did you mean relu\?\n$/],
+    [
+      ['--ops', 'hardmax'],
+      /unknown op 'hardmax'; expected all or some of softmax, softmax\.jacobian, .*crossEntropy\.gradient, .*relu/,
     ],
     [['--results', 'few'], /--results.*whole number above 0/],
     [['--dtype', 'float8'], /--dtype.*Expected float32, float64/],

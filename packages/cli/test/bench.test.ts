@@ -166,12 +166,17 @@ describe('the backend of a module', () => {
 
 describe('invalid options are one-line errors before anything is measured', () => {
   test.each<[string[], RegExp]>([
+    [['--ops', 'softmax,softmax.vjp'], /^softgrad: --ops softmax\.vjp: unknown; did you mean vjp\?\n$/],
+    [['--ops', 'softmax.jacobian'], /; did you mean jacobian\?\n$/],
+    [['--ops', 'logSoftmax.vjp'], /; did you mean logSoftmax\?\n$/],
+    [['--ops', 'cross-entropy'], /; did you mean crossEntropy\?\n$/],
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
     [['--dtype', 'float8'], /float8/],
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
+    [['--backends', 'cpu,mine.js'], /^softgrad: --backends mine\.js: looks like a file; expected --module mine\.js\n$/],
     [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file or directory\n$/],
     [['--rounds', '0'], /--rounds.*whole number above 0/],
     [['--json', '-', '--md', '-'], /only one of --json, --md and --html can be - \(standard output\)\n$/],

@@ -71,6 +71,27 @@ test('one that sums the rows of the Jacobian fails, and the command exits 1; JSO
   expect(failed.map(({ section }) => section)).toContain('vjp');
 });
 
+test('a wrong softmax fails cases of storage, too, and the failure to start with is one of softmax', async () => {
+  const file = module(
+    'wrong-softmax.mjs',
+    `export default {
+       ...provider,
+       open: async () => {
+         const backend = await provider.open();
+         const { softmax } = backend;
+         const wrong = (out, x, rows, options) => {
+           if (softmax.call(backend, out, x, rows, options) === false) return false;
+           for (let i = 0; i < out.length; i++) out[i] *= 1.1;
+         };
+         return Object.assign(backend, { softmax: wrong });
+       },
+     };`,
+  );
+  const { stdout } = await conformance('--module', file, '--only', 'supports,storage,softmax');
+  expect(stdout).toMatch(/^✗ right: storage\//m);
+  expect(stdout).toMatch(/\nstart with: softmax\//);
+});
+
 test('the printed command shows the failure to start with', async () => {
   const { stdout } = await conformance('--module', fixture('faulty'), '--only', 'vjp');
   const [, id = '', command = ''] =
@@ -139,6 +160,16 @@ describe('the printed report', () => {
       expect(text(...failed.slice(0, count))).toContain(`\nstart with: ${first}\n`);
     }
     expect(text(one('vjp/a', 'passed'))).not.toContain('start with');
+  });
+
+  test('starts with softmax rather than with cases of storage that compute with it', () => {
+    const ofStorage = ['storage/order', 'storage/free-while-enqueued', 'storage/sync'];
+    const failed = (...ids: string[]) => text(...ids.map((id) => one(id, 'failed', 'no')));
+    expect(failed(...ofStorage, 'softmax/a', 'vjp/b')).toContain('\nstart with: softmax/a\n');
+    expect(failed(...ofStorage, 'basis/c', 'softmax/a')).toContain('\nstart with: basis/c\n');
+    expect(failed(...ofStorage, 'storage/round-trip', 'softmax/a')).toContain('\nstart with: storage/round-trip\n');
+    // Where softmax is right, they tell of storage.
+    expect(failed(...ofStorage, 'vjp/b')).toContain('\nstart with: storage/order\n');
   });
 
   test('starts with the plainest failure of its kind: finite numbers, few options, adjacent elements', () => {
@@ -261,6 +292,28 @@ test('--only runs the cases of a section, or with a text in their id, fused and 
   expect(await run('--only', 'relu,shape=3x130;', '--only', 'lifecycle/c,lifecycle/d')).toEqual(several);
 });
 
+test('--only of a section says how many cases of others have its name in their ids, and *NAME* runs those, too', async () => {
+  const list = async (...only: readonly string[]) => {
+    const { stdout, stderr } = await conformance('--list', '--only', ...only);
+    return { ids: stdout.trimEnd().split('\n'), stderr };
+  };
+  const all = cases.map(({ id }) => id);
+  const section = all.filter((id) => id.startsWith('vjp/'));
+  const named = all.filter((id) => id.includes('vjp'));
+  expect(await list('vjp')).toEqual({
+    ids: section,
+    stderr: `softgrad: --only vjp is the section vjp; ${named.length - section.length} more cases have vjp in the id: --only '*vjp*' runs them, too\n`,
+  });
+  expect(named.length).toBeGreaterThan(section.length);
+  expect(await list('*vjp*')).toEqual({ ids: named, stderr: '' });
+  // The cases that another text selects are not missing.
+  expect((await list('vjp,extremes')).stderr).toContain(
+    `; ${named.filter((id) => !/^(?:vjp|extremes)\//.test(id)).length} more cases have vjp in the id: `,
+  );
+  expect((await list('logSumExp')).stderr).toContain('--only logSumExp is the section log-sum-exp; ');
+  for (const complete of ['lifecycle', 'dtype=float64']) expect((await list(complete)).stderr).toBe('');
+});
+
 test('a part of the suite fails on an incomplete backend, where nothing else runs', async () => {
   const file = module('incomplete-part.mjs', `export default { ...provider, ${incomplete} };`);
   const { status, stdout } = await conformance('--module', file, '--only', 'vjp');
@@ -356,7 +409,8 @@ test('--list prints the ids of the suite, or of a part, and opens no backend', a
   const options = { backends: fakeBackends({ wasm: new TypeError('loaded') }) };
   const list = async (...args: readonly string[]) => {
     const { status, stdout, stderr } = await softgrad(['conformance', '--list', ...args], options);
-    expect([status, stderr]).toEqual([0, '']);
+    expect(status).toBe(0);
+    expect(stderr).toMatch(/^(?:softgrad: --only relu is the section relu; .*\n)?$/);
     return stdout;
   };
   expect(await list()).toBe(cases.map(({ id }) => `${id}\n`).join(''));
@@ -491,7 +545,14 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
     [['--module', silent], /silent\.mjs: unavailable\(\) of silent returned undefined; expected null, or a sentence/],
-    [['--backend', 'abacus'], /abacus cannot run here: no backend is named 'abacus': known are cpu/],
+    [
+      ['--backend', 'abacus'],
+      /abacus cannot run here: no backend is named 'abacus': known are cpu, .*; --module takes a package or a file of your own\n$/,
+    ],
+    [
+      ['--backend', 'cpu,./mine.mjs'],
+      /^softgrad: --backend \.\/mine\.mjs: looks like a file; expected --module \.\/mine\.mjs\n$/,
+    ],
     [['--backend', 'cpu,cpu:2'], /^softgrad: backend 'cpu:2': expected options like wasm:threads=2\n$/],
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],

@@ -44,6 +44,7 @@ const files = {
 
 interface Report {
   readonly verdict: string;
+  readonly why: string;
   readonly matches: readonly { readonly id: string; readonly error: number }[];
   readonly instead: { readonly typescript: string; readonly numpy: string };
 }
@@ -70,6 +71,28 @@ describe("the question's own derivatives", () => {
       expect(matches[0].error).toBe(0);
       expect(instead.typescript).toBe('const dx = softmax.vjp(s, g);');
     }
+  });
+
+  test('that are exactly 0: the options that decide have the names of the command', async () => {
+    const zeros = folder.writeNpy(
+      'zeros.npy',
+      signal.map((row) => row.map(() => 0)),
+    );
+    const { stdout } = await softgrad(['doctor', '--probs', probabilities, '--grad', zeros]);
+    const decides = 'Nothing in the numbers tells it from right: --upstream can, or --target with --layer.';
+    expect(stdout).toContain(decides);
+    expect((await doctor('--probs', probabilities, '--grad', zeros)).why).toContain(decides);
+    expect(
+      (await doctor('--probs', probabilities, '--grad', zeros, '--target', '0,1,2,0', '--layer', 'cross-entropy'))
+        .verdict,
+    ).toBe('row-sum');
+    const other = folder.writeNpy(
+      'other-gradient.npy',
+      signal.map((row, n) => row.map((value, i) => value * Math.sin(9 * n + i))),
+    );
+    expect((await doctor('--probs', probabilities, '--grad', other)).why).toContain(
+      'only with --upstream or --target.',
+    );
   });
 
   test('are explained in three parts', async () => {

@@ -166,6 +166,15 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', good, '--backend', 'abacus'],
       /^softgrad: no backend is named 'abacus': known are cpu, /,
     ],
+    ...[
+      ['softmax', good, '--backend', './mine.mjs'],
+      ['softmax', good, '--backend', './mine.mjs:threads=2'],
+      ['run', 'softmax', good, '--out', 'out', '--backend', 'a\\mine'],
+    ].map((args): [string, string[], RegExp] => [
+      `a file for a backend: ${args.join(' ')}`,
+      args,
+      /^softgrad: (?:--)?backends? (\S+): looks like a file; expected the name of a backend; `softgrad conformance`, `softgrad bench` and `softgrad report` take a file, as --module \1\n$/,
+    ]),
     [
       'an option of the backend without a value',
       ['softmax', good, '--backend', 'wasm:2'],
@@ -530,6 +539,43 @@ describe('errors are one line on standard error with exit code 2, and an existin
     expect(readFileSync(out, 'utf8')).toBe('as it was');
     expect(readdirSync(folder.path).sort()).toEqual(before);
   });
+});
+
+test.each([
+  [
+    ['--backend', 'cpu', 'softmax', good],
+    '--backend before the command; options follow it, as in softgrad COMMAND INPUT --backend …',
+  ],
+  [
+    ['--axis=0', 'softmax', good],
+    '--axis=0 before the command; options follow it, as in softgrad COMMAND INPUT --axis=0',
+  ],
+  [['--backend', 'cpu', 'softmax', '--help'], '--backend before the command; '],
+  // Without a command it is only unknown.
+  [['--hlep'], "unknown option '--hlep'; did you mean --help?"],
+  [['--backend', 'cpu'], "unknown command 'cpu'; "],
+])('options before the command: %j', async (args, message) => {
+  const { status, stdout, stderr } = await softgrad(args);
+  expect(stderr.startsWith(`softgrad: ${message}`), stderr).toBe(true);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
+});
+
+test('options of the command softgrad itself come first', async () => {
+  expect((await softgrad(['--version', 'softmax'])).status).toBe(0);
+  expect((await softgrad(['-h', 'softmax'])).stdout).toContain('Usage: softgrad');
+});
+
+test.each([
+  ['demo', '--backend', 'mine.ts'],
+  ['accuracy', '--backends', 'cpu,mine.cjs'],
+  ['backends', 'mine.js'],
+])('a file for a backend: %s %s', async (...args) => {
+  const { status, stdout, stderr } = await softgrad(args);
+  const file = args.at(-1)?.replace('cpu,', '');
+  expect(stderr).toMatch(/^softgrad: (?:--)?backends? /);
+  expect(stderr).toContain(`${file}: looks like a file; expected the name of a backend; `);
+  expect(stderr).toContain(` take a file, as --module ${file}\n`);
+  expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
 });
 
 test('numbers in the place of files or options are an error that says how to pass them', async () => {

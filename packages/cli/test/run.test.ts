@@ -49,6 +49,21 @@ describe('softgrad run', () => {
     finished = await run('softmax', 'a-*.npy', '--out', 'p', ...cpu);
   });
 
+  test('says where the first rows of the logits are probabilities', async () => {
+    folder.writeNpy('q-1.npy', [
+      [0.25, 0.75],
+      [0.5, 0.5],
+    ]);
+    folder.writeNpy('q-2.npy', [[1, 2]]);
+    const notice =
+      'softgrad: q-1.npy: each of the first 2 rows adds up to 1, as probabilities do, but log-softmax takes logits: ';
+    const of = async (out: string, ...args: string[]) =>
+      (await run('log-softmax', ...args, '--out', out, ...oneThread)).stderr;
+    expect(await of('q', 'q-1.npy', 'q-2.npy')).toMatch(new RegExp(`^${notice}.*\\n$`));
+    expect(await of('other', 'q-2.npy', 'q-1.npy')).toBe('');
+    expect(await of('classes', 'q-1.npy', '--shard-classes')).toBe('');
+  });
+
   test('computes many files, which are read as one array', async () => {
     expect(finished).toEqual({
       status: 0,
@@ -288,17 +303,17 @@ describe('softgrad run', () => {
   });
 
   test.each([
-    [[], 'nothing to do; expected an OPERATION with FILES, --status, --resume, --verify or --cancel'],
-    [['softmax', 'a-1.npy', '--status', 'p'], '--status and OPERATION exclude each other'],
-    [['sigmoid', 'a-1.npy', '--out', 'x'], 'sigmoid: unknown operation; expected softmax, log-softmax'],
-    [['softmax', '--out', 'x'], 'softmax: no files; expected .npy files or patterns'],
-    [['vjp', 'a.npy', '--out', 'x'], 'vjp: expected --upstream FILES; `softgrad help run` says of what'],
-    [['jvp', 'a.npy', '--out', 'x'], 'jvp: expected --upstream FILES; `softgrad help run` says of what'],
+    [[], 'softgrad: run: nothing to do; expected an OPERATION with FILES, --status, --resume, --verify or --cancel'],
+    [['softmax', 'a-1.npy', '--status', 'p'], 'softgrad: run: --status and OPERATION exclude each other'],
+    [['sigmoid', 'a-1.npy', '--out', 'x'], 'softgrad: run: sigmoid: unknown operation; expected softmax, log-softmax'],
+    [['softmax', '--out', 'x'], 'softgrad: run: softmax: no files; expected .npy files or patterns'],
+    [['vjp', 'a.npy', '--out', 'x'], 'softgrad: run: vjp: expected --upstream FILES; `softgrad help run` says of what'],
+    [['jvp', 'a.npy', '--out', 'x'], 'softgrad: run: jvp: expected --upstream FILES; `softgrad help run` says of what'],
     [
       ['cross-entropy', 'a.npy', '--out', 'x'],
-      'cross-entropy: expected --target FILES; `softgrad help run` says of what',
+      'softgrad: run: cross-entropy: expected --target FILES; `softgrad help run` says of what',
     ],
-    [['softmax', 'a-1.npy'], 'softmax: expected --out FOLDER'],
+    [['softmax', 'a-1.npy'], 'softgrad: run: softmax: expected --out FOLDER'],
     [
       ['softmax', 'a-*.npy', 'bad.npy', '--out', 'x'],
       'bad.npy: shape (1, 2); expected (rows, 3), to continue a-1.npy by rows',

@@ -114,7 +114,7 @@ export function notesOn(
   const zero = matches.some(({ id }) => id === 'row-sum');
   if (zero && largest === 0) {
     notes.push(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written, or that holds whole numbers only (np.zeros_like of integers, an Int32Array), looks the same.',
+      'All numbers are exactly 0, without the noise of rounding, as of an array never written, or of whole numbers (np.zeros_like of integers, an Int32Array).',
     );
   } else if (zero) {
     notes.push(
@@ -256,9 +256,7 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   }
   if (f > 1 && problem.layer !== 'sigmoid' && !followsUpstream(problem) && rowsCancel(data, n, f)) {
     if (!problem.y) {
-      notes.push(
-        'Each row adds up to 0, as a right product does: give the upstream gradient or the target to compare it with.',
-      );
+      notes.push('Each row adds up to 0, as a right product does: `upstream` or `target` tells.');
     } else if (target?.indices && (target.labelSmoothing === null || !target.weight)) {
       notes.push(
         'Each row adds up to 0, as the gradient of a cross-entropy does: the loss may have label smoothing together with class weights, which only the options say. Give all options that it has: `labelSmoothing`, `weight`, `ignoreIndex`, `mask`.',

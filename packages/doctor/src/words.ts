@@ -50,14 +50,15 @@ export function wordsFor(
       why:
         problem.g || problem.y
           ? `${whyRight(layer)} Check that these are the logits, the axis and the upstream gradient that the numbers were computed from; \`gradcheck\` of the package softgrad compares any derivative with differences.`
-          : `${whyRight(layer)} Whether these numbers are that gradient can be said only with the upstream gradient or the target.`,
+          : `${whyRight(layer)} Whether these numbers are that gradient can be said only with \`upstream\` or \`target\`.`,
     };
   }
   if (verdict === 'ambiguous') {
     const names = matches.map(({ mistake }) => mistake.name);
+    const decides = problem.g ? '' : ': `upstream` can, or `target` with `layer`';
     return {
       what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
-      why: `${wordsOf(best.mistake, layer).why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}.`,
+      why: `${wordsOf(best.mistake, layer).why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}${decides}.`,
       goal: best.mistake.goal,
     };
   }

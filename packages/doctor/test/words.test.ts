@@ -107,7 +107,7 @@ describe('a verdict in words', () => {
     expect(known.why).toContain('; `gradcheck` of the package softgrad compares any derivative with differences.');
     expect(known.instead.typescript).toBe('const dx = softmax.vjp(s, g);');
     const alone = diagnose({ logits: x, gradient: unknown });
-    expect(alone.why).toContain('can be said only with the upstream gradient or the target.');
+    expect(alone.why).toContain('can be said only with `upstream` or `target`.');
     const target = diagnose({ logits: x, target: [0, 1, 2, 0], gradient: unknown });
     expect(target.why).toContain('Check that these are the logits');
     expect(target.instead.typescript).toContain('crossEntropy');
@@ -150,7 +150,9 @@ describe('a verdict in words', () => {
     const error = one.map((row) => row.map((p, i) => p - (i === 1 ? 1 : 0)));
     const { what, why, text, evidence } = diagnose({ probabilities: one, target: [1], gradient: product(one, error) });
     expect(what).toBe('2 explanations give these numbers: right; multiplied by the Jacobian again.');
-    expect(why).toMatch(/ Nothing in the numbers tells it from multiplied by the Jacobian again\.$/);
+    expect(why).toMatch(
+      / Nothing in the numbers tells it from multiplied by the Jacobian again: `upstream` can, or `target` with `layer`\.$/,
+    );
     expect(text).toContain('\nIf the loss is the cross-entropy\n');
     expect(evidence.notes).toContain(
       'n = 1: with one row a sum and a mean over the batch are the same; look at two rows or more.',
@@ -158,6 +160,13 @@ describe('a verdict in words', () => {
     const none = diagnose({ probabilities: [[1], [1]], upstream: [[2], [3]], gradient: [[0], [0]] });
     expect(none.what).toMatch(/^\d+ explanations give these numbers: right; /);
     expect(none.why).toMatch(/ Nothing in the numbers tells it from the others\.$/);
+    const zeros = { probabilities: one, gradient: [[0, 0, 0]] };
+    expect(diagnose(zeros).why).toMatch(/tells it from right: `upstream` can, or `target` with `layer`\.$/);
+    for (const decided of [{ upstream: [[1, 2, 3]] }, { target: [1], layer: 'cross-entropy' as const }])
+      expect(diagnose({ ...zeros, ...decided }).verdict).toBe('row-sum');
+    const given = diagnose({ probabilities: [[0.5, 0.5]], upstream: [[1, 1]], gradient: [[0, 0]] });
+    expect(given.matches.length).toBeGreaterThan(1);
+    expect(given.why).not.toContain('`upstream`');
     const same = diagnose({ probabilities: [[0.5, 0.5]], upstream: [[1, 1]], gradient: [[0, 0]] });
     expect(same.text).toContain('\nWhat is right in any case\n');
   });
@@ -175,7 +184,7 @@ describe('a verdict in words', () => {
   test('zeros that were never written look like summed rows', () => {
     const zeros = x.map((row) => row.map(() => 0));
     expect(diagnose({ logits: x, gradient: zeros }).evidence.notes).toContain(
-      'All numbers are exactly 0, without the noise of rounding: an array that was never written, or that holds whole numbers only (np.zeros_like of integers, an Int32Array), looks the same.',
+      'All numbers are exactly 0, without the noise of rounding, as of an array never written, or of whole numbers (np.zeros_like of integers, an Int32Array).',
     );
     const noise = x.map((row) => row.map((_, i) => (i - 1) * 1e-17));
     const largest = Math.max(...s.flat()).toPrecision(2);

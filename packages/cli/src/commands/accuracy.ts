@@ -2,8 +2,10 @@ import type { BenchDType } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
+import { checkNoModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
+import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTextTable } from './bench.js';
@@ -127,7 +129,10 @@ async function run(options: Options, session: Session): Promise<void> {
 }
 
 async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
+  checkNoModule('--backends', options.backends ?? [], 'no modules');
   const bench = await import('@softgrad/bench');
+  const known = bench.selectAccuracyOps(['all']);
+  checkOps(options.ops, { all: 'all', ...Object.fromEntries(known.map((name) => [name, name])) });
   const ops = bench.selectAccuracyOps(options.ops);
   registerBackends();
   const chosen = (options.backends ?? ['all']).flatMap((name) => (name === 'all' ? session.backends.names() : [name]));

@@ -1,5 +1,6 @@
 import { type Backend, type Computed, isSoftgradError, operationsOf, SoftgradError, shortened } from '@softgrad/core';
 import { Command, Option } from 'commander';
+import { checkNoModule } from '../backend.js';
 import type { Apart, Backends, Session } from '../context.js';
 import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
@@ -63,6 +64,7 @@ function known(chosen: readonly string[], backends: Backends): readonly string[]
   const names = backends.names();
   const unknown = chosen.find((name) => !names.includes(name));
   if (unknown === undefined) return names.filter((name) => chosen.includes(name));
+  checkNoModule('backends', [unknown], 'no modules');
   throw new SoftgradError('ERR_VALUE', `no backend is named '${shortened(unknown)}'; expected ${names.join(', ')}`);
 }
 

@@ -4,11 +4,12 @@ import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
-import { ownBackendsModule } from '../backend.js';
+import { checkNoModule, ownBackendsModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { registeringModule, registerModule } from '../module.js';
+import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatFitting, formatProse } from '../table.js';
@@ -101,11 +102,15 @@ Examples:
 
 async function run(options: Options, session: Session): Promise<void> {
   const { stdout } = session;
+  checkNoModule('--backends', options.backends ?? [], 'takes modules');
   // The dependencies of the benchmarks are loaded only here.
   const loading = startProgress('bench: loading', 1, session);
   const bench = await import('@softgrad/bench').finally(() => loading.stop());
   registerBackends();
   // All inputs are read and checked before anything is measured.
+  const ofSoftmax = ['jacobian', 'vjp'];
+  const members = bench.benchOps.map((name) => [ofSoftmax.includes(name) ? `softmax.${name}` : name, name]);
+  checkOps(options.ops ?? [], Object.fromEntries(members));
   const earlier =
     options.compare === undefined ? null : bench.parseReport(await readText(options.compare), options.compare);
   const workloads = bench.selectWorkloads({

@@ -1,10 +1,10 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { loadDefault, loadWithOptions } from '../backend.js';
+import { checkNoModule, loadDefault, loadWithOptions } from '../backend.js';
 import { commonCauses, firstToFix } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
-import { partOf } from '../conformance-part.js';
+import { type Part, partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
 import { blaming, caseLimitMs, loadModule, settled, watched } from '../module.js';
 import { list, positive } from '../options.js';
@@ -30,8 +30,6 @@ interface Reported extends CaseReport {
   readonly frames?: readonly string[];
 }
 
-type Part = (one: BoundCase) => boolean;
-
 interface Report extends ConformanceReport {
   readonly cases: readonly Reported[];
 }
@@ -53,7 +51,7 @@ export function conformanceCommand(session: Session): Command {
     )
     .option(
       '--only <list>',
-      'runs only these sections, as vjp, or the cases with this text in their id, as dtype=float64; can be repeated',
+      "runs only these sections, as vjp, or the cases with this text in their id, as dtype=float64, or as '*vjp*' where a section has that name; can be repeated",
       parts,
     )
     .addOption(
@@ -88,9 +86,10 @@ Examples:
       // Import the suite on demand: it is large, and only this command needs it.
       const { cases } = await import('@softgrad/core/conformance');
       const part = options.only && partOf(options.only, cases);
+      session.notices.push(...(part?.notices ?? []));
       if (options.list) {
         const some = options.module === undefined ? cases : await applying(options.module, session);
-        session.stdout.write(listed(part ? some.filter(part) : some, options));
+        session.stdout.write(listed(part ? some.filter(part.has) : some, options));
         return;
       }
       const reports = await watched(limitOf(options), session, (begin) => runSuites(options, part, session, begin));
@@ -186,11 +185,15 @@ async function findAvailable(name: string, backends: Backends): Promise<BackendP
   }
 }
 
-/** For `--backend NAME`. @throws ERR_BACKEND_UNAVAILABLE if it cannot run here */
+/** For `--backend NAME` of commands that have `--module`. @throws ERR_BACKEND_UNAVAILABLE if it cannot run here, ERR_VALUE for a file */
 export async function findRequired(name: string, backends: Backends): Promise<BackendProvider> {
+  checkNoModule('--backend', [name], 'takes modules');
   const target = await findAvailable(name, backends);
-  if ('reason' in target)
-    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}`);
+  if ('reason' in target) {
+    const known = backends.names().includes(name.replace(/:.*/, ''));
+    const advice = known ? '' : '; --module takes a package or a file of your own';
+    throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}${advice}`);
+  }
   return target;
 }
 
@@ -206,7 +209,7 @@ async function runSuite(
   const opening = conformance(target, { required: true, timeoutMs: limitOf(options) });
   const suite = await blaming(options.module, session, opening);
   const incomplete = onIncomplete(suite);
-  const bound = part ? suite.filter((one) => part(one) || one === incomplete) : suite;
+  const bound = part ? suite.filter((one) => part.has(one) || one === incomplete) : suite;
   const progress = startProgress(`conformance of ${target.name}`, 1, session);
   const watch = watchTime(bound.filter(applies));
   const reports = new Map<BoundCase, Reported>();

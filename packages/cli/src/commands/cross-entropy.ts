@@ -8,6 +8,7 @@ import { readWatched, resolveAxis, withReaders } from '../operands.js';
 import { openResult } from '../operation.js';
 import { formatsHelp, fraction, integer, type OperationOptions, withOperationOptions } from '../options.js';
 import { choosePrecision, fromTensor, overflowNotice, toTensor } from '../precision.js';
+import { checkForProbabilities } from '../probabilities.js';
 import { startLateProgress } from '../progress.js';
 
 interface Options extends OperationOptions {
@@ -73,6 +74,8 @@ Examples:
         const weight = weightReader && toWeight(await read(weightReader), weightReader, logits.shape[axis]);
         const { computed, written } = choosePrecision(backend, options.dtype, logits, reader.name);
         overflowNotice(reader, session)(logits, computed);
+        const probabilities = checkForProbabilities(reader, 'cross-entropy', session);
+        probabilities.add(logits, axis);
         const progress = startLateProgress('cross-entropy', 1, session, logits.data.byteLength);
         const compute = async () => {
           using x = toTensor(logits, computed, backend);
@@ -87,6 +90,7 @@ Examples:
         };
         const { loss, gradient } = await compute().finally(() => progress.stop());
         await write(options.out, loss, gradient, written, session);
+        probabilities.finish();
       });
     });
 }

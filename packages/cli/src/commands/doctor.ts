@@ -236,16 +236,19 @@ async function readFiles(options: Options, session: Session): Promise<ReadFiles>
   return { arrays, readers };
 }
 
-/** The command's names of the options that the notes of `diagnose` name between backticks. */
+/** The command's names of the options that `diagnose` names between backticks. */
 const flags: Readonly<Record<string, string>> = {
   labelSmoothing: '--label-smoothing',
   weight: '--weight',
   ignoreIndex: '--ignore-index',
   mask: '--mask',
   reduction: '--reduction',
+  upstream: '--upstream',
+  target: '--target',
+  layer: '--layer',
 };
 
-/** The diagnosis with the options in its notes spelled as those of the command. */
+/** The diagnosis with the options in its sentences spelled as those of the command. */
 function inFlags(diagnosis: Diagnosis): Diagnosis {
   const spelled = (text: string) =>
     text.replace(/`(\w+)(?:: '(\w+)')?`/g, (whole, name: string, value?: string) =>
@@ -253,8 +256,13 @@ function inFlags(diagnosis: Diagnosis): Diagnosis {
     );
   const { evidence } = diagnosis;
   const notes = evidence.notes.map(spelled);
-  const text = evidence.notes.reduce((all, note, k) => all.replace(note, () => notes[k] ?? note), diagnosis.text);
-  return { ...diagnosis, evidence: { ...evidence, notes }, text };
+  const why = spelled(diagnosis.why);
+  const changed = [
+    ...evidence.notes.map((note, k) => [note, notes[k] ?? note] as const),
+    [diagnosis.why, why] as const,
+  ];
+  const text = changed.reduce((all, [note, own]) => all.replace(note, () => own), diagnosis.text);
+  return { ...diagnosis, evidence: { ...evidence, notes }, why, text };
 }
 
 /** Errors of `diagnose` name `gradient` and its entries; here that is a file, and the entries of a table have a line. */

@@ -6,6 +6,7 @@ import type { Session } from '../context.js';
 import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { type ExecutionOptions, execute } from '../runs/execute.js';
 import { cancelRun, folderOfRun, resumeRun, showStatus, verifyRun } from '../runs/existing.js';
+import { checkFirstRows } from '../runs/first-rows.js';
 
 const operations: readonly Operation[] = ['softmax', 'log-softmax', 'log-sum-exp', 'vjp', 'jvp', 'cross-entropy'];
 
@@ -169,7 +170,11 @@ Examples:
       const task = onlyTask(operation, options);
       const { openStore } = await import('@softgrad/distributed');
       const store = await openStore(options.root);
-      if (task === 'run') return execute(await planOf(operation, files, options, store, session), options, session);
+      if (task === 'run') {
+        const plan = await planOf(operation, files, options, store, session);
+        await checkFirstRows(plan, store, session);
+        return execute(plan, options, session);
+      }
       const out = await folderOfRun(options[task] ?? '', options, store, session);
       if (task === 'verify') return verifyRun(out, store, session);
       if (task === 'status') return showStatus(out, options, store, session);
@@ -192,7 +197,7 @@ function onlyTask(operation: string | undefined, options: Options): Task {
       : `${tasks.map((name) => (name === 'run' ? 'OPERATION' : `--${name}`)).join(' and ')} exclude each other`;
   throw new SoftgradError(
     'ERR_VALUE',
-    `${found}; expected an OPERATION with FILES, --status, --resume, --verify or --cancel`,
+    `run: ${found}; expected an OPERATION with FILES, --status, --resume, --verify or --cancel`,
   );
 }
 
@@ -221,17 +226,20 @@ async function planOf(
 ): Promise<Plan> {
   const known = operations.find((name) => name === operation);
   if (known === undefined)
-    throw new SoftgradError('ERR_VALUE', `${operation}: unknown operation; expected ${operations.join(', ')}`);
+    throw new SoftgradError('ERR_VALUE', `run: ${operation}: unknown operation; expected ${operations.join(', ')}`);
   if (files.length === 0)
-    throw new SoftgradError('ERR_VALUE', `${known}: no files; expected .npy files or patterns like logits/*.npy`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: no files; expected .npy files or patterns like logits/*.npy`);
   if (options.out === undefined)
-    throw new SoftgradError('ERR_VALUE', `${known}: expected --out FOLDER for the results`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: expected --out FOLDER for the results`);
   const ofLoss = lossOptions.find(([, name]) => options[name] !== undefined);
   if (known !== 'cross-entropy' && ofLoss)
-    throw new SoftgradError('ERR_VALUE', `${known}: ${ofLoss[0]} is an option of cross-entropy`);
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: ${ofLoss[0]} is an option of cross-entropy`);
   const needed = neededOptions[known];
   if (needed !== undefined && options[needed] === undefined)
-    throw new SoftgradError('ERR_VALUE', `${known}: expected --${needed} FILES; \`softgrad help run\` says of what`);
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `run: ${known}: expected --${needed} FILES; \`softgrad help run\` says of what`,
+    );
   const numbers = (options.target ?? []).find((file) => /^-?\d+(?:,-?\d+)*$/.test(file));
   if (numbers !== undefined) {
     throw new SoftgradError(
