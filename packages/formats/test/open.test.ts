@@ -178,6 +178,6 @@ test('an unknown option is refused, with the one that was meant', async () => {
   await expect(parseText(text('1,2'), 'a', 1e6, { Header: 'no' } as never)).rejects.toMatchObject(unknown('parseText'));
   await expect(textRows(text('1,2'), 'a', 1e6, { Header: 'no' } as never)).rejects.toMatchObject(unknown('textRows'));
   expect(() => parseJson(text('[1]'), 'a', { entries: 'x' } as never)).toThrow(
-    "parseJson: unknown option 'entries'; expected one of entry, onShare",
+    "parseJson: unknown option 'entries' (did you mean 'entry'?); expected one of entry, onShare",
   );
 });
