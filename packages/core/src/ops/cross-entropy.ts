@@ -221,7 +221,7 @@ const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
  * Cross-entropy between softmax(logits / T) and a target, with its gradient, in one pass:
  * `loss_n = −Σ_c q_nc log p_nc` and `∂loss_n/∂x = (p Σ q − q) / T`, which does not vanish where softmax saturates.
  *
- * Here `q_nc = w_c ((1 − ε) y_nc + ε/K)`, y the target, ε the label smoothing and w the class weights. K is the number of classes that the
+ * Here `q_nc = α_c ((1 − ε) d_nc + ε/K)`, d the target, ε the label smoothing and α the class weights. K is the number of classes that the
  * mask keeps in the row, and q is 0 for the others: a row with masked classes has the loss of the row without them.
  *
  * The classes are along `axis`, by default the last one. In PyTorch they are along dim 1: for its logits of (N, C, d1, …) pass `{ axis: 1 }`.
@@ -232,7 +232,7 @@ const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
  * rows that are all ignored or of weight 0 the loss is NaN and the gradient 0; where weights cancel, both are NaN or ±Infinity.
  *
  * @throws ERR_SHAPE, ERR_DTYPE, ERR_AXIS, ERR_BACKEND_MISMATCH, ERR_DISPOSED, ERR_OUT_OF_MEMORY; ERR_VALUE for a class index
- *   out of range or of a masked class, for options outside their domain, and for a result of softmax in place of the logits
+ *   out of range or of a masked class, for options outside their domain, for a result of softmax in place of the logits, and for one of logSoftmax as the target
  * @example
  * const { loss, gradient } = crossEntropy(tensor([[1, 2, 3]]), [2]);
  * await loss.array(); // 0.4076
