@@ -241,6 +241,16 @@ describe('a tensor', () => {
     expect([x.shape, x.dtype, x.size, x.rank]).toEqual([[1, 3], 'float32', 3, 2]);
   });
 
+  test('may be behind a proxy, as frameworks make of state', async () => {
+    const x = new Proxy(tensor([[1, 2]]), {});
+    expect([x.shape, x.dtype, x.size, x.rank, x.backend]).toEqual([[1, 2], 'float32', 2, 2, backend]);
+    expect([await x.array(), x.arraySync(), [...x.dataSync()]]).toEqual([[[1, 2]], [[1, 2]], [1, 2]]);
+    expect((await softmax(x).array())[0]?.[1]).toBeCloseTo(0.7311, 4);
+    expect((await x.to('float64')).dtype).toBe('float64');
+    x.dispose();
+    expect(x.disposed).toBe(true);
+  });
+
   test('is no number in an expression, but a text', () => {
     const loss = tensor(0.5) as unknown as number;
     for (const use of [() => loss > 1, () => loss * 2, () => Number(loss), () => Math.max(loss, 0), () => -loss])
@@ -381,11 +391,13 @@ describe('a tensor that is gone says who asks for it and why', () => {
     x.dispose();
     const text = 'the tensor (1, 2) was disposed';
     await expect(x.data()).rejects.toThrow(`data: ${text}`);
-    await expect(x.array()).rejects.toThrow(`data: ${text}`);
-    await expect(x.to(backend)).rejects.toThrow(`data: ${text}`);
+    await expect(x.array()).rejects.toThrow(`array: ${text}`);
+    await expect(x.to(backend)).rejects.toThrow(`to: ${text}`);
     expect(
-      [() => x.dataSync(), () => x.view(), () => bufferOf(backend, x)].map((call) => failure(call).message),
-    ).toEqual([`dataSync: ${text}`, `view: ${text}`, 'bufferOf: x (1, 2) was disposed']);
+      [() => x.dataSync(), () => x.arraySync(), () => x.view(), () => bufferOf(backend, x)].map(
+        (call) => failure(call).message,
+      ),
+    ).toEqual([`dataSync: ${text}`, `arraySync: ${text}`, `view: ${text}`, 'bufferOf: x (1, 2) was disposed']);
     expect(failure(() => tensor([[1, 2]], { out: x })).message).toBe('tensor: out (1, 2) was disposed');
     expect(String(x)).toBe('Tensor (1, 2) float32 on exact, disposed');
   });

@@ -113,11 +113,11 @@ export interface IndexSummary {
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
-  // Kernels trust them: JavaScript cannot assign to a property that has only a getter.
-  readonly #backend: Backend;
-  readonly #shape: Shape;
-  readonly #dtype: DType;
-  readonly #size: number;
+  // Kernels trust these four: getters alone cannot be assigned. Not private names, which a proxy, such as Vue makes, could not read.
+  private readonly ownBackend: Backend;
+  private readonly ownShape: Shape;
+  private readonly ownDType: DType;
+  private readonly ownSize: number;
   /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
@@ -132,61 +132,52 @@ export class DeviceTensor implements Tensor {
   beginning: Beginning | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
-    this.#backend = backend;
-    this.#shape = shape;
-    this.#dtype = dtype;
-    this.#size = sizeOf(shape);
+    this.ownBackend = backend;
+    this.ownShape = shape;
+    this.ownDType = dtype;
+    this.ownSize = sizeOf(shape);
     this.buffer = buffer;
     this.host = host;
   }
 
   get backend(): Backend {
-    return this.#backend;
+    return this.ownBackend;
   }
 
   get shape(): Shape {
-    return this.#shape;
+    return this.ownShape;
   }
 
   get rank(): number {
-    return this.#shape.length;
+    return this.ownShape.length;
   }
 
   get dtype(): DType {
-    return this.#dtype;
+    return this.ownDType;
   }
 
   get size(): number {
-    return this.#size;
+    return this.ownSize;
   }
 
   get disposed(): boolean {
     return this.buffer == null || this.backend.closed;
   }
 
-  async data(): Promise<HostCopy> {
-    const buffer = liveBuffer('data', this);
-    return this.host ? this.host.slice() : ownCopy(await this.backend.read(buffer));
+  data(): Promise<HostCopy> {
+    return dataOf(this, 'data');
   }
 
   async array(): Promise<Nested<number | boolean, number>> {
-    return nest(await this.data(), this.shape, this.dtype === 'bool');
+    return nest(await dataOf(this, 'array'), this.shape, this.dtype === 'bool');
   }
 
   dataSync(): HostCopy {
-    const buffer = liveBuffer('dataSync', this);
-    if (this.host) return this.host.slice();
-    if (!this.backend.readSync) {
-      throw new SoftgradError(
-        'ERR_UNSUPPORTED',
-        `dataSync: ${this.backend.name} reads asynchronously only: await data()`,
-      );
-    }
-    return ownCopy(this.backend.readSync(buffer));
+    return dataOfSync(this, 'dataSync', 'data');
   }
 
   arraySync(): Nested<number | boolean, number> {
-    return nest(this.dataSync(), this.shape, this.dtype === 'bool');
+    return nest(dataOfSync(this, 'arraySync', 'array'), this.shape, this.dtype === 'bool');
   }
 
   view(): HostArray {
@@ -208,7 +199,7 @@ export class DeviceTensor implements Tensor {
     const [backend, dtype] = isDType(target) ? [this.backend, target] : [target as Backend, as ?? this.dtype];
     checkDType('to', dtype, backend);
     const { origin } = this;
-    let data: HostArray = await this.data();
+    let data: HostArray = await dataOf(this, 'to');
     // The backend may have been closed during the read, and some backends still allocate then.
     checkDType('to', dtype, backend);
     if (dtype !== this.dtype) {
@@ -315,6 +306,23 @@ export function asTensor(operation: string, argument: string, value: unknown): D
   }
   liveBuffer(operation, value as DeviceTensor, argument);
   return value as DeviceTensor;
+}
+
+async function dataOf(x: DeviceTensor, caller: string): Promise<HostCopy> {
+  const buffer = liveBuffer(caller, x);
+  return x.host ? x.host.slice() : ownCopy(await x.backend.read(buffer));
+}
+
+function dataOfSync(x: DeviceTensor, caller: string, waiting: string): HostCopy {
+  const buffer = liveBuffer(caller, x);
+  if (x.host) return x.host.slice();
+  if (!x.backend.readSync) {
+    throw new SoftgradError(
+      'ERR_UNSUPPORTED',
+      `${caller}: ${x.backend.name} reads asynchronously only: await ${waiting}()`,
+    );
+  }
+  return ownCopy(x.backend.readSync(buffer));
 }
 
 function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
