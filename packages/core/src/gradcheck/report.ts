@@ -133,26 +133,28 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
 const mostEntries = 2000;
 
 /**
- * @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array, which is the default
- *   for an x of `size` entries that is not too large
+ * @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array; for an x of more than
+ *   `mostEntries` without entries
  */
 export function checkOwnOptions(
   check: string,
   size: number,
   evaluations: number,
-  { step = 1, tolerance = 0, entries = size > mostEntries ? undefined : [] }: GradcheckOptions,
+  { step = 1, tolerance = 0, entries }: GradcheckOptions,
 ): void {
   const refuse = (option: string, value: unknown, expected: string) =>
     new SoftgradError('ERR_VALUE', `${check}: ${option} must be ${expected}, not ${describe(value)}`);
   if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, 'a finite number > 0');
   if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, 'a finite number ≥ 0');
-  if (!(Array.isArray(entries) || ArrayBuffer.isView(entries))) {
-    throw refuse(
-      'entries',
-      entries,
-      `an array of indices of the ${size} entries of x, each of which takes ${evaluations} evaluations of forward`,
+  if (entries === undefined) {
+    if (size <= mostEntries) return;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${check}: x has ${size} entries, each of which takes ${evaluations} evaluations of the whole function; choose some, as in { entries: [0, ${size - 1}] }`,
     );
   }
+  if (!(Array.isArray(entries) || ArrayBuffer.isView(entries)))
+    throw refuse('entries', entries, `an array of indices of the ${size} entries of x`);
 }
 
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
