@@ -8,6 +8,8 @@ export const Precise = Decimal.clone({ precision: 36, minE: -9e15, maxE: 9e15 })
 
 /** The very float64: the constructor would take the shortest decimal that reads as it. */
 export function precisely(x: number): Decimal {
+  // Doubling would never end.
+  if (!Number.isFinite(x)) throw new RangeError(`${x}, expected a finite number`);
   let whole = x;
   let halvings = 0;
   for (; !Number.isInteger(whole); halvings++) whole *= 2;

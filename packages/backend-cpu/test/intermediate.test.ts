@@ -21,6 +21,8 @@ const whole: Extent = [1, 1, count];
 
 /** A float64 in units of 2⁻⁴⁰⁰. */
 function unitsOf(x: number): bigint {
+  // Doubling would never end.
+  if (!Number.isFinite(x)) throw new RangeError(`${x}, expected a finite number`);
   const [scaled, exponent] = [x * 2 ** 60, 60n];
   let [mantissa, shift] = [scaled, 0n];
   for (; !Number.isInteger(mantissa); mantissa *= 2) shift++;
