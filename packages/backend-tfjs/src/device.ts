@@ -138,7 +138,7 @@ function wasm(core: Core, instance: WasmInstance, module: WasmModule): Device {
     if (failed) {
       throw new SoftgradError(
         'ERR_OUT_OF_MEMORY',
-        `tfjs: ${elements * 4} more bytes do not fit into the 4 GiB of engine wasm: dispose tensors, or work in parts`,
+        `tfjs: ${elements * 4} more bytes do not fit into the 4 GiB of engine wasm: free results that are no longer needed, by scope(), using, dispose() or out, or work in parts`,
       );
     }
   };

@@ -180,7 +180,8 @@ describe('engines on the CPU', () => {
       expect(() => on(address).reserve(3), `${address}`).toThrow(
         expect.objectContaining({
           code: 'ERR_OUT_OF_MEMORY',
-          message: 'tfjs: 12 more bytes do not fit into the 4 GiB of engine wasm: dispose tensors, or work in parts',
+          message:
+            'tfjs: 12 more bytes do not fit into the 4 GiB of engine wasm: free results that are no longer needed, by scope(), using, dispose() or out, or work in parts',
         }),
       );
     }

@@ -39,8 +39,18 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   /** The bin of a size class, of blocks of about `size`. */
   function binAt(index: number, size: number): Set<number> {
     const bin = bins[index];
-    if (bin === undefined) throw outOfMemory(memory, size);
+    if (bin === undefined) throw outOfMemory(size);
     return bin;
+  }
+
+  /** Once `mergeKept` has run. */
+  function outOfMemory(asked: number): SoftgradError {
+    const most = `a WebAssembly memory has at most ${heapLimit} bytes`;
+    if (asked > heapLimit) return full(asked, `${most}; work in parts`);
+    let free = 0;
+    for (const size of sizeAt.values()) free += size;
+    const used = `${top - rounded(base) - free} are in use, ${reserved} are reserved, and ${most}`;
+    return full(asked, `${used}; free results that are no longer needed, by scope(), using, dispose() or out`);
   }
 
   function mark(index: number, isOccupied: boolean): void {
@@ -130,7 +140,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
   return {
     allocate(bytes) {
       const size = rounded(bytes);
-      if (size > heapLimit) throw outOfMemory(memory, bytes);
+      if (size > heapLimit) throw outOfMemory(bytes);
       const same = kept[size / granule]?.pop();
       if (same !== undefined) return same;
       let found = take(size, find(size));
@@ -141,7 +151,7 @@ export function createHeap(memory: WebAssembly.Memory, base: number): Heap {
       if (found !== null) return found;
       const end = top + size + granule;
       if (end > reserved) {
-        ensure(memory, end, bytes);
+        if (!reaches(memory, end)) throw outOfMemory(bytes);
         reserved = memory.buffer.byteLength;
       }
       const start = top;
@@ -166,21 +176,16 @@ function classOf(size: number): number {
   return octave * classesPerOctave + ((size >>> (octave - 2)) & (classesPerOctave - 1));
 }
 
-/** Grows the memory until `end`, which is behind it, is inside. */
-function ensure(memory: WebAssembly.Memory, end: number, asked: number): void {
+/** Grows the memory until `end`, which is behind it, is inside; false if that is impossible. */
+function reaches(memory: WebAssembly.Memory, end: number): boolean {
   const have = memory.buffer.byteLength;
   const missing = Math.ceil((end - have) / page);
   const spare = Math.floor(Math.min(have / 8, Math.max(0, heapLimit - end)) / page);
-  if (end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)))) return;
-  throw outOfMemory(memory, asked);
+  return end <= heapLimit && (tryGrow(memory, missing + spare) || (spare > 0 && tryGrow(memory, missing)));
 }
 
-function outOfMemory(memory: WebAssembly.Memory, asked: number): SoftgradError {
-  const have = memory.buffer.byteLength;
-  return new SoftgradError(
-    'ERR_OUT_OF_MEMORY',
-    `wasm: cannot allocate ${asked} bytes: ${have} are reserved, and a WebAssembly memory has at most ${heapLimit}; dispose of tensors first`,
-  );
+function full(asked: number, why: string): SoftgradError {
+  return new SoftgradError('ERR_OUT_OF_MEMORY', `wasm: cannot allocate ${asked} bytes: ${why}`);
 }
 
 function tryGrow(memory: WebAssembly.Memory, pages: number): boolean {

@@ -208,11 +208,28 @@ describe('the heap', () => {
     const small = countedMemory(4);
     createHeap(small.memory, 0).allocate(4 * 65_536);
     expect(small.grown).toEqual([1]);
-    const full = countedMemory(32, 32);
-    expect(() => createHeap(full.memory, 0).allocate(32 * 65_536)).toThrow(
+  });
+
+  test('that is full says how much is in use, and what frees it', () => {
+    const heap = createHeap(countedMemory(32, 32).memory, 1000);
+    const small = heap.allocate(100);
+    const large = heap.allocate(100_000);
+    heap.allocate(1_000_000);
+    heap.release(small, 100);
+    heap.release(large, 100_000);
+    expect(() => heap.allocate(32 * 65_536)).toThrow(
       expect.objectContaining({
         code: 'ERR_OUT_OF_MEMORY',
-        message: `wasm: cannot allocate 2097152 bytes: 2097152 are reserved, and a WebAssembly memory has at most ${heapLimit}; dispose of tensors first`,
+        message: `wasm: cannot allocate 2097152 bytes: 1000000 are in use, 2097152 are reserved, and a WebAssembly memory has at most ${heapLimit} bytes; free results that are no longer needed, by scope(), using, dispose() or out`,
+      }),
+    );
+  });
+
+  test('says of a request beyond 4 GiB to work in parts', () => {
+    expect(() => createHeap(countedMemory(32).memory, 0).allocate(2 ** 32)).toThrow(
+      expect.objectContaining({
+        code: 'ERR_OUT_OF_MEMORY',
+        message: `wasm: cannot allocate 4294967296 bytes: a WebAssembly memory has at most ${heapLimit} bytes; work in parts`,
       }),
     );
   });

@@ -96,7 +96,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
 export function outOfDeviceMemory(byteLength: number): SoftgradError {
   return new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `webgpu: the device is out of memory: cannot allocate ${byteLength} bytes`,
+    `webgpu: the device is out of memory: cannot allocate ${byteLength} bytes; free results that are no longer needed, by scope(), using, dispose() or out`,
   );
 }
 

@@ -84,7 +84,8 @@ describe('the faults of a device', () => {
     scopes[0].settle({ message: 'none left' });
     await expect(faults.settle()).rejects.toMatchObject({
       code: 'ERR_OUT_OF_MEMORY',
-      message: 'webgpu: the device is out of memory: cannot allocate 8 bytes',
+      message:
+        'webgpu: the device is out of memory: cannot allocate 8 bytes; free results that are no longer needed, by scope(), using, dispose() or out',
     });
   });
 

@@ -151,7 +151,7 @@ function assertAllocated(instance: WebGlInstance, { dataId, shape }: TensorInfo)
   instance.disposeData(dataId);
   throw new SoftgradError(
     'ERR_OUT_OF_MEMORY',
-    `tfjs (webgl): cannot allocate a texture of ${floats} floats: dispose tensors, or work in parts`,
+    `tfjs (webgl): cannot allocate a texture of ${floats} floats: free results that are no longer needed, by scope(), using, dispose() or out, or work in parts`,
   );
 }
 
