@@ -86,6 +86,7 @@ function backendOf(engine: Engine, { programs, stream, storage, launch }: Parts,
     ...(engine.asynchronous ? {} : { readSync: (buffer: GpujsBuffer): HostArray => storage.readSync(buffer) }),
     free: storage.free,
     bufferInfo: storage.bufferInfo,
+    memory: storage.memory,
     sync: settle,
     async close() {
       if (closed) return;

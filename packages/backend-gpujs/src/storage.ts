@@ -1,4 +1,4 @@
-import { type DType, type HostArray, hostArray } from '@softgrad/core';
+import { byteSize, type DType, type HostArray, hostArray } from '@softgrad/core';
 import { type Engine, outOfMemory, type Resident, type SoftmaxPlan } from './engine.js';
 import type { Program } from './program.js';
 import type { Programs } from './programs.js';
@@ -29,6 +29,7 @@ export interface Storage {
   readSync(buffer: GpujsBuffer): HostArray;
   free(buffer: GpujsBuffer): void;
   bufferInfo(buffer: unknown): GpujsBuffer | null;
+  memory(): { readonly buffers: number; readonly bytes: number };
   /** The elements of a buffer that only the host writes. */
   hostData(buffer: GpujsBuffer): HostArray;
   /** Enqueues a program that computes every element of `out` from its inputs, which may include `out`. */
@@ -129,6 +130,10 @@ export function createStorage(engine: Engine, stream: Stream, programs: Programs
       return toHost(buffer, elementsOf(buffer) as Float32Array);
     },
     bufferInfo: (buffer) => (buffers.has(buffer as GpujsBuffer) ? (buffer as GpujsBuffer) : null),
+    memory: () => ({
+      buffers: buffers.size,
+      bytes: [...buffers].reduce((sum, { length, dtype }) => sum + length * byteSize(dtype), 0),
+    }),
     free(buffer) {
       buffers.delete(buffer);
       buffer.host = null;

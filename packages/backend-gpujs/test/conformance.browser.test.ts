@@ -80,7 +80,7 @@ conforms('in Chromium', {
   backendOf: opened.webgpu,
   composed: false,
   leftOut: everyMode,
-  onePerProperty: 82,
+  onePerProperty: 83,
   leftToAll: new RegExp(`^(${repeated.join('|')})`),
 });
 
@@ -116,7 +116,7 @@ conforms('in Chromium', {
   backendOf: opened.webgl2,
   composed: false,
   leftOut: inGlsl,
-  onePerProperty: 69,
+  onePerProperty: 70,
   leftToAll: new RegExp(`^(${[...repeated, ...sameInWgsl].join('|')})`),
 });
 
@@ -139,7 +139,7 @@ conforms('in Chromium', {
         'composed of kernels that other cases run; lengths are uniforms, and those of one block and of several are run',
     },
   ],
-  onePerProperty: 25,
+  onePerProperty: 26,
   // Of vjp, columns, whose index is divided.
   leftToAll: /^vjp\/(?!values:shape=7x5;axis=0)|^jacobian\/(?!values)|^sigmoid\/(?!values)/,
 });

@@ -1,4 +1,12 @@
-import { type Backend, fromBuffer, type Kernels, SoftgradError, type Supports, type Tensor } from '@softgrad/core';
+import {
+  type Backend,
+  byteSize,
+  fromBuffer,
+  type Kernels,
+  SoftgradError,
+  type Supports,
+  type Tensor,
+} from '@softgrad/core';
 import type { Tensor as TfTensor } from '@tensorflow/tfjs-core';
 import { basisOf } from './basis.js';
 import type { Engine } from './engine.js';
@@ -74,6 +82,10 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
       },
     }),
     bufferInfo: (buffer) => (live.has(buffer as TfBuffer) ? (buffer as TfBuffer) : null),
+    memory: () => ({
+      buffers: live.size,
+      bytes: [...live].reduce((sum, { length, dtype }) => sum + length * byteSize(dtype), 0),
+    }),
     free(buffer) {
       live.delete(buffer);
       replace(instance, buffer, null);

@@ -20,7 +20,7 @@ conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), {
   ...known.cpu,
   composed: true,
   leftOut: [manyRows],
-  covering: 534,
+  covering: 535,
   composedCases: 85,
   wholeSections: ['storage'],
 });
@@ -35,7 +35,7 @@ conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
         'relations between results of kernels that other cases run; engine cpu has each of them with the same kernels',
     },
   ],
-  onePerProperty: 240,
+  onePerProperty: 241,
   wholeSections: ['basis'],
   leftToAll: combined,
 });
@@ -48,7 +48,7 @@ conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
   ...known.cpu,
   composed: false,
   leftOut: [manyRows],
-  onePerProperty: 262,
+  onePerProperty: 263,
   wholeSections: ['basis'],
   leftToAll: combined,
 });

@@ -34,7 +34,8 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
   const exports = instance as unknown as Exports;
   const heap = createHeap(memory, (instance.__heap_base as WebAssembly.Global).value);
   const storage = createStorage(memory, heap);
-  const constants = storage.alloc(3, 'float64');
+  // Not of the storage, whose memory() counts what the caller holds.
+  const constants: WasmBuffer = { address: heap.allocate(24), length: 3, dtype: 'float64', memory };
   const hasFloat64 = 'softmax_f64' in exports;
 
   let pool: Pool | null = null;

@@ -9,6 +9,7 @@ export interface Storage {
   readSync(buffer: WasmBuffer): HostArray;
   view(buffer: WasmBuffer): HostArray;
   free(buffer: WasmBuffer): void;
+  memory(): { readonly buffers: number; readonly bytes: number };
   bufferInfo(buffer: unknown): WasmBuffer | null;
 }
 
@@ -19,8 +20,16 @@ export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
     if (dtype === 'bool') return new Uint8Array(memory.buffer, address, length);
     return new Float32Array(memory.buffer, address, length);
   };
+  let buffers = 0;
+  let bytes = 0;
   return {
-    alloc: (length, dtype) => ({ address: heap.allocate(length * byteSize(dtype)), length, dtype, memory }),
+    alloc(length, dtype) {
+      const size = length * byteSize(dtype);
+      const address = heap.allocate(size);
+      buffers += 1;
+      bytes += size;
+      return { address, length, dtype, memory };
+    },
     write: (buffer, host) => view(buffer).set(host),
     // The constructor copies at once; slice would make zeros first.
     readSync: (buffer) => {
@@ -29,6 +38,12 @@ export function createStorage(memory: WebAssembly.Memory, heap: Heap): Storage {
     },
     view,
     bufferInfo: (buffer) => ((buffer as Partial<WasmBuffer> | null)?.memory === memory ? (buffer as WasmBuffer) : null),
-    free: ({ address, length, dtype }) => heap.release(address, length * byteSize(dtype)),
+    free({ address, length, dtype }) {
+      const size = length * byteSize(dtype);
+      heap.release(address, size);
+      buffers -= 1;
+      bytes -= size;
+    },
+    memory: () => ({ buffers, bytes }),
   };
 }

@@ -124,6 +124,19 @@ test('blocks in use keep their address and contents when the memory grows', asyn
   for (const block of large) block.dispose();
 });
 
+test('memory counts what the caller allocated and has not freed', async () => {
+  const backend = await wasm.open({ threads: 1 });
+  expect(backend.memory?.()).toEqual({ buffers: 0, bytes: 0 });
+  const [single, double] = [backend.alloc(3, 'float32'), backend.alloc(5, 'float64')];
+  expect(backend.memory?.()).toEqual({ buffers: 2, bytes: 52 });
+  expect(codeOf(() => backend.alloc(2 ** 31, 'float32'))).toBe('ERR_OUT_OF_MEMORY');
+  backend.free(single);
+  expect(backend.memory?.()).toEqual({ buffers: 1, bytes: 40 });
+  backend.free(double);
+  expect(backend.memory?.()).toEqual({ buffers: 0, bytes: 0 });
+  await backend.close();
+});
+
 test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and existing data is unaffected', async () => {
   const backend = await wasm.open();
   using x = tensor([1, 2, 3], { backend });

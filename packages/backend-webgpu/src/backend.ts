@@ -85,6 +85,7 @@ function backendOf(
     read: storage.read,
     free: storage.free,
     bufferInfo: storage.bufferInfo,
+    memory: () => ({ buffers: storage.held.live.buffers, bytes: storage.held.live.bytes }),
     sync: async () => {
       engine.check();
       await queue.done();

@@ -2,7 +2,7 @@ import type { Backend } from '../src/index.js';
 
 /** A backend that forwards every call to another backend, except for the members in `overrides`. */
 export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>): Backend<B> {
-  const { readSync, view, bufferInfo } = backend;
+  const { readSync, view, bufferInfo, memory } = backend;
   return {
     name: backend.name,
     supports: backend.supports,
@@ -15,6 +15,7 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     ...(readSync && { readSync: (buffer) => readSync.call(backend, buffer) }),
     ...(view && { view: (buffer) => view.call(backend, buffer) }),
     ...(bufferInfo && { bufferInfo: (buffer) => bufferInfo.call(backend, buffer) }),
+    ...(memory && { memory: () => memory.call(backend) }),
     free: (buffer) => backend.free(buffer),
     sync: () => backend.sync(),
     close: () => backend.close(),

@@ -59,7 +59,7 @@ describe('every classic mistake is caught by the case named for it', () => {
   const selected = inject('everything') ? faulty : onePerCase;
 
   test('by one for each case, and by those whose message is known', () =>
-    expect(selected).toHaveLength(inject('everything') ? 324 : 201));
+    expect(selected).toHaveLength(inject('everything') ? 325 : 202));
 
   test.for(selected)('$name: $caughtBy', async ({ name, caughtBy, provider }) => {
     const bound = caseOf(await conformance(provider, { composed: false }), caughtBy);

@@ -1,4 +1,14 @@
-import { type Backend, bufferOf, crossEntropy, fromBuffer, relu, scope, softmax, tensor } from '../../src/index.js';
+import {
+  type Backend,
+  bufferOf,
+  byteSize,
+  crossEntropy,
+  fromBuffer,
+  relu,
+  scope,
+  softmax,
+  tensor,
+} from '../../src/index.js';
 import { type ConformanceCase, defineCase, defineKernelCase, firstDType } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
 import { liveBuffers } from '../counted.js';
@@ -49,6 +59,26 @@ export const lifecycle: readonly ConformanceCase[] = [
     assertSame('an adopted buffer', await x.data(), [1, 2]);
     x.dispose();
     await assertKnowsBuffers(backend);
+  }),
+  defineKernelCase('lifecycle/memory', {}, async (backend) => {
+    if (!backend.memory) return;
+    const dtype = firstDType(backend);
+    const before = backend.memory();
+    const buffers = [backend.alloc(3, dtype), backend.alloc(100, dtype)];
+    const held = backend.memory();
+    const least = before.bytes + 103 * byteSize(dtype);
+    assert(
+      held.buffers === before.buffers + 2,
+      `memory counts ${held.buffers - before.buffers} buffers, of 2 that are new`,
+    );
+    assert(held.bytes >= least, `memory counts ${held.bytes} bytes; expected at least ${least}`);
+    for (const buffer of buffers) backend.free(buffer);
+    const after = backend.memory();
+    const counts = ({ buffers, bytes }: typeof after) => `${buffers} buffers of ${bytes} bytes`;
+    assert(
+      counts(after) === counts(before),
+      `memory counts ${counts(after)} once they are freed; expected ${counts(before)}`,
+    );
   }),
   defineKernelCase('lifecycle/failure-frees', {}, async (backend) => {
     const dtype = firstDType(backend);

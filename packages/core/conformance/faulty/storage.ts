@@ -60,6 +60,17 @@ export const faultyStorage: readonly Fault[] = [
   fault('knows-no-buffer', 'does not know its own buffers.', 'lifecycle/adopt-buffer', () => ({
     bufferInfo: () => null,
   })),
+  fault('memory-counts-what-is-freed', 'counts buffers that were freed.', 'lifecycle/memory', (right) => {
+    let [buffers, bytes] = [0, 0];
+    return {
+      alloc(length, dtype, use) {
+        buffers += 1;
+        bytes += length * byteSize(dtype);
+        return right.alloc(length, dtype, use);
+      },
+      memory: () => ({ buffers, bytes }),
+    };
+  }),
   fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault(
     'broadcasts-by-cycling',

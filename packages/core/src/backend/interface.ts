@@ -55,6 +55,11 @@ export interface Backend<B = unknown> {
    * the backend can tell. Without this method, `fromBuffer` trusts its caller.
    */
   bufferInfo?(buffer: unknown): { readonly length: number; readonly dtype: DType } | null;
+  /**
+   * The buffers that are allocated and not freed, and their bytes, which grow in a loop that forgets to dispose its results. Missing if they are
+   * collected as garbage.
+   */
+  memory?(): { readonly buffers: number; readonly bytes: number };
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
   sync(): Promise<void>;
   /** Frees everything and ends workers; twice is harmless. */
