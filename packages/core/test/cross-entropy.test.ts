@@ -6,6 +6,7 @@ import {
   type CrossEntropyOptions,
   type CrossEntropyTarget,
   crossEntropy,
+  empty,
   getBackend,
   gradcheck,
   logSoftmax,
@@ -856,10 +857,30 @@ describe('the options of cross-entropy have a domain', () => {
       'ERR_VALUE',
       "crossEntropy: out: unknown option 'los' (did you mean 'loss'?); expected one of loss, gradient",
     ]);
-    expect(failure(() => crossEntropy(input, [0], { out: { loss: one } }))).toEqual([
-      'ERR_SHAPE',
-      'crossEntropy: out is (1, 2), expected ()',
-    ]);
+    for (const [out, found] of [
+      [one, 'a tensor'],
+      [[one, one], 'an array of 2 entries'],
+      [null, 'null'],
+      [1, '1'],
+    ] as const) {
+      expect(failure(() => crossEntropy(input, [0], { out: out as never }))).toEqual([
+        'ERR_VALUE',
+        `crossEntropy: out is ${found}; expected an object with loss, gradient`,
+      ]);
+    }
+    const float64 = tensor([[1, 2]], { dtype: 'float64' });
+    for (const [out, code, found] of [
+      [{ loss: one }, 'ERR_SHAPE', 'out.loss is (1, 2), expected ()'],
+      [{ gradient: empty([]) }, 'ERR_SHAPE', 'out.gradient is (), expected (1, 2)'],
+      [
+        { loss: [0] as never },
+        'ERR_DTYPE',
+        'out.loss is an array of 1 entry, expected a tensor: make one with tensor(…)',
+      ],
+      [{ gradient: float64 }, 'ERR_DTYPE', 'out.gradient is float64, expected float32 like the other operand'],
+    ] as const) {
+      expect(failure(() => crossEntropy(input, [0], { out }))).toEqual([code, `crossEntropy: ${found}`]);
+    }
     const dtype = 'float64';
     const expected = crossEntropy(tensor([[1, 2]], { backend: backends[0], dtype }), [0]);
     for (const backend of backends) {

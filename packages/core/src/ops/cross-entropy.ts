@@ -1,6 +1,6 @@
 import { functionName } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { checkOptions, namesOf } from '../options.js';
+import { checkMembers, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
@@ -132,13 +132,15 @@ function both(logits: TensorLike, target: CrossEntropyTarget, options: Outputs<O
   return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;
-    if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
+    if (out !== undefined) checkMembers(`${name}: out`, ' is', out, outNames);
     if (out?.loss !== undefined && out.loss === out.gradient) {
       throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
     }
     const inputs = [x.buffer, call.target.buffer];
-    const lossBy = (fill: (buffer: unknown) => void) => compute(name, x, lossShape, out?.loss, inputs, fill);
-    const gradientBy = (fill: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, fill);
+    const lossBy = (fill: (buffer: unknown) => void) =>
+      compute(name, x, lossShape, out?.loss, inputs, fill, 'out.loss');
+    const gradientBy = (fill: (buffer: unknown) => void) =>
+      compute(name, x, x.shape, out?.gradient, inputs, fill, 'out.gradient');
     const reduceInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
       reduceRows(call, buffer, lossOfNothing(call), write);
     if (x.size === 0) {
