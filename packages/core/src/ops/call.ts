@@ -79,7 +79,11 @@ export function callOn(
     if (isTensor(first) && directions.every(isTensor)) return callOnTensors(plan, first, directions, options);
     return callOnCopies(plan, first, directions, options);
   } catch (error) {
-    throw named(operation, error, member.result === 'matrices' ? '; vjp and jvp multiply by the Jacobian without storing it' : '');
+    throw named(
+      operation,
+      error,
+      member.result === 'matrices' ? '; vjp and jvp multiply by the Jacobian without storing it' : '',
+    );
   }
 }
 
