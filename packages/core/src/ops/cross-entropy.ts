@@ -4,7 +4,7 @@ import { checkMembers, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   changeAlong,
@@ -43,7 +43,7 @@ type LossOf<X, O> = 'reduction' extends keyof O
   : LikeOfRank<X, 0>;
 
 export interface CrossEntropy {
-  <X extends TensorLike, const O extends Outputs<OutTensors> = Record<never, never>>(
+  <X extends FloatLike, const O extends Outputs<OutTensors> = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
@@ -55,7 +55,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.loss(tensor([[1, 2, 3]]), [2]).array(); // 0.4076
    */
-  loss<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+  loss<X extends FloatLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
@@ -68,7 +68,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.gradient(tensor([[1, 2, 3]]), [2]).array(); // [[0.0900, 0.2447, -0.3348]]
    */
-  gradient<X extends TensorLike>(
+  gradient<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     options?: CrossEntropyOptions & OutOption,
@@ -82,7 +82,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.vjp(tensor([[1, 2, 3]]), [2], 0.5).array(); // [[0.0450, 0.1224, -0.1674]]
    */
-  vjp<X extends TensorLike>(
+  vjp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
@@ -96,7 +96,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.jvp(tensor([[1, 2, 3]]), [2], tensor([[0, 0, 1]])).array(); // -0.3348
    */
-  jvp<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+  jvp<X extends FloatLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     tangent: TensorLike,
@@ -117,7 +117,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.hvp(tensor([[1, 2, 3]]), [2], 1, tensor([[1, 0, 0]])).array(); // [[0.0819, -0.0220, -0.0599]]
    */
-  hvp<X extends TensorLike>(
+  hvp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
