@@ -386,6 +386,21 @@ describe('a linear operator', () => {
   });
 });
 
+test('an operator of linearize has no memory on the backend but its value', async () => {
+  const here = counted(backend);
+  const mask = [[true, false]];
+  for (const f of [softmax, softmin, logSoftmax, sigmoid, relu, logSumExp]) {
+    const options = f === sigmoid || f === relu ? {} : { mask };
+    const logits = tensor([[1, 2]], { backend: here });
+    const { value, vjp } = f.linearize(logits, options);
+    vjp(f === logSumExp ? [1] : [[1, 0]]).dispose();
+    expect(liveBuffers(here)).toBe(2);
+    value.dispose();
+    logits.dispose();
+    expect(liveBuffers(here)).toBe(0);
+  }
+});
+
 describe('the limits of a backend', () => {
   const limited = (limits: { elements: number; classes: number }) =>
     delegate(backend, { name: 'limited', supports: { ...backend.supports, limits } });
