@@ -846,6 +846,22 @@ describe('the options of cross-entropy have a domain', () => {
     ]);
   });
 
+  test('probabilities are used as they are: negative ones, rows that do not add up to 1, and NaN', () => {
+    for (const backend of backends) {
+      const x = tensor([[0.5, -1, 2]], { backend, dtype: 'float64' });
+      const target = [-0.5, 2, 0.25];
+      const logs = logSoftmax(x).dataSync();
+      const p = softmax(x).dataSync();
+      const { loss, gradient } = crossEntropy(x, [target]);
+      expect(loss.dataSync()[0]).toBeCloseTo(-target.reduce((sum, q, k) => sum + q * logs[k], 0), 14);
+      gradient.dataSync().forEach((g, k) => {
+        expect(g).toBeCloseTo(p[k] * 1.75 - target[k], 14);
+      });
+      const unknown = crossEntropy(x, [[Number.NaN, 0, 1]]);
+      expect([...unknown.loss.dataSync(), ...unknown.gradient.dataSync()]).toEqual(new Array(4).fill(Number.NaN));
+    }
+  });
+
   test('out is two tensors, of the shapes of the loss and the logits', async () => {
     const input = tensor([[1, 2]]);
     const one = tensor([[0, 0]]);

@@ -229,7 +229,7 @@ const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
  * The classes are along `axis`, by default the last one. In PyTorch they are along dim 1: for its logits of (N, C, d1, …) pass `{ axis: 1 }`.
  *
  * `target` is class indices (shape of the logits without the axis: an int32 tensor or plain integers) or probabilities (shape
- * of the logits). Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
+ * of the logits), which are used as they are, as in PyTorch: that they add up to 1 and are neither negative nor NaN is not checked. Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
  * `torch.nn.functional.cross_entropy`. The loss is a scalar tensor, or one number a row for reduction 'none'. For the mean over
  * rows that are all ignored or of weight 0 the loss is NaN and the gradient 0; where weights cancel, both are NaN or ±Infinity.
  *
