@@ -51,3 +51,20 @@ export class SoftgradError extends Error {
 export function isSoftgradError(error: unknown): error is SoftgradError {
   return error instanceof Error && error.name === 'SoftgradError' && 'code' in error;
 }
+
+/**
+ * Calls `body`, and names the operation in an error for want of memory, which backends and host arrays do not know. Other errors have its name.
+ */
+export function inOperation<T>(operation: string, body: () => T): T {
+  try {
+    return body();
+  } catch (error) {
+    throw named(operation, error);
+  }
+}
+
+/** The error for `inOperation` to throw, with advice behind it. */
+export function named(operation: string, error: unknown, advice = ''): unknown {
+  if (!isSoftgradError(error) || error.code !== 'ERR_OUT_OF_MEMORY') return error;
+  return new SoftgradError(error.code, `${operation}: ${error.message}${advice}`, { cause: error });
+}

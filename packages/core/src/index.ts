@@ -40,7 +40,7 @@ export type { GradcheckTarget } from './gradcheck/operations.js';
 export type { GradcheckOptions, GradgradcheckOptions } from './gradcheck/options.js';
 export type { GradcheckEntry, GradcheckReport } from './gradcheck/report.js';
 export { gradgradcheck } from './gradcheck/second.js';
-export type { TensorLike } from './ops/arguments.js';
+export type { FloatLike, TensorLike } from './ops/arguments.js';
 export { type Computed, operationsOf } from './ops/computed.js';
 export { type CrossEntropy, type CrossEntropyResult, crossEntropy } from './ops/cross-entropy.js';
 export type { CrossEntropyOptions } from './ops/cross-entropy-options.js';
@@ -82,6 +82,8 @@ export {
 } from './tensor/dtype.js';
 export {
   type DimsArrayLike,
+  type FloatArray,
+  type FloatInput,
   type HostData,
   type NdArrayLike,
   type NumericArray,

@@ -25,11 +25,16 @@ export function namesOf<O>(names: { readonly [K in keyof Required<O>]: true }): 
  * checkOptions('wasm.open', { thread: 2 }, ['threads']); // ERR_VALUE: wasm.open: unknown option 'thread' (did you mean 'threads'?); expected threads
  */
 export function checkOptions<O extends object>(operation: string, options: O, known: readonly string[]): O {
+  return checkMembers(operation, ': options are', options, known);
+}
+
+/** The same for any object with known names; `are` is how an error about anything else continues after `what`. */
+export function checkMembers<O extends object>(what: string, are: string, options: O, known: readonly string[]): O {
   if (typeof options !== 'object' || options === null || Array.isArray(options) || isBranded(options)) {
     const expected = `${known.length > 0 ? 'an object with ' : ''}${listed(known)}${exampleOf(options, known)}`;
-    throw new SoftgradError('ERR_VALUE', `${operation}: options are ${describe(options)}; expected ${expected}`);
+    throw new SoftgradError('ERR_VALUE', `${what}${are} ${describe(options)}; expected ${expected}`);
   }
-  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(operation, name, known);
+  for (const name of Object.keys(options)) if (!known.includes(name)) throw unknownOption(what, name, known);
   return options;
 }
 

@@ -6,6 +6,7 @@ import {
   type CrossEntropyOptions,
   type CrossEntropyTarget,
   crossEntropy,
+  empty,
   getBackend,
   gradcheck,
   logSoftmax,
@@ -845,6 +846,22 @@ describe('the options of cross-entropy have a domain', () => {
     ]);
   });
 
+  test('probabilities are used as they are: negative ones, rows that do not add up to 1, and NaN', () => {
+    for (const backend of backends) {
+      const x = tensor([[0.5, -1, 2]], { backend, dtype: 'float64' });
+      const target = [-0.5, 2, 0.25];
+      const logs = logSoftmax(x).dataSync();
+      const p = softmax(x).dataSync();
+      const { loss, gradient } = crossEntropy(x, [target]);
+      expect(loss.dataSync()[0]).toBeCloseTo(-target.reduce((sum, q, k) => sum + q * logs[k], 0), 14);
+      gradient.dataSync().forEach((g, k) => {
+        expect(g).toBeCloseTo(p[k] * 1.75 - target[k], 14);
+      });
+      const unknown = crossEntropy(x, [[Number.NaN, 0, 1]]);
+      expect([...unknown.loss.dataSync(), ...unknown.gradient.dataSync()]).toEqual(new Array(4).fill(Number.NaN));
+    }
+  });
+
   test('out is two tensors, of the shapes of the loss and the logits', async () => {
     const input = tensor([[1, 2]]);
     const one = tensor([[0, 0]]);
@@ -856,10 +873,30 @@ describe('the options of cross-entropy have a domain', () => {
       'ERR_VALUE',
       "crossEntropy: out: unknown option 'los' (did you mean 'loss'?); expected one of loss, gradient",
     ]);
-    expect(failure(() => crossEntropy(input, [0], { out: { loss: one } }))).toEqual([
-      'ERR_SHAPE',
-      'crossEntropy: out is (1, 2), expected ()',
-    ]);
+    for (const [out, found] of [
+      [one, 'a tensor'],
+      [[one, one], 'an array of 2 entries'],
+      [null, 'null'],
+      [1, '1'],
+    ] as const) {
+      expect(failure(() => crossEntropy(input, [0], { out: out as never }))).toEqual([
+        'ERR_VALUE',
+        `crossEntropy: out is ${found}; expected an object with loss, gradient`,
+      ]);
+    }
+    const float64 = tensor([[1, 2]], { dtype: 'float64' });
+    for (const [out, code, found] of [
+      [{ loss: one }, 'ERR_SHAPE', 'out.loss is (1, 2), expected ()'],
+      [{ gradient: empty([]) }, 'ERR_SHAPE', 'out.gradient is (), expected (1, 2)'],
+      [
+        { loss: [0] as never },
+        'ERR_DTYPE',
+        'out.loss is an array of 1 entry, expected a tensor: make one with tensor(…)',
+      ],
+      [{ gradient: float64 }, 'ERR_DTYPE', 'out.gradient is float64, expected float32 like the other operand'],
+    ] as const) {
+      expect(failure(() => crossEntropy(input, [0], { out }))).toEqual([code, `crossEntropy: ${found}`]);
+    }
     const dtype = 'float64';
     const expected = crossEntropy(tensor([[1, 2]], { backend: backends[0], dtype }), [0]);
     for (const backend of backends) {

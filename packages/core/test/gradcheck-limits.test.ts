@@ -3,13 +3,19 @@ import { exact } from '../conformance/index.js';
 import {
   crossEntropy,
   type GradcheckOptions,
+  type GradcheckReport,
   gradcheck,
   gradgradcheck,
+  logSoftmax,
+  logSumExp,
+  relu,
   sigmoid,
   softmax,
+  softmin,
   type Tensor,
   tensor,
 } from '../src/index.js';
+import { table } from '../src/ops/table.js';
 
 const backend = await exact.open();
 const like = (values: number[][], dtype: 'float64' | 'float32' = 'float64') => tensor(values, { backend, dtype });
@@ -18,6 +24,21 @@ const ofSoftmax = {
   gradcheck: (x: Tensor, options: GradcheckOptions) => gradcheck(softmax, x, options),
   gradgradcheck: (x: Tensor, options: GradcheckOptions) => gradgradcheck(softmax, x, options),
 };
+
+const square = {
+  name: 'square',
+  forward: (x: Float64Array) => x.map((v) => v * v),
+  vjp: (x: Tensor, g: Tensor) => product(2, x, g),
+  hvp: (_: Tensor, g: Tensor, t: Tensor) => product(2, g, t),
+};
+
+const product = (factor: number, a: Tensor, b: Tensor) => {
+  const other = b.dataSync();
+  const values = a.dataSync().map((v, k) => factor * v * other[k]);
+  return tensor(values, { shape: a.shape, backend });
+};
+
+const nameOf = (f: object) => String(Object.entries(table).find(([, one]) => one === f)?.[0]);
 
 describe('options that would make every derivative right', () => {
   test.each([
@@ -92,12 +113,12 @@ describe('options of another type are refused', () => {
     }
   });
 
-  test('also the temperature of a function that has none', async () => {
+  test('also the temperature of a function that has none, for which it shortens the steps', async () => {
     const x = like([[1, 2]]);
     const options = { temperature: {} } as never;
     for (const [name, report] of [
-      ['gradcheck', gradcheck(sigmoid, x, options)],
-      ['gradgradcheck', gradgradcheck(sigmoid, x, options)],
+      ['gradcheck', gradcheck(square, x, options)],
+      ['gradgradcheck', gradgradcheck(square, x, options)],
     ] as const) {
       await expect(report).rejects.toMatchObject({
         code: 'ERR_VALUE',
@@ -118,6 +139,72 @@ describe('options of another type are refused', () => {
     for (const check of Object.values(ofSoftmax)) {
       expect(await check(like([[1, 2]]), { entries })).toMatchObject({ ok: true, checked: 1 });
     }
+  });
+});
+
+describe('options that the operation does not take are refused, and those that it takes are listed', () => {
+  const ofRows = 'axis, temperature, mask';
+  const own = 'cotangent, step, tolerance, entries';
+  const values = {
+    axis: 0,
+    temperature: 1,
+    mask: [true, true],
+    labelSmoothing: 0,
+    weight: [1, 1],
+    ignoreIndex: -1,
+    reduction: 'sum',
+    target: [0, 1],
+  };
+  const takes: readonly (readonly [name: string, operation: never, known: string])[] = [
+    ...[softmax, softmin, logSoftmax, logSumExp].map((f) => [nameOf(f), f as never, `${ofRows}, ${own}`] as const),
+    ...[sigmoid, relu].map((f) => [nameOf(f), f as never, own] as const),
+    [
+      'crossEntropy',
+      crossEntropy as never,
+      `${ofRows}, labelSmoothing, weight, ignoreIndex, reduction, target, ${own}`,
+    ],
+    ['square', square as never, `temperature, ${own}`],
+  ];
+  const checks: readonly ((operation: never, x: Tensor, options: never) => Promise<GradcheckReport>)[] = [
+    gradcheck,
+    gradgradcheck,
+  ];
+
+  test.each(takes)('by %s', async (name, operation, known) => {
+    const x = like([
+      [1, 2],
+      [3, 5],
+    ]);
+    for (const check of checks) {
+      const expected = check === gradcheck ? known : `${known}, tangent`;
+      for (const [option, value] of Object.entries({ ...values, tangent: x, out: x })) {
+        const options = { ...(name === 'crossEntropy' && { target: [1, 0] }), [option]: value };
+        const report = check(operation, x, options as never);
+        if (!expected.split(', ').includes(option)) {
+          await expect(report).rejects.toMatchObject({
+            code: 'ERR_VALUE',
+            message: expect.stringMatching(
+              new RegExp(`^${check.name} of ${name}: unknown option '${option}'.*; expected one of ${expected}$`),
+            ),
+          });
+        } else if (name === 'relu' && check === gradgradcheck) {
+          await expect(report).rejects.toThrow('relu has no hvp to check');
+        } else {
+          expect((await report).ok).toBe(true);
+        }
+      }
+    }
+  });
+
+  test('with a similar name that it takes, and not one that it does not take', async () => {
+    const x = like([[1, 2]]);
+    await expect(gradcheck(softmax, x, { dim: 0 } as never)).rejects.toThrow(
+      "gradcheck of softmax: unknown option 'dim' (did you mean 'axis'?)",
+    );
+    await expect(gradcheck(sigmoid, x, { dim: 0 } as never)).rejects.toThrow(
+      /^gradcheck of sigmoid: unknown option 'dim'; expected one of cotangent/,
+    );
+    await expect(gradcheck(softmax, x, 1 as never)).rejects.toThrow(/^gradcheck of softmax: options are 1; expected/);
   });
 });
 

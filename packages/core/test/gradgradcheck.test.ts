@@ -239,7 +239,7 @@ describe('gradgradcheck detects mistakes', () => {
         'gradgradcheck: unknown operation; pass a built-in one, or { name, forward, hvp } for a function of your own',
       ],
       [() => gradgradcheck(softmax, double([[1, Number.NaN]])), /x\[1\] is NaN; there is no derivative to check/],
-      [() => gradgradcheck(softmax, x, { dim: 0 } as object), /^gradgradcheck: .*'dim'/],
+      [() => gradgradcheck(softmax, x, { dim: 0 } as object), /^gradgradcheck of softmax: .*'dim'/],
     ] as const;
     for (const [call, message] of failing) {
       await expect(call()).rejects.toMatchObject({ code: 'ERR_VALUE', message: expect.stringMatching(message) });

@@ -386,6 +386,21 @@ describe('a linear operator', () => {
   });
 });
 
+test('an operator of linearize has no memory on the backend but its value', async () => {
+  const here = counted(backend);
+  const mask = [[true, false]];
+  for (const f of [softmax, softmin, logSoftmax, sigmoid, relu, logSumExp]) {
+    const options = f === sigmoid || f === relu ? {} : { mask };
+    const logits = tensor([[1, 2]], { backend: here });
+    const { value, vjp } = f.linearize(logits, options);
+    vjp(f === logSumExp ? [1] : [[1, 0]]).dispose();
+    expect(liveBuffers(here)).toBe(2);
+    value.dispose();
+    logits.dispose();
+    expect(liveBuffers(here)).toBe(0);
+  }
+});
+
 describe('the limits of a backend', () => {
   const limited = (limits: { elements: number; classes: number }) =>
     delegate(backend, { name: 'limited', supports: { ...backend.supports, limits } });
@@ -402,12 +417,14 @@ describe('the limits of a backend', () => {
     expect(softmax(fits).shape).toEqual([2, 3]);
     expect(failure(() => empty([7], { backend: here }))).toEqual([
       'ERR_OUT_OF_MEMORY',
-      'limited holds at most 6 elements in one buffer; 7 were asked for',
+      'empty: limited holds at most 6 elements in one buffer; 7 were asked for',
     ]);
-    expect(failure(() => softmax.jacobian(softmax(fits)))).toEqual([
-      'ERR_OUT_OF_MEMORY',
-      'limited holds at most 6 elements in one buffer; 18 were asked for',
-    ]);
+    for (const call of [() => softmax.jacobian(softmax(fits)), () => softmax.linearize(fits).toDense()]) {
+      expect(failure(call)).toEqual([
+        'ERR_OUT_OF_MEMORY',
+        'softmax.jacobian: limited holds at most 6 elements in one buffer; 18 were asked for; vjp and jvp multiply by the Jacobian without storing it',
+      ]);
+    }
     const wide = tensor([1, 2, 3, 4], { backend: here });
     expect(failure(() => logSumExp(wide))).toEqual([
       'ERR_UNSUPPORTED',

@@ -215,7 +215,7 @@ describe('an unknown option is an error', () => {
       /^empty: unknown option 'kind'; expected one of dtype, backend$/,
     );
     await expect(gradcheck(softmax, x(), { kind: 1 } as never)).rejects.toThrow(
-      /^gradcheck: unknown option 'kind'; expected one of axis, temperature, mask, labelSmoothing, weight, ignoreIndex, reduction, target, cotangent, step, tolerance, entries$/,
+      /^gradcheck of softmax: unknown option 'kind'; expected one of axis, temperature, mask, cotangent, step, tolerance, entries$/,
     );
   });
 
@@ -241,7 +241,6 @@ describe('an unknown option is an error', () => {
     expect(() => softmax.linearize(x()).vjp(x(), { axis: 0 } as never)).toThrow("unknown option 'axis'");
     expect(() => softmax.linearize(x(), { out: x() } as never)).toThrow("unknown option 'out'");
     expect(() => relu.linearize(x()).diagonal({ axis: 0 } as never)).toThrow("unknown option 'axis'");
-    expect(() => crossEntropy(x(), [0, 1], { out: x() as never })).toThrow('out: options are a tensor');
     expect(() => tensor([1], { type: 'float64' } as never)).toThrow("tensor: unknown option 'type'");
     expect(() => empty([1], { shape: [2] } as never)).toThrow("empty: unknown option 'shape'");
     await expect(gradcheck(softmax, x(), { dim: 0 } as never)).rejects.toThrow("did you mean 'axis'?");

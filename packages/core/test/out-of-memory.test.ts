@@ -10,6 +10,7 @@ import {
   logSoftmax,
   logSumExp,
   SoftgradError,
+  sigmoid,
   softmax,
   type Tensor,
   tensor,
@@ -128,6 +129,52 @@ test('a backend that cannot add losses refuses their sum before the gradient is 
   const [code] = failure(() => crossEntropy(x, [0, 1], { out: { gradient: x } }));
   expect(code).toBe('ERR_UNSUPPORTED');
   expect([...x.dataSync()]).toEqual([1, 2, 3, 4]);
+});
+
+test('a function names itself whichever of its allocations fails', async () => {
+  const exactly = await open();
+  const { backend, withMemoryFor } = failing(exactly, { kernels: {} });
+  const x = tensor([[1, 2]], { dtype: 'float64', backend });
+  const [s, y] = [softmax(x), sigmoid(x)];
+  const mask = [[true, false]];
+  const row = [1, 0];
+  const linear = logSumExp.linearize(x, { mask });
+  const jacobian = '; vjp and jvp multiply by the Jacobian without storing it';
+  const calls: readonly (readonly [name: string, call: () => unknown, advice?: string])[] = [
+    ['tensor', () => tensor([1], { backend })],
+    ['empty', () => empty([1], { backend })],
+    ['softmax', () => softmax(x, { mask })],
+    ['softmax.vjp', () => softmax.vjp(s, [row])],
+    ['softmax.jacobian', () => softmax.jacobian(s), jacobian],
+    ['sigmoid.jacobian', () => sigmoid.jacobian(y), jacobian],
+    ['softmax.linearize', () => softmax.linearize(x, { mask })],
+    ['logSumExp.vjp', () => linear.vjp([1])],
+    ['crossEntropy', () => crossEntropy(x, [0], { mask, weight: row })],
+    ['crossEntropy.hvp', () => crossEntropy.hvp(x, [0], 1, [row])],
+  ];
+  for (const [name, call, advice = ''] of calls) {
+    let allocations = 0;
+    while (
+      !withMemoryFor(allocations, () => {
+        try {
+          call();
+        } catch (error) {
+          expect(error).toMatchObject({ message: `${name}: no memory${advice}`, cause: { message: 'no memory' } });
+          throw error;
+        }
+      })
+    )
+      allocations++;
+    expect(allocations).toBeGreaterThan(0);
+  }
+  // The read of `to` comes before.
+  const other = tensor([1], { dtype: 'float64', backend: exactly });
+  const noMemory = failing(exactly, {
+    alloc() {
+      throw new SoftgradError('ERR_OUT_OF_MEMORY', 'no memory');
+    },
+  });
+  await expect(other.to(noMemory.backend)).rejects.toThrow('to: no memory');
 });
 
 describe('linearize after a call with its operand as out', () => {

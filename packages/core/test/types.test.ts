@@ -16,6 +16,9 @@ import {
   sigmoid,
   softmax,
   type Tensor,
+  type TensorInput,
+  type TensorLike,
+  type TypedArray,
   tensor,
 } from '../src/index.js';
 
@@ -214,6 +217,75 @@ test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed 
   expect(() => tensor(x())).toThrow('await x.to(backend)');
   // @ts-expect-error an object with a length is no array
   expect(() => tensor({ length: 2, 0: 1 })).toThrow('Array.from(x)');
+});
+
+test('a typed array of integers does not compile as an operand of floats', async () => {
+  const refused = (call: () => unknown) => expect(call).toThrow('int32, expected floats');
+  const integers = Int32Array.of(1, 2);
+  // @ts-expect-error
+  refused(() => softmax(integers));
+  // @ts-expect-error
+  refused(() => softmax(Uint8ClampedArray.of(1, 2)));
+  // @ts-expect-error
+  refused(() => softmax([Int8Array.of(1)]));
+  // @ts-expect-error
+  refused(() => softmax([[Uint16Array.of(1)]]));
+  // @ts-expect-error
+  refused(() => softmax(integers as Int32Array | Float32Array));
+  // @ts-expect-error
+  refused(() => softmax.jacobian(integers));
+  // @ts-expect-error
+  refused(() => logSoftmax.linearize(integers));
+  // @ts-expect-error
+  refused(() => logSumExp.gradient(integers));
+  // @ts-expect-error
+  refused(() => sigmoid(integers));
+  // @ts-expect-error
+  refused(() => relu.vjp(integers, [1, 1]));
+  // @ts-expect-error
+  refused(() => crossEntropy(integers, [0]));
+  // @ts-expect-error
+  await expect(gradcheck(softmax, integers)).rejects.toThrow('int32, expected floats');
+  // @ts-expect-error
+  await expect(gradgradcheck(softmax, integers)).rejects.toThrow('int32, expected floats');
+  // Class indices and cotangents may be integers.
+  expect(crossEntropy([[1, 2]], Int32Array.of(1)).loss.rank).toBe(0);
+  expect(softmax.vjp(softmax(x()), [Int8Array.of(1, 0, 0), Int8Array.of(0, 1, 0)]).size).toBe(6);
+  expect(tensor(integers).dtype).toBe('int32');
+});
+
+test('what may be of floats compiles as an operand', () => {
+  interface Half extends ArrayLike<number>, ArrayBufferView {
+    readonly [Symbol.toStringTag]: 'Float16Array';
+  }
+  const values = Float32Array.of(1, 2);
+  const shape: readonly number[] = [2];
+  expectTypeOf(softmax(values)).toEqualTypeOf<Tensor<'float32', 1>>();
+  expectTypeOf(softmax(Float64Array.of(1))).toEqualTypeOf<Tensor<'float64', 1>>();
+  expectTypeOf(softmax([values, values])).toEqualTypeOf<Tensor<'float32', 2>>();
+  expectTypeOf(softmax(values as Float32Array | Float64Array).dtype).toEqualTypeOf<'float32' | 'float64'>();
+  expectTypeOf(softmax(values as unknown as Half).dtype).toEqualTypeOf<'float32'>();
+  expectTypeOf(softmax({ data: values, shape: [1, 2] })).toEqualTypeOf<Tensor<'float32', 2>>();
+  const known: readonly TensorLike[] = [
+    values,
+    [values],
+    [[1, 2]],
+    { data: values, shape },
+    { data: values, dims: shape },
+  ];
+  // Functions that pass on what they get.
+  const throughLike = (logits: TensorLike) => softmax(logits);
+  const throughInput = (logits: TensorInput) => softmax(logits);
+  const throughTyped = (logits: TypedArray) => softmax(logits);
+  const ofArray = <A extends Float32Array | Float64Array>(logits: A) => softmax(logits);
+  const ofAny = <A extends TensorLike>(logits: A) => softmax(logits);
+  const ofTensor = <D extends FloatDType>(logits: Tensor<D>) => softmax(logits);
+  const asFunction: (logits: Tensor) => Tensor = softmax;
+  for (const one of known) expect([throughLike(one).size, ofAny(one).size]).toEqual([2, 2]);
+  expect([throughInput(values).size, throughTyped(values).size, ofArray(values).size]).toEqual([2, 2, 2]);
+  expect([ofTensor(x()).size, asFunction(x()).size]).toEqual([6, 6]);
+  expect(softmax(x().dataSync()).size).toBe(6);
+  expect(softmax(softmax(x() as Tensor).dataSync()).size).toBe(6);
 });
 
 test('what is read may be kept: its memory is no one else’s', async () => {

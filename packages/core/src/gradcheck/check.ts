@@ -1,4 +1,4 @@
-import type { TensorLike } from '../ops/arguments.js';
+import type { FloatLike } from '../ops/arguments.js';
 import type { BuiltIn } from '../ops/table.js';
 import { bestEstimate, differ, type Estimate, quotientOf, shortestAt } from './differences.js';
 import { type Check, compareWithDifferences, type FirstStep } from './driver.js';
@@ -25,7 +25,7 @@ import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
  */
 export function gradcheck(
   operation: GradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options?: GradcheckOptions,
 ): Promise<GradcheckReport>;
 /**
@@ -56,13 +56,13 @@ export function gradcheck(
  */
 export function gradcheck(
   operation: BuiltIn | GradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options?: GradcheckOptions,
 ): Promise<GradcheckReport>;
 // The first signature is there for the types of an object literal's parameters: in the union, vjp could also be that of a built-in one.
 export async function gradcheck(
   operation: BuiltIn | GradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options: GradcheckOptions = {},
 ): Promise<GradcheckReport> {
   return compareWithDifferences(check, operation, x, options);

@@ -1,12 +1,18 @@
 import { type TensorLike, tensorOf } from '../ops/arguments.js';
 import { directionsOf } from '../ops/definition.js';
 import type { BuiltIn } from '../ops/table.js';
-import { checkOptions } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import { checkTemperature, operand, operandLike } from '../tensor/operands.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import { type CheckedFunction, type Derivative, derivativeOf, isBuiltIn, type OwnFunction } from './function.js';
-import { builtIn } from './operations.js';
+import {
+  type CheckedFunction,
+  type Derivative,
+  derivativeOf,
+  isBuiltIn,
+  isOwnFunction,
+  type OwnFunction,
+} from './function.js';
+import { builtIn, checkPassed } from './operations.js';
 import type { GradgradcheckOptions } from './options.js';
 import { ownFunction } from './own-function.js';
 import {
@@ -16,7 +22,6 @@ import {
   finite,
   type GradcheckEntry,
   type GradcheckReport,
-  isOwnFunction,
   judged,
   reportOf,
   resultFor,
@@ -32,6 +37,7 @@ import { inFloat64, type Rounding, roundingOf } from './rounding.js';
 export interface Check {
   readonly name: string;
   readonly derivative: Derivative;
+  /** Of its own options, not of those of the operation. */
   readonly optionNames: readonly string[];
   readonly tolerance: Readonly<Record<FloatDType, number>>;
   /** Where the errors of the differences by their order and by rounding are equal. */
@@ -72,7 +78,7 @@ export async function compareWithDifferences(
   options: GradgradcheckOptions,
 ): Promise<GradcheckReport> {
   const { name, derivative } = check;
-  checkOptions(name, options, check.optionNames);
+  checkPassed(name, operation, options, check.optionNames);
   const made: Tensor[] = [];
   const kept = (one: Tensor): Tensor => {
     made.push(one);

@@ -43,6 +43,12 @@ export function isBuiltIn(f: CheckedFunction): boolean {
   return f.takesLimit !== undefined;
 }
 
+/** Whether it is a caller's own function, which has a `forward`. */
+export function isOwnFunction<F extends OwnFunction>(operation: object): operation is F {
+  // JavaScript may pass anything, such as the name of a function of core.
+  return Object(operation) === operation && 'forward' in operation;
+}
+
 /** The derivative of a function. @throws ERR_VALUE if it has none */
 export function derivativeOf(
   check: string,

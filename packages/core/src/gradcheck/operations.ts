@@ -4,19 +4,20 @@ import type { Rows } from '../backend/interface.js';
 import { functionName, twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import type { CrossEntropy } from '../ops/cross-entropy.js';
-import type { CrossEntropyOptions } from '../ops/cross-entropy-options.js';
+import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy-options.js';
 import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
 import type { Definition } from '../ops/definition.js';
-import { type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
+import { optionNamesOf, type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
 import { type BuiltIn, definitions, type Op } from '../ops/table.js';
+import { checkOptions } from '../options.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
-import type { BuiltInFunction } from './function.js';
+import { type BuiltInFunction, isOwnFunction, type OwnFunction } from './function.js';
 
-/** The options of the operation that is checked. */
+/** The options of the operation that is checked: others than those that it takes are ERR_VALUE. */
 export interface GradcheckTarget extends CrossEntropyOptions {
   /** For crossEntropy. */
   readonly target?: CrossEntropyTarget | undefined;
@@ -58,10 +59,9 @@ export async function builtIn(
   x: FloatTensor,
   options: GradcheckTarget,
 ): Promise<BuiltInFunction> {
-  // The functions of another copy of core have the same names.
-  const name = (operation as { readonly [functionName]?: string } | null | undefined)?.[functionName];
+  const name = nameOf(operation);
   if (name === 'crossEntropy') return crossEntropyOf(check, operation as CrossEntropy, x, options);
-  const definition = Object.values<Definition>(definitions).find((one) => one.name === name);
+  const definition = definitionOf(name);
   if (definition === undefined && name !== undefined) {
     throw new SoftgradError('ERR_VALUE', `${check}: ${name} is of another version of core; ${twoCopies}`);
   }
@@ -72,6 +72,35 @@ export async function builtIn(
     );
   }
   return derived(check, operation as Derived, definition, x, options);
+}
+
+/** The name of a function of core. Those of another copy of core have the same names. */
+function nameOf(operation: BuiltIn | OwnFunction): string | undefined {
+  return (operation as { readonly [functionName]?: string } | null | undefined)?.[functionName];
+}
+
+function definitionOf(name: string | undefined): Definition | undefined {
+  return Object.values<Definition>(definitions).find((one) => one.name === name);
+}
+
+/** @throws ERR_VALUE for an option that neither the check nor the operation takes, which would be ignored */
+export function checkPassed(
+  check: string,
+  operation: BuiltIn | OwnFunction,
+  options: object,
+  ownNames: readonly string[],
+): void {
+  const name = nameOf(operation);
+  const of = name ?? (isOwnFunction(operation) ? operation.name : undefined);
+  const known = namesFor(operation, definitionOf(name)).filter((option) => option !== 'out');
+  checkOptions(of === undefined ? check : `${check} of ${of}`, options, [...known, ...ownNames]);
+}
+
+/** The names of the options of an operation; all if it is not known, which is an error of its own. */
+function namesFor(operation: BuiltIn | OwnFunction, definition: Definition | undefined): readonly string[] {
+  if (definition) return optionNamesOf(definition, 'value');
+  // A temperature shortens the steps of any function.
+  return isOwnFunction(operation) ? ['temperature'] : [...crossEntropyNames, 'target'];
 }
 
 function derived(

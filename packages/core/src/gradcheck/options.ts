@@ -1,5 +1,4 @@
 import type { TensorLike } from '../ops/arguments.js';
-import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy-options.js';
 import { namesOf } from '../options.js';
 import type { GradcheckTarget } from './operations.js';
 
@@ -33,14 +32,11 @@ export interface GradgradcheckOptions extends GradcheckOptions {
   readonly entries?: readonly number[] | undefined;
 }
 
-const ownNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof CrossEntropyOptions>>({
-  target: true,
-  cotangent: true,
-  step: true,
-  tolerance: true,
-  entries: true,
+const shared = { cotangent: true, step: true, tolerance: true, entries: true } as const;
+/** The names of the options of gradcheck itself; `optionNamesOf` are those of the operation. */
+export const gradcheckNames = /* @__PURE__ */ namesOf<Omit<GradcheckOptions, keyof GradcheckTarget>>(shared);
+/** The same of gradgradcheck. */
+export const gradgradcheckNames = /* @__PURE__ */ namesOf<Omit<GradgradcheckOptions, keyof GradcheckTarget>>({
+  ...shared,
+  tangent: true,
 });
-/** The names of the options that gradcheck takes. */
-export const gradcheckNames = [...crossEntropyNames.filter((name) => name !== 'out'), ...ownNames];
-/** The names of the options that gradgradcheck takes. */
-export const gradgradcheckNames = [...gradcheckNames, 'tangent'];

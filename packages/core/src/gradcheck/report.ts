@@ -5,7 +5,6 @@ import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { disagree, type Estimate } from './differences.js';
-import type { OwnFunction } from './function.js';
 import type { GradcheckOptions } from './options.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
@@ -69,12 +68,6 @@ export const roundoff: Record<FloatDType, number> = { float64: 2 ** -53, float32
 
 /** Derivatives below these may be flushed to 0. */
 const smallest: Record<FloatDType, number> = { float64: 2 ** -1022, float32: 2 ** -126, float16: 2 ** -20 };
-
-/** Whether it is a caller's own function, which has a `forward`. */
-export function isOwnFunction<F extends OwnFunction>(operation: object): operation is F {
-  // JavaScript may pass anything, such as the name of a function of core.
-  return Object(operation) === operation && 'forward' in operation;
-}
 
 /** The entries of x. @throws ERR_VALUE for NaN and +Infinity, which have no derivative */
 export async function valuesOf(name: string, x: Tensor): Promise<Float64Array> {

@@ -1,5 +1,5 @@
 import { SoftgradError } from '../errors.js';
-import type { TensorLike } from '../ops/arguments.js';
+import type { FloatLike } from '../ops/arguments.js';
 import type { BuiltIn } from '../ops/table.js';
 import { bestEstimate, type Quotient, quotientOf, shortestAt } from './differences.js';
 import { type Check, compareWithDifferences } from './driver.js';
@@ -27,7 +27,7 @@ import type { Rounding } from './rounding.js';
  */
 export function gradgradcheck(
   operation: GradgradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options?: GradgradcheckOptions,
 ): Promise<GradcheckReport>;
 /**
@@ -48,13 +48,13 @@ export function gradgradcheck(
  */
 export function gradgradcheck(
   operation: BuiltIn | GradgradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options?: GradgradcheckOptions,
 ): Promise<GradcheckReport>;
 // The first signature is there for the types of an object literal's parameters: in the union, hvp could also be that of a built-in one.
 export async function gradgradcheck(
   operation: BuiltIn | GradgradcheckFunction,
-  x: TensorLike,
+  x: FloatLike,
   options: GradgradcheckOptions = {},
 ): Promise<GradcheckReport> {
   return compareWithDifferences(check, operation, x, options);

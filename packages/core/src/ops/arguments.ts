@@ -1,10 +1,13 @@
 import { backendOfNewTensor } from '../backend/registry.js';
 import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
-import { areBooleans, readInput, type TensorInput } from '../tensor/input.js';
+import { areBooleans, type FloatInput, readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
 
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
 export type TensorLike = Tensor | TensorInput;
+
+/** An operand of floats: what `TensorLike` has, except for typed arrays of integers. The dtype of tensors, and of data with a shape, is checked at the call. */
+export type FloatLike = Tensor | FloatInput;
 
 /** A named argument as a tensor: itself, or a copy of what the caller passed. The check is for entries of arguments that are not tensors. */
 export type ReadArgument = (name: string, given: unknown, check?: CheckOfEntries) => Tensor;

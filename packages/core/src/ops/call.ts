@@ -1,4 +1,5 @@
 import type { Rows } from '../backend/interface.js';
+import { named } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
@@ -72,9 +73,18 @@ export function callOn(
   directions: readonly TensorLike[],
   options: SoftmaxOptions = noOptions,
 ): Tensor {
-  checkOptions(plan.operation, options, plan.options);
-  if (isTensor(first) && directions.every(isTensor)) return callOnTensors(plan, first, directions, options);
-  return callOnCopies(plan, first, directions, options);
+  const { operation, member } = plan;
+  checkOptions(operation, options, plan.options);
+  try {
+    if (isTensor(first) && directions.every(isTensor)) return callOnTensors(plan, first, directions, options);
+    return callOnCopies(plan, first, directions, options);
+  } catch (error) {
+    throw named(
+      operation,
+      error,
+      member.result === 'matrices' ? '; vjp and jvp multiply by the Jacobian without storing it' : '',
+    );
+  }
 }
 
 /** The same with copies of the operands that are not tensors. A function of its own, so that compilers inline the way of tensors. */

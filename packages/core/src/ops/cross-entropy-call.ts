@@ -1,5 +1,5 @@
 import type { CrossEntropyParameters } from '../backend/interface.js';
-import { SoftgradError } from '../errors.js';
+import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { HostArray } from '../tensor/dtype.js';
 import { withMask } from '../tensor/mask.js';
@@ -40,12 +40,14 @@ export function withCall<T>(
   checkOptions(operation, options, crossEntropyNames);
   // Products with a direction are composed.
   const kernel = directions.length === 0 ? name : null;
-  if (isTensor(logits) && directions.every(isTensor)) {
-    return onTensors(operation, kernel, logits, target, options, (call) => body(call, itself));
-  }
-  return withArguments(operation, [logits, ...directions, options.out, target], (read) =>
-    onTensors(operation, kernel, read('logits', logits), target, options, (call) => body(call, read)),
-  );
+  return inOperation(operation, () => {
+    if (isTensor(logits) && directions.every(isTensor)) {
+      return onTensors(operation, kernel, logits, target, options, (call) => body(call, itself));
+    }
+    return withArguments(operation, [logits, ...directions, options.out, target], (read) =>
+      onTensors(operation, kernel, read('logits', logits), target, options, (call) => body(call, read)),
+    );
+  });
 }
 
 /** @throws ERR_VALUE for probabilities: softmax would be applied to them once more */

@@ -1,10 +1,10 @@
 import { functionName } from '../copies.js';
 import { SoftgradError } from '../errors.js';
-import { checkOptions, namesOf } from '../options.js';
+import { checkMembers, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   changeAlong,
@@ -43,7 +43,7 @@ type LossOf<X, O> = 'reduction' extends keyof O
   : LikeOfRank<X, 0>;
 
 export interface CrossEntropy {
-  <X extends TensorLike, const O extends Outputs<OutTensors> = Record<never, never>>(
+  <X extends FloatLike, const O extends Outputs<OutTensors> = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
@@ -55,7 +55,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.loss(tensor([[1, 2, 3]]), [2]).array(); // 0.4076
    */
-  loss<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+  loss<X extends FloatLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     options?: O,
@@ -68,7 +68,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.gradient(tensor([[1, 2, 3]]), [2]).array(); // [[0.0900, 0.2447, -0.3348]]
    */
-  gradient<X extends TensorLike>(
+  gradient<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     options?: CrossEntropyOptions & OutOption,
@@ -82,7 +82,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.vjp(tensor([[1, 2, 3]]), [2], 0.5).array(); // [[0.0450, 0.1224, -0.1674]]
    */
-  vjp<X extends TensorLike>(
+  vjp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
@@ -96,7 +96,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.jvp(tensor([[1, 2, 3]]), [2], tensor([[0, 0, 1]])).array(); // -0.3348
    */
-  jvp<X extends TensorLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
+  jvp<X extends FloatLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
     tangent: TensorLike,
@@ -117,7 +117,7 @@ export interface CrossEntropy {
    * @example
    * await crossEntropy.hvp(tensor([[1, 2, 3]]), [2], 1, tensor([[1, 0, 0]])).array(); // [[0.0819, -0.0220, -0.0599]]
    */
-  hvp<X extends TensorLike>(
+  hvp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
     cotangent: TensorLike,
@@ -132,13 +132,15 @@ function both(logits: TensorLike, target: CrossEntropyTarget, options: Outputs<O
   return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;
-    if (out !== undefined) checkOptions(`${name}: out`, out, outNames);
+    if (out !== undefined) checkMembers(`${name}: out`, ' is', out, outNames);
     if (out?.loss !== undefined && out.loss === out.gradient) {
       throw new SoftgradError('ERR_VALUE', `${name}: out.loss and out.gradient are one tensor; expected two`);
     }
     const inputs = [x.buffer, call.target.buffer];
-    const lossBy = (fill: (buffer: unknown) => void) => compute(name, x, lossShape, out?.loss, inputs, fill);
-    const gradientBy = (fill: (buffer: unknown) => void) => compute(name, x, x.shape, out?.gradient, inputs, fill);
+    const lossBy = (fill: (buffer: unknown) => void) =>
+      compute(name, x, lossShape, out?.loss, inputs, fill, 'out.loss');
+    const gradientBy = (fill: (buffer: unknown) => void) =>
+      compute(name, x, x.shape, out?.gradient, inputs, fill, 'out.gradient');
     const reduceInto = (buffer: unknown, write: (rowLosses: unknown) => void) =>
       reduceRows(call, buffer, lossOfNothing(call), write);
     if (x.size === 0) {
@@ -227,7 +229,7 @@ const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
  * The classes are along `axis`, by default the last one. In PyTorch they are along dim 1: for its logits of (N, C, d1, …) pass `{ axis: 1 }`.
  *
  * `target` is class indices (shape of the logits without the axis: an int32 tensor or plain integers) or probabilities (shape
- * of the logits). Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
+ * of the logits), which are used as they are, as in PyTorch: that they add up to 1 and are neither negative nor NaN is not checked. Label smoothing, class weights, ignoreIndex and reduction mean what they mean in
  * `torch.nn.functional.cross_entropy`. The loss is a scalar tensor, or one number a row for reduction 'none'. For the mean over
  * rows that are all ignored or of weight 0 the loss is NaN and the gradient 0; where weights cancel, both are NaN or ±Infinity.
  *

@@ -1,13 +1,13 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { AxisOption, OutOption } from './settings.js';
 
 /** An elementwise function with its derivatives, which take its output y. Its Jacobian is diagonal: the vjp is the jvp. */
 export interface Elementwise {
-  <X extends TensorLike>(x: X, options?: OutOption): Like<X>;
+  <X extends FloatLike>(x: X, options?: OutOption): Like<X>;
   /**
    * The Jacobian matrices, `diag(f′)` of each row along the axis: `(n, f) → (n, f, f)`; for another axis the dimensions without it, then
    * `(f, f)`. For a gradient use `vjp`, which is O(f).
@@ -16,7 +16,7 @@ export interface Elementwise {
    * @example
    * await relu.jacobian(relu(tensor([-1, 2]))).array(); // [[0, 0], [0, 1]]
    */
-  jacobian<X extends TensorLike>(y: X, options?: AxisOption): MatricesOf<X>;
+  jacobian<X extends FloatLike>(y: X, options?: AxisOption): MatricesOf<X>;
   /**
    * The vector-Jacobian product, `g ⊙ f′`, elementwise, in the shape and dtype of the operands.
    *
@@ -26,7 +26,7 @@ export interface Elementwise {
    * @example
    * await sigmoid.vjp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
    */
-  vjp<X extends TensorLike>(y: X, cotangent: TensorLike, options?: OutOption): Like<X>;
+  vjp<X extends FloatLike>(y: X, cotangent: TensorLike, options?: OutOption): Like<X>;
   /**
    * The Jacobian-vector product, `t ⊙ f′`, elementwise: the Jacobian is symmetric, so this is `vjp` by another name.
    *
@@ -36,7 +36,7 @@ export interface Elementwise {
    * @example
    * await sigmoid.jvp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
    */
-  jvp<X extends TensorLike>(y: X, tangent: TensorLike, options?: OutOption): Like<X>;
+  jvp<X extends FloatLike>(y: X, tangent: TensorLike, options?: OutOption): Like<X>;
   /**
    * The function at x with its Jacobian as an operator: `vjp`, `jvp` and `diagonal` are elementwise, and `toDense` gives the matrices of
    * `jacobian`.
@@ -47,7 +47,7 @@ export interface Elementwise {
    * await value.array(); // [0.5000, 0.8808]
    * await diagonal().array(); // [0.2500, 0.1050]
    */
-  linearize<X extends TensorLike>(x: X, options?: Omit<AxisOption, 'out'>): OperatorOf<X>;
+  linearize<X extends FloatLike>(x: X, options?: Omit<AxisOption, 'out'>): OperatorOf<X>;
 }
 
 /** The mathematics of an elementwise function. */

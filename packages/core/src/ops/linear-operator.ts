@@ -8,8 +8,15 @@ import type { OutOption } from './settings.js';
 /**
  * A function linearized at one point: its value, and products with its Jacobian that never compute its f² entries per row.
  *
- * `value` is the function's result, which you have to dispose. The derivatives need it (those of logSumExp also need the logits) and throw
+ * `value` is the function's result, and the only memory on the backend that it takes: there is nothing to dispose but this tensor and the results of the
+ * derivatives. The derivatives need it (those of logSumExp also need the logits) and throw
  * ERR_DISPOSED once it is disposed, and ERR_VALUE once an operation or `tensor` has overwritten it by `out:`; what is written through `view()` is not noticed. `diagonal` and `toDense` are members of a `SquareOperator` only: that of logSumExp does not have them.
+ *
+ * @example
+ * const { value, vjp } = softmax.linearize(tensor([[1, 2]]));
+ * const dx = vjp([[1, 0]]);
+ * value.dispose(); // or using value = operator.value, or a scope around all of it
+ * await dx.array(); // [[0.1966, -0.1966]]
  */
 export interface LinearOperator<D extends DType = DType, In extends number = number, Out extends number = number> {
   /** The function's value where it was linearized. */

@@ -1,4 +1,4 @@
-import { SoftgradError } from '../errors.js';
+import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import { readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
@@ -27,13 +27,15 @@ export function linearizeBy(definition: Definition) {
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
     const given = isTensor(input) || isOfValue ? input : snapshot(`${operation}: ${forward.operand}`, input);
-    const { value, inputShape } = withArguments(operation, [given], (read) => {
-      const x = read(forward.operand, given);
-      const { axis } = options;
-      if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
-      const value = callOnTensors(forward, x, [], options);
-      return { value, inputShape: x.shape };
-    });
+    const { value, inputShape } = inOperation(operation, () =>
+      withArguments(operation, [given], (read) => {
+        const x = read(forward.operand, given);
+        const { axis } = options;
+        if (over === 'entries' && axis !== undefined) resolveAxis(operation, axis, operand(operation, 'x', x).shape);
+        const value = callOnTensors(forward, x, [], options);
+        return { value, inputShape: x.shape };
+      }),
+    );
     const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
     const writesBefore = writesOf(at);

@@ -1,6 +1,6 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
@@ -9,7 +9,7 @@ import type { SoftmaxOptions } from './settings.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
-  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
+  <X extends FloatLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian matrices, `J_rc = (δ_rc − exp(y_c)) / T`, one for each row: `(n, f) → (n, f, f)`; for another axis the dimensions without
    * it, then `(f, f)`. Not symmetric: its rows sum to 0, its columns do not. For a gradient use `vjp`, which is O(f).
@@ -21,7 +21,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.jacobian(y).array(); // [[[0.7311, -0.7311], [-0.2689, 0.2689]]]
    */
-  jacobian<X extends TensorLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
+  jacobian<X extends FloatLike>(logProbabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /**
    * The vector-Jacobian product, `Jᵀ g = (g − exp(y) Σ g) / T` over each row: what backpropagation needs. Same shape and dtype as the
    * operands, O(f) a row. Masked entries are constant and have gradient 0.
@@ -33,7 +33,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.vjp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.7311]]
    */
-  vjp<X extends TensorLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product, `J t = (t − ⟨exp(y), t⟩) / T` over each row, forward mode: the change of the log-probabilities along a
    * direction of the logits. Same shape and dtype as the operands, O(f) a row. Masked entries are 0.
@@ -45,7 +45,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.jvp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.2689]]
    */
-  jvp<X extends TensorLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  jvp<X extends FloatLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
    * It depends on the cotangent only through its sum. Same shape and dtype as the operands, O(f) per row; masked entries are 0.
@@ -55,7 +55,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.hvp(y, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[-0.1966, 0.1966]]
    */
-  hvp<X extends TensorLike>(
+  hvp<X extends FloatLike>(
     logProbabilities: X,
     cotangent: TensorLike,
     tangent: TensorLike,
@@ -71,7 +71,7 @@ export interface LogSoftmax {
    * await value.array(); // [[-1.3133, -0.3133]]
    * await jvp([[1, 0]]).array(); // [[0.7311, -0.2689]]
    */
-  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
+  linearize<X extends FloatLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Value } from '../backend/graph.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
@@ -11,7 +11,7 @@ import { softmaxDefinition } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
-  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): RowsOf<X>;
+  <X extends FloatLike>(logits: X, options?: SoftmaxOptions): RowsOf<X>;
   /**
    * `∂ logSumExp / ∂x = softmax(x / T) / T`, in the shape and dtype of the logits: the only row of the Jacobian for each row of logits. Masked
    * entries are 0.
@@ -20,7 +20,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.gradient(tensor([[1, 2]])).array(); // [[0.2689, 0.7311]]
    */
-  gradient<X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
+  gradient<X extends FloatLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /**
    * The vector-Jacobian product, `g · softmax(x / T) / T` over each row, in the shape and dtype of the logits. Masked entries are 0, and so is
    * an entirely masked row, whatever its cotangent.
@@ -30,7 +30,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.vjp(tensor([[1, 2]]), tensor([2])).array(); // [[0.5379, 1.4621]]
    */
-  vjp<X extends TensorLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product, `⟨softmax(x / T), t⟩ / T` over each row, in the shape of the result: the logits' without the axis.
    *
@@ -39,7 +39,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.jvp(tensor([[1, 2]]), tensor([[1, 0]])).array(); // [0.2689]
    */
-  jvp<X extends TensorLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
+  jvp<X extends FloatLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `g · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
    * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
@@ -49,7 +49,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  hvp<X extends TensorLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  hvp<X extends FloatLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * logSumExp at these logits with its Jacobian as an operator. The Jacobian is not square, so the operator has neither `diagonal` nor
    * `toDense`: `gradient` has its entries.
@@ -60,7 +60,7 @@ export interface LogSumExp {
    * await value.array(); // [2.3133]
    * await vjp([1]).array(); // [[0.2689, 0.7311]]
    */
-  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
+  linearize<X extends FloatLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
 
 const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);

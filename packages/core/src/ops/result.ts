@@ -19,10 +19,11 @@ export function compute(
   out: Tensor | undefined,
   inputs: readonly unknown[],
   kernel: (buffer: unknown) => void,
+  argument = 'out',
 ): Tensor {
   const { backend, dtype } = first;
   if (out !== undefined) {
-    const target = operandLike(operation, 'out', out, first, shape);
+    const target = operandLike(operation, argument, out, first, shape);
     const { origin, beginning, writes } = target;
     target.overwritten(null);
     if (target.size === 0) return out;

@@ -1,6 +1,6 @@
 import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
@@ -8,7 +8,7 @@ import type { SoftmaxOptions } from './settings.js';
 
 /** A function of the softmax family with its derivatives. */
 export interface Softmax {
-  <X extends TensorLike>(logits: X, options?: SoftmaxOptions): Like<X>;
+  <X extends FloatLike>(logits: X, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian matrices, `J = (diag(s) − s sᵀ) / T`, one for each row: `(n, f) → (n, f, f)`; for another axis the dimensions
    * without it, then `(f, f)`. Every row and column sums to 0: for a gradient use `vjp`, which is O(f).
@@ -20,7 +20,7 @@ export interface Softmax {
    * const J = softmax.jacobian(softmax(tensor([[1, 2]])));
    * await J.array(); // [[[0.1966, -0.1966], [-0.1966, 0.1966]]]
    */
-  jacobian<X extends TensorLike>(probabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
+  jacobian<X extends FloatLike>(probabilities: X, options?: SoftmaxOptions): MatricesOf<X>;
   /**
    * The vector-Jacobian product, `Jᵀ g = s ⊙ (g − ⟨s, g⟩) / T` over each row: what backpropagation needs. Same shape and
    * dtype as the operands, O(f) a row. Masked entries are 0, whatever the cotangent is there.
@@ -37,7 +37,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.vjp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  vjp<X extends TensorLike>(probabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(probabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product `J t`, forward mode: the change of the probabilities along a direction of the logits. J is symmetric, so this
    * is `vjp` by another name.
@@ -49,7 +49,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.jvp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  jvp<X extends TensorLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  jvp<X extends FloatLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, which is the Hessian of `⟨g, softmax(x / T)⟩` times t,
    * `s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row with `a = g − ⟨s, g⟩`, `b = t − ⟨s, t⟩`. In other words, with the jvp
@@ -64,7 +64,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.hvp(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.0909, -0.0909]]
    */
-  hvp<X extends TensorLike>(
+  hvp<X extends FloatLike>(
     probabilities: X,
     cotangent: TensorLike,
     tangent: TensorLike,
@@ -85,7 +85,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.doubleBackward(s, tensor([[1, 0]]), tensor([[1, 0]])).array(); // [[0.4621, 0]]
    */
-  doubleBackward<X extends TensorLike>(
+  doubleBackward<X extends FloatLike>(
     probabilities: X,
     cotangent: TensorLike,
     upstream: TensorLike,
@@ -102,7 +102,7 @@ export interface Softmax {
    * await vjp([[1, 0]]).array(); // [[0.1966, -0.1966]]
    * await diagonal().array(); // [[0.1966, 0.1966]]
    */
-  linearize<X extends TensorLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
+  linearize<X extends FloatLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
 /** softmax (sign 1) or softmin (sign −1), which is softmax at the negative temperature. */

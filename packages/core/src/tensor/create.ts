@@ -1,7 +1,7 @@
 import type { Backend } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { backendOfNewTensor } from '../backend/registry.js';
-import { SoftgradError } from '../errors.js';
+import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
 import { hintOf } from '../similar-names.js';
 import { checkAttached } from './attached.js';
@@ -64,11 +64,13 @@ export function tensor<I extends TensorInput, const O extends TensorOptions = Re
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
   const { out, dtype } = checkOptions('tensor', options, tensorNames);
   if (dtype !== undefined) checkDTypeName(dtype, 'tensor: ', hintOf);
-  if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
-  const host = readInput(input, options.shape, options.dtype);
-  const { backend = backendOfNewTensor() } = options;
-  checkDType('tensor', host.dtype, backend);
-  return make(backend, host.shape, host.dtype, host.data);
+  return inOperation('tensor', () => {
+    if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
+    const host = readInput(input, options.shape, dtype);
+    const { backend = backendOfNewTensor() } = options;
+    checkDType('tensor', host.dtype, backend);
+    return make(backend, host.shape, host.dtype, host.data);
+  });
 }
 
 /**
@@ -91,7 +93,7 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
   const { backend = backendOfNewTensor(), dtype = 'float32' } = options;
   if (options.dtype !== undefined) checkDTypeName(dtype, 'empty: ', hintOf);
   checkDType('empty', dtype, backend);
-  return make(backend, Object.freeze([...shape]), dtype, null);
+  return inOperation('empty', () => make(backend, Object.freeze([...shape]), dtype, null));
 }
 
 /**

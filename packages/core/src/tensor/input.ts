@@ -50,6 +50,29 @@ export type TypedArray = NumericArray & ArrayBufferView;
 /** Nested arrays whose innermost rows are typed arrays. Deeper nesting is accepted too. */
 export type TypedRows = readonly TypedArray[] | readonly (readonly TypedArray[])[];
 
+/**
+ * A typed array of floats, of whichever class. It has all members of one so that of the types in `FloatInput` it is the most similar to a typed array of
+ * integers: the compiler explains the error about one by the names of the classes.
+ */
+interface NamedFloatArray extends NumericArray, ArrayBufferView, OtherMembers {
+  readonly [Symbol.toStringTag]: 'Float16Array' | 'Float32Array' | 'Float64Array';
+}
+
+type OtherMembers = Omit<Record<keyof Float32Array, unknown>, keyof NumericArray | keyof ArrayBufferView>;
+
+/** A typed array of floats, or one whose type does not tell its class. */
+export type FloatArray = NamedFloatArray | (TypedArray & Partial<Pick<NamedFloatArray, typeof Symbol.toStringTag>>);
+
+/** The inputs of `tensor` without typed arrays of integers. Booleans, and data with a shape, are checked when they are read. */
+export type FloatInput =
+  | NestedArray
+  | FloatArray
+  | readonly FloatArray[]
+  | readonly (readonly FloatArray[])[]
+  | NdArrayLike
+  | DimsArrayLike
+  | UncheckedArrayLike;
+
 /** The inputs that `tensor` accepts. */
 export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
 

@@ -34,7 +34,7 @@ export function operandLike(
   const x = operand(operation, argument, value);
   checkBackend(operation, argument, x, first.backend);
   if (x.dtype !== first.dtype) {
-    const conversion = argument === 'out' ? '' : `: await x.to('${first.dtype}')`;
+    const conversion = argument.startsWith('out') ? '' : `: await x.to('${first.dtype}')`;
     throw new SoftgradError(
       'ERR_DTYPE',
       `${operation}: ${argument} is ${x.dtype}, expected ${first.dtype} like the other operand${conversion}`,

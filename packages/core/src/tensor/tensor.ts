@@ -4,7 +4,7 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { inspect } from '../backend/printed.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
-import { SoftgradError } from '../errors.js';
+import { inOperation, SoftgradError } from '../errors.js';
 import { checkAttached } from './attached.js';
 import { type Beginning, beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
@@ -199,17 +199,17 @@ export class DeviceTensor implements Tensor {
     const [backend, dtype] = isDType(target) ? [this.backend, target] : [target as Backend, as ?? this.dtype];
     checkDType('to', dtype, backend);
     const { origin } = this;
-    let data: HostArray = await dataOf(this, 'to');
+    const data = await dataOf(this, 'to');
     // The backend may have been closed during the read, and some backends still allocate then.
     checkDType('to', dtype, backend);
-    if (dtype !== this.dtype) {
+    const copy = inOperation('to', () => {
+      if (dtype === this.dtype) return make(backend, this.shape, dtype, data);
       if (!isFloat(dtype))
         throw new SoftgradError('ERR_DTYPE', `to: ${dtype} is no float dtype: tensor(data, { dtype: '${dtype}' })`);
       const converted = hostArray(this.size, dtype);
       converted.set(data);
-      data = converted;
-    }
-    const copy = make(backend, this.shape, dtype, data);
+      return make(backend, this.shape, dtype, converted);
+    });
     copy.origin = origin;
     return copy as Tensor as Tensor<F>;
   }
@@ -365,7 +365,7 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }
   noteBackend(backend);
-  checkDTypeName(dtype);
+  checkDTypeName(dtype, `${operation}: `);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const { dtypes, device } = backend.supports;
     const as = operation === 'to' ? `await x.to(backend, '${dtypes[0]}')` : `tensor(data, { dtype: '${dtypes[0]}' })`;
