@@ -4,10 +4,10 @@ import { bestEstimate, differ, disagree, type Quotient, quotientOf, type Steps }
 const steps: Steps = { first: 1, range: { least: 8 ** -6, most: 8 ** 6 }, enough: 0, ratio: 4 };
 
 /** The first steps of the estimates that are made of quotients, and the best. */
-function tried(quotient: (step: number) => Partial<Quotient>, options: Partial<Steps> = {}) {
+async function tried(quotient: (step: number) => Partial<Quotient>, options: Partial<Steps> = {}) {
   const taken: number[] = [];
-  const best = bestEstimate(
-    (step) => {
+  const best = await bestEstimate(
+    async (step) => {
       taken.push(step);
       return { slope: 1, terms: 1, noise: 0, ...quotient(step) };
     },
@@ -22,36 +22,36 @@ const powers = (from: number, to: number) => {
   return Array.from({ length: Math.abs(to - from) + 1 }, (_, k) => 8 ** (from + sign * k));
 };
 
-test('shorter steps are tried while quotients disagree, until eight in a row do not improve', () => {
+test('shorter steps are tried while quotients disagree, until eight in a row do not improve', async () => {
   const worse = (h: number) => ({ slope: 1 / h });
   const range = { least: 8 ** -12, most: 1 };
-  expect(tried(worse, { range }).firsts).toEqual(powers(0, -8));
+  expect((await tried(worse, { range })).firsts).toEqual(powers(0, -8));
   const thenBetter = (h: number) => ({ slope: h > 8 ** -3.5 ? 1 / h : h * 1e-9 });
-  expect(tried(thenBetter, { range }).firsts).toEqual(powers(0, -12));
+  expect((await tried(thenBetter, { range })).firsts).toEqual(powers(0, -12));
 });
 
-test('an estimate is better if its error is smaller beside its terms', () => {
+test('an estimate is better if its error is smaller beside its terms', async () => {
   // Across many periods of an oscillation the slope is small and its error, too, but as large as the slope.
   const aliased = (h: number) => (h > 8 ** -2.5 ? { slope: h, terms: h } : { slope: 1000 + h * 1e6, terms: 1000 });
-  expect(tried(aliased, { range: { least: 8 ** -4, most: 1 } }).best.terms).toBe(1000);
+  expect((await tried(aliased, { range: { least: 8 ** -4, most: 1 } })).best.terms).toBe(1000);
 });
 
-test('no longer step is tried where a shorter one was needed', () => {
+test('no longer step is tried where a shorter one was needed', async () => {
   // Beside a kink, the quotients across it are as small as their errors.
   const besideKink = (h: number) => (h > 8 ** -1.5 ? { slope: 1e-9 / h, terms: 1e-9 / h } : { noise: 1e-4 / h });
-  const { best, firsts } = tried(besideKink);
+  const { best, firsts } = await tried(besideKink);
   expect(firsts).toEqual(powers(0, -2));
   expect(best.slope).toBe(1);
 });
 
-test('shorter steps are tried down to the end of the range, also where there are no quotients', () => {
+test('shorter steps are tried down to the end of the range, also where there are no quotients', async () => {
   const better = (h: number) => ({ slope: h });
-  expect(tried(better, { range: { least: 8 ** -3, most: 8 } }).firsts).toEqual(powers(0, -3));
-  expect(tried(better, { range: { least: 8 ** -3 * 1.01, most: 8 } }).firsts).toEqual(powers(0, -2));
-  expect(tried(() => ({ slope: Number.NaN })).firsts).toEqual(powers(0, -6));
+  expect((await tried(better, { range: { least: 8 ** -3, most: 8 } })).firsts).toEqual(powers(0, -3));
+  expect((await tried(better, { range: { least: 8 ** -3 * 1.01, most: 8 } })).firsts).toEqual(powers(0, -2));
+  expect((await tried(() => ({ slope: Number.NaN }))).firsts).toEqual(powers(0, -6));
 });
 
-test('no step of 0 is tried again, as between the smallest number and a kink at 0', () => {
+test('no step of 0 is tried again, as between the smallest number and a kink at 0', async () => {
   const range = { least: 0, most: 0 };
   const coincident = () => {
     let left = 100;
@@ -60,28 +60,28 @@ test('no step of 0 is tried again, as between the smallest number and a kink at 
       return { slope: Number.NaN };
     };
   };
-  expect(tried(coincident(), { first: 0, range }).firsts).toEqual([0]);
-  expect(tried(coincident(), { first: 2 ** -1069, range }).firsts).toEqual([2 ** -1069, 2 ** -1072]);
+  expect((await tried(coincident(), { first: 0, range })).firsts).toEqual([0]);
+  expect((await tried(coincident(), { first: 2 ** -1069, range })).firsts).toEqual([2 ** -1069, 2 ** -1072]);
 });
 
-test('where rounding is the largest error, longer steps are tried up to the end of the range, and no shorter ones', () => {
+test('where rounding is the largest error, longer steps are tried up to the end of the range, and no shorter ones', async () => {
   const rounded = (h: number) => ({ noise: 1 / h });
-  expect(tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 } }).firsts).toEqual(powers(0, 3));
-  expect(tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 / 1.01 } }).firsts).toEqual(powers(0, 2));
-  expect(tried(() => ({ noise: 1 })).firsts, 'a step that is no better ends the search').toEqual(powers(0, 1));
+  expect((await tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 } })).firsts).toEqual(powers(0, 3));
+  expect((await tried(rounded, { range: { least: 8 ** -3, most: 8 ** 3 / 1.01 } })).firsts).toEqual(powers(0, 2));
+  expect((await tried(() => ({ noise: 1 }))).firsts, 'a step that is no better ends the search').toEqual(powers(0, 1));
 });
 
-test('an error that is small enough beside the terms ends the search', () => {
+test('an error that is small enough beside the terms ends the search', async () => {
   // Of a slope h the extrapolations differ by h / 6, times 4.
   const better = (terms: number) => (h: number) => ({ slope: h, terms });
-  expect(tried(better(100), { enough: 0.01 }).firsts).toEqual(powers(0, 0));
-  expect(tried(better(0.01), { enough: 0.01 }).firsts).toEqual(powers(0, -5));
+  expect((await tried(better(100), { enough: 0.01 })).firsts).toEqual(powers(0, 0));
+  expect((await tried(better(0.01), { enough: 0.01 })).firsts).toEqual(powers(0, -5));
 });
 
-test('without a range there is one step; an estimate has the larger terms of the step and its half', () => {
-  const { best, firsts } = tried((h) => ({ slope: h, terms: h }), { range: undefined } as never);
+test('without a range there is one step; an estimate has the larger terms of the step and its half', async () => {
+  const { best, firsts } = await tried((h) => ({ slope: h, terms: h }), { range: undefined } as never);
   expect([firsts, best.terms]).toEqual([[1], 1]);
-  expect(tried((h) => ({ terms: 1 / h })).best.terms).toBe(2);
+  expect((await tried((h) => ({ terms: 1 / h }))).best.terms).toBe(2);
 });
 
 test('estimates disagree if their error is more than 16 times the noise, or no number', () => {

@@ -15,8 +15,8 @@ import { type GradcheckReport, sizeOfLargest, slopeOf } from './report.js';
  * const square = {
  *   name: 'square',
  *   forward: (x) => x.map((v) => v * v),
- *   vjp: (x, g) => {
- *     const [values, cotangent] = [x.dataSync(), g.dataSync()];
+ *   vjp: async (x, g) => {
+ *     const [values, cotangent] = [await x.data(), await g.data()];
  *     return tensor(values.map((v, i) => 2 * v * cotangent[i]), { shape: x.shape });
  *   },
  * };
@@ -78,12 +78,12 @@ const check: Check = {
   differences: (f, x, [cotangent = []], first) => {
     const along = (index: number) => differencesAlong(f, x, cotangent, index, first);
     return {
-      slopeAt: (index) => {
+      slopeAt: async (index) => {
         const { isKink, central, sides } = along(index);
-        return slopeOf(index, isKink ? sides() : [central()]);
+        return slopeOf(index, isKink ? await sides() : [await central()]);
       },
-      kinkAt: (index) => {
-        const sides = along(index).sides();
+      kinkAt: async (index) => {
+        const sides = await along(index).sides();
         return differ(sides, Math.max(first.enough, first.rounding.points > 1 ? enoughInFloat32 : 0))
           ? slopeOf(index, sides)
           : undefined;
@@ -117,11 +117,12 @@ function differencesAlong(
     most: Math.min(room, Math.max(1, Math.abs(at)) / 16),
   };
   const steps = { first, enough, ...(!fixed && { range }) };
-  const values = (value: number) => Array.from(f.forward(x.map((entry, i) => (i === index ? value : entry))));
+  const values = async (value: number) =>
+    Array.from(await f.forward(x.map((entry, i) => (i === index ? value : entry))));
   // The points are rounded, so the quotient divides by the distance between them.
   const reach = isBuiltIn(f) ? 0 : sizeOfLargest(x.filter(Number.isFinite));
-  const between = (a: number, b: number, h: number) =>
-    quotientOf(g, [[values(b), values(a)]], {
+  const between = async (a: number, b: number, h: number) =>
+    quotientOf(g, [[await values(b), await values(a)]], {
       divisor: b - a,
       roundings: roundings / h,
       rounding,
@@ -130,9 +131,9 @@ function differencesAlong(
   return {
     isKink: distances.includes(0),
     central: () => bestEstimate((h) => between(at - h, at + h, h), { ...steps, ratio: 4 }),
-    sides: (): readonly [Estimate, Estimate] => [
-      bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
-      bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
+    sides: async (): Promise<readonly [Estimate, Estimate]> => [
+      await bestEstimate((h) => between(at - h, at, h), { ...steps, ratio: 2 }),
+      await bestEstimate((h) => between(at, at + h, h), { ...steps, ratio: 2 }),
     ],
   };
 }

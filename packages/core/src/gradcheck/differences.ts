@@ -35,9 +35,12 @@ const patience = 8;
  * The estimate with the least error. Where the quotients of the first step disagree or do not exist, shorter steps are tried; where rounding is
  * their largest error, longer ones.
  */
-export function bestEstimate(quotient: (step: number) => Quotient, { first, range, enough, ratio }: Steps): Estimate {
+export async function bestEstimate(
+  quotient: (step: number) => Promise<Quotient>,
+  { first, range, enough, ratio }: Steps,
+): Promise<Estimate> {
   const at = (step: number) => extrapolated(quotient, step, ratio);
-  let best = at(first);
+  let best = await at(first);
   if (range === undefined) return best;
   const done = () => best.error <= enough * best.terms;
   const replacedBy = (next: Estimate, isBetter: boolean) => {
@@ -50,7 +53,7 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
   // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
   const isStep = (h: number) => h > 0 && h >= range.least;
   for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
-    const next = at(h);
+    const next = await at(h);
     // Across many periods of an oscillation the quotients are small, and so is the error of each, but not beside the quotient.
     const isSmaller = next.error < best.error || next.error * best.terms < best.error * next.terms;
     if (replacedBy(next, isSmaller)) {
@@ -60,7 +63,7 @@ export function bestEstimate(quotient: (step: number) => Quotient, { first, rang
   }
   // Where a shorter step had to be taken, longer ones cross the same kink; beside one, their quotients are small, and so are the errors of them.
   for (let h = first * ladder; !isShorter && !disagree(best) && !done() && h <= range.most; h *= ladder) {
-    const next = at(h);
+    const next = await at(h);
     if (!replacedBy(next, next.error < best.error)) break;
   }
   return best;
@@ -80,8 +83,14 @@ export function differ([left, right]: readonly [Estimate, Estimate], enough: num
 /** The golden ratio: for a last step that is not commensurable with the others, where an oscillation cannot have the same phase at all of them. */
 const golden = (1 + Math.sqrt(5)) / 2;
 
-function extrapolated(quotient: (step: number) => Quotient, step: number, ratio: number): Estimate {
-  const [whole, half, last] = [quotient(step), quotient(step / 2), quotient(step / 2 / golden)] as const;
+async function extrapolated(
+  quotient: (step: number) => Promise<Quotient>,
+  step: number,
+  ratio: number,
+): Promise<Estimate> {
+  const whole = await quotient(step);
+  const half = await quotient(step / 2);
+  const last = await quotient(step / 2 / golden);
   const limit = (coarse: Quotient, fine: Quotient, by: number) => (by * fine.slope - coarse.slope) / (by - 1);
   const slope = limit(whole, half, ratio);
   const apart = Math.abs(slope - limit(half, last, golden ** Math.log2(ratio)));

@@ -60,9 +60,9 @@ export interface FirstStep {
 
 /** The difference quotients of a function at x. */
 export interface Differences {
-  slopeAt(index: number): Slope;
+  slopeAt(index: number): Promise<Slope>;
   /** The slopes on both sides of an entry, if they show a kink that the function does not name. */
-  kinkAt(index: number): Slope | undefined;
+  kinkAt(index: number): Promise<Slope | undefined>;
   /** What rounding can make of these slopes where the largest of the function's values has this size, times that of the directions. */
   hidden(size: number, slopes: readonly Slope[]): number;
 }
@@ -108,7 +108,7 @@ export async function compareWithDifferences(
     return reportOf(
       f.name,
       checked,
-      compare(check, f, values, numbers, analytic, checked.dtype, options),
+      await compare(check, f, values, numbers, analytic, checked.dtype, options),
       options.cotangent === undefined,
     );
   } finally {
@@ -120,7 +120,7 @@ function withDerivative<F extends OwnFunction>({ name, derivative }: Check, f: F
   return { ...f, derivative: derivativeOf(name, f, derivative) };
 }
 
-function compare(
+async function compare(
   check: Check,
   f: CheckedFunction,
   x: Float64Array,
@@ -128,28 +128,30 @@ function compare(
   analytic: ArrayLike<number>,
   dtype: FloatDType,
   options: GradgradcheckOptions,
-): readonly GradcheckEntry[] {
+): Promise<readonly GradcheckEntry[]> {
   const { tolerance = check.tolerance[dtype], entries = x.keys(), temperature = 1 } = options;
   checkTemperature(check.name, temperature);
   const { step = check.step * Math.min(1, temperature) } = options;
   const at = f.takesLimit ? finite(x, temperature) : x;
-  const values = () => Array.from(f.forward(at.slice()));
-  const outputs = values();
-  const none = whyNone(outputs, values());
-  const rounding = isBuiltIn(f) || none !== undefined ? inFloat64 : roundingOf(f, at, outputs);
+  const values = async () => Array.from(await f.forward(at.slice()));
+  const outputs = await values();
+  const none = whyNone(outputs, await values());
+  const rounding = isBuiltIn(f) || none !== undefined ? inFloat64 : await roundingOf(f, at, outputs);
   const first = { step, fixed: options.step !== undefined, enough: tolerance / 4, rounding };
   const differences = check.differences(f, at, directions, first);
-  const slopes = Array.from(entries, (index) => {
-    if (!Number.isFinite(entryOf(check.name, x, index))) return without(index, 'x is −Infinity there', true);
-    return none === undefined ? differences.slopeAt(index) : without(index, none);
-  });
+  const slopes: Slope[] = [];
+  for (const index of entries) {
+    if (!Number.isFinite(entryOf(check.name, x, index))) slopes.push(without(index, 'x is −Infinity there', true));
+    else slopes.push(none === undefined ? await differences.slopeAt(index) : without(index, none));
+  }
   const weight = directions.reduce((product, direction) => product * sizeOfLargest(direction), 1);
   const hidden = differences.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
   const allowance = { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) };
   const isWrong = new Set(judged(analytic, slopes, allowance).flatMap(({ ok, index }) => (ok ? [] : [index])));
   // Both sides cost more evaluations: they are asked only about derivatives that would be wrong.
-  const ofSides = slopes.map((slope) =>
-    slope.reason === undefined && isWrong.has(slope.index) ? (differences.kinkAt(slope.index) ?? slope) : slope,
-  );
-  return judged(analytic, ofSides, allowance);
+  for (const [k, slope] of slopes.entries()) {
+    if (slope.reason !== undefined || !isWrong.has(slope.index)) continue;
+    slopes[k] = (await differences.kinkAt(slope.index)) ?? slope;
+  }
+  return judged(analytic, slopes, allowance);
 }

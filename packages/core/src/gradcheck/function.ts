@@ -1,13 +1,19 @@
 import { SoftgradError } from '../errors.js';
 import type { Tensor } from '../tensor/tensor.js';
 
+/** A value, or a promise of it. */
+type Awaitable<T> = T | PromiseLike<T>;
+
 /** Your own function: how to compute it on the host in float64, and the derivative to check. */
 export interface GradcheckFunction {
   readonly name: string;
-  /** The function's values in float64, flat, from flat float64 input: a function of the rows of x splits it into rows. */
-  forward(x: Float64Array): ArrayLike<number>;
+  /**
+   * The function's values in float64, flat, from flat float64 input: a function of the rows of x splits it into rows. It may be async, as may the
+   * derivative; one call is over before the next.
+   */
+  forward(x: Float64Array): Awaitable<ArrayLike<number>>;
   /** The derivative under test: `Jᵀ g`, in the shape of x. It gets copies, which it may write to or return, and has to dispose all other tensors that it makes. */
-  vjp(x: Tensor, cotangent: Tensor): Tensor;
+  vjp(x: Tensor, cotangent: Tensor): Awaitable<Tensor>;
   /** Shape of the function's values. Default: that of x. */
   readonly outputShape?: readonly number[];
   /** Values of x at which the derivative jumps; no difference is taken across one. */
@@ -17,7 +23,7 @@ export interface GradcheckFunction {
 /** Your own function for `gradgradcheck`, with the second derivative to check. */
 export interface GradgradcheckFunction extends Omit<GradcheckFunction, 'vjp'> {
   /** The derivative under test: that of `Jᵀ g` along the tangent, in the shape of x. Copies and disposal are as for `vjp`. */
-  hvp(x: Tensor, cotangent: Tensor, tangent: Tensor): Tensor;
+  hvp(x: Tensor, cotangent: Tensor, tangent: Tensor): Awaitable<Tensor>;
 }
 
 /** The derivatives that can be checked. */
@@ -35,7 +41,7 @@ export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<Gradgra
 /** A function with the one derivative that is checked. `takesLimit` is that of one of core's. */
 export interface CheckedFunction extends OwnFunction, Partial<Pick<BuiltInFunction, 'takesLimit'>> {
   /** Takes x, the cotangent and for `hvp` the tangent. */
-  derivative(...operands: readonly Tensor[]): Tensor;
+  derivative(...operands: readonly Tensor[]): Awaitable<Tensor>;
 }
 
 /** Whether it is one of core's functions, whose rounding conformance checks, and not a caller's own. */

@@ -4,7 +4,6 @@ import { optionMeant } from '../similar-names.js';
 import { checkAttached } from '../tensor/attached.js';
 import { describe } from '../tensor/describe.js';
 import type { DType, FloatDType } from '../tensor/dtype.js';
-import { ignoreRejection } from '../tensor/promise.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, type OwnFunction } from './function.js';
@@ -18,7 +17,7 @@ export function ownFunction(check: string, f: OwnFunction, derivative: Derivativ
   const own = derivativeOf(check, f, derivative);
   return {
     ...checkedForward(check, f, x),
-    derivative: (...operands) => checkedGradient(check, `${derivative} of ${f.name}`, own(...operands), x),
+    derivative: async (...operands) => checkedGradient(check, `${derivative} of ${f.name}`, await own(...operands), x),
   };
 }
 
@@ -43,7 +42,7 @@ function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
     name,
     kinks,
     outputShape,
-    forward: (at) => flatNumbers(check, name, called(check, f, at), outputShape, isStated),
+    forward: async (at) => flatNumbers(check, name, await called(check, f, at), outputShape, isStated),
   };
 }
 
@@ -51,9 +50,9 @@ function checkedForward(check: string, f: OwnFunction, x: Tensor): OwnFunction {
 const whatItGets = 'it gets the entries of x as a Float64Array and computes on the host';
 
 /** The values of a function. @throws an error of softgrad with what `forward` is called with: a function of core refuses the flat numbers, or their shape */
-function called(check: string, f: OwnFunction, at: Float64Array): unknown {
+async function called(check: string, f: OwnFunction, at: Float64Array): Promise<unknown> {
   try {
-    return f.forward(at);
+    return await f.forward(at);
   } catch (cause) {
     if (!isSoftgradError(cause)) throw cause;
     throw new SoftgradError(cause.code, `${check}: forward of ${f.name}: ${cause.message}; ${whatItGets}`, { cause });
@@ -72,10 +71,7 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape,
       'ERR_VALUE',
       `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: ${whatItGets}${hint}`,
     );
-  if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) {
-    ignoreRejection(Object(values));
-    throw refuse(describe(values));
-  }
+  if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
   if (ArrayBuffer.isView(values)) checkAttached(`${check}: forward of ${name}`, values);
   const flat = values as ArrayLike<unknown>;
   if (flat.length !== size) {
@@ -93,7 +89,6 @@ function flatNumbers(check: string, name: string, values: unknown, shape: Shape,
 /** @throws ERR_VALUE unless it is a tensor, ERR_SHAPE unless it has the shape of x, ERR_DTYPE if its dtype is less precise than that of x */
 function checkedGradient(check: string, source: string, result: unknown, { shape, dtype }: Tensor): Tensor {
   if (!isTensor(result)) {
-    ignoreRejection(Object(result));
     throw new SoftgradError(
       'ERR_VALUE',
       `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x: tensor(array, { shape: x.shape, dtype: x.dtype })`,

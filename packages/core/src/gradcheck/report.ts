@@ -92,7 +92,7 @@ export function defaultDirection(shape: readonly number[], x: Tensor, irrational
  * caller's own tensors never.
  */
 export async function resultFor(
-  derivative: (...operands: Tensor[]) => Tensor,
+  derivative: (...operands: Tensor[]) => Tensor | PromiseLike<Tensor>,
   operands: readonly { readonly values: ArrayLike<number>; readonly like: Tensor }[],
 ): Promise<ArrayLike<number>> {
   const made = new Set<Tensor>();
@@ -100,7 +100,7 @@ export async function resultFor(
     for (const { values, like } of operands) {
       made.add(tensor(Float64Array.from(values), { shape: like.shape, dtype: like.dtype, backend: like.backend }));
     }
-    const result = derivative(...made);
+    const result = await derivative(...made);
     if (!operands.some(({ like }) => like === result)) made.add(result);
     return (await result.data()) as ArrayLike<number>;
   } finally {

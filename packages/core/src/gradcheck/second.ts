@@ -17,8 +17,8 @@ import type { Rounding } from './rounding.js';
  * const square = {
  *   name: 'square',
  *   forward: (x) => x.map((v) => v * v),
- *   hvp: (x, g, t) => {
- *     const [cotangent, tangent] = [g.dataSync(), t.dataSync()];
+ *   hvp: async (x, g, t) => {
+ *     const [cotangent, tangent] = [await g.data(), await t.data()];
  *     return tensor(cotangent.map((v, i) => 2 * v * tangent[i]), { shape: x.shape });
  *   },
  * };
@@ -80,9 +80,9 @@ const check: Check = {
     };
     const steps = { first, ratio: 4, enough, ...(!fixed && { range }) };
     return {
-      slopeAt: (index) =>
-        slopeOf(index, [bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach, rounding), steps)], size),
-      kinkAt: () => undefined,
+      slopeAt: async (index) =>
+        slopeOf(index, [await bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach, rounding), steps)], size),
+      kinkAt: async () => undefined,
       hidden: (largest, slopes) =>
         displacement(reach, first) * rounding.points * sizeOfLargest(slopes.map(({ high }) => high)) +
         (roundings * rounding.values * largest) / first ** 2,
@@ -119,14 +119,14 @@ function mixedQuotient(
   index: number,
   reach: number,
   rounding: Rounding,
-): (step: number) => Quotient {
-  return (h) => {
-    const moved = (own: number, along: number) =>
+): (step: number) => Promise<Quotient> {
+  return async (h) => {
+    const moved = async (own: number, along: number) =>
       Array.from(
-        f.forward(x.map((value, i) => value + along * h * (t[i] ?? Number.NaN) + (i === index ? own * h : 0))),
+        await f.forward(x.map((value, i) => value + along * h * (t[i] ?? Number.NaN) + (i === index ? own * h : 0))),
       );
-    const along = (own: number) => [moved(own, 1), moved(own, -1)] as const;
-    const { noise, ...quotient } = quotientOf(g, [along(1), along(-1)], {
+    const along = async (own: number) => [await moved(own, 1), await moved(own, -1)] as const;
+    const { noise, ...quotient } = quotientOf(g, [await along(1), await along(-1)], {
       divisor: 4 * h * h,
       roundings: roundings / h ** 2,
       rounding,
