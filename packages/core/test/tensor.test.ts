@@ -253,10 +253,22 @@ describe('a tensor', () => {
 
   test('is no number in an expression, but a text', () => {
     const loss = tensor(0.5) as unknown as number;
-    for (const use of [() => loss > 1, () => loss * 2, () => Number(loss), () => Math.max(loss, 0), () => -loss])
+    const uses = [
+      () => loss > 1,
+      () => loss * 2,
+      () => Number(loss),
+      () => Math.max(loss, 0),
+      () => -loss,
+      () => 0 + loss,
+      () => loss + 1,
+      // biome-ignore lint/suspicious/noDoubleEquals: what it does is what is tested
+      () => loss == 1,
+    ];
+    for (const use of uses)
       expect(failure(use)).toMatchObject({
         code: 'ERR_VALUE',
-        message: 'a tensor is no number: await its array(), or arraySync() where it can be read at once',
+        message:
+          'a tensor is no number: await its array(), or arraySync() where it can be read at once; its text is String(x)',
       });
     expect(`${loss}`).toBe('Tensor () float32 on exact 0.5');
     expect(`loss: ${String(loss)}`).toBe('loss: Tensor () float32 on exact 0.5');

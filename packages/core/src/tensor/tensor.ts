@@ -241,12 +241,12 @@ export class DeviceTensor implements Tensor {
     return { shape: this.shape, dtype: this.dtype, device: this.backend.name };
   }
 
-  /** As a number it would be NaN: `loss > 1` would be false whatever the loss is. */
+  /** As a number it would be NaN: `loss > 1` would be false whatever the loss is, and `total += loss` a text. */
   [Symbol.toPrimitive](hint: string): string {
-    if (hint !== 'number') return this.toString();
+    if (hint === 'string') return this.toString();
     throw new SoftgradError(
       'ERR_VALUE',
-      'a tensor is no number: await its array(), or arraySync() where it can be read at once',
+      'a tensor is no number: await its array(), or arraySync() where it can be read at once; its text is String(x)',
     );
   }
 
