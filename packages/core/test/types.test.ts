@@ -90,6 +90,17 @@ test('a tensor has the dtype and the rank of what it was made from', async () =>
   expect([x().rank, tensor(1).rank]).toEqual([2, 0]);
 });
 
+test('a dtype may be a type parameter of the caller', async () => {
+  const made = <D extends FloatDType>(dtype: D): Tensor<D, 1> => tensor([1, 2], { dtype });
+  const shaped = <D extends FloatDType>(data: Float64Array, dtype: D): Tensor<D, 2> =>
+    tensor(data, { shape: [1, 2], dtype, backend });
+  const reserved = <D extends FloatDType>(dtype: D): Tensor<D, 2> => empty([1, 2], { dtype });
+  const doubled = <D extends FloatDType>(y: Tensor<D, 2>): Tensor<D, 2> => softmax.vjp(softmax(y), y);
+  expect(made('float64').dtype).toBe('float64');
+  expect(doubled(shaped(Float64Array.of(1, 2), 'float64')).dtype).toBe('float64');
+  expect(reserved('float64').dtype).toBe('float64');
+});
+
 test('arrays of a rank that is not known can be passed to libraries whose arrays are not readonly', async () => {
   type Theirs = number | Theirs[];
   const shape: readonly number[] = [2];

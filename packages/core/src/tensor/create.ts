@@ -25,12 +25,12 @@ export interface TensorOptions {
   readonly out?: Tensor | undefined;
 }
 
-/** The dtype given in the options, or any dtype if its type is not known. */
-type DTypeOption<O, Default extends DType> = 'dtype' extends keyof O
-  ? O['dtype'] extends DType
-    ? O['dtype']
-    : DType
-  : Default;
+/** The dtype given in the options, which may be a type parameter of the caller, or any dtype if its type is not known. */
+type DTypeOption<O, Default extends DType> = O extends { readonly dtype: infer D extends DType }
+  ? D
+  : 'dtype' extends keyof O
+    ? DType
+    : Default;
 
 /** The type of the tensor that `tensor` makes from an input and options. */
 type Made<I, O> = O extends { readonly out: Tensor<infer D, infer R> }
