@@ -178,6 +178,57 @@ console.log((await relu.vjp(y, [1, 1, 1]).array()).join(' ')); // 0 0 1`,
   },
 ];
 
+/** Options by name: the default, and what it is. */
+const optionTexts = {
+  axis: ['-1', 'The dimension that adds up to 1; negative ones count from the last.'],
+  temperature: ['1', 'T, which divides the logits: finite and above 0.'],
+  mask: [
+    'none',
+    'Booleans, true where an entry is kept, that broadcast to the logits by NumPy’s rule: `[[true, false]]`, `{ data: Uint8Array, shape }`, or a bool tensor, `tensor(bytes, { shape, dtype: "bool" })`. A padding mask for logits of (batch, heads, t, t) has shape (batch, 1, 1, t), a causal one (t, t). Masked entries have probability 0 and gradient 0, whatever their logits are; of a row of which nothing is kept, all are 0.',
+  ],
+  labelSmoothing: ['0', 'ε in 0 to 1: the target becomes (1 − ε) target + ε/K over the K classes.'],
+  weight: ['1 for all', 'One weight for each class.'],
+  ignoreIndex: [
+    '-100',
+    'Rows whose target is this class index have loss 0 and gradient 0, and do not count in the mean.',
+  ],
+  reduction: [
+    '`mean`',
+    '`mean` over the rows that count, with class indices weighted by the weights of their classes; `sum`; or `none`, a loss for each row.',
+  ],
+  out: ['a new tensor', 'A tensor to write the result into; it may be an operand.'],
+};
+
+/** What is said of an option where a function differs. */
+const outOfTwo =
+  '`{ loss, gradient }`: tensors to write the results into, or one of the two; of `loss` and `gradient` alone, that tensor.';
+
+/** The options of an operation, as core's errors list them: a test compares them. */
+const softmaxOptions = ['axis', 'temperature', 'mask', 'out'];
+const optionsOf = {
+  softmax: softmaxOptions,
+  softmin: softmaxOptions,
+  logSoftmax: softmaxOptions,
+  logSumExp: softmaxOptions,
+  crossEntropy: ['axis', 'temperature', 'mask', 'labelSmoothing', 'weight', 'ignoreIndex', 'reduction', 'out'],
+  sigmoid: ['out'],
+  relu: ['out'],
+};
+
+/** How the derivatives get the options of the function. */
+const ofOutput = (name) =>
+  `A result remembers its axis, temperature and mask, and its derivatives use them: \`${name}.vjp(y, g)\` needs no options, and refuses those that contradict. What is made anew from its numbers remembers nothing, such as \`tensor(await y.data(), …)\`, a message to a worker, or a tensor of another library: pass the same options to the derivative then, or it is that of temperature 1 along the last axis. A copy by \`y.to(…)\` remembers.`;
+const ofInput = 'The derivatives take the logits, and the same options.';
+const aboutOptions = {
+  softmax: ofOutput('softmax'),
+  softmin: ofOutput('softmin'),
+  logSoftmax: ofOutput('logSoftmax'),
+  logSumExp: ofInput,
+  crossEntropy: ofInput,
+  sigmoid: 'It has no axis: each entry is by itself.',
+  relu: 'It has no axis: each entry is by itself.',
+};
+
 /** The texts of the files in docs/operations. `errors` is the content of docs/data/accuracy.json. */
 export function operationPages(studies, errors) {
   return new Map(operations.map((operation) => [`${operation.name}.md`, page(operation, studies, errors)]));
@@ -202,6 +253,10 @@ ${what}
 
 ${display(formula)}
 
+## Options
+
+${options(name)}
+
 ## Derivatives
 
 ${members.join('\n\n')}
@@ -222,6 +277,14 @@ ${accuracy(operation, errors)}
 
 ${speed(operation, results, studies)}
 `;
+}
+
+function options(name) {
+  const rows = optionsOf[name].map((option) => {
+    const [initial, text] = optionTexts[option];
+    return [`\`${option}\``, initial, option === 'out' && name === 'crossEntropy' ? outOfTwo : text];
+  });
+  return `${table(['option', 'default', ''], rows)}\n\n${aboutOptions[name]}`;
 }
 
 function section({ title, formula, text, example, end }) {

@@ -49,6 +49,18 @@ test('every derivative has its formula on the page of its operation', () => {
   }
 });
 
+test('the page of an operation lists the options that it takes, in the order of its error', () => {
+  for (const name of operationNames) {
+    const operation = Reflect.get(softgrad, name) as (...args: readonly unknown[]) => unknown;
+    const listed = [...read(`operations/${name}.md`).matchAll(/^\| `(\w+)` \| .* \| .* \|$/gm)].map(
+      ([, option]) => option,
+    );
+    expect(() => operation([[1, 2]], name === 'crossEntropy' ? [0] : { nothing: 1 }, { nothing: 1 })).toThrow(
+      new RegExp(`expected (one of )?${listed.join(', ')}$`),
+    );
+  }
+});
+
 test('a formula becomes MathML that loads nothing, and other text is unchanged', () => {
   const html: string = withFormulas('before\n\n$$\n\\frac{a}{b}\n$$\n\nafter $5 and $$6');
   expect(html).toMatch(
