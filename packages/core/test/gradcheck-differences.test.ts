@@ -51,6 +51,11 @@ test('shorter steps are tried down to the end of the range, also where there are
   expect((await tried(() => ({ slope: Number.NaN }))).firsts).toEqual(powers(0, -6));
 });
 
+test('steps without a quotient do not count as worse ones', async () => {
+  const range = { least: 8 ** -12, most: 1 };
+  expect((await tried(() => ({ slope: Number.NaN }), { range })).firsts).toEqual(powers(0, -12));
+});
+
 test('no step of 0 is tried again, as between the smallest number and a kink at 0', async () => {
   const range = { least: 0, most: 0 };
   const coincident = () => {
@@ -96,6 +101,14 @@ test('a value that stays −Infinity changes by 0, and one that becomes −Infin
   expect(of(none, 1).slope).toBe(none);
   expect(of(1, none).slope).toBe(Number.POSITIVE_INFINITY);
   expect(of(3, 1)).toEqual({ slope: 1, terms: 1, noise: 6 });
+});
+
+test('the noise is that of the coarser numbers: of the values, or of the points where the function subtracts numbers of the size of x', () => {
+  const of = (values: number, points: number, condition: number) =>
+    quotientOf([2], [[[3], [1]]], { divisor: 4, roundings: 0.5, rounding: { values, points }, condition }).noise;
+  expect(of(4, 1, 1)).toBe(0.5 * 2 * 3 * 4);
+  expect(of(1, 8, 5)).toBe(0.5 * 2 * 2 * 5 * 8);
+  expect(of(4, 8, 0.5)).toBe(0.5 * 2 * 3 * 4);
 });
 
 test('slopes of two sides differ if they are accurate beside the larger terms, and apart by more than 8 times their errors', () => {

@@ -217,6 +217,27 @@ describe('what a function of the caller returns is checked', () => {
   });
 });
 
+describe('a slope between those of two sides is right where these are accurate, and there alone', () => {
+  const zero = tensor([0], { dtype: 'float64', backend });
+  const half = (_: Tensor, g: Tensor) => tensor([0.5 * Number(g.dataSync()[0])], { dtype: 'float64', backend });
+  const power = (exponent: number, round = (v: number) => v) => ({
+    name: 'power',
+    // Its slope at 0 is 0 for an exponent above 1; the quotients of each side are nearly ±1, whatever the step.
+    forward: (values: Float64Array) => values.map((v) => round(Math.abs(round(v)) ** exponent)),
+    vjp: half,
+  });
+
+  test('in float64', async () => {
+    expect((await gradcheck(power(1), zero)).ok).toBe(true);
+    expect((await gradcheck(power(1 + 1e-5), zero)).ok).toBe(false);
+  });
+
+  test('in float32', async () => {
+    expect((await gradcheck(power(1 + 1e-5, Math.fround), zero)).ok).toBe(true);
+    expect((await gradcheck(power(1 + 1e-2, Math.fround), zero)).ok).toBe(false);
+  });
+});
+
 describe('a function of the caller may be async', () => {
   const later = async <T>(value: T): Promise<T> => {
     await new Promise(setImmediate);
