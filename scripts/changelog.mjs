@@ -1,4 +1,4 @@
-const unreleasedHeading = /^## (\S+) \(unreleased\)\n/m;
+const unreleasedHeading = /^## (\S+) \(unreleased\)$(?:\r?\n)?/m;
 
 /** The version whose section has no date yet, as before the first release; undefined if every version was released. */
 export function unreleasedVersion(log) {
@@ -7,10 +7,12 @@ export function unreleasedVersion(log) {
 
 /**
  * The change log with a section for a version, above the earlier ones, that has an item for each changeset. If the log has a section under a heading
- * "(unreleased)", that becomes the section, and the items are added to it.
+ * "(unreleased)", that becomes the section, and the items are added to it. Lines end as those of the log do.
  */
 export function withRelease(log, version, date, changesets) {
-  const items = changesets.map(({ summary }) => `- ${summary.trim().replaceAll('\n', '\n  ')}\n`).join('');
+  if (log.includes('\r\n'))
+    return withRelease(log.replaceAll('\r\n', '\n'), version, date, changesets).replaceAll('\n', '\r\n');
+  const items = changesets.map(({ summary }) => `- ${summary.trim().replace(/\r?\n/g, '\n  ')}\n`).join('');
   const heading = `## ${version} (${date})\n`;
   const unreleased = unreleasedHeading.exec(log);
   const start = unreleased ? unreleased.index : log.search(/^## /m);

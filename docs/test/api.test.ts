@@ -73,6 +73,24 @@ test('the change log has a release above earlier ones, or as the date and the la
   expect(withRelease(before, '1.0.0', '2021-02-03', changes)).toBe(`${before}## 1.0.0 (2021-02-03)\n\n${items}`);
 });
 
+test('the lines of the change log may end with CRLF, as git checks them out on Windows, and those of changesets too', () => {
+  const inWindows = (text: string) => text.replaceAll('\n', '\r\n');
+  const before = '# Changelog\n\n';
+  const changes = [{ summary: 'First.\n\nMore of it.\n' }];
+  const earlier = '\n## 0.9.0 (2020-01-01)\n\n- Old.\n';
+  const logs = [`${before}## 1.0.0 (unreleased)\n\nThe first.\n${earlier}`, `${before.trimEnd()}\n${earlier}`, before];
+  for (const log of logs) {
+    const expected = withRelease(log, '1.0.0', '2021-02-03', changes);
+    expect(expected).not.toMatch(/\r|unreleased/);
+    expect(withRelease(inWindows(log), '1.0.0', '2021-02-03', changes)).toBe(inWindows(expected));
+    const [{ summary }] = changes;
+    expect(withRelease(log, '1.0.0', '2021-02-03', [{ summary: inWindows(summary) }])).toBe(expected);
+  }
+  expect(logs.map((log) => unreleasedVersion(inWindows(log)))).toEqual(['1.0.0', undefined, undefined]);
+  // Without an end of the last line.
+  expect(unreleasedVersion(`${before}## 1.0.0 (unreleased)`)).toBe('1.0.0');
+});
+
 test('the next version follows from the largest change', () => {
   expect(nextVersion('0.1.9', ['patch', 'none'])).toBe('0.1.10');
   expect(nextVersion('0.1.9', ['patch', 'minor', 'patch'])).toBe('0.2.0');

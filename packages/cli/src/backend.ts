@@ -11,6 +11,8 @@ import {
 } from '@softgrad/core';
 import { backends, registerBackends } from 'softgrad/backends';
 import type { Backends, Session } from './context.js';
+import { computing, openModule } from './module.js';
+import type { BackendChoice } from './options.js';
 import { startLateProgress } from './progress.js';
 
 /** The URL of a module that registers softgrad's own backends in another process. */
@@ -29,19 +31,43 @@ export const ownBackends: Backends = {
 const defaults = ['wasm', 'cpu'];
 
 /**
- * Opens the backend with that name, or the default.
+ * Opens the backend with that name or of that module, or the default.
  *
- * @throws ERR_BACKEND_UNAVAILABLE with the reason
+ * @throws ERR_BACKEND_UNAVAILABLE with the reason, ERR_VALUE for both and for what `loadModule` refuses
  */
-export async function openBackend(name: string | undefined, session: Session): Promise<Backend> {
-  if (name !== undefined) checkNoModule('--backend', [name], 'no modules');
-  const progress = startLateProgress(`opening ${name ?? 'a backend'}`, 1, session);
+async function openBackend({ backend, module }: BackendChoice, session: Session): Promise<Backend> {
+  checkOneBackend({ backend, module });
+  if (backend !== undefined) checkNoModule('--backend', [backend], 'takes modules');
+  const progress = startLateProgress(`opening ${module ?? backend ?? 'a backend'}`, 1, session);
   try {
-    const provider = name === undefined ? await loadDefault(session) : await loadAvailable(name, session);
+    if (module !== undefined) return await openModule(module, session);
+    const provider = backend === undefined ? await loadDefault(session) : await loadAvailable(backend, session);
     return await provider.open();
   } finally {
     progress.stop();
   }
+}
+
+/** Opens the backend, and closes it after `use`. */
+export async function withBackend(
+  choice: BackendChoice,
+  session: Session,
+  use: (backend: Backend) => Promise<void>,
+): Promise<void> {
+  const backend = await openBackend(choice, session);
+  await computing(choice.module, session, async () => {
+    try {
+      await use(backend);
+    } finally {
+      await backend.close();
+    }
+  });
+}
+
+/** @throws ERR_VALUE for a name and a module */
+export function checkOneBackend({ backend, module }: { readonly backend?: unknown; readonly module?: unknown }): void {
+  if (backend === undefined || module === undefined) return;
+  throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
 }
 
 /** The first default that can run here, with a notice for each earlier one that cannot. */
@@ -67,12 +93,12 @@ export async function loadDefault({ backends, notices }: Session): Promise<Backe
  * A name of `--backend` that looks like a file is a backend of one's own.
  *
  * @param option as the command has it
- * @throws ERR_VALUE naming the commands that take it, as `--module`
+ * @throws ERR_VALUE naming `--module`, or commands that take it
  */
 export function checkNoModule(option: string, texts: readonly string[], command: 'takes modules' | 'no modules'): void {
   const file = texts.find((text) => /[\\/]|\.[cm]?[jt]sx?$/.test(text.split(':', 1)[0] ?? ''));
   if (file === undefined) return;
-  const takers = 'the name of a backend; `softgrad conformance`, `softgrad bench` and `softgrad report` take a file';
+  const takers = 'the name of a backend; commands that compute in one process, like `softgrad softmax`, take a file';
   const expected = command === 'takes modules' ? '' : `${takers}, as `;
   throw new SoftgradError('ERR_VALUE', `${option} ${file}: looks like a file; expected ${expected}--module ${file}`);
 }
@@ -105,8 +131,18 @@ export async function nameForShards(text: string | undefined, threads: string, s
   );
 }
 
+/** What to add to the error about a name that no backend has. */
+export function moduleAdvice(name: string, backends: Backends): string {
+  const known = backends.names().includes(name.replace(/:.*/, ''));
+  return known ? '' : '; --module takes a package or a file of your own';
+}
+
 async function loadAvailable(name: string, { backends }: Session): Promise<BackendProvider> {
-  const provider = await loadWithOptions(name, backends);
+  const provider = await loadWithOptions(name, backends).catch((error: unknown) => {
+    const advice =
+      isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE' ? moduleAdvice(name, backends) : '';
+    throw advice === '' ? error : new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${(error as Error).message}${advice}`);
+  });
   const reason = await provider.unavailable();
   if (reason !== null) throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${reason}`);
   return provider;

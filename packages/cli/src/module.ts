@@ -7,6 +7,7 @@ import { backends } from 'softgrad/backends';
 import type { Context } from './context.js';
 import { codeOf, systemReason } from './files/open.js';
 import { packageEntry } from './package-entry.js';
+import { framesOf } from './stack.js';
 
 /** What waiting for a module's promises uses of the process. */
 type Waiting = Pick<Context, 'onIdle'>;
@@ -52,6 +53,18 @@ export async function loadModule(
     'ERR_VALUE',
     `--module ${file}: expected a provider ({ name, unavailable, open }) or a backend ({ name, supports, … }) as default export, or exactly one export that is a provider`,
   );
+}
+
+/** Opens the backend of `--module`. @throws what `loadModule` throws, ERR_VALUE if it does not open */
+export async function openModule(file: string, waiting: Waiting): Promise<Backend> {
+  const target = await loadModule(file, waiting);
+  if (!('open' in target)) return target;
+  const opening = Promise.resolve().then(async () => {
+    const opened: unknown = await target.open();
+    if (isBackend(opened)) return opened;
+    throw new Error(`open returned ${opened}; expected a backend`);
+  });
+  return blaming(file, waiting, opening);
 }
 
 /** A file, or else the entry of the package of that name that is installed where the command runs. @throws ERR_VALUE if there is neither */
@@ -184,6 +197,24 @@ export async function blaming<T>(module: string | undefined, waiting: Waiting, p
 }
 
 /**
+ * What `work` resolves to, which calls the backend of a user's module, if there is one. What is thrown in the module is not reported as a defect of softgrad.
+ */
+export async function computing<T>(module: string | undefined, waiting: Waiting, work: () => Promise<T>): Promise<T> {
+  if (module === undefined) return work();
+  try {
+    return await settled(work(), waiting);
+  } catch (cause) {
+    if (isSoftgradError(cause)) throw cause;
+    const frames = framesOf(cause);
+    if (frames.length === 0 && !(cause instanceof NeverSettled)) throw cause;
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${module}: ${[reason, ...frames.slice(0, 1)].join(' ')}`, { cause });
+  }
+}
+
+class NeverSettled extends Error {}
+
+/**
  * The value of the promise. It rejects if nothing is left in the process that could ever settle the promise: otherwise node would silently
  * end in the middle of the suite.
  */
@@ -191,7 +222,7 @@ export async function settled<T>(promise: Promise<T>, { onIdle }: Waiting): Prom
   let giveUp = () => {};
   const never = new Promise<never>((_resolve, reject) => {
     // setImmediate keeps the event loop running for the code that follows.
-    giveUp = () => setImmediate(() => reject(new Error('waits for a promise that can never settle')));
+    giveUp = () => setImmediate(() => reject(new NeverSettled('waits for a promise that can never settle')));
   });
   const cancel = onIdle(giveUp);
   try {

@@ -1,6 +1,6 @@
 import { type Backend, SoftgradError } from '@softgrad/core';
 import { type FileArray, formatShape, type RowReader, readAll } from '@softgrad/formats';
-import { openBackend } from './backend.js';
+import { withBackend } from './backend.js';
 import type { Session } from './context.js';
 import { openArray, openOperand } from './files/open.js';
 import { outputFormat } from './files/write.js';
@@ -33,12 +33,7 @@ export async function withReaders(
   try {
     for (const other of others) readers.push(await open(other));
     checkHeader(options.header, readers);
-    const backend = await openBackend(options.backend, session);
-    try {
-      await use(readers, backend);
-    } finally {
-      await backend.close();
-    }
+    await withBackend(options, session, (backend) => use(readers, backend));
   } finally {
     for (const reader of readers) await reader.close();
   }

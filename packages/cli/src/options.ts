@@ -1,10 +1,17 @@
 import { type FloatDType, SoftgradError } from '@softgrad/core';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 
-/** What every command takes that reads arrays and writes one. */
-export interface FileOptions {
-  readonly dtype?: FloatDType;
+/** Which backend a command computes on. */
+export interface BackendChoice {
+  /** `wasm:threads=2` */
   readonly backend?: string;
+  /** The file or the package of a backend of one's own. */
+  readonly module?: string;
+}
+
+/** What every command takes that reads arrays and writes one. */
+export interface FileOptions extends BackendChoice {
+  readonly dtype?: FloatDType;
   readonly out?: string;
   readonly header?: TableHeader;
 }
@@ -15,6 +22,9 @@ export interface OperationOptions extends FileOptions {
   readonly temperature: number;
   readonly mask?: string;
 }
+
+/** Help on `--module`, in full for conformance. */
+export const moduleHelp = 'the backend of a JavaScript file or a package, as for conformance, instead of --backend';
 
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
@@ -52,6 +62,7 @@ export function withFileOptions(command: Command): Command {
       '--backend <name>',
       'engine, as `softgrad backends` lists them, also with options, as wasm:threads=2; default: wasm where it can run, else cpu',
     )
+    .option('--module <file>', moduleHelp)
     .option(
       '--out <file>',
       'writes .npy, .npz, .json, .csv or .tsv; an existing file is replaced only by a whole result',

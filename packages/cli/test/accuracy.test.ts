@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { type AccuracyReport, selectAccuracyOps } from '@softgrad/bench';
 import { register } from '@softgrad/core';
 import { afterAll, expect, test } from 'vitest';
@@ -45,6 +46,21 @@ test('with - for a file, standard output has only that file', async () => {
   const markdown = (await softgrad([...args, '--md', '-'], { terminal: true })).stdout;
   expect(markdown).toMatch(/^### Largest error/);
   expect(markdown).not.toContain('┌');
+});
+
+test('the backend of a module is measured alone, or with the named backends', async () => {
+  const fixture = fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url));
+  const args = ['accuracy', '--dtype', 'float64', '--classes', '3', '--results', '30', '--json', '-'];
+  const measured = async (...more: readonly string[]) => {
+    const { stdout } = await softgrad([...args, '--module', fixture, ...more]);
+    const { contenders, results }: AccuracyReport = JSON.parse(stdout);
+    for (const { contender, worstUlp } of results) if (contender === 'right') expect(worstUlp ?? 0).toBeLessThan(4);
+    expect(results.some(({ contender, worstUlp }) => contender === 'right' && worstUlp !== null)).toBe(true);
+    return contenders.map(({ name }) => name);
+  };
+  expect(await measured()).toEqual(['right']);
+  expect(await measured('--backends', 'cpu')).toEqual(['right', 'cpu']);
+  expect(await measured('--peers', 'naive')).toEqual(['right', 'naive']);
 });
 
 test('without --backends all are measured, one that cannot run is named with the reason, and a bar shows the inputs', async () => {

@@ -164,17 +164,23 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'an unknown backend',
       ['softmax', good, '--backend', 'abacus'],
-      /^softgrad: no backend is named 'abacus': known are cpu, /,
+      /^softgrad: no backend is named 'abacus': known are cpu, .*; --module takes a package or a file of your own\n$/,
     ],
     ...[
       ['softmax', good, '--backend', './mine.mjs'],
       ['softmax', good, '--backend', './mine.mjs:threads=2'],
-      ['run', 'softmax', good, '--out', 'out', '--backend', 'a\\mine'],
+      ['vjp', good, '--upstream', good, '--backend', './mine.mjs'],
+      ['cross-entropy', good, '--target', '0', '--backend', './mine.mjs'],
     ].map((args): [string, string[], RegExp] => [
       `a file for a backend: ${args.join(' ')}`,
       args,
-      /^softgrad: (?:--)?backends? (\S+): looks like a file; expected the name of a backend; `softgrad conformance`, `softgrad bench` and `softgrad report` take a file, as --module \1\n$/,
+      /^softgrad: (?:--)?backends? (\S+): looks like a file; expected --module \1\n$/,
     ]),
+    [
+      'a file for the backend of shards',
+      ['run', 'softmax', good, '--out', 'out', '--backend', 'a\\mine'],
+      /^softgrad: --backend a\\mine: looks like a file; expected the name of a backend; commands that compute in one process, like `softgrad softmax`, take a file, as --module a\\mine\n$/,
+    ],
     [
       'an option of the backend without a value',
       ['softmax', good, '--backend', 'wasm:2'],
@@ -573,8 +579,8 @@ test.each([
   const { status, stdout, stderr } = await softgrad(args);
   const file = args.at(-1)?.replace('cpu,', '');
   expect(stderr).toMatch(/^softgrad: (?:--)?backends? /);
-  expect(stderr).toContain(`${file}: looks like a file; expected the name of a backend; `);
-  expect(stderr).toContain(` take a file, as --module ${file}\n`);
+  const taker = args[0] === 'backends' ? 'the name of a backend; .*, like `softgrad softmax`, take a file, as ' : '';
+  expect(stderr).toMatch(new RegExp(`${file}: looks like a file; expected ${taker}--module ${file}\n$`));
   expect({ status, stdout }).toEqual({ status: 2, stdout: '' });
 });
 

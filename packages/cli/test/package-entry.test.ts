@@ -78,12 +78,12 @@ test('--module takes the name of a package, of which the commands run the backen
   // It is installed where the tests run.
   const module = ['--module', '@softgrad/doctor'];
   const expected = /^softgrad: --module @softgrad\/doctor: expected a provider \(/;
-  for (const command of ['conformance', 'bench'])
-    expect((await softgrad([command, ...module])).stderr).toMatch(expected);
+  const commands = [['conformance'], ['bench'], ['accuracy'], ['demo'], ['softmax', '1,2']];
+  for (const command of commands) expect((await softgrad([...command, ...module])).stderr).toMatch(expected);
   const nothing =
     /^softgrad: --module @softgrad\/absent: no such file or directory, and no package of that name is installed here; expected npm install @softgrad\/absent, or a file, as \.\/mine\.js\n$/;
-  for (const command of ['conformance', 'bench'])
-    expect((await softgrad([command, '--module', '@softgrad/absent'])).stderr).toMatch(nothing);
+  for (const command of commands)
+    expect((await softgrad([...command, '--module', '@softgrad/absent'])).stderr).toMatch(nothing);
   expect((await softgrad(['conformance', '--module', 'absent-package'])).stderr).toContain(
     'npm install absent-package,',
   );

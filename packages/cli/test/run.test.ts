@@ -15,7 +15,7 @@ import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
 import { type RedisServer, startRedis } from '../../distributed/test/redis-server.js';
 import { type S3Server, startS3 } from '../../distributed/test/s3-server.js';
-import { statusLines } from '../src/runs/existing.js';
+import { queueLines, statusLines } from '../src/runs/existing.js';
 import { temporaryFolder, watchBars } from './command.js';
 
 const folder = temporaryFolder();
@@ -132,8 +132,21 @@ describe('softgrad run', () => {
     const unfinished = await run('--status', 'shares');
     expect(unfinished.stdout).toMatch(/^shares: softmax, not finished\n/);
     expect(unfinished.stderr).toBe('softgrad: if it was interrupted, softgrad run --resume shares continues the run\n');
+    // A server that does not answer hides nothing that the folder tells; one that is asked for has to answer.
+    const server = 'redis://127.0.0.1:1';
+    const refused = `${server}: connect ECONNREFUSED 127.0.0.1:1; expected a Redis or Valkey server`;
+    const env = { SOFTGRAD_REDIS: server };
+    const status = (...more: string[]) => softgrad(['run', '--status', 'shares', ...root, ...more], { env });
+    expect(await status()).toEqual({
+      ...unfinished,
+      stderr: `softgrad: the queue of SOFTGRAD_REDIS is not shown: ${refused}\n${unfinished.stderr}`,
+    });
+    expect(await status('--redis', server)).toEqual({ ...unfinished, status: 2, stderr: `softgrad: ${refused}\n` });
     expect((await run(...args, '--shard', '0/2')).stdout).toBe('shares/softmax: (3, 3) float64 in 2 parts\n');
-    expect((await run('--status', 'shares')).stderr).toBe('');
+    const finished = await run('--status', 'shares');
+    expect(finished).toMatchObject({ status: 0, stderr: '' });
+    // Nothing of it is in a queue.
+    expect([await status(), await status('--redis', server)]).toEqual([finished, finished]);
   });
 
   const byClasses = [
@@ -589,18 +602,13 @@ test('the status of a run has its steps, its rate, the time left, and what the q
     operation: 'softmax',
   } as const;
   const first = ['id: a1', 'apply: 3 of 8', 'finish: 0 of 1'];
-  expect(statusLines(status, null)).toEqual([
-    'p: softmax, not finished',
-    ...first,
-    'rate: 1.23 shards/s',
-    'left: 13 s',
-  ]);
-  expect(statusLines({ ...status, rate: null, secondsLeft: null, cancelled: true }, null)).toEqual([
+  expect(statusLines(status)).toEqual(['p: softmax, not finished', ...first, 'rate: 1.23 shards/s', 'left: 13 s']);
+  expect(statusLines({ ...status, rate: null, secondsLeft: null, cancelled: true })).toEqual([
     'p: softmax, cancelled',
     ...first,
   ]);
   // A finished run has no time left, and cannot be cancelled any more.
-  expect(statusLines({ ...status, finished: true, cancelled: true }, null)).toEqual([
+  expect(statusLines({ ...status, finished: true, cancelled: true })).toEqual([
     'p: softmax, finished',
     ...first,
     'rate: 1.23 shards/s',
@@ -610,9 +618,9 @@ test('the status of a run has its steps, its rate, the time left, and what the q
     { step: 'apply', index: 6, attempts: 2 },
   ] as const;
   const idle = { running: [], retried: 0, failed: [], workers: 0 };
-  expect(statusLines(status, idle).slice(6)).toEqual(['workers: 0', 'running: 0', 'retried: 0', 'failed: 0']);
+  expect(queueLines(idle)).toEqual(['workers: 0', 'running: 0', 'retried: 0', 'failed: 0']);
   const busy = { running, retried: 1, failed: ['apply 5: no space', 'apply 7: kaboom'], workers: 2 };
-  expect(statusLines(status, busy).slice(6)).toEqual([
+  expect(queueLines(busy)).toEqual([
     'workers: 2',
     'running: 2 (apply 4, apply 6)',
     'retried: 1',

@@ -5,6 +5,7 @@ import { registerBackends } from 'softgrad/backends';
 import { checkNoModule } from '../backend.js';
 import type { Session } from '../context.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
+import { computing, registerModule } from '../module.js';
 import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
@@ -15,6 +16,7 @@ interface Options {
   readonly dtype: readonly BenchDType[];
   readonly classes?: readonly number[];
   readonly backends?: readonly string[];
+  readonly module?: string;
   readonly results?: number;
   readonly peers: readonly string[];
   readonly details?: true;
@@ -60,6 +62,10 @@ export function accuracyCommand(session: Session): Command {
         'without options; default: all',
       list,
     )
+    .option(
+      '--module <file>',
+      'also measures the backend of a JavaScript file or a package, as for conformance; --backends then defaults to none',
+    )
     .addOption(
       new Option('--peers <list>', 'from naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, gpu.js')
         .argParser(list)
@@ -78,6 +84,7 @@ Examples:
       --backends all,gpujs:mode=webasm,tfjs:engine=cpu
   $ softgrad accuracy --backends cpu,wasm --dtype float32 \\
       --peers naive,onnxruntime-node,jax
+  $ softgrad accuracy --module ./my-backend.js --backends cpu
   $ softgrad accuracy --backends cpu --classes 10,1000 --json -`,
     )
     .action((options: Options) => run(options, session));
@@ -129,17 +136,21 @@ async function run(options: Options, session: Session): Promise<void> {
 }
 
 async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
-  checkNoModule('--backends', options.backends ?? [], 'no modules');
+  checkNoModule('--backends', options.backends ?? [], 'takes modules');
   const bench = await import('@softgrad/bench');
   const known = bench.selectAccuracyOps(['all']);
   checkOps(options.ops, { all: 'all', ...Object.fromEntries(known.map((name) => [name, name])) });
   const ops = bench.selectAccuracyOps(options.ops);
   registerBackends();
-  const chosen = (options.backends ?? ['all']).flatMap((name) => (name === 'all' ? session.backends.names() : [name]));
-  const contenders = bench.selectContenders([...new Set(chosen)], options.peers);
+  const modules = options.module === undefined ? [] : [await registerModule(options.module, session)];
+  const names = options.backends ?? (modules.length > 0 ? [] : ['all']);
+  const chosen = names.flatMap((name) => (name === 'all' ? session.backends.names() : [name]));
+  const contenders = bench.selectContenders([...new Set([...modules, ...chosen])], options.peers);
   const { dtype: dtypes, classes, results } = options;
-  const report = await bench.measureAccuracy({ contenders, ops, dtypes, classes, results }, ({ done, total, label }) =>
-    update(done / total, label),
+  const report = await computing(options.module, session, () =>
+    bench.measureAccuracy({ contenders, ops, dtypes, classes, results }, ({ done, total, label }) =>
+      update(done / total, label),
+    ),
   );
   return { bench, report };
 }

@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { checkNoModule, loadDefault, loadWithOptions } from '../backend.js';
+import { checkNoModule, checkOneBackend, loadDefault, loadWithOptions, moduleAdvice } from '../backend.js';
 import { commonCauses, firstToFix } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { type Part, partOf } from '../conformance-part.js';
@@ -80,9 +80,7 @@ Examples:
   $ softgrad conformance --backend cpu --json > conformance.json`,
     )
     .action(async (options: Options) => {
-      if (options.backend !== undefined && options.module !== undefined) {
-        throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
-      }
+      checkOneBackend(options);
       // Import the suite on demand: it is large, and only this command needs it.
       const { cases } = await import('@softgrad/core/conformance');
       const part = options.only && partOf(options.only, cases);
@@ -190,8 +188,7 @@ export async function findRequired(name: string, backends: Backends): Promise<Ba
   checkNoModule('--backend', [name], 'takes modules');
   const target = await findAvailable(name, backends);
   if ('reason' in target) {
-    const known = backends.names().includes(name.replace(/:.*/, ''));
-    const advice = known ? '' : '; --module takes a package or a file of your own';
+    const advice = moduleAdvice(name, backends);
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${name} cannot run here: ${target.reason}${advice}`);
   }
   return target;

@@ -1,11 +1,11 @@
 import { type Backend, SoftgradError, sigmoid, softmax, type Tensor, tensor } from '@softgrad/core';
 import { type FileArray, formatShape, type RowReader } from '@softgrad/formats';
 import { Command } from 'commander';
-import { openBackend } from '../backend.js';
+import { withBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { openArray, openOperand } from '../files/open.js';
 import { checkHeader, checkStandardInput, headerAdvice, readWatched } from '../operands.js';
-import { headerOption, type TableHeader } from '../options.js';
+import { type BackendChoice, headerOption, moduleHelp, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber, formatProse } from '../table.js';
 
 /** Samples by features. */
@@ -27,9 +27,8 @@ const signal: Matrix = {
 /** How many rows of a longer signal are shown. */
 const shownRows = 6;
 
-interface Options {
+interface Options extends BackendChoice {
   readonly upstream?: string;
-  readonly backend?: string;
   readonly header?: TableHeader;
 }
 
@@ -45,6 +44,7 @@ export function demoCommand(session: Session): Command {
       'gradient that arrives from the loss, of the shape of the signal; default: 1 for one class of each row',
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .option('--module <file>', moduleHelp)
     .addOption(headerOption())
     .addHelpText(
       'after',
@@ -79,12 +79,7 @@ Examples:
             `--upstream ${upstream}: shape ${formatShape(cotangent.shape)}; expected ${formatShape(whole.shape)}, the shape of the signal`,
           );
         }
-        const backend = await openBackend(options.backend, session);
-        try {
-          await explain(whole, cotangent, backend, session.stdout);
-        } finally {
-          await backend.close();
-        }
+        await withBackend(options, session, (backend) => explain(whole, cotangent, backend, session.stdout));
       } finally {
         for (const reader of readers) await reader.close();
       }

@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase } from '@softgrad/core/conformance';
 import { Command } from 'commander';
-import { loadDefault } from '../backend.js';
+import { checkOneBackend, loadDefault } from '../backend.js';
 import type { Session } from '../context.js';
 import type { Machine } from '../machine.js';
 import { blaming, caseLimitMs, loadModule, settled, watched } from '../module.js';
@@ -46,8 +46,7 @@ Examples:
 
 async function run(options: Options, session: Session): Promise<void> {
   const { id, backend, module } = options;
-  if (backend !== undefined && module !== undefined)
-    throw new SoftgradError('ERR_VALUE', '--backend and --module cannot both be given: expected one of them');
+  checkOneBackend(options);
   if (id === undefined && backend !== undefined) {
     throw new SoftgradError(
       'ERR_VALUE',

@@ -1,4 +1,4 @@
-import { SoftgradError } from '@softgrad/core';
+import { isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { RunStatus, Store } from '@softgrad/distributed';
 import type { QueueStatus } from '@softgrad/distributed/redis';
 import type { Session } from '../context.js';
@@ -41,30 +41,39 @@ export async function showStatus(
 ): Promise<void> {
   const { readPlan, statusOf } = await import('@softgrad/distributed');
   const status = await statusOf(store, out);
+  session.stdout.write(`${statusLines(status).join('\n')}\n`);
+  // Nothing of a finished run is in a queue.
+  if (status.finished) return;
   const redis = redisUrl(options.redis, session);
-  const queue =
-    redis === undefined ? null : await (await loadRedis()).queueStatus(await readPlan(store, out), { redis });
-  session.stdout.write(`${statusLines(status, queue).join('\n')}\n`);
-  if (queue === null && !status.finished && !status.cancelled)
+  let queue: QueueStatus | null = null;
+  try {
+    if (redis !== undefined) queue = await (await loadRedis()).queueStatus(await readPlan(store, out), { redis });
+  } catch (error) {
+    // The server of the environment may have nothing to do with this run.
+    if (options.redis !== undefined || !isSoftgradError(error)) throw error;
+    session.notices.push(`the queue of SOFTGRAD_REDIS is not shown: ${error.message}`);
+  }
+  if (queue !== null) session.stdout.write(`${queueLines(queue).join('\n')}\n`);
+  else if (!status.cancelled)
     session.notices.push(`if it was interrupted, softgrad run --resume ${out} continues the run`);
 }
 
-/** The progress of a run, a line for each fact. */
-export function statusLines(status: RunStatus, queue: QueueStatus | null): readonly string[] {
+/** The progress of a run as its folder tells it, a line for each fact. */
+export function statusLines(status: RunStatus): readonly string[] {
   const { run, out, operation, steps, finished, cancelled, rate, secondsLeft } = status;
   const state = finished ? 'finished' : cancelled ? 'cancelled' : 'not finished';
   const speed = rate === null ? [] : [`rate: ${rate.toPrecision(3)} shards/s`];
   const left = finished || secondsLeft === null ? [] : [`left: ${secondsLeft.toFixed(0)} s`];
-  const own = queue === null ? [] : queueLines(queue);
   return [
     `${out}: ${operation}, ${state}`,
     `id: ${run}`,
     ...steps.map(({ step, done, total }) => `${step}: ${done} of ${total}`),
-    ...[...speed, ...left, ...own],
+    ...[...speed, ...left],
   ];
 }
 
-function queueLines({ running, retried, failed, workers }: QueueStatus): readonly string[] {
+/** What the server knows of it. */
+export function queueLines({ running, retried, failed, workers }: QueueStatus): readonly string[] {
   const shards = running.map(({ step, index }) => `${step} ${index}`).join(', ');
   return [
     `workers: ${workers}`,
