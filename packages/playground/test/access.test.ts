@@ -40,7 +40,7 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
       await page.getByText('All numbers').click();
       // Moving the pointer shows the tip of a point and hides it again.
       const chart = page.locator('.chart-place svg').first();
-      await chart.locator('circle').first().hover({ force: true });
+      await chart.locator('.points path').first().hover({ force: true });
       await expect.poll(() => chart.locator('text', { hasText: 'softmax' }).count()).toBeGreaterThan(0);
       await page.getByRole('heading').first().hover();
     },
