@@ -101,6 +101,19 @@ test('a link opened in the same tab is followed, even within a panel', async () 
   await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
 });
 
+test('the link to the panel that is shown keeps its state, and the name of the page is the way to the start', async () => {
+  const page = await open('explore?x=1,2,3');
+  await explored(page);
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('3');
+  await expect.poll(async () => (await probabilities())[0]).toBe('0.4223');
+  await page.getByRole('link', { name: 'Explore' }).click();
+  expect(new URL(page.url()).hash).toBe('#explore?x=3%2C2%2C3');
+  expect(await probabilities()).toEqual(['0.4223', '0.1554', '0.4223', '1.000']);
+  await page.getByRole('link', { name: 'softgrad playground, start' }).click();
+  await expect.poll(probabilities).toEqual(['0.3353', '0.3252', '0.3394', '1.000']);
+});
+
 test('a link is followed although the page writes its state before it hears of the link', async () => {
   const page = await open('explore', {
     before: () => {
