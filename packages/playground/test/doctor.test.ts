@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openItsLink, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 test('every example is answered in three parts', async () => {
   const page = await open('doctor');
@@ -127,6 +127,25 @@ test('an invalid input is an error next to its field', async () => {
   await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0, 0]]');
   await logits.fill('[[1, 2, oops]]');
   await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
+});
+
+test('arrays too long for a link are there when the panel is opened again, and a link to them says which it lacks', async () => {
+  const page = await open('doctor');
+  const rows = JSON.stringify(Array.from({ length: 300 }, (_, k) => [k % 7, 0.25, 0.125, -1]));
+  await page.getByRole('textbox', { name: 'logits' }).fill(rows);
+  await page.getByText('Too long for a link: share the file instead.').waitFor();
+  await page.getByRole('textbox', { name: 'gradient' }).fill('J.sum(axis=1)');
+  const verdict = page.locator('.verdict-tag');
+  await expect.poll(() => verdict.textContent()).toBe('summed Jacobian rows');
+  const link = new URL(page.url()).hash.slice(1);
+  expect(link).toBe('doctor?signal=too-long&gradient=too-long');
+  await openItsLink(page);
+  await expect.poll(() => page.getByRole('textbox', { name: 'logits' }).inputValue()).toBe(rows);
+  await expect.poll(() => verdict.textContent()).toBe('summed Jacobian rows');
+
+  const elsewhere = await openAnew(link);
+  await expect.poll(() => elsewhere.getByText('too long for the link: open its file, or paste it').count()).toBe(2);
+  expect(await elsewhere.locator('.verdict-tag').count()).toBe(0);
 });
 
 test('a value of the link that is none is an error next to its field, and without an answer until it is replaced', async () => {

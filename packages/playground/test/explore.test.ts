@@ -2,7 +2,7 @@ import { backends } from 'softgrad/backends';
 import { expect, inject, test } from 'vitest';
 import { availableBackends, explored, openItsLink, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 const numbers = (texts: readonly string[]) => texts.map((text) => Number(text.replace('−', '-')));
 
@@ -161,6 +161,34 @@ test('a signal is pasted as JSON or CSV, and an error is shown next to it', asyn
   await box.fill('[1, 1, 1, 1]');
   await expect.poll(() => page.locator('.bar-value').count()).toBe(5);
   expect(await page.locator('.problem').count()).toBe(0);
+});
+
+test('a signal too long for a link is there when its panel is opened again, and a link to it says what it lacks', async () => {
+  const page = await open('explore');
+  await explored(page);
+  expect(await page.getByText('Too long for a link').count()).toBe(0);
+  const rows = Array.from({ length: 300 }, (_, k) => `${k % 7},0.25,0.125,-1`);
+  await page
+    .locator('.signal-input input[type=file]')
+    .setInputFiles({ name: 'long.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
+  await page.getByText('(300, 4): 300 samples of 4').waitFor();
+  await page.getByText('Too long for a link: share the file instead.').waitFor();
+  await page.getByRole('textbox', { name: 'sample' }).fill('250');
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  await expect.poll(async () => (await probabilities())[0]).toBe('0.8129');
+  const link = new URL(page.url()).hash.slice(1);
+  expect(link).toBe('explore?x=too-long&t=2');
+  await openItsLink(page);
+  await explored(page);
+  expect((await probabilities())[0]).toBe('0.8129');
+  await page.getByText('(300, 4): 300 samples of 4').waitFor();
+
+  const elsewhere = await openAnew(link);
+  await explored(elsewhere);
+  const said = elsewhere.getByText('The link has no signal, which was too long for it: open its file, or paste it.');
+  await said.waitFor();
+  expect(await elsewhere.getByRole('textbox', { name: 'temperature, number' }).inputValue()).toBe('2');
 });
 
 test('a .npy file is opened, and dropped', async () => {

@@ -2,6 +2,7 @@ import { knownExpressions } from '@softgrad/doctor';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { Problem } from '../../components/problem.js';
+import { tooLongNote } from '../../last-state.js';
 import { useLatest } from '../../latest.js';
 import { writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
@@ -12,13 +13,15 @@ import { DiagnosisCard } from './diagnosis.js';
 import { type Example, examples } from './examples.js';
 import {
   type DoctorState,
-  fromParameters,
+  isLinked,
   kinds,
+  lastState,
   layers,
   oneOf,
   type Refusals,
   ranges,
   reductions,
+  startOf,
   toParameters,
 } from './state.js';
 
@@ -36,10 +39,14 @@ const rarely = ['mask', 'weight'] as const;
 
 /** Finds the mistake in a given gradient. */
 export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
-  const [given] = useState(() => fromParameters(parameters));
+  const [given] = useState(() => startOf(parameters));
   const [state, setState] = useState(given.state);
   const { result, error } = useLatest(state, ask);
-  useEffect(() => writeParameters('doctor', toParameters(state)), [state]);
+  useEffect(() => {
+    const written = toParameters(state);
+    lastState.keep(state, written);
+    writeParameters('doctor', written);
+  }, [state]);
   // Why the last file opened for a field, or its value in the link, was refused.
   const [refusals, setRefusals] = useState(given.refusals);
   const change = (part: Partial<DoctorState>, refusal: string | null = null) => {
@@ -107,6 +114,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
             <Refusal text={refusals.kind} />
           </fieldset>
           {always.map(arrayField)}
+          {!isLinked(state) && <p class="quiet note">{tooLongNote}</p>}
           <Settings state={state} refusals={refusals} onChange={change} />
           <details class="more" open={hasMore(parameters)}>
             <summary>Mask, weights, smoothing, ignored rows</summary>

@@ -2,11 +2,12 @@ import type { HostArray } from '@softgrad/core';
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
 import { formatShape, subscript } from '../../format.js';
+import { tooLongNote } from '../../last-state.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
 import { SignalInput } from './signal-input.js';
-import { type ExploreState, temperatureRange } from './state.js';
+import { type ExploreState, linkedRows, temperatureRange } from './state.js';
 
 interface Props {
   readonly state: ExploreState;
@@ -22,6 +23,7 @@ export function Controls(props: Props) {
     <section class="controls card" aria-labelledby="signal-title">
       <h2 id="signal-title">Signal x</h2>
       <SignalInput signal={signal} onChange={onChange} />
+      {linkedRows(state) === null && <p class="quiet note">{tooLongNote}</p>}
       <Samples {...props} />
       <Logits {...props} />
       <Temperature {...props} />
