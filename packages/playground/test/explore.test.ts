@@ -430,6 +430,24 @@ test('an invalid link is an error that names the invalid part, and the rest is s
   expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
 });
 
+test('a link that names a backend which cannot run here is computed on another one, with the reason', async () => {
+  const page = await open('explore?x=0,0&backend=webgpu', { without: 'gpu' });
+  await explored(page);
+  await page.getByText(/^webgpu: .*WebGPU.*\. Computed on wasm instead\.$/).waitFor();
+  expect(await page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);
+  await page.locator('.engine summary').click();
+  expect(await page.locator('[data-backend=wasm]').getByRole('radio').isChecked()).toBe(true);
+  await page.locator('[data-backend=cpu]').getByRole('radio').check();
+  await expect.poll(() => page.locator('.engine-name').textContent()).toBe('cpu');
+  expect(await page.locator('.problem').count()).toBe(0);
+
+  const unknown = await open('explore?backend=cuda');
+  await explored(unknown);
+  await unknown
+    .getByText("no backend is named 'cuda': known are cpu, wasm, webgpu, gpujs, tfjs. Computed on")
+    .waitFor();
+});
+
 test('every backend computes the same', async () => {
   const page = await open('explore');
   await explored(page);

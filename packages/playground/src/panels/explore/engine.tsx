@@ -12,6 +12,7 @@ interface Props {
 /** The engine that computes; the other engines are checked, which loads them, when the list is opened. */
 export function EngineChoice({ state, result, onChange }: Props) {
   const running = result?.backend.name ?? '…';
+  const wanted = state.backend !== null && (result?.refusal ?? null) === null ? state.backend : running;
   return (
     <details class="engine">
       <summary>
@@ -19,11 +20,7 @@ export function EngineChoice({ state, result, onChange }: Props) {
         <span class="engine-name">{running}</span>
         <span class="engine-device">{result && `${result.backend.supports.device}, ${result.dtype}`}</span>
       </summary>
-      <BackendChoice
-        legend="Computes on"
-        chosen={state.backend ?? running}
-        onChoose={(backend) => onChange({ backend, dtype: null })}
-      />
+      <BackendChoice legend="Computes on" chosen={wanted} onChoose={(backend) => onChange({ backend, dtype: null })} />
       {result && result.backend.supports.dtypes.length > 1 && (
         <fieldset class="choice">
           <legend>Computes in</legend>

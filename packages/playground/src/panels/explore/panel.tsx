@@ -45,7 +45,7 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
       </section>
       <Controls state={state} result={result} onChange={change} />
       <div class="story">
-        <Problem text={problem ?? error} />
+        <Problem text={problem ?? error ?? refusalOf(result)} />
         {result && !stale && (
           <>
             <div class={result.state.signal.classes > 5 ? 'story-row wide' : 'story-row'}>
@@ -58,6 +58,10 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
       </div>
     </div>
   );
+}
+
+function refusalOf(result: Results | null): string | null {
+  return result && result.refusal !== null ? `${result.refusal}. Computed on ${result.backend.name} instead.` : null;
 }
 
 /** The latest upstream gradient, unless it belongs to a signal of another shape, whose results are not computed yet. */
