@@ -114,6 +114,37 @@ test('the link to the panel that is shown keeps its state, and the name of the p
   await expect.poll(probabilities).toEqual(['0.3353', '0.3252', '0.3394', '1.000']);
 });
 
+test('classes are added to every sample, and taken away', async () => {
+  const page = await open('explore?x=1,2;3,4&g=0,5;6,7&row=1');
+  await explored(page);
+  const link = () => decodeURIComponent(new URL(page.url()).hash);
+  const add = page.getByRole('button', { name: 'Add a class' });
+  await add.click();
+  await expect.poll(link).toBe('#explore?x=1,2,0;3,4,0&g=0,5,0;6,7,0&row=1');
+  await expect.poll(() => page.locator('.bar-value').count()).toBe(4);
+  expect(await page.locator('.matrix .entry').count()).toBe(9);
+  const remove = page.getByRole('button', { name: 'Remove x' });
+  expect(await remove.textContent()).toBe('Remove x₂');
+  await remove.click();
+  await expect.poll(link).toBe('#explore?x=1,2;3,4&g=0,5;6,7&row=1');
+  await remove.click();
+  await expect.poll(link).toBe('#explore?x=1;3&g=0;6&row=1');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['1.000', '1.000']);
+  // The last class stays, and the focus with the button.
+  expect(await remove.getAttribute('aria-disabled')).toBe('true');
+  await page.keyboard.press('Enter');
+  expect(await remove.evaluate((button) => document.activeElement === button)).toBe(true);
+  await add.click();
+  await expect.poll(link).toBe('#explore?x=1,0;3,0&g=0,0;6,0&row=1');
+
+  // The slider of the new class is in sight although twelve are shown at once.
+  await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(13).fill(1)}`);
+  await page.getByText('x₀ to x₁₁ of 13').waitFor();
+  await add.click();
+  await page.getByText('x₂ to x₁₃ of 14').waitFor();
+  expect(await page.getByRole('textbox', { name: 'logit x₁₃, number' }).inputValue()).toBe('0');
+});
+
 test('a link is followed although the page writes its state before it hears of the link', async () => {
   const page = await open('explore', {
     before: () => {

@@ -7,7 +7,7 @@ import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
 import { SignalInput } from './signal-input.js';
-import { type ExploreState, linkedRows, temperatureRange } from './state.js';
+import { type ExploreState, linkedRows, temperatureRange, withClasses } from './state.js';
 
 interface Props {
   readonly state: ExploreState;
@@ -85,7 +85,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
   );
 }
 
-function Logits({ state: { signal, row }, onChange }: Props) {
+function Logits({ state, onChange }: Props) {
+  const { signal, row } = state;
   const { classes, values } = signal;
   const window = useClassWindow(classes);
   const logitOf = (k: number) => values[row * classes + k] ?? Number.NaN;
@@ -124,6 +125,26 @@ function Logits({ state: { signal, row }, onChange }: Props) {
           />
         </div>
       ))}
+      <div class="class-count">
+        <button
+          type="button"
+          onClick={() => {
+            onChange(withClasses(state, classes + 1));
+            // Of many classes the last ones are shown then.
+            window.setFirst(classes);
+          }}
+        >
+          Add a class
+        </button>
+        {/* A button that is disabled while it has the focus would lose it. */}
+        <button
+          type="button"
+          aria-disabled={classes === 1}
+          onClick={() => classes > 1 && onChange(withClasses(state, classes - 1))}
+        >
+          Remove {subscript('x', classes - 1)}
+        </button>
+      </div>
     </fieldset>
   );
 }

@@ -48,6 +48,21 @@ export function stateOf(signal: Signal): ExploreState {
   return { signal, upstream: oneClassARow(signal), row: 0, temperature: 1, backend: null, dtype: null };
 }
 
+/** The state with another number of classes: the last ones are taken away, or classes with a logit and a gradient of 0 are added to every sample. */
+export function withClasses(
+  { signal: { rows, classes: before, values }, upstream }: Pick<ExploreState, 'signal' | 'upstream'>,
+  classes: number,
+): Pick<ExploreState, 'signal' | 'upstream'> {
+  const resized = (from: Float64Array) => {
+    const to = new Float64Array(rows * classes);
+    for (let row = 0; row < rows; row++) {
+      to.set(from.subarray(row * before, row * before + Math.min(before, classes)), row * classes);
+    }
+    return to;
+  };
+  return { signal: { rows, classes, values: resized(values) }, upstream: resized(upstream) };
+}
+
 /** Where a panel starts: at the last state if the link is its link, which may be too short for it, otherwise at what the link has. */
 export const lastState = new LastState<ExploreState>();
 
