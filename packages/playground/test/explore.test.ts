@@ -370,6 +370,26 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await huge.getByText('A logit overflows float32').waitFor();
 });
 
+test('on a projector the logits stay in sight beside the product, whose sliders and bars can be read', async () => {
+  const page = await open('explore');
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await explored(page);
+  for (const part of ['.upstream input[type=range]', '.signed-track']) {
+    const widths = await page.locator(part).evaluateAll((all) => all.map((one) => one.clientWidth));
+    expect(Math.min(...widths), part).toBeGreaterThan(70);
+  }
+  await page.locator('.product .caption').scrollIntoViewIfNeeded();
+  const box = await page.getByRole('slider', { name: 'logit x₀' }).boundingBox();
+  expect(box?.y).toBeGreaterThan(0);
+  expect(box?.y).toBeLessThan(768);
+  // More sliders than fit scroll by themselves.
+  await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(12).fill(1)}`);
+  await page.getByText('(1, 12): 1 sample of 12').waitFor();
+  await page.evaluate(() => scrollTo(0, 500));
+  const controls = await page.locator('.controls').boundingBox();
+  expect((controls?.y ?? Number.NaN) + (controls?.height ?? 0)).toBeLessThan(768);
+});
+
 test('the Jacobian of ten classes fits a phone', async () => {
   const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
   await page.setViewportSize({ width: 360, height: 740 });
