@@ -370,6 +370,29 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await huge.getByText('A logit overflows float32').waitFor();
 });
 
+test('the scales of the heat map and of the bars are written beside them', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const scale = page.locator('.scale');
+  expect(await scale.locator('span').allTextContents()).toEqual(['−0.224', '', '0.224, the largest entry']);
+  // Its end has the colour of that entry.
+  const colours = await scale.locator('.scale-bar').evaluate((bar) => getComputedStyle(bar).backgroundImage);
+  const largest = page.locator('.entry').filter({ hasText: '0.224' });
+  expect(colours).toContain(`${await largest.evaluate((entry) => getComputedStyle(entry).backgroundColor)})`);
+  await page.getByText('drawn on one scale, from −0.2229 to 0.2229.').waitFor();
+  // The colours and lengths of a saturated softmax are the same, of other numbers.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('30');
+  await expect.poll(() => scale.locator('span').first().textContent()).toBe('−2.6e−13');
+
+  const many = await open(`explore?x=${Array.from({ length: 40 }, (_, k) => k % 3)}`);
+  await explored(many);
+  expect(await many.locator('.scale.picture span').first().textContent()).toBe('−0.048');
+
+  const none = await open('explore?x=-Infinity,-Infinity');
+  await explored(none);
+  expect(await none.locator('.scale').count()).toBe(0);
+});
+
 test('on a projector the logits stay in sight beside the product, whose sliders and bars can be read', async () => {
   const page = await open('explore');
   await page.setViewportSize({ width: 1024, height: 768 });

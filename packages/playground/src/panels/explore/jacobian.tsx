@@ -87,12 +87,25 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
           ))}
         </tbody>
       </table>
+      <Scale largest={largest} />
       {rowSums.some((sum) => isZero(sum, result)) && (
         <p class="zero-note">
           <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
         </p>
       )}
     </section>
+  );
+}
+
+/** What the colours mean. They follow the largest entry, so that a saturated Jacobian is as colourful as another one: only these numbers tell. */
+function Scale({ largest, picture = false }: { readonly largest: number; readonly picture?: boolean }) {
+  if (!(largest > 0)) return null;
+  return (
+    <p class={picture ? 'scale picture' : 'scale'}>
+      <span>{formatNumber(-largest, 3)}</span>
+      <span class="scale-bar" aria-hidden="true" />
+      <span>{formatNumber(largest, 3)}, the largest entry</span>
+    </p>
   );
 }
 
@@ -135,6 +148,7 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
         role="img"
         aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
       />
+      <Scale largest={largestOf(jacobian)} picture />
       <p class="zero-note">
         Largest of the {classes} row sums: <Zero value={largestSum} result={result} />
       </p>

@@ -79,10 +79,10 @@ export function ProductCard({ result, upstream, onChange }: Props) {
         </tbody>
       </table>
       <p class="caption">
-        Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale. A row sum
-        is the product with g = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so
-        its gradient is 0. The product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2
-        × {classes}².
+        Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale
+        {largest > 0 && `, from ${formatNumber(-largest)} to ${formatNumber(largest)}`}. A row sum is the product with g
+        = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so its gradient is 0. The
+        product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2 × {classes}².
       </p>
     </section>
   );
