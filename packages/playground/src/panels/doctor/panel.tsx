@@ -113,7 +113,11 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
             ))}
             <Refusal text={refusals.kind} />
           </fieldset>
-          {always.map(arrayField)}
+          {always.map((field) =>
+            field === 'gradient'
+              ? [arrayField(field), <CodeChoice key="code" onChoose={(gradient) => change({ gradient })} />]
+              : arrayField(field),
+          )}
           {!isLinked(state) && <p class="quiet note">{tooLongNote}</p>}
           <Settings state={state} refusals={refusals} onChange={change} />
           <details class="more" open={hasMore(parameters)}>
@@ -132,10 +136,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
           ) : diagnosis ? (
             <DiagnosisCard diagnosis={diagnosis} />
           ) : (
-            <p class="card quiet">
-              The answer comes here as soon as there is a gradient: as numbers beside the logits or probabilities, or as
-              code, which needs neither.
-            </p>
+            <p class="card quiet">{missing(state, error === null ? (problem?.field ?? null) : null)}</p>
           )}
         </div>
       </div>
@@ -157,6 +158,39 @@ function Refusal({ text = null }: { readonly text?: string | null | undefined })
   );
 }
 
+/** A list of the code that the doctor knows, for the field of the gradient. */
+function CodeChoice({ onChoose }: { readonly onChoose: (expression: string) => void }) {
+  return (
+    <label class="code-choice">
+      <span>code instead of numbers</span>
+      <select
+        value=""
+        onChange={(event) => {
+          if (event.currentTarget.value !== '') onChoose(event.currentTarget.value);
+          event.currentTarget.value = '';
+        }}
+      >
+        <option value="">choose …</option>
+        {knownExpressions().map(({ expression }) => (
+          <option key={expression} value={expression}>
+            {expression}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What is missing for an answer. */
+function missing({ kind, signal, gradient }: DoctorState, faulty: Field | null): string {
+  if (faulty !== null)
+    return `No answer: the field “${faulty === 'signal' ? kind : faulty}” has an error, which is below it.`;
+  if (gradient.trim() !== '') return 'The gradient is there. As numbers it needs the logits or the probabilities, too.';
+  if (signal.trim() !== '')
+    return `The ${kind} are there. The answer comes with the gradient: its numbers, or its code.`;
+  return 'The answer comes here as soon as there is a gradient: as numbers beside the logits or probabilities, or as code, which needs neither.';
+}
+
 interface SettingsProps {
   readonly state: DoctorState;
   readonly refusals: Refusals;
@@ -166,23 +200,6 @@ interface SettingsProps {
 function Settings({ state, refusals, onChange }: SettingsProps) {
   return (
     <div class="settings">
-      <label>
-        <span>code instead of numbers</span>
-        <select
-          value=""
-          onChange={(event) => {
-            if (event.currentTarget.value !== '') onChange({ gradient: event.currentTarget.value });
-            event.currentTarget.value = '';
-          }}
-        >
-          <option value="">choose …</option>
-          {knownExpressions().map(({ expression }) => (
-            <option key={expression} value={expression}>
-              {expression}
-            </option>
-          ))}
-        </select>
-      </label>
       <div>
         <span aria-hidden="true">axis</span>
         <NumberField
