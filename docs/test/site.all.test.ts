@@ -89,6 +89,10 @@ test('a page has an icon and no path that is only its title, and the search find
     // So is code, as it is written.
     await page.locator('#tsd-search-input').fill('J.sum(axis=1)');
     await expect.poll(() => found.allTextContents()).toContain('Why is my softmax gradient zero?');
+    // What users call comes before the reference of the conformance suite, which has every option a second time.
+    await page.locator('#tsd-search-input').fill('temperature');
+    await expect.poll(async () => (await found.allTextContents())[0]?.trim()).toMatch(/^@softgrad\/core\.core\./);
+    expect((await found.allTextContents()).slice(0, 5).filter((name) => name.includes('conformance'))).toEqual([]);
     await page.goto(pathToFileURL(join(site, 'functions', '_softgrad_bench.accuracyTables.html')).href);
     expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(true);
   } finally {
