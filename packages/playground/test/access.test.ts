@@ -81,6 +81,24 @@ describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
   });
 });
 
+test('with a contrast theme, values that are drawn stay visible, and the current panel is marked', async () => {
+  const page = await open('explore', { forcedColors: 'active' });
+  await explored(page);
+  const colour = (selector: string) =>
+    page
+      .locator(selector)
+      .first()
+      .evaluate((node) => getComputedStyle(node).backgroundColor);
+  const paper = await colour('body');
+  for (const drawn of ['.bar', '.stack > span', '.entry', '.entry.negative', '.signed-bar.negative']) {
+    expect(await colour(drawn), drawn).not.toBe(paper);
+  }
+  expect(await colour('.entry')).not.toBe(await colour('.entry.negative'));
+  const outline = (name: string) =>
+    page.getByRole('link', { name }).evaluate((link) => getComputedStyle(link).outlineStyle);
+  expect([await outline('Explore'), await outline('Doctor')]).toEqual(['solid', 'none']);
+});
+
 test('every panel can be reached and used with the keyboard only', async () => {
   const page = await open('explore');
   await explored(page);
