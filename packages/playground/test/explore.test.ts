@@ -464,6 +464,13 @@ test('a masked logit is shown as such, can be focused without an error, and type
   expect(await field.getAttribute('aria-invalid')).toBe('false');
   await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-Infinity');
   await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0', '0', '1.000', '1.000']);
+  // A screen reader says that, and not the end of the slider; of other values, as many digits as the page shows.
+  const said = (name: string) => page.getByRole('slider', { name }).getAttribute('aria-valuetext');
+  expect(await said('logit x₁')).toBe('−∞');
+  await page.getByRole('textbox', { name: 'logit x₂, number' }).fill('0.3516359279582483');
+  await expect.poll(() => said('logit x₂')).toBe('0.3516');
+  await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-0.123456789');
+  await expect.poll(() => said('upstream gradient g₀')).toBe('−0.1235');
   // Only logits can be masked.
   await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-inf');
   await page.getByText('“-inf” is not a number').waitFor();

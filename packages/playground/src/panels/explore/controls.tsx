@@ -1,7 +1,7 @@
 import type { HostArray } from '@softgrad/core';
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
-import { formatShape, subscript } from '../../format.js';
+import { formatNumber, formatShape, subscript } from '../../format.js';
 import { tooLongNote } from '../../last-state.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
@@ -115,6 +115,7 @@ function Logits({ state, onChange }: Props) {
             step="any"
             value={Number.isFinite(logitOf(k)) ? logitOf(k) : -reach}
             aria-label={`logit ${subscript('x', k)}`}
+            aria-valuetext={formatNumber(logitOf(k))}
             onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber, true)}
           />
           <NumberField

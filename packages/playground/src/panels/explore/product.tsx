@@ -100,6 +100,7 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
         step="any"
         value={value}
         aria-label={label}
+        aria-valuetext={formatNumber(value)}
         onInput={({ currentTarget: { valueAsNumber: dragged } }) => {
           keepFor(dragged);
           onChange(dragged);
