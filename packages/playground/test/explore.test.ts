@@ -393,6 +393,34 @@ test('the scales of the heat map and of the bars are written beside them', async
   expect(await none.locator('.scale').count()).toBe(0);
 });
 
+test('an upstream gradient of 1 for every class gives the row sums, which are 0, and no bars of noise', async () => {
+  const page = await open('explore?x=1,2,3;0.3,0.1,0.7&row=1&g=0,0,0;0,5,0');
+  await explored(page);
+  const products = () => page.locator('.product-table .strong').allTextContents();
+  const widths = () =>
+    page.locator('td:last-child .signed-bar').evaluateAll((bars) => bars.map((bar) => bar.clientWidth));
+  await page.getByRole('button', { name: 'g = 1 for every class' }).click();
+  await expect.poll(products).toEqual(Array(3).fill(expect.stringMatching(/^0 (exactly|−?\d\.\de−1[678])$/)));
+  expect(await widths()).toEqual([0, 0, 0]);
+  expect(await page.getByText('drawn on one scale.').count()).toBe(1);
+  expect(decodeURIComponent(new URL(page.url()).hash)).toContain('g=0,0,0;1,1,1&row=1');
+  await page.getByRole('button', { name: 'g = 1 for class 1' }).click();
+  await expect.poll(products).toEqual(['−0.0747', '0.1861', '−0.1114']);
+  expect(decodeURIComponent(new URL(page.url()).hash)).toContain('g=0,0,0;0,1,0&row=1');
+  // A product that is small is not 0.
+  await page.evaluate((hash) => location.assign(hash), '#explore?x=0,-40,40&g=0,1,0');
+  await expect.poll(products).toEqual(['−7.7e−53', '1.8e−35', '−1.8e−35']);
+  expect(Math.max(...(await widths()))).toBeGreaterThan(20);
+  // Here rounding leaves something.
+  const logits = '-0.08,-0.95,0.12,-0.7,-0.49,0.44,-0.32';
+  await page.evaluate((hash) => location.assign(hash), `#explore?backend=cpu&x=${logits}&g=${Array(7).fill(0.1)}`);
+  await expect.poll(products).toEqual(Array(7).fill(expect.stringMatching(/^0 /)));
+  expect(await widths()).toEqual(Array(7).fill(0));
+  // NaN is not 0.
+  await page.evaluate((hash) => location.assign(hash), '#explore?x=-Infinity,-Infinity&g=1,1');
+  await expect.poll(products).toEqual(['NaN', 'NaN']);
+});
+
 test('on a projector the logits stay in sight beside the product, whose sliders and bars can be read', async () => {
   const page = await open('explore');
   await page.setViewportSize({ width: 1024, height: 768 });
@@ -482,6 +510,8 @@ test('the thumb of a slider stays under the pointer while its value shrinks', as
   // The same control shows both.
   for (const name of inject('everything') ? ['logit x₀', 'upstream gradient g₀'] : ['logit x₀']) {
     const slider = page.getByRole('slider', { name });
+    // The pointer reaches what the window shows.
+    await slider.scrollIntoViewIfNeeded();
     const box = await slider.boundingBox();
     if (box === null) throw new Error('the slider is not visible');
     const [middle, half] = [box.y + box.height / 2, box.width / 2 - 8];

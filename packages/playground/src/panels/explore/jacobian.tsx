@@ -81,7 +81,7 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
                 );
               })}
               <td class="sum">
-                <Zero value={sum} result={result} />
+                <RowSum value={sum} result={result} />
               </td>
             </tr>
           ))}
@@ -109,9 +109,13 @@ function Scale({ largest, picture = false }: { readonly largest: number; readonl
   );
 }
 
-/** A sum that is 0 up to rounding: shown as 0, followed by the rounding error. */
-export function Zero({ value, result }: { readonly value: number; readonly result: Results }) {
-  if (!isZero(value, result)) return <>{formatNumber(value)}</>;
+/** A row sum, which is 0 up to rounding unless it is NaN. */
+export function RowSum({ value, result }: { readonly value: number; readonly result: Results }) {
+  return isZero(value, result) ? <Zero value={value} /> : formatNumber(value);
+}
+
+/** A number that is 0 up to rounding: shown as 0, followed by the rounding error. */
+export function Zero({ value }: { readonly value: number }) {
   return (
     <>
       <b>0</b> <span class="noise">{value === 0 ? 'exactly' : formatNumber(value)}</span>
@@ -150,7 +154,7 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
       />
       <Scale largest={largestOf(jacobian)} picture />
       <p class="zero-note">
-        Largest of the {classes} row sums: <Zero value={largestSum} result={result} />
+        Largest of the {classes} row sums: <RowSum value={largestSum} result={result} />
       </p>
     </div>
   );
