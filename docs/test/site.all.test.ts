@@ -89,6 +89,10 @@ test('a page has an icon and no path that is only its title, and the search find
     // So is code, as it is written.
     await page.locator('#tsd-search-input').fill('J.sum(axis=1)');
     await expect.poll(() => found.allTextContents()).toContain('Why is my softmax gradient zero?');
+    // What users call comes before the reference of the conformance suite, which has every option a second time.
+    await page.locator('#tsd-search-input').fill('temperature');
+    await expect.poll(async () => (await found.allTextContents())[0]?.trim()).toMatch(/^@softgrad\/core\.core\./);
+    expect((await found.allTextContents()).slice(0, 5).filter((name) => name.includes('conformance'))).toEqual([]);
     await page.goto(pathToFileURL(join(site, 'functions', '_softgrad_bench.accuracyTables.html')).href);
     expect(await page.locator('.tsd-breadcrumb').isVisible()).toBe(true);
   } finally {
@@ -120,6 +124,38 @@ test('no page is wider than a phone', async () => {
     await browser.close();
   }
 }, 120_000);
+
+test('on a phone formulas fit, lines of code are whole and scroll, and links are underlined', async () => {
+  const executablePath = await findChromium();
+  if (!executablePath) throw new Error('Chromium is missing: run `node scripts/chromium.mjs` to install it');
+  const browser = await chromium.launch({ executablePath, args: [...chromiumFlags] });
+  try {
+    const page = await browser.newPage({ viewport: { width: 390, height: 844 } });
+    await page.goto(pathToFileURL(join(site, 'documents', 'Why_is_my_softmax_gradient_zero_.html')).href);
+    const formulas = page.locator('math[display="block"]');
+    const hidden = await formulas.evaluateAll((all) =>
+      all.map(({ parentElement }) => (parentElement ? parentElement.scrollWidth - parentElement.clientWidth : null)),
+    );
+    expect(hidden).toEqual([0, 0, 0]);
+    const code = await page.locator('pre').evaluateAll((all) =>
+      all.map((block) => {
+        const { lineHeight, paddingTop, paddingBottom, overflowX } = getComputedStyle(block);
+        const written = 1 + block.querySelectorAll('br').length;
+        const height = block.clientHeight - Number.parseFloat(paddingTop) - Number.parseFloat(paddingBottom);
+        return { drawn: height / Number.parseFloat(lineHeight), written, overflowX };
+      }),
+    );
+    expect(code.length).toBeGreaterThan(3);
+    for (const { drawn, written, overflowX } of code) {
+      expect(Math.round(drawn)).toBe(written);
+      expect(overflowX).toBe('auto');
+    }
+    const link = page.locator('.tsd-typography p').getByRole('link', { name: 'What the doctor recognises' });
+    expect(await link.evaluate((a) => getComputedStyle(a).textDecorationLine)).toBe('underline');
+  } finally {
+    await browser.close();
+  }
+}, 60_000);
 
 /** The files of the site that a page names in attributes, without duplicates. Text has &lt; instead of <, so only elements match. */
 function linksOf(page: string): readonly string[] {

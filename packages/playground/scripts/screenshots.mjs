@@ -18,7 +18,7 @@ const { readme } = values;
 const folder = fileURLToPath(new URL(readme ? '../images/' : '../screenshots/', import.meta.url));
 /** Small enough for a README: scaled down, and cropped to the relevant part of the page. */
 const inReadme = {
-  'explore-light.png': { width: 1280, height: 1075 },
+  'explore-light.png': { width: 1280, height: 1150 },
   'doctor-dark.png': { width: 1280, height: 900 },
 };
 const looks = {

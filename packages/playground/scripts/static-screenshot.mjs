@@ -22,7 +22,7 @@ const server = spawn('npx', ['--yes', 'serve@14.2.7', '--listen', 'tcp://127.0.0
 const browser = await chromium.launch({ executablePath: await ensureChromium(), args: chromiumFlags });
 try {
   const address = await addressOf(server);
-  const viewport = { width: 1280, height: 1075 };
+  const viewport = { width: 1280, height: 1150 };
   const page = await browser.newPage({ viewport, colorScheme: 'light', deviceScaleFactor: 0.75 });
   await page.goto(`${address}#${scenes.explore.hash}`);
   await scenes.explore.prepare(page);

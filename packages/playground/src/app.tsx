@@ -1,6 +1,6 @@
 import { useEffect } from 'preact/hooks';
 import { Lazy } from './components/lazy.js';
-import { hrefOf, type PanelName, panels, useVisit } from './location.js';
+import { hrefOf, type PanelName, panels, useLinks, useVisit } from './location.js';
 import { Explore } from './panels/explore/panel.js';
 
 const titles: Readonly<Record<PanelName, string>> = {
@@ -34,6 +34,20 @@ function Hosting() {
   );
 }
 
+/** The links restore what each panel last showed; the link to the current one does not reset it. */
+function Navigation({ panel }: { readonly panel: PanelName }) {
+  useLinks();
+  return (
+    <nav aria-label="Panels">
+      {panels.map((name) => (
+        <a key={name} href={hrefOf(name)} aria-current={name === panel ? 'page' : undefined}>
+          {titles[name]}
+        </a>
+      ))}
+    </nav>
+  );
+}
+
 export function App() {
   const { panel, parameters, number } = useVisit();
   useEffect(() => {
@@ -46,13 +60,7 @@ export function App() {
           <img src="./icon.svg" alt="" width="26" height="26" />
           <span>softgrad</span>
         </a>
-        <nav aria-label="Panels">
-          {panels.map((name) => (
-            <a key={name} href={hrefOf(name)} aria-current={name === panel ? 'page' : undefined}>
-              {titles[name]}
-            </a>
-          ))}
-        </nav>
+        <Navigation panel={panel} />
       </header>
       <main>
         {panel === 'explore' ? (

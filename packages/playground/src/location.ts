@@ -17,6 +17,7 @@ export interface Visit extends View {
 
 /** The last state of each panel, so that the link to the panel restores it. */
 const left = new Map<PanelName, string>();
+const linksChanged = new EventTarget();
 
 export function readView(): View {
   const [name, query = ''] = location.hash.slice(1).split('?', 2);
@@ -30,6 +31,7 @@ let known = '';
 export function writeParameters(panel: PanelName, parameters: URLSearchParams): void {
   const query = parameters.toString();
   left.set(panel, query);
+  linksChanged.dispatchEvent(new Event('change'));
   if (location.hash !== known || readView().panel !== panel) return;
   history.replaceState(null, '', hrefOf(panel));
   known = location.hash;
@@ -38,6 +40,16 @@ export function writeParameters(panel: PanelName, parameters: URLSearchParams): 
 export function hrefOf(panel: PanelName): string {
   const query = left.get(panel) ?? '';
   return query === '' ? `#${panel}` : `#${panel}?${query}`;
+}
+
+/** Renders a component again whenever the link to a panel changes. */
+export function useLinks(): void {
+  const [, setChanges] = useState(0);
+  useEffect(() => {
+    const update = () => setChanges((changes) => changes + 1);
+    linksChanged.addEventListener('change', update);
+    return () => linksChanged.removeEventListener('change', update);
+  }, []);
 }
 
 /** The view in the URL, updated whenever the user goes to another one; changes that panels write themselves do not count. */

@@ -40,7 +40,7 @@ const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Pag
       await page.getByText('All numbers').click();
       // Moving the pointer shows the tip of a point and hides it again.
       const chart = page.locator('.chart-place svg').first();
-      await chart.locator('circle').first().hover({ force: true });
+      await chart.locator('.points path').first().hover({ force: true });
       await expect.poll(() => chart.locator('text', { hasText: 'softmax' }).count()).toBeGreaterThan(0);
       await page.getByRole('heading').first().hover();
     },
@@ -79,6 +79,24 @@ describe.each(Object.entries(scenes))('%s', (_name, { hash, prepare }) => {
     });
     expect(overflow).toEqual({ scrollWidth: 360, clientWidth: 360 });
   });
+});
+
+test('with a contrast theme, values that are drawn stay visible, and the current panel is marked', async () => {
+  const page = await open('explore', { forcedColors: 'active' });
+  await explored(page);
+  const colour = (selector: string) =>
+    page
+      .locator(selector)
+      .first()
+      .evaluate((node) => getComputedStyle(node).backgroundColor);
+  const paper = await colour('body');
+  for (const drawn of ['.bar', '.stack > span', '.entry', '.entry.negative', '.signed-bar.negative']) {
+    expect(await colour(drawn), drawn).not.toBe(paper);
+  }
+  expect(await colour('.entry')).not.toBe(await colour('.entry.negative'));
+  const outline = (name: string) =>
+    page.getByRole('link', { name }).evaluate((link) => getComputedStyle(link).outlineStyle);
+  expect([await outline('Explore'), await outline('Doctor')]).toEqual(['solid', 'none']);
 });
 
 test('every panel can be reached and used with the keyboard only', async () => {

@@ -20,7 +20,7 @@ test('backends and another library are timed, drawn, downloaded, and compared wi
   await save.waitFor();
   await page.getByRole('img', { name: 'times as fast as naive' }).waitFor();
   const times = page.getByRole('img', { name: 'Time of a call against the number of elements' });
-  expect(await times.locator('circle').count()).toBe(shapes.split(',').length * (names.length + 1));
+  expect(await times.locator('.points path').count()).toBe(shapes.split(',').length * (names.length + 1));
 
   const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
   const text = await textOf(download);
@@ -128,6 +128,63 @@ test('the labels of the axes do not overlap on a phone', async () => {
   );
   expect(overlapping).toEqual([]);
 });
+
+test('no two of many contenders look alike, and the ratios name theirs', async () => {
+  const names = ['naive', 'second', ...Array.from({ length: 12 }, (_, k) => `contender-${k}`)];
+  const report = await runBench({
+    workloads: [{ op: 'softmax', shape: [2, 3], dtype: 'float32' }],
+    contenders: [naive, { ...naive, name: 'second', open: openSecond }],
+    rounds: 3,
+    sampleMs: 1,
+  });
+  const [workload] = report.workloads;
+  if (!workload) throw new Error('nothing was timed');
+  const [first, second] = workload.results;
+  const results = names.map((contender) => ({ ...(contender === 'naive' ? first : second), contender }));
+  const buffer = Buffer.from(JSON.stringify({ ...report, workloads: [{ ...workload, results }] }));
+  const page = await open('bench');
+  await page.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
+
+  const swatches = page.locator('.legend-swatch');
+  await expect.poll(() => swatches.allTextContents()).toEqual(names);
+  const looks = await swatches.evaluateAll((all) =>
+    all.map((swatch) => {
+      const [drawn, path] = [swatch.querySelector('svg'), swatch.querySelector('path')];
+      return { colour: drawn && getComputedStyle(drawn).fill, symbol: path?.getAttribute('d') };
+    }),
+  );
+  expect(new Set(looks.map(({ colour, symbol }) => `${colour} ${symbol}`)).size).toBe(names.length);
+  expect(new Set(looks.slice(0, 7).map(({ symbol }) => symbol)).size).toBe(7);
+  // The points have the looks of the legend.
+  const drawn = await page
+    .getByRole('img', { name: 'Time of a call' })
+    .locator('.points path')
+    .evaluateAll((points) => points.map((point) => getComputedStyle(point).fill));
+  expect(drawn).toEqual(looks.map(({ colour }) => colour));
+
+  const ratios = page.getByRole('img', { name: 'times as fast as naive' });
+  for (const width of [1280, 360]) {
+    await page.setViewportSize({ width, height: 740 });
+    const labels = ratios.locator('text').filter({ hasText: /^(second|contender-\d+)$/ });
+    await expect.poll(async () => (await labels.allTextContents()).sort()).toEqual(names.slice(1).sort());
+    const right = await labels.evaluateAll((all) => Math.max(...all.map((l) => l.getBoundingClientRect().right)));
+    const left = await ratios
+      .locator('.points path')
+      .evaluateAll((all) => Math.min(...all.map((point) => point.getBoundingClientRect().left)));
+    expect(right, `${width} px`).toBeLessThan(left);
+    // Differences between engines may be less than 10 %.
+    const ticks = await ratios
+      .locator('text')
+      .filter({ hasText: /^[\d.]+×$/ })
+      .allTextContents();
+    expect(ticks).toEqual([...new Set(ticks)]);
+  }
+});
+
+async function openSecond(): Promise<Contender | string> {
+  const contender = await naive.open();
+  return typeof contender === 'string' ? contender : { ...contender, name: 'second' };
+}
 
 test('rounds in a link that are none are an error next to their field', async () => {
   const page = await open('bench?rounds=2');

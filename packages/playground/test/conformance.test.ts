@@ -19,6 +19,9 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
   const save = page.getByRole('button', { name: 'Download JSON' });
   await save.waitFor();
   expect(await page.locator('.verdict').textContent()).toMatch(/^\d{2,} passed, 0 failed, \d+ do not apply$/);
+  await page.locator('[data-backend=cpu]').getByRole('radio').check();
+  // The results are still those of wasm.
+  await page.getByRole('heading', { name: /^wasm: \d{2,} passed/ }).waitFor();
   // The part of cases that do not apply is drawn, too, since an empty part looks as if cases were missing.
   const skipped = page.locator('.share.skipped').first();
   expect(await skipped.evaluate((share) => share.clientWidth)).toBeGreaterThan(0);
@@ -51,6 +54,11 @@ test('a failing case is listed by its id, with the expected and the actual resul
   const webgpu = page.locator('[data-backend=webgpu]');
   expect(await webgpu.getByRole('radio').isDisabled()).toBe(true);
   expect(await webgpu.locator('.reason').textContent()).toMatch(/WebGPU/);
+  await page.evaluate(() => location.assign('#conformance?backend=webgpu'));
+  await expect.poll(() => webgpu.getByRole('radio').isChecked()).toBe(true);
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  await page.getByText('1 case', { exact: true }).waitFor();
+  await page.getByText(/^webgpu is required and can't run here: .*WebGPU/).waitFor();
 });
 
 // An engine that waits for a GPU; the failing case above appears while one runs that computes synchronously. Each engine's own package runs the whole suite on it.

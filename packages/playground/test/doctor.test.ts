@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { openItsLink, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 test('every example is answered in three parts', async () => {
   const page = await open('doctor');
@@ -127,6 +127,74 @@ test('an invalid input is an error next to its field', async () => {
   await page.getByRole('textbox', { name: 'gradient' }).fill('[[0, 0, 0]]');
   await logits.fill('[[1, 2, oops]]');
   await expect.poll(() => page.locator('#field-logits-problem').textContent()).toContain('line 1, column 9');
+});
+
+test('the place of the answer says what is missing for it', async () => {
+  const page = await open('doctor');
+  const answer = page.locator('.answer .quiet');
+  const logits = page.getByRole('textbox', { name: 'logits' });
+  const gradient = page.getByRole('textbox', { name: 'gradient' });
+  await page.getByText('The answer comes here as soon as there is a gradient').waitFor();
+  await logits.fill('[[1, 2, 3]]');
+  await expect
+    .poll(() => answer.textContent())
+    .toBe('The logits are there. The answer comes with the gradient: its numbers, or its code.');
+  await gradient.fill('s * s');
+  await expect
+    .poll(() => answer.textContent())
+    .toBe('No answer: the field “gradient” has an error, which is below it.');
+  // The page has the list that the command line would print.
+  await page.getByText(/unknown expression `s \* s`.*the list “code instead of numbers” has the known ones/).waitFor();
+  await logits.fill('');
+  await gradient.fill('[[1, 2, 3]]');
+  await expect
+    .poll(() => answer.textContent())
+    .toBe('The gradient is there. As numbers it needs the logits or the probabilities, too.');
+  await logits.fill('[[1, 2, nan]]');
+  await expect.poll(() => answer.textContent()).toBe('No answer: the field “logits” has an error, which is below it.');
+});
+
+test('no text of the settings is cut, and the answer stays in sight beside them', async () => {
+  const page = await open('doctor');
+  await page.getByRole('button', { name: 'J.sum(axis=1)' }).click();
+  await page.locator('.remedy').waitFor();
+  for (const width of [360, 390, 1024, 1280]) {
+    await page.setViewportSize({ width, height: 768 });
+    const cut = await page.locator('.settings select').evaluateAll((all: HTMLSelectElement[]) =>
+      all.map((select) => {
+        // As wide as its longest text.
+        const whole = select.cloneNode(true) as HTMLSelectElement;
+        whole.style.width = 'max-content';
+        select.after(whole);
+        const needed = whole.offsetWidth;
+        whole.remove();
+        return needed - select.offsetWidth;
+      }),
+    );
+    expect(Math.max(...cut), `${width} px`).toBeLessThanOrEqual(0);
+  }
+  await page.getByRole('combobox', { name: 'reduction of the loss' }).scrollIntoViewIfNeeded();
+  const tag = await page.locator('.verdict-tag').boundingBox();
+  expect(tag?.y).toBeGreaterThan(0);
+});
+
+test('arrays too long for a link are there when the panel is opened again, and a link to them says which it lacks', async () => {
+  const page = await open('doctor');
+  const rows = JSON.stringify(Array.from({ length: 300 }, (_, k) => [k % 7, 0.25, 0.125, -1]));
+  await page.getByRole('textbox', { name: 'logits' }).fill(rows);
+  await page.getByText('Too long for a link: share the file instead.').waitFor();
+  await page.getByRole('textbox', { name: 'gradient' }).fill('J.sum(axis=1)');
+  const verdict = page.locator('.verdict-tag');
+  await expect.poll(() => verdict.textContent()).toBe('summed Jacobian rows');
+  const link = new URL(page.url()).hash.slice(1);
+  expect(link).toBe('doctor?signal=too-long&gradient=too-long');
+  await openItsLink(page);
+  await expect.poll(() => page.getByRole('textbox', { name: 'logits' }).inputValue()).toBe(rows);
+  await expect.poll(() => verdict.textContent()).toBe('summed Jacobian rows');
+
+  const elsewhere = await openAnew(link);
+  await expect.poll(() => elsewhere.getByText('too long for the link: open its file, or paste it').count()).toBe(2);
+  expect(await elsewhere.locator('.verdict-tag').count()).toBe(0);
 });
 
 test('a value of the link that is none is an error next to its field, and without an answer until it is replaced', async () => {

@@ -2,7 +2,7 @@ import { backends } from 'softgrad/backends';
 import { expect, inject, test } from 'vitest';
 import { availableBackends, explored, openItsLink, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 const numbers = (texts: readonly string[]) => texts.map((text) => Number(text.replace('−', '-')));
 
@@ -101,6 +101,50 @@ test('a link opened in the same tab is followed, even within a panel', async () 
   await expect.poll(() => page.getByRole('radio', { name: 'wasm' }).isChecked()).toBe(true);
 });
 
+test('the link to the panel that is shown keeps its state, and the name of the page is the way to the start', async () => {
+  const page = await open('explore?x=1,2,3');
+  await explored(page);
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('3');
+  await expect.poll(async () => (await probabilities())[0]).toBe('0.4223');
+  await page.getByRole('link', { name: 'Explore' }).click();
+  expect(new URL(page.url()).hash).toBe('#explore?x=3%2C2%2C3');
+  expect(await probabilities()).toEqual(['0.4223', '0.1554', '0.4223', '1.000']);
+  await page.getByRole('link', { name: 'softgrad playground, start' }).click();
+  await expect.poll(probabilities).toEqual(['0.3353', '0.3252', '0.3394', '1.000']);
+});
+
+test('classes are added to every sample, and taken away', async () => {
+  const page = await open('explore?x=1,2;3,4&g=0,5;6,7&row=1');
+  await explored(page);
+  const link = () => decodeURIComponent(new URL(page.url()).hash);
+  const add = page.getByRole('button', { name: 'Add a class' });
+  await add.click();
+  await expect.poll(link).toBe('#explore?x=1,2,0;3,4,0&g=0,5,0;6,7,0&row=1');
+  await expect.poll(() => page.locator('.bar-value').count()).toBe(4);
+  expect(await page.locator('.matrix .entry').count()).toBe(9);
+  const remove = page.getByRole('button', { name: 'Remove x' });
+  expect(await remove.textContent()).toBe('Remove x₂');
+  await remove.click();
+  await expect.poll(link).toBe('#explore?x=1,2;3,4&g=0,5;6,7&row=1');
+  await remove.click();
+  await expect.poll(link).toBe('#explore?x=1;3&g=0;6&row=1');
+  await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['1.000', '1.000']);
+  // The last class stays, and the focus with the button.
+  expect(await remove.getAttribute('aria-disabled')).toBe('true');
+  await page.keyboard.press('Enter');
+  expect(await remove.evaluate((button) => document.activeElement === button)).toBe(true);
+  await add.click();
+  await expect.poll(link).toBe('#explore?x=1,0;3,0&g=0,0;6,0&row=1');
+
+  // The slider of the new class is in sight although twelve are shown at once.
+  await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(13).fill(1)}`);
+  await page.getByText('x₀ to x₁₁ of 13').waitFor();
+  await add.click();
+  await page.getByText('x₂ to x₁₃ of 14').waitFor();
+  expect(await page.getByRole('textbox', { name: 'logit x₁₃, number' }).inputValue()).toBe('0');
+});
+
 test('a link is followed although the page writes its state before it hears of the link', async () => {
   const page = await open('explore', {
     before: () => {
@@ -148,6 +192,34 @@ test('a signal is pasted as JSON or CSV, and an error is shown next to it', asyn
   await box.fill('[1, 1, 1, 1]');
   await expect.poll(() => page.locator('.bar-value').count()).toBe(5);
   expect(await page.locator('.problem').count()).toBe(0);
+});
+
+test('a signal too long for a link is there when its panel is opened again, and a link to it says what it lacks', async () => {
+  const page = await open('explore');
+  await explored(page);
+  expect(await page.getByText('Too long for a link').count()).toBe(0);
+  const rows = Array.from({ length: 300 }, (_, k) => `${k % 7},0.25,0.125,-1`);
+  await page
+    .locator('.signal-input input[type=file]')
+    .setInputFiles({ name: 'long.csv', mimeType: 'text/csv', buffer: Buffer.from(rows.join('\n')) });
+  await page.getByText('(300, 4): 300 samples of 4').waitFor();
+  await page.getByText('Too long for a link: share the file instead.').waitFor();
+  await page.getByRole('textbox', { name: 'sample' }).fill('250');
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  const probabilities = () => page.locator('.bar-value').allTextContents();
+  await expect.poll(async () => (await probabilities())[0]).toBe('0.8129');
+  const link = new URL(page.url()).hash.slice(1);
+  expect(link).toBe('explore?x=too-long&t=2');
+  await openItsLink(page);
+  await explored(page);
+  expect((await probabilities())[0]).toBe('0.8129');
+  await page.getByText('(300, 4): 300 samples of 4').waitFor();
+
+  const elsewhere = await openAnew(link);
+  await explored(elsewhere);
+  const said = elsewhere.getByText('The link has no signal, which was too long for it: open its file, or paste it.');
+  await said.waitFor();
+  expect(await elsewhere.getByRole('textbox', { name: 'temperature, number' }).inputValue()).toBe('2');
 });
 
 test('a .npy file is opened, and dropped', async () => {
@@ -298,6 +370,77 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await huge.getByText('A logit overflows float32').waitFor();
 });
 
+test('the scales of the heat map and of the bars are written beside them', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const scale = page.locator('.scale');
+  expect(await scale.locator('span').allTextContents()).toEqual(['−0.224', '', '0.224, the largest entry']);
+  // Its end has the colour of that entry.
+  const colours = await scale.locator('.scale-bar').evaluate((bar) => getComputedStyle(bar).backgroundImage);
+  const largest = page.locator('.entry').filter({ hasText: '0.224' });
+  expect(colours).toContain(`${await largest.evaluate((entry) => getComputedStyle(entry).backgroundColor)})`);
+  await page.getByText('drawn on one scale, from −0.2229 to 0.2229.').waitFor();
+  // The colours and lengths of a saturated softmax are the same, of other numbers.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('30');
+  await expect.poll(() => scale.locator('span').first().textContent()).toBe('−2.6e−13');
+
+  const many = await open(`explore?x=${Array.from({ length: 40 }, (_, k) => k % 3)}`);
+  await explored(many);
+  expect(await many.locator('.scale.picture span').first().textContent()).toBe('−0.048');
+
+  const none = await open('explore?x=-Infinity,-Infinity');
+  await explored(none);
+  expect(await none.locator('.scale').count()).toBe(0);
+});
+
+test('an upstream gradient of 1 for every class gives the row sums, which are 0, and no bars of noise', async () => {
+  const page = await open('explore?x=1,2,3;0.3,0.1,0.7&row=1&g=0,0,0;0,5,0');
+  await explored(page);
+  const products = () => page.locator('.product-table .strong').allTextContents();
+  const widths = () =>
+    page.locator('td:last-child .signed-bar').evaluateAll((bars) => bars.map((bar) => bar.clientWidth));
+  await page.getByRole('button', { name: 'g = 1 for every class' }).click();
+  await expect.poll(products).toEqual(Array(3).fill(expect.stringMatching(/^0 (exactly|−?\d\.\de−1[678])$/)));
+  expect(await widths()).toEqual([0, 0, 0]);
+  expect(await page.getByText('drawn on one scale.').count()).toBe(1);
+  expect(decodeURIComponent(new URL(page.url()).hash)).toContain('g=0,0,0;1,1,1&row=1');
+  await page.getByRole('button', { name: 'g = 1 for class 1' }).click();
+  await expect.poll(products).toEqual(['−0.0747', '0.1861', '−0.1114']);
+  expect(decodeURIComponent(new URL(page.url()).hash)).toContain('g=0,0,0;0,1,0&row=1');
+  // A product that is small is not 0.
+  await page.evaluate((hash) => location.assign(hash), '#explore?x=0,-40,40&g=0,1,0');
+  await expect.poll(products).toEqual(['−7.7e−53', '1.8e−35', '−1.8e−35']);
+  expect(Math.max(...(await widths()))).toBeGreaterThan(20);
+  // Here rounding leaves something.
+  const logits = '-0.08,-0.95,0.12,-0.7,-0.49,0.44,-0.32';
+  await page.evaluate((hash) => location.assign(hash), `#explore?backend=cpu&x=${logits}&g=${Array(7).fill(0.1)}`);
+  await expect.poll(products).toEqual(Array(7).fill(expect.stringMatching(/^0 /)));
+  expect(await widths()).toEqual(Array(7).fill(0));
+  // NaN is not 0.
+  await page.evaluate((hash) => location.assign(hash), '#explore?x=-Infinity,-Infinity&g=1,1');
+  await expect.poll(products).toEqual(['NaN', 'NaN']);
+});
+
+test('on a projector the logits stay in sight beside the product, whose sliders and bars can be read', async () => {
+  const page = await open('explore');
+  await page.setViewportSize({ width: 1024, height: 768 });
+  await explored(page);
+  for (const part of ['.upstream input[type=range]', '.signed-track']) {
+    const widths = await page.locator(part).evaluateAll((all) => all.map((one) => one.clientWidth));
+    expect(Math.min(...widths), part).toBeGreaterThan(70);
+  }
+  await page.locator('.product .caption').scrollIntoViewIfNeeded();
+  const box = await page.getByRole('slider', { name: 'logit x₀' }).boundingBox();
+  expect(box?.y).toBeGreaterThan(0);
+  expect(box?.y).toBeLessThan(768);
+  // More sliders than fit scroll by themselves.
+  await page.evaluate((hash) => location.assign(hash), `#explore?x=${Array(12).fill(1)}`);
+  await page.getByText('(1, 12): 1 sample of 12').waitFor();
+  await page.evaluate(() => scrollTo(0, 500));
+  const controls = await page.locator('.controls').boundingBox();
+  expect((controls?.y ?? Number.NaN) + (controls?.height ?? 0)).toBeLessThan(768);
+});
+
 test('the Jacobian of ten classes fits a phone', async () => {
   const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
   await page.setViewportSize({ width: 360, height: 740 });
@@ -349,6 +492,13 @@ test('a masked logit is shown as such, can be focused without an error, and type
   expect(await field.getAttribute('aria-invalid')).toBe('false');
   await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('-Infinity');
   await expect.poll(() => page.locator('.bar-value').allTextContents()).toEqual(['0', '0', '1.000', '1.000']);
+  // A screen reader says that, and not the end of the slider; of other values, as many digits as the page shows.
+  const said = (name: string) => page.getByRole('slider', { name }).getAttribute('aria-valuetext');
+  expect(await said('logit x₁')).toBe('−∞');
+  await page.getByRole('textbox', { name: 'logit x₂, number' }).fill('0.3516359279582483');
+  await expect.poll(() => said('logit x₂')).toBe('0.3516');
+  await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-0.123456789');
+  await expect.poll(() => said('upstream gradient g₀')).toBe('−0.1235');
   // Only logits can be masked.
   await page.getByRole('textbox', { name: 'upstream gradient g₀, number' }).fill('-inf');
   await page.getByText('“-inf” is not a number').waitFor();
@@ -360,6 +510,8 @@ test('the thumb of a slider stays under the pointer while its value shrinks', as
   // The same control shows both.
   for (const name of inject('everything') ? ['logit x₀', 'upstream gradient g₀'] : ['logit x₀']) {
     const slider = page.getByRole('slider', { name });
+    // The pointer reaches what the window shows.
+    await slider.scrollIntoViewIfNeeded();
     const box = await slider.boundingBox();
     if (box === null) throw new Error('the slider is not visible');
     const [middle, half] = [box.y + box.height / 2, box.width / 2 - 8];
@@ -387,6 +539,24 @@ test('an invalid link is an error that names the invalid part, and the rest is s
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
   expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
   expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
+});
+
+test('a link that names a backend which cannot run here is computed on another one, with the reason', async () => {
+  const page = await open('explore?x=0,0&backend=webgpu', { without: 'gpu' });
+  await explored(page);
+  await page.getByText(/^webgpu: .*WebGPU.*\. Computed on wasm instead\.$/).waitFor();
+  expect(await page.locator('.bar-value').allTextContents()).toEqual(['0.5000', '0.5000', '1.000']);
+  await page.locator('.engine summary').click();
+  expect(await page.locator('[data-backend=wasm]').getByRole('radio').isChecked()).toBe(true);
+  await page.locator('[data-backend=cpu]').getByRole('radio').check();
+  await expect.poll(() => page.locator('.engine-name').textContent()).toBe('cpu');
+  expect(await page.locator('.problem').count()).toBe(0);
+
+  const unknown = await open('explore?backend=cuda');
+  await explored(unknown);
+  await unknown
+    .getByText("no backend is named 'cuda': known are cpu, wasm, webgpu, gpujs, tfjs. Computed on")
+    .waitFor();
 });
 
 test('every backend computes the same', async () => {

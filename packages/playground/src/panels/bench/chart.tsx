@@ -1,47 +1,53 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { Colours, ratioChart, timeChart } from './charts.js';
+import type { Looks } from './charts.js';
 
-interface Charts {
-  readonly timeChart: typeof timeChart;
-  readonly ratioChart: typeof ratioChart;
-}
+/** The module that draws. */
+export type Charts = typeof import('./charts.js');
 
-interface Props {
-  readonly draw: (charts: Charts, width: number) => Element;
-}
-
-/** A chart with the width of its container; the library is loaded with the first one. */
-export function Chart({ draw }: Props) {
-  const place = useRef<HTMLDivElement>(null);
+/** The module that draws, which is loaded, with its library, when there is something to draw; null until then. */
+export function useCharts(): Charts | null {
   const [charts, setCharts] = useState<Charts | null>(null);
   useEffect(() => {
     void import('./charts.js').then(setCharts);
   }, []);
+  return charts;
+}
+
+interface Props {
+  readonly draw: (width: number) => Element;
+}
+
+/** A chart with the width of its container. */
+export function Chart({ draw }: Props) {
+  const place = useRef<HTMLDivElement>(null);
   useEffect(() => {
     const element = place.current;
-    if (!element || !charts) return;
+    if (!element) return;
     let width = 0;
     const observer = new ResizeObserver(() => {
       if (element.clientWidth === width || element.clientWidth === 0) return;
       width = element.clientWidth;
-      element.replaceChildren(draw(charts, width));
+      element.replaceChildren(draw(width));
     });
     observer.observe(element);
     return () => observer.disconnect();
-  }, [charts, draw]);
+  }, [draw]);
   return <div class="chart-place" ref={place} />;
 }
 
-export function Legend({ colours, dashed }: { readonly colours: Colours; readonly dashed: boolean }) {
+interface LegendProps {
+  readonly charts: Charts;
+  readonly looks: Looks;
+  readonly dashed: boolean;
+}
+
+export function Legend({ charts, looks, dashed }: LegendProps) {
+  const place = useRef<HTMLDivElement>(null);
+  useEffect(() => place.current?.replaceChildren(charts.legend(looks)), [charts, looks]);
   return (
-    <ul class="legend">
-      {[...colours].map(([contender, colour]) => (
-        <li key={contender}>
-          <span class="swatch" style={{ background: colour }} aria-hidden="true" />
-          {contender}
-        </li>
-      ))}
-      {dashed && <li class="quiet">solid: A, dashed: B</li>}
-    </ul>
+    <div class="legend">
+      <div ref={place} />
+      {dashed && <span class="quiet">solid: A, dashed: B</span>}
+    </div>
   );
 }

@@ -1,22 +1,42 @@
 import * as Plot from '@observablehq/plot';
 import type { RatioPoint, TimePoint } from './series.js';
 
-/** Colours by contender, from the page, so that they follow light and dark mode. */
-export type Colours = ReadonlyMap<string, string>;
+/** What distinguishes a contender's marks. No two contenders have both in common, and the first seven differ in their symbols alone, for whoever cannot tell the colours apart. */
+interface Look {
+  /** From the page's style sheet, so that it follows light and dark mode. */
+  readonly colour: string;
+  readonly symbol: Plot.SymbolType;
+}
+
+export type Looks = ReadonlyMap<string, Look>;
+
+/** The number of colours in the style sheet. It has no factor in common with the number of symbols. */
+const seriesColours = 10;
+const symbols = ['circle', 'square', 'triangle', 'diamond', 'star', 'cross', 'wye'] as const;
+
+export function looksOf(contenders: readonly string[]): Looks {
+  return new Map(
+    contenders.map((name, k) => [
+      name,
+      { colour: `var(--series-${k % seriesColours})`, symbol: symbols[k % symbols.length] ?? 'circle' },
+    ]),
+  );
+}
 
 /** Makes each point its own series, because Plot would warn about series by colour; Plot's types do not have this option for all marks. */
 const ungrouped = { z: null };
 
 /** Time of a call against the number of elements of its operand, on two log axes; B's lines are dashed. */
-export function timeChart(points: readonly TimePoint[], colours: Colours, width: number): Element {
+export function timeChart(points: readonly TimePoint[], looks: Looks, width: number): Element {
   return plotted({
     width,
     height: 300,
     marginLeft: 56,
     marginBottom: 40,
+    inset: 8,
     x: { type: 'log', label: 'elements', tickFormat: '~s', grid: true, ticks: width < 480 ? 3 : 5 },
     y: { type: 'log', label: 'time of a call', tickFormat: formatTime, grid: true, ticks: 5 },
-    color: scaleOf(colours),
+    ...scalesOf(looks),
     ariaLabel: 'Time of a call against the number of elements',
     marks: [
       line(points, 'A', 'none'),
@@ -34,7 +54,9 @@ export function timeChart(points: readonly TimePoint[], colours: Colours, width:
         y: 'ms',
         ...ungrouped,
         fill: 'contender',
-        r: 3.5,
+        symbol: 'contender',
+        r: 4,
+        className: 'points',
         title: (d: TimePoint) => `${d.contender}\n${d.workload}\n${formatTime(d.ms)}`,
         tip: true,
       }),
@@ -49,15 +71,18 @@ function line(points: readonly TimePoint[], report: 'A' | 'B', strokeDasharray: 
 }
 
 /** Ratios with their intervals, one line for each workload and contender; hollow if the interval contains 1. */
-export function ratioChart(points: readonly RatioPoint[], colours: Colours, width: number, label: string): Element {
+export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: number, label: string): Element {
   const workloads = [...new Set(points.map(({ workload }) => workload))];
   const rows = new Set(points.map(({ workload, contender }) => `${workload} ${contender}`)).size;
+  // Each row begins with the name of its contender.
+  const nameWidth = 16 + 6.6 * points.reduce((most, { contender }) => Math.max(most, contender.length), 0);
   const bounds = points.flatMap(({ low, high }) => [low, high]);
   return plotted({
     width,
     height: 46 + 20 * rows + 22 * workloads.length,
-    marginLeft: 12,
+    marginLeft: nameWidth,
     marginRight: 12,
+    inset: 8,
     marginTop: 34,
     marginBottom: 10,
     x: {
@@ -66,11 +91,11 @@ export function ratioChart(points: readonly RatioPoint[], colours: Colours, widt
       axis: 'top',
       grid: true,
       ticks: width < 480 ? 4 : 8,
-      tickFormat: (ratio: number) => `${Number(ratio.toPrecision(2))}×`,
+      tickFormat: (ratio: number) => `${Number(ratio.toPrecision(3))}×`,
       domain: [Math.min(0.8, ...bounds), Math.max(1.25, ...bounds)],
     },
     y: { type: 'band', axis: null, domain: bandsOf(points, workloads) },
-    color: scaleOf(colours),
+    ...scalesOf(looks),
     ariaLabel: label,
     marks: [
       Plot.ruleX([1], { stroke: 'currentColor', strokeOpacity: 0.6 }),
@@ -78,8 +103,21 @@ export function ratioChart(points: readonly RatioPoint[], colours: Colours, widt
         y: (workload: string) => workload,
         text: (workload: string) => workload,
         frameAnchor: 'left',
+        dx: -nameWidth,
         fill: 'currentColor',
         fontWeight: 600,
+        // The lines of the chart stop at it.
+        stroke: 'var(--card)',
+        strokeWidth: 6,
+      }),
+      Plot.text(points, {
+        y: bandOf,
+        text: 'contender',
+        frameAnchor: 'left',
+        textAnchor: 'end',
+        dx: -8,
+        ...ungrouped,
+        fill: 'currentColor',
       }),
       Plot.link(points, { x1: 'low', x2: 'high', y: bandOf, ...ungrouped, stroke: 'contender', strokeWidth: 2 }),
       dots(
@@ -100,8 +138,10 @@ function dots(points: readonly RatioPoint[], look: { readonly fill: string }): P
     y: bandOf,
     ...ungrouped,
     stroke: 'contender',
+    symbol: 'contender',
     strokeWidth: 2,
     r: 4.5,
+    className: 'points',
     title: ({ contender, workload, ratio, low, high }: RatioPoint) =>
       `${contender}, ${workload}\n${ratio.toPrecision(3)}× (${low.toPrecision(3)}–${high.toPrecision(3)})`,
     tip: true,
@@ -121,15 +161,26 @@ function bandOf({ workload, contender }: RatioPoint): string {
   return `${workload}\n${contender}`;
 }
 
-function scaleOf(colours: Colours) {
-  return { domain: [...colours.keys()], range: [...colours.values()] };
+/** The contenders with their symbols, in a row. */
+export function legend(looks: Looks): Element {
+  const made = Plot.legend({ ...scalesOf(looks), fill: 'color', stroke: 'color', className: 'legend' });
+  removeStyles(made);
+  return made;
+}
+
+function scalesOf(looks: Looks) {
+  const domain = [...looks.keys()];
+  const all = [...looks.values()];
+  return {
+    color: { domain, range: all.map(({ colour }) => colour) },
+    symbol: { domain, range: all.map(({ symbol }) => symbol) },
+  };
 }
 
 /** A chart that works with a strict Content-Security-Policy and with screen readers. */
 function plotted(options: Plot.PlotOptions): Element {
   const chart = Plot.plot({ ...options, className: 'chart' });
-  // The policy refuses style elements, so the page's style sheet has their rules.
-  for (const style of chart.querySelectorAll('style')) style.remove();
+  removeStyles(chart);
   // One image with one name; its numbers are in the table.
   chart.setAttribute('role', 'img');
   const removeLabels = () => {
@@ -139,6 +190,11 @@ function plotted(options: Plot.PlotOptions): Element {
   // Plot redraws a tip, with its label, whenever the pointer moves.
   new MutationObserver(removeLabels).observe(chart, { childList: true, subtree: true });
   return chart;
+}
+
+/** The policy refuses style elements, so the page's style sheet has their rules. */
+function removeStyles(made: Element): void {
+  for (const style of made.querySelectorAll('style')) style.remove();
 }
 
 function formatTime(ms: number): string {

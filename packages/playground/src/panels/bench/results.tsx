@@ -1,11 +1,8 @@
 import { resultTable } from '@softgrad/bench';
 import { useMemo } from 'preact/hooks';
-import { Chart, Legend } from './chart.js';
-import type { Colours } from './charts.js';
+import { Chart, type Charts, Legend, useCharts } from './chart.js';
+import type { Looks } from './charts.js';
 import { contendersOf, deviceRatios, type Mode, type NamedReport, speedUps, timePoints } from './series.js';
-
-/** The number of colours in the style sheet. */
-const seriesColours = 10;
 
 interface Props {
   readonly reports: readonly NamedReport[];
@@ -14,28 +11,30 @@ interface Props {
 
 export function Results({ reports, mode }: Props) {
   const points = useMemo(() => timePoints(reports, mode), [reports, mode]);
-  const colours: Colours = useMemo(
-    () => new Map(contendersOf(points).map((name, k) => [name, `var(--series-${k % seriesColours})`])),
-    [points],
-  );
+  const charts = useCharts();
+  const looks = useMemo(() => charts?.looksOf(contendersOf(points)) ?? null, [charts, points]);
   const ops = [...new Set(points.map(({ op }) => op))];
   const [first, second] = reports;
+  const drawn = charts !== null && looks !== null ? { charts, looks, mode } : null;
   return (
     <>
       <section class="card" aria-labelledby="times-title">
         <h2 id="times-title">Time against size</h2>
-        <Legend colours={colours} dashed={second !== undefined} />
-        <div class="charts">
-          {ops.map((op) => (
-            <OpChart key={op} op={op} points={points} colours={colours} />
-          ))}
-        </div>
+        {drawn && (
+          <>
+            <Legend {...drawn} dashed={second !== undefined} />
+            <div class="charts">
+              {ops.map((op) => (
+                <OpChart key={op} op={op} points={points} {...drawn} />
+              ))}
+            </div>
+          </>
+        )}
         <p class="caption">Medians of the rounds, with first and third quartile. Both axes are logarithmic.</p>
       </section>
-      {first && second && <DeviceRatios a={first} b={second} mode={mode} colours={colours} />}
-      {reports.map((named) => (
-        <SpeedUps key={named.letter} named={named} several={second !== undefined} mode={mode} colours={colours} />
-      ))}
+      {drawn && first && second && <DeviceRatios a={first} b={second} {...drawn} />}
+      {drawn &&
+        reports.map((named) => <SpeedUps key={named.letter} named={named} several={second !== undefined} {...drawn} />)}
       {reports.map((named) => (
         <Numbers key={named.letter} named={named} several={second !== undefined} />
       ))}
@@ -43,25 +42,25 @@ export function Results({ reports, mode }: Props) {
   );
 }
 
-interface ChartProps {
-  readonly colours: Colours;
+interface Drawing {
+  readonly charts: Charts;
+  readonly looks: Looks;
+}
+
+interface ChartProps extends Drawing {
   readonly mode: Mode;
 }
 
-function OpChart({
-  op,
-  points,
-  colours,
-}: {
+interface OpChartProps extends Drawing {
   readonly op: string;
   readonly points: ReturnType<typeof timePoints>;
-  readonly colours: Colours;
-}) {
+}
+
+function OpChart({ op, points, charts, looks }: OpChartProps) {
   const draw = useMemo(() => {
     const own = points.filter((point) => point.op === op);
-    return ({ timeChart }: Parameters<Parameters<typeof Chart>[0]['draw']>[0], width: number) =>
-      timeChart(own, colours, width);
-  }, [op, points, colours]);
+    return (width: number) => charts.timeChart(own, looks, width);
+  }, [op, points, charts, looks]);
   return (
     <figure>
       <figcaption>{op}</figcaption>
@@ -74,7 +73,7 @@ function SpeedUps({
   named,
   several,
   mode,
-  colours,
+  ...drawing
 }: ChartProps & { readonly named: NamedReport; readonly several: boolean }) {
   const ratios = useMemo(() => speedUps(named, mode), [named, mode]);
   if (ratios.length === 0) return null;
@@ -85,11 +84,7 @@ function SpeedUps({
       <h2 id={id}>
         {several && <span class="letter">{named.letter}</span>} Speed against {baseline}
       </h2>
-      <Legend
-        colours={new Map([...colours].filter(([name]) => ratios.some((r) => r.contender === name)))}
-        dashed={false}
-      />
-      <RatioChart points={ratios} colours={colours} label={`times as fast as ${baseline}`} />
+      <RatioChart points={ratios} {...drawing} label={`times as fast as ${baseline}`} />
       <p class="caption">
         With 95 % bootstrap intervals of the rounds’ ratios. A hollow point may be no difference: its interval contains
         1, or the baseline, timed twice, differs from itself as much.
@@ -98,7 +93,7 @@ function SpeedUps({
   );
 }
 
-function DeviceRatios({ a, b, mode, colours }: ChartProps & { readonly a: NamedReport; readonly b: NamedReport }) {
+function DeviceRatios({ a, b, mode, ...drawing }: ChartProps & { readonly a: NamedReport; readonly b: NamedReport }) {
   const ratios = useMemo(() => deviceRatios(a, b, mode), [a, b, mode]);
   return (
     <section class="card" aria-labelledby="devices-title">
@@ -107,7 +102,7 @@ function DeviceRatios({ a, b, mode, colours }: ChartProps & { readonly a: NamedR
         <p class="caption">The two runs have no workload and contender in common.</p>
       ) : (
         <>
-          <RatioChart points={ratios} colours={colours} label="times as fast in A as in B" />
+          <RatioChart points={ratios} {...drawing} label="times as fast in A as in B" />
           <p class="caption">
             Intervals are what the quartiles of both runs allow. A hollow point may be no difference: its interval
             contains 1.
@@ -118,20 +113,15 @@ function DeviceRatios({ a, b, mode, colours }: ChartProps & { readonly a: NamedR
   );
 }
 
-function RatioChart({
-  points,
-  colours,
-  label,
-}: {
+interface RatioChartProps extends Drawing {
   readonly points: ReturnType<typeof speedUps>;
-  readonly colours: Colours;
   readonly label: string;
-}) {
+}
+
+function RatioChart({ points, charts, looks, label }: RatioChartProps) {
   const draw = useMemo(
-    () =>
-      ({ ratioChart }: Parameters<Parameters<typeof Chart>[0]['draw']>[0], width: number) =>
-        ratioChart(points, colours, width, label),
-    [points, colours, label],
+    () => (width: number) => charts.ratioChart(points, looks, width, label),
+    [points, charts, looks, label],
   );
   return <Chart draw={draw} />;
 }

@@ -31,7 +31,7 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
     setBusy(true);
     setProblem(null);
     setReport(null);
-    setProgress({ total: 0, cases: [] });
+    setProgress({ backend, total: 0, cases: [] });
     try {
       setReport(await runSuite(backend, only, setProgress, controller.signal));
     } catch (error) {
@@ -87,13 +87,14 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
         )}
         <Problem text={problem} />
       </section>
-      {progress && progress.cases.length > 0 && <Results cases={progress.cases} />}
+      {progress && progress.cases.length > 0 && <Results {...progress} />}
     </div>
   );
 }
 
 function progressLabel({ cases, total }: SuiteProgress, busy: boolean, complete: boolean): string {
   if (total === 0) return 'opening the backend …';
-  if (complete) return `${total} cases`;
-  return busy ? `${cases.length} of ${total} cases` : `cancelled after ${cases.length} of ${total} cases`;
+  const all = total === 1 ? '1 case' : `${total} cases`;
+  if (complete) return all;
+  return busy ? `${cases.length} of ${all}` : `cancelled after ${cases.length} of ${all}`;
 }

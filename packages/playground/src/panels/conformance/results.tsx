@@ -1,4 +1,5 @@
 import type { CaseReport } from '@softgrad/core/conformance';
+import type { SuiteProgress } from './suite.js';
 
 /** The maximum number of reasons and failures in a list; a backend that fails everywhere has hundreds. */
 const mostListed = 100;
@@ -8,7 +9,8 @@ const outcomes = ['passed', 'failed', 'skipped'] as const;
 /** As `softgrad conformance` words them. */
 const outcomeNames = { passed: 'passed', failed: 'failed', skipped: 'does not apply' } as const;
 
-export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
+/** What ran so far, under the name of the backend, because another one may be chosen meanwhile. */
+export function Results({ backend, cases }: Pick<SuiteProgress, 'backend' | 'cases'>) {
   const sections = [...new Set(cases.map(({ section }) => section))];
   const failures = cases.filter(({ outcome }) => outcome === 'failed');
   const totals = countOf(cases);
@@ -16,6 +18,7 @@ export function Results({ cases }: { readonly cases: readonly CaseReport[] }) {
     <>
       <section class="card" aria-labelledby="outcome-title">
         <h2 id="outcome-title">
+          {backend}:{' '}
           <span class={failures.length > 0 ? 'verdict bad' : 'verdict good'}>
             {totals.passed} passed, {totals.failed} failed, {totals.skipped} do not apply
           </span>

@@ -2,6 +2,7 @@ import { loadProvider } from '@softgrad/core';
 import type { CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 
 export interface SuiteProgress {
+  readonly backend: string;
   readonly total: number;
   readonly cases: readonly CaseReport[];
 }
@@ -36,11 +37,11 @@ export async function runSuite(
     }
     cases.push(await reportCase(boundCase));
     if (performance.now() - painted > betweenPaintsMs) {
-      onProgress({ total: bound.length, cases: [...cases] });
+      onProgress({ backend: name, total: bound.length, cases: [...cases] });
       await new Promise((resolve) => setTimeout(resolve, 0));
       painted = performance.now();
     }
   }
-  onProgress({ total: bound.length, cases });
+  onProgress({ backend: name, total: bound.length, cases });
   return { backend: name, unavailable: null, total: all.length, cases };
 }

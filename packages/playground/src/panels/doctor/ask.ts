@@ -15,6 +15,9 @@ export interface Answer {
   readonly problem: { readonly field: Field | null; readonly text: string } | null;
 }
 
+/** Where the known expressions are listed: on the command line, and here. */
+const listed = ['`softgrad doctor --list` lists', 'the list “code instead of numbers” has'] as const;
+
 const nothing: Answer = { diagnosis: null, problem: null };
 
 /** Diagnoses the content of the fields if there is a gradient. */
@@ -52,7 +55,7 @@ export async function ask(state: DoctorState): Promise<Answer> {
     return { diagnosis, problem: null };
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
-    const text = error.message.replace(/^diagnose: /, '');
+    const text = error.message.replace(/^diagnose: /, '').replace(...listed);
     return { diagnosis: null, problem: { field: fieldOf(text), text } };
   }
 }

@@ -2,6 +2,7 @@ import { knownExpressions } from '@softgrad/doctor';
 import { useEffect, useRef, useState } from 'preact/hooks';
 import { NumberField } from '../../components/number-field.js';
 import { Problem } from '../../components/problem.js';
+import { tooLongNote } from '../../last-state.js';
 import { useLatest } from '../../latest.js';
 import { writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
@@ -12,13 +13,15 @@ import { DiagnosisCard } from './diagnosis.js';
 import { type Example, examples } from './examples.js';
 import {
   type DoctorState,
-  fromParameters,
+  isLinked,
   kinds,
+  lastState,
   layers,
   oneOf,
   type Refusals,
   ranges,
   reductions,
+  startOf,
   toParameters,
 } from './state.js';
 
@@ -36,10 +39,14 @@ const rarely = ['mask', 'weight'] as const;
 
 /** Finds the mistake in a given gradient. */
 export function Doctor({ parameters }: { readonly parameters: URLSearchParams }) {
-  const [given] = useState(() => fromParameters(parameters));
+  const [given] = useState(() => startOf(parameters));
   const [state, setState] = useState(given.state);
   const { result, error } = useLatest(state, ask);
-  useEffect(() => writeParameters('doctor', toParameters(state)), [state]);
+  useEffect(() => {
+    const written = toParameters(state);
+    lastState.keep(state, written);
+    writeParameters('doctor', written);
+  }, [state]);
   // Why the last file opened for a field, or its value in the link, was refused.
   const [refusals, setRefusals] = useState(given.refusals);
   const change = (part: Partial<DoctorState>, refusal: string | null = null) => {
@@ -106,7 +113,12 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
             ))}
             <Refusal text={refusals.kind} />
           </fieldset>
-          {always.map(arrayField)}
+          {always.map((field) =>
+            field === 'gradient'
+              ? [arrayField(field), <CodeChoice key="code" onChoose={(gradient) => change({ gradient })} />]
+              : arrayField(field),
+          )}
+          {!isLinked(state) && <p class="quiet note">{tooLongNote}</p>}
           <Settings state={state} refusals={refusals} onChange={change} />
           <details class="more" open={hasMore(parameters)}>
             <summary>Mask, weights, smoothing, ignored rows</summary>
@@ -124,10 +136,7 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
           ) : diagnosis ? (
             <DiagnosisCard diagnosis={diagnosis} />
           ) : (
-            <p class="card quiet">
-              The answer comes here as soon as there is a gradient: as numbers beside the logits or probabilities, or as
-              code, which needs neither.
-            </p>
+            <p class="card quiet">{missing(state, error === null ? (problem?.field ?? null) : null)}</p>
           )}
         </div>
       </div>
@@ -149,6 +158,39 @@ function Refusal({ text = null }: { readonly text?: string | null | undefined })
   );
 }
 
+/** A list of the code that the doctor knows, for the field of the gradient. */
+function CodeChoice({ onChoose }: { readonly onChoose: (expression: string) => void }) {
+  return (
+    <label class="code-choice">
+      <span>code instead of numbers</span>
+      <select
+        value=""
+        onChange={(event) => {
+          if (event.currentTarget.value !== '') onChoose(event.currentTarget.value);
+          event.currentTarget.value = '';
+        }}
+      >
+        <option value="">choose …</option>
+        {knownExpressions().map(({ expression }) => (
+          <option key={expression} value={expression}>
+            {expression}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+/** What is missing for an answer. */
+function missing({ kind, signal, gradient }: DoctorState, faulty: Field | null): string {
+  if (faulty !== null)
+    return `No answer: the field “${faulty === 'signal' ? kind : faulty}” has an error, which is below it.`;
+  if (gradient.trim() !== '') return 'The gradient is there. As numbers it needs the logits or the probabilities, too.';
+  if (signal.trim() !== '')
+    return `The ${kind} are there. The answer comes with the gradient: its numbers, or its code.`;
+  return 'The answer comes here as soon as there is a gradient: as numbers beside the logits or probabilities, or as code, which needs neither.';
+}
+
 interface SettingsProps {
   readonly state: DoctorState;
   readonly refusals: Refusals;
@@ -158,23 +200,6 @@ interface SettingsProps {
 function Settings({ state, refusals, onChange }: SettingsProps) {
   return (
     <div class="settings">
-      <label>
-        <span>code instead of numbers</span>
-        <select
-          value=""
-          onChange={(event) => {
-            if (event.currentTarget.value !== '') onChange({ gradient: event.currentTarget.value });
-            event.currentTarget.value = '';
-          }}
-        >
-          <option value="">choose …</option>
-          {knownExpressions().map(({ expression }) => (
-            <option key={expression} value={expression}>
-              {expression}
-            </option>
-          ))}
-        </select>
-      </label>
       <div>
         <span aria-hidden="true">axis</span>
         <NumberField

@@ -1,4 +1,5 @@
 import type { Layer } from '@softgrad/doctor';
+import { LastState, longestInLink, tooLong } from '../../last-state.js';
 import { expectedOf, type NumberRange, numberIn, refusalOf } from '../../number-range.js';
 
 /** The functions that the layer may compute. */
@@ -49,13 +50,23 @@ export const empty: DoctorState = {
 const texts = ['signal', 'gradient', 'upstream', 'target', 'mask', 'weight'] as const;
 const settings = ['kind', 'axis', 'temperature', 'layer', 'reduction', 'labelSmoothing', 'ignoreIndex'] as const;
 
-/** Longer arrays are left out of the URL. */
-const longestInUrl = 4000;
+/** The last state of the panel: its link may be too short for its arrays. */
+export const lastState = new LastState<DoctorState>();
+
+export function startOf(parameters: URLSearchParams): ReturnType<typeof fromParameters> {
+  const state = lastState.of(parameters);
+  return state === null ? fromParameters(parameters) : { state, refusals: {} };
+}
+
+/** Whether a link can have the arrays. */
+export function isLinked(state: DoctorState): boolean {
+  return texts.reduce((sum, name) => sum + state[name].length, 0) <= longestInLink;
+}
 
 export function toParameters(state: DoctorState): URLSearchParams {
   const parameters = new URLSearchParams();
-  const fits = texts.reduce((sum, name) => sum + state[name].length, 0) <= longestInUrl;
-  for (const name of texts) if (fits && state[name] !== '') parameters.set(name, state[name]);
+  const linked = isLinked(state);
+  for (const name of texts) if (state[name] !== '') parameters.set(name, linked ? state[name] : tooLong);
   for (const name of settings) {
     if (state[name] !== empty[name]) parameters.set(name, String(state[name]));
   }
@@ -79,7 +90,12 @@ export function fromParameters(parameters: URLSearchParams): {
   readonly refusals: Refusals;
 } {
   const refusals: Partial<Record<keyof DoctorState, string>> = {};
-  const text = (name: string) => parameters.get(name) ?? '';
+  const text = (name: keyof DoctorState) => {
+    const given = parameters.get(name) ?? '';
+    if (given !== tooLong) return given;
+    refusals[name] = 'too long for the link: open its file, or paste it';
+    return '';
+  };
   const read = <T>(name: keyof DoctorState, fallback: T, value: (given: string) => T | null, expected: string): T => {
     const given = parameters.get(name);
     if (given === null) return fallback;

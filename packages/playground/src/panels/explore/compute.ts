@@ -2,12 +2,14 @@ import {
   type Backend,
   type FloatDType,
   type HostArray,
+  isSoftgradError,
   openShared,
   SoftgradError,
   scope,
   softmax,
   tensor,
 } from '@softgrad/core';
+import { messageOf } from '../../backends.js';
 import type { ExploreState } from './state.js';
 
 /** A backend's results for the state: numbers of the selected row, except for the probabilities. */
@@ -15,6 +17,8 @@ export interface Results {
   /** The state of these results: the views use it, so that they never mix two states. */
   readonly state: ExploreState;
   readonly backend: Backend;
+  /** Why another backend than the chosen one has computed; null if it is that one. */
+  readonly refusal: string | null;
   readonly dtype: FloatDType;
   /** For all rows. */
   readonly probabilities: HostArray;
@@ -37,11 +41,11 @@ export const mostClassesListed = 256;
 /** Tried in this order if no backend is chosen. */
 const defaults = ['wasm', 'cpu'];
 
-/** @throws ERR_BACKEND_UNAVAILABLE, ERR_DTYPE, ERR_DEVICE_LOST */
+/** @throws ERR_BACKEND_UNAVAILABLE if no backend can run here, ERR_DTYPE, ERR_DEVICE_LOST */
 export async function compute(state: ExploreState): Promise<Results> {
   const { signal, row, temperature, upstream } = state;
   const { rows, classes } = signal;
-  const backend = await openShared(...(state.backend ? [state.backend] : defaults));
+  const { backend, refusal } = await opened(state.backend);
   const dtype = dtypeOf(backend, state.dtype);
   const drawn = classes <= mostClassesDrawn;
   const made = scope(() => {
@@ -69,6 +73,7 @@ export async function compute(state: ExploreState): Promise<Results> {
     return {
       state,
       backend,
+      refusal,
       dtype,
       probabilities,
       jacobian,
@@ -78,6 +83,17 @@ export async function compute(state: ExploreState): Promise<Results> {
     };
   } finally {
     for (const t of [made.s, made.J, made.dx]) t?.dispose();
+  }
+}
+
+/** The chosen backend. A link may name one that this browser does not have: the page then computes on another one, and says so. */
+async function opened(chosen: string | null): Promise<Pick<Results, 'backend' | 'refusal'>> {
+  if (chosen === null) return { backend: await openShared(...defaults), refusal: null };
+  try {
+    return { backend: await openShared(chosen), refusal: null };
+  } catch (cause) {
+    if (!isSoftgradError(cause) || cause.code !== 'ERR_BACKEND_UNAVAILABLE') throw cause;
+    return { backend: await openShared(...defaults), refusal: messageOf(cause) };
   }
 }
 

@@ -1,12 +1,13 @@
 import type { HostArray } from '@softgrad/core';
 import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
-import { formatShape, subscript } from '../../format.js';
+import { formatNumber, formatShape, subscript } from '../../format.js';
+import { tooLongNote } from '../../last-state.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
 import { SignalInput } from './signal-input.js';
-import { type ExploreState, temperatureRange } from './state.js';
+import { type ExploreState, linkedRows, temperatureRange, withClasses } from './state.js';
 
 interface Props {
   readonly state: ExploreState;
@@ -22,6 +23,7 @@ export function Controls(props: Props) {
     <section class="controls card" aria-labelledby="signal-title">
       <h2 id="signal-title">Signal x</h2>
       <SignalInput signal={signal} onChange={onChange} />
+      {linkedRows(state) === null && <p class="quiet note">{tooLongNote}</p>}
       <Samples {...props} />
       <Logits {...props} />
       <Temperature {...props} />
@@ -83,7 +85,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
   );
 }
 
-function Logits({ state: { signal, row }, onChange }: Props) {
+function Logits({ state, onChange }: Props) {
+  const { signal, row } = state;
   const { classes, values } = signal;
   const window = useClassWindow(classes);
   const logitOf = (k: number) => values[row * classes + k] ?? Number.NaN;
@@ -112,6 +115,7 @@ function Logits({ state: { signal, row }, onChange }: Props) {
             step="any"
             value={Number.isFinite(logitOf(k)) ? logitOf(k) : -reach}
             aria-label={`logit ${subscript('x', k)}`}
+            aria-valuetext={formatNumber(logitOf(k))}
             onInput={(event) => setLogit(k, event.currentTarget.valueAsNumber, true)}
           />
           <NumberField
@@ -122,6 +126,26 @@ function Logits({ state: { signal, row }, onChange }: Props) {
           />
         </div>
       ))}
+      <div class="class-count">
+        <button
+          type="button"
+          onClick={() => {
+            onChange(withClasses(state, classes + 1));
+            // Of many classes the last ones are shown then.
+            window.setFirst(classes);
+          }}
+        >
+          Add a class
+        </button>
+        {/* A button that is disabled while it has the focus would lose it. */}
+        <button
+          type="button"
+          aria-disabled={classes === 1}
+          onClick={() => classes > 1 && onChange(withClasses(state, classes - 1))}
+        >
+          Remove {subscript('x', classes - 1)}
+        </button>
+      </div>
     </fieldset>
   );
 }

@@ -12,8 +12,13 @@ interface Props {
 /** The engine that computes; the other engines are checked, which loads them, when the list is opened. */
 export function EngineChoice({ state, result, onChange }: Props) {
   const running = result?.backend.name ?? '…';
+  const isRefused = result !== null && result.refusal !== null && result.state.backend === state.backend;
   return (
-    <details class="engine">
+    // The list may open below the edge of the window, or of the card, which scrolls by itself.
+    <details
+      class="engine"
+      onToggle={({ currentTarget }) => currentTarget.open && currentTarget.scrollIntoView({ block: 'nearest' })}
+    >
       <summary>
         <span class="engine-title">Engine</span>
         <span class="engine-name">{running}</span>
@@ -21,7 +26,7 @@ export function EngineChoice({ state, result, onChange }: Props) {
       </summary>
       <BackendChoice
         legend="Computes on"
-        chosen={state.backend ?? running}
+        chosen={isRefused ? running : (state.backend ?? running)}
         onChoose={(backend) => onChange({ backend, dtype: null })}
       />
       {result && result.backend.supports.dtypes.length > 1 && (

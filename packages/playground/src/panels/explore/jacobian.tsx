@@ -81,12 +81,13 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
                 );
               })}
               <td class="sum">
-                <Zero value={sum} result={result} />
+                <RowSum value={sum} result={result} />
               </td>
             </tr>
           ))}
         </tbody>
       </table>
+      <Scale largest={largest} />
       {rowSums.some((sum) => isZero(sum, result)) && (
         <p class="zero-note">
           <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
@@ -96,9 +97,25 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
   );
 }
 
-/** A sum that is 0 up to rounding: shown as 0, followed by the rounding error. */
-export function Zero({ value, result }: { readonly value: number; readonly result: Results }) {
-  if (!isZero(value, result)) return <>{formatNumber(value)}</>;
+/** What the colours mean. They follow the largest entry, so that a saturated Jacobian is as colourful as another one: only these numbers tell. */
+function Scale({ largest, picture = false }: { readonly largest: number; readonly picture?: boolean }) {
+  if (!(largest > 0)) return null;
+  return (
+    <p class={picture ? 'scale picture' : 'scale'}>
+      <span>{formatNumber(-largest, 3)}</span>
+      <span class="scale-bar" aria-hidden="true" />
+      <span>{formatNumber(largest, 3)}, the largest entry</span>
+    </p>
+  );
+}
+
+/** A row sum, which is 0 up to rounding unless it is NaN. */
+export function RowSum({ value, result }: { readonly value: number; readonly result: Results }) {
+  return isZero(value, result) ? <Zero value={value} /> : formatNumber(value);
+}
+
+/** A number that is 0 up to rounding: shown as 0, followed by the rounding error. */
+export function Zero({ value }: { readonly value: number }) {
   return (
     <>
       <b>0</b> <span class="noise">{value === 0 ? 'exactly' : formatNumber(value)}</span>
@@ -135,8 +152,9 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
         role="img"
         aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
       />
+      <Scale largest={largestOf(jacobian)} picture />
       <p class="zero-note">
-        Largest of the {classes} row sums: <Zero value={largestSum} result={result} />
+        Largest of the {classes} row sums: <RowSum value={largestSum} result={result} />
       </p>
     </div>
   );

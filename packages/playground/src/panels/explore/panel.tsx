@@ -7,18 +7,20 @@ import { Controls } from './controls.js';
 import { JacobianCard } from './jacobian.js';
 import { ProbabilitiesCard } from './probabilities.js';
 import { ProductCard } from './product.js';
-import { type ExploreState, fromParameters, toParameters } from './state.js';
+import { type ExploreState, fromParameters, lastState, startOf, toParameters } from './state.js';
 
 /** A signal, its softmax, the Jacobian with its row sums, and the product for backpropagation, all updated together. */
 export function Explore({ parameters }: { readonly parameters: URLSearchParams }) {
-  const [{ state, problem }, setBoth] = useState(() => fromParameters(parameters));
+  const [{ state, problem }, setBoth] = useState(() => startOf(parameters));
   const { result, error } = useLatest(state, compute);
 
   const change = useCallback((part: Partial<ExploreState>) => {
     setBoth((before) => ({ state: { ...before.state, ...part }, problem: null }));
   }, []);
   useEffect(() => {
-    writeParameters('explore', toParameters(state));
+    const written = toParameters(state);
+    lastState.keep(state, written);
+    writeParameters('explore', written);
   }, [state]);
   useEffect(() => {
     // Follow links to another view of this panel; ignore the state that this panel wrote into the URL itself.
@@ -43,7 +45,7 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
       </section>
       <Controls state={state} result={result} onChange={change} />
       <div class="story">
-        <Problem text={problem ?? error} />
+        <Problem text={problem ?? error ?? refusalOf(result)} />
         {result && !stale && (
           <>
             <div class={result.state.signal.classes > 5 ? 'story-row wide' : 'story-row'}>
@@ -56,6 +58,10 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
       </div>
     </div>
   );
+}
+
+function refusalOf(result: Results | null): string | null {
+  return result && result.refusal !== null ? `${result.refusal}. Computed on ${result.backend.name} instead.` : null;
 }
 
 /** The latest upstream gradient, unless it belongs to a signal of another shape, whose results are not computed yet. */

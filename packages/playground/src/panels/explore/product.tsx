@@ -3,7 +3,7 @@ import { useReach } from '../../components/reach.js';
 import { formatNumber, formatShape, subscript } from '../../format.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
 import { largestOf, type Results } from './compute.js';
-import { Zero } from './jacobian.js';
+import { RowSum, Zero } from './jacobian.js';
 import type { ExploreState } from './state.js';
 
 interface Props {
@@ -17,20 +17,33 @@ export function ProductCard({ result, upstream, onChange }: Props) {
   const { rows, classes } = result.state.signal;
   const { row } = result.state;
   const window = useClassWindow(classes);
-  const largest = largestOf(result.product);
+  // Where g is the same for every class the product is 0 up to rounding. It is not drawn then: on its own scale the noise would fill the bars.
+  const g = result.state.upstream.subarray(row * classes, (row + 1) * classes);
+  const isProductZero = g.every((each) => each === g[0]) && Number.isFinite(largestOf(result.product));
+  const largest = isProductZero ? 0 : largestOf(result.product);
   const productOf = (k: number) => result.product[k] ?? Number.NaN;
   const rowSum = (k: number) => (result.rowSums ? (result.rowSums[k] ?? Number.NaN) : 0);
-  const setUpstream = (k: number, value: number) => {
+  const setUpstream = (values: ReadonlyMap<number, number>) => {
     const changed = upstream.slice();
-    changed[row * classes + k] = value;
+    for (const [k, value] of values) changed[row * classes + k] = value;
     onChange({ upstream: changed });
   };
+  const setEvery = (entry: (k: number) => number) =>
+    setUpstream(new Map(Array.from({ length: classes }, (_, k) => [k, entry(k)])));
   return (
     <section class="card product" aria-labelledby="product-title">
       <h2 id="product-title">
         <span class="step">3</span> Back to the shape of x
       </h2>
       <p class="formula">dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩){result.state.temperature !== 1 && ' / T'}</p>
+      <div class="class-count presets">
+        <button type="button" onClick={() => setEvery(() => 1)}>
+          g = 1 for every class
+        </button>
+        <button type="button" onClick={() => setEvery((k) => (k === row % classes ? 1 : 0))}>
+          g = 1 for class {row % classes}
+        </button>
+      </div>
       <ClassWindowControls window={window} one="class" many="classes" symbol="g" />
       <table class="product-table">
         <thead>
@@ -57,21 +70,23 @@ export function ProductCard({ result, upstream, onChange }: Props) {
                 <Upstream
                   k={k}
                   value={upstream[row * classes + k] ?? Number.NaN}
-                  onChange={(next) => setUpstream(k, next)}
+                  onChange={(next) => setUpstream(new Map([[k, next]]))}
                 />
               </td>
               <td class="signed" data-label="row sum of J">
                 <span class="signed-pair">
                   <SignedBar value={rowSum(k)} largest={largest} />
                   <span class="signed-value">
-                    {result.rowSums ? <Zero value={rowSum(k)} result={result} /> : <b>0</b>}
+                    {result.rowSums ? <RowSum value={rowSum(k)} result={result} /> : <b>0</b>}
                   </span>
                 </span>
               </td>
               <td class="signed" data-label="vjp dx">
                 <span class="signed-pair">
                   <SignedBar value={productOf(k)} largest={largest} />
-                  <span class="signed-value strong">{formatNumber(productOf(k))}</span>
+                  <span class="signed-value strong">
+                    {isProductZero ? <Zero value={productOf(k)} /> : formatNumber(productOf(k))}
+                  </span>
                 </span>
               </td>
             </tr>
@@ -79,10 +94,10 @@ export function ProductCard({ result, upstream, onChange }: Props) {
         </tbody>
       </table>
       <p class="caption">
-        Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale. A row sum
-        is the product with g = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so
-        its gradient is 0. The product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2
-        × {classes}².
+        Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale
+        {largest > 0 && `, from ${formatNumber(-largest)} to ${formatNumber(largest)}`}. A row sum is the product with g
+        = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so its gradient is 0. The
+        product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2 × {classes}².
       </p>
     </section>
   );
@@ -100,6 +115,7 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
         step="any"
         value={value}
         aria-label={label}
+        aria-valuetext={formatNumber(value)}
         onInput={({ currentTarget: { valueAsNumber: dragged } }) => {
           keepFor(dragged);
           onChange(dragged);

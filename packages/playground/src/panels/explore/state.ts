@@ -1,4 +1,5 @@
 import type { FloatDType } from '@softgrad/core';
+import { LastState, longestInLink, tooLong } from '../../last-state.js';
 import { decimal, expectedOf, type NumberRange, numberIn } from '../../number-range.js';
 
 /** Samples by classes, in float64. */
@@ -36,9 +37,6 @@ export const sampleSignal: Signal = {
 
 export const temperatureRange = { least: 0.05, most: 20 } as const;
 
-/** Longer signals are left out of the URL. */
-const longestInUrl = 4000;
-
 /** The gradient of a loss that depends on one probability of each sample: g is 1 there. */
 export function oneClassARow({ rows, classes }: Signal): Float64Array {
   const upstream = new Float64Array(rows * classes);
@@ -50,19 +48,58 @@ export function stateOf(signal: Signal): ExploreState {
   return { signal, upstream: oneClassARow(signal), row: 0, temperature: 1, backend: null, dtype: null };
 }
 
+/** The state with another number of classes: the last ones are taken away, or classes with a logit and a gradient of 0 are added to every sample. */
+export function withClasses(
+  { signal: { rows, classes: before, values }, upstream }: Pick<ExploreState, 'signal' | 'upstream'>,
+  classes: number,
+): Pick<ExploreState, 'signal' | 'upstream'> {
+  const resized = (from: Float64Array) => {
+    const to = new Float64Array(rows * classes);
+    for (let row = 0; row < rows; row++) {
+      to.set(from.subarray(row * before, row * before + Math.min(before, classes)), row * classes);
+    }
+    return to;
+  };
+  return { signal: { rows, classes, values: resized(values) }, upstream: resized(upstream) };
+}
+
+/** Where a panel starts: at the last state if the link is its link, which may be too short for it, otherwise at what the link has. */
+export const lastState = new LastState<ExploreState>();
+
+export function startOf(parameters: URLSearchParams): ReturnType<typeof fromParameters> {
+  const state = lastState.of(parameters);
+  return state === null ? fromParameters(parameters) : { state, problem: null };
+}
+
 /** The differences from the sample signal's state, as parameters of the URL. */
 export function toParameters({ signal, upstream, row, temperature, backend, dtype }: ExploreState): URLSearchParams {
   const parameters = new URLSearchParams();
-  const x = formatRows(signal.values, signal.classes);
-  const g = formatRows(upstream, signal.classes);
-  const fits = x.length + g.length <= longestInUrl;
-  if (fits && x !== formatRows(sampleSignal.values, sampleSignal.classes)) parameters.set('x', x);
-  if (fits && g !== formatRows(oneClassARow(signal), signal.classes)) parameters.set('g', g);
-  if (row > 0) parameters.set('row', String(row));
+  const written = linkedRows({ signal, upstream });
+  if (written === null) {
+    // Without their signal, neither g nor the row has a meaning.
+    parameters.set('x', tooLong);
+  } else {
+    const { x, g } = written;
+    if (x !== formatRows(sampleSignal.values, sampleSignal.classes)) parameters.set('x', x);
+    if (g !== formatRows(oneClassARow(signal), signal.classes)) parameters.set('g', g);
+    if (row > 0) parameters.set('row', String(row));
+  }
   if (temperature !== 1) parameters.set('t', String(temperature));
   if (backend !== null) parameters.set('backend', backend);
   if (dtype !== null) parameters.set('dtype', dtype);
   return parameters;
+}
+
+/** The signal and the upstream gradient as a link has them; null if they are too long for one. */
+export function linkedRows({
+  signal,
+  upstream,
+}: Pick<ExploreState, 'signal' | 'upstream'>): { readonly x: string; readonly g: string } | null {
+  // A number and its separator have two characters at least. Writing millions of numbers would take longer than computing with them.
+  if (2 * (signal.values.length + upstream.length) - 2 > longestInLink) return null;
+  const x = formatRows(signal.values, signal.classes);
+  const g = formatRows(upstream, signal.classes);
+  return x.length + g.length > longestInLink ? null : { x, g };
 }
 
 /** The state in a URL, and the errors in it. */
@@ -73,7 +110,8 @@ export function fromParameters(parameters: URLSearchParams): {
   const problems: string[] = [];
   const x = parameters.get('x');
   const given = x === null ? sampleSignal : parseRows(x);
-  if (given === null) problems.push(`x=${x}: expected rows of numbers of one length, like 1,2,3;4,5,6`);
+  if (x === tooLong) problems.push('no signal, which was too long for it: open its file, or paste it');
+  else if (given === null) problems.push(`x=${x}: expected rows of numbers of one length, like 1,2,3;4,5,6`);
   const signal = given ?? sampleSignal;
   const base = stateOf(signal);
   const g = parameters.get('g');
