@@ -67,6 +67,7 @@ function centredTerms(p: ArrayLike<number>, v: Float32Array, at: readonly number
 function worstUlp(actual: ArrayLike<number>, expected: Float64Array, terms: Float64Array): number {
   return expected.reduce((worst, value, i) => {
     const size = Math.max(Math.abs(value), terms[i]);
+    if (size === 0) return actual[i] === 0 ? worst : Number.POSITIVE_INFINITY;
     if (size < 1e-30) return worst;
     const error = Math.abs(actual[i] - value) / 2 ** (Math.floor(Math.log2(size)) - 23);
     // NaN if an error is.
@@ -268,6 +269,20 @@ test('an entirely masked row of log-sum-exp is 0', async () => {
   ).toBe(true);
 });
 
+test('a mask of one block of rows is that of the others', async () => {
+  const rows: Rows = { outer: 4, classes: 3, inner: 1 };
+  const [x, t, g] = [uniform(12, 1, 1), uniform(12, 1, 2), uniform(4, 1, 3)];
+  const mask = Uint8Array.of(1, 0, 1);
+  const buffer = backend.alloc(3, 'bool');
+  backend.write(buffer, mask);
+  const actual = await run([x, t, g], (out, a, c, b) =>
+    backend.kernels.logSumExpHvp(out, a, b, c, rows, { temperature: 1, mask: { buffer, outer: 1 } }),
+  );
+  backend.free(buffer);
+  const expected = reference.logSumExpHvp(x, g, t, rows, { mask: Uint8Array.from(x, (_, i) => mask[i % 3]) });
+  expect(Math.max(...expected.map((value, i) => Math.abs(actual[i] - value)))).toBeLessThanOrEqual(2 ** -22);
+});
+
 test('temperatures beyond 2^±32 are left to core, which divides by them more than once', async () => {
   const rows: Rows = { outer: 1, classes: 3, inner: 1 };
   const [x, s, y] = [Float32Array.of(0, 1, 2), Float32Array.of(0.25, 0.25, 0.5), Float32Array.of(-1.4, -1.4, -0.7)];
@@ -291,6 +306,7 @@ test('temperatures beyond 2^±32 are left to core, which divides by them more th
     );
   }
   const buffer = backend.alloc(3, 'float32');
+  const { dispatches } = backend.statistics();
   for (const temperature of [2 ** -33, 2 ** 33, -(2 ** 33)]) {
     const { softmaxHvp, logSoftmaxHvp, logSumExpHvp } = backend.kernels;
     const parameters = { temperature, mask: null };
@@ -298,5 +314,6 @@ test('temperatures beyond 2^±32 are left to core, which divides by them more th
       expect(kernel(buffer, buffer, buffer, buffer, rows, parameters)).toBe(false);
     }
   }
+  expect(backend.statistics().dispatches).toBe(dispatches);
   backend.free(buffer);
 });

@@ -23,7 +23,7 @@ interface Variant {
   readonly sums: 0 | 3;
 }
 
-const centredTangent = 'deviation(q.t, q.excess, e.tangent)';
+const centredTangent = /* wgsl */ `deviation(q.t, q.excess, e.tangent)`;
 
 const variants = {
   /** Of probabilities as they are: v − ⟨p, v⟩ is `v Σ p − ⟨p, v⟩`. */
@@ -32,7 +32,7 @@ const variants = {
     g: 'e.cotangent',
     weight: 'p',
     total: 'sum',
-    v: `times(deviation(q.g, q.excess, e.cotangent), ${centredTangent})`,
+    v: /* wgsl */ `times(deviation(q.g, q.excess, e.cotangent), ${centredTangent})`,
     factor: 'one(1.0)',
     sums: 0,
   },
