@@ -6,6 +6,7 @@ import { describe, type OpenedDevice } from './gpu.js';
 import type { WebgpuBackend, WebgpuKernels } from './interface.js';
 import { crossEntropy } from './kernels/cross-entropy.js';
 import { relu, reluVjp, sigmoid, sigmoidVjp } from './kernels/elementwise.js';
+import { hvp, logSumExpHvp } from './kernels/hvp.js';
 import { jacobian } from './kernels/jacobian.js';
 import { logSoftmax, logSumExp, softmax } from './kernels/softmax.js';
 import { logSoftmaxProduct, vjp } from './kernels/vjp.js';
@@ -128,6 +129,9 @@ function kernelsOf(engine: Engine): WebgpuKernels {
       logSoftmaxProduct(engine, 'logSoftmaxJvp', out, y, t, rows, temperature),
     logSoftmaxJacobian: (out, y, rows, { temperature }) =>
       jacobian(engine, 'logSoftmaxJacobian', out, y, rows, temperature),
+    softmaxHvp: (out, s, g, t, rows, parameters) => hvp(engine, 'softmaxHvp', out, s, g, t, rows, parameters),
+    logSoftmaxHvp: (out, y, g, t, rows, parameters) => hvp(engine, 'logSoftmaxHvp', out, y, g, t, rows, parameters),
+    logSumExpHvp: (out, x, g, t, rows, parameters) => logSumExpHvp(engine, out, x, g, t, rows, parameters),
     logSumExp: (out, logits, rows, parameters) => logSumExp(engine, out, logits, rows, parameters),
     crossEntropy: (out, logits, rows, parameters) => crossEntropy(engine, out, logits, rows, parameters),
     sigmoid: (out, x, length) => sigmoid(engine, out, x, length),

@@ -35,8 +35,8 @@ export interface DeviceOptions {
   readonly powerPreference?: 'low-power' | 'high-performance' | undefined;
 }
 
-/** All kernels except the second derivatives, which core composes. */
-export type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, `${string}Hvp`>>;
+/** All kernels except the second derivative of sigmoid, which core composes. */
+export type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, 'sigmoidHvp'>>;
 
 /** The webgpu backend, with members beyond the Backend interface. */
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {

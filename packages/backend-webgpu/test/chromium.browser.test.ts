@@ -25,7 +25,7 @@ const aboutKernels: Readonly<Record<string, RegExp>> = {
  * the same programs, whose compilation takes most of the time.
  */
 const leftToAll =
-  /^cross-entropy\/(one-loss|one-pass|nothing-counted|extreme-weights)|^softmin\/(?!values)|^[\w-]+\/(hvp|double-backward|diagonal|to-dense|input-unchanged|deterministic|symmetric|sizes|sums|nearly-one-hot|not-a-softmax)|^(vjp|jacobian)\/many-rows|^basis\/reduce-non-finite|^(sigmoid|relu)\/jacobian/;
+  /^cross-entropy\/(one-loss|one-pass|nothing-counted|extreme-weights)|^softmin\/(?!values)|^cross-entropy\/hvp|^[\w-]+\/(double-backward|diagonal|to-dense|input-unchanged|deterministic|symmetric|sizes|sums|nearly-one-hot|not-a-softmax)|^(vjp|jacobian)\/many-rows|^basis\/reduce-non-finite|^(sigmoid|relu)\/jacobian/;
 
 /** One case of each property that a browser can affect. */
 function forBrowsers(cases: readonly BoundCase[]): readonly BoundCase[] {
@@ -56,7 +56,7 @@ describe('webgpu in Chromium', async () => {
       ({ skip, section }) => skip === null && (inject('everything') || !(section in aboutKernels)),
     );
     expect(names(selected)).toEqual(names(wanted));
-    expect(selected).toHaveLength(inject('everything') ? 130 : 68);
+    expect(selected).toHaveLength(inject('everything') ? 130 : 73);
   });
   for (const { name, run } of sections(selected)) test(name, run);
 });

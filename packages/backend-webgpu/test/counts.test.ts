@@ -95,7 +95,7 @@ test('every kernel is one call of the operation with its name', async () => {
   const rows = { outer: 2, classes: 3, inner: 1 };
   const plainly = { temperature: 1, mask: null };
   const tempered = { temperature: 1 };
-  const [x, y, out] = [6, 6, 6].map((length) => own.alloc(length, 'float32'));
+  const [x, y, z, out] = [6, 6, 6, 6].map((length) => own.alloc(length, 'float32'));
   const [matrices, perRow] = [18, 2].map((length) => own.alloc(length, 'float32'));
   const target = { kind: 'indices', buffer: own.alloc(2, 'int32') } as const;
   const options = { ...plainCrossEntropy, ...plainly, target };
@@ -108,6 +108,9 @@ test('every kernel is one call of the operation with its name', async () => {
     logSoftmaxVjp: [6, () => kernels.logSoftmaxVjp(out, x, y, rows, tempered)],
     logSoftmaxJvp: [6, () => kernels.logSoftmaxJvp(out, x, y, rows, tempered)],
     logSoftmaxJacobian: [18, () => kernels.logSoftmaxJacobian(matrices, x, rows, tempered)],
+    softmaxHvp: [6, () => kernels.softmaxHvp(out, x, y, z, rows, tempered)],
+    logSoftmaxHvp: [6, () => kernels.logSoftmaxHvp(out, x, y, z, rows, tempered)],
+    logSumExpHvp: [6, () => kernels.logSumExpHvp(out, x, perRow, y, rows, plainly)],
     logSumExp: [2, () => kernels.logSumExp(perRow, x, rows, plainly)],
     crossEntropy: [8, () => kernels.crossEntropy({ loss: perRow, gradient: out }, x, rows, options)],
     sigmoid: [6, () => kernels.sigmoid(out, x, 6)],
@@ -123,6 +126,29 @@ test('every kernel is one call of the operation with its name', async () => {
   }
   own.close();
 });
+
+test.each([
+  [1000, 1, 0],
+  // Seven parts, with states of ten and of two words: the first stage writes the states of the first reduction, the second those of the second.
+  [100_000, 3, 7],
+])(
+  'softmaxHvp of %i classes is %i dispatches that load each input element three times',
+  (classes, dispatches, parts) => {
+    const buffers = Array.from({ length: 4 }, () => backend.alloc(classes, 'float32'));
+    const [out, s, g, t] = buffers;
+    const rows = { outer: 1, classes, inner: 1 };
+    const enqueue = () => backend.kernels.softmaxHvp(out, s, g, t, rows, { temperature: 1 });
+    const live = backend.statistics().liveBuffers;
+    expect(cost('softmaxHvp', enqueue)).toEqual({
+      calls: 1,
+      dispatches,
+      bytesRead: 4 * (3 * 3 * classes + parts * (2 * parts * 10 + parts * 2)),
+      bytesWritten: 4 * (classes + parts * (10 + 2)),
+    });
+    expect(backend.statistics().liveBuffers).toBe(live);
+    for (const buffer of buffers) backend.free(buffer);
+  },
+);
 
 test('rows of more than 32768 classes are split among workgroups: two dispatches, and each element is still loaded twice', () => {
   const rows = { outer: 2, classes: 100_000, inner: 1 };

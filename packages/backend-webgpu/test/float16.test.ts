@@ -89,10 +89,12 @@ test('every kernel compiles for float16 where the adapter has shader-f16', async
     const s = softmax(x, { axis });
     softmax(x, { axis, temperature: 2, mask });
     softmax.vjp(s, x, { axis });
+    softmax.hvp(s, x, x, { axis });
     const y = logSoftmax(x, { axis });
     logSoftmax.vjp(y, x, { axis });
     logSoftmax.jvp(y, x, { axis });
-    logSumExp(x, { axis });
+    logSoftmax.hvp(y, x, x, { axis });
+    logSumExp.hvp(x, logSumExp(x, { axis }), x, { axis });
     const target = new Int32Array(size / shape[axis]);
     const weight = new Float32Array(shape[axis]).fill(1);
     crossEntropy(x, target, { axis, labelSmoothing: 0.1, weight });

@@ -43,7 +43,10 @@ type Operation =
   | 'vjp'
   | 'jacobian'
   | 'basis.reduce'
-  | Extract<keyof Kernels<unknown>, 'logSoftmax' | 'logSoftmaxVjp' | 'logSumExp' | 'crossEntropy'>;
+  | Extract<
+      keyof Kernels<unknown>,
+      'logSoftmax' | 'logSoftmaxVjp' | 'logSumExp' | 'softmaxHvp' | 'logSumExpHvp' | 'crossEntropy'
+    >;
 
 function enqueue({ backend, buffer }: Bench, operation: Operation, rows: Rows): void {
   const { outer, classes, inner } = rows;
@@ -67,6 +70,10 @@ function enqueue({ backend, buffer }: Bench, operation: Operation, rows: Rows): 
       return void kernels.logSoftmaxVjp(buffer(size), x, buffer(size), rows, { temperature: 1 });
     case 'logSumExp':
       return void kernels.logSumExp(buffer(count), x, rows, plain);
+    case 'softmaxHvp':
+      return void kernels.softmaxHvp(buffer(size), x, buffer(size), buffer(size), rows, { temperature: 1 });
+    case 'logSumExpHvp':
+      return void kernels.logSumExpHvp(buffer(size), x, buffer(count), buffer(size), rows, plain);
     case 'crossEntropy':
       return void kernels.crossEntropy({ loss: buffer(count), gradient: buffer(size) }, x, rows, {
         ...plain,
@@ -85,6 +92,8 @@ const operations: readonly Operation[] = [
   'logSoftmax',
   'logSoftmaxVjp',
   'logSumExp',
+  'logSumExpHvp',
+  'softmaxHvp',
   'crossEntropy',
   'basis.reduce',
 ];
@@ -95,7 +104,8 @@ const layouts: readonly (readonly [Rows, readonly Operation[]])[] = [
   [{ outer: 65, classes: 3, inner: 1 }, operations],
   [{ outer: 3, classes: 20, inner: 1 }, kinds],
   [{ outer: 2, classes: 7, inner: 5 }, kinds],
-  [{ outer: 1, classes: 33_000, inner: 2 }, ['logSumExp']],
+  [{ outer: 1, classes: 33_000, inner: 2 }, ['logSumExp', 'logSumExpHvp']],
+  [{ outer: 2, classes: 40_000, inner: 1 }, ['softmaxHvp']],
 ];
 
 describe('counted on the device', () => {
@@ -107,8 +117,16 @@ describe('counted on the device', () => {
 
   /** The loads and stores of one call, and the counts of its statistics. */
   async function counted(operation: Operation, rows: Rows) {
+    // The hvp of log-sum-exp is two operations.
     const statistics = () =>
-      bench.backend.statistics().operations[operation] ?? { dispatches: 0, bytesRead: 0, bytesWritten: 0 };
+      Object.values(bench.backend.statistics().operations).reduce(
+        (sum, { dispatches, bytesRead, bytesWritten }) => ({
+          dispatches: sum.dispatches + dispatches,
+          bytesRead: sum.bytesRead + bytesRead,
+          bytesWritten: sum.bytesWritten + bytesWritten,
+        }),
+        { dispatches: 0, bytesRead: 0, bytesWritten: 0 },
+      );
     await bench.trace.told();
     const before = statistics();
     enqueue(bench, operation, rows);
@@ -254,6 +272,7 @@ describe('work distribution', () => {
     for (const [name, waits] of [
       ['softmax', false],
       ['vjp', false],
+      ['softmaxHvp', false],
       ['crossEntropy', true],
     ] as const) {
       enqueue(bench, name, rows);

@@ -174,6 +174,49 @@ describe('derivatives of a row', () => {
     }
   });
 
+  test('second derivatives with an operand that is not finite are not finite', async () => {
+    const { softmaxHvp, logSoftmaxHvp, logSumExpHvp } = backend.kernels;
+    for (const by of [nan, inf]) {
+      for (const [kernel, operands, count] of [
+        [softmaxHvp, [s, g, g], 3],
+        [logSoftmaxHvp, [y, g, g], 3],
+        [logSumExpHvp, [y, [1], g], 3],
+      ] as const) {
+        for (let k = 0; k < count; k++) {
+          for (const at of operands[k].length > 1 ? [0, 3] : [0]) {
+            const changed = operands.map((values, j) => (j === k ? replaced(values, at, by) : values));
+            const [d] = await run(changed, [classes], ([out], [a, b, c]) =>
+              expect(kernel(out, a, b, c, one, plain)).toBe(undefined),
+            );
+            expect(d.some(Number.isFinite), `${kernel} ${by} ${k} ${at}`).toBe(false);
+          }
+        }
+      }
+    }
+  });
+
+  test('second derivatives at a probability of 0 are 0, and those of log-softmax are defined if all are 0', async () => {
+    const none = y.map(() => -inf);
+    const [a, b, ofNone] = await run(
+      [replaced(y, 1, -inf), g, [1], none],
+      [classes, classes, classes],
+      (outs, inputs) => {
+        backend.kernels.logSoftmaxHvp(outs[0], inputs[0], inputs[1], inputs[1], one, plain);
+        backend.kernels.logSumExpHvp(outs[1], inputs[0], inputs[2], inputs[1], one, plain);
+        backend.kernels.logSoftmaxHvp(outs[2], inputs[3], inputs[1], inputs[1], one, plain);
+      },
+    );
+    for (const values of [a, b])
+      expect(values.map((value) => Math.abs(value) > 0)).toEqual([true, false, true, true, true]);
+    expect(ofNone.map(Math.abs)).toEqual(y.map(() => 0));
+    const [undefinedRow] = await run(
+      [none, [1], g],
+      [classes],
+      ([out], [x, factor, t]) => void backend.kernels.logSumExpHvp(out, x, factor, t, one, plain),
+    );
+    expect(undefinedRow).toEqual(y.map(() => nan));
+  });
+
   test('of log-softmax with a cotangent or tangent that is not finite are not finite; at a NaN output they are NaN', async () => {
     for (const by of [nan, inf]) {
       for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {

@@ -53,7 +53,6 @@ export function sumsOfTarget(isSmoothed: boolean): Reduction {
   return {
     state: { ...softmaxState, q: 'f32', lost: 'f32', a: 'f32', top_q: 'f32', ...(isSmoothed ? ofSmoothing : {}) },
     code: /* wgsl */ `${sums}
-struct Softmax { m: f32, r: f32, flags: u32 }
 const MET_NO_LOGARITHM = 16u;
 
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }

@@ -8,6 +8,8 @@ import type { Parameters } from './program.js';
  *
  * - `empty() -> State`, `visit(State, Row, c, Element) -> State`, `merge(State, State) -> State`: the reduction, in one pass.
  * - `finish(Row, State) -> Result`: called once per row.
+ * - with `again`, `empty_again() -> State_again`, `visit_again(State_again, Result, c, Element) -> State_again`, `merge_again(State_again, State_again) -> State_again` and
+ *   `finish_again(Result, State_again) -> Result`: a second reduction, of what depends on the first one's result. The inputs are loaded once more for it.
  * - `emit(Result, Row, c, Element) -> u32`: the bits of an output element, whose inputs are loaded a second time.
  * - `row_value(Result, Row) -> u32`: the bits of the row's value.
  *
@@ -23,18 +25,23 @@ export interface RowOperation {
   readonly elements: readonly Input[];
   /** Inputs with one value per class, which the operation's WGSL loads. */
   readonly perClass?: readonly Input[];
-  /** int32 inputs with one value per row, which become fields of `Row`: a workgroup loads each once. */
+  /** Inputs with one value per row, which become fields of `Row`, floats as bits and int32 as i32: a workgroup loads each once. */
   readonly perRow?: readonly Input[];
   readonly parameters: Parameters;
   readonly values: Readonly<Record<string, number>>;
   /** The fields of `State`, scalars. */
-  readonly state: Readonly<Record<string, 'f32' | 'u32'>>;
+  readonly state: State;
+  /** The fields of `State_again`, the state of the second reduction. */
+  readonly again?: State;
   readonly code: () => string;
   readonly out: WebgpuBuffer | null;
   readonly rowOut: WebgpuBuffer | null;
   /** Number of blocks of the mask, which repeats over `outer`. */
   readonly maskOuter?: number;
 }
+
+/** The fields of a state: scalars. */
+export type State = Readonly<Record<string, 'f32' | 'u32'>>;
 
 export interface Input {
   readonly name: string;

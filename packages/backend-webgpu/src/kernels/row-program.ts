@@ -1,7 +1,7 @@
 import type { Program } from '../pipelines.js';
 import { numerics } from './numerics.js';
 import { type Binding, type Parameters, program, type Width, workgroupSize } from './program.js';
-import type { Input, RowOperation } from './row-operation.js';
+import type { Input, RowOperation, State } from './row-operation.js';
 
 /** How elements are distributed over invocations and workgroups. */
 export interface Layout {
@@ -22,8 +22,17 @@ export interface Layout {
 /** Elements of a block. */
 export const blockLength = 64;
 
-/** `whole`: both passes in one dispatch. For long rows, `partial` writes the states of their parts and `final` merges them. */
-export type Stage = 'whole' | 'partial' | 'final';
+/**
+ * `whole`: all passes in one dispatch. For long rows, `partial` writes the states of their parts and `final` merges them; `again`, between the two if
+ * there is a second reduction, merges them and writes the states of that.
+ */
+export type Stage = 'whole' | 'partial' | 'again' | 'final';
+
+/** A reduction: the fields of its state, and what the names of its type, its variable, its functions and its buffer of partial states end with. */
+interface Reduction {
+  readonly state: State;
+  readonly suffix: '' | '_again';
+}
 
 /** The parameters of every row operation: the layout of the rows and their distribution. */
 export const scaffold: Parameters = {
@@ -45,18 +54,29 @@ export function rowProgram(
   stage: Stage,
   shuffled: number,
 ): Program {
-  const { name, elements, perRow = [], state, out, rowOut, parameters } = operation;
+  const { name, elements, perRow = [], state, again, out, rowOut, parameters } = operation;
   const slots = workgroupSize / lanes;
+  const stride = order === 'row' ? 1 : slots;
+  const isLast = stage === 'whole' || stage === 'final';
+  const first: Reduction = { state, suffix: '' };
+  const second: Reduction | null = again && stage !== 'partial' ? { state: again, suffix: '_again' } : null;
+  const reduce = (reduction: Reduction, merging: boolean) => /* wgsl */ `
+  var state${reduction.suffix} = empty${reduction.suffix}();
+  if (inside) {${merging ? mergeParts(reduction, lanes) : visitUnits(reduction, elements, width, lanes, blocked)}
+  }
+  state${reduction.suffix} = across_lanes${reduction.suffix}(state${reduction.suffix}, local, lane);`;
   const masked = elements.some(({ buffer }) => buffer.dtype === 'bool');
   const body = /* wgsl */ `
 ${numerics}
-struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${input.name}: i32`).join('')} }
+struct Row { index: u32, base: u32, mask_base: u32${perRow.map((input) => `, ${input.name}: ${typeOfRowInput(input)}`).join('')} }
 struct Element { ${elements.map((input) => `${input.name}: u32`).join(', ')} }
 struct State { ${fieldsOf(state).join(', ')} }
+${again ? `struct State_again { ${fieldsOf(again).join(', ')} }` : ''}
 ${elements.map((input) => loadAt(input, width)).join('\n')}
 ${operation.code()}
-${acrossLanes(state, lanes, order === 'row' ? 1 : slots, shuffled)}
-${perRow.map((input) => `var<workgroup> ${input.name}_of: array<i32, ${slots}>;`).join('\n')}
+${acrossLanes(first, lanes, stride, shuffled)}
+${second ? acrossLanes(second, lanes, stride, shuffled) : ''}
+${perRow.map((input) => `var<workgroup> ${input.name}_of: array<${typeOfRowInput(input)}, ${slots}>;`).join('\n')}
 @compute @workgroup_size(${workgroupSize})
 fn main(
   @builtin(workgroup_id) group: vec3<u32>,
@@ -80,14 +100,13 @@ fn main(
   );
   let first = part * P.chunk + lane;
   let last = min(P.units, (part + 1u) * P.chunk);
-  var state = empty();
-  if (inside) {${stage === 'final' ? mergeParts(state, lanes) : visitUnits(elements, width, lanes, blocked)}
-  }
-  state = across_lanes(state, local, lane);
-  ${stage === 'partial' ? storePart(state) : ''}
-  ${stage === 'partial' ? '' : `let result = finish(row, state);`}
-  ${stage !== 'partial' && rowOut ? /* wgsl */ `if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }` : ''}
-  ${stage !== 'partial' && out ? emitUnits(elements, width, lanes) : ''}
+  ${reduce(first, stage === 'final' || stage === 'again')}
+  ${stage === 'partial' ? storePart(first) : /* wgsl */ `var result = finish(row, state);`}
+  ${second ? reduce(second, stage === 'final') : ''}
+  ${second && isLast ? /* wgsl */ `result = finish_again(result, state_again);` : ''}
+  ${second && !isLast ? storePart(second) : ''}
+  ${isLast && rowOut ? /* wgsl */ `if (inside && lane == 0u && part == 0u) { store_row_out(index, row_value(result, row)); }` : ''}
+  ${isLast && out ? emitUnits(elements, width, lanes) : ''}
 }`;
   return program(name, { ...scaffold, ...parameters }, bound, shuffled > 1 ? ['subgroups'] : [], body);
 }
@@ -98,6 +117,10 @@ function loadPerRow(inputs: readonly Input[]): string {
   const loads = inputs.map(({ name }) => `${name}_of[slot] = load_${name}(index);`);
   return /* wgsl */ `if (inside && lane == 0u) { ${loads.join(' ')} }
   workgroupBarrier();`;
+}
+
+function typeOfRowInput({ buffer }: Input): 'i32' | 'u32' {
+  return buffer.dtype === 'int32' ? 'i32' : 'u32';
 }
 
 /** A function that loads an input at one class of a row. */
@@ -123,27 +146,34 @@ function elementOf(elements: readonly Input[], width: Width): string {
   return `Element(${elements.map(({ name }) => (width === 4 ? `${name}_unit[k]` : `${name}_unit`)).join(', ')})`;
 }
 
-function visitUnits(elements: readonly Input[], width: Width, lanes: number, blocked: boolean): string {
+function visitUnits(
+  { suffix }: Reduction,
+  elements: readonly Input[],
+  width: Width,
+  lanes: number,
+  blocked: boolean,
+): string {
   const element = elementOf(elements, width);
+  const known = suffix === '' ? 'row' : 'result';
   const visits = (into: string) =>
     width === 4
-      ? /* wgsl */ `for (var k = 0u; k < 4u; k++) { ${into} = visit(${into}, row, u * 4u + k, ${element}); }`
-      : `${into} = visit(${into}, row, u, ${element});`;
+      ? /* wgsl */ `for (var k = 0u; k < 4u; k++) { ${into} = visit${suffix}(${into}, ${known}, u * 4u + k, ${element}); }`
+      : `${into} = visit${suffix}(${into}, ${known}, u, ${element});`;
   if (!blocked) {
     return /* wgsl */ `
     for (var u = first; u < last; u += ${lanes}u) {
       ${loadUnit(elements, width)}
-      ${visits('state')}
+      ${visits(`state${suffix}`)}
     }`;
   }
   return /* wgsl */ `
     for (var start = first; start < last; start += ${lanes * blockLength}u) {
-      var block = empty();
+      var block = empty${suffix}();
       for (var u = start; u < min(last, start + ${lanes * blockLength}u); u += ${lanes}u) {
         ${loadUnit(elements, width)}
         ${visits('block')}
       }
-      state = merge(state, block);
+      state${suffix} = merge${suffix}(state${suffix}, block);
     }`;
 }
 
@@ -164,11 +194,11 @@ function emitUnits(elements: readonly Input[], width: Width, lanes: number): str
 }
 
 /** Stores the bits of a state's fields; the parts of a row are consecutive in memory. */
-function storePart(state: RowOperation['state']): string {
+function storePart({ state, suffix }: Reduction): string {
   const names = Object.keys(state);
   const stores = names.map((field, k) => {
-    const bits = state[field] === 'f32' ? `bitcast<u32>(state.${field})` : `state.${field}`;
-    return /* wgsl */ `store_partials(at + ${k}u, ${bits});`;
+    const bits = state[field] === 'f32' ? `bitcast<u32>(state${suffix}.${field})` : `state${suffix}.${field}`;
+    return /* wgsl */ `store_partials${suffix}(at + ${k}u, ${bits});`;
   });
   return /* wgsl */ `if (inside && lane == 0u) {
     let at = (index * P.parts + part) * ${names.length}u;
@@ -176,15 +206,16 @@ function storePart(state: RowOperation['state']): string {
   }`;
 }
 
-function mergeParts(state: RowOperation['state'], lanes: number): string {
+function mergeParts({ state, suffix }: Reduction, lanes: number): string {
   const names = Object.keys(state);
-  const loads = names.map((field, k) =>
-    state[field] === 'f32' ? `bitcast<f32>(load_partials(at + ${k}u))` : `load_partials(at + ${k}u)`,
-  );
+  const loads = names.map((field, k) => {
+    const bits = /* wgsl */ `load_partials${suffix}(at + ${k}u)`;
+    return state[field] === 'f32' ? `bitcast<f32>(${bits})` : bits;
+  });
   return /* wgsl */ `
     for (var p = lane; p < P.parts; p += ${lanes}u) {
       let at = (index * P.parts + p) * ${names.length}u;
-      state = merge(state, State(${loads.join(', ')}));
+      state${suffix} = merge${suffix}(state${suffix}, State${suffix}(${loads.join(', ')}));
     }`;
 }
 
@@ -193,12 +224,12 @@ function mergeParts(state: RowOperation['state'], lanes: number): string {
  * Both lanes of a pair merge the lower lane's state first, so that all lanes end with the same bits; after the shuffles one of each
  * subgroup stores them for all, because drivers clear this memory at the start, some by code for every word of it.
  */
-function acrossLanes(state: RowOperation['state'], lanes: number, stride: number, shuffled: number): string {
+function acrossLanes({ state, suffix }: Reduction, lanes: number, stride: number, shuffled: number): string {
   const shuffle = Object.keys(state).map((field) => `subgroupShuffleXor(s.${field}, reach)`);
-  const byShuffle = /* wgsl */ `other = State(${shuffle.join(', ')});`;
-  const throughMemory = /* wgsl */ `if (local % ${shuffled}u == 0u) { exchange[local / ${shuffled}u] = s; }
+  const byShuffle = /* wgsl */ `other = State${suffix}(${shuffle.join(', ')});`;
+  const throughMemory = /* wgsl */ `if (local % ${shuffled}u == 0u) { exchange${suffix}[local / ${shuffled}u] = s; }
     workgroupBarrier();
-    other = exchange[(local ^ (reach * ${stride}u)) / ${shuffled}u];
+    other = exchange${suffix}[(local ^ (reach * ${stride}u)) / ${shuffled}u];
     workgroupBarrier();`;
   const either = /* wgsl */ `if (reach < ${shuffled}u) { ${byShuffle} } else { ${throughMemory} }`;
   const hasMemory = lanes > shuffled;
@@ -206,13 +237,13 @@ function acrossLanes(state: RowOperation['state'], lanes: number, stride: number
   const loop = /* wgsl */ `
   for (var k = 0u; k < ${Math.log2(lanes)}u; k++) {
     let reach = 1u << k;
-    var other: State;
+    var other: State${suffix};
     ${shuffled === 1 ? throughMemory : hasMemory ? either : byShuffle}
     if ((lane & reach) != 0u) { let upper = s; s = other; other = upper; }
-    s = merge(s, other);
+    s = merge${suffix}(s, other);
   }`;
-  return `${hasMemory ? `var<workgroup> exchange: array<State, ${workgroupSize / shuffled}>;` : ''}
-fn across_lanes(own: State, local: u32, lane: u32) -> State {
+  return `${hasMemory ? `var<workgroup> exchange${suffix}: array<State${suffix}, ${workgroupSize / shuffled}>;` : ''}
+fn across_lanes${suffix}(own: State${suffix}, local: u32, lane: u32) -> State${suffix} {
   var s = own;${lanes > 1 ? loop : ''}
   return s;
 }`;

@@ -8,23 +8,28 @@ import { blockLength, type Layout, rowProgram, type Stage, scaffold } from './ro
 /** Up to this many classes, one workgroup processes a row, and an operation is one dispatch. */
 export const singleDispatchClasses = 32768;
 
-/** Enqueues an operation: one dispatch up to 32768 classes, otherwise two. */
+/** Enqueues an operation: one dispatch up to 32768 classes, otherwise one for each reduction and one for the elements. */
 export function runRows(engine: Engine, operation: RowOperation, rows: Rows): void {
   const layout = layOut(rows);
   if (layout.parts === 1) {
-    launch(engine, operation.name, [stageOf(engine, operation, rows, layout, 'whole', null)]);
+    launch(engine, operation.name, [stageOf(engine, operation, rows, layout, 'whole', [])]);
     return;
   }
   engine.check();
-  const words = Object.keys(operation.state).length * layout.parts * rows.outer * rows.inner;
-  const partials = engine.storage.alloc(words, 'int32');
+  const { state: first, again } = operation;
+  const stages: readonly Stage[] = again ? ['partial', 'again', 'final'] : ['partial', 'final'];
+  const partials: WebgpuBuffer[] = [];
   try {
-    const stages = (['partial', 'final'] as const).map((stage) =>
-      stageOf(engine, operation, rows, layout, stage, partials),
+    for (const state of again ? [first, again] : [first]) {
+      const words = Object.keys(state).length * layout.parts * rows.outer * rows.inner;
+      partials.push(engine.storage.alloc(words, 'int32'));
+    }
+    const launches = stages.map((stage, k) =>
+      stageOf(engine, operation, rows, layout, stage, partials.slice(0, k + 1)),
     );
-    launch(engine, operation.name, stages);
+    launch(engine, operation.name, launches);
   } finally {
-    engine.storage.free(partials);
+    for (const buffer of partials) engine.storage.free(buffer);
   }
 }
 
@@ -54,14 +59,16 @@ function stageOf(
   rows: Rows,
   layout: Layout,
   stage: Stage,
-  partials: WebgpuBuffer | null,
+  /** Those with the states of parts up to this stage: it writes the last, unless it is the last stage. */
+  partials: readonly WebgpuBuffer[],
 ): Launch {
-  const { name, variant, out, rowOut, elements, perClass = [], perRow = [], maskOuter = rows.outer } = operation;
+  const { name, variant, out, rowOut, elements, again, perClass = [], perRow = [], maskOuter = rows.outer } = operation;
   const { width, units, lanes, order, blocked, chunk, parts } = layout;
   const count = rows.outer * rows.inner;
   const shuffled = order === 'row' ? Math.min(engine.subgroup, lanes) : 1;
   // Without an output per element, one workgroup merges all parts of a row.
   const spread = stage === 'final' && !out ? 1 : parts;
+  const isLast = stage === 'whole' || stage === 'final';
   const bound: (Binding & { readonly buffer: WebgpuBuffer })[] = [
     ...elements.map((input) => ({ ...input, dtype: input.buffer.dtype, width, access: 'r' as const })),
     ...[...perClass, ...perRow].map((input) => ({
@@ -71,22 +78,27 @@ function stageOf(
       access: 'r' as const,
     })),
   ];
-  if (partials) {
-    const access = stage === 'partial' ? 'w' : 'r';
-    bound.push({ name: 'partials', buffer: partials, dtype: 'words', width: 1, access });
-  }
-  if (stage !== 'partial') {
+  partials.forEach((buffer, k) => {
+    const access = isLast || k < partials.length - 1 ? 'r' : 'w';
+    bound.push({ name: k === 0 ? 'partials' : 'partials_again', buffer, dtype: 'words', width: 1, access });
+  });
+  if (isLast) {
     if (out) bound.push({ name: 'out', buffer: out, dtype: out.dtype, width, access: 'w' });
     if (rowOut) bound.push({ name: 'row_out', buffer: rowOut, dtype: rowOut.dtype, width: 1, access: 'w' });
   }
   const dtypes = bound.map(({ dtype }) => dtype).join(',');
-  const passes = stage === 'partial' ? 1 : (stage === 'whole' ? 1 : 0) + (out ? 1 : 0);
-  const partialBytes = (partials?.length ?? 0) * 4 * (stage === 'final' ? spread : 1);
+  const reductions = stage === 'final' ? 0 : stage === 'whole' && again ? 2 : 1;
+  const passes = reductions + (isLast && out ? 1 : 0);
+  const sizeOf = (side: 'r' | 'w') =>
+    bound.reduce(
+      (sum, { name, access, buffer }) => sum + (name.startsWith('partials') && access === side ? 4 * buffer.length : 0),
+      0,
+    );
   const elementBytes = [...elements, ...perClass].reduce(
     (sum, { buffer }) => sum + bytesOf(count * rows.classes, buffer.dtype),
     0,
   );
-  const rowBytes = perRow.length * bytesOf(count * spread, 'int32');
+  const rowBytes = perRow.reduce((sum, { buffer }) => sum + bytesOf(count * spread, buffer.dtype), 0);
   const written = [out, rowOut].reduce((sum, buffer) => sum + (buffer ? bytesOf(buffer.length, buffer.dtype) : 0), 0);
   return {
     key: [name, variant, dtypes, width, lanes, order, blocked, stage, shuffled, out !== null, rowOut !== null].join(
@@ -107,8 +119,8 @@ function stageOf(
     },
     buffers: bound.map(({ buffer }) => buffer),
     workgroups: Math.ceil(count / (workgroupSize / lanes)) * spread,
-    bytesRead: elementBytes * passes + rowBytes + (stage === 'final' ? partialBytes : 0),
-    bytesWritten: stage === 'partial' ? partialBytes : written,
+    bytesRead: elementBytes * passes + rowBytes + sizeOf('r') * spread,
+    bytesWritten: isLast ? written : sizeOf('w'),
   };
 }
 

@@ -15,7 +15,6 @@ export const softmaxState = { m: 'f32', r: 'f32', flags: 'u32' } as const;
 
 /** The reduction of operations whose state is that of the family. */
 export const softmaxReduction = /* wgsl */ `
-struct Softmax { m: f32, r: f32, flags: u32 }
 fn inner_of(s: State) -> Softmax { return Softmax(s.m, s.r, s.flags); }
 fn outer_of(s: Softmax) -> State { return State(s.m, s.r, s.flags); }
 fn empty() -> State { return outer_of(empty_softmax()); }
@@ -88,6 +87,8 @@ const MET_NAN = 1u;
 const MET_INFINITY = 2u;
 const MET_FINITE = 4u;
 const MET_ANY = 8u;
+
+struct Softmax { m: f32, r: f32, flags: u32 }
 
 fn kept(e: Element) -> bool { return ${masked ? 'e.mask != 0u' : 'true'}; }
 fn below(x: f32, m: f32) -> vec2<f32> { return tempered(gap(x, m)); }

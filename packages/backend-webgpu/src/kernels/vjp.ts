@@ -1,44 +1,11 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
+import { meanReduction, meanState } from './mean.js';
 import { runRows } from './run-rows.js';
 
 /**
- * The mean of a vector v over probabilities p, `Σ p v`, and that of v less v*, its value at the largest p: `d = Σ p (v − v*)`. One pass is
- * enough: whenever a larger probability changes v* to v*', d changes by `Σ p (v* − v*')`.
- *
- * The smaller of both is used, and d if the largest p is above ½. v* keeps the digits of nearly one-hot rows and of a large constant in v;
- * but in a row without a large probability, where only v* is not 0, it would take the digits of all others. v less v* less the mean is rounded once.
- */
-const meanState = { top: 'f32', at_top: 'f32', sum: 'f32', d: 'f32', mean: 'f32', undefined: 'u32' } as const;
-const smallerMean = /* wgsl */ `
-fn empty() -> State { return State(-1.0, 0.0, 0.0, 0.0, 0.0, 0u); }
-fn merge(a: State, b: State) -> State {
-  let second = b.top > a.top;
-  let top = select(a.top, b.top, second);
-  let at_top = select(a.at_top, b.at_top, second);
-  let moved = select(b.sum * (b.at_top - at_top), a.sum * (a.at_top - at_top), second);
-  return State(top, at_top, a.sum + b.sum, (a.d + b.d) + moved, a.mean + b.mean, a.undefined | b.undefined);
-}
-fn add(s: State, p: f32, v: u32) -> State {
-  let value = bitcast<f32>(v);
-  return merge(s, State(p, value, p, 0.0, p * value, select(1u, 0u, is_finite(v))));
-}
-struct Result { origin: f32, mean: f32, undefined: bool }
-fn finish(row: Row, s: State) -> Result {
-  let above = s.top > 0.5;
-  let moved = above | (abs(s.d) < abs(s.mean));
-  return Result(select(0.0, s.at_top, moved), select(s.mean, s.d, moved), s.undefined != 0u);
-}
-fn less_mean(q: Result, v: u32) -> f32 {
-  let moved = gap(bitcast<f32>(v), q.origin);
-  let centred = gap(moved.x, q.mean);
-  return centred.x + (centred.y + moved.y);
-}
-`;
-
-/**
- * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result.
+ * `(s ⊙ (g − ⟨s, g⟩)) / T`. Subtracting a constant from g does not change the result; the difference is rounded once.
  */
 export function vjp(
   engine: Engine,
@@ -50,12 +17,13 @@ export function vjp(
   temperature: number,
 ) {
   const code = /* wgsl */ `
-${smallerMean}
+${meanReduction}
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  return add(s, bitcast<f32>(e.probabilities), select(e.cotangent, NAN, !is_finite(e.probabilities)));
+  let v = select(e.cotangent, NAN, !is_finite(e.probabilities));
+  return merge(s, one_mean(bitcast<f32>(e.probabilities), v));
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  let product = bitcast<f32>(e.probabilities) * less_mean(q, e.cotangent) * P.inverse_temperature;
+  let product = bitcast<f32>(e.probabilities) * less_mean(q.center, e.cotangent) * P.inverse_temperature;
   return select(bitcast<u32>(product), NAN, q.undefined);
 }
 `;
@@ -116,12 +84,12 @@ const logSoftmaxJvp = {
   state: meanState,
   code: /* wgsl */ `
 ${probability}
-${smallerMean}
+${meanReduction}
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  return add(s, probability(e.y), select(e.vector, NAN, is_nan(e.y)));
+  return merge(s, one_mean(probability(e.y), select(e.vector, NAN, is_nan(e.y))));
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
-  return select(bitcast<u32>(less_mean(q, e.vector) * P.inverse_temperature), NAN, q.undefined);
+  return select(bitcast<u32>(less_mean(q.center, e.vector) * P.inverse_temperature), NAN, q.undefined);
 }
 `,
 } as const;
