@@ -134,11 +134,11 @@ describe('an operand is named where it is refused', () => {
     const other = (await exact.open()) as Backend;
     expect(of(tensor([[1, 2]], { backend: other }))).toEqual([
       'ERR_BACKEND_MISMATCH',
-      `${operation}: ${argument} and the other operand live on two instances of exact; move one with await x.to(backend)`,
+      `${operation}: ${argument} lives on another instance of exact; move it with await x.to(backend)`,
     ]);
     const renamed = delegate(other, { name: 'elsewhere' });
     expect(of(tensor([[1, 2]], { backend: renamed }))[1]).toBe(
-      `${operation}: ${argument} lives on elsewhere, the other operand on exact; move one with await x.to(backend)`,
+      `${operation}: ${argument} lives on elsewhere, not on exact; move it with await x.to(backend)`,
     );
   });
 });
