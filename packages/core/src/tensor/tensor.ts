@@ -365,7 +365,7 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }
   noteBackend(backend);
-  checkDTypeName(dtype);
+  checkDTypeName(operation, dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const { dtypes, device } = backend.supports;
     const as = operation === 'to' ? `await x.to(backend, '${dtypes[0]}')` : `tensor(data, { dtype: '${dtypes[0]}' })`;
