@@ -66,7 +66,9 @@ export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor 
   const host = readInput(input, options.shape, options.dtype);
   const { backend = backendOfNewTensor() } = options;
   checkDType('tensor', host.dtype, backend);
-  return make(backend, host.shape, host.dtype, host.data);
+  const made = make(backend, host.shape, host.dtype, host.data);
+  made.beginning = beginningOf(host.data);
+  return made;
 }
 
 /**

@@ -6,7 +6,7 @@ import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { checkAttached } from './attached.js';
-import { type Beginning, beginningOf } from './beginning.js';
+import { beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
 import {
@@ -128,8 +128,8 @@ export class DeviceTensor implements Tensor {
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
-  /** Of the numbers that the host gave, as long as nothing else can have written to it. */
-  beginning: Beginning | null = null;
+  /** The first of the numbers that the host gave, as long as nothing else can have written to it. */
+  beginning: ArrayLike<number> | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
     this.ownBackend = backend;
@@ -210,12 +210,13 @@ export class DeviceTensor implements Tensor {
       data = converted;
     }
     const copy = make(backend, this.shape, dtype, data);
+    copy.beginning = beginningOf(data);
     copy.origin = origin;
     return copy as Tensor as Tensor<F>;
   }
 
   /** Something else was written to it by `out:`; `beginning` is that of numbers from the host. */
-  overwritten(beginning: Beginning | null): void {
+  overwritten(beginning: ArrayLike<number> | null): void {
     this.origin = null;
     this.beginning = beginning;
     this.writes++;
@@ -390,9 +391,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
     backend.free(buffer);
     throw error;
   }
-  const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
-  if (host) made.beginning = beginningOf(host);
-  return track(made);
+  return track(new DeviceTensor(backend, shape, dtype, buffer, kept));
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
