@@ -98,7 +98,7 @@ export function callOnTensors(
   read: ReadArgument = itself,
 ): Tensor {
   const { operation, definition, member } = plan;
-  const { kernel = null } = member;
+  const kernel = member.kernel?.name ?? null;
   const x = operand(operation, plan.operand, first);
   const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);

@@ -94,7 +94,10 @@ export const logSoftmaxDefinition = {
   over: 'rows',
   output: 'logProbabilities',
   value: {
-    kernel: 'logSoftmax',
+    kernel: {
+      name: 'logSoftmax',
+      call: ({ kernels }, call, out, x) => (kernels?.logSoftmax ? kernels.logSoftmax(out, x, call.rows, call) : false),
+    },
     isOfQuotient: true,
     formula: (m, x) => {
       const tempered = m.tempered(x);
@@ -103,7 +106,11 @@ export const logSoftmaxDefinition = {
     },
   },
   vjp: {
-    kernel: 'logSoftmaxVjp',
+    kernel: {
+      name: 'logSoftmaxVjp',
+      call: ({ kernels }, call, out, y, g) =>
+        kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, y, g, call.rows, call) : false,
+    },
     formula: (m, y, g) => {
       const p = m.exp(y);
       const top = m.dominates(p);
@@ -117,7 +124,11 @@ export const logSoftmaxDefinition = {
     },
   },
   jvp: {
-    kernel: 'logSoftmaxJvp',
+    kernel: {
+      name: 'logSoftmaxJvp',
+      call: ({ kernels }, call, out, y, t) =>
+        kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, y, t, call.rows, call) : false,
+    },
     formula: (m, y, t) => {
       const p = m.exp(y);
       // Any constant may be subtracted from t. With the entry of a probability above ½ nothing cancels in a nearly one-hot row. The mean is subtracted
@@ -131,7 +142,11 @@ export const logSoftmaxDefinition = {
     },
   },
   hvp: {
-    kernel: 'logSoftmaxHvp',
+    kernel: {
+      name: 'logSoftmaxHvp',
+      call: ({ kernels }, call, out, y, g, t) =>
+        kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, call.rows, call) : false,
+    },
     formula: (m, y, g, t) => {
       const p = m.exp(y);
       return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
@@ -139,7 +154,11 @@ export const logSoftmaxDefinition = {
   },
   jacobian: {
     result: 'matrices',
-    kernel: 'logSoftmaxJacobian',
+    kernel: {
+      name: 'logSoftmaxJacobian',
+      call: ({ kernels }, call, out, y) =>
+        kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, y, call.rows, call) : false,
+    },
     formula: (m, y) => {
       const p = m.exp(y);
       const diagonal = m.transposed(m.columns(complementOf(m, y, p)));

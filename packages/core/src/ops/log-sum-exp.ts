@@ -112,7 +112,10 @@ export const logSumExpDefinition = {
   value: {
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
-    kernel: 'logSumExp',
+    kernel: {
+      name: 'logSumExp',
+      call: ({ kernels }, call, out, x) => (kernels?.logSumExp ? kernels.logSumExp(out, x, call.rows, call) : false),
+    },
     isOfQuotient: true,
     formula: (m, x) => {
       const { maximum, difference } = shifted(m, x);
@@ -137,7 +140,11 @@ export const logSumExpDefinition = {
   },
   hvp: {
     cotangent: 'rows',
-    kernel: 'logSumExpHvp',
+    kernel: {
+      name: 'logSumExpHvp',
+      call: ({ kernels }, call, out, x, g, t) =>
+        kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, call.rows, call) : false,
+    },
     formula: (m, x, g, t) => {
       const p = m.of(softmax, x);
       return m.keep(

@@ -4,9 +4,21 @@ import { type Elementwise, elementwise } from './elementwise.js';
 export const reluDefinition = /* @__PURE__ */ elementwise({
   name: 'relu',
   alsoOfInput: true,
-  value: (m, x) => m.larger(x, 0),
+  value: {
+    kernel: {
+      name: 'relu',
+      call: ({ kernels }, { rows }, out, x) => (kernels?.relu ? kernels.relu(out, x, rows.classes) : false),
+    },
+    formula: (m, x) => m.larger(x, 0),
+  },
   slope: (m, y) => m.select(y, 1, 0),
-  product: (m, y, g) => m.select(y, g, 0),
+  product: {
+    kernel: {
+      name: 'reluVjp',
+      call: ({ kernels }, { rows }, out, y, g) => (kernels?.reluVjp ? kernels.reluVjp(out, y, g, rows.classes) : false),
+    },
+    formula: (m, y, g) => m.select(y, g, 0),
+  },
 });
 
 /**

@@ -113,7 +113,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     sign,
     output: 'probabilities',
     value: {
-      kernel: 'softmax',
+      kernel: { name: 'softmax', call: (backend, call, out, x) => backend.softmax(out, x, call.rows, call) },
       isOfQuotient: true,
       // An entirely masked row is NaN before `keep`, and 0 by definition.
       formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
@@ -121,7 +121,11 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     vjp: product,
     jvp: product,
     hvp: {
-      kernel: 'softmaxHvp',
+      kernel: {
+        name: 'softmaxHvp',
+        call: ({ kernels }, call, out, s, g, t) =>
+          kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, call.rows, call) : false,
+      },
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
     },
@@ -130,7 +134,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     },
     jacobian: {
       result: 'matrices',
-      kernel: 'jacobian',
+      kernel: { name: 'jacobian', call: (backend, call, out, s) => backend.jacobian(out, s, call.rows, call) },
       formula: (m, s) =>
         Math.abs(m.temperature) < 2 ** -mostExponent
           ? m.jacobianOfSmallTemperature(s)
@@ -143,7 +147,7 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
   }) as const satisfies Definition;
 
 const product = {
-  kernel: 'vjp',
+  kernel: { name: 'vjp', call: (backend, call, out, s, g) => backend.vjp(out, s, g, call.rows, call) },
   formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
 } as const satisfies Definition['value'];
 
