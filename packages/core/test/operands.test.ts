@@ -259,8 +259,8 @@ describe('a linear operator', () => {
     const refusal = (what: string, name: string, member: string) => [
       'ERR_VALUE',
       what === 'the value'
-        ? `${name}.${member}: the value of ${name}.linearize was overwritten by a call with it as out; linearize again`
-        : `${name}.${member}: ${what} of ${name}.linearize were overwritten by a call with them as out; linearize again`,
+        ? `${name}.${member}: a call with the value of ${name}.linearize as out overwrote its numbers; linearize again`
+        : `${name}.${member}: a call with ${what} of ${name}.linearize as out overwrote its numbers; linearize again`,
     ];
     for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
       const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';

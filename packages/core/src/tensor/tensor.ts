@@ -311,7 +311,7 @@ export function asTensor(operation: string, argument: string, value: unknown): D
 
 async function dataOf(x: DeviceTensor, caller: string): Promise<HostCopy> {
   const buffer = liveBuffer(caller, x);
-  return x.host ? x.host.slice() : ownCopy(await x.backend.read(buffer));
+  return x.host ? x.host.slice() : ((await x.backend.read(buffer)) as HostCopy);
 }
 
 function dataOfSync(x: DeviceTensor, caller: string, waiting: string): HostCopy {
@@ -323,7 +323,7 @@ function dataOfSync(x: DeviceTensor, caller: string, waiting: string): HostCopy 
       `${caller}: ${x.backend.name} reads asynchronously only: await ${waiting}()`,
     );
   }
-  return ownCopy(x.backend.readSync(buffer));
+  return x.backend.readSync(buffer) as HostCopy;
 }
 
 function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
@@ -404,9 +404,4 @@ export function allocate<B>(backend: Backend<B>, size: number, dtype: DType, use
     );
   }
   return backend.alloc(size, dtype, use);
-}
-
-/** What a backend's `read` gives may be kept by the caller, so that its memory is shared with nothing; the type of older compilers does not say so. */
-function ownCopy(host: HostArray): HostCopy {
-  return host as HostCopy;
 }
