@@ -1,9 +1,10 @@
 import { type TensorLike, tensorOf } from '../ops/arguments.js';
 import { directionsOf } from '../ops/definition.js';
+import { checkTemperature } from '../ops/settings.js';
 import type { BuiltIn } from '../ops/table.js';
 import { checkOptions } from '../options.js';
 import type { FloatDType } from '../tensor/dtype.js';
-import { checkTemperature, operand, operandLike } from '../tensor/operands.js';
+import { operand, operandLike } from '../tensor/operands.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type CheckedFunction, type Derivative, derivativeOf, isBuiltIn, type OwnFunction } from './function.js';
 import { builtIn } from './operations.js';

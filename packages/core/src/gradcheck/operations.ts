@@ -7,13 +7,13 @@ import type { CrossEntropy } from '../ops/cross-entropy.js';
 import type { CrossEntropyOptions } from '../ops/cross-entropy-options.js';
 import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
 import type { Definition } from '../ops/definition.js';
-import { type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
+import { softmaxSettings, wholeOf } from '../ops/settings.js';
 import { type BuiltIn, definitions, type Op } from '../ops/table.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
-import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Origin, type Tensor } from '../tensor/tensor.js';
 import type { BuiltInFunction } from './function.js';
 
 /** The options of the operation that is checked. */
@@ -104,7 +104,7 @@ function derived(
 }
 
 /** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
-function parametersOf({ temperature, mask }: Settings, { size }: FloatTensor) {
+function parametersOf({ temperature, mask }: Origin, { size }: FloatTensor) {
   return { temperature, mask: mask && repeated(mask.host, size) };
 }
 

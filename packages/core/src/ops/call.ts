@@ -3,7 +3,7 @@ import { checkOptions } from '../options.js';
 import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
-import { type DeviceTensor, isTensor, type Tensor } from '../tensor/tensor.js';
+import { type DeviceTensor, isTensor, type Origin, type Tensor } from '../tensor/tensor.js';
 import { itself, type ReadArgument, type TensorLike, withArguments } from './arguments.js';
 import {
   type Definition,
@@ -19,7 +19,6 @@ import { compute, fill } from './result.js';
 import {
   checkMaker,
   optionNamesOf,
-  type Settings,
   type SoftmaxOptions,
   settingsOfMaker,
   softmaxSettings,
@@ -125,7 +124,7 @@ export function callOnTensors(
   });
 }
 
-function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Settings {
+function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Origin {
   const { operation, isOverRows, isOfOutput } = plan;
   const { name, over } = plan.definition;
   if (isOfOutput) checkMaker(operation, name, plan.operand, x);

@@ -1,6 +1,5 @@
 import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
-import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { type Shape, sameShape, show } from './shape.js';
 import { asTensor, type DeviceTensor } from './tensor.js';
@@ -43,23 +42,4 @@ export function operandLike(
     throw new SoftgradError('ERR_SHAPE', `${operation}: ${argument} is ${show(x.shape)}, expected ${show(shape)}`);
   }
   return x;
-}
-
-/** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
-export function checkClasses(operation: string, { backend }: FloatTensor, classes: number): void {
-  const most = backend.supports.limits.classes;
-  if (classes <= most) return;
-  throw new SoftgradError(
-    'ERR_UNSUPPORTED',
-    `${operation}: ${classes} classes; ${backend.name} takes at most ${most} in one row`,
-  );
-}
-
-/** @throws ERR_VALUE unless finite and above 0 */
-export function checkTemperature(operation: string, temperature: number): number {
-  if (Number.isFinite(temperature) && temperature > 0) return temperature;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${operation}: ${describeOption('temperature', temperature)}; expected a finite number above 0`,
-  );
 }

@@ -78,7 +78,7 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
-/** What derivatives know of the call that made their operand. */
+/** The settings of a call with the defaults filled in. Its result remembers them for its derivatives. */
 export interface Origin {
   /** `softmax` */
   readonly operation: string;
