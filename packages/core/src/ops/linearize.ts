@@ -56,8 +56,7 @@ export function linearizeBy(definition: Definition) {
       jvp: (tangent, more) => member(jvp, [tangent], more),
       ...(square && {
         diagonal: (more?: OutOption) => member(square.diagonal, [], more),
-        toDense: (more?: OutOption) =>
-          member(square.jacobian, [], more, over === 'entries' ? { axis: options.axis } : passed),
+        toDense: (more?: OutOption) => member(square.jacobian, [], more, { axis: options.axis }),
       }),
     } as SquareOperator;
   };
