@@ -78,7 +78,9 @@ export interface Member {
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
-  /** The same at another temperature. */
+  /** A function whose kernel every backend has, at temperature 1 without a mask: that call may not be declined. @throws ERR_UNSUPPORTED if it is */
+  plain(member: Member, ...operands: Value<B>[]): Value<B>;
+  /** A function of core at another temperature. */
   at(temperature: number, member: Member, ...operands: Value<B>[]): Value<B>;
 }
 

@@ -5,7 +5,7 @@ import { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 import { SoftgradError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
-import type { Expressions, KernelCall, Member } from './definition.js';
+import type { Expressions, Kernel, KernelCall, Member } from './definition.js';
 
 /** The backend, dtype, rows and settings of a call. */
 export interface Call<B = unknown> extends KernelCall<B> {
@@ -22,9 +22,7 @@ export interface Call<B = unknown> extends KernelCall<B> {
 export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
   const isTried = kernel !== undefined && !isBeyondKernels(call);
-  // A member has exactly the operands that its kernel takes.
-  const given = operands as readonly [B, B, B];
-  if (isTried && kernel.call(call.backend, call, out, given[0], given[1], given[2]) !== false) return;
+  if (isTried && callKernel(call.backend, kernel, call, out, operands) !== false) return;
   composed(call, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
@@ -32,6 +30,12 @@ export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly
     const formula = member.isOfQuotient && isFar(call.temperature) ? ofNearOne(member) : member.formula;
     m.assign(out, formula(m, ...values));
   });
+}
+
+function callKernel<B>(backend: Backend<B>, kernel: Kernel, call: KernelCall<B>, out: B, operands: readonly B[]) {
+  // A member has exactly the operands that its kernel takes.
+  const given = operands as readonly [B, B, B];
+  return kernel.call(backend, call, out, given[0], given[1], given[2]);
 }
 
 /**
@@ -108,6 +112,19 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
       run({ ...this.#call, temperature }, member, out, buffers),
     );
+  }
+
+  plain(member: Member, ...operands: Value<B>[]): Value<B> {
+    const { rows } = this;
+    const { backend } = this.#call;
+    const kernel = member.kernel as Kernel;
+    return this.computed(extentOf(member, rows), operands, (out, buffers) => {
+      if (callKernel(backend, kernel, { rows, temperature: 1, mask: null }, out, buffers) !== false) return;
+      throw new SoftgradError(
+        'ERR_UNSUPPORTED',
+        `${backend.name} declines ${kernel.name} at temperature 1 without a mask`,
+      );
+    });
   }
 }
 

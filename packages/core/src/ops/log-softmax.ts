@@ -6,6 +6,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
+import { softmaxVjp } from './softmax.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
@@ -149,7 +150,7 @@ export const logSoftmaxDefinition = {
     },
     formula: (m, y, g, t) => {
       const p = m.exp(y);
-      return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
+      return m.productOverSquare((a, b) => m.mul(m.plain(softmaxVjp, p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
   },
   jacobian: {
