@@ -44,7 +44,7 @@ const kernelsOfDefinitions = Object.values<Definition>(definitions).flatMap((def
 test.each(kernelsOfDefinitions)('$function calls its kernel, with its operands in their order', (one) => {
   const { kernel, directions } = one;
   const parameters = { rows: { outer: 2, classes: 3, inner: 4 }, temperature: 0.5, mask: null };
-  const call = (backend: object) => kernel.call(backend as Backend, parameters, 'out', 'x', 'first', 'second');
+  const call = (backend: object) => kernel.call(backend as Backend, parameters, 'out', ['x', 'first', 'second']);
   const calls: unknown[][] = [];
   const recorded = { [kernel.name]: (...given: unknown[]) => void calls.push(given) };
   expect(call(isRequired(kernel.name) ? recorded : { kernels: recorded })).not.toBe(false);

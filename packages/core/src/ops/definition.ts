@@ -48,8 +48,11 @@ export type MemberName = keyof typeof directionsOf;
 export interface Kernel {
   readonly name: Exclude<KernelName, 'crossEntropy'>;
   /** Returns false if the backend does not have it, or declines. */
-  call<B>(backend: Backend<B>, call: KernelCall<B>, out: B, first: B, second: B, third: B): void | false;
+  call<B>(backend: Backend<B>, call: KernelCall<B>, out: B, operands: Operands<B>): void | false;
 }
+
+/** A member has exactly the operands that its kernel takes. By index, because the iterator of a pattern takes time in short calls. */
+export type Operands<B> = readonly [first: B, second: B, third: B];
 
 /** What a kernel is called with beside its buffers. */
 export interface KernelCall<B> extends SoftmaxParameters<B> {

@@ -5,7 +5,7 @@ import { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 import { SoftgradError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
-import type { Expressions, Kernel, KernelCall, Member } from './definition.js';
+import type { Expressions, Kernel, KernelCall, Member, Operands } from './definition.js';
 
 /** The backend, dtype, rows and settings of a call. */
 export interface Call<B = unknown> extends KernelCall<B> {
@@ -22,7 +22,7 @@ export interface Call<B = unknown> extends KernelCall<B> {
 export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
   const isTried = kernel !== undefined && !isBeyondKernels(call);
-  if (isTried && callKernel(call.backend, kernel, call, out, operands) !== false) return;
+  if (isTried && kernel.call(call.backend, call, out, operands as Operands<B>) !== false) return;
   composed(call, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
@@ -30,12 +30,6 @@ export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly
     const formula = member.isOfQuotient && isFar(call.temperature) ? ofNearOne(member) : member.formula;
     m.assign(out, formula(m, ...values));
   });
-}
-
-function callKernel<B>(backend: Backend<B>, kernel: Kernel, call: KernelCall<B>, out: B, operands: readonly B[]) {
-  // A member has exactly the operands that its kernel takes.
-  const given = operands as readonly [B, B, B];
-  return kernel.call(backend, call, out, given[0], given[1], given[2]);
 }
 
 /**
@@ -119,7 +113,11 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
     const { backend } = this.#call;
     const kernel = member.kernel as Kernel;
     return this.computed(extentOf(member, rows), operands, (out, buffers) => {
-      if (callKernel(backend, kernel, { rows, temperature: 1, mask: null }, out, buffers) !== false) return;
+      if (
+        kernel.call(backend, { rows, temperature: 1, mask: null }, out, buffers as readonly B[] as Operands<B>) !==
+        false
+      )
+        return;
       throw new SoftgradError(
         'ERR_UNSUPPORTED',
         `${backend.name} declines ${kernel.name} at temperature 1 without a mask`,

@@ -97,7 +97,8 @@ export const logSoftmaxDefinition = {
   value: {
     kernel: {
       name: 'logSoftmax',
-      call: ({ kernels }, call, out, x) => (kernels?.logSoftmax ? kernels.logSoftmax(out, x, call.rows, call) : false),
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], call.rows, call) : false,
     },
     isOfQuotient: true,
     formula: (m, x) => {
@@ -109,8 +110,8 @@ export const logSoftmaxDefinition = {
   vjp: {
     kernel: {
       name: 'logSoftmaxVjp',
-      call: ({ kernels }, call, out, y, g) =>
-        kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, y, g, call.rows, call) : false,
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], call.rows, call) : false,
     },
     formula: (m, y, g) => {
       const p = m.exp(y);
@@ -127,8 +128,8 @@ export const logSoftmaxDefinition = {
   jvp: {
     kernel: {
       name: 'logSoftmaxJvp',
-      call: ({ kernels }, call, out, y, t) =>
-        kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, y, t, call.rows, call) : false,
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], call.rows, call) : false,
     },
     formula: (m, y, t) => {
       const p = m.exp(y);
@@ -145,8 +146,10 @@ export const logSoftmaxDefinition = {
   hvp: {
     kernel: {
       name: 'logSoftmaxHvp',
-      call: ({ kernels }, call, out, y, g, t) =>
-        kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, call.rows, call) : false,
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxHvp
+          ? kernels.logSoftmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call)
+          : false,
     },
     formula: (m, y, g, t) => {
       const p = m.exp(y);
@@ -157,8 +160,8 @@ export const logSoftmaxDefinition = {
     result: 'matrices',
     kernel: {
       name: 'logSoftmaxJacobian',
-      call: ({ kernels }, call, out, y) =>
-        kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, y, call.rows, call) : false,
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], call.rows, call) : false,
     },
     formula: (m, y) => {
       const p = m.exp(y);

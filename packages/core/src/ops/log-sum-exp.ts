@@ -112,7 +112,8 @@ export const logSumExpDefinition = {
     ofNothing: Number.NEGATIVE_INFINITY,
     kernel: {
       name: 'logSumExp',
-      call: ({ kernels }, call, out, x) => (kernels?.logSumExp ? kernels.logSumExp(out, x, call.rows, call) : false),
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSumExp ? kernels.logSumExp(out, operands[0], call.rows, call) : false,
     },
     isOfQuotient: true,
     formula: (m, x) => {
@@ -140,8 +141,10 @@ export const logSumExpDefinition = {
     cotangent: 'rows',
     kernel: {
       name: 'logSumExpHvp',
-      call: ({ kernels }, call, out, x, g, t) =>
-        kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, call.rows, call) : false,
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSumExpHvp
+          ? kernels.logSumExpHvp(out, operands[0], operands[1], operands[2], call.rows, call)
+          : false,
     },
     formula: (m, x, g, t) => {
       const p = m.of(softmaxValue, x);

@@ -7,7 +7,8 @@ export const reluDefinition = /* @__PURE__ */ elementwise({
   value: {
     kernel: {
       name: 'relu',
-      call: ({ kernels }, { rows }, out, x) => (kernels?.relu ? kernels.relu(out, x, rows.classes) : false),
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.relu ? kernels.relu(out, operands[0], rows.classes) : false,
     },
     formula: (m, x) => m.larger(x, 0),
   },
@@ -15,7 +16,8 @@ export const reluDefinition = /* @__PURE__ */ elementwise({
   product: {
     kernel: {
       name: 'reluVjp',
-      call: ({ kernels }, { rows }, out, y, g) => (kernels?.reluVjp ? kernels.reluVjp(out, y, g, rows.classes) : false),
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
     },
     formula: (m, y, g) => m.select(y, g, 0),
   },

@@ -21,8 +21,8 @@ export interface Sigmoid extends Elementwise {
 const hvp = {
   kernel: {
     name: 'sigmoidHvp',
-    call: ({ kernels }, { rows }, out, y, g, t) =>
-      kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, y, g, t, rows.classes) : false,
+    call: ({ kernels }, { rows }, out, operands) =>
+      kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, operands[0], operands[1], operands[2], rows.classes) : false,
   },
   formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
 } as const satisfies Definition['hvp'];
@@ -33,7 +33,8 @@ export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
     value: {
       kernel: {
         name: 'sigmoid',
-        call: ({ kernels }, { rows }, out, x) => (kernels?.sigmoid ? kernels.sigmoid(out, x, rows.classes) : false),
+        call: ({ kernels }, { rows }, out, operands) =>
+          kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
       },
       formula: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
     },
@@ -41,8 +42,8 @@ export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
     product: {
       kernel: {
         name: 'sigmoidVjp',
-        call: ({ kernels }, { rows }, out, y, g) =>
-          kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, y, g, rows.classes) : false,
+        call: ({ kernels }, { rows }, out, operands) =>
+          kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
       },
       formula: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
     },

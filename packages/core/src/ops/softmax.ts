@@ -106,7 +106,10 @@ export interface Softmax {
 }
 
 export const softmaxValue: Member = {
-  kernel: { name: 'softmax', call: (backend, call, out, x) => backend.softmax(out, x, call.rows, call) },
+  kernel: {
+    name: 'softmax',
+    call: (backend, call, out, operands) => backend.softmax(out, operands[0], call.rows, call),
+  },
   isOfQuotient: true,
   // An entirely masked row is NaN before `keep`, and 0 by definition.
   formula: (m, x) => m.keep(m.plain(softmaxValue, m.tempered(x)), 0),
@@ -114,13 +117,19 @@ export const softmaxValue: Member = {
 
 /** Also the jvp, because the Jacobian is symmetric. */
 export const softmaxVjp: Member = {
-  kernel: { name: 'vjp', call: (backend, call, out, s, g) => backend.vjp(out, s, g, call.rows, call) },
+  kernel: {
+    name: 'vjp',
+    call: (backend, call, out, operands) => backend.vjp(out, operands[0], operands[1], call.rows, call),
+  },
   formula: (m, s, g) => m.quotientOf((v) => m.plain(softmaxVjp, s, v), g, m.temperature),
 };
 
 const jacobian: Member = {
   result: 'matrices',
-  kernel: { name: 'jacobian', call: (backend, call, out, s) => backend.jacobian(out, s, call.rows, call) },
+  kernel: {
+    name: 'jacobian',
+    call: (backend, call, out, operands) => backend.jacobian(out, operands[0], call.rows, call),
+  },
   formula: (m, s) =>
     Math.abs(m.temperature) < 2 ** -mostExponent
       ? m.jacobianOfSmallTemperature(s)
@@ -141,8 +150,8 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     hvp: {
       kernel: {
         name: 'softmaxHvp',
-        call: ({ kernels }, call, out, s, g, t) =>
-          kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, call.rows, call) : false,
+        call: ({ kernels }, call, out, operands) =>
+          kernels?.softmaxHvp ? kernels.softmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call) : false,
       },
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) =>
