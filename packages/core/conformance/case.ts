@@ -1,5 +1,5 @@
 import type { Backend, FloatDType, KernelName } from '../src/index.js';
-import { isRequired } from '../src/ops/evaluate.js';
+import { hasKernel } from '../src/ops/evaluate.js';
 
 /** One statement about a backend, as data that any test runner, the CLI or a page can show and run. */
 export interface ConformanceCase {
@@ -76,11 +76,6 @@ export function unmet(requires: Requirements, backend: Backend): string | null {
   if (classes > limits.classes) return `${classes} classes are more than its limit of ${limits.classes}`;
   if (elements > limits.elements) return `${elements} elements are more than its limit of ${limits.elements}`;
   return null;
-}
-
-/** Whether the backend has the kernel. It may still decline. */
-function hasKernel(backend: Backend, name: KernelName): boolean {
-  return isRequired(name) || backend.kernels?.[name] !== undefined;
 }
 
 /** The first dtype that a backend announces. @throws Error if it announces none */

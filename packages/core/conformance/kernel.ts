@@ -1,8 +1,8 @@
-import { plain } from '../src/backend/softmax-algebra.js';
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
-export { plain };
+/** Parameters of a plain call. */
+export const plain = Object.freeze({ temperature: 1, mask: null });
 
 /** Parameters of a plain call of `crossEntropy`, but for its target. */
 export const plainCrossEntropy = Object.freeze({

@@ -1,6 +1,9 @@
 import { expect, test } from 'vitest';
 import { exact } from '../conformance/exact.js';
 import { type Backend, operationsOf } from '../src/index.js';
+import { type Definition, directionsOf, type MemberName } from '../src/ops/definition.js';
+import { isRequired } from '../src/ops/evaluate.js';
+import { definitions } from '../src/ops/table.js';
 
 const opened = await exact.open();
 const { basis } = opened;
@@ -27,4 +30,26 @@ test('kernels are distinguished from compositions of the basis', () => {
   expect(functions({ kernels, basis }, 'missing')).toEqual([]);
   expect(functions({ kernels }, 'composed')).toEqual([]);
   expect(functions({ basis }, 'composed')).toEqual(functions({}, 'missing'));
+});
+
+const kernelsOfDefinitions = Object.values<Definition>(definitions).flatMap((definition) =>
+  (Object.keys(directionsOf) as MemberName[]).flatMap((member) => {
+    const kernel = definition[member]?.kernel;
+    return kernel
+      ? [{ function: `${definition.name}.${member}`, kernel, directions: directionsOf[member].length }]
+      : [];
+  }),
+);
+
+test.each(kernelsOfDefinitions)('$function calls its kernel, with its operands in their order', (one) => {
+  const { kernel, directions } = one;
+  const parameters = { rows: { outer: 2, classes: 3, inner: 4 }, temperature: 0.5, mask: null };
+  const call = (backend: object) => kernel.call(backend as Backend, parameters, 'out', ['x', 'first', 'second']);
+  const calls: unknown[][] = [];
+  const recorded = { [kernel.name]: (...given: unknown[]) => void calls.push(given) };
+  expect(call(isRequired(kernel.name) ? recorded : { kernels: recorded })).not.toBe(false);
+  const ofRows =
+    one.function.startsWith('sigmoid') || one.function.startsWith('relu') ? [3] : [parameters.rows, parameters];
+  expect(calls).toEqual([['out', ...['x', 'first', 'second'].slice(0, 1 + directions), ...ofRows]]);
+  if (!isRequired(kernel.name)) for (const kernels of [undefined, {}]) expect(call({ kernels })).toBe(false);
 });

@@ -962,7 +962,7 @@ describe('a target that fits is found by shape and dtype, one that does not is r
       'indices on another instance',
       () => tensor([0, 1], { dtype: 'int32', backend: backends[1] }),
       'ERR_BACKEND_MISMATCH',
-      'target lives on composed, the other operand on exact; move one with await x.to(backend)',
+      'target lives on composed, not on exact; move it with await x.to(backend)',
     ],
   ] as const)('%s', (_what, target, code, message) => {
     expect(failure(() => crossEntropy(x(), target()))).toEqual([code, `crossEntropy: ${message}`]);

@@ -225,7 +225,7 @@ describe('a mask is refused', () => {
     const other = (await exact.open()) as Backend;
     expect(failure(() => softmax(x(), { mask: tensor([true, true, true], { backend: other }) }))).toEqual([
       'ERR_BACKEND_MISMATCH',
-      'softmax: mask and the other operand live on two instances of exact; move one with await x.to(backend)',
+      'softmax: mask lives on another instance of exact; move it with await x.to(backend)',
     ]);
     const mask = tensor([true, true, true]);
     mask.dispose();

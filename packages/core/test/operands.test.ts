@@ -134,11 +134,11 @@ describe('an operand is named where it is refused', () => {
     const other = (await exact.open()) as Backend;
     expect(of(tensor([[1, 2]], { backend: other }))).toEqual([
       'ERR_BACKEND_MISMATCH',
-      `${operation}: ${argument} and the other operand live on two instances of exact; move one with await x.to(backend)`,
+      `${operation}: ${argument} lives on another instance of exact; move it with await x.to(backend)`,
     ]);
     const renamed = delegate(other, { name: 'elsewhere' });
     expect(of(tensor([[1, 2]], { backend: renamed }))[1]).toBe(
-      `${operation}: ${argument} lives on elsewhere, the other operand on exact; move one with await x.to(backend)`,
+      `${operation}: ${argument} lives on elsewhere, not on exact; move it with await x.to(backend)`,
     );
   });
 });
@@ -259,8 +259,8 @@ describe('a linear operator', () => {
     const refusal = (what: string, name: string, member: string) => [
       'ERR_VALUE',
       what === 'the value'
-        ? `${name}.${member}: the value of ${name}.linearize was overwritten by a call with it as out; linearize again`
-        : `${name}.${member}: ${what} of ${name}.linearize were overwritten by a call with them as out; linearize again`,
+        ? `${name}.${member}: a call with the value of ${name}.linearize as out overwrote its numbers; linearize again`
+        : `${name}.${member}: a call with ${what} of ${name}.linearize as out overwrote its numbers; linearize again`,
     ];
     for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
       const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';

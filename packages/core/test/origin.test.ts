@@ -291,7 +291,7 @@ describe('numbers that cannot be the output that a derivative takes are errors',
               'ERR_VALUE',
               expect.stringMatching(
                 new RegExp(
-                  `^${name}\\.\\w+: ${operand}: one of the first elements is ${entry}, expected numbers ${range}; ${name}\\.\\w+ takes the output of ${name}, not the ${input}$`,
+                  `^${name}\\.\\w+: ${operand}: element \\d is ${entry}, expected numbers ${range}; ${name}\\.\\w+ takes the output of ${name}, not the ${input}$`,
                 ),
               ),
             ]);
@@ -304,7 +304,7 @@ describe('numbers that cannot be the output that a derivative takes are errors',
   test('of a tensor the first 16 numbers count, until something may have written into it, and none that a mask leaves out', async () => {
     const probabilities = (wrong: number) => Float32Array.from({ length: 20 }, (_, i) => (i === wrong ? -1 : 1 / 20));
     const g = () => tensor(new Float32Array(20));
-    expect(() => softmax.vjp(tensor(probabilities(15)), g())).toThrow(/one of the first elements is -1/);
+    expect(() => softmax.vjp(tensor(probabilities(15)), g())).toThrow(/element 15 is -1/);
     expect(() => softmax.vjp(tensor(probabilities(16)), g())).not.toThrow();
     const kept = { mask: Array.from({ length: 20 }, (_, i) => i !== 15) };
     expect(() => softmax.vjp(tensor(probabilities(15)), g(), kept)).not.toThrow();
@@ -328,6 +328,22 @@ describe('numbers that cannot be the output that a derivative takes are errors',
     const v = tensor(probabilities(0));
     softmax.vjp(tensor(probabilities(-1)), g(), { out: v });
     expect(() => softmax.vjp(v, g())).not.toThrow();
+  });
+
+  test('of arrays those that a mask keeps count, in each row that it is repeated for', () => {
+    const call = (rows: number[][]) => () => softmax.vjp(rows, rows, { mask: [true, true, false] });
+    expect(
+      call([
+        [0.5, 0.5, 7],
+        [0.5, 0.5, -7],
+      ]),
+    ).not.toThrow();
+    expect(
+      call([
+        [0.5, 0.5, 7],
+        [0.5, 7, 0],
+      ]),
+    ).toThrow(/probabilities: element 4 is 7/);
   });
 
   test('directions, and the operands of functions at their input, may be anywhere', () => {

@@ -197,7 +197,7 @@ describe('linearize after a call with its operand as out', () => {
     expect(failure(() => softmax(x, { out: x }))[0]).toBe('ERR_DEVICE_LOST');
     expect(failure(() => vjp(1))).toEqual([
       'ERR_VALUE',
-      'logSumExp.vjp: the logits of logSumExp.linearize were overwritten by a call with them as out; linearize again',
+      'logSumExp.vjp: a call with the logits of logSumExp.linearize as out overwrote its numbers; linearize again',
     ]);
   });
 });

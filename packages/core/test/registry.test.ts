@@ -411,7 +411,7 @@ describe('without await before setBackend, tensors of both backends meet later',
     expect(core.getBackend()).toBe(x.backend);
     await opening;
     const y = core.tensor([1, 2]);
-    const message = /move one with await x\.to\(backend\)$/;
+    const message = /move it with await x\.to\(backend\)$/;
     expect(() => core.softmax(y, { out: x })).toThrow(message);
     expect(() => core.softmax(y, { out: core.tensor([1, 2], { backend: other }) })).toThrow(message);
   });

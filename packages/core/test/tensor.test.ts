@@ -314,7 +314,7 @@ describe('a tensor', () => {
     const other = await exact.open();
     const refused = failure(() => bufferOf(other, x));
     expect(refused.code).toBe('ERR_BACKEND_MISMATCH');
-    expect(refused.message).toBe('bufferOf: x lives on exact, not on this exact; move it with await x.to(backend)');
+    expect(refused.message).toBe('bufferOf: x lives on another instance of exact; move it with await x.to(backend)');
     const renamed = delegate(other, { name: 'renamed' });
     expect(failure(() => bufferOf(renamed, x)).message).toContain('x lives on exact, not on renamed; move it');
     await other.close();
@@ -490,7 +490,7 @@ describe('a backend is checked where a tensor is made or moved', () => {
     expect(tensor([1, 2], { out: x, backend })).toBe(x);
     expect(failure(() => tensor([1, 2], { out: x, backend: other }))).toMatchObject({
       code: 'ERR_BACKEND_MISMATCH',
-      message: 'tensor: out lives on exact, not on this exact; leave the option backend out',
+      message: 'tensor: out lives on another instance of exact; leave the option backend out',
     });
     expect(failure(() => tensor([[1, 2]], { out: x }))).toMatchObject({
       code: 'ERR_SHAPE',

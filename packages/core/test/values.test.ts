@@ -42,12 +42,15 @@ describe('a dtype', () => {
 
   test('has one of five names, and none that an object happens to have', () => {
     const expected = 'expected one of float16, float32, float64, int32, bool';
-    for (const name of ['float', 'constructor', '', undefined]) {
-      expect(failure(() => hostArray(1, name as DType))).toEqual(['ERR_DTYPE', `unknown dtype '${name}'; ${expected}`]);
+    for (const name of ['number', 'constructor', '', undefined]) {
+      expect(failure(() => hostArray(1, name as DType))).toEqual([
+        'ERR_DTYPE',
+        `hostArray: unknown dtype '${name}'; ${expected}`,
+      ]);
     }
     expect(failure(() => hostArray(1, Float64Array as never))).toEqual([
       'ERR_DTYPE',
-      `unknown dtype 'Float64Array'; ${expected}`,
+      `hostArray: unknown dtype 'Float64Array' (did you mean 'float64'?); ${expected}`,
     ]);
   });
 

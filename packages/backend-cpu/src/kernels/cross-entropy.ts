@@ -5,7 +5,7 @@ import { expAndSum, unitOf } from '../exp-single.js';
 import { corrected, hasQuotient, head, productError, productRest, quotient, sumError, timesPair } from '../pair.js';
 import { fillMasked, forEachShiftedRow, isEmpty, joinExponentials, type ShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { inverseTemperature } from '../temperature.js';
+import { hasInverse, inverseTemperature } from '../temperature.js';
 import { scatter } from '../tiles.js';
 
 interface Outputs {
@@ -40,7 +40,8 @@ export function crossEntropy(
   logits: FloatArray,
   rows: Rows,
   parameters: CrossEntropyParameters<CpuBuffer>,
-): void {
+): void | false {
+  if (!hasInverse(logits, parameters.temperature)) return false;
   if (logits instanceof Float32Array && rows.inner === 1 && isPlain(parameters)) {
     crossEntropyUnshifted(out, logits, rows, parameters);
   } else {

@@ -1,4 +1,4 @@
-import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { DerivativeParameters, Rows, SoftmaxParameters } from '@softgrad/core';
 import { expPair } from '../exp-double.js';
 import {
   centredMean,
@@ -14,6 +14,7 @@ import {
 } from '../pair.js';
 import { fillMasked, forEachShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { hasInverse } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
 import { indexAboveHalf } from './vjp/origin.js';
@@ -37,8 +38,9 @@ export function softmaxHvp(
   cotangent: FloatArray,
   tangent: FloatArray,
   rows: Rows,
-  temperature: number,
-): void {
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -103,8 +105,9 @@ export function logSoftmaxHvp(
   cotangent: FloatArray,
   tangent: FloatArray,
   rows: Rows,
-  temperature: number,
-): void {
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -141,7 +144,9 @@ export function logSumExpHvp(
   tangent: FloatArray,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
-): void {
+): void | false {
+  const { temperature } = parameters;
+  if (!hasInverse(out, temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));
@@ -168,7 +173,7 @@ export function logSumExpHvp(
           rests[k] = rest - (exp[k] - product);
         }
       } else for (let k = start; k < end; k++) exp[k] /= total.high;
-      curvature(t, exp, rests, start, end, 0, cotangent[row.row], 0, parameters.temperature, isDouble);
+      curvature(t, exp, rests, start, end, 0, cotangent[row.row], 0, temperature, isDouble);
       fillMasked(t, row, classes, 0);
     },
     ({ tile }) => scatter(out, t, tile, classes),

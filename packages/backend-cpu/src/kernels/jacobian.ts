@@ -1,14 +1,20 @@
-import type { Rows } from '@softgrad/core';
+import type { DerivativeParameters, Rows } from '@softgrad/core';
 import { type Pair, sumBut } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
-import { inverseTemperature } from '../temperature.js';
+import { hasInverse, inverseTemperature } from '../temperature.js';
 import { forEachTile, gather, tileLength } from '../tiles.js';
 
 const probabilityScratch = scratch();
 const others: Pair = { high: 0, low: 0 };
 
 /** `out[o,i,r,c] = s_r (δ_rc − s_c) / temperature`, rows in (outer, inner) order. */
-export function jacobian(out: FloatArray, probabilities: FloatArray, rows: Rows, temperature: number): void {
+export function jacobian(
+  out: FloatArray,
+  probabilities: FloatArray,
+  rows: Rows,
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const { outer, classes } = rows;
   const factor = inverseTemperature(temperature);
   if (rows.inner === 1) {

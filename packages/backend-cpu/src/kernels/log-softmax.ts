@@ -1,10 +1,11 @@
-import type { Rows, SoftmaxParameters } from '@softgrad/core';
+import type { DerivativeParameters, Rows, SoftmaxParameters } from '@softgrad/core';
 import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
+import { hasInverse } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { indexAboveHalf, isNearMean, mayBeNear } from './vjp/origin.js';
 import { mayOverflow } from './vjp/wide.js';
@@ -135,8 +136,9 @@ export function logSoftmaxVjp(
   logProbabilities: FloatArray,
   cotangent: FloatArray,
   rows: Rows,
-  temperature: number,
-): void {
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, cotangent, rows, (tile, start, end, top) => {
     const { y, p, v: g } = tile;
@@ -219,8 +221,9 @@ export function logSoftmaxJvp(
   logProbabilities: FloatArray,
   tangent: FloatArray,
   rows: Rows,
-  temperature: number,
-): void {
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     let origin = top < 0 ? 0 : t[top];
@@ -266,7 +269,7 @@ export function logSoftmaxJacobian(
   out: FloatArray,
   logProbabilities: FloatArray,
   rows: Rows,
-  temperature: number,
+  { temperature }: DerivativeParameters,
 ): void {
   const { classes } = rows;
   const y = logScratch(tileLength(rows));

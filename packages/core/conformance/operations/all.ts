@@ -158,7 +158,7 @@ const outputsOf = memoizedFor((problem: Problem) =>
 function kernelFor(definition: Definition, member: MemberName, problem: Problem): KernelName | null | undefined {
   const { temperature, mask } = parametersOf(problem, definition);
   if (mask && takesOutput(definition, member)) return null;
-  const { kernel } = definition[member] as Member;
+  const kernel = (definition[member] as Member).kernel?.name;
   if (isRequired(kernel) && isPlain({ temperature, mask })) return undefined;
   return kernel ?? null;
 }

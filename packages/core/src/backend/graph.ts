@@ -117,8 +117,9 @@ export abstract class Graph<B> {
   assignAll(results: readonly (readonly [out: B, value: Value<B>])[]): void {
     const operands = results.map(([, { node }]) => this.#buffers(node));
     for (const [k, [out, { node }]] of results.entries()) {
-      if (node.write === null) throw new Error('an expression that is one of its operands can’t be assigned');
-      node.write(out, operands[k] as readonly B[]);
+      // A formula computes something: its value is none of its operands.
+      const write = node.write as NonNullable<Node<B>['write']>;
+      write(out, operands[k] as readonly B[]);
       this.#release(node);
     }
   }

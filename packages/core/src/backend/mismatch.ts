@@ -32,18 +32,25 @@ export function noteUse(backend: Backend): void {
   for (const used of unfinished) used.add(backend);
 }
 
-/** @throws ERR_BACKEND_MISMATCH unless the backend where `what` lives is the wanted one */
-export function checkLivesOn(what: string, backend: Backend, wanted: Backend, advice: string): void {
+/**
+ * @throws ERR_BACKEND_MISMATCH unless the backend where `what` lives is the wanted one; the message names the cause if new tensors went to one of them
+ *   while setBackend was still opening the other
+ */
+export function checkLivesOn(
+  what: string,
+  backend: Backend,
+  wanted: Backend,
+  advice = 'move it with await x.to(backend)',
+): void {
   if (backend === wanted) return;
-  const other = backend.name === wanted.name ? `this ${wanted.name}` : wanted.name;
-  throw backendMismatch(`${what} lives on ${backend.name}, not on ${other}; ${advice}`, backend, wanted);
-}
-
-/** An ERR_BACKEND_MISMATCH, which names the cause if new tensors went to one backend while setBackend was still opening the other. */
-export function backendMismatch(message: string, one: Backend, other: Backend): SoftgradError {
+  const where =
+    backend.name === wanted.name ? `another instance of ${wanted.name}` : `${backend.name}, not on ${wanted.name}`;
   const cause = (earlier: Backend, opened: Backend) =>
     usedWhileOpening.get(opened)?.has(earlier)
       ? `. Tensors were made on ${earlier.name} while setBackend was still opening ${opened.name}: await setBackend(…) before the first tensor`
       : '';
-  return new SoftgradError('ERR_BACKEND_MISMATCH', message + (cause(one, other) || cause(other, one)));
+  throw new SoftgradError(
+    'ERR_BACKEND_MISMATCH',
+    `${what} lives on ${where}; ${advice}${cause(backend, wanted) || cause(wanted, backend)}`,
+  );
 }

@@ -1,4 +1,3 @@
-import { SoftgradError } from '../errors.js';
 import { largestFinite } from '../tensor/dtype.js';
 import { Algebra, ordinaryExponent } from './algebra.js';
 import type { Value } from './graph.js';
@@ -8,9 +7,6 @@ export const mostExponent = 32;
 
 /** log2 of a divisor's size. */
 const exponentOf = (divisor: number): number => Math.log2(Math.abs(divisor));
-
-/** Parameters of a plain call. */
-export const plain = Object.freeze({ temperature: 1, mask: null });
 
 /**
  * The terms that the functions of the softmax family share, over the rows of their operand: how core composes an operation from a
@@ -121,13 +117,6 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.smaller(this.larger(x, -largest), largest);
   }
 
-  /** The plain softmax, which every backend has. */
-  softmax(x: Value<B>): Value<B> {
-    return this.computed(x.extent, [x], (out, [logits]) =>
-      this.#required('softmax', this.context.backend.softmax(out, logits, this.rows, plain)),
-    );
-  }
-
   /** Above 0 for a probability above ½. The bound is a little higher, because two that are near ½ may both be above it by their errors: a row has at most one. */
   dominates(p: Value<B>): Value<B> {
     return this.sub(p, 0.5 + 2 ** -10);
@@ -139,14 +128,6 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
     return this.select(top, this.sum(this.select(top, 0, p)), this.sub(1, p));
   }
 
-  /** The plain Jacobian of softmax, extent (rows, classes, classes). */
-  jacobian(s: Value<B>): Value<B> {
-    const { outer, classes, inner } = this.rows;
-    return this.computed([outer * inner, classes, classes], [s], (out, [probabilities]) =>
-      this.#required('jacobian', this.context.backend.jacobian(out, probabilities, this.rows, plain)),
-    );
-  }
-
   /** The Jacobian of softmax at a small temperature, from probabilities over √T, whose products lose digits only if the result does. */
   jacobianOfSmallTemperature(s: Value<B>): Value<B> {
     const root = 2 ** Math.ceil(exponentOf(this.temperature) / 2);
@@ -155,13 +136,6 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
     const beside = this.neg(this.mul(column, this.transposed(column)));
     const diagonal = this.mul(column, over(this.complement(s)));
     return this.div(this.select(this.identity(), diagonal, this.add(beside, 0)), this.temperature / root / root);
-  }
-
-  /** The plain vjp of softmax. */
-  vjp(s: Value<B>, g: Value<B>): Value<B> {
-    return this.computed(s.extent, [s, g], (out, [probabilities, cotangent]) =>
-      this.#required('vjp', this.context.backend.vjp(out, probabilities, cotangent, this.rows, plain)),
-    );
   }
 
   /**
@@ -191,11 +165,5 @@ export abstract class SoftmaxAlgebra<B> extends Algebra<B> {
   centred(p: Value<B>, v: Value<B>): Value<B> {
     const { entries, mean } = this.#moved(p, v);
     return this.sub(entries, mean);
-  }
-
-  #required(kernel: string, result: void | false): void {
-    if (result !== false) return;
-    const { backend } = this.context;
-    throw new SoftgradError('ERR_UNSUPPORTED', `${backend.name} declines ${kernel} at temperature 1 without a mask`);
   }
 }

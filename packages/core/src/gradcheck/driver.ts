@@ -1,8 +1,9 @@
 import { type TensorLike, tensorOf } from '../ops/arguments.js';
 import { directionsOf } from '../ops/definition.js';
+import { checkTemperature } from '../ops/settings.js';
 import type { BuiltIn } from '../ops/table.js';
 import type { FloatDType } from '../tensor/dtype.js';
-import { checkTemperature, operand, operandLike } from '../tensor/operands.js';
+import { operand, operandLike } from '../tensor/operands.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import {
   type CheckedFunction,

@@ -7,14 +7,14 @@ import type { CrossEntropy } from '../ops/cross-entropy.js';
 import { type CrossEntropyOptions, crossEntropyNames } from '../ops/cross-entropy-options.js';
 import type { CrossEntropyTarget } from '../ops/cross-entropy-target.js';
 import type { Definition } from '../ops/definition.js';
-import { optionNamesOf, type Settings, softmaxSettings, wholeOf } from '../ops/settings.js';
+import { optionNamesOf, softmaxSettings, wholeOf } from '../ops/settings.js';
 import { type BuiltIn, definitions, type Op } from '../ops/table.js';
 import { checkOptions } from '../options.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
-import { isTensor, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Origin, type Tensor } from '../tensor/tensor.js';
 import { type BuiltInFunction, isOwnFunction, type OwnFunction } from './function.js';
 
 /** The options of the operation that is checked: others than those that it takes are ERR_VALUE. */
@@ -133,7 +133,7 @@ function derived(
 }
 
 /** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
-function parametersOf({ temperature, mask }: Settings, { size }: FloatTensor) {
+function parametersOf({ temperature, mask }: Origin, { size }: FloatTensor) {
   return { temperature, mask: mask && repeated(mask.host, size) };
 }
 

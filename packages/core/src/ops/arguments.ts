@@ -1,5 +1,5 @@
 import { backendOfNewTensor } from '../backend/registry.js';
-import { type DType, type HostArray, isFloat } from '../tensor/dtype.js';
+import { type DType, isFloat } from '../tensor/dtype.js';
 import { areBooleans, type FloatInput, readInput, type TensorInput } from '../tensor/input.js';
 import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
 
@@ -9,29 +9,26 @@ export type TensorLike = Tensor | TensorInput;
 /** An operand of floats: what `TensorLike` has, except for typed arrays of integers. The dtype of tensors, and of data with a shape, is checked at the call. */
 export type FloatLike = Tensor | FloatInput;
 
-/** A named argument as a tensor: itself, or a copy of what the caller passed. The check is for entries of arguments that are not tensors. */
-export type ReadArgument = (name: string, given: unknown, check?: CheckOfEntries) => Tensor;
+/** A named argument as a tensor: itself, or a copy of what the caller passed. */
+export type ReadArgument = (name: string, given: unknown) => Tensor;
 
 /** For arguments of which all are tensors. */
 export const itself: ReadArgument = (_name, given) => given as Tensor;
-
-/** @throws ERR_VALUE for an entry that cannot be one of the argument called `what` */
-export type CheckOfEntries = (what: string, data: HostArray) => void;
 
 /**
  * Calls `body` with a function that reads an argument. Those that are not tensors are copied to the backend, and to the dtype, of the first tensor
  * in `all`, or to the backend of `setBackend`; these copies are freed afterwards. `body` reads an argument once it has checked those before it, so that
  * the error of a call without an argument is about the first one that is missing or does not fit.
  *
- * @throws ERR_DTYPE, ERR_SHAPE, naming the argument; what the checks throw
+ * @throws ERR_DTYPE, ERR_SHAPE, naming the argument
  */
 export function withArguments<T>(operation: string, all: readonly unknown[], body: (read: ReadArgument) => T): T {
   const made: Tensor[] = [];
   try {
     const known = all.find(isTensor);
-    return body((name, given, check) => {
+    return body((name, given) => {
       if (isTensor(given)) return given;
-      const one = tensorOf(`${operation}: ${name}`, given, known, check);
+      const one = tensorOf(`${operation}: ${name}`, given, known);
       made.push(one);
       return one;
     });
@@ -41,12 +38,14 @@ export function withArguments<T>(operation: string, all: readonly unknown[], bod
 }
 
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
-export function tensorOf(what: string, value: unknown, like: Tensor | undefined, check?: CheckOfEntries): DeviceTensor {
+export function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
   const backend = like?.backend ?? backendOfNewTensor();
   // Booleans are no numbers in any place, and stay what they are.
   const wanted: DType | undefined = like && isFloat(like.dtype) && !areBooleans(value) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);
-  if (isFloat(dtype)) check?.(what, data);
-  return make(backend, shape, dtype, data);
+  const made = make(backend, shape, dtype, data);
+  // All numbers are known, as long as the caller does not change them.
+  made.beginning = data;
+  return made;
 }

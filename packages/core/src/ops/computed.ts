@@ -1,6 +1,6 @@
 import type { Backend } from '../backend/interface.js';
 import { type Definition, derivativeNames, operationName } from './definition.js';
-import { isRequired } from './evaluate.js';
+import { hasKernel } from './evaluate.js';
 import { definitions } from './table.js';
 
 /** How a backend computes a function: with a kernel, composed from its basis, or not at all. */
@@ -20,11 +20,10 @@ export function operationsOf(backend: Backend): Readonly<Record<string, Computed
     for (const name of ['value', ...derivativeNames] as const) {
       const member = definition[name];
       if (member === undefined) continue;
-      const { kernel } = member;
-      const isKernel = isRequired(kernel) || (kernel !== undefined && backend.kernels?.[kernel] !== undefined);
+      const isKernel = member.kernel !== undefined && hasKernel(backend, member.kernel.name);
       operations[operationName(definition, name)] = isKernel ? 'kernel' : otherwise;
     }
   }
-  operations.crossEntropy = backend.kernels?.crossEntropy ? 'kernel' : otherwise;
+  operations.crossEntropy = hasKernel(backend, 'crossEntropy') ? 'kernel' : otherwise;
   return operations;
 }

@@ -11,9 +11,7 @@ import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import { fill } from './result.js';
-import { softmaxDefinition } from './softmax.js';
-
-const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
+import { softmaxValue } from './softmax.js';
 
 /** Buffers for the loss (one number per row) and the gradient; either may be null. */
 interface Written {
@@ -70,7 +68,7 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
     loss: () => m.mul(m.add(expectedGap(m, q, x), m.mul(logarithm(), m.sum(q))), call.scale),
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
-      const p = m.of(softmax, x);
+      const p = m.of(softmaxValue, x);
       const top = m.dominates(p);
       const difference = (weights: Value<B>) => {
         const total = m.select(top, m.sum(m.select(top, 0, weights)), m.sum(weights));
@@ -199,7 +197,7 @@ export function gradientTimes<B>(
 export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Value<B>): Value<B> {
   const counted = (v: Value<B>) => whereCounted(m, call, v);
   const t = counted(m.keep(tangent, 0));
-  const p = m.of(softmax, counted(m.entries(call.x.buffer as B)));
+  const p = m.of(softmaxValue, counted(m.entries(call.x.buffer as B)));
   const along = gradientTimes(m, call, 'rows');
   // The differences of the largest numbers overflow.
   return m.finiteOr(along(m.sub(t, m.sum(m.mul(p, t)))), along(t));

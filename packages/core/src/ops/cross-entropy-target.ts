@@ -1,11 +1,12 @@
 import type { Rows } from '../backend/interface.js';
+import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { checkAttached } from '../tensor/attached.js';
 import type { DType, HostArray } from '../tensor/dtype.js';
 import { areBooleans, isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
-import { checkBackend, type FloatTensor, operandLike } from '../tensor/operands.js';
+import { type FloatTensor, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 import { isInt32 } from './cross-entropy-options.js';
@@ -129,7 +130,7 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
     }
     return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
   }
-  checkBackend(operation, 'target', target, logits.backend);
+  checkLivesOn(`${operation}: target`, target.backend, logits.backend);
   if (!sameShape(target.shape, reduced)) {
     if (sameShape(target.shape, logits.shape)) throw notProbabilities(operation, target, logits.dtype);
     throw wrongShape(target.shape, rules);

@@ -1,5 +1,5 @@
 import type { Value } from '../backend/graph.js';
-import type { KernelName } from '../backend/interface.js';
+import type { Backend, KernelName, Rows, SoftmaxParameters } from '../backend/interface.js';
 import type { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 
 /** A function of core as data: its names and its mathematics. */
@@ -44,6 +44,21 @@ export const directionsOf = {
 
 export type MemberName = keyof typeof directionsOf;
 
+/** A kernel, and how it is called. */
+export interface Kernel {
+  readonly name: Exclude<KernelName, 'crossEntropy'>;
+  /** Returns false if the backend does not have it, or declines. */
+  call<B>(backend: Backend<B>, call: KernelCall<B>, out: B, operands: Operands<B>): void | false;
+}
+
+/** A member has exactly the operands that its kernel takes. By index, because the iterator of a pattern takes time in short calls. */
+export type Operands<B> = readonly [first: B, second: B, third: B];
+
+/** What a kernel is called with beside its buffers. */
+export interface KernelCall<B> extends SoftmaxParameters<B> {
+  readonly rows: Rows;
+}
+
 /** One function of a definition: its value, or one of its derivatives. */
 export interface Member {
   /** The cotangent has one number a row. Otherwise it has the shape of the first operand, as all other directions do. */
@@ -54,8 +69,8 @@ export interface Member {
   readonly ofNothing?: number;
   /** It depends on `x / T` alone, so that it can be computed from other logits at a temperature near 1. */
   readonly isOfQuotient?: true;
-  /** The backend's kernel for it. */
-  readonly kernel?: Exclude<KernelName, 'crossEntropy'>;
+  /** The kernel of backends that have one for it. */
+  readonly kernel?: Kernel;
   /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
   /** Sets masked entries of the result of a derivative at the output to 0. Default `m.keep(result, 0)`. */
@@ -66,7 +81,9 @@ export interface Member {
 export interface Expressions<B> extends SoftmaxAlgebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
-  /** The same at another temperature. */
+  /** A function whose kernel every backend has, at temperature 1 without a mask: that call may not be declined. @throws ERR_UNSUPPORTED if it is */
+  plain(member: Member, ...operands: Value<B>[]): Value<B>;
+  /** A function of core at another temperature. */
   at(temperature: number, member: Member, ...operands: Value<B>[]): Value<B>;
 }
 

@@ -1,7 +1,7 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { FloatLike, TensorLike } from './arguments.js';
-import type { Definition, Expressions } from './definition.js';
+import type { Definition, Expressions, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { AxisOption, OutOption } from './settings.js';
 
@@ -55,24 +55,23 @@ interface Entries {
   readonly name: 'sigmoid' | 'relu';
   /** Its derivatives are the same at the input as at the output. */
   readonly alsoOfInput?: true;
-  value<B>(m: Expressions<B>, x: Value<B>): Value<B>;
+  readonly value: Member;
   /** f′ from y. */
   slope<B>(m: Expressions<B>, y: Value<B>): Value<B>;
-  /** g f′. */
-  product<B>(m: Expressions<B>, y: Value<B>, g: Value<B>): Value<B>;
+  /** g f′ from y and g. */
+  readonly product: Member;
 }
 
 /** The definition of an elementwise function. */
 export function elementwise({ name, alsoOfInput, value, slope, product }: Entries) {
-  const vjp = { kernel: `${name}Vjp`, formula: product } as const;
   return {
     name,
     over: 'entries',
     output: 'y',
     ...(alsoOfInput && { alsoOfInput }),
-    value: { kernel: name, formula: value },
-    vjp,
-    jvp: vjp,
+    value,
+    vjp: product,
+    jvp: product,
     jacobian: {
       result: 'matrices',
       formula: (m, y) => m.select(m.identity(), m.transposed(m.columns(slope(m, y))), 0),

@@ -5,16 +5,14 @@ import { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 import { SoftgradError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
-import type { Expressions, Member } from './definition.js';
+import type { Expressions, Kernel, KernelCall, Member, Operands } from './definition.js';
 
 /** The backend, dtype, rows and settings of a call. */
-export interface Call<B = unknown> {
+export interface Call<B = unknown> extends KernelCall<B> {
   /** The public name, for errors: `logSoftmax.vjp`. */
   readonly operation: string;
   readonly backend: Backend<B>;
   readonly dtype: FloatDType;
-  readonly rows: Rows;
-  readonly temperature: number;
   readonly mask: Mask<B> | null;
   /** The kernel that is enough to run the call on a backend without a basis; null if none is. For error messages. */
   readonly kernel: KernelName | null;
@@ -23,9 +21,8 @@ export interface Call<B = unknown> {
 /** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
 export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
-  const caller = kernel === undefined || isBeyondKernels(call) ? undefined : callers[kernel];
-  // A member has exactly the operands that its kernel takes.
-  if (caller && caller(call.backend, out, operands as Operands<B>, call) !== false) return;
+  const isTried = kernel !== undefined && !isBeyondKernels(call);
+  if (isTried && kernel.call(call.backend, call, out, operands as Operands<B>) !== false) return;
   composed(call, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
@@ -79,44 +76,12 @@ function extentOf({ result }: Member, { outer, classes, inner }: Rows): Extent {
   return [outer, result === 'rows' ? 1 : classes, inner];
 }
 
-type Operands<B> = readonly [first: B, second: B, third: B];
+/** Whether a backend has the kernel. It may still decline a call. */
+export function hasKernel({ kernels }: Backend, name: KernelName): boolean {
+  return isRequired(name) || kernels?.[name] !== undefined;
+}
 
-type Caller = <B>(backend: Backend<B>, out: B, operands: Operands<B>, call: Call<B>) => void | false;
-
-/** How each kernel is called; returns false if the backend does not have it. */
-export const callers: Readonly<Record<Exclude<KernelName, 'crossEntropy'>, Caller>> = {
-  softmax: (backend, out, operands, call) => backend.softmax(out, operands[0], call.rows, call),
-  jacobian: (backend, out, operands, call) => backend.jacobian(out, operands[0], call.rows, call),
-  vjp: (backend, out, operands, call) => backend.vjp(out, operands[0], operands[1], call.rows, call),
-  logSoftmax: ({ kernels }, out, operands, call) =>
-    kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], call.rows, call) : false,
-  logSoftmaxVjp: ({ kernels }, out, operands, call) =>
-    kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], call.rows, call) : false,
-  logSoftmaxJvp: ({ kernels }, out, operands, call) =>
-    kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], call.rows, call) : false,
-  logSoftmaxJacobian: ({ kernels }, out, operands, call) =>
-    kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], call.rows, call) : false,
-  softmaxHvp: ({ kernels }, out, [s, g, t], call) =>
-    kernels?.softmaxHvp ? kernels.softmaxHvp(out, s, g, t, call.rows, call) : false,
-  logSoftmaxHvp: ({ kernels }, out, [y, g, t], call) =>
-    kernels?.logSoftmaxHvp ? kernels.logSoftmaxHvp(out, y, g, t, call.rows, call) : false,
-  logSumExp: ({ kernels }, out, operands, call) =>
-    kernels?.logSumExp ? kernels.logSumExp(out, operands[0], call.rows, call) : false,
-  logSumExpHvp: ({ kernels }, out, [x, g, t], call) =>
-    kernels?.logSumExpHvp ? kernels.logSumExpHvp(out, x, g, t, call.rows, call) : false,
-  sigmoid: ({ kernels }, out, operands, { rows }) =>
-    kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
-  sigmoidVjp: ({ kernels }, out, operands, { rows }) =>
-    kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
-  sigmoidHvp: ({ kernels }, out, [y, g, t], { rows }) =>
-    kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, y, g, t, rows.classes) : false,
-  relu: ({ kernels }, out, operands, { rows }) =>
-    kernels?.relu ? kernels.relu(out, operands[0], rows.classes) : false,
-  reluVjp: ({ kernels }, out, operands, { rows }) =>
-    kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
-};
-
-/** Whether every backend has the kernel. It may still decline a call. */
+/** Whether every backend has the kernel. */
 export function isRequired(kernel: KernelName | null | undefined): kernel is 'softmax' | 'jacobian' | 'vjp' {
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
 }
@@ -141,6 +106,23 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
     return this.computed(extentOf(member, this.rows), operands, (out, buffers) =>
       run({ ...this.#call, temperature }, member, out, buffers),
     );
+  }
+
+  plain(member: Member, ...operands: Value<B>[]): Value<B> {
+    const { rows } = this;
+    const { backend } = this.#call;
+    const kernel = member.kernel as Kernel;
+    return this.computed(extentOf(member, rows), operands, (out, buffers) => {
+      if (
+        kernel.call(backend, { rows, temperature: 1, mask: null }, out, buffers as readonly B[] as Operands<B>) !==
+        false
+      )
+        return;
+      throw new SoftgradError(
+        'ERR_UNSUPPORTED',
+        `${backend.name} declines ${kernel.name} at temperature 1 without a mask`,
+      );
+    });
   }
 }
 
@@ -182,11 +164,10 @@ export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
 }
 
 /** What a backend without a basis lacks for a call for which the kernel, if there is one, is enough. */
-function missingMembers({ kernels }: Backend, kernel: KernelName | null): string {
+function missingMembers(backend: Backend, kernel: KernelName | null): string {
   if (kernel === null) return 'no basis to compose it from, and no kernel is enough for it';
-  const hasKernel = isRequired(kernel) || kernels?.[kernel] !== undefined;
   const member = isRequired(kernel) ? kernel : `kernels.${kernel}`;
-  return hasKernel
+  return hasKernel(backend, kernel)
     ? `no basis to compose it from, and its ${member} declines the call`
     : `neither ${member} nor a basis to compose it from`;
 }

@@ -38,9 +38,15 @@ export function linearizeBy(definition: Definition) {
     );
     const at = isOfValue ? value : given;
     const passed = isOfValue ? {} : options;
-    const writesBefore = writesOf(at);
+    const { writes } = at as DeviceTensor;
     const member = (plan: Plan, directions: readonly TensorLike[], more: OutOption = {}, own: object = passed) => {
-      if (!Object.is(writesOf(at), writesBefore)) throw overwritten(plan, isOfValue);
+      // Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too.
+      if ((at as DeviceTensor).writes !== writes) {
+        throw new SoftgradError(
+          'ERR_VALUE',
+          `${plan.operation}: a call with the ${isOfValue ? 'value' : plan.operand} of ${operation} as out overwrote its numbers; linearize again`,
+        );
+      }
       const { out } = checkOptions(operation, more, outNames);
       return callOn(plan, at, directions, { ...own, out });
     };
@@ -52,27 +58,10 @@ export function linearizeBy(definition: Definition) {
       jvp: (tangent, more) => member(jvp, [tangent], more),
       ...(square && {
         diagonal: (more?: OutOption) => member(square.diagonal, [], more),
-        toDense: (more?: OutOption) =>
-          member(square.jacobian, [], more, over === 'entries' ? { axis: options.axis } : passed),
+        toDense: (more?: OutOption) => member(square.jacobian, [], more, { axis: options.axis }),
       }),
     } as SquareOperator;
   };
-}
-
-/** How often the operand of the derivatives was overwritten, as far as calls of core did that. */
-function writesOf(at: TensorLike): number {
-  return isTensor(at) ? (at as DeviceTensor).writes : 0;
-}
-
-/** Derivatives at other numbers than those that were linearized at would be wrong without notice: PyTorch refuses them, too. */
-function overwritten({ operation, definition, operand: name }: Plan, isOfValue: boolean): SoftgradError {
-  const [what, overwritten] = isOfValue
-    ? ['the value', 'was overwritten by a call with it']
-    : [`the ${name}`, 'were overwritten by a call with them'];
-  return new SoftgradError(
-    'ERR_VALUE',
-    `${operation}: ${what} of ${definition.name}.linearize ${overwritten} as out; linearize again`,
-  );
 }
 
 /** Data that are not a tensor, as they are now: derivatives at the input may be asked for after the caller has changed them. */

@@ -6,6 +6,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
+import { softmaxVjp } from './softmax.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
@@ -94,7 +95,11 @@ export const logSoftmaxDefinition = {
   over: 'rows',
   output: 'logProbabilities',
   value: {
-    kernel: 'logSoftmax',
+    kernel: {
+      name: 'logSoftmax',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmax ? kernels.logSoftmax(out, operands[0], call.rows, call) : false,
+    },
     isOfQuotient: true,
     formula: (m, x) => {
       const tempered = m.tempered(x);
@@ -103,7 +108,11 @@ export const logSoftmaxDefinition = {
     },
   },
   vjp: {
-    kernel: 'logSoftmaxVjp',
+    kernel: {
+      name: 'logSoftmaxVjp',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxVjp ? kernels.logSoftmaxVjp(out, operands[0], operands[1], call.rows, call) : false,
+    },
     formula: (m, y, g) => {
       const p = m.exp(y);
       const top = m.dominates(p);
@@ -117,7 +126,11 @@ export const logSoftmaxDefinition = {
     },
   },
   jvp: {
-    kernel: 'logSoftmaxJvp',
+    kernel: {
+      name: 'logSoftmaxJvp',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxJvp ? kernels.logSoftmaxJvp(out, operands[0], operands[1], call.rows, call) : false,
+    },
     formula: (m, y, t) => {
       const p = m.exp(y);
       // Any constant may be subtracted from t. With the entry of a probability above ½ nothing cancels in a nearly one-hot row. The mean is subtracted
@@ -131,15 +144,25 @@ export const logSoftmaxDefinition = {
     },
   },
   hvp: {
-    kernel: 'logSoftmaxHvp',
+    kernel: {
+      name: 'logSoftmaxHvp',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxHvp
+          ? kernels.logSoftmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call)
+          : false,
+    },
     formula: (m, y, g, t) => {
       const p = m.exp(y);
-      return m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
+      return m.productOverSquare((a, b) => m.mul(m.plain(softmaxVjp, p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
     },
   },
   jacobian: {
     result: 'matrices',
-    kernel: 'logSoftmaxJacobian',
+    kernel: {
+      name: 'logSoftmaxJacobian',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSoftmaxJacobian ? kernels.logSoftmaxJacobian(out, operands[0], call.rows, call) : false,
+    },
     formula: (m, y) => {
       const p = m.exp(y);
       const diagonal = m.transposed(m.columns(complementOf(m, y, p)));

@@ -7,7 +7,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
-import { softmaxDefinition } from './softmax.js';
+import { softmaxValue, softmaxVjp } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
@@ -63,8 +63,6 @@ export interface LogSumExp {
   linearize<X extends FloatLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): RowOperatorOf<X>;
 }
 
-const { value: softmax } = /* @__PURE__ */ softmaxDefinition('softmax', 1);
-
 /** Below this temperature p / T can be a normal number even if p is subnormal and has lost digits. */
 const leastTemperature = 2 ** -10;
 /** Probabilities from here on have all their digits; below it they may be subnormal. In float16, in which p / T would overflow, no number is. */
@@ -72,11 +70,11 @@ const leastProbability = { float16: 2 ** -120, float32: 2 ** -120, float64: 2 **
 
 const gradient = {
   formula: (m, x) => {
-    const p = m.of(softmax, x);
+    const p = m.of(softmaxValue, x);
     const plain = m.div(p, m.temperature);
     if (m.temperature >= leastTemperature) return plain;
     // The fourth roots of p over the largest are the probabilities at 4 T over the largest of them: no factor underflows unless p / T does.
-    const flat = m.at(4 * m.temperature, softmax, x);
+    const flat = m.at(4 * m.temperature, softmaxValue, x);
     const root = m.div(flat, m.max(flat));
     const power = 2 ** Math.round(Math.log2(m.temperature) / 2);
     const half = (divisor: number) => m.mul(root, m.div(root, divisor));
@@ -87,7 +85,7 @@ const gradient = {
 
 /** `p v / T` with p = softmax(x / T), which leaves the range only if the result does; 0 where masked, even if v is infinite or NaN. */
 function productOverTemperature<B>(m: Expressions<B>, x: Value<B>, v: Value<B>): Value<B> {
-  const p = m.of(softmax, x);
+  const p = m.of(softmaxValue, x);
   const late = m.div(m.mul(p, v), m.temperature);
   if (m.temperature >= 1) return m.keep(late, 0);
   const early = m.mul(m.of(gradient, x), v);
@@ -112,7 +110,11 @@ export const logSumExpDefinition = {
   value: {
     result: 'rows',
     ofNothing: Number.NEGATIVE_INFINITY,
-    kernel: 'logSumExp',
+    kernel: {
+      name: 'logSumExp',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSumExp ? kernels.logSumExp(out, operands[0], call.rows, call) : false,
+    },
     isOfQuotient: true,
     formula: (m, x) => {
       const { maximum, difference } = shifted(m, x);
@@ -128,7 +130,7 @@ export const logSumExpDefinition = {
   jvp: {
     result: 'rows',
     formula: (m, x, t) => {
-      const mean = m.sum(m.keep(m.mul(m.of(softmax, x), t), 0));
+      const mean = m.sum(m.keep(m.mul(m.of(softmaxValue, x), t), 0));
       const late = m.div(mean, m.temperature);
       if (m.temperature >= leastTemperature) return late;
       // Terms that are divided first keep the digits of small ones; they may overflow and cancel.
@@ -137,11 +139,17 @@ export const logSumExpDefinition = {
   },
   hvp: {
     cotangent: 'rows',
-    kernel: 'logSumExpHvp',
+    kernel: {
+      name: 'logSumExpHvp',
+      call: ({ kernels }, call, out, operands) =>
+        kernels?.logSumExpHvp
+          ? kernels.logSumExpHvp(out, operands[0], operands[1], operands[2], call.rows, call)
+          : false,
+    },
     formula: (m, x, g, t) => {
-      const p = m.of(softmax, x);
+      const p = m.of(softmaxValue, x);
       return m.keep(
-        m.productOverSquare((a, b) => m.mul(m.vjp(p, a), b), m.withoutOffset(p, m.keep(t, 0)), g),
+        m.productOverSquare((a, b) => m.mul(m.plain(softmaxVjp, p, a), b), m.withoutOffset(p, m.keep(t, 0)), g),
         0,
       );
     },

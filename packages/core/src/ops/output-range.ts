@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import type { FloatTensor } from '../tensor/operands.js';
-import type { CheckOfEntries } from './arguments.js';
+import type { LaidMask } from '../tensor/tensor.js';
 import type { Definition } from './definition.js';
 
 /** Where the outputs are that derivatives take. */
@@ -14,35 +14,28 @@ const ranges: Readonly<Record<NonNullable<Definition['output']>, readonly [least
 const slack = 0.01;
 
 /**
- * A check of an array that a derivative is given for its function's output, which finds most inputs passed in its place: the formulas give
- * numbers for them, too. The results of functions remember what they are.
+ * Checks what a derivative is given for its function's output, which finds most inputs passed in its place: the formulas give numbers for them, too. The
+ * results of functions remember what they are. Of other tensors the first numbers are known, since the others may be on a device, and of arrays all.
+ *
+ * @throws ERR_VALUE for a number outside the range of the function, unless the mask leaves it out
  */
-export function checkOutput(operation: string, definition: Definition): CheckOfEntries | undefined {
-  const { output } = definition;
-  if (output === undefined) return undefined;
+export function checkOutput(
+  operation: string,
+  { name, over, output }: Definition,
+  { beginning }: FloatTensor,
+  mask: LaidMask | null,
+): void {
+  if (beginning === null || output === undefined) return;
   const [least, most] = ranges[output];
-  return (what, data) => {
-    const at = data.findIndex((entry) => entry < least - slack || entry > most + slack);
-    if (at >= 0) throw outside(`${what}: element ${at} is ${data[at]}`, operation, definition);
-  };
-}
-
-/** The same for a tensor without a history: of its first numbers, since the others may be on a device. */
-export function checkBeginning(operation: string, definition: Definition, { beginning }: FloatTensor): void {
-  const { output } = definition;
-  if (!beginning || output === undefined) return;
-  const [from, to] = ranges[output];
-  const { least, greatest } = beginning;
-  const wrong = least < from - slack ? least : greatest > to + slack ? greatest : null;
-  if (wrong !== null)
-    throw outside(`${operation}: ${output}: one of the first elements is ${wrong}`, operation, definition);
-}
-
-function outside(found: string, operation: string, { name, over, output }: Definition): SoftgradError {
-  const expected = output === 'logProbabilities' ? 'up to 0' : 'from 0 to 1';
-  const input = over === 'rows' ? 'logits' : 'input';
-  return new SoftgradError(
-    'ERR_VALUE',
-    `${found}, expected numbers ${expected}; ${operation} takes the output of ${name}, not the ${input}`,
-  );
+  for (let k = 0; k < beginning.length; k++) {
+    const entry = beginning[k] as number;
+    if (!(entry < least - slack || entry > most + slack)) continue;
+    if (mask !== null && mask.host[k % mask.host.length] === 0) continue;
+    const expected = output === 'logProbabilities' ? 'up to 0' : 'from 0 to 1';
+    const input = over === 'rows' ? 'logits' : 'input';
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${operation}: ${output}: element ${k} is ${entry}, expected numbers ${expected}; ${operation} takes the output of ${name}, not the ${input}`,
+    );
+  }
 }

@@ -4,9 +4,23 @@ import { type Elementwise, elementwise } from './elementwise.js';
 export const reluDefinition = /* @__PURE__ */ elementwise({
   name: 'relu',
   alsoOfInput: true,
-  value: (m, x) => m.larger(x, 0),
+  value: {
+    kernel: {
+      name: 'relu',
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.relu ? kernels.relu(out, operands[0], rows.classes) : false,
+    },
+    formula: (m, x) => m.larger(x, 0),
+  },
   slope: (m, y) => m.select(y, 1, 0),
-  product: (m, y, g) => m.select(y, g, 0),
+  product: {
+    kernel: {
+      name: 'reluVjp',
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.reluVjp ? kernels.reluVjp(out, operands[0], operands[1], rows.classes) : false,
+    },
+    formula: (m, y, g) => m.select(y, g, 0),
+  },
 });
 
 /**

@@ -24,26 +24,27 @@ export function compute(
   const { backend, dtype } = first;
   if (out !== undefined) {
     const target = operandLike(operation, argument, out, first, shape);
-    const { origin, beginning, writes } = target;
-    target.overwritten(null);
-    if (target.size === 0) return out;
     try {
-      if (backend.supports.inPlace || !inputs.includes(target.buffer)) {
-        kernel(target.buffer);
-        return out;
-      }
-      const beside = filled(backend, target.size, dtype, kernel);
-      backend.free(target.buffer);
-      target.buffer = beside;
-      return out;
+      if (target.size > 0) overwrite(target, inputs, kernel);
     } catch (error) {
       // Without memory or a basis, nothing is written: the numbers are still those of the call that made them. A thread that is lost leaves a part of the result.
-      const isWritten = isSoftgradError(error) && error.code === 'ERR_DEVICE_LOST';
-      if (!isWritten) Object.assign(target, { origin, beginning, writes });
+      if (isSoftgradError(error) && error.code === 'ERR_DEVICE_LOST') target.overwritten(null);
       throw error;
     }
+    target.overwritten(null);
+    return out;
   }
   return track(new DeviceTensor(backend, shape, dtype, filled(backend, sizeOf(shape), dtype, kernel), null));
+}
+
+function overwrite(target: FloatTensor, inputs: readonly unknown[], kernel: (buffer: unknown) => void): void {
+  const { backend, dtype, size, buffer } = target;
+  if (backend.supports.inPlace || !inputs.includes(buffer)) {
+    kernel(buffer);
+    return;
+  }
+  target.buffer = filled(backend, size, dtype, kernel);
+  backend.free(buffer);
 }
 
 /** A new buffer written by `kernel`; freed again if the kernel throws. */

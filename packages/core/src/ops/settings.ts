@@ -1,7 +1,8 @@
 import { SoftgradError } from '../errors.js';
 import { namesOf } from '../options.js';
+import { describeOption } from '../tensor/describe.js';
 import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
-import { checkClasses, checkTemperature, type FloatTensor } from '../tensor/operands.js';
+import type { FloatTensor } from '../tensor/operands.js';
 import { resolveAxis, rowsOf } from '../tensor/shape.js';
 import type { Origin, Tensor } from '../tensor/tensor.js';
 import type { Definition, MemberName } from './definition.js';
@@ -36,11 +37,27 @@ export function optionNamesOf({ over }: Definition, member: MemberName): readonl
   return member === 'jacobian' ? axisNames : outNames;
 }
 
-/** The settings of a call with the defaults filled in; its result remembers them. */
-export type Settings = Origin;
+/** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
+function checkClasses(operation: string, { backend }: FloatTensor, classes: number): void {
+  const most = backend.supports.limits.classes;
+  if (classes <= most) return;
+  throw new SoftgradError(
+    'ERR_UNSUPPORTED',
+    `${operation}: ${classes} classes; ${backend.name} takes at most ${most} in one row`,
+  );
+}
+
+/** @throws ERR_VALUE unless finite and above 0 */
+export function checkTemperature(operation: string, temperature: number): number {
+  if (Number.isFinite(temperature) && temperature > 0) return temperature;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${operation}: ${describeOption('temperature', temperature)}; expected a finite number above 0`,
+  );
+}
 
 /** The settings of the elementwise function `name`: all entries in one row. */
-export function wholeOf({ size }: FloatTensor, name: string): Settings {
+export function wholeOf({ size }: FloatTensor, name: string): Origin {
   return { operation: name, axis: 0, rows: { outer: 1, classes: size, inner: 1 }, temperature: 1, mask: null };
 }
 
@@ -68,7 +85,7 @@ export function settingsOfMaker(
   x: FloatTensor,
   made: Origin,
   options: SoftmaxOptions,
-): Settings {
+): Origin {
   checkClasses(operation, x, made.rows.classes);
   if (options.axis === undefined && options.temperature === undefined && options.mask === undefined) return made;
   const { axis = made.axis, temperature = made.temperature, mask } = options;
@@ -94,7 +111,7 @@ export function softmaxSettings(
   x: FloatTensor,
   options: Pick<SoftmaxOptions, 'axis' | 'temperature' | 'mask'>,
   name: string,
-): Settings {
+): Origin {
   // Defaults are for what is undefined: null is refused.
   const { axis: given = -1, temperature: size = 1 } = options;
   const axis = resolveAxis(operation, given, x.shape);

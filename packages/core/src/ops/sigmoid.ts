@@ -19,16 +19,34 @@ export interface Sigmoid extends Elementwise {
 }
 
 const hvp = {
-  kernel: 'sigmoidHvp',
+  kernel: {
+    name: 'sigmoidHvp',
+    call: ({ kernels }, { rows }, out, operands) =>
+      kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, operands[0], operands[1], operands[2], rows.classes) : false,
+  },
   formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
 } as const satisfies Definition['hvp'];
 
 export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
   /* @__PURE__ */ elementwise({
     name: 'sigmoid',
-    value: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
+    value: {
+      kernel: {
+        name: 'sigmoid',
+        call: ({ kernels }, { rows }, out, operands) =>
+          kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
+      },
+      formula: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
+    },
     slope: (m, y) => m.mul(y, m.sub(1, y)),
-    product: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+    product: {
+      kernel: {
+        name: 'sigmoidVjp',
+        call: ({ kernels }, { rows }, out, operands) =>
+          kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
+      },
+      formula: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+    },
   }),
   { hvp },
 );

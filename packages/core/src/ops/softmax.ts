@@ -2,7 +2,7 @@ import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
-import type { Definition } from './definition.js';
+import type { Definition, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
@@ -105,6 +105,38 @@ export interface Softmax {
   linearize<X extends FloatLike>(logits: X, options?: Omit<SoftmaxOptions, 'out'>): OperatorOf<X>;
 }
 
+export const softmaxValue: Member = {
+  kernel: {
+    name: 'softmax',
+    call: (backend, call, out, operands) => backend.softmax(out, operands[0], call.rows, call),
+  },
+  isOfQuotient: true,
+  // An entirely masked row is NaN before `keep`, and 0 by definition.
+  formula: (m, x) => m.keep(m.plain(softmaxValue, m.tempered(x)), 0),
+};
+
+/** Also the jvp, because the Jacobian is symmetric. */
+export const softmaxVjp: Member = {
+  kernel: {
+    name: 'vjp',
+    call: (backend, call, out, operands) => backend.vjp(out, operands[0], operands[1], call.rows, call),
+  },
+  formula: (m, s, g) => m.quotientOf((v) => m.plain(softmaxVjp, s, v), g, m.temperature),
+};
+
+const jacobian: Member = {
+  result: 'matrices',
+  kernel: {
+    name: 'jacobian',
+    call: (backend, call, out, operands) => backend.jacobian(out, operands[0], call.rows, call),
+  },
+  formula: (m, s) =>
+    Math.abs(m.temperature) < 2 ** -mostExponent
+      ? m.jacobianOfSmallTemperature(s)
+      : m.div(m.plain(jacobian, s), m.temperature),
+  keep: (m, matrices) => m.keepMatrices(matrices),
+};
+
 /** softmax (sign 1) or softmin (sign −1), which is softmax at the negative temperature. */
 export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
   ({
@@ -112,40 +144,27 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
     over: 'rows',
     sign,
     output: 'probabilities',
-    value: {
-      kernel: 'softmax',
-      isOfQuotient: true,
-      // An entirely masked row is NaN before `keep`, and 0 by definition.
-      formula: (m, x) => m.keep(m.softmax(m.tempered(x)), 0),
-    },
-    vjp: product,
-    jvp: product,
+    value: softmaxValue,
+    vjp: softmaxVjp,
+    jvp: softmaxVjp,
     hvp: {
-      kernel: 'softmaxHvp',
+      kernel: {
+        name: 'softmaxHvp',
+        call: ({ kernels }, call, out, operands) =>
+          kernels?.softmaxHvp ? kernels.softmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call) : false,
+      },
       // The third cumulant of s with g and t: vjp of the product of both, centred.
-      formula: (m, s, g, t) => m.productOverSquare((a, b) => m.vjp(s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
+      formula: (m, s, g, t) =>
+        m.productOverSquare((a, b) => m.plain(softmaxVjp, s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
     },
     doubleBackward: {
       formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
     },
-    jacobian: {
-      result: 'matrices',
-      kernel: 'jacobian',
-      formula: (m, s) =>
-        Math.abs(m.temperature) < 2 ** -mostExponent
-          ? m.jacobianOfSmallTemperature(s)
-          : m.div(m.jacobian(s), m.temperature),
-      keep: (m, matrices) => m.keepMatrices(matrices),
-    },
+    jacobian,
     diagonal: {
       formula: (m, s) => m.div(m.mul(s, m.complement(s)), m.temperature),
     },
   }) as const satisfies Definition;
-
-const product = {
-  kernel: 'vjp',
-  formula: (m, s, g) => m.quotientOf((v) => m.vjp(s, v), g, m.temperature),
-} as const satisfies Definition['value'];
 
 /**
  * Softmax along an axis, `s_i = exp(x_i / T) / Σ_k exp(x_k / T)`, computed shifted by the row's maximum.

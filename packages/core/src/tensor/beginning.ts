@@ -1,22 +1,12 @@
 import type { HostArray } from './dtype.js';
 
-/** What is known of a tensor's first numbers. */
-export interface Beginning {
-  readonly least: number;
-  readonly greatest: number;
-}
-
 /** How many numbers are looked at: a row of logits hardly ever begins with so many that could be probabilities. */
 const looked = 16;
 
-export function beginningOf(host: HostArray): Beginning {
-  let least = Number.POSITIVE_INFINITY;
-  let greatest = Number.NEGATIVE_INFINITY;
-  const end = Math.min(looked, host.length);
-  for (let i = 0; i < end; i++) {
-    const value = host[i] ?? Number.NaN;
-    if (value < least) least = value;
-    if (value > greatest) greatest = value;
-  }
-  return { least, greatest };
+/** The first numbers of an array that may change later. */
+export function beginningOf(host: HostArray): readonly number[] {
+  // A typed array of as many float64 would take ten times as long to make.
+  const first = new Array<number>(Math.min(looked, host.length));
+  for (let k = 0; k < first.length; k++) first[k] = host[k] ?? Number.NaN;
+  return first;
 }

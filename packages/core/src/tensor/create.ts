@@ -3,11 +3,10 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { backendOfNewTensor } from '../backend/registry.js';
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions, namesOf } from '../options.js';
-import { hintOf } from '../similar-names.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
-import { checkDTypeName, type DType, type FloatDType, isFloat } from './dtype.js';
+import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
@@ -62,14 +61,15 @@ export function tensor<I extends TensorInput, const O extends TensorOptions = Re
   options?: O,
 ): Made<I, O>;
 export function tensor(input: TensorInput, options: TensorOptions = {}): Tensor {
-  const { out, dtype } = checkOptions('tensor', options, tensorNames);
-  if (dtype !== undefined) checkDTypeName(dtype, 'tensor: ', hintOf);
+  const { out } = checkOptions('tensor', options, tensorNames);
   return inOperation('tensor', () => {
     if (out !== undefined) return overwrite(asTensor('tensor', 'out', out), input, options);
-    const host = readInput(input, options.shape, dtype);
+    const host = readInput(input, options.shape, options.dtype);
     const { backend = backendOfNewTensor() } = options;
     checkDType('tensor', host.dtype, backend);
-    return make(backend, host.shape, host.dtype, host.data);
+    const made = make(backend, host.shape, host.dtype, host.data);
+    made.beginning = beginningOf(host.data);
+    return made;
   });
 }
 
@@ -91,7 +91,6 @@ export function empty(shape: Shape, options: Pick<TensorOptions, 'dtype' | 'back
   checkShape('empty', shape);
   checkOptions('empty', options, emptyNames);
   const { backend = backendOfNewTensor(), dtype = 'float32' } = options;
-  if (options.dtype !== undefined) checkDTypeName(dtype, 'empty: ', hintOf);
   checkDType('empty', dtype, backend);
   return inOperation('empty', () => make(backend, Object.freeze([...shape]), dtype, null));
 }
@@ -143,11 +142,12 @@ function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: Flo
   );
 }
 
-function overwrite(target: DeviceTensor, input: TensorInput, { shape, dtype, backend }: TensorOptions): Tensor {
+function overwrite(target: DeviceTensor, input: TensorInput, options: TensorOptions): Tensor {
+  const { shape, dtype = target.dtype, backend } = options;
   if (backend !== undefined) checkLivesOn('tensor: out', target.backend, backend, 'leave the option backend out');
   // A typed array has no shape of its own.
   const isFlat = ArrayBuffer.isView(input) && 'length' in input && input.length === target.size;
-  const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype ?? target.dtype);
+  const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype);
   if (!sameShape(target.shape, host.shape) || target.dtype !== host.dtype) {
     throw new SoftgradError(
       'ERR_SHAPE',

@@ -1,5 +1,6 @@
 import { SoftgradError } from '../errors.js';
 import { shortened } from '../shortened.js';
+import { hintOf } from '../similar-names.js';
 
 /** Floating-point dtypes. `float16` is storage only: arithmetic on it is done in float32, and its host data is a `Float32Array`. */
 export type FloatDType = 'float16' | 'float32' | 'float64';
@@ -104,7 +105,7 @@ const constructors = {
  * hostArray(3, 'float16'); // [0, 0, 0], a Float32Array
  */
 export function hostArray<D extends DType>(length: number, dtype: D): HostCopyOf<D> {
-  checkDTypeName(dtype);
+  checkDTypeName('hostArray', dtype);
   try {
     return new constructors[dtype](length) as HostCopyOf<D>;
   } catch (cause) {
@@ -120,15 +121,15 @@ export function isDType(value: unknown): value is DType {
   return typeof value === 'string' && Object.hasOwn(constructors, value);
 }
 
-/** @throws ERR_DTYPE unless it is the name of a dtype; `caller` is the function that was called, with a colon, and `hint` is `hintOf` */
-export function checkDTypeName(dtype: DType, caller = '', hint?: (name: string, known: string[]) => string): void {
+/** @throws ERR_DTYPE unless it is the name of a dtype; `what` is what was called with it */
+export function checkDTypeName(what: string, dtype: DType): void {
   if (isDType(dtype)) return;
   const known = Object.keys(constructors);
   // A constructor such as Float64Array has a name.
   const name = shortened(String(Object(dtype).name ?? dtype));
   throw new SoftgradError(
     'ERR_DTYPE',
-    `${caller}unknown dtype '${name}'${hint?.(name, known) ?? ''}; expected one of ${known.join(', ')}`,
+    `${what}: unknown dtype '${name}'${hintOf(name, known)}; expected one of ${known.join(', ')}`,
   );
 }
 

@@ -99,16 +99,13 @@ export function readInput(
   what = 'tensor',
 ): HostData {
   if (shape !== undefined) checkShape(what, shape);
-  if (typeof input === 'number' || typeof input === 'boolean' || Array.isArray(input)) {
-    return fromNested(what, input as NestedArray, shape, dtype);
+  if (dtype !== undefined) checkDTypeName(what, dtype);
+  const isNested = typeof input === 'number' || typeof input === 'boolean' || Array.isArray(input);
+  if (!isNested && (isTypedArray(what, input) || isFloat16Like(input))) {
+    return fromFlat(what, input, shape ?? [input.length], dtype);
   }
-  if (isTypedArray(what, input) || isFloat16Like(input)) return fromFlat(what, input, shape ?? [input.length], dtype);
-  if (isNdArrayLike(what, input)) return fromNdArray(what, input, shape, dtype);
-  const expected = '; expected nested arrays, a typed array, or an object with data and shape';
-  throw new SoftgradError(
-    'ERR_DTYPE',
-    `${what}: cannot read ${describe(input)}${conversionHint(input, false) || expected}`,
-  );
+  const own = isNested ? fromNested(what, input as NestedArray, dtype) : fromNdArray(what, input, dtype);
+  return shape === undefined ? own : { ...own, shape: shaped(what, shape, own.data.length) };
 }
 
 /** Whether nested arrays, or data with a shape, begin with a boolean. */
@@ -118,14 +115,13 @@ export function areBooleans(input: unknown): boolean {
   return typeof first === 'boolean';
 }
 
-function fromNested(what: string, nested: NestedArray, shape: Shape | undefined, dtype: DType | undefined): HostData {
-  const own = shapeOfNested(nested);
+function fromNested(what: string, nested: NestedArray, dtype: DType | undefined): HostData {
+  const shape = shapeOfNested(nested);
   const natural = dtypeOfRows(what, nested);
-  const booleans = natural === 'bool';
   const type = dtype ?? natural;
-  const values = hostArray(sizeOf(own), isFloat(type) ? type : 'float64');
-  flatten(nested, own, values, booleans, what);
-  return { data: converted(what, values, type), dtype: type, shape: reshaped(what, shape ?? own, values.length) };
+  const values = hostArray(sizeOf(shape), isFloat(type) ? type : 'float64');
+  flatten(nested, shape, values, natural === 'bool', what);
+  return fromFlat(what, values, shape, type);
 }
 
 /** The dtype of the rows: of rows of several dtypes the one that holds the values of all. */
@@ -151,27 +147,26 @@ function fromFlat(
   dtype: DType | undefined,
 ): HostData {
   const type = dtype ?? naturalDType(data);
-  return { data: converted(what, data, type), dtype: type, shape: reshaped(what, shape, data.length) };
+  return { data: converted(what, data, type), dtype: type, shape: shaped(what, shape, data.length) };
 }
 
-function fromNdArray(
-  what: string,
-  input: NdArrayLike | DimsArrayLike,
-  shape: Shape | undefined,
-  dtype: DType | undefined,
-): HostData {
-  const own = shapeOf(input);
-  checkShape(what, own);
-  if (isHalfBits(input)) return fromNdArray(what, decoded(input), shape, dtype);
+function fromNdArray(what: string, input: unknown, dtype: DType | undefined): HostData {
+  if (!isNdArrayLike(what, input)) {
+    const expected = '; expected nested arrays, a typed array, or an object with data and shape';
+    throw new SoftgradError(
+      'ERR_DTYPE',
+      `${what}: cannot read ${describe(input)}${conversionHint(input, false) || expected}`,
+    );
+  }
+  const shape = shapeOf(input);
+  checkShape(what, shape);
+  if (isHalfBits(input)) return fromNdArray(what, decoded(input), dtype);
   const type = dtype ?? boolOf(input) ?? naturalDType(input.data);
   const strides = input.strides ?? input.stride;
   const offset = input.offset ?? 0;
-  if (strides === undefined && offset === 0) {
-    const { data } = fromFlat(what, input.data, own, type);
-    return { data, dtype: type, shape: reshaped(what, shape ?? own, data.length) };
-  }
-  const gathered = gather(what, input.data, own, strides ?? contiguousStrides(own), offset);
-  return { data: converted(what, gathered, type), dtype: type, shape: reshaped(what, shape ?? own, gathered.length) };
+  const isContiguous = strides === undefined && offset === 0;
+  const data = isContiguous ? input.data : gather(what, input.data, shape, strides ?? contiguousStrides(shape), offset);
+  return fromFlat(what, data, shape, type);
 }
 
 /** Whether the data are the bits of onnxruntime's float16. A Float16Array needs no decoding. */
@@ -236,7 +231,7 @@ function gather(
 }
 
 /** A frozen copy of the shape. @throws ERR_SHAPE unless it has so many elements */
-function reshaped(what: string, shape: Shape, size: number): Shape {
+function shaped(what: string, shape: Shape, size: number): Shape {
   if (sizeOf(shape) !== size) {
     throw new SoftgradError(
       'ERR_SHAPE',
@@ -275,7 +270,6 @@ export function typedArrayKind(data: unknown): string | null {
 
 /** Host data of exactly `dtype`. @throws ERR_DTYPE for a value that is not a number, or that int32 or bool cannot hold */
 function converted(what: string, data: NumericArray | readonly boolean[], dtype: DType): HostArray {
-  checkDTypeName(dtype);
   if (isHostArray(data, dtype)) return data;
   const result = hostArray(data.length, dtype);
   const numeric = ArrayBuffer.isView(data);
@@ -289,10 +283,8 @@ function converted(what: string, data: NumericArray | readonly boolean[], dtype:
     if (dtype === 'int32' && result[k] !== value) {
       throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${value}, which int32 cannot hold`);
     }
-    if (dtype === 'bool') {
-      if (value !== 0 && value !== 1) {
-        throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${value}; a bool is true, false, 1 or 0`);
-      }
+    if (dtype === 'bool' && value !== 0 && value !== 1) {
+      throw new SoftgradError('ERR_DTYPE', `${what}: element ${k} is ${value}; a bool is true, false, 1 or 0`);
     }
   }
   return result;

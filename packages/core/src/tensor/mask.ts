@@ -1,9 +1,9 @@
 import type { Backend, Rows } from '../backend/interface.js';
+import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
 import type { NestedArray } from './nested.js';
-import { checkBackend } from './operands.js';
 import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
@@ -78,7 +78,7 @@ interface Given {
 function fromTensor(operation: string, input: Tensor, x: DeviceTensor): Given {
   const mask = asTensor(operation, 'mask', input);
   if (mask.dtype !== 'bool' || mask.host === null) throw notBool(operation, mask.dtype);
-  checkBackend(operation, 'mask', mask, x.backend);
+  checkLivesOn(`${operation}: mask`, mask.backend, x.backend);
   return { shape: mask.shape, host: mask.host, tensor: mask };
 }
 

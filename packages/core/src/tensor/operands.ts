@@ -1,10 +1,8 @@
-import type { Backend } from '../backend/interface.js';
-import { backendMismatch } from '../backend/mismatch.js';
+import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
-import { describeOption } from './describe.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { type Shape, sameShape, show } from './shape.js';
-import { asTensor, type DeviceTensor, type Tensor } from './tensor.js';
+import { asTensor, type DeviceTensor } from './tensor.js';
 
 /** An operand of floats, checked alive. */
 export interface FloatTensor extends DeviceTensor {
@@ -32,7 +30,7 @@ export function operandLike(
   shape: Shape = first.shape,
 ): FloatTensor {
   const x = operand(operation, argument, value);
-  checkBackend(operation, argument, x, first.backend);
+  checkLivesOn(`${operation}: ${argument}`, x.backend, first.backend);
   if (x.dtype !== first.dtype) {
     const conversion = argument.startsWith('out') ? '' : `: await x.to('${first.dtype}')`;
     throw new SoftgradError(
@@ -44,33 +42,4 @@ export function operandLike(
     throw new SoftgradError('ERR_SHAPE', `${operation}: ${argument} is ${show(x.shape)}, expected ${show(shape)}`);
   }
   return x;
-}
-
-/** @throws ERR_BACKEND_MISMATCH, naming both */
-export function checkBackend(operation: string, argument: string, x: Tensor, backend: Backend): void {
-  if (x.backend === backend) return;
-  const both =
-    x.backend.name === backend.name
-      ? `${argument} and the other operand live on two instances of ${backend.name}`
-      : `${argument} lives on ${x.backend.name}, the other operand on ${backend.name}`;
-  throw backendMismatch(`${operation}: ${both}; move one with await x.to(backend)`, x.backend, backend);
-}
-
-/** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
-export function checkClasses(operation: string, { backend }: FloatTensor, classes: number): void {
-  const most = backend.supports.limits.classes;
-  if (classes <= most) return;
-  throw new SoftgradError(
-    'ERR_UNSUPPORTED',
-    `${operation}: ${classes} classes; ${backend.name} takes at most ${most} in one row`,
-  );
-}
-
-/** @throws ERR_VALUE unless finite and above 0 */
-export function checkTemperature(operation: string, temperature: number): number {
-  if (Number.isFinite(temperature) && temperature > 0) return temperature;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${operation}: ${describeOption('temperature', temperature)}; expected a finite number above 0`,
-  );
 }

@@ -6,7 +6,7 @@ import { isBackend, noteBackend } from '../backend/registry.js';
 import { twoCopies } from '../copies.js';
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkAttached } from './attached.js';
-import { type Beginning, beginningOf } from './beginning.js';
+import { beginningOf } from './beginning.js';
 import { brand, isBranded, layout } from './brand.js';
 import { describe } from './describe.js';
 import {
@@ -78,7 +78,7 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
-/** What derivatives know of the call that made their operand. */
+/** The settings of a call with the defaults filled in. Its result remembers them for its derivatives. */
 export interface Origin {
   /** `softmax` */
   readonly operation: string;
@@ -128,8 +128,8 @@ export class DeviceTensor implements Tensor {
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
-  /** Of the numbers that the host gave, as long as nothing else can have written to it. */
-  beginning: Beginning | null = null;
+  /** The first of the numbers that the host gave, as long as nothing else can have written to it. */
+  beginning: ArrayLike<number> | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
     this.ownBackend = backend;
@@ -203,19 +203,23 @@ export class DeviceTensor implements Tensor {
     // The backend may have been closed during the read, and some backends still allocate then.
     checkDType('to', dtype, backend);
     const copy = inOperation('to', () => {
-      if (dtype === this.dtype) return make(backend, this.shape, dtype, data);
-      if (!isFloat(dtype))
-        throw new SoftgradError('ERR_DTYPE', `to: ${dtype} is no float dtype: tensor(data, { dtype: '${dtype}' })`);
-      const converted = hostArray(this.size, dtype);
-      converted.set(data);
-      return make(backend, this.shape, dtype, converted);
+      let values = data;
+      if (dtype !== this.dtype) {
+        if (!isFloat(dtype))
+          throw new SoftgradError('ERR_DTYPE', `to: ${dtype} is no float dtype: tensor(data, { dtype: '${dtype}' })`);
+        values = hostArray(this.size, dtype);
+        values.set(data);
+      }
+      const made = make(backend, this.shape, dtype, values);
+      made.beginning = beginningOf(values);
+      return made;
     });
     copy.origin = origin;
     return copy as Tensor as Tensor<F>;
   }
 
   /** Something else was written to it by `out:`; `beginning` is that of numbers from the host. */
-  overwritten(beginning: Beginning | null): void {
+  overwritten(beginning: ArrayLike<number> | null): void {
     this.origin = null;
     this.beginning = beginning;
     this.writes++;
@@ -281,7 +285,7 @@ export class DeviceTensor implements Tensor {
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
-  checkLivesOn('bufferOf: x', known.backend, backend as Backend, 'move it with await x.to(backend)');
+  checkLivesOn('bufferOf: x', known.backend, backend as Backend);
   known.beginning = null;
   return known.buffer as B;
 }
@@ -310,7 +314,7 @@ export function asTensor(operation: string, argument: string, value: unknown): D
 
 async function dataOf(x: DeviceTensor, caller: string): Promise<HostCopy> {
   const buffer = liveBuffer(caller, x);
-  return x.host ? x.host.slice() : ownCopy(await x.backend.read(buffer));
+  return x.host ? x.host.slice() : ((await x.backend.read(buffer)) as HostCopy);
 }
 
 function dataOfSync(x: DeviceTensor, caller: string, waiting: string): HostCopy {
@@ -322,7 +326,7 @@ function dataOfSync(x: DeviceTensor, caller: string, waiting: string): HostCopy 
       `${caller}: ${x.backend.name} reads asynchronously only: await ${waiting}()`,
     );
   }
-  return ownCopy(x.backend.readSync(buffer));
+  return x.backend.readSync(buffer) as HostCopy;
 }
 
 function liveBuffer(operation: string, x: DeviceTensor, argument = 'the tensor'): unknown {
@@ -365,7 +369,7 @@ export function checkDType(operation: string, dtype: DType, backend: Backend): v
     throw new SoftgradError('ERR_DISPOSED', `${operation}: backend ${backend.name} was closed; open it again`);
   }
   noteBackend(backend);
-  checkDTypeName(dtype, `${operation}: `);
+  checkDTypeName(operation, dtype);
   if (isFloat(dtype) && !backend.supports.dtypes.includes(dtype)) {
     const { dtypes, device } = backend.supports;
     const as = operation === 'to' ? `await x.to(backend, '${dtypes[0]}')` : `tensor(data, { dtype: '${dtypes[0]}' })`;
@@ -390,9 +394,7 @@ export function make(backend: Backend, shape: Shape, dtype: DType, host: HostArr
     backend.free(buffer);
     throw error;
   }
-  const made = new DeviceTensor(backend, shape, dtype, buffer, kept);
-  if (host) made.beginning = beginningOf(host);
-  return track(made);
+  return track(new DeviceTensor(backend, shape, dtype, buffer, kept));
 }
 
 /** A buffer within the backend's limits. @throws ERR_OUT_OF_MEMORY */
@@ -405,9 +407,4 @@ export function allocate<B>(backend: Backend<B>, size: number, dtype: DType, use
     );
   }
   return backend.alloc(size, dtype, use);
-}
-
-/** What a backend's `read` gives may be kept by the caller, so that its memory is shared with nothing; the type of older compilers does not say so. */
-function ownCopy(host: HostArray): HostCopy {
-  return host as HostCopy;
 }

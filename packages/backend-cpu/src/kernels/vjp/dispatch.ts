@@ -1,6 +1,6 @@
-import type { Rows } from '@softgrad/core';
+import type { DerivativeParameters, Rows } from '@softgrad/core';
 import { type FloatArray, scratch, singleScratch } from '../../storage.js';
-import { inverseTemperature } from '../../temperature.js';
+import { hasInverse, inverseTemperature } from '../../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../../tiles.js';
 import { divisorOf, vjpDouble } from './double.js';
 import { leastSearched, vjpDoubleShort, vjpSingleShort } from './short.js';
@@ -18,8 +18,9 @@ export function vjp(
   probabilities: FloatArray,
   cotangent: FloatArray,
   rows: Rows,
-  temperature: number,
-): void {
+  { temperature }: DerivativeParameters,
+): void | false {
+  if (!hasInverse(out, temperature)) return false;
   const { outer, classes } = rows;
   const isSingle = out instanceof Float32Array;
   if (rows.inner === 1) {
