@@ -925,10 +925,11 @@ describe('a target that fits is found by shape and dtype, one that does not is r
       [3, 1, 2],
     ]);
   const neither = 'expected class indices (2,) or probabilities (2, 3)';
+  const reshaped = '; the same entries in that shape are { data, shape: [2] }, with flat data';
 
   test.each([
-    ['nested arrays of another shape', [[1, 2]], 'ERR_SHAPE', `target is (1, 2); ${neither}`],
-    ['as many indices in another shape', [[0], [1]], 'ERR_SHAPE', `target is (2, 1); ${neither}`],
+    ['nested arrays of another shape', [[1, 2]], 'ERR_SHAPE', `target is (1, 2); ${neither}${reshaped}`],
+    ['as many indices in another shape', [[0], [1]], 'ERR_SHAPE', `target is (2, 1); ${neither}${reshaped}`],
     ['a number', 1, 'ERR_SHAPE', `target is (); ${neither}`],
     ['too many floats', new Float32Array(7), 'ERR_SHAPE', `target is (7,); ${neither}`],
     ['too many integers', new Int32Array(7), 'ERR_SHAPE', `target is (7,); ${neither}`],
@@ -943,8 +944,13 @@ describe('a target that fits is found by shape and dtype, one that does not is r
       'ERR_DTYPE',
       'target is bool; expected int32 class indices or float probabilities',
     ],
-    ['int32 of another shape', () => tensor([[0, 1]], { dtype: 'int32' }), 'ERR_SHAPE', `target is (1, 2); ${neither}`],
-    ['floats of another shape', () => tensor([[0, 1]]), 'ERR_SHAPE', `target is (1, 2); ${neither}`],
+    [
+      'int32 of another shape',
+      () => tensor([[0, 1]], { dtype: 'int32' }),
+      'ERR_SHAPE',
+      `target is (1, 2); ${neither}${reshaped}`,
+    ],
+    ['floats of another shape', () => tensor([[0, 1]]), 'ERR_SHAPE', `target is (1, 2); ${neither}${reshaped}`],
     [
       'floats of another dtype',
       () =>

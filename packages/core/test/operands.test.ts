@@ -17,6 +17,7 @@ import {
   type Tensor,
   tensor,
 } from '../src/index.js';
+import { hintOfShape } from '../src/tensor/operands.js';
 import { failure } from './failure.js';
 import { minimal } from './minimal-backend.js';
 import { openOutOfPlace } from './out-of-place.js';
@@ -676,4 +677,25 @@ test('a tensor over a buffer of the engine’s own may share it with another of 
   backend.write(buffer, Float64Array.of(0, 0));
   const y = fromBuffer(backend, buffer, [1, 2], 'float64');
   expect([...softmax(y, { out: y }).dataSync()]).toEqual([0.5, 0.5]);
+});
+
+test.each([
+  [[6], [2, 3], true],
+  [[2, 3, 1], [2, 3], true],
+  [[1, 6], [6], true],
+  [[3, 2], [2, 3], false],
+  [[5], [2, 3], false],
+  [[6], [], false],
+  [[1], [], false],
+] as const)('a hint how to state a shape, of %j where %j is expected: %s', (given, expected, isHint) => {
+  const hint = `; the same entries in that shape are { data, shape: [${expected.join(', ')}] }, with flat data`;
+  expect(hintOfShape(given, expected)).toBe(isHint ? hint : '');
+});
+
+test('the hint is for what can be reshaped: an operand, and not out', () => {
+  const s = softmax(tensor([[1, 2, 3]]));
+  expect(() => softmax.vjp(s, [1, 2, 3])).toThrow(
+    'cotangent is (3,), expected (1, 3); the same entries in that shape are',
+  );
+  expect(() => softmax.vjp(s, s, { out: tensor([1, 2, 3]) })).toThrow(/out is \(3,\), expected \(1, 3\)$/);
 });

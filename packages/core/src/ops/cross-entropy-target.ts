@@ -6,7 +6,7 @@ import type { DType, HostArray } from '../tensor/dtype.js';
 import { areBooleans, isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
-import { type FloatTensor, operandLike } from '../tensor/operands.js';
+import { type FloatTensor, hintOfShape, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
 import { isInt32 } from './cross-entropy-options.js';
@@ -155,7 +155,10 @@ function checkNoClassIgnored({ operation, ignoreIndex }: TargetRules): void {
 function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): SoftgradError {
   const expected = `class indices ${show(reduced)} or probabilities ${show(logits.shape)}`;
   const axis = logits.shape.findIndex((_, k) => sameShape(shape, withoutAxis(logits.shape, k)));
-  const hint = axis < 0 ? hintOfRows(shape, logits) : `; it fits axis ${axis} (option axis, by default the last)`;
+  const hint =
+    axis < 0
+      ? hintOfShape(shape, reduced) || hintOfRows(shape, logits)
+      : `; it fits axis ${axis} (option axis, by default the last)`;
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}${hint}`);
 }
 

@@ -1,7 +1,7 @@
 import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type FloatDType, isFloat } from './dtype.js';
-import { type Shape, sameShape, show } from './shape.js';
+import { type Shape, sameShape, show, sizeOf } from './shape.js';
 import { asTensor, type DeviceTensor } from './tensor.js';
 
 /** An operand of floats, checked alive. */
@@ -39,7 +39,18 @@ export function operandLike(
     );
   }
   if (!sameShape(x.shape, shape)) {
-    throw new SoftgradError('ERR_SHAPE', `${operation}: ${argument} is ${show(x.shape)}, expected ${show(shape)}`);
+    throw new SoftgradError(
+      'ERR_SHAPE',
+      `${operation}: ${argument} is ${show(x.shape)}, expected ${show(shape)}${argument.startsWith('out') ? '' : hintOfShape(x.shape, shape)}`,
+    );
   }
   return x;
+}
+
+/** How to give flat entries, or those with other dimensions of 1, their shape; empty for another order of the dimensions, or another number of entries. */
+export function hintOfShape(given: Shape, expected: Shape): string {
+  const long = (shape: Shape) => shape.filter((size) => size !== 1);
+  if (expected.length === 0) return '';
+  const isSame = given.length === 1 ? sizeOf(given) === sizeOf(expected) : sameShape(long(given), long(expected));
+  return isSame ? `; the same entries in that shape are { data, shape: [${expected.join(', ')}] }, with flat data` : '';
 }
