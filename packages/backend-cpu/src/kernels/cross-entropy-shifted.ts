@@ -1,14 +1,12 @@
 import type { CrossEntropyParameters, Rows } from '@softgrad/core';
-import { rowsPerBlock, scale, sumOfOthers } from '../blocks.js';
 import { log1pPair } from '../exp-double.js';
-import { expAndSum, unitOf } from '../exp-single.js';
 import { corrected, hasQuotient, head, productError, productRest, quotient, sumError, timesPair } from '../pair.js';
 import { fillMasked, forEachShiftedRow, isEmpty, joinExponentials, type ShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { inverseTemperature } from '../temperature.js';
 import { scatter } from '../tiles.js';
 
-interface Outputs {
+export interface Outputs {
   readonly loss: CpuBuffer | null;
   readonly gradient: CpuBuffer | null;
 }
@@ -30,83 +28,12 @@ const weightScratch = scratch();
 const weightLows = scratch();
 
 /**
- * Loss `−scale Σ q log p` and gradient `scale/T (p Σ q − q)` of each row, from one exponential an element.
+ * `crossEntropy` of rows that are shifted by their largest logit, in every layout and dtype.
  *
  * At the largest logit p Σ q − q would cancel, p being nearly 1 for a row that has learned its target;
  * with S = Σ exp(x/T − max) it is Σ_others q − Σ q · (S − 1)/S.
  */
-export function crossEntropy(
-  out: Outputs,
-  logits: FloatArray,
-  rows: Rows,
-  parameters: CrossEntropyParameters<CpuBuffer>,
-): void {
-  if (logits instanceof Float32Array && rows.inner === 1 && isPlain(parameters)) {
-    crossEntropyUnshifted(out, logits, rows, parameters);
-  } else {
-    crossEntropyShifted(out, logits, rows, parameters);
-  }
-}
-
-/** Class indices, nothing masked, smoothed or tempered. */
-function isPlain({ target, mask, temperature, labelSmoothing }: CrossEntropyParameters<CpuBuffer>): boolean {
-  return target.kind === 'indices' && mask === null && temperature === 1 && labelSmoothing === 0;
-}
-
-const expScratch = scratch();
-
-/**
- * Rows whose exponentials need no shift (see `softmax`), with t the target and S the sum: `loss = log1p(Σ_others exp / exp_t)`,
- * `gradient = exp / S`, at t `−Σ_others exp / S`. Summing the others apart, neither cancels where the target has nearly all.
- */
-function crossEntropyUnshifted(
-  out: Outputs,
-  logits: Float32Array,
-  { outer, classes }: Rows,
-  parameters: CrossEntropyParameters<CpuBuffer>,
-): void {
-  const { target, weight, ignoreIndex, scale: factor } = parameters;
-  const gradient = out.gradient as Float32Array | null;
-  const { loss } = out;
-  const perBlock = rowsPerBlock(classes);
-  const unit = unitOf(parameters.temperature);
-  const exp = expScratch(classes * perBlock);
-  for (let row = 0; row < outer; row += perBlock) {
-    const count = Math.min(perBlock, outer - row);
-    if (expAndSum(exp, logits, row * classes, count * classes, unit) < 0) {
-      crossEntropyShifted(
-        {
-          loss: loss === null ? null : loss.subarray(row, row + count),
-          gradient: gradient === null ? null : gradient.subarray(row * classes, (row + count) * classes),
-        },
-        logits.subarray(row * classes, (row + count) * classes),
-        { outer: count, classes, inner: 1 },
-        { ...parameters, target: { kind: 'indices', buffer: target.buffer.subarray(row, row + count) } },
-      );
-      continue;
-    }
-    for (let r = row; r < row + count; r++) {
-      const first = (r - row) * classes;
-      const index = target.buffer[r];
-      if (index === ignoreIndex) {
-        if (loss) loss[r] = 0;
-        if (gradient) gradient.fill(0, r * classes, (r + 1) * classes);
-        continue;
-      }
-      const hot = factor * (weight ? weight[index] : 1);
-      const own = exp[first + index];
-      const others = sumOfOthers(exp, first, classes, index);
-      if (loss) loss[r] = hot * Math.log1p(others / own);
-      if (gradient) {
-        const total = others + own;
-        scale(gradient, exp, r * classes, first, classes, hot / total);
-        gradient[r * classes + index] = -hot * (others / total);
-      }
-    }
-  }
-}
-
-function crossEntropyShifted(
+export function crossEntropyShifted(
   out: Outputs,
   logits: FloatArray,
   rows: Rows,
