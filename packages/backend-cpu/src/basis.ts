@@ -127,7 +127,19 @@ function select(out: Buffer, condition: Operand<Buffer>, a: Operand<Buffer>, b: 
 }
 
 function selectElements(out: CpuBuffer, condition: View, a: View, b: View, extent: Extent): void {
+  const keep = condition.high;
+  const from = a.high;
+  // A mask and a number for what it does not keep.
+  const isKept = keep instanceof Uint8Array && b.high.length === 1 && out.length >= leastBits;
+  const bits =
+    isKept && out instanceof Float32Array && from instanceof Float32Array
+      ? [out, from, Float32Array.of(b.high[0])].map(bitsOf)
+      : null;
   forEachRun(extent, (k, end, along, o, c) => {
+    if (bits && condition[along] === 1 && a[along] === 1) {
+      selectBits(bits[0], k, end, keep as Uint8Array, startOf(condition, o, c), bits[1], startOf(a, o, c), bits[2][0]);
+      return;
+    }
     const step = condition[along];
     const [stepA, stepB] = [a[along], b[along]];
     let at = startOf(condition, o, c);
@@ -135,6 +147,39 @@ function selectElements(out: CpuBuffer, condition: View, a: View, b: View, exten
     for (; k < end; at += step, atA += stepA, atB += stepB)
       out[k++] = condition.high[at] > 0 ? a.high[atA] : b.high[atB];
   });
+}
+
+/** Fewer elements are selected in less time than views of their bits are made. */
+const leastBits = 512;
+
+function bitsOf({ buffer, byteOffset, length }: Float32Array): Int32Array {
+  return new Int32Array(buffer, byteOffset, length);
+}
+
+/** `out = keep > 0 ? from : other` from k to `end`, on the bits of float32: a branch would be unpredictable. */
+function selectBits(
+  out: Int32Array,
+  k: number,
+  end: number,
+  keep: Uint8Array,
+  at: number,
+  from: Int32Array,
+  start: number,
+  other: number,
+): void {
+  const length = end - k;
+  let n = 0;
+  for (; n < length - 3; n += 4) {
+    const i = (at + n) | 0;
+    const j = (start + n) | 0;
+    const to = (k + n) | 0;
+    // `-1 >> 31` has all bits set, `-0 >> 31` none.
+    out[to] = ((from[j] ^ other) & (-keep[i] >> 31)) ^ other;
+    out[(to + 1) | 0] = ((from[(j + 1) | 0] ^ other) & (-keep[(i + 1) | 0] >> 31)) ^ other;
+    out[(to + 2) | 0] = ((from[(j + 2) | 0] ^ other) & (-keep[(i + 2) | 0] >> 31)) ^ other;
+    out[(to + 3) | 0] = ((from[(j + 3) | 0] ^ other) & (-keep[(i + 3) | 0] >> 31)) ^ other;
+  }
+  for (; n < length; n++) out[k + n] = ((from[start + n] ^ other) & (-keep[at + n] >> 31)) ^ other;
 }
 
 /** Columns that a transposition writes at once. */

@@ -44,3 +44,13 @@ export function sum(exp: Float64Array, from: number, length: number): number {
 export function sumOfOthers(exp: Float64Array, from: number, length: number, index: number): number {
   return sum(exp, from, index) + sum(exp, from + index + 1, length - index - 1);
 }
+
+/** The index of an element above `bound`, or −1. No element is negative, so that none of four is above it whose sum is not. */
+export function indexAbove(values: Float64Array, from: number, length: number, bound: number): number {
+  const end = (from + length) | 0;
+  const lastFour = (end - 3) | 0;
+  let k = from;
+  while (k < lastFour && values[k] + values[(k + 1) | 0] + (values[(k + 2) | 0] + values[(k + 3) | 0]) <= bound) k += 4;
+  for (; k < end; k++) if (values[k] > bound) return k;
+  return -1;
+}

@@ -112,6 +112,54 @@ export function expAndSum(exp: Float64Array, x: Float32Array, start: number, len
   return sum0 + sum1;
 }
 
+/** `expAndSum` of the entries that `keep` keeps, from `mask` on, and 0 for the others. */
+export function keptExpAndSum(
+  exp: Float64Array,
+  x: Float32Array,
+  start: number,
+  length: number,
+  { steps, mostSquares }: Unit,
+  keep: Uint8Array,
+  mask: number,
+): number {
+  let sum0 = 0;
+  let sum1 = 0;
+  let k = 0;
+  for (; k < length - 1; k += 2) {
+    const from = (mask + k) | 0;
+    // 1 or 0 without a branch, which would be unpredictable.
+    const kept0 = -keep[from] >>> 31;
+    const kept1 = -keep[(from + 1) | 0] >>> 31;
+    let x0 = x[start + k];
+    let x1 = x[start + k + 1];
+    if (!(x0 * x0 + x1 * x1 < mostSquares)) {
+      // Masked logits may be anything, and are often −Infinity.
+      if (kept0 === 0) x0 = 0;
+      if (kept1 === 0) x1 = 0;
+      if (!(x0 * x0 + x1 * x1 < mostSquares)) return -1;
+    }
+    const s0 = x0 * steps + stepOffset;
+    const s1 = x1 * steps + stepOffset;
+    const n0 = s0 | 0;
+    const n1 = s1 | 0;
+    const t0 = s0 - n0;
+    const t1 = s1 - n1;
+    const e0 = stepTable[n0 & 0x7fff] * (t0 * (t0 + b) + a) * kept0;
+    const e1 = stepTable[n1 & 0x7fff] * (t1 * (t1 + b) + a) * kept1;
+    exp[k] = e0;
+    exp[k + 1] = e1;
+    sum0 += e0;
+    sum1 += e1;
+  }
+  if (k < length) {
+    const kept = -keep[mask + k] >>> 31;
+    const x0 = kept === 0 ? 0 : x[start + k];
+    if (!(x0 * x0 < mostSquares)) return -1;
+    sum0 += exp[k] = expOfSteps(x0 * steps) * kept;
+  }
+  return sum0 + sum1;
+}
+
 function tableOfSteps(): Float64Array {
   const roots = Float64Array.from({ length: 64 }, (_, j) => leading * 2 ** (j / 64));
   const table = new Float64Array(tableLength);

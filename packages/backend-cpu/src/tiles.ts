@@ -43,7 +43,7 @@ export function forEachTile(rows: Rows, visit: (tile: Tile) => void): void {
   const most = rowsPerTile(rows);
   if (inner === 1) {
     for (let row = 0; row < outer; row += most) {
-      visit({ base: row * classes, step: classes, stride: 1, count: Math.min(most, outer - row), row, outer: row });
+      visit(tileOf(row, Math.min(most, outer - row), classes));
     }
     return;
   }
@@ -53,6 +53,11 @@ export function forEachTile(rows: Rows, visit: (tile: Tile) => void): void {
       visit({ base, step: 1, stride: inner, count: Math.min(most, inner - i), row: o * inner + i, outer: o });
     }
   }
+}
+
+/** `count` contiguous rows. */
+export function tileOf(row: number, count: number, classes: number): Tile {
+  return { base: row * classes, step: classes, stride: 1, count, row, outer: row };
 }
 
 /** Copies a tile into `to`, row after row. */

@@ -2,6 +2,7 @@ import type { BinaryOp, Extent, Operand } from '@softgrad/core';
 import { beforeAll, expect, test } from 'vitest';
 import { transposeBlock } from '../src/basis.js';
 import { type CpuBackend, type CpuBuffer, cpu } from '../src/index.js';
+import { randomFrom } from './accuracy.js';
 import { dtypes, guarded } from './layouts.js';
 
 let basis: CpuBackend['basis'];
@@ -24,6 +25,10 @@ function at([outer, classes, inner]: Extent, o: number, c: number, i: number): n
 function forEach([outer, classes, inner]: Extent, visit: (k: number, o: number, c: number, i: number) => void): void {
   let k = 0;
   for (let o = 0; o < outer; o++) for (let c = 0; c < classes; c++) for (let i = 0; i < inner; i++) visit(k++, o, c, i);
+}
+
+function size([outer, classes, inner]: Extent): number {
+  return outer * classes * inner;
 }
 
 const whole: Extent = [2, 3, 4];
@@ -66,6 +71,47 @@ test('operands are broadcast in each dimension, and may be numbers', () => {
     }
   }
 });
+
+test.each(dtypes)(
+  'a mask selects between many elements of %s and a number, whatever its bytes other than 0 are',
+  (dtype) => {
+    const random = randomFrom(7);
+    const extents = [515, 516, 517].flatMap((length): Extent[] => [
+      [2, 3, length],
+      [2, length, 1],
+    ]);
+    for (const extent of extents) {
+      for (const maskExtent of broadcastsTo(extent)) {
+        const bytes = [0, 0, 1, 2, 127, 128, 255];
+        const mask = Uint8Array.from({ length: size(maskExtent) }, () => bytes[Math.floor(7 * random())]);
+        for (const extentA of broadcastsTo(extent)) {
+          const a = guarded(size(extentA), dtype);
+          a.values.forEach((_, k) => {
+            a.values[k] = random() < 0.1 ? [Number.NaN, plus, -0][k % 3] : random();
+          });
+          const values = a.values.slice();
+          const out = guarded(size(extent), dtype);
+          for (const b of [0, -0, -1.5, minus, Number.NaN]) {
+            // The last one is written into the operand, where it is as long.
+            const to = Number.isNaN(b) && size(extentA) === size(extent) ? a : out;
+            basis.select(
+              to.values,
+              { buffer: mask, extent: maskExtent },
+              { buffer: a.values, extent: extentA },
+              b,
+              extent,
+            );
+            forEach(extent, (k, o, c, i) => {
+              const expected = mask[at(maskExtent, o, c, i)] > 0 ? values[at(extentA, o, c, i)] : b;
+              if (!Object.is(to.values[k], expected)) expect.fail(`${to.values[k]} at ${k}, expected ${expected}`);
+            });
+            expect(to.intact()).toBe(true);
+          }
+        }
+      }
+    }
+  },
+);
 
 test.each(dtypes)('neg changes the sign of %s, that of 0 too', (dtype) => {
   const x = guarded(Float64Array.of(0, 2, -3), dtype);

@@ -25,6 +25,7 @@ interface Options {
 const plain: Options = { temperature: 1, mask: null, weight: null, labelSmoothing: 0, ignoreIndex: -100 };
 // A power of 2, by which a reference can be multiplied without another rounding.
 const scale = 0.25;
+const plus = Number.POSITIVE_INFINITY;
 
 /** Loss and gradient between guard values; each is the same where the other is not asked for. */
 function computed(x: FloatArray, rows: Rows, target: Target, options: Options, dtype: DType) {
@@ -47,7 +48,7 @@ function expectRight(x: FloatArray, rows: Rows, target: Target, options: Options
   const values = Array.from(target.buffer);
   const expected = referenceCrossEntropy(x, { kind: target.kind, values }, rows, settings);
   const losses = expected.loss.map((value) => value * scale);
-  expectWithin(dtype === 'float32' ? 4 : 1, loss, losses, dtype, `loss ${label}`);
+  expectWithin(1, loss, losses, dtype, `loss ${label}`);
   const p = reference.softmax(x, rows, settings);
   const sizes = new Float64Array(x.length);
   reference.rowIndices(rows).forEach((at, row) => {
@@ -63,7 +64,7 @@ function expectRight(x: FloatArray, rows: Rows, target: Target, options: Options
     });
   });
   const gradients = expected.gradient.map((value) => value * scale);
-  expectWithin(dtype === 'float32' ? 6 : 1, gradient, gradients, dtype, `gradient ${label}`, sizes);
+  expectWithin(1, gradient, gradients, dtype, `gradient ${label}`, sizes);
 }
 
 function weightOf(
@@ -203,6 +204,110 @@ test('float32 rows are right in every block, those beside a row that needs a shi
   }
 });
 
+test.each([3, 4, 5, 6, 7, 700])(
+  'float32 rows of %i classes are right with masks that repeat within and across blocks, smoothed, tempered and of probabilities',
+  (classes) => {
+    const random = randomFrom(classes);
+    const outer = rowsPerBlock(classes) + 7;
+    const rows = { outer, classes, inner: 1 };
+    const weight = Float32Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : 1 + c / 8));
+    for (const blocks of [0, 5, outer]) {
+      // Class 0 is kept in all rows but one of the mask's.
+      const buffer = Uint8Array.from({ length: blocks * classes }, (_, k) =>
+        k % classes === 0 || random() < 0.6 ? 1 : 0,
+      );
+      if (blocks > 0) buffer.fill(0, 3 * classes, 4 * classes);
+      const whole = Uint8Array.from({ length: outer * classes }, (_, k) => buffer[k % buffer.length]);
+      const mask = blocks === 0 ? null : { buffer, outer: blocks, whole };
+      const isEmpty = (row: number) => mask !== null && row % blocks === 3;
+      const indices = Int32Array.from({ length: outer }, (_, row) => {
+        const index = Math.floor(random() * classes);
+        return isEmpty(row) || row % 7 === 2 ? -100 : mask && whole[row * classes + index] === 0 ? 0 : index;
+      });
+      const shares = Float32Array.from({ length: outer * classes }, () => random() / classes);
+      for (const temperature of [1, 2, -0.5]) {
+        for (const labelSmoothing of [0, 0.1]) {
+          for (const hard of [0, 1]) {
+            const x = Float32Array.from({ length: outer * classes }, () => 20 * temperature * (random() - 0.5));
+            // NaN and infinities where they have no influence, and a row in the second block that needs a shift.
+            if (mask && hard)
+              whole.forEach((keep, k) => {
+                if (keep === 0 && k % 11 === 0) x[k] = [Number.NaN, plus, -plus][k % 3];
+              });
+            if (hard) x[(rowsPerBlock(classes) + 1) * classes] = 1e5 * temperature;
+            const targets: Target[] = [
+              { kind: 'indices', buffer: indices },
+              { kind: 'probabilities', buffer: shares },
+            ];
+            for (const target of targets) {
+              for (const weights of [null, weight]) {
+                const options = { ...plain, temperature, labelSmoothing, mask, weight: weights };
+                const label = `${target.kind} blocks=${blocks} T=${temperature} smoothing=${labelSmoothing} hard=${hard} weight=${weights !== null}`;
+                expectRight(x, rows, target, options, 'float32', label);
+              }
+            }
+          }
+        }
+      }
+    }
+  },
+);
+
+test.each(dtypes)(
+  'a masked entry of %s has the gradient 0, not −0, at a negative temperature and with a negative weight too',
+  (dtype) => {
+    const rows = { outer: 1, classes: 6, inner: 1 };
+    const x = floats(6, dtype).map((_, c) => c);
+    const buffer = Uint8Array.of(1, 0, 1, 1, 0, 1);
+    const negative = floats(6, dtype).fill(-1);
+    const shares = floats(6, dtype).fill(0.25);
+    const targets: Target[] = [
+      { kind: 'indices', buffer: Int32Array.of(2) },
+      { kind: 'probabilities', buffer: shares },
+    ];
+    for (const target of targets) {
+      for (const temperature of [2, -2]) {
+        for (const weight of [null, negative]) {
+          for (const labelSmoothing of [0, 0.1]) {
+            const options = {
+              ...plain,
+              temperature,
+              weight,
+              labelSmoothing,
+              mask: { buffer, outer: 1, whole: buffer },
+            };
+            const { gradient } = computed(x, rows, target, options, dtype);
+            expect([gradient[1], gradient[4]]).toEqual([0, 0]);
+          }
+        }
+      }
+    }
+  },
+);
+
+test.each(dtypes)(
+  'a probability that is NaN has no influence where it is masked, and makes the row NaN in %s otherwise',
+  (dtype) => {
+    const rows = { outer: 3, classes: 5, inner: 1 };
+    const x = floats(15, dtype).map((_, k) => k % 5);
+    const shares = floats(15, dtype).fill(0.25);
+    shares[6] = Number.NaN;
+    shares[13] = Number.NaN;
+    const buffer = Uint8Array.from(x, (_, k) => (k === 6 ? 0 : 1));
+    const target = { kind: 'probabilities', buffer: shares } as const;
+    const { loss, gradient } = computed(
+      x,
+      rows,
+      target,
+      { ...plain, mask: { buffer, outer: 3, whole: buffer } },
+      dtype,
+    );
+    expect([...loss].map(Number.isNaN)).toEqual([false, false, true]);
+    expect([...gradient].findIndex(Number.isNaN)).toBe(10);
+    expect(gradient[6]).toBe(0);
+  },
+);
+
 test.each(dtypes)('the loss and the gradient of a confident row in %s do not cancel, whatever its gap', (dtype) => {
   const rows = { outer: 1, classes: 3, inner: 1 };
   for (const gap of [0.5, 0.6, 1, 5, 20, 40, 60, 85]) {
@@ -214,6 +319,13 @@ test.each(dtypes)('the loss and the gradient of a confident row in %s do not can
       const buffer = floats(3, dtype);
       buffer[index] = 1;
       expectRight(x, rows, { kind: 'probabilities', buffer }, plain, dtype, label);
+      for (const labelSmoothing of [1e-3, 1e-25]) {
+        const smoothed = { ...plain, labelSmoothing };
+        expectRight(x, rows, { kind: 'indices', buffer: Int32Array.of(index) }, smoothed, dtype, label);
+        expectRight(x, rows, { kind: 'probabilities', buffer }, smoothed, dtype, label);
+        buffer[(index + 1) % 3] = labelSmoothing;
+        expectRight(x, rows, { kind: 'probabilities', buffer }, plain, dtype, label);
+      }
     }
   }
 });

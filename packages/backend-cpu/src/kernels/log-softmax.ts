@@ -1,5 +1,5 @@
 import type { DerivativeParameters, Rows, SoftmaxParameters } from '@softgrad/core';
-import { rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
+import { indexAbove, rowsPerBlock, sum, sumOfOthers } from '../blocks.js';
 import { expOfFloat64, log1pPair } from '../exp-double.js';
 import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
@@ -68,13 +68,6 @@ function logSoftmaxUnshifted(
       out[start + top] = 0 - log;
     }
   }
-}
-
-/** The index of an element above `bound`, or −1. */
-function indexAbove(values: Float64Array, from: number, length: number, bound: number): number {
-  const end = (from + length) | 0;
-  for (let k = from; k < end; k++) if (values[k] > bound) return k;
-  return -1;
 }
 
 /** `out[start + k] = x[start + k] · factor − constant`. */

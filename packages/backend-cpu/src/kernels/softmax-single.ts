@@ -1,6 +1,6 @@
 import { blockElements, rowsPerBlock, scale } from '../blocks.js';
-import { expAndSum, expOfSteps, leastSteps, mostSteps, stepsPerUnit, unitOf } from '../exp-single.js';
-import { scratch } from '../storage.js';
+import { expAndSum, expOfSteps, keptExpAndSum, leastSteps, mostSteps, stepsPerUnit, unitOf } from '../exp-single.js';
+import { scratch, singleScratch } from '../storage.js';
 import type { Keep } from '../tiles.js';
 
 /** Rows longer than this have their exponentials taken twice rather than stored. */
@@ -9,6 +9,7 @@ export const longRow = 2 ** 17;
 export const shortRow = 32;
 
 const expScratch = scratch();
+const logitScratch = singleScratch();
 /** Of one length for good: an array that the compiler knows it need not load the length of, which makes short rows an eighth faster. */
 const blockScratch = new Float64Array(blockElements);
 
@@ -208,66 +209,32 @@ function maskedRows(
   { buffer: keep, rows }: Keep,
 ): void {
   const exp = expScratch(classes);
-  const steps = stepsPerUnit / temperature;
+  const unit = unitOf(temperature);
   for (let row = 0; row < outer; row++) {
     const start = row * classes;
     const mask = (row % rows) * classes;
-    let total = clampedMaskedExpAndSum(exp, x, start, classes, steps, keep, mask);
-    if (total < 0) total = shiftedMaskedExpAndSum(exp, x, start, classes, temperature, keep, mask);
+    let total = keptExpAndSum(exp, x, start, classes, unit, keep, mask);
+    const isHard = total < 0;
+    if (isHard)
+      total = hardExpAndSum(exp, 0, keptLogits(x, start, classes, temperature, keep, mask), 0, classes, temperature);
     // Nothing is kept where the total is 0.
     scale(out, exp, start, 0, classes, total === 0 ? 0 : 1 / total);
-    if (Number.isNaN(total)) for (let k = 0; k < classes; k++) if (keep[mask + k] === 0) out[start + k] = 0;
+    if (isHard) for (let k = 0; k < classes; k++) if (keep[mask + k] === 0) out[start + k] = 0;
   }
 }
 
-/** `clampedExpAndSum` of the entries kept; 0 for the others. */
-function clampedMaskedExpAndSum(
-  exp: Float64Array,
-  x: Float32Array,
-  start: number,
-  classes: number,
-  stepsPerLogit: number,
-  keep: Uint8Array,
-  mask: number,
-): number {
-  let total = 0;
-  for (let k = 0; k < classes; k++) {
-    let e = 0;
-    if (keep[(mask + k) | 0] !== 0) {
-      const steps = x[(start + k) | 0] * stepsPerLogit;
-      if (!(steps < mostSteps)) return -1;
-      if (steps >= leastSteps) e = expOfSteps(steps);
-    }
-    exp[k] = e;
-    total += e;
-  }
-  return total > leastTotal ? total : -1;
-}
-
-/** `shiftedExpAndSum` of the entries kept; 0 for the others. */
-function shiftedMaskedExpAndSum(
-  exp: Float64Array,
+/** A row of logits whose masked entries are the ones of probability 0. */
+function keptLogits(
   x: Float32Array,
   start: number,
   classes: number,
   temperature: number,
   keep: Uint8Array,
   mask: number,
-): number {
-  const sign = temperature < 0 ? -1 : 1;
-  const unit = stepsPerShift(temperature);
-  let total = 0;
-  let max = Number.NEGATIVE_INFINITY;
-  for (let k = 0; k < classes; k++) {
-    const value = x[(start + k) | 0] * sign;
-    if (value > max && keep[(mask + k) | 0] !== 0) max = value;
-  }
-  for (let k = 0; k < classes; k++) {
-    const e = keep[(mask + k) | 0] === 0 ? 0 : expOfShift((x[(start + k) | 0] * sign - max) * unit);
-    exp[k] = e;
-    total += e;
-  }
-  return total;
+): Float32Array {
+  const kept = logitScratch(classes);
+  for (let k = 0; k < classes; k++) kept[k] = keep[mask + k] === 0 ? -Infinity * temperature : x[start + k];
+  return kept;
 }
 
 /** Steps of a table's root that a shifted logit takes for each 1; finite, because a difference of 0 times Infinity is NaN. */
