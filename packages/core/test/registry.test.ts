@@ -164,6 +164,9 @@ test.each([
   ['gpu.js', 'gpujs'],
   ['web-gpu', 'webgpu'],
   ['webgl', 'webgpu'],
+  ['wsam', 'wasm'],
+  ['wams', 'wasm'],
+  ['awsm', 'wasm'],
 ])('the name %s has a similar one, %s', async (given, meant) => {
   for (const name of ['wasm', 'webgpu', 'gpujs']) register(name, async () => ({ default: exact }));
   for (const choose of [setBackend, openShared]) {
