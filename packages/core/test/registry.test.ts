@@ -550,6 +550,72 @@ test('an error other than that of a backend that cannot run is passed on, and th
   expect(attempts).toBe(3);
 });
 
+describe('a backend whose device is lost', () => {
+  /** A provider whose backends lose their devices when they are told to. */
+  function losing() {
+    const opened: { lost: boolean }[] = [];
+    const reasons: (string | null)[] = [];
+    const provider: BackendProvider = {
+      name: 'gpu',
+      unavailable: async () => reasons.shift() ?? null,
+      open: async () => {
+        const state = { lost: false };
+        opened.push(state);
+        const backend = delegate((await exact.open()) as Backend, { name: 'gpu' });
+        return Object.defineProperty(backend, 'lost', { get: () => state.lost });
+      },
+    };
+    return { provider, opened, reasons, lose: () => Object.assign(opened[opened.length - 1], { lost: true }) };
+  }
+
+  test('is not given again: its provider is opened once more, for all callers, by name too', async () => {
+    const { provider, opened, lose } = losing();
+    register('losing', async () => ({ default: provider }));
+    const first = await setBackend('losing', exact);
+    expect(await openShared('losing')).toBe(first);
+    lose();
+    const again = await Promise.all([setBackend('losing', exact), openShared(provider)]);
+    expect([again[0] === again[1], again[0] === first, again[0].name, opened.length]).toEqual([true, false, 'gpu', 2]);
+    expect(tensor([1]).backend).toBe(again[0]);
+    // Its tensors are those of a lost device, not those of a closed backend.
+    expect(first.closed).toBe(false);
+  });
+
+  test('is followed by the next candidate if there is no other device', async () => {
+    const { provider, reasons, lose } = losing();
+    await setBackend(provider, exact);
+    lose();
+    reasons.push('the driver crashed');
+    expect((await setBackend(provider, exact)).name).toBe('exact');
+    expect((await setBackend(provider, exact)).name).toBe('gpu');
+  });
+
+  test('is no candidate any more, as a closed one', async () => {
+    const { provider, lose } = losing();
+    const backend = await openShared(provider);
+    lose();
+    expect((await setBackend(backend, exact)).name).toBe('exact');
+    await expect(setBackend(backend)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'setBackend: no backend can run here: gpu: its device was lost; open it again',
+    });
+    expect(inspect(backend)).toMatch(/, device lost$/);
+  });
+
+  test('is replaced where it is the default one, and not named by errors', async () => {
+    vi.resetModules();
+    const core = await import('../src/index.js');
+    const { openedBackends } = await import('../src/backend/registry.js');
+    let lost = false;
+    const openSync = (): Backend => Object.defineProperty(new MinimalBackend(), 'lost', { get: () => lost });
+    core.setDefaultBackend({ ...minimal, openSync });
+    const first = core.getBackend();
+    expect([core.getBackend() === first, openedBackends(() => true)]).toEqual([true, ['mine']]);
+    lost = true;
+    expect([core.getBackend() === first, openedBackends(() => true)]).toEqual([false, []]);
+  });
+});
+
 test('a provider that could not run is asked again the next time', async () => {
   const answers: (string | null)[] = ['no device yet', null];
   const provider: BackendProvider = {

@@ -9,7 +9,7 @@ export type BackendCandidate = BackendName | (string & Record<never, never>) | B
 
 /**
  * Chooses the backend of new tensors: the first candidate that can run here. Existing tensors stay on their backend. A provider is
- * opened once: choosing it again returns the same backend, unless that was closed. For a second backend of the provider, open
+ * opened once: choosing it again returns the same backend, unless that was closed or lost its device. For a second backend of the provider, open
  * it yourself. If calls overlap, the one made last determines the choice, however long each takes.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered, also if another
@@ -23,7 +23,7 @@ export const setBackend: (...candidates: readonly BackendCandidate[]) => Promise
 
 /**
  * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
- * the same provider, and all callers share it, at the same time or later, until it is closed.
+ * the same provider, and all callers share it, at the same time or later, until it is closed or its device is lost.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered; ERR_VALUE for an invalid
  *   candidate

@@ -87,7 +87,7 @@ function unknownName(name: string): string {
 
 /**
  * Chooses the backend of new tensors: the first candidate that can run here. Existing tensors stay on their backend. A provider is
- * opened once: choosing it again returns the same backend, unless that was closed. For a second backend of the provider, open
+ * opened once: choosing it again returns the same backend, unless that was closed or lost its device. For a second backend of the provider, open
  * it yourself. If calls overlap, the one made last determines the choice, however long each takes.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered, also if another
@@ -112,7 +112,7 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
 
 /**
  * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
- * the same provider, and all callers share it, at the same time or later, until it is closed.
+ * the same provider, and all callers share it, at the same time or later, until it is closed or its device is lost.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered; ERR_VALUE for an invalid
  *   candidate
@@ -144,7 +144,9 @@ async function openFirst(caller: string, candidates: readonly BackendCandidate[]
 /** An open backend, or the reason why there is none. */
 async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
   if (isBackend(candidate)) {
-    return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
+    if (isUsable(candidate)) return candidate;
+    const why = candidate.closed ? 'it was closed' : 'its device was lost';
+    return `${candidate.name}: ${why}; open it again`;
   }
   try {
     const provider = typeof candidate === 'string' ? await loadProvider(candidate) : candidate;
@@ -154,6 +156,11 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | str
     if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
     throw error;
   }
+}
+
+/** Whether new tensors can be made there. */
+function isUsable({ closed, lost }: Backend): boolean {
+  return !closed && lost !== true;
 }
 
 /**
@@ -169,9 +176,9 @@ export function setDefaultBackend(provider: SyncProvider): void {
   shared.hasBackend = true;
 }
 
-/** The default backend, opened again if it was closed: nobody chose it explicitly, so closing it is not an error. */
+/** The default backend, opened again if it was closed or lost: nobody chose it explicitly, so closing it is not an error. */
 function openFallback(of: NonNullable<typeof fallback>): Backend {
-  if (of.backend === null || of.backend.closed) {
+  if (of.backend === null || !isUsable(of.backend)) {
     of.backend = of.provider.openSync();
     noteBackend(of.backend);
   }
@@ -182,7 +189,7 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
   if (provider === fallback?.provider) return openFallback(fallback);
   for (let known = chosen.get(provider); known !== undefined; known = chosen.get(provider)) {
     const result = await known;
-    if (typeof result === 'string' || !result.closed) return result;
+    if (typeof result === 'string' || isUsable(result)) return result;
     if (chosen.get(provider) === known) chosen.delete(provider);
   }
   // Stored before the first await, so that concurrent calls wait for this backend instead of opening a second one.
@@ -271,7 +278,7 @@ export function noteBackend(backend: Backend): void {
   if (typeof WeakRef === 'undefined') return;
   for (const reference of opened) {
     const known = reference.deref();
-    if (known === undefined || known.closed) opened.delete(reference);
+    if (known === undefined || !isUsable(known)) opened.delete(reference);
   }
   opened.add(new WeakRef(backend));
 }
@@ -281,7 +288,7 @@ export function openedBackends(has: (backend: Backend) => boolean): string[] {
   const names: string[] = [];
   for (const reference of opened) {
     const backend = reference.deref();
-    if (backend && !backend.closed && has(backend)) names.push(backend.name);
+    if (backend && isUsable(backend) && has(backend)) names.push(backend.name);
   }
   return [...new Set(names)];
 }
