@@ -15,8 +15,17 @@ function tsc(...options: readonly string[]): string {
 const folder = mkdtempSync(fileURLToPath(new URL('.compile-', import.meta.url)));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
+/** The fragment in the README of a backend that can lose its device. */
+const afterLoss = (name: string): readonly [string, string] => [
+  `packages/backend-${name}/README.md: async function probabilities() {`,
+  `import { cpu } from '@softgrad/backend-cpu'; import { ${name} } from '@softgrad/backend-${name}';
+import { isSoftgradError, setBackend, softmax } from '@softgrad/core';
+declare const logits: number[][];`,
+];
+
 /** What a fragment needs from the code around it, by its place in the documents: the page, and the first line. */
 const contexts: Readonly<Record<string, string>> = {
+  "docs/choose-a-backend.md: const backend = await setBackend('webgpu', 'wasm', 'cpu', { onSkip: console.warn });": `import { setBackend } from 'softgrad';`,
   "docs/many-machines.md: import { createPlan, folderStore, runEmbedded } from '@softgrad/distributed';": '',
   'docs/training.md: const result = crossEntropy(logits, labels);': `import { crossEntropy, tensor } from 'softgrad';
 const [logits, labels] = [tensor([[1, 2, 3]]), [2]];`,
@@ -25,6 +34,8 @@ const [logits, labels] = [tensor([[1, 2, 3]]), [2]];`,
   "docs/write-a-backend.md: import { register, setBackend } from 'softgrad';": '',
   'docs/write-a-backend.md: const exps = row.map((i) => Math.exp(at(x, i) - max));': `declare const row: readonly number[], x: Float32Array, max: number;
 declare function at(buffer: Float32Array, index: number): number;`,
+  ...Object.fromEntries(['webgpu', 'gpujs', 'tfjs'].map(afterLoss)),
+  "packages/softgrad/README.md: await setBackend('webgpu', 'wasm', 'cpu', { onSkip: console.warn }); // webgpu: WebGPU has no adapter: …": `import { setBackend } from 'softgrad';`,
   "packages/backend-wasm/README.md: import kernels from '@softgrad/backend-wasm/simd.wasm'; // a WebAssembly.Module there": `import { wasm } from '@softgrad/backend-wasm';`,
   'packages/backend-webgpu/README.md: const gpu = await webgpu.open();': `import { webgpu } from '@softgrad/backend-webgpu';
 import { softmax, tensor } from '@softgrad/core';`,

@@ -17,6 +17,7 @@ import { immediate, queued, type Stream } from './stream.js';
 /** A backend that runs on gpu.js. */
 export interface GpujsBackend extends Backend<GpujsBuffer> {
   readonly name: `gpujs-${Engine['mode']}`;
+  readonly lost: boolean;
   /** Number of kernels that are compiled now, at most the bound given when the backend was opened. */
   readonly compiled: number;
 }
@@ -73,6 +74,9 @@ function backendOf(engine: Engine, { programs, stream, storage, launch }: Parts,
     supports: supportsOf(engine, measured),
     get closed() {
       return closed;
+    },
+    get lost() {
+      return engine.isLost();
     },
     get compiled() {
       return programs.size;

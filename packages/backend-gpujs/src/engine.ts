@@ -54,7 +54,9 @@ export interface Engine {
   argument(resident: Resident, length: number): unknown;
   /** Runs a kernel. @throws ERR_DEVICE_LOST, ERR_OUT_OF_MEMORY */
   run(kernel: GpuKernel, values: readonly unknown[], length: number): Resident | Promise<Resident>;
-  /** @throws ERR_DEVICE_LOST, and ERR_OUT_OF_MEMORY once if an allocation failed */
+  /** Whether the device is known to be lost. */
+  isLost(): boolean;
+  /** @throws ERR_DEVICE_LOST, and ERR_OUT_OF_MEMORY from the first allocation that failed */
   check(): void;
   /** Resolves when the device has completed all submitted work. */
   finish(): Promise<void>;
@@ -67,7 +69,7 @@ export function failure(mode: Mode, code: ErrorCode, message: string, cause?: un
 }
 
 export function deviceLost(mode: Mode, cause?: unknown): SoftgradError {
-  const advice = 'its data is lost; open the backend again';
+  const advice = 'its data is lost; await setBackend(…), openShared(…) or gpujs.open(…) again';
   return failure(mode, 'ERR_DEVICE_LOST', `the device was lost: ${advice}`, cause);
 }
 

@@ -1,6 +1,6 @@
 import { type BackendProvider, checkOptions, describeOption, namesOf, SoftgradError } from '@softgrad/core';
 import { type Candidate, createCandidate, type GpujsBackend } from './backend.js';
-import { type Engine, gpuModes, hostModes, type Mode, modes } from './engine.js';
+import { type Engine, failure, gpuModes, hostModes, type Mode, modes } from './engine.js';
 import { openGl } from './engines/gl.js';
 import { hostReason, openHost } from './engines/host.js';
 import { openWebGpu } from './engines/webgpu.js';
@@ -108,19 +108,25 @@ async function openMode(library: GpuLibrary, mode: Mode, kernels: number): Promi
 
 /** Opens an engine, which is closed if its first softmax or the measurement of `supports` fails. */
 async function openCandidate(library: GpuLibrary, mode: Mode, kernels: number): Promise<Candidate> {
-  const engine = await openEngine(library, mode);
+  // Where an extension of the browser blocks WebGPU or WebGL, any of their functions may throw.
+  const engine = await openEngine(library, mode).catch((cause) => {
+    throw unavailableBecause(mode, 'it could not be opened', cause);
+  });
   const closingOnFailure = async <T>(work: () => Promise<T>): Promise<T> => {
     try {
       return await work();
     } catch (cause) {
       await engine.close();
-      if (cause instanceof SoftgradError) throw cause;
-      const reason = `gpujs (${mode}): the first kernel failed: ${messageOf(cause)}`;
-      throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', reason, { cause });
+      throw unavailableBecause(mode, 'the first kernel failed', cause);
     }
   };
   const candidate = await closingOnFailure(() => createCandidate(library, engine, kernels));
   return { ...candidate, backend: () => closingOnFailure(candidate.backend) };
+}
+
+function unavailableBecause(mode: Mode, what: string, cause: unknown): SoftgradError {
+  if (cause instanceof SoftgradError) return cause;
+  return failure(mode, 'ERR_BACKEND_UNAVAILABLE', `${what}: ${messageOf(cause)}`, cause);
 }
 
 function openEngine(library: GpuLibrary, mode: Mode): Promise<Engine> {

@@ -19,7 +19,10 @@ test("an engine's errors begin with the mode, and keep the cause", () => {
   ];
   expect(told.map(({ code, message }) => [code, message])).toEqual([
     ['ERR_VALUE', 'gpujs (cpu): no'],
-    ['ERR_DEVICE_LOST', 'gpujs (webgpu): the device was lost: its data is lost; open the backend again'],
+    [
+      'ERR_DEVICE_LOST',
+      'gpujs (webgpu): the device was lost: its data is lost; await setBackend(…), openShared(…) or gpujs.open(…) again',
+    ],
     ['ERR_OUT_OF_MEMORY', 'gpujs (webgl): cannot allocate 3 elements (12 bytes); the limit is 2'],
     ['ERR_UNSUPPORTED', 'gpujs (webgl2): gpu.js could not run a kernel: reset'],
   ]);

@@ -1,8 +1,8 @@
-import { sigmoid, softmax, tensor } from '@softgrad/core';
+import { type BackendProvider, openShared, sigmoid, softmax, tensor } from '@softgrad/core';
 import { afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { openedOnce } from '../../backend-tfjs/test/opened-once.js';
 import { loadGpu } from '../src/gpu.js';
-import { gpujs, type Mode } from '../src/index.js';
+import { type GpujsBackend, gpujs, type Mode } from '../src/index.js';
 import { createProvider } from '../src/provider.js';
 
 // gpu.js detects the browser's features once: trigger this before a test removes a feature.
@@ -18,16 +18,20 @@ afterEach(() => {
 const refusal = (message: RegExp) => ({ code: 'ERR_BACKEND_UNAVAILABLE', message: expect.stringMatching(message) });
 const lost = expect.objectContaining({ code: 'ERR_DEVICE_LOST' });
 
+const inMode = (mode: Mode): BackendProvider => ({ ...gpujs, open: () => gpujs.open({ mode }) }) as BackendProvider;
+const providers = { webgpu: inMode('webgpu'), webgl2: inMode('webgl2') };
+const openIn = async (mode: 'webgl2' | 'webgpu') => (await openShared(providers[mode])) as unknown as GpujsBackend;
+
 /** Opens a backend and returns it with its device. */
 async function openWithDevice(mode: 'webgl2' | 'webgpu') {
   if (mode === 'webgpu') {
     const request = vi.spyOn(GPUAdapter.prototype, 'requestDevice');
-    const backend = await gpujs.open({ mode });
+    const backend = await openIn(mode);
     const device = (await request.mock.results[0].value) as GPUDevice;
     return { backend, lose: () => device.destroy() };
   }
   const context = vi.spyOn(HTMLCanvasElement.prototype, 'getContext');
-  const backend = await gpujs.open({ mode });
+  const backend = await openIn(mode);
   // Not the contexts of gpu.js's feature detection, which have default attributes.
   const own = context.mock.calls.findIndex(([, attributes]: readonly unknown[]) => attributes !== undefined);
   const gl = context.mock.results[own].value as WebGL2RenderingContext;
@@ -36,26 +40,30 @@ async function openWithDevice(mode: 'webgl2' | 'webgpu') {
 
 /** Backends on devices that are not lost, for several tests. */
 const opened = {
-  webgpu: openedOnce(() => gpujs.open({ mode: 'webgpu' })),
-  webgl2: openedOnce(() => gpujs.open({ mode: 'webgl2' })),
+  webgpu: openedOnce(() => openIn('webgpu')),
+  webgl2: openedOnce(() => openIn('webgl2')),
 };
 
 // Must run first, before gpu.js has requested the device that all its kernels in a page share. Mode webgl has the same engine as webgl2.
 describe.each(['webgpu', 'webgl2'] as const)('a device lost during work, mode %s', (mode) => {
-  test('is ERR_DEVICE_LOST for its data; host data is intact, and a new backend works', async () => {
+  test('is ERR_DEVICE_LOST for its data; host data is intact, and choosing the provider again gives a backend that works', async () => {
     const { backend, lose } = await openWithDevice(mode);
     const x = tensor([1, 2, 3], { backend });
     const s = softmax(x);
     const read = s.data();
+    expect(backend.lost).toBe(false);
     lose();
     await read.catch((error) => expect(error).toEqual(lost));
     await expect(Promise.resolve().then(() => s.data())).rejects.toEqual(lost);
     await expect(Promise.resolve().then(() => sigmoid(s).data())).rejects.toEqual(lost);
     await expect(backend.sync()).rejects.toEqual(lost);
     expect([...(await x.data())]).toEqual([1, 2, 3]);
-    await backend.close();
+    expect(backend.lost).toBe(true);
     const anew = await opened[mode]();
-    const again = softmax(await x.to(anew).catch(() => tensor([1, 2, 3], { backend: anew })));
+    expect(anew.lost).toBe(false);
+    const again = softmax(await x.to(anew));
+    s.dispose();
+    await backend.close();
     expect((await again.data())[2]).toBeCloseTo(0.66524096, 6);
   });
 });
@@ -64,6 +72,22 @@ describe('the error names what is missing', () => {
   test('WebGPU', async () => {
     vi.spyOn(navigator, 'gpu', 'get').mockReturnValue(undefined as unknown as GPU);
     await expect(gpujs.open({ mode: 'webgpu' })).rejects.toMatchObject(refusal(/WebGPU is missing: navigator\.gpu/));
+  });
+
+  test('or that reading navigator.gpu, or making a context, throws', async () => {
+    vi.spyOn(navigator, 'gpu', 'get').mockImplementation(() => {
+      throw new Error('blocked');
+    });
+    vi.spyOn(HTMLCanvasElement.prototype, 'getContext').mockImplementation(() => {
+      throw new Error('blocked');
+    });
+    for (const mode of ['webgpu', 'webgl2', 'webgl'] as const) {
+      const message = new RegExp(`^gpujs \\(${mode}\\): it could not be opened: blocked$`);
+      await expect(gpujs.open({ mode })).rejects.toMatchObject(refusal(message));
+    }
+    const backend = await gpujs.open();
+    expect(['gpujs-cpu', 'gpujs-webasm']).toContain(backend.name);
+    await backend.close();
   });
 
   test.each([
@@ -129,7 +153,8 @@ describe('a failed allocation', () => {
     const backend = await opened.webgl2();
     const x = softmax(tensor([1, 2], { backend }));
     vi.spyOn(WebGL2RenderingContext.prototype, 'getError').mockReturnValueOnce(0x0505);
-    const message = expect.stringContaining(`${backend.supports.limits.elements}`);
+    const { elements } = backend.supports.limits;
+    const message = expect.stringMatching(`the limit is ${elements}:.*; close the backend and open it again$`);
     await expect(x.data()).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY', message });
     await expect(x.data()).rejects.toMatchObject({ code: 'ERR_OUT_OF_MEMORY' });
   });

@@ -25,6 +25,8 @@ import { newBuffer, read, readSync, replace, type TfBuffer, write } from './stor
 /** A backend on an engine of TensorFlow.js. */
 export interface TfjsBackend extends Backend<TfBuffer> {
   readonly engine: EngineName;
+  /** Also true once `tf.removeBackend` has removed the engine. */
+  readonly lost: boolean;
   /**
    * Returns a tfjs tensor that shares the data, without a copy. Each side disposes its own tensor, and the memory is freed
    * with the last. A `tf.tidy` disposes the result like any other tfjs tensor.
@@ -59,6 +61,9 @@ export function backendOf(engine: Engine, supports: Supports): TfjsBackend {
     supports,
     get closed() {
       return closed;
+    },
+    get lost() {
+      return engine.isLost();
     },
     alloc(length, dtype) {
       engine.assertAlive();

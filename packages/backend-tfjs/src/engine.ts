@@ -14,6 +14,8 @@ export interface Engine extends Store {
   run(targets: readonly Target[], program: Program): void;
   /** Sets all elements to one value. */
   fill(out: TfBuffer, value: number): void;
+  /** Whether `assertAlive` throws. */
+  isLost(): boolean;
   /** @throws ERR_DEVICE_LOST if the device is lost, or tfjs's instance of the engine was removed */
   assertAlive(): void;
   /** Awaits a promise of tfjs, which may never settle if the device is lost. @throws ERR_DEVICE_LOST */
@@ -28,9 +30,13 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
   });
   loss.catch(() => {});
 
+  const whyLost = (): string | null => {
+    if (reason !== null || device.isLost()) return reason ?? 'the device was lost';
+    return core.engine().registry[name] === instance ? null : 'tf.removeBackend removed the engine';
+  };
   const assertAlive = (): void => {
-    if (reason !== null || device.isLost()) throw deviceLost(name, reason ?? 'the device was lost');
-    if (core.engine().registry[name] !== instance) throw deviceLost(name, 'tf.removeBackend removed the engine');
+    const why = whyLost();
+    if (why !== null) throw deviceLost(name, why);
   };
 
   const engine: Engine = {
@@ -39,6 +45,7 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
     instance,
     copies: device.copies,
     device,
+    isLost: () => whyLost() !== null,
     assertAlive,
     run(targets, program) {
       assertAlive();
@@ -79,7 +86,7 @@ export function engineOf(core: Core, name: EngineName, instance: KernelBackend, 
 function deviceLost(name: EngineName, message: string): SoftgradError {
   return new SoftgradError(
     'ERR_DEVICE_LOST',
-    `tfjs (${name}): ${message}; host data is intact: open the backend again`,
+    `tfjs (${name}): ${message}; host data is intact: await setBackend(…), openShared(…) or tfjs.open(…) again`,
   );
 }
 

@@ -70,15 +70,20 @@ async function open(options: TfjsOptions): Promise<TfjsBackend> {
   const core = await loadCore();
   if (core === null) throw noCore();
   const reasons: string[] = [];
+  let unexpected: { readonly cause: unknown } | undefined;
   for (const name of preferred(core)) {
     try {
       return await openEngine(name, options);
     } catch (error) {
-      if (!isSoftgradError(error) || error.code !== 'ERR_BACKEND_UNAVAILABLE') throw error;
-      reasons.push(withoutName(error.message));
+      // An unexpected error, such as a shader that the driver does not compile, must not hide that another engine can run.
+      if (isSoftgradError(error)) reasons.push(withoutName(error.message));
+      else {
+        reasons.push(`engine ${name} could not be opened: ${error}`);
+        unexpected ??= { cause: error };
+      }
     }
   }
-  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `tfjs: ${reasons.join('; ')}`);
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `tfjs: ${reasons.join('; ')}`, unexpected);
 }
 
 /** A reason to which core, or the error of several engines, adds the name. */

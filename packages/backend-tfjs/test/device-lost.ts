@@ -1,4 +1,4 @@
-import { softmax, tensor } from '@softgrad/core';
+import { type BackendProvider, openShared, softmax, tensor } from '@softgrad/core';
 import * as tf from '@tensorflow/tfjs-core';
 import { describe, expect, inject, test } from 'vitest';
 import { type EngineName, tfjs } from '../src/index.js';
@@ -35,12 +35,14 @@ interface WebGpu {
 
 export function testLostDevices(): void {
   describe.each(losses)('the device of engine %s is lost', (engine, lose) => {
-    test('during work: its data is ERR_DEVICE_LOST, host data is intact, and a new backend works', async () => {
-      const backend = await tfjs.open({ engine });
+    test('during work: its data is ERR_DEVICE_LOST, host data is intact, and choosing the provider again gives a backend that works', async () => {
+      const provider = { ...tfjs, open: () => tfjs.open({ engine }) } as BackendProvider;
+      const backend = await openShared(provider);
       const host = Float32Array.of(0, 0);
       const x = tensor(host, { shape: [1, 2], backend });
       const s = softmax(x);
       await backend.sync();
+      expect(backend.lost).toBe(false);
       const reading = expect(s.data()).rejects.toEqual(deviceLost);
       await lose();
       await reading;
@@ -50,11 +52,17 @@ export function testLostDevices(): void {
       await expect(s.data()).rejects.toEqual(deviceLost);
       await expect(backend.sync()).rejects.toEqual(deviceLost);
       expect([...host]).toEqual([0, 0]);
+      expect(backend.lost).toBe(true);
+
+      const again = await openShared(provider);
+      expect([again === backend, again.lost]).toEqual([false, false]);
+      const y = tensor(host, { shape: [1, 2], backend: again });
+      expectClose(await softmax(y).data(), [0.5, 0.5]);
+      // The lost one is still lost, and freeing what it holds does not harm the other.
+      await expect(x.data()).rejects.toEqual(deviceLost);
       s.dispose();
       await backend.close();
-
-      const again = await tfjs.open({ engine });
-      expectClose(await softmax(tensor(host, { shape: [1, 2], backend: again })).data(), [0.5, 0.5]);
+      expectClose(await softmax(y).data(), [0.5, 0.5]);
       await again.close();
     });
 

@@ -352,7 +352,7 @@ describe('an engine', () => {
   const lostError = (reason: string) =>
     expect.objectContaining({
       code: 'ERR_DEVICE_LOST',
-      message: `tfjs (webgpu): ${reason}; host data is intact: open the backend again`,
+      message: `tfjs (webgpu): ${reason}; host data is intact: await setBackend(…), openShared(…) or tfjs.open(…) again`,
     });
 
   test('is lost if its device is, before or after that is reported, or if tfjs removed it', async () => {

@@ -95,6 +95,7 @@ test('an engine that tfjs removed is a lost device; a new backend works', async 
   const x = tensor([[1, 2]], { backend });
   const factory = tf.findBackendFactory('cpu');
   tf.removeBackend('cpu');
+  expect(backend.lost).toBe(true);
   await expect(x.data()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
   tf.registerBackend('cpu', factory);
   const again = await tfjs.open({ engine: 'cpu' });

@@ -4,7 +4,7 @@ import { describe, expect, test, vi } from 'vitest';
 import type { TfjsBackend } from '../src/backend.js';
 import { connect, limitSeconds } from '../src/connection.js';
 import { arraysOf, type Device } from '../src/device.js';
-import type { TfBuffer } from '../src/index.js';
+import { type TfBuffer, tfjs } from '../src/index.js';
 import type { Core } from '../src/peers.js';
 import { type RunKernel, runEagerly } from '../src/verbs/eager.js';
 import { type GpuPrograms, runLazily } from '../src/verbs/lazy.js';
@@ -126,6 +126,33 @@ function operationsOn(backend: TfjsBackend): Readonly<Record<string, () => void>
     sigmoidVjp: () => kernels?.sigmoidVjp?.(out, x, g, length),
   };
 }
+
+test('an engine that throws an unexpected error is skipped; the error is the cause if no other engine can run', async () => {
+  const blocked = new Error('blocked');
+  const { get } = tf.env();
+  const factory = tf.findBackendFactory('cpu');
+  const spy = vi.spyOn(tf.env(), 'get').mockImplementation((flag) => {
+    if (flag === 'WASM_HAS_SIMD_SUPPORT') throw blocked;
+    return get.call(tf.env(), flag);
+  });
+  try {
+    await expect(tfjs.open({ engine: 'wasm' })).rejects.toBe(blocked);
+    const backend = await tfjs.open();
+    expect(backend.engine).toBe('cpu');
+    await backend.close();
+    tf.removeBackend('cpu');
+    await expect(tfjs.open()).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: expect.stringMatching(
+        /^tfjs: engine webgpu .*; engine webgl .*; engine wasm could not be opened: Error: blocked; engine cpu /,
+      ),
+      cause: blocked,
+    });
+  } finally {
+    spy.mockRestore();
+    if (!tf.findBackendFactory('cpu')) tf.registerBackend('cpu', factory);
+  }
+});
 
 describe('an engine that tfjs does not initialize', () => {
   const name = 'wasm';

@@ -74,6 +74,9 @@ function backendOf(
     get closed() {
       return closed;
     },
+    get lost() {
+      return faults.isLost();
+    },
     alloc(length, dtype) {
       expectStored(dtype);
       return storage.alloc(length, dtype);

@@ -3,6 +3,8 @@ import { messageOf } from './gpu.js';
 
 /** Errors of a device, which WebGPU reports asynchronously: they are recorded when reported, and thrown by the next call that may wait. */
 export interface Faults {
+  /** Whether the device is known to be lost. */
+  isLost(): boolean;
   /** @throws ERR_DEVICE_LOST once the device is known to be lost, ERR_DISPOSED once the backend is closed */
   check(): void;
   /** Runs `action` inside an error scope; the next `settle` throws the error that the scope reports. */
@@ -34,7 +36,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
   const lose = (why: string) => {
     lost ??= new SoftgradError(
       'ERR_DEVICE_LOST',
-      `webgpu: the device was lost (${why}). Host data is intact: open the backend again`,
+      `webgpu: the device was lost (${why}). Host data is intact: await setBackend(…), openShared(…) or webgpu.open(…) again`,
     );
     return lost;
   };
@@ -55,6 +57,7 @@ export function watchFaults(device: GPUDevice, owned: boolean): Faults {
     return faulty[0]?.fault ?? null;
   };
   return {
+    isLost: () => lost !== null,
     check,
     scope(filter, fault, action) {
       device.pushErrorScope(filter);

@@ -40,9 +40,11 @@ export async function openDevice(options: DeviceOptions): Promise<OpenedDevice> 
   if (options.device) return { device: options.device, info: options.device.adapterInfo, owned: false };
   const adapter = await findAdapter(options);
   if (typeof adapter === 'string') throw unavailable(adapter);
-  const { limits, features, info } = adapter;
-  const wanted = (['shader-f16', 'subgroups', 'timestamp-query'] as const).filter((feature) => features.has(feature));
+  let info: GPUAdapterInfo | undefined;
   try {
+    ({ info } = adapter);
+    const { limits, features } = adapter;
+    const wanted = (['shader-f16', 'subgroups', 'timestamp-query'] as const).filter((feature) => features.has(feature));
     const device = await adapter.requestDevice({
       label: 'softgrad',
       requiredFeatures: wanted,
@@ -69,11 +71,15 @@ export function messageOf(cause: unknown): string {
 
 async function findAdapter(options: DeviceOptions): Promise<GPUAdapter | string> {
   if (options.adapter) return options.adapter;
-  const gpu = options.gpu ?? (await findEntry());
-  if (typeof gpu === 'string') return gpu;
   const { powerPreference } = options;
-  const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
-  return adapter ?? `WebGPU has no adapter: ${drivers}${isNode() ? `; ${inNode}` : `, ${inBrowsers}`}`;
+  try {
+    const gpu = options.gpu ?? (await findEntry());
+    if (typeof gpu === 'string') return gpu;
+    const adapter = await gpu.requestAdapter(powerPreference === undefined ? {} : { powerPreference });
+    return adapter ?? `WebGPU has no adapter: ${drivers}${isNode() ? `; ${inNode}` : `, ${inBrowsers}`}`;
+  } catch (cause) {
+    return `WebGPU is blocked, as by a setting or an extension of the browser: ${messageOf(cause)}`;
+  }
 }
 
 /** The browser's entry point, or the one of the package `webgpu`. */

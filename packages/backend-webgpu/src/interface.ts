@@ -42,6 +42,7 @@ export type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, 'sigmoidHvp'>>;
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {
   readonly basis: Basis<WebgpuBuffer>;
   readonly kernels: WebgpuKernels;
+  readonly lost: boolean;
   close(): void;
   /** The device that it runs on, for sharing buffers with other WebGPU code. */
   readonly device: Declared<'GPUDevice'>;

@@ -110,12 +110,14 @@ describe('the faults of a device', () => {
     const { device, scopes, lose } = fakeDevice();
     const faults = watchFaults(device, false);
     faults.check();
+    expect(faults.isLost()).toBe(false);
     faults.scope('validation', fault, () => {});
     lose(how);
     await device.lost;
+    expect(faults.isLost()).toBe(true);
     const expected = {
       code: 'ERR_DEVICE_LOST',
-      message: `webgpu: the device was lost (${reason}). Host data is intact: open the backend again`,
+      message: `webgpu: the device was lost (${reason}). Host data is intact: await setBackend(…), openShared(…) or webgpu.open(…) again`,
     };
     expect(() => faults.check()).toThrow(expect.objectContaining(expected));
     scopes[0].settle(null);

@@ -1,4 +1,4 @@
-import { type Backend, softmax, tensor } from '@softgrad/core';
+import { type Backend, openShared, softmax, tensor } from '@softgrad/core';
 import { plain } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
@@ -26,6 +26,7 @@ describe('a device that is lost during work', () => {
     const backend = await webgpu.open();
     const out = enqueueSoftmax(backend);
     const reading = backend.read(out);
+    expect(backend.lost).toBe(false);
     backend.device.destroy();
     await expect(reading).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST', message: expect.stringContaining('open') });
     await expect(backend.read(out)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
@@ -74,6 +75,22 @@ describe('a device that is lost during work', () => {
     const anew = await webgpu.open();
     const [first] = await softmax(tensor(host, { backend: anew })).data();
     expect(first).toBeCloseTo(0.09003, 5);
+    anew.close();
+  });
+
+  test('has a successor: openShared opens a new device, and tensors of the lost one stay lost', async () => {
+    const lost = await openShared(webgpu);
+    const x = tensor(logits, { backend: lost });
+    (lost as WebgpuBackend).device.destroy();
+    await expect(softmax(x).data()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    const anew = (await openShared(webgpu)) as Backend<WebgpuBuffer> as WebgpuBackend;
+    expect([anew === lost, lost.lost, anew.lost]).toEqual([false, true, false]);
+    await expectWorking(anew);
+    await expect(x.data()).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+    expect(() => softmax(x)).toThrow(expect.objectContaining({ code: 'ERR_DEVICE_LOST' }));
+    x.dispose();
+    await lost.close();
+    await expectWorking(anew);
     anew.close();
   });
 });

@@ -83,6 +83,40 @@ describe('where there is no adapter', () => {
   });
 });
 
+describe('where WebGPU is blocked, as by an extension of the browser, the reason says so', () => {
+  const blocked = 'WebGPU is blocked, as by a setting or an extension of the browser: ';
+  const rejecting = { requestAdapter: () => Promise.reject(new Error('no')) };
+  const throwing = {
+    requestAdapter: () => {
+      throw new DOMException('no', 'SecurityError');
+    },
+  };
+
+  test.each([
+    ['rejects', rejecting],
+    ['throws', throwing],
+  ])('the request for an adapter %s', async (_, gpu) => {
+    vi.stubGlobal('navigator', { gpu });
+    const reason = `${blocked}no`;
+    expect(await webgpu.unavailable()).toBe(reason);
+    await expect(webgpu.open()).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: `webgpu: ${reason}`,
+    });
+  });
+
+  test('navigator.gpu is an empty object, or throws when it is read', async () => {
+    vi.stubGlobal('navigator', { gpu: {} });
+    expect(await webgpu.unavailable()).toContain(`${blocked}gpu.requestAdapter is not a function`);
+    vi.stubGlobal('navigator', {
+      get gpu() {
+        throw new Error('no');
+      },
+    });
+    expect(await webgpu.unavailable()).toBe(`${blocked}no`);
+  });
+});
+
 test('the entry point is the one given, that of the browser, or in Node that of the package webgpu, which is opened once', async () => {
   const asked: unknown[] = [];
   const entry = (name: string) =>
@@ -176,6 +210,19 @@ describe('a device', () => {
       cause,
     });
     expect(descriptors).toMatchObject([{ requiredFeatures: ['shader-f16'] }]);
+  });
+
+  test('whose adapter may not be described is an error too', async () => {
+    const { openDevice } = await opening();
+    const adapter = Object.defineProperty({}, 'info', {
+      get() {
+        throw new Error('protected');
+      },
+    }) as GPUAdapter;
+    await expect(openDevice({ adapter })).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'webgpu: the adapter unnamed adapter gave no device: protected',
+    });
   });
 });
 

@@ -9,6 +9,9 @@ export function delegate<B>(backend: Backend<B>, overrides: Partial<Backend<B>>)
     get closed() {
       return backend.closed;
     },
+    get lost() {
+      return backend.lost;
+    },
     alloc: (length, dtype, use) => backend.alloc(length, dtype, use),
     write: (buffer, host) => backend.write(buffer, host),
     read: (buffer) => backend.read(buffer),

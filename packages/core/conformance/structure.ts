@@ -19,6 +19,8 @@ const members = {
   vjp: 'function',
 } satisfies Partial<Record<keyof Backend, Kind>>;
 
+const optional = { lost: 'boolean' } satisfies Partial<Record<keyof Backend, Kind>>;
+
 const announcements = {
   dtypes: 'array',
   inPlace: 'boolean',
@@ -42,6 +44,7 @@ export function missingMembers(backend: Backend): readonly string[] {
   const { supports, basis } = backend;
   return [
     ...missing('', backend, members),
+    ...(backend.lost === undefined ? [] : missing('', backend, optional)),
     ...missing('supports.', supports, announcements),
     ...missing('supports.limits.', supports?.limits, limits),
     ...missing('supports.expUlp.', supports?.expUlp, expUlp),

@@ -18,7 +18,7 @@ export type ErrorCode =
   | 'ERR_DISPOSED'
   /** Not enough memory; the message says how much was requested and what the limit is. */
   | 'ERR_OUT_OF_MEMORY'
-  /** The device was lost. Host data is intact; the backend can be opened again. */
+  /** The device was lost. Host data is intact; `setBackend`, `openShared` and a provider's `open` give a new backend. */
   | 'ERR_DEVICE_LOST';
 
 /**

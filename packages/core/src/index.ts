@@ -29,6 +29,8 @@ export {
   type ProviderLoader,
   register,
   registered,
+  type Selection,
+  type SelectionOptions,
   type SyncProvider,
   setBackend,
   setDefaultBackend,

@@ -36,7 +36,7 @@ export function optionMeant(name: string, known: readonly string[]): string | un
 
 /**
  * The question whether another name was meant: the one that `optionMeant` finds, else one that the name begins, or begins with, or that differs from it by a
- * replacement of at most two letters.
+ * replacement of at most two letters, or by two letters in the other order.
  *
  * @returns empty if there is none
  *
@@ -46,9 +46,13 @@ export function optionMeant(name: string, known: readonly string[]): string | un
 export function hintOf(name: string, known: readonly string[]): string {
   const given = plain(name);
   const replaced = given.length > 4 ? 2 : 1;
+  const swapped = (at: number) => given.slice(0, at) + given.charAt(at + 1) + given.charAt(at) + given.slice(at + 2);
   const isAlike = (one: string) =>
     given.startsWith(one) ||
-    [...given].some((_, at) => one.startsWith(given.slice(0, at + 1)) && one.endsWith(given.slice(at + 1 + replaced)));
+    [...given].some(
+      (_, at) =>
+        one === swapped(at) || (one.startsWith(given.slice(0, at + 1)) && one.endsWith(given.slice(at + 1 + replaced))),
+    );
   // A name from another library is not similar to anything else: label is not labelSmoothing.
   const meant =
     optionMeant(name, known) ?? (elsewhere[given] === undefined && known.find((one) => isAlike(plain(one))));

@@ -28,6 +28,8 @@ const messages: Readonly<Record<string, string | RegExp>> = {
   'no-elements': 'supports.limits must be above 0',
   'no-classes': 'supports.limits must be above 0',
   'no-jacobian': 'the backend lacks jacobian (a function)',
+  'lost-as-promise': 'the backend lacks lost (a boolean)',
+  'always-lost': 'lost is true on a device that works',
   'no-exp-ulp': 'the backend lacks supports.expUlp (an object)',
   'half-a-basis': 'the backend lacks basis.select (a function)',
   'misspelt-kernel':
@@ -59,7 +61,7 @@ describe('every classic mistake is caught by the case named for it', () => {
   const selected = inject('everything') ? faulty : onePerCase;
 
   test('by one for each case, and by those whose message is known', () =>
-    expect(selected).toHaveLength(inject('everything') ? 325 : 202));
+    expect(selected).toHaveLength(inject('everything') ? 327 : 204));
 
   test.for(selected)('$name: $caughtBy', async ({ name, caughtBy, provider }) => {
     const bound = caseOf(await conformance(provider, { composed: false }), caughtBy);

@@ -164,6 +164,9 @@ test.each([
   ['gpu.js', 'gpujs'],
   ['web-gpu', 'webgpu'],
   ['webgl', 'webgpu'],
+  ['wsam', 'wasm'],
+  ['wams', 'wasm'],
+  ['awsm', 'wasm'],
 ])('the name %s has a similar one, %s', async (given, meant) => {
   for (const name of ['wasm', 'webgpu', 'gpujs']) register(name, async () => ({ default: exact }));
   for (const choose of [setBackend, openShared]) {
@@ -529,7 +532,7 @@ test('backends in use are named once, without those that are closed', async () =
   expect(fresh.openedBackends(() => true)).toEqual(['first', 'second']);
 });
 
-test('an error other than that of a backend that cannot run is passed on, and the provider can be tried again', async () => {
+test('an unexpected error of the only candidate is thrown as it is, and the candidate can be tried again', async () => {
   let attempts = 0;
   const flaky: BackendProvider = {
     name: 'flaky',
@@ -541,10 +544,176 @@ test('an error other than that of a backend that cannot run is passed on, and th
       return (await exact.open()) as Backend;
     },
   };
-  await expect(setBackend(flaky, exact)).rejects.toThrow('a bug');
-  await expect(setBackend(flaky, exact)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
+  await expect(setBackend(flaky)).rejects.toEqual(new TypeError('a bug'));
+  await expect(openShared(flaky)).rejects.toMatchObject({ code: 'ERR_DEVICE_LOST' });
   expect((await setBackend(flaky)).name).toBe('exact');
   expect(attempts).toBe(3);
+});
+
+describe('a candidate that throws an unexpected error', () => {
+  const bug = new TypeError('blocked');
+  const failing = (error: unknown): BackendProvider => ({
+    ...broken,
+    name: 'failing',
+    unavailable: () => Promise.reject(error),
+  });
+  const lost = Object.assign(new Error('failing: the device was lost'), {
+    name: 'SoftgradError',
+    code: 'ERR_DEVICE_LOST',
+  });
+  const throwing: BackendProvider = {
+    name: 'throwing',
+    unavailable: () => {
+      throw bug;
+    },
+    open: async () => new MinimalBackend(),
+  };
+
+  test.each([
+    ['rejects', failing(bug)],
+    ['throws', throwing],
+    ['loses its device', failing(lost)],
+    ['opens nothing', { ...broken, unavailable: async () => null }],
+  ])('is skipped if another can run: it %s', async (_, provider) => {
+    expect((await setBackend(provider, exact)).name).toBe('exact');
+  });
+
+  test('is in the message and the cause if no other can run', async () => {
+    const fail = (...candidates: readonly BackendProvider[]) => setBackend(...candidates).catch((error) => error);
+    const one = await fail(broken, failing(bug));
+    expect([one.code, one.message]).toEqual([
+      'ERR_BACKEND_UNAVAILABLE',
+      'setBackend: no backend can run here: broken: no such device; buy one; failing: it could not be opened: TypeError: blocked',
+    ]);
+    expect(one.cause).toBe(bug);
+    const two = await fail(failing(lost), throwing);
+    expect(two.message).toBe(
+      'setBackend: no backend can run here: failing: the device was lost; throwing: it could not be opened: TypeError: blocked',
+    );
+    expect(two.cause).toBe(lost);
+    expect(await fail(broken, broken)).not.toHaveProperty('cause');
+  });
+
+  test('is named as the caller named it', async () => {
+    register('by-name', async () => ({ default: throwing }));
+    await expect(setBackend('by-name', broken)).rejects.toThrow('by-name: it could not be opened: TypeError: blocked');
+  });
+});
+
+describe('the option onSkip', () => {
+  test('is called with the reason of each candidate that cannot run, and with its error if that is unexpected', async () => {
+    const bug = new TypeError('blocked');
+    const failing: BackendProvider = { ...broken, name: 'failing', unavailable: () => Promise.reject(bug) };
+    const closed = await exact.open();
+    await closed.close();
+    for (const choose of [setBackend, openShared]) {
+      const calls: unknown[] = [];
+      const onSkip = (...args: unknown[]) => calls.push(args);
+      expect((await choose(broken, failing, closed, exact, broken, { onSkip })).name).toBe('exact');
+      expect(calls).toEqual([
+        ['broken: no such device; buy one'],
+        ['failing: it could not be opened: TypeError: blocked', bug],
+        ['exact: it was closed; open it again'],
+      ]);
+    }
+  });
+
+  test('is called before the next candidate is opened, and also if none can run', async () => {
+    const order: string[] = [];
+    const later: BackendProvider = {
+      ...broken,
+      unavailable: async () => {
+        order.push('next');
+        return 'nothing';
+      },
+    };
+    const onSkip = (reason: string) => order.push(reason);
+    await expect(setBackend(broken, later, { onSkip })).rejects.toMatchObject({ code: 'ERR_BACKEND_UNAVAILABLE' });
+    expect(order).toEqual(['broken: no such device; buy one', 'next', 'broken: nothing']);
+    await expect(setBackend({ onSkip })).rejects.toThrow('no candidate was given');
+    expect((await setBackend(broken, exact, { onSkip: undefined })).name).toBe('exact');
+  });
+
+  test.each<[given: object, message: string]>([
+    [{ onSkip: true }, 'openShared: onSkip is true; expected a function'],
+    [{ onSkip: null }, 'openShared: onSkip is null; expected a function'],
+    [{ onSkip: () => {}, threads: 2 }, "openShared: unknown option 'threads'; expected onSkip"],
+  ])('%o is refused', async (given, message) => {
+    await expect(openShared(exact, given as never)).rejects.toMatchObject({ code: 'ERR_VALUE', message });
+  });
+
+  test('is refused before a candidate', async () => {
+    await expect(openShared({ onSkip: () => {} } as never, exact)).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: expect.stringMatching(/^openShared: a candidate is an object/),
+    });
+  });
+});
+
+describe('a backend whose device is lost', () => {
+  /** A provider whose backends lose their devices when they are told to. */
+  function losing() {
+    const opened: { lost: boolean }[] = [];
+    const reasons: (string | null)[] = [];
+    const provider: BackendProvider = {
+      name: 'gpu',
+      unavailable: async () => reasons.shift() ?? null,
+      open: async () => {
+        const state = { lost: false };
+        opened.push(state);
+        const backend = delegate((await exact.open()) as Backend, { name: 'gpu' });
+        return Object.defineProperty(backend, 'lost', { get: () => state.lost });
+      },
+    };
+    return { provider, opened, reasons, lose: () => Object.assign(opened[opened.length - 1], { lost: true }) };
+  }
+
+  test('is not given again: its provider is opened once more, for all callers, by name too', async () => {
+    const { provider, opened, lose } = losing();
+    register('losing', async () => ({ default: provider }));
+    const first = await setBackend('losing', exact);
+    expect(await openShared('losing')).toBe(first);
+    lose();
+    const again = await Promise.all([setBackend('losing', exact), openShared(provider)]);
+    expect([again[0] === again[1], again[0] === first, again[0].name, opened.length]).toEqual([true, false, 'gpu', 2]);
+    expect(tensor([1]).backend).toBe(again[0]);
+    // Its tensors are those of a lost device, not those of a closed backend.
+    expect(first.closed).toBe(false);
+  });
+
+  test('is followed by the next candidate if there is no other device', async () => {
+    const { provider, reasons, lose } = losing();
+    await setBackend(provider, exact);
+    lose();
+    reasons.push('the driver crashed');
+    expect((await setBackend(provider, exact)).name).toBe('exact');
+    expect((await setBackend(provider, exact)).name).toBe('gpu');
+  });
+
+  test('is no candidate any more, as a closed one', async () => {
+    const { provider, lose } = losing();
+    const backend = await openShared(provider);
+    lose();
+    expect((await setBackend(backend, exact)).name).toBe('exact');
+    await expect(setBackend(backend)).rejects.toMatchObject({
+      code: 'ERR_BACKEND_UNAVAILABLE',
+      message: 'setBackend: no backend can run here: gpu: its device was lost; open it again',
+    });
+    expect(inspect(backend)).toMatch(/, device lost$/);
+  });
+
+  test('is replaced where it is the default one, and not named by errors', async () => {
+    vi.resetModules();
+    const core = await import('../src/index.js');
+    const { openedBackends } = await import('../src/backend/registry.js');
+    let lost = false;
+    const openSync = (): Backend => Object.defineProperty(new MinimalBackend(), 'lost', { get: () => lost });
+    core.setDefaultBackend({ ...minimal, openSync });
+    const first = core.getBackend();
+    expect([core.getBackend() === first, openedBackends(() => true)]).toEqual([true, ['mine']]);
+    lost = true;
+    expect([core.getBackend() === first, openedBackends(() => true)]).toEqual([false, []]);
+  });
 });
 
 test('a provider that could not run is asked again the next time', async () => {

@@ -7,5 +7,7 @@ export function explained(cause: unknown, packageName: string): unknown {
   const forms = [`'${packageName}'`, `"${packageName}"`];
   const isMissing = forms.some((form) => text.includes(form)) || requiredPackage.exec(text)?.[1] === packageName;
   if (!isMissing) return cause;
-  return new Error(`it is not installed: npm install ${packageName}`, { cause });
+  return new Error(`it is not installed: npm install ${packageName}, or its tarball if softgrad came from one`, {
+    cause,
+  });
 }

@@ -30,10 +30,29 @@ test('names of backends are known to the types of the functions of core that tak
   // With string itself in the union, there would be no name to extract, and an editor would complete none.
   type Names<T> = Extract<T, softgrad.BackendName>;
   expectTypeOf<Names<softgrad.BackendCandidate>>().toEqualTypeOf<softgrad.BackendName>();
-  type Choice = (...candidates: readonly softgrad.BackendCandidate[]) => Promise<core.Backend>;
+  type Choice = (...candidates: core.Selection<softgrad.BackendCandidate>) => Promise<core.Backend>;
   expectTypeOf<typeof softgrad.setBackend>().toEqualTypeOf<Choice>();
   expectTypeOf<typeof softgrad.openShared>().toEqualTypeOf<Choice>();
   expectTypeOf<Names<Parameters<typeof softgrad.loadProvider>[0]>>().toEqualTypeOf<softgrad.BackendName>();
   expectTypeOf<string>().toExtend<softgrad.BackendCandidate>();
   expectTypeOf<core.BackendCandidate>().toExtend<softgrad.BackendCandidate>();
+});
+
+test('candidates are names, providers and backends in any number, and options after them', () => {
+  const list: readonly softgrad.BackendCandidate[] = ['wasm', 'cpu'];
+  const choices = [
+    () => softgrad.setBackend('webgpu', 'mine', 'cpu'),
+    () => softgrad.setBackend('webgpu', 'cpu', { onSkip: console.warn }),
+    () => core.openShared({ onSkip: undefined }),
+    () => softgrad.setBackend(...list),
+    () => softgrad.openShared(...list, { onSkip: (reason) => expectTypeOf(reason).toBeString() }),
+  ];
+  expectTypeOf(choices).items.returns.resolves.toEqualTypeOf<core.Backend>();
+  const mistaken = [
+    // @ts-expect-error: options come last
+    () => softgrad.setBackend({ onSkip: console.warn }, 'cpu'),
+    // @ts-expect-error: options of a backend belong to its open
+    () => softgrad.setBackend('wasm', { threads: 2 }),
+  ];
+  expect([choices.length, mistaken.length]).toEqual([5, 2]);
 });

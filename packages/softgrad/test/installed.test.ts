@@ -41,7 +41,7 @@ console.log((await setBackend('wasm')).name);
 for (const name of ['webgpu', 'gpujs', 'tfjs']) await setBackend(name).catch((error) => console.log(error.message));
 `;
 const installLines = ['webgpu', 'gpujs', 'tfjs'].map(
-  (name) => `it is not installed: npm install @softgrad/backend-${name}\n`,
+  (name) => `it is not installed: npm install @softgrad/backend-${name}, or its tarball if softgrad came from one\n`,
 );
 const works = /^cpu \[\[0\.5,0\.5\]\]\nwasm\nsetBackend: .*backend 'webgpu' did not load: /;
 

@@ -52,7 +52,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
     throw failure(
       mode,
       'ERR_OUT_OF_MEMORY',
-      `the device is out of memory for a texture; ${limitedBy}; open the backend again`,
+      `the device is out of memory for a texture; ${limitedBy}; close the backend and open it again`,
     );
   };
   return {
@@ -83,6 +83,7 @@ export async function openGl(library: GpuLibrary, mode: GlMode): Promise<Engine>
       }
       return texture;
     },
+    isLost: () => gl.isContextLost(),
     check,
     async finish() {
       gl.finish();

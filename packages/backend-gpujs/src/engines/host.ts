@@ -76,6 +76,7 @@ export async function openHost(library: GpuLibrary, mode: HostMode): Promise<Eng
     },
     run: (kernel, values, length) =>
       host(mode === 'webasm' ? runWebAssembly(library, kernel, values, length, keep) : runJavaScript(kernel, values)),
+    isLost: () => false,
     check: () => undefined,
     finish: async () => undefined,
     close: () => gpu.destroy(),

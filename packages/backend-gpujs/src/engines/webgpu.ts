@@ -120,6 +120,7 @@ export async function openWebGpu(library: GpuLibrary): Promise<Engine> {
     asynchronous: true,
     argument: (resident) => (resident as DeviceResident).result,
     run,
+    isLost: () => context.isLost,
     check,
     async finish() {
       check();

@@ -190,6 +190,7 @@ export const close: ConformanceCase = defineKernelCase('lifecycle/close', {}, as
   const dtype = firstDType(backend);
   assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are still allocated after all cases`);
   assert(!backend.closed, 'closed is true before close was called');
+  assert(!backend.lost, 'lost is true on a device that works');
   const x = tensor([[1, 2]], { backend, dtype });
   await backend.close();
   assert(backend.closed, 'closed is false after close');

@@ -171,6 +171,9 @@ export const faultyAnnouncements: readonly Fault[] = [
     // An author's object may lack it where types are not checked.
     jacobian: undefined as never,
   })),
+  fault('lost-as-promise', 'has a promise of the loss of its device, as a GPUDevice has.', 'supports/complete', () => ({
+    lost: new Promise(() => {}) as never,
+  })),
   fault('no-exp-ulp', 'does not announce the error of its exp.', 'supports/complete', ({ supports }) => ({
     supports: { ...supports, expUlp: undefined as never },
   })),

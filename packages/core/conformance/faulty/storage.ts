@@ -72,6 +72,7 @@ export const faultyStorage: readonly Fault[] = [
     };
   }),
   fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
+  fault('always-lost', 'says that its device is lost.', 'lifecycle/close', () => ({ lost: true })),
   fault(
     'broadcasts-by-cycling',
     'repeats a smaller operand instead of broadcasting it.',

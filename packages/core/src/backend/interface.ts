@@ -20,7 +20,7 @@ export interface Rows {
  *   operand and write every element of `out`.
  * - `out` is the first operand and always given. Unless `supports.inPlace`, core never passes an `out` that is also an input.
  * - `free` may be called while work that uses the buffer is still enqueued: the result of that work must still be correct.
- * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from any call after the device is lost.
+ * - Failures are `SoftgradError`s: ERR_OUT_OF_MEMORY from `alloc`, ERR_DEVICE_LOST from any call after the device is lost, when `lost` is true.
  *
  * - Every kernel may decline by returning `false` before it writes anything: a layout, a temperature, a mask. Core then composes
  *   the operation from the basis. Only the plain call of the three required kernels (temperature 1, no mask) may not be declined.
@@ -34,6 +34,11 @@ export interface Backend<B = unknown> {
   readonly supports: Supports;
   /** True once `close` was called; core refuses tensors of a closed backend with ERR_DISPOSED. */
   readonly closed: boolean;
+  /**
+   * True once the device is known to be lost and every call that needs it fails with ERR_DEVICE_LOST. `setBackend` and `openShared` then open the provider
+   * again instead of returning this backend. Missing for a backend that cannot lose its device, or can continue without it.
+   */
+  readonly lost?: boolean | undefined;
 
   /**
    * A new buffer of `length` elements (≥ 0), contents unspecified. Every backend stores its float dtypes, int32 and bool. With

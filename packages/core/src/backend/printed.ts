@@ -14,6 +14,7 @@ export function printInOneLine(backend: Backend): void {
 }
 
 function line(this: Backend): string {
-  const { name, supports, closed } = this;
-  return `Backend ${name}: ${supports.dtypes.join(', ')} on ${supports.device}${closed ? ', closed' : ''}`;
+  const { name, supports, closed, lost } = this;
+  const state = closed ? ', closed' : lost ? ', device lost' : '';
+  return `Backend ${name}: ${supports.dtypes.join(', ')} on ${supports.device}${state}`;
 }

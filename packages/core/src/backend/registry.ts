@@ -1,8 +1,9 @@
 import { shared, twoCopies } from '../copies.js';
 import { isSoftgradError, SoftgradError } from '../errors.js';
+import { checkOptions } from '../options.js';
 import { shortened } from '../shortened.js';
 import { hintOf } from '../similar-names.js';
-import { describe } from '../tensor/describe.js';
+import { describe, describeOption } from '../tensor/describe.js';
 import type { Backend, BackendProvider } from './interface.js';
 import { followOpening, isOpening, noteUse } from './mismatch.js';
 import { printInOneLine } from './printed.js';
@@ -13,10 +14,31 @@ export type ProviderLoader = () => Promise<{ readonly default: BackendProvider }
 /** What `setBackend` takes: a registered name, a provider, or a backend that is already open. */
 export type BackendCandidate = string | BackendProvider | Backend;
 
+/** Options of `setBackend` and `openShared`, after the candidates. */
+export interface SelectionOptions {
+  /**
+   * Called with the reason of each candidate that cannot run, before the next one is opened. `error` is what its provider threw, unless that is
+   * ERR_BACKEND_UNAVAILABLE. `console.warn` is a suitable function.
+   */
+  readonly onSkip: ((reason: string, error?: unknown) => void) | undefined;
+}
+
+/** What `setBackend` and `openShared` take: candidates, and options after them. */
+export type Selection<Candidate = BackendCandidate> =
+  | readonly Candidate[]
+  | readonly [...candidates: Candidate[], options: SelectionOptions];
+
 /** The provider of a backend that is ready without waiting. */
 export interface SyncProvider extends BackendProvider {
   /** What `open` resolves to. */
   openSync(): Backend;
+}
+
+/** A candidate that cannot run here. */
+interface Skipped {
+  readonly reason: string;
+  /** What its provider threw, unless that is ERR_BACKEND_UNAVAILABLE: one error or none. */
+  readonly errors: readonly unknown[];
 }
 
 const loaders = new Map<string, ProviderLoader>();
@@ -87,17 +109,19 @@ function unknownName(name: string): string {
 
 /**
  * Chooses the backend of new tensors: the first candidate that can run here. Existing tensors stay on their backend. A provider is
- * opened once: choosing it again returns the same backend, unless that was closed. For a second backend of the provider, open
+ * opened once: choosing it again returns the same backend, unless that was closed or lost its device. For a second backend of the provider, open
  * it yourself. If calls overlap, the one made last determines the choice, however long each takes.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered, also if another
- *   candidate can run; the previous choice is kept then. ERR_VALUE for a candidate that is neither name, provider nor backend
+ *   candidate can run; the previous choice is kept then. ERR_VALUE for a candidate that is neither name, provider nor backend.
+ *   What the provider throws, if it is the only candidate
  *
  * @example
  * const backend = await setBackend(wasm, cpu);
  * backend.name; // 'wasm'
+ * await setBackend(wasm, cpu, { onSkip: console.warn }); // says why, if it is not wasm
  */
-export async function setBackend(...candidates: readonly BackendCandidate[]): Promise<Backend> {
+export async function setBackend(...candidates: Selection): Promise<Backend> {
   const call = ++calls;
   const opening = openFirst('setBackend', candidates);
   followOpening(opening);
@@ -112,48 +136,74 @@ export async function setBackend(...candidates: readonly BackendCandidate[]): Pr
 
 /**
  * The first candidate that can run here, open, without making it the one for new tensors. It is the backend that `setBackend` gives for
- * the same provider, and all callers share it, at the same time or later, until it is closed.
+ * the same provider, and all callers share it, at the same time or later, until it is closed or its device is lost.
  *
  * @throws ERR_BACKEND_UNAVAILABLE if none can run, with every candidate's reason, and for a name that is not registered; ERR_VALUE for an invalid
- *   candidate
+ *   candidate. What the provider throws, if it is the only candidate
  *
  * @example
  * const gpu = await openShared('webgpu', 'wasm');
  * const x = tensor([1, 2], { backend: gpu });
  */
-export function openShared(...candidates: readonly BackendCandidate[]): Promise<Backend> {
+export function openShared(...candidates: Selection): Promise<Backend> {
   return openFirst('openShared', candidates);
 }
 
-async function openFirst(caller: string, candidates: readonly BackendCandidate[]): Promise<Backend> {
+async function openFirst(caller: string, selection: Selection): Promise<Backend> {
+  const { candidates, onSkip } = parseSelection(caller, selection);
   // All before the first is opened: one that is invalid, such as options or a misspelled name, would otherwise be ignored beside one that can run.
   for (const candidate of candidates) checkCandidate(caller, candidate);
   const reasons: string[] = [];
+  const unexpected: unknown[] = [];
   for (const candidate of candidates) {
     const result = await openCandidate(candidate);
-    if (typeof result !== 'string') {
+    if (isBackend(result)) {
       noteBackend(result);
       return result;
     }
-    reasons.push(result);
+    const { reason, errors } = result;
+    reasons.push(reason);
+    unexpected.push(...errors);
+    onSkip?.(reason, ...errors);
   }
-  const why = reasons.length > 0 ? reasons.join('; ') : 'no candidate was given';
-  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${caller}: no backend can run here: ${why}`);
+  if (candidates.length === 1 && unexpected.length > 0) throw unexpected[0];
+  const why = reasons.join('; ') || 'no candidate was given';
+  const [options] = unexpected.map((cause) => ({ cause }));
+  throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `${caller}: no backend can run here: ${why}`, options);
+}
+
+function parseSelection(caller: string, selection: Selection) {
+  const last: unknown = selection.at(-1);
+  const hasOptions = typeof last === 'object' && last !== null && 'onSkip' in last;
+  const { onSkip } = hasOptions ? checkOptions(caller, last as SelectionOptions, ['onSkip']) : {};
+  if (onSkip !== undefined && typeof onSkip !== 'function') {
+    throw new SoftgradError('ERR_VALUE', `${caller}: ${describeOption('onSkip', onSkip)}; expected a function`);
+  }
+  return { candidates: selection.slice(0, hasOptions ? -1 : undefined) as readonly BackendCandidate[], onSkip };
 }
 
 /** An open backend, or the reason why there is none. */
-async function openCandidate(candidate: BackendCandidate): Promise<Backend | string> {
+async function openCandidate(candidate: BackendCandidate): Promise<Backend | Skipped> {
   if (isBackend(candidate)) {
-    return candidate.closed ? `${candidate.name}: it was closed; open it again` : candidate;
+    if (isUsable(candidate)) return candidate;
+    const why = candidate.closed ? 'it was closed' : 'its device was lost';
+    return { reason: `${candidate.name}: ${why}; open it again`, errors: [] };
   }
   try {
     const provider = typeof candidate === 'string' ? await loadProvider(candidate) : candidate;
-    return await openOnce(provider);
+    const result = await openOnce(provider);
+    return typeof result === 'string' ? { reason: result, errors: [] } : result;
   } catch (error) {
+    const name = typeof candidate === 'string' ? candidate : candidate.name;
     // The backend's package may have brought a copy of core of its own, with its own error class.
-    if (isSoftgradError(error) && error.code === 'ERR_BACKEND_UNAVAILABLE') return error.message;
-    throw error;
+    if (!isSoftgradError(error)) return { reason: `${name}: it could not be opened: ${error}`, errors: [error] };
+    return { reason: error.message, errors: error.code === 'ERR_BACKEND_UNAVAILABLE' ? [] : [error] };
   }
+}
+
+/** Whether new tensors can be made there. */
+function isUsable({ closed, lost }: Backend): boolean {
+  return !closed && lost !== true;
 }
 
 /**
@@ -169,9 +219,9 @@ export function setDefaultBackend(provider: SyncProvider): void {
   shared.hasBackend = true;
 }
 
-/** The default backend, opened again if it was closed: nobody chose it explicitly, so closing it is not an error. */
+/** The default backend, opened again if it was closed or lost: nobody chose it explicitly, so closing it is not an error. */
 function openFallback(of: NonNullable<typeof fallback>): Backend {
-  if (of.backend === null || of.backend.closed) {
+  if (of.backend === null || !isUsable(of.backend)) {
     of.backend = of.provider.openSync();
     noteBackend(of.backend);
   }
@@ -182,7 +232,7 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
   if (provider === fallback?.provider) return openFallback(fallback);
   for (let known = chosen.get(provider); known !== undefined; known = chosen.get(provider)) {
     const result = await known;
-    if (typeof result === 'string' || !result.closed) return result;
+    if (typeof result === 'string' || isUsable(result)) return result;
     if (chosen.get(provider) === known) chosen.delete(provider);
   }
   // Stored before the first await, so that concurrent calls wait for this backend instead of opening a second one.
@@ -271,7 +321,7 @@ export function noteBackend(backend: Backend): void {
   if (typeof WeakRef === 'undefined') return;
   for (const reference of opened) {
     const known = reference.deref();
-    if (known === undefined || known.closed) opened.delete(reference);
+    if (known === undefined || !isUsable(known)) opened.delete(reference);
   }
   opened.add(new WeakRef(backend));
 }
@@ -281,7 +331,7 @@ export function openedBackends(has: (backend: Backend) => boolean): string[] {
   const names: string[] = [];
   for (const reference of opened) {
     const backend = reference.deref();
-    if (backend && !backend.closed && has(backend)) names.push(backend.name);
+    if (backend && isUsable(backend) && has(backend)) names.push(backend.name);
   }
   return [...new Set(names)];
 }
