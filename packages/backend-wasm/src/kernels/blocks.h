@@ -258,7 +258,7 @@ SHARED void scale_rows(real *e, size_t rows, size_t classes, const real *shares)
 }
 
 // Turns exponentials into probabilities.
-INLINE void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
+SHARED void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
   size_t whole = rows - rows % W;
   put_sums(scratch + SUMS, e, whole, classes);
   put_shares(scratch + SHARES, scratch + SUMS, whole);

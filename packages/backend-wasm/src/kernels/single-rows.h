@@ -89,26 +89,10 @@ SHARED void row_scale(real *out, size_t classes, const Factor *by) {
 // Elements of scratch memory before the exponentials of a row, if they are stored there.
 #define PASS_SCRATCH (STRETCH + 16)
 
-// exp of a whole row with a suitable reference, and that row's sum and reference: with the fewest operations that its
-// range allows.
-SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes, real *scratch) {
-  p->shift = splat(0);
-  if (out != x) {
-    // The shift does not have to be the row's maximum. That of the first vectors is used unless a later one is far above
-    // it, in which case nothing of the row has been overwritten yet.
-    V first = pmax(pmax(load(x), load(x + W)), pmax(load(x + 2 * W), load(x + 3 * W)));
-    real reference = horizontal_max(first);
-    if (absolute(reference) < REDUCIBLE) {
-      V top = splat(reference);
-      p->at = reduction_at(top, 0, 0);
-      row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
-      real most = horizontal_max(top);
-      p->max = splat(most);
-      if (most <= reference + WINDOW && absolute(most) < REDUCIBLE) return;
-    }
-  }
-  real largest = row_max(x, classes);
+// exp of a whole row whose largest logit is known, and its sum and reference. `out` may be the row.
+SHARED void row_partition_below(Partition *p, real *out, const real *x, size_t classes, real *scratch, real largest) {
   V top = p->max = splat(largest);
+  p->shift = splat(0);
   p->at = reduction_at(top, 0, 0);
   if (!(absolute(largest) < REDUCIBLE)) {
     p->shift = top;
@@ -118,6 +102,26 @@ SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes
   } else {
     row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
   }
+}
+
+// The same with a suitable reference: with the fewest operations that the row's range allows.
+SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes, real *scratch) {
+  if (out != x) {
+    // The shift does not have to be the row's maximum. That of the first vectors is used unless a later one is far above
+    // it, in which case nothing of the row has been overwritten yet.
+    V first = pmax(pmax(load(x), load(x + W)), pmax(load(x + 2 * W), load(x + 3 * W)));
+    real reference = horizontal_max(first);
+    if (absolute(reference) < REDUCIBLE) {
+      V top = splat(reference);
+      p->shift = splat(0);
+      p->at = reduction_at(top, 0, 0);
+      row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
+      real most = horizontal_max(top);
+      p->max = splat(most);
+      if (most <= reference + WINDOW && absolute(most) < REDUCIBLE) return;
+    }
+  }
+  row_partition_below(p, out, x, classes, scratch, row_max(x, classes));
 }
 
 // The logarithm of a row's sum. If one term is more than half of it, the others are summed separately.
