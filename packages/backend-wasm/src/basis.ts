@@ -1,6 +1,6 @@
 import type { Basis, BinaryOp, Extent, Operand, UnaryOp } from '@softgrad/core';
 import type { WasmBuffer } from './buffer.js';
-import { runElements, runRows, sumsInPlace } from './rowwise.js';
+import { runElements, runMaskFill, runRows, sumsInPlace } from './rowwise.js';
 import { kernelName, type Runner } from './run.js';
 import type { Storage } from './storage.js';
 
@@ -77,6 +77,11 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
     },
     select(out, condition, a, b, extent) {
       const bytes = typeof condition !== 'number' && condition.buffer.dtype === 'bool';
+      if (bytes && typeof a !== 'number' && typeof b === 'number' && repeatsOver(extent, condition.extent, a.extent)) {
+        const period = sizeOf(condition.extent);
+        runMaskFill(runner, out, a.buffer.address, sizeOf(extent), condition.buffer, period, b);
+        return;
+      }
       const sides = [strided(condition, extent, out, 2), strided(a, extent, out, 0), strided(b, extent, out, 1)];
       const { dims, operands } = flattened(extent, sides);
       runner.call(kernelName('select_where', out), bytes ? 0 : 1, ...dims, out.address, ...operands);
@@ -84,6 +89,19 @@ export function createBasis(runner: Runner, storage: Storage, constants: WasmBuf
     transpose: (out, x, { outer, classes, inner }) =>
       runner.call(kernelName('transpose', out), outer, classes, inner, out.address, x.address),
   };
+}
+
+const sizeOf = ([outer, classes, inner]: Extent): number => outer * classes * inner;
+
+/** Whether a condition only repeats as a whole over an operand that is not broadcast: core's `keep` of a mask. */
+function repeatsOver(extent: Extent, condition: Extent, a: Extent): boolean {
+  return (
+    sizeOf(a) === sizeOf(extent) &&
+    condition[0] === 1 &&
+    condition[1] === 1 &&
+    condition[2] === extent[2] &&
+    extent[1] === 1
+  );
 }
 
 /** The three dimensions to loop over, merged into one if every operand is contiguous or a constant. */

@@ -8,8 +8,8 @@ import {
 } from '@softgrad/core';
 import type { ElementVerbs } from './basis.js';
 import type { WasmBuffer } from './buffer.js';
-import { goesByRows, runElements, runMatrices, runRows } from './rowwise.js';
-import { kernelName, type Runner } from './run.js';
+import { goesByRows, runElements, runMaskFill, runMatrices, runRows } from './rowwise.js';
+import type { Runner } from './run.js';
 
 /** The temperatures for which the range reduction works in float32; calls with others are composed by core. */
 const lowestTemperature = 1e-30;
@@ -27,11 +27,11 @@ function softmaxInto(
   out: WasmBuffer,
   logits: WasmBuffer,
   rows: Rows,
-  temperature: number,
-  before?: () => void,
+  { temperature, mask }: SoftmaxParameters<WasmBuffer>,
 ): void {
   const scratch = goesByRows(rows, temperature) ? 0 : 1;
-  runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, [temperature], before);
+  const rest = [temperature, mask?.buffer.address ?? 0, mask?.outer ?? 0];
+  runRows(runner, 'softmax', out, rows, [out.address, logits.address], scratch, rest);
 }
 
 /** All kernels, over src/kernels/*.c. */
@@ -50,11 +50,7 @@ export function createKernels(
     value: number,
   ): void {
     const block = rows.classes * rows.inner;
-    runner.run(kernelName('mask_fill', out), {
-      units: rows.outer,
-      work: rows.outer * block * 2,
-      args: [block, out.address, x, mask.buffer.address, mask.outer, value],
-    });
+    runMaskFill(runner, out, x, rows.outer * block, mask.buffer, mask.outer * block, value);
   }
 
   /** Calls `use` with masked logits, which `before` writes into `into`. `into` may be the logits' own buffer. */
@@ -89,14 +85,8 @@ export function createKernels(
 
   return {
     softmax(out, logits, rows, parameters) {
-      const { temperature, mask } = parameters;
-      if (!isOrdinary(temperature)) return false;
-      if (mask === null) {
-        softmaxInto(runner, out, logits, rows, temperature);
-        return;
-      }
-      masked(out, logits, rows, parameters, (x, before) => softmaxInto(runner, out, x, rows, temperature, before));
-      fill(out, out.address, rows, mask, 0);
+      if (!isOrdinary(parameters.temperature)) return false;
+      softmaxInto(runner, out, logits, rows, parameters);
     },
     jacobian(out, probabilities, rows, { temperature }) {
       if (!isOrdinary(temperature)) return false;

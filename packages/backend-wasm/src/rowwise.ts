@@ -91,3 +91,21 @@ export function runElements(
     alignment: 16,
   });
 }
+
+/** `out = mask ? x : value` over elements, the mask repeated after `period` of them; out may be x, which is given by its address. */
+export function runMaskFill(
+  runner: Runner,
+  out: WasmBuffer,
+  x: number,
+  length: number,
+  mask: WasmBuffer,
+  period: number,
+  value: number,
+): void {
+  runner.run(kernelName('mask_fill', out), {
+    units: length,
+    work: length * 2,
+    args: [out.address, x, mask.address, period, value],
+    alignment: 16,
+  });
+}

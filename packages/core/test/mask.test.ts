@@ -121,20 +121,49 @@ describe('a mask on the device', () => {
     const { data } = maskOf(own);
     const mask = asTensor ? tensor({ data, shape: own }, { dtype: 'bool', backend: here }) : { data, shape: own };
     written.length = 0;
-    softmax(x, { mask });
-    expect(liveBuffers(here)).toBe(asTensor ? 3 : 2);
-    return written;
+    const made = [softmax(x, { mask })];
+    const first = [...written];
+    made.push(softmax(x, { mask }));
+    // A tensor keeps what was written out, as long as it lives.
+    expect(written).toEqual(asTensor ? first : [...first, ...first]);
+    const isKept = asTensor && first.length > 0;
+    expect(liveBuffers(here)).toBe(asTensor ? (isKept ? 5 : 4) : 3);
+    if (asTensor) (mask as Tensor).dispose();
+    expect(liveBuffers(here)).toBe(3);
+    for (const result of made) expect([...softmax.vjp(result, x).dataSync()].every(Number.isFinite)).toBe(true);
+    expect(liveBuffers(here)).toBe(5);
+    return first;
   }
 
   test('is used where it is if it repeats whole blocks, else it is written out', async () => {
     for (const own of [[2, 3, 2], [3, 2], [1, 3, 2], [2]]) expect(await uploads(own, true)).toEqual([]);
     for (const own of [[], [1], [3, 1], [2, 1, 2], [2, 3, 1], [1, 1, 2]]) {
-      expect(await uploads(own, true)).toEqual(own.join() === '1,1,2' ? [] : [12]);
+      const parts: Readonly<Record<string, readonly number[]>> = { '': [2], '1': [2], '3,1': [6], '1,1,2': [] };
+      expect(await uploads(own, true), own.join()).toEqual(parts[own.join()] ?? [12]);
     }
     expect(await uploads([2, 3, 2], false)).toEqual([12]);
     expect(await uploads([3, 2], false)).toEqual([6]);
     expect(await uploads([2], false)).toEqual([2]);
-    expect(await uploads([3, 1], false)).toEqual([12]);
+    expect(await uploads([3, 1], false)).toEqual([6]);
+  });
+
+  test('that was written out is so again for another shape, or after it was overwritten', async () => {
+    const here = counted((await exact.open()) as Backend);
+    const of = (shape: readonly number[]) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return tensor({ data: logits.slice(0, size), shape }, { backend: here, dtype: 'float64' });
+    };
+    const mask = tensor({ data: Uint8Array.of(1, 0, 1), shape: [3, 1] }, { dtype: 'bool', backend: here });
+    const [x, y] = [of([2, 3, 2]), of([3, 4])];
+    const kept = (z: Tensor) => [...softmax(z, { mask, axis: -2 }).dataSync()].map((p) => p > 0);
+    const rows = (...counts: readonly boolean[]) => counts.flatMap((keep) => [keep, keep]);
+    expect(kept(x)).toEqual([...rows(true, false, true), ...rows(true, false, true)]);
+    expect(kept(y)).toEqual([...rows(true, true), ...rows(false, false), ...rows(true, true)]);
+    expect(kept(x)).toEqual([...rows(true, false, true), ...rows(true, false, true)]);
+    const before = liveBuffers(here);
+    tensor({ data: Uint8Array.of(0, 1, 1), shape: [3, 1] }, { dtype: 'bool', out: mask });
+    expect(kept(x)).toEqual([...rows(false, true, true), ...rows(false, true, true)]);
+    expect(liveBuffers(here)).toBe(before + 1);
   });
 
   test('is freed also where the operation fails', async () => {
@@ -154,7 +183,9 @@ describe('a mask on the device', () => {
     const writeFails = counted(delegate(inner, { write: (_, host) => (host.length === 2 ? fail() : undefined) }));
     const x = tensor({ data: logits, shape }, { backend: writeFails, dtype: 'float64' });
     expect(() => softmax(x, { mask: [true, false] })).toThrow('the kernel failed');
-    expect(liveBuffers(writeFails)).toBe(1);
+    const mask = tensor(true, { dtype: 'bool', backend: writeFails });
+    expect(() => softmax(x, { mask })).toThrow('the kernel failed');
+    expect(liveBuffers(writeFails)).toBe(2);
   });
 });
 

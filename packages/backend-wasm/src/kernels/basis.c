@@ -2,6 +2,7 @@
 #include "elementwise.h"
 #include "lanes.h"
 #include "log.h"
+#include "mask.h"
 #include "single-rows.h"
 
 COMPACT KERNEL(natural_log)(size_t begin, size_t end, real *out, const real *x) {
@@ -117,12 +118,8 @@ COMPACT KERNEL(transpose)(size_t outer, size_t classes, size_t inner, real *out,
       }
 }
 
-// out = mask ? x : value; block o of `x` uses mask block o mod mask_outer.
-COMPACT KERNEL(mask_fill)(size_t begin, size_t end, size_t block, real *out, const real *x, const unsigned char *mask,
-                          size_t mask_outer, double value) {
-  real v = (real)value;
-  for (size_t o = begin; o < end; o++) {
-    const unsigned char *m = mask + o % mask_outer * block;
-    for (size_t i = 0; i < block; i++) out[o * block + i] = m[i] ? x[o * block + i] : v;
-  }
+// out = mask ? x : value.
+COMPACT KERNEL(mask_fill)(size_t begin, size_t end, real *out, const real *x, const unsigned char *mask, size_t period,
+                          double value) {
+  fill_repeated(out + begin, x + begin, mask, begin, end - begin, period, (real)value);
 }

@@ -1,5 +1,6 @@
 // out = exp(x/T) / Σ exp(x/T) over each row.
 #include "blocks.h"
+#include "mask.h"
 #include "single-rows.h"
 
 COMPACT SHARED void softmax_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
@@ -16,12 +17,16 @@ COMPACT SHARED void softmax_lanes(size_t begin, size_t end, Rows r, real *out, c
   }
 }
 
-INLINE void softmax_rows(size_t begin, size_t end, size_t classes, real *out, const real *logits, real *scratch) {
+COMPACT SHARED void share_row_of(real *out, size_t classes, const Partition *p) {
+  Factor f = row_reciprocal(p->sum);
+  row_scale(out, classes, &f);
+}
+
+COMPACT SHARED void softmax_rows(size_t begin, size_t end, size_t classes, real *out, const real *logits, real *scratch) {
   for (size_t row = begin; row < end; row++) {
     Partition p;
     row_partition(&p, out + row * classes, logits + row * classes, classes, scratch);
-    Factor f = row_reciprocal(p.sum);
-    row_scale(out + row * classes, classes, &f);
+    share_row_of(out + row * classes, classes, &p);
   }
 }
 
@@ -43,15 +48,127 @@ INLINE void softmax_blocks(size_t begin, size_t end, Rows r, real *out, const re
   }
 }
 
+SHARED void softmax_units(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                          const Temperature *t) {
+  size_t last = end * W < r.outer ? end * W : r.outer;
+  if (r.inner == 1 && r.classes > 1 && r.classes <= MOST_CLASSES)
+    softmax_blocks(begin, end, r, out, logits, scratch, t);
+  else if (r.inner == 1 && t->plain && r.classes > MOST_CLASSES)
+    softmax_rows(begin * W, last, r.classes, out, logits, scratch);
+  else
+    softmax_lanes(begin, end, r, out, logits, scratch, t);
+}
+
+INLINE int is_nan(real a) { return a != a; }
+
+// A masked logit is -Infinity, whose exponential is 0. Only where a row is NaN do its masked entries have to be set afterwards.
+COMPACT SHARED void clear_masked(size_t begin, size_t end, size_t classes, real *out, const unsigned char *mask,
+                                 size_t mask_outer) {
+  for (size_t r = begin; r < end; r++)
+    if (is_nan(out[r * classes])) fill(out + r * classes, out + r * classes, mask + r % mask_outer * classes, classes, 0);
+}
+
+COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes, real *out, const real *logits, real *scratch,
+                                const unsigned char *mask, size_t mask_outer) {
+  for (size_t row = begin; row < end; row++) {
+    real *o = out + row * classes;
+    const unsigned char *m = mask + row % mask_outer * classes;
+    Partition p;
+#if REAL == 32
+    real top = horizontal_max(mask_row(o, logits + row * classes, m, classes));
+#else
+    fill(o, logits + row * classes, m, classes, MASKED);
+    real top = row_max(o, classes);
+#endif
+    row_partition_below(&p, o, o, classes, scratch, top);
+    share_row_of(o, classes, &p);
+    clear_masked(row, row + 1, classes, out, mask, mask_outer);
+  }
+}
+
+#if REAL == 32
+// The largest of each of four vectors.
+INLINE V largest_of_each(V *v) {
+  transpose(v, v + 1, v + 2, v + 3);
+  return pmax(pmax(v[0], v[1]), pmax(v[2], v[3]));
+}
+
+// Rows whose largest logits differ by no more than this can share a reference: what its clamp sets to 0 is below half of the least subnormal probability.
+#define CLOSE 5
+
+COMPACT SHARED void softmax_masked_blocks(size_t begin, size_t end, Rows rows, real *out, const real *logits,
+                                          real *scratch, const Temperature *t, const unsigned char *mask,
+                                          size_t mask_outer) {
+  size_t classes = rows.classes, most = block_groups(classes) * W;
+  for (size_t row = begin, next; row < end; row = next) {
+    next = end - row < most ? end : row + most;
+    V largest = splat(MASKED), least = neg(largest);
+    for (size_t r = row; r < next; r += W) {
+      V v[W];
+      for (size_t u = 0; u < W; u++) {
+        size_t at = r + u < next ? r + u : r;
+        v[u] = mask_row(out + at * classes, logits + at * classes, mask + at % mask_outer * classes, classes);
+      }
+      V tops = largest_of_each(v);
+      largest = pmax(largest, tops), least = pmin(least, tops);
+    }
+    real *o = out + row * classes, top = horizontal_max(largest);
+    if (absolute(top) < REDUCIBLE && top - horizontal_min(least) <= CLOSE) {
+      V reference = splat(top);
+      Reduction at = reduction_at(reference, 0, 0);
+      exp_tracked(o, o, (next - row) * classes, &at, scratch, &reference);
+      share_rows(o, next - row, classes, scratch);
+    } else {
+      softmax_units(row / W, (next + W - 1) / W, rows, out, out, scratch, t);
+    }
+    clear_masked(row, next, classes, out, mask, mask_outer);
+  }
+}
+#endif
+
+// Groups of columns that are masked at once.
+#define MASKED_GROUPS 16
+
+// Any rows, for any temperature: in parts that stay in the first-level cache.
+COMPACT SHARED void softmax_masked(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                                   const Temperature *t, const unsigned char *mask, size_t mask_outer) {
+  size_t period = mask_outer * r.classes * r.inner, groups = (r.inner + W - 1) / W;
+  size_t most = r.inner != 1 ? MASKED_GROUPS : r.classes <= MOST_CLASSES ? block_groups(r.classes) : 1;
+  real masked = t->negative ? -MASKED : MASKED;
+  for (size_t unit = begin, next; unit < end; unit = next) {
+    next = end - unit < most ? end : unit + most;
+    if (r.inner == 1) {
+      size_t row = unit * W, last = next * W < r.outer ? next * W : r.outer, at = row * r.classes;
+      fill_repeated(out + at, logits + at, mask, at, (last - row) * r.classes, period, masked);
+      softmax_units(unit, next, r, out, out, scratch, t);
+      clear_masked(row, last, r.classes, out, mask, mask_outer);
+      continue;
+    }
+    size_t of_block = (unit / groups + 1) * groups;
+    if (next > of_block) next = of_block;
+    Group first = group_at(unit, r), last = group_at(next - 1, r);
+    size_t n = last.row + last.lanes - first.row, end_of_columns = first.base[0] + r.classes * r.inner;
+    for (size_t at = first.base[0]; at < end_of_columns; at += r.inner)
+      fill(out + at, logits + at, mask + at % period, n, masked);
+    softmax_units(unit, next, r, out, out, scratch, t);
+    for (size_t at = first.base[0]; at < end_of_columns; at += r.inner)
+      fill(out + at, out + at, mask + at % period, n, 0);
+  }
+}
+
 KERNEL(softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *logits,
-                real *scratch, double temperature) {
+                real *scratch, double temperature, const unsigned char *mask, size_t mask_outer) {
   Temperature t = temperature_of(temperature);
   size_t last = end * W < outer ? end * W : outer;
   Rows r = {outer, classes, inner};
-  if (inner == 1 && classes > 1 && classes <= MOST_CLASSES)
-    softmax_blocks(begin, end, r, out, logits, scratch, &t);
-  else if (inner == 1 && t.plain && classes > MOST_CLASSES)
-    softmax_rows(begin * W, last, classes, out, logits, scratch);
+  if (!mask)
+    softmax_units(begin, end, r, out, logits, scratch, &t);
+  else if (inner != 1 || !t.plain || classes < ROWS_FROM)
+    softmax_masked(begin, end, r, out, logits, scratch, &t, mask, mask_outer);
+#if REAL == 32
+  else if (classes <= MOST_CLASSES)
+    softmax_masked_blocks(begin * W, last, r, out, logits, scratch, &t, mask, mask_outer);
+#endif
   else
-    softmax_lanes(begin, end, r, out, logits, scratch, &t);
+    softmax_masked_rows(begin * W, last, classes, out, logits, scratch, mask, mask_outer);
 }

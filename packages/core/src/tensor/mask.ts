@@ -5,7 +5,7 @@ import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
 import type { NestedArray } from './nested.js';
 import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
-import { allocate, asTensor, type DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
+import { allocate, asTensor, DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
 export type MaskInput = Tensor | NestedArray | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
@@ -31,9 +31,8 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
     );
   }
   const block = rows.classes * rows.inner;
-  const repeats = isSuffix(given.shape, x.shape) && sizeOf(given.shape) % block === 0;
-  const host = repeats ? given.host : expand(given.host, given.shape, x.shape);
-  return { host, outer: block === 0 ? 0 : asInteger(host.length / block), tensor: repeats ? given.tensor : null };
+  const laid = laidOver(given, repeatedPart(given.shape, x.shape, block));
+  return { ...laid, outer: block === 0 ? 0 : asInteger(laid.host.length / block) };
 }
 
 /** Whether a mask keeps an entry of the rows. */
@@ -104,23 +103,46 @@ function notBool(operation: string, dtype: string, data?: HostArray): SoftgradEr
   );
 }
 
-/** True if broadcasting only repeats whole blocks: the last dimensions are equal and all before them are 1. */
-function isSuffix(from: Shape, to: Shape): boolean {
+/** The last dimensions of an operand over which a mask is laid out: it repeats over those before, and whole rows of `block` elements are in one part. */
+function repeatedPart(from: Shape, to: Shape, block: number): Shape {
   const shift = to.length - from.length;
-  let k = from.length - 1;
-  while (k >= 0 && from[k] === to[k + shift]) k--;
-  return from.slice(0, k + 1).every((dimension) => dimension === 1);
+  const first = from.findIndex((dimension) => dimension !== 1);
+  let start = first === -1 ? to.length : first + shift;
+  while (start > 0 && sizeOf(to.slice(start)) % block !== 0) start--;
+  return to.slice(start);
+}
+
+/** A mask broadcast to a shape. A tensor keeps what it was last broadcast to, so that the next call neither expands nor uploads it again. */
+function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'host' | 'tensor'> {
+  if (host.length === sizeOf(to)) return { host, tensor };
+  if (tensor === null) return { host: expand(host, shape, to), tensor };
+  const known = tensor.broadcast;
+  if (known?.from === host && show(known.tensor.shape) === show(to)) return { host: known.host, tensor: known.tensor };
+  const expanded = expand(host, shape, to);
+  const { backend } = tensor;
+  const buffer = allocate(backend, expanded.length, 'bool');
+  try {
+    backend.write(buffer, expanded);
+  } catch (error) {
+    backend.free(buffer);
+    throw error;
+  }
+  known?.tensor.dispose();
+  tensor.broadcast = { from: host, host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
+  return tensor.broadcast;
 }
 
 function expand(host: HostArray, from: Shape, to: Shape): HostArray {
   const expanded = hostArray(sizeOf(to), 'bool');
   const shift = to.length - from.length;
   const strides = contiguousStrides(from);
-  // A repeated dimension has stride 0.
+  // A repeated dimension has stride 0, and the last one otherwise stride 1.
   const dimensions = to.map((size, k): Strided => [size, from[k - shift] === 1 ? 0 : (strides[k - shift] ?? 0)]);
   let n = 0;
   eachRun(dimensions, 0, (start, size, stride) => {
-    for (let k = 0; k < size; k++) expanded[n++] = host[start + k * stride] === 0 ? 0 : 1;
+    if (stride === 0) expanded.fill(host[start] as number, n, n + size);
+    else expanded.set(host.subarray(start, start + size), n);
+    n += size;
   });
   return expanded;
 }

@@ -78,6 +78,13 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
+/** A mask broadcast to a larger shape, and the host data from which. */
+interface BroadcastMask {
+  readonly from: HostArray;
+  readonly host: HostArray;
+  readonly tensor: DeviceTensor;
+}
+
 /** The settings of a call with the defaults filled in. Its result remembers them for its derivatives. */
 export interface Origin {
   /** `softmax` */
@@ -122,6 +129,8 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
   summary: IndexSummary | null = null;
+  /** `host` as a mask that was broadcast to another shape. Disposed with the tensor. */
+  broadcast: BroadcastMask | null = null;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** How often it was written to by `out:`. */
@@ -227,6 +236,7 @@ export class DeviceTensor implements Tensor {
 
   dispose(): void {
     if (this.buffer == null) return;
+    this.broadcast?.tensor.dispose();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
   }
