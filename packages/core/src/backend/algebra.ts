@@ -90,18 +90,15 @@ export abstract class Algebra<B> extends Graph<B> {
 
   /** x where the mask keeps an entry, `otherwise` elsewhere; x itself without a mask. */
   keep(x: Value<B>, otherwise: number): Value<B> {
-    if (this.context.mask === null) return x;
-    return this.computed(x.extent, [x], (out, [buffer]) => this.writeKept(out, buffer, otherwise));
-  }
-
-  /** The same from one buffer to another, which may be the same; does nothing without a mask. */
-  writeKept(out: B, x: B, otherwise: number): void {
     const mask = this.context.mask;
-    if (mask === null) return;
+    if (mask === null) return x;
     const { outer, classes, inner } = this.rows;
     const block = mask.outer * classes * inner;
     const extent: Extent = [outer / mask.outer, 1, block];
-    this.basis().select(out, { buffer: mask.buffer, extent: [1, 1, block] }, { buffer: x, extent }, otherwise, extent);
+    return this.computed(x.extent, [x], (out, [buffer]) => {
+      const condition = { buffer: mask.buffer, extent: [1, 1, block] } as const;
+      this.basis().select(out, condition, { buffer, extent }, otherwise, extent);
+    });
   }
 
   /** The rows one after the other in (outer, inner) order, each as the column of a matrix: extent (rows, classes, 1). */

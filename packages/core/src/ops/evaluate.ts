@@ -39,22 +39,11 @@ export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly
 export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   // A kernel is not enough for it.
   const call = { ...maskedCall, kernel: null };
-  // The first direction takes the place of the result, if kernels write in place: one buffer less, which counts where memory limits the speed.
-  const { inPlace } = call.backend.supports;
   composed(call, (m) => {
-    const values = operands.map((buffer, k) => {
-      const entries = m.entries(buffer);
-      return k === 0 || (k === 1 && inPlace) ? entries : m.keep(entries, 0);
-    });
-    const unmasked = m.computed(extentOf(member, call.rows), values, (into, buffers) => {
-      const [output, direction, ...others] = buffers;
-      if (output === undefined || direction === undefined || !inPlace) {
-        run({ ...call, mask: null }, member, into, buffers);
-        return;
-      }
-      m.writeKept(into, direction, 0);
-      run({ ...call, mask: null }, member, into, [output, into, ...others]);
-    });
+    const values = operands.map((buffer, k) => (k === 0 ? m.entries(buffer) : m.keep(m.entries(buffer), 0)));
+    const unmasked = m.computed(extentOf(member, call.rows), values, (into, buffers) =>
+      run({ ...call, mask: null }, member, into, buffers),
+    );
     m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
   });
 }
