@@ -69,7 +69,7 @@ COMPACT SHARED int block_apart(real *out, const real *x, size_t rows, size_t cla
       store(scratch + LOWESTS + r * classes + c, lowest);
     }
   }
-  exp_apart(out, x, rows * classes, scratch, t);
+  exp_apart(out, x, rows * classes, scratch, 1, t);
   return 1;
 }
 
@@ -264,7 +264,7 @@ SHARED void share_rows(real *e, size_t rows, size_t classes, real *scratch) {
   put_shares(scratch + SHARES, scratch + SUMS, whole);
   scale_rows(e, whole, classes, scratch + SHARES);
   for (size_t r = whole; r < rows; r++) {
-    Factor f = row_reciprocal(terms_of(e + r * classes, classes, 0));
+    Factor f = row_reciprocal(terms(e + r * classes, classes));
     row_scale(e + r * classes, classes, &f);
   }
 }

@@ -1,5 +1,6 @@
 // loss = −scale Σ q log p and gradient = scale/T (p Σ q − q), p = softmax(x/T), over each row; either may be null.
 #include "cross-entropy-block.h"
+#include "cross-entropy-rows.h"
 #include "single-rows.h"
 #include "target.h"
 
@@ -234,10 +235,11 @@ COMPACT SHARED void cross_entropy_of_indices(size_t begin, size_t end, Rows r, r
   }
 }
 
-#define LEAST_NORMAL (REAL == 32 ? 0x1p-126 : 0x1p-1022)
+#if REAL == 64
+#define LEAST_NORMAL 0x1p-1022
 
 COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x, size_t classes, int index,
-                                      const Target *t, real *scratch) {
+                                      const Target *t, const Temperature *by, real *scratch) {
   if (index == t->ignore) {
     if (loss) *loss = 0;
     for (size_t c = 0; gradient && c < classes; c++) gradient[c] = 0;
@@ -248,7 +250,7 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   // The exponentials go to scratch memory if the gradient overwrites the logits, which are still needed, or if there is no gradient.
   real *e = gradient && gradient != x ? gradient : scratch + PASS_SCRATCH;
   row_partition(&p, e, x, classes, scratch);
-  row_logarithm(&l, &p, x, classes);
+  row_logarithm(&l, &p, x, classes, by);
   real weight = (t->weight ? t->weight[index] : 1) * (real)t->scale;
   if (loss) {
     *loss = weight * (lane0(l.log) - (weight != 0 ? x[index] - lane0(p.max) : 0));
@@ -258,17 +260,16 @@ COMPACT SHARED void cross_entropy_row(real *loss, real *gradient, const real *x,
   real share = lane0(reciprocal(row_sum(p.sum)).whole), probability = e[index] * share, both = share * weight;
   // Below the normal numbers the product of both factors has lost digits that the gradient may have.
   int apart = absolute(both) < LEAST_NORMAL && weight != 0;
-  Factor by = row_factor(splat(apart ? share : both));
-  row_scale(e, classes, &by);
+  Factor factor = row_factor(splat(apart ? share : both));
+  row_scale(e, classes, &factor);
   if (apart) {
-    by = row_factor(splat(weight));
-    row_scale(e, classes, &by);
+    factor = row_factor(splat(weight));
+    row_scale(e, classes, &factor);
   }
   e[index] = (probability > (real)0.5 ? -lane0(l.remainder) : probability - 1) * weight;
   if (e != gradient) __builtin_memcpy(gradient, e, classes * sizeof(real));
 }
-
-#if REAL == 32
+#else
 // Whether weight · scale / T is so far from the ends of the range that a block may divide it by the sum of a row, which is up to
 // 2^OFFSET · MOST_CLASSES, and at least 2^(OFFSET - 1) or, where rows share a reference (T = 1), 2^OFFSET · exp(-NEAR).
 SHARED int is_for_blocks(const Target *t, size_t classes) {
@@ -312,18 +313,28 @@ COMPACT KERNEL(cross_entropy)(size_t begin, size_t end, size_t outer, size_t cla
   Rows r = {outer, classes, inner};
   Target target = {indices, probabilities, weight, mask, mask_outer, smoothing, scale, temperature, ignore};
   Temperature t = temperature_of(temperature);
-  if (!indices || mask || smoothing != 0) {
-    cross_entropy_lanes(begin, end, r, loss, gradient, logits, scratch, &target, &t);
+  int plain_target = indices && !mask && smoothing == 0;
 #if REAL == 32
-  } else if (inner == 1 && classes > 1 && classes <= MOST_CLASSES && is_for_blocks(&target, classes)) {
+  Slope per = slope_of(&target);
+  if (plain_target && inner == 1 && classes > 1 && classes <= MOST_CLASSES && is_for_blocks(&target, classes)) {
     cross_entropy_blocks(begin, end, r, loss, gradient, logits, scratch, &target, &t);
-#endif
-  } else if (inner == 1 && t.plain && classes >= ROWS_FROM) {
+    return;
+  }
+  if (inner == 1 && classes >= ROWS_FROM && per.second == 1) {
+    cross_entropy_rows(begin, end, r, loss, gradient, logits, scratch, &target, &t, per.first);
+    return;
+  }
+#else
+  if (plain_target && inner == 1 && t.plain && classes >= ROWS_FROM) {
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
-      cross_entropy_row(loss ? loss + row : 0, gradient ? gradient + row * classes : 0, logits + row * classes, classes, indices[row],
-                        &target, scratch);
-  } else {
-    cross_entropy_of_indices(begin, end, r, loss, gradient, logits, scratch, &target, &t);
+      cross_entropy_row(loss ? loss + row : 0, gradient ? gradient + row * classes : 0, logits + row * classes, classes,
+                        indices[row], &target, &t, scratch);
+    return;
   }
+#endif
+  if (plain_target)
+    cross_entropy_of_indices(begin, end, r, loss, gradient, logits, scratch, &target, &t);
+  else
+    cross_entropy_lanes(begin, end, r, loss, gradient, logits, scratch, &target, &t);
 }

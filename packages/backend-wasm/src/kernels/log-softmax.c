@@ -1,11 +1,11 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "log-softmax-block.h"
 
-INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch) {
+INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch, const Temperature *t) {
   Partition p;
   Logarithm l;
   row_partition(&p, out == x ? scratch + PASS_SCRATCH : out, x, classes, scratch);
-  row_logarithm(&l, &p, x, classes);
+  row_logarithm(&l, &p, x, classes, t);
   for (size_t c = 0; c < classes; c += W) {
     size_t k = classes - c < W ? classes - c : W;
     V error, d = shifted_by(load_part_or_all(x + c, k), p.max, &error);
@@ -70,7 +70,7 @@ COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t class
   if (inner == 1 && t.plain && classes >= ROWS_FROM) {
     size_t last = end * W < outer ? end * W : outer;
     for (size_t row = begin * W; row < last; row++)
-      log_softmax_row(out + row * classes, logits + row * classes, classes, scratch);
+      log_softmax_row(out + row * classes, logits + row * classes, classes, scratch, &t);
     return;
   }
   log_softmax_lanes(begin, end, r, out, logits, scratch, &t);

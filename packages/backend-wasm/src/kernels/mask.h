@@ -6,11 +6,6 @@
 
 // Entries whose bytes are widened at once: four vectors.
 #define BYTES (4 * W)
-#if REAL == 32
-#define load_bytes(mask) load(mask)
-#else
-#define load_bytes(mask) wasm_v128_load64_zero(mask)
-#endif
 
 #define LOW_BYTES(a, b) wasm_i8x16_shuffle(a, b, 0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23)
 #define HIGH_BYTES(a, b) wasm_i8x16_shuffle(a, b, 8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31)
@@ -19,7 +14,7 @@
 
 // All ones in the lanes of entries that are left out.
 INLINE void gone_at(V *gone, const unsigned char *mask) {
-  V bytes = wasm_i8x16_eq(load_bytes(mask), wasm_i64x2_const_splat(0)), a = LOW_BYTES(bytes, bytes);
+  V bytes = wasm_i8x16_eq(REAL == 32 ? load(mask) : wasm_v128_load64_zero(mask), wasm_i64x2_const_splat(0)), a = LOW_BYTES(bytes, bytes);
 #if REAL == 32
   V b = HIGH_BYTES(bytes, bytes);
   gone[0] = LOW_WORDS(a, a), gone[1] = HIGH_WORDS(a, a);
@@ -29,22 +24,6 @@ INLINE void gone_at(V *gone, const unsigned char *mask) {
   a = LOW_WORDS(a, a);
   gone[0] = wasm_i32x4_shuffle(a, a, 0, 0, 1, 1), gone[1] = wasm_i32x4_shuffle(a, a, 2, 2, 3, 3);
   gone[2] = wasm_i32x4_shuffle(b, b, 0, 0, 1, 1), gone[3] = wasm_i32x4_shuffle(b, b, 2, 2, 3, 3);
-#endif
-}
-
-// Infinity for entries that are kept, -Infinity for the others: with it a minimum takes the place of three instructions of a selection.
-INLINE void bounds_at(V *bounds, const unsigned char *mask) {
-  V zero = wasm_i64x2_const_splat(0);
-  V top = or(wasm_i8x16_eq(load_bytes(mask), zero), wasm_i8x16_const_splat(0x7f));
-#if REAL == 32
-  V next = wasm_i8x16_const_splat((char)0x80), a = LOW_BYTES(next, top), b = HIGH_BYTES(next, top);
-  bounds[0] = LOW_WORDS(zero, a), bounds[1] = HIGH_WORDS(zero, a);
-  bounds[2] = LOW_WORDS(zero, b), bounds[3] = HIGH_WORDS(zero, b);
-#else
-  V next = wasm_i8x16_const_splat((char)0xf0), a = LOW_BYTES(next, top), b = HIGH_WORDS(zero, a);
-  a = LOW_WORDS(zero, a);
-  bounds[0] = wasm_i32x4_shuffle(zero, a, 0, 4, 1, 5), bounds[1] = wasm_i32x4_shuffle(zero, a, 2, 6, 3, 7);
-  bounds[2] = wasm_i32x4_shuffle(zero, b, 0, 4, 1, 5), bounds[3] = wasm_i32x4_shuffle(zero, b, 2, 6, 3, 7);
 #endif
 }
 
@@ -74,6 +53,16 @@ COMPACT SHARED void fill_repeated(real *out, const real *x, const unsigned char 
   }
 }
 
+#if REAL == 32
+// Infinity for entries that are kept, -Infinity for the others: with it a minimum takes the place of three instructions of a selection.
+INLINE void bounds_at(V *bounds, const unsigned char *mask) {
+  V zero = wasm_i64x2_const_splat(0), next = wasm_i8x16_const_splat((char)0x80);
+  V top = or(wasm_i8x16_eq(load(mask), zero), wasm_i8x16_const_splat(0x7f));
+  V a = LOW_BYTES(next, top), b = HIGH_BYTES(next, top);
+  bounds[0] = LOW_WORDS(zero, a), bounds[1] = HIGH_WORDS(zero, a);
+  bounds[2] = LOW_WORDS(zero, b), bounds[3] = HIGH_WORDS(zero, b);
+}
+
 // The logits that are kept, -Infinity elsewhere; NaN becomes Infinity, with which a row is NaN too. Returns the largest by lanes. `out` may be x.
 SHARED V mask_row(real *out, const real *x, const unsigned char *mask, size_t n) {
   V a = splat(MASKED), b = a, v[4];
@@ -90,3 +79,18 @@ SHARED V mask_row(real *out, const real *x, const unsigned char *mask, size_t n)
   }
   return pmax(a, b);
 }
+
+// How many entries a mask keeps.
+COMPACT SHARED size_t kept_count(const unsigned char *mask, size_t n) {
+  V zero = wasm_i64x2_const_splat(0), sums = zero;
+  size_t c = 0, count;
+  for (; c + 16 <= n; c += 16) {
+    V ones = andnot(wasm_i8x16_const_splat(1), wasm_i8x16_eq(load(mask + c), zero));
+    sums = wasm_i32x4_add(sums, wasm_u32x4_extadd_pairwise_u16x8(wasm_u16x8_extadd_pairwise_u8x16(ones)));
+  }
+  sums = wasm_i32x4_add(sums, swap_halves(sums));
+  count = (size_t)wasm_i32x4_extract_lane(wasm_i32x4_add(sums, swap_pairs(sums)), 0);
+  for (; c < n; c++) count += mask[c] != 0;
+  return count;
+}
+#endif

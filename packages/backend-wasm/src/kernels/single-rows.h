@@ -23,14 +23,17 @@ COMPACT SHARED void row_shifted(Sum *sum, real *out, const real *x, size_t class
   *sum = terms_total(s);
 }
 
-// exp of a row into `out`, its sum and its maximum. `out` may be the row.
+// exp of a row into `out` and its sum; without a temperature, its maximum too. `out` may be the row.
 SHARED void row_pass(Sum *sum, real *out, const real *x, size_t classes, const Reduction *at, real *scratch,
-                     V *largest) {
+                     V *largest, const Temperature *t) {
   Sum s = sum_zero();
   for (size_t c = 0; c < classes; c += STRETCH) {
     size_t n = classes - c < STRETCH ? classes - c : STRETCH;
-    exp_tracked(out + c, x + c, n, at, scratch, largest);
-    s = terms_join(s, terms_of(out + c, n, 0));
+    if (!t)
+      exp_tracked(out + c, x + c, n, at, scratch, largest);
+    else
+      exp_apart(out + c, x + c, n, scratch, 0, t);
+    s = terms_join(s, terms(out + c, n));
   }
   *sum = s;
 }
@@ -100,7 +103,7 @@ SHARED void row_partition_below(Partition *p, real *out, const real *x, size_t c
     // Also if it is not finite: then the sum is NaN, and so is the whole row.
     row_shifted(&p->sum, out, x, classes, &p->at, top);
   } else {
-    row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
+    row_pass(&p->sum, out, x, classes, &p->at, scratch, &top, 0);
   }
 }
 
@@ -115,7 +118,7 @@ SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes
       V top = splat(reference);
       p->shift = splat(0);
       p->at = reduction_at(top, 0, 0);
-      row_pass(&p->sum, out, x, classes, &p->at, scratch, &top);
+      row_pass(&p->sum, out, x, classes, &p->at, scratch, &top, 0);
       real most = horizontal_max(top);
       p->max = splat(most);
       if (most <= reference + WINDOW && absolute(most) < REDUCIBLE) return;
@@ -124,9 +127,33 @@ SHARED void row_partition(Partition *p, real *out, const real *x, size_t classes
   row_partition_below(p, out, x, classes, scratch, row_max(x, classes));
 }
 
+// Where a row has its largest entry.
+INLINE size_t index_of(const real *x, V largest) {
+  size_t c = 0;
+  while (!any_true(eq(load(x + c), largest))) c += W;
+  while (x[c] != lane0(largest)) c++;
+  return c;
+}
+
+#if REAL == 32
+// The same for any temperature, of logits that are negated if it is negative. Those that are too large are shifted first, in `out`.
+COMPACT SHARED void row_partition_tempered(Partition *p, real *out, const real *x, size_t classes, real *scratch,
+                                           const Temperature *t) {
+  V top = p->max = splat(row_max(x, classes)), shift = p->shift = andnot(top, reducible(top, 1, t));
+  Reduction at = p->at = reduction_at(sub(top, shift), 1, t);
+  if (any_true(ne(shift, splat(0)))) {
+    for (size_t c = 0; c < classes; c++) out[c] = x[c] - lane0(shift);
+    x = out;
+  }
+  for (size_t c = 0; c < STAGE * W; c += W) store(scratch + MAGICS + c, at.magic), store(scratch + LOWESTS + c, at.lowest);
+  row_pass(&p->sum, out, x, classes, &at, scratch, 0, t);
+}
+#endif
+
 // The logarithm of a row's sum. If one term is more than half of it, the others are summed separately.
-COMPACT SHARED void row_logarithm(Logarithm *l, const Partition *p, const real *x, size_t classes) {
-  V largest = exp_call(sub(p->max, p->shift), p->at.magic, p->at.lowest);
+COMPACT SHARED void row_logarithm(Logarithm *l, const Partition *p, const real *x, size_t classes,
+                                  const Temperature *t) {
+  V largest = largest_term(p, t);
   Sum sum = row_sum(p->sum);
 #if REAL == 32
   V top = widen_low(largest);
@@ -139,10 +166,16 @@ COMPACT SHARED void row_logarithm(Logarithm *l, const Partition *p, const real *
     for (size_t c = 0; c < classes; c += W) {
       size_t k = classes - c < W ? classes - c : W;
       V a = k == W ? load(x + c) : load_part(x + c, k);
-      V e = exp_call(sub(a, p->shift), p->at.magic, p->at.lowest);
+      V e = exp_one(sub(a, p->shift), p->at, 1, 1, t);
       s = sum_add(s, and(andnot(e, eq(a, p->max)), part_mask(k)));
     }
     rest = row_sum(s);
   }
+#if REAL == 32
+  // The same in all lanes.
+  V log = log_ratio(rest.high, top), share = wasm_f64x2_div(rest.high, sum.high);
+  *l = (Logarithm){narrow(log, log), narrow(share, share), {log, log}};
+#else
   logarithm_from(l, sum, rest, largest);
+#endif
 }

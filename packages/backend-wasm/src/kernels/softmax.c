@@ -61,19 +61,6 @@ SHARED void softmax_units(size_t begin, size_t end, Rows r, real *out, const rea
 
 INLINE int is_nan(real a) { return a != a; }
 
-// The largest of each of W vectors.
-INLINE V largest_of_each(V *v) {
-#if REAL == 32
-  transpose(v, v + 1, v + 2, v + 3);
-  return pmax(pmax(v[0], v[1]), pmax(v[2], v[3]));
-#else
-  return pmax(wasm_i64x2_shuffle(v[0], v[1], 0, 2), wasm_i64x2_shuffle(v[0], v[1], 1, 3));
-#endif
-}
-
-// Rows whose largest logits differ by no more than this can share a reference: what its clamp sets to 0 is below half of the least subnormal probability.
-#define CLOSE (REAL == 32 ? 5 : 8)
-
 // A masked logit is -Infinity, whose exponential is 0. Only where a row is NaN do its masked entries have to be set afterwards.
 COMPACT SHARED void clear_masked(size_t begin, size_t end, size_t classes, real *out, const unsigned char *mask,
                                  size_t mask_outer) {
@@ -85,13 +72,29 @@ COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes
                                 const unsigned char *mask, size_t mask_outer) {
   for (size_t row = begin; row < end; row++) {
     real *o = out + row * classes;
+    const unsigned char *m = mask + row % mask_outer * classes;
     Partition p;
-    V top = mask_row(o, logits + row * classes, mask + row % mask_outer * classes, classes);
-    row_partition_below(&p, o, o, classes, scratch, horizontal_max(top));
+#if REAL == 32
+    real top = horizontal_max(mask_row(o, logits + row * classes, m, classes));
+#else
+    fill(o, logits + row * classes, m, classes, MASKED);
+    real top = row_max(o, classes);
+#endif
+    row_partition_below(&p, o, o, classes, scratch, top);
     share_row_of(o, classes, &p);
     clear_masked(row, row + 1, classes, out, mask, mask_outer);
   }
 }
+
+#if REAL == 32
+// The largest of each of four vectors.
+INLINE V largest_of_each(V *v) {
+  transpose(v, v + 1, v + 2, v + 3);
+  return pmax(pmax(v[0], v[1]), pmax(v[2], v[3]));
+}
+
+// Rows whose largest logits differ by no more than this can share a reference: what its clamp sets to 0 is below half of the least subnormal probability.
+#define CLOSE 5
 
 COMPACT SHARED void softmax_masked_blocks(size_t begin, size_t end, Rows rows, real *out, const real *logits,
                                           real *scratch, const Temperature *t, const unsigned char *mask,
@@ -121,6 +124,7 @@ COMPACT SHARED void softmax_masked_blocks(size_t begin, size_t end, Rows rows, r
     clear_masked(row, next, classes, out, mask, mask_outer);
   }
 }
+#endif
 
 // Groups of columns that are masked at once.
 #define MASKED_GROUPS 16
@@ -161,8 +165,10 @@ KERNEL(softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t i
     softmax_units(begin, end, r, out, logits, scratch, &t);
   else if (inner != 1 || !t.plain || classes < ROWS_FROM)
     softmax_masked(begin, end, r, out, logits, scratch, &t, mask, mask_outer);
+#if REAL == 32
   else if (classes <= MOST_CLASSES)
     softmax_masked_blocks(begin * W, last, r, out, logits, scratch, &t, mask, mask_outer);
+#endif
   else
     softmax_masked_rows(begin * W, last, classes, out, logits, scratch, mask, mask_outer);
 }

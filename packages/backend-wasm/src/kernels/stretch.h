@@ -91,11 +91,14 @@ INLINE Sum terms_of(const real *e, size_t n, size_t pairs) {
 
 #endif
 
+// The same as a function call.
+SHARED Sum terms(const real *e, size_t n) { return terms_of(e, n, 0); }
+
 // exp of n ≤ STRETCH logits. Three cases: all of them are near the reference; `tracked`, in which they are clamped and
 // the largest is kept; `apart`, in which each has its own reference, from MAGICS and LOWESTS, and there may be a
-// temperature.
+// temperature. With a `step` of 0 they have the references of the first STAGE vectors.
 INLINE void exp_stretch_as(real *out, const real *x, size_t n, const Reduction *at, real *scratch, V *largest,
-                           int tracked, int apart, const Temperature *t) {
+                           int tracked, int apart, size_t step, const Temperature *t) {
   V v[STAGE], a[STAGE], m[STAGE], top = tracked ? *largest : splat(0);
   Reduction by[STAGE];
   size_t c, whole = n - n % (STAGE * W);
@@ -104,7 +107,7 @@ INLINE void exp_stretch_as(real *out, const real *x, size_t n, const Reduction *
     if (tracked) EACH(STAGE, top = pmax(top, v[u]))
     if (apart) {
       EACH(STAGE, v[u] = xor(v[u], t->sign))
-      EACH(STAGE, by[u] = (Reduction){load(scratch + MAGICS + c + u * W), load(scratch + LOWESTS + c + u * W)})
+      EACH(STAGE, by[u] = (Reduction){load(scratch + MAGICS + c * step + u * W), load(scratch + LOWESTS + c * step + u * W)})
     }
     exp_reduction(STAGE, apart ? 1 : STAGE, a, m, v, apart ? by : at, tracked || apart, apart, t);
 #ifndef ONE_LOOP
@@ -125,20 +128,20 @@ INLINE void exp_stretch_as(real *out, const real *x, size_t n, const Reduction *
     V x1 = load_part_or_all(x + c, k);
     if (tracked) top = select(and(part_mask(k), lt(top, x1)), x1, top);
     if (apart) x1 = xor(x1, t->sign);
-    Reduction r = apart ? (Reduction){load(scratch + MAGICS + c), load(scratch + LOWESTS + c)} : *at;
+    Reduction r = apart ? (Reduction){load(scratch + MAGICS + c * step), load(scratch + LOWESTS + c * step)} : *at;
     store_part_or_all(out + c, exp_one(x1, r, tracked || apart, apart, t), k);
   }
   if (tracked) *largest = top;
 }
 
 SHARED void exp_near(real *out, const real *x, size_t n, const Reduction *at, real *scratch) {
-  exp_stretch_as(out, x, n, at, scratch, 0, 0, 0, 0);
+  exp_stretch_as(out, x, n, at, scratch, 0, 0, 0, 0, 0);
 }
 
 SHARED void exp_tracked(real *out, const real *x, size_t n, const Reduction *at, real *scratch, V *largest) {
-  exp_stretch_as(out, x, n, at, scratch, largest, 1, 0, 0);
+  exp_stretch_as(out, x, n, at, scratch, largest, 1, 0, 0, 0);
 }
 
-SHARED void exp_apart(real *out, const real *x, size_t n, real *scratch, const Temperature *t) {
-  exp_stretch_as(out, x, n, 0, scratch, 0, 0, 1, t);
+SHARED void exp_apart(real *out, const real *x, size_t n, real *scratch, size_t step, const Temperature *t) {
+  exp_stretch_as(out, x, n, 0, scratch, 0, 0, 1, step, t);
 }
