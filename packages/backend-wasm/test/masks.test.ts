@@ -130,6 +130,7 @@ test.each(['float32', 'float64'] as const)(
         for (const [spread, offset, temperature] of [
           [3, 0, 1],
           [30, 0, 1],
+          [120, 0, 1],
           [2, 3000, 1],
           [3, 0, -2],
         ]) {
