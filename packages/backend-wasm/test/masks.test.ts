@@ -130,6 +130,7 @@ test.each(['float32', 'float64'] as const)(
         for (const [spread, offset, temperature] of [
           [3, 0, 1],
           [30, 0, 1],
+          [120, 0, 1],
           [2, 3000, 1],
           [3, 0, -2],
         ]) {
@@ -201,6 +202,21 @@ test('a masked row that is undefined is NaN where the mask keeps an entry, and a
         });
         expect({ dtype, classes, temperature, wrong }).toEqual({ dtype, classes, temperature, wrong: [] });
       }
+    }
+  }
+});
+
+test('the largest logit of a masked row is found in every position', () => {
+  for (const dtype of ['float32', 'float64'] as const) {
+    for (const classes of [16, 37, 300]) {
+      const rows = { outer: classes, classes, inner: 1 };
+      // One logit of each row is far above the others, every third of which is masked.
+      const x = logits(dtype, classes * classes, 1, 0, classes).map((v, i) => (i % (classes + 1) === 0 ? 250 : v));
+      const mask = Uint8Array.from(x, (v, i) => Number(v === 250 || i % 3 !== 0));
+      const expected = Array.from(x, (v) => Number(v === 250));
+      const actual = masked(x, mask, rows);
+      const wrong = expected.filter((p, i) => !(Math.abs(actual[i] - p) < 1e-100));
+      expect({ dtype, classes, wrong }).toEqual({ dtype, classes, wrong: [] });
     }
   }
 });
