@@ -184,7 +184,7 @@ const optionTexts = {
   temperature: ['1', 'T, which divides the logits: finite and above 0.'],
   mask: [
     'none',
-    'Booleans, true where an entry is kept, that broadcast to the logits by NumPy’s rule: `[[true, false]]`, `{ data: Uint8Array, shape }`, or a bool tensor, `tensor(bytes, { shape, dtype: "bool" })`. A padding mask for logits of (batch, heads, t, t) has shape (batch, 1, 1, t), a causal one (t, t). Masked entries have probability 0 and gradient 0, whatever their logits are; of a row of which nothing is kept, all are 0.',
+    'Booleans, true where an entry is kept, that broadcast to the logits by NumPy’s rule: `[[true, false]]`, bytes of 0 and 1 such as `{ data: Uint8Array, shape }`, or a bool tensor, `tensor(bytes, { shape, dtype: "bool" })`. A padding mask for logits of (batch, heads, t, t) has shape (batch, 1, 1, t), a causal one (t, t). Masked entries have probability 0 and gradient 0, whatever their logits are; of a row of which nothing is kept, all are 0.',
   ],
   labelSmoothing: ['0', 'ε in 0 to 1: the target becomes (1 − ε) target + ε/K over the K classes.'],
   weight: ['1 for all', 'One weight for each class.'],

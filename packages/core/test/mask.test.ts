@@ -189,6 +189,21 @@ describe('a mask on the device', () => {
   });
 });
 
+test('bytes are a mask alone, as rows and with a shape', () => {
+  const x = tensor([
+    [1, 2, 3],
+    [3, 2, 1],
+  ]);
+  const mask = [
+    [true, false, true],
+    [true, true, false],
+  ];
+  const [first, second] = [Uint8Array.of(1, 0, 1), Uint8Array.of(1, 1, 0)];
+  expect(softmax(x, { mask: first }).dataSync()).toEqual(softmax(x, { mask: [true, false, true] }).dataSync());
+  for (const bytes of [[first, second], { data: Uint8Array.of(...first, ...second), shape: [2, 3] }])
+    expect(softmax(x, { mask: bytes }).dataSync()).toEqual(softmax(x, { mask }).dataSync());
+});
+
 describe('a mask is refused', () => {
   const x = () => tensor([[1, 2, 3]]);
   test.each([
@@ -205,8 +220,14 @@ describe('a mask is refused', () => {
       "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ],
     [
-      'of bare bytes',
-      Uint8Array.of(1, 0, 1),
+      'of rows of which not all are bytes',
+      [[Uint8Array.of(1, 0, 1)], [[1, 0, 1]]],
+      'ERR_DTYPE',
+      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+    ],
+    [
+      'of integers',
+      Int32Array.of(1, 0, 1),
       'ERR_DTYPE',
       "mask is int32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
     ],
@@ -242,6 +263,7 @@ describe('a mask is refused', () => {
       'ERR_DTYPE',
       'softmax: mask: element 1 is 2; a bool is true, false, 1 or 0',
     ]);
+    expect(failure(() => softmax(x(), { mask: [Uint8Array.of(1, 2, 0)] }))[0]).toBe('ERR_DTYPE');
   });
 
   test('as a tensor of numbers, of another backend, or disposed', async () => {

@@ -230,6 +230,22 @@ test('arrays of typed rows, and what onnxruntime and a polyfill have, are typed 
   expect(() => tensor({ length: 2, 0: 1 })).toThrow('Array.from(x)');
 });
 
+test('a mask of numbers does not compile', () => {
+  const refused = { code: 'ERR_DTYPE', message: expect.stringContaining('expected booleans (true = keep)') };
+  const thrown = (call: () => unknown) => {
+    try {
+      return call();
+    } catch (error) {
+      return error;
+    }
+  };
+  // @ts-expect-error numbers are no booleans
+  expect(thrown(() => softmax(x(), { mask: [[1, 0, 1]] }))).toMatchObject(refused);
+  // @ts-expect-error nor are floats
+  expect(thrown(() => softmax(x(), { mask: Float32Array.of(1, 0, 1) }))).toMatchObject(refused);
+  expect(softmax(x(), { mask: [[true], [false]] }).arraySync()[1]).toEqual([0, 0, 0]);
+});
+
 test('a typed array of integers does not compile as an operand of floats', async () => {
   const refused = (call: () => unknown) => expect(call).toThrow('int32, expected floats');
   const integers = Int32Array.of(1, 2);

@@ -3,12 +3,13 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
-import type { NestedArray } from './nested.js';
 import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
 import { allocate, asTensor, DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
-/** True = keep. A bool tensor on the operands' backend, nested booleans, or booleans with a shape; broadcast by NumPy's rule. */
-export type MaskInput = Tensor | NestedArray | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
+/** True = keep. A bool tensor on the operands' backend, nested booleans, bytes of 0 and 1, or either with a shape; broadcast by NumPy's rule. */
+export type MaskInput = Tensor | NestedMask | NdArrayLike | DimsArrayLike | UncheckedArrayLike;
+
+type NestedMask = boolean | Uint8Array | readonly NestedMask[];
 
 /** A laid-out mask on the operand's backend. */
 export interface Mask<B> {
@@ -85,9 +86,13 @@ function fromHost(operation: string, input: Exclude<MaskInput, Tensor>): Given {
   const own = readInput(input, undefined, undefined, `${operation}: mask`);
   if (sizeOf(own.shape) === 0) return { shape: own.shape, host: hostArray(0, 'bool'), tensor: null };
   if (own.dtype === 'bool') return { shape: own.shape, host: own.data, tensor: null };
-  const bytes = typeof input === 'object' && 'data' in input && typedArrayKind(input.data) === 'Uint8Array';
-  if (!bytes) throw notBool(operation, own.dtype, own.data);
+  if (!areBytes(input)) throw notBool(operation, own.dtype, own.data);
   return { shape: own.shape, host: readInput(input, undefined, 'bool', `${operation}: mask`).data, tensor: null };
+}
+
+function areBytes(input: unknown): boolean {
+  if (Array.isArray(input)) return input.every(areBytes);
+  return typedArrayKind(input) === 'Uint8Array' || typedArrayKind((input as { data?: unknown }).data) === 'Uint8Array';
 }
 
 function notBool(operation: string, dtype: string, data?: HostArray): SoftgradError {
