@@ -33,11 +33,12 @@ export function noteUse(backend: Backend): void {
 }
 
 /**
- * @throws ERR_BACKEND_MISMATCH unless the backend where `what` lives is the wanted one; the message names the cause if new tensors went to one of them
+ * @throws ERR_BACKEND_MISMATCH unless the backend where the argument lives is the wanted one; the message names the cause if new tensors went to one of them
  *   while setBackend was still opening the other
  */
 export function checkLivesOn(
-  what: string,
+  operation: string,
+  argument: string,
   backend: Backend,
   wanted: Backend,
   advice = 'move it with await x.to(backend)',
@@ -51,6 +52,6 @@ export function checkLivesOn(
       : '';
   throw new SoftgradError(
     'ERR_BACKEND_MISMATCH',
-    `${what} lives on ${where}; ${advice}${cause(backend, wanted) || cause(wanted, backend)}`,
+    `${operation}: ${argument} lives on ${where}; ${advice}${cause(backend, wanted) || cause(wanted, backend)}`,
   );
 }

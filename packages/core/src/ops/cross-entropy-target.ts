@@ -130,7 +130,7 @@ function fromTensor(input: Tensor, rules: TargetRules): DeviceTarget {
     }
     return { kind: 'probabilities', buffer: operandLike(operation, 'target', target, logits).buffer };
   }
-  checkLivesOn(`${operation}: target`, target.backend, logits.backend);
+  checkLivesOn(operation, 'target', target.backend, logits.backend);
   if (!sameShape(target.shape, reduced)) {
     if (sameShape(target.shape, logits.shape)) throw notProbabilities(operation, target, logits.dtype);
     throw wrongShape(target.shape, rules);

@@ -144,7 +144,7 @@ function checkBuffer(backend: Backend, buffer: unknown, shape: Shape, dtype: Flo
 
 function overwrite(target: DeviceTensor, input: TensorInput, options: TensorOptions): Tensor {
   const { shape, dtype = target.dtype, backend } = options;
-  if (backend !== undefined) checkLivesOn('tensor: out', target.backend, backend, 'leave the option backend out');
+  if (backend !== undefined) checkLivesOn('tensor', 'out', target.backend, backend, 'leave the option backend out');
   // A typed array has no shape of its own.
   const isFlat = ArrayBuffer.isView(input) && 'length' in input && input.length === target.size;
   const host = readInput(input, shape ?? (isFlat ? target.shape : undefined), dtype);

@@ -78,7 +78,7 @@ interface Given {
 function fromTensor(operation: string, input: Tensor, x: DeviceTensor): Given {
   const mask = asTensor(operation, 'mask', input);
   if (mask.dtype !== 'bool' || mask.host === null) throw notBool(operation, mask.dtype);
-  checkLivesOn(`${operation}: mask`, mask.backend, x.backend);
+  checkLivesOn(operation, 'mask', mask.backend, x.backend);
   return { shape: mask.shape, host: mask.host, tensor: mask };
 }
 

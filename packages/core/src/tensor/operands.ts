@@ -30,7 +30,7 @@ export function operandLike(
   shape: Shape = first.shape,
 ): FloatTensor {
   const x = operand(operation, argument, value);
-  checkLivesOn(`${operation}: ${argument}`, x.backend, first.backend);
+  checkLivesOn(operation, argument, x.backend, first.backend);
   if (x.dtype !== first.dtype) {
     const conversion = argument.startsWith('out') ? '' : `: await x.to('${first.dtype}')`;
     throw new SoftgradError(

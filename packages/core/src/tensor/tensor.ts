@@ -295,7 +295,7 @@ export class DeviceTensor implements Tensor {
  */
 export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
   const known = asTensor('bufferOf', 'x', x);
-  checkLivesOn('bufferOf: x', known.backend, backend as Backend);
+  checkLivesOn('bufferOf', 'x', known.backend, backend as Backend);
   known.beginning = null;
   return known.buffer as B;
 }
