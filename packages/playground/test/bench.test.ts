@@ -1,9 +1,9 @@
 import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
 import { backends } from 'softgrad/backends';
 import { expect, inject, test } from 'vitest';
-import { availableBackends, textOf, usePlayground } from './playground.js';
+import { availableBackends, openItsLink, textOf, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 const { naive } = peers;
 
 const shapes = inject('everything') ? '64x10,16x100' : '64x10';
@@ -207,4 +207,27 @@ test('a run can be cancelled, and an empty selection is an error', async () => {
   await page.getByRole('checkbox', { name: 'softmax', exact: true }).uncheck();
   await page.getByRole('button', { name: 'Run', exact: true }).click();
   await page.getByText('Nothing to run: choose at least one operation').waitFor();
+});
+
+test('results stay while another panel is shown, and a run that another panel ends is said to be cancelled', async () => {
+  const page = await openAnew('bench?ops=softmax&shapes=64x10,16x10&rounds=3&backends=');
+  const run = page.getByRole('button', { name: 'Run', exact: true });
+  await run.click();
+  await page.locator('.chart').first().waitFor();
+  await openItsLink(page);
+  await page.locator('.chart').first().waitFor();
+  expect(await page.getByText('The run was cancelled').count()).toBe(0);
+
+  await page.getByRole('textbox', { name: 'rounds' }).fill('99');
+  await run.click();
+  await page.locator('output', { hasText: 'softmax 64×10' }).waitFor();
+  await openItsLink(page);
+  await page.getByText(/^The run was cancelled after 0 of 2 workloads, because another panel was opened: /).waitFor();
+  expect(await run.isEnabled()).toBe(true);
+  // The results of the run before.
+  await page.locator('.chart').first().waitFor();
+  await page.getByRole('textbox', { name: 'rounds' }).fill('3');
+  await run.click();
+  await page.getByRole('button', { name: 'Cancel' }).waitFor({ state: 'detached' });
+  expect(await page.getByText('The run was cancelled').count()).toBe(0);
 });

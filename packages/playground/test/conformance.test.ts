@@ -1,8 +1,8 @@
 import { cases } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
-import { availableBackends, runUntil, textOf, usePlayground } from './playground.js';
+import { availableBackends, leavePanel, openItsLink, runUntil, textOf, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 test('cases can be chosen by name, pass, and their results can be downloaded as JSON', async () => {
   const page = await open('conformance?backend=wasm');
@@ -59,6 +59,19 @@ test('a failing case is listed by its id, with the expected and the actual resul
   await page.getByRole('button', { name: 'Run the suite' }).click();
   await page.getByText('1 case', { exact: true }).waitFor();
   await page.getByText(/^webgpu is required and can't run here: .*WebGPU/).waitFor();
+});
+
+test('a run goes on while another panel is shown, and its results stay', async () => {
+  const page = await openAnew('conformance?backend=cpu&only=log-');
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  await leavePanel(page);
+  await page.getByRole('heading', { name: 'What is wrong with this gradient?' }).waitFor();
+  await page.getByRole('link', { name: 'Conformance' }).click();
+  await page.getByRole('button', { name: 'Download JSON' }).waitFor();
+  const verdict = await page.locator('.verdict').textContent();
+  expect(verdict).toMatch(/^\d{2,} passed, 0 failed, /);
+  await openItsLink(page);
+  expect(await page.locator('.verdict').textContent()).toBe(verdict);
 });
 
 // An engine that waits for a GPU; the failing case above appears while one runs that computes synchronously. Each engine's own package runs the whole suite on it.
