@@ -5,7 +5,7 @@ import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
 interface Options extends BrowserContextOptions {
   /** A feature that the page's browser does not have. */
-  readonly without?: 'gpu';
+  readonly without?: 'gpu' | 'clipboard';
   /** Runs before the page's own scripts. */
   readonly before?: () => void;
   /** The address, if not that of the server. */

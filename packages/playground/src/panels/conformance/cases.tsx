@@ -86,8 +86,7 @@ function Section({ name, cases, isOpenAtFirst }: SectionProps) {
         <ul class="cases">
           {shown.map(({ name: id, outcome, reason }) => (
             <li key={id} class={outcome}>
-              <span class="outcome">{outcomeNames[outcome]}</span>{' '}
-              <code>{id}</code>
+              <span class="outcome">{outcomeNames[outcome]}</span> <code>{id}</code>
               {reason !== null && <span class="case-reason">{reason}</span>}
             </li>
           ))}
