@@ -363,8 +363,21 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await masked.getByText('Every class is masked out').waitFor();
   expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
   expect(await masked.getByText('up to rounding; in grey').count()).toBe(0);
+  // What holds for numbers is said of them only.
+  const jacobian = masked.getByRole('region', { name: 'The Jacobian', exact: false }).locator('.caption');
+  const product = masked.locator('.product .caption');
+  expect(await jacobian.textContent()).toMatch(/every entry is NaN, as its probabilities are, and so is every sum\.$/);
+  expect(await product.textContent()).toContain('at once; of this sample both are NaN, as the probabilities are. The');
   await masked.getByRole('radio', { name: '1', exact: true }).check();
   await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
+  expect(await jacobian.textContent()).toMatch(/every row, and every column, adds up to 0\.$/);
+  expect(await product.textContent()).toContain('nothing can do that, so its gradient is 0. The product');
+  for (const classes of [30, 600]) {
+    const many = await open(`explore?x=${Array(classes).fill('-Infinity')}&t=2`);
+    await explored(many);
+    await expect.poll(() => many.locator('.product-table .signed-value').first().textContent()).toBe('NaN');
+    if (classes < 512) expect(await many.locator('.zero-note').textContent()).toBe('Largest of the 30 row sums: NaN');
+  }
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
   await huge.getByText('A logit overflows float32').waitFor();

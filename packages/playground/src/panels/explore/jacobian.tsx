@@ -1,6 +1,6 @@
 import { useEffect, useRef } from 'preact/hooks';
 import { formatNumber, formatShape, subscript } from '../../format.js';
-import { largestOf, mostClassesDrawn, type Results } from './compute.js';
+import { isRowNaN, largestOf, mostClassesDrawn, type Results } from './compute.js';
 
 /** The largest number of classes with a number in each cell. */
 const mostWithNumbers = 8;
@@ -28,8 +28,10 @@ export function JacobianCard({ result }: { readonly result: Results }) {
         </p>
       )}
       <p class="caption">
-        One matrix a sample: {formatShape([rows, classes])} → {formatShape([rows, classes, classes])}. A logit raises
-        its own probability and lowers the others by as much in total, so every row, and every column, adds up to 0.
+        One matrix a sample: {formatShape([rows, classes])} → {formatShape([rows, classes, classes])}.{' '}
+        {isRowNaN(result)
+          ? 'Of this sample every entry is NaN, as its probabilities are, and so is every sum.'
+          : 'A logit raises its own probability and lowers the others by as much in total, so every row, and every column, adds up to 0.'}
       </p>
     </section>
   );
@@ -141,7 +143,11 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
     dark.addEventListener('change', paint);
     return () => dark.removeEventListener('change', paint);
   }, [jacobian, classes]);
-  const largestSum = rowSums.reduce((most, sum) => (Math.abs(sum) > Math.abs(most) ? sum : most), 0);
+  const isAllNaN = isRowNaN(result);
+  const largestSum = rowSums.reduce(
+    (most, sum) => (Math.abs(sum) > Math.abs(most) ? sum : most),
+    isAllNaN ? Number.NaN : 0,
+  );
   return (
     <div>
       <canvas
@@ -150,7 +156,7 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
         width={classes}
         height={classes}
         role="img"
-        aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
+        aria-label={`Jacobian of ${classes} by ${classes} entries: ${isAllNaN ? 'all are NaN' : 'the diagonal is positive, the rest negative'}`}
       />
       <Scale largest={largestOf(jacobian)} picture />
       <p class="zero-note">
