@@ -462,6 +462,63 @@ test('the Jacobian of ten classes fits a phone', async () => {
   expect(hidden).toBe(0);
 });
 
+test('in a heat map without numbers, the number of an entry is reached by keyboard and by touch', async () => {
+  const classes = 12;
+  const page = await open(`explore?x=${Array.from({ length: classes }, (_, k) => k % 5)}`, {
+    hasTouch: true,
+    viewport: { width: 360, height: 740 },
+  });
+  await explored(page);
+  const grid = page.getByRole('grid', { name: 'entries' });
+  const entry = (i: number, j: number) => grid.locator('.entry').nth(i * classes + j);
+  /** The number that is shown of the entry that a tooltip names, and the tooltip's number. */
+  const shown = (title: string) => {
+    const text = document.querySelector('.chosen-entry')?.textContent?.replaceAll('−', '-') ?? '';
+    const [name = '', value] = title.split(' = ');
+    const number = text.startsWith(`${name} = `) ? Number.parseFloat(text.slice(name.length + 3)) : Number.NaN;
+    return { number, value: Number(value) };
+  };
+  const check = async (i: number, j: number) => {
+    const error = async () => {
+      const title = `${await entry(i, j).getAttribute('title')}`;
+      const { number, value } = await page.evaluate(shown, title);
+      return Math.abs(number / value - 1);
+    };
+    await expect.poll(error).toBeLessThan(0.05);
+    expect(await entry(i, j).getAttribute('aria-selected')).toBe('true');
+    expect(await grid.locator('[aria-selected=true]').count()).toBe(1);
+    expect(await grid.locator('[tabindex="0"]').count()).toBe(1);
+    // For a screen reader.
+    expect(await entry(i, j).getAttribute('aria-label')).toBe(await entry(i, j).getAttribute('title'));
+  };
+  await check(0, 0);
+  await entry(3, 4).tap();
+  await check(3, 4);
+  // One Tab into the table: from the scrolling region that holds it.
+  await page.getByRole('region', { name: 'Jacobian with its row sums' }).focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowRight');
+  await check(3, 5);
+  await page.keyboard.press('ArrowDown');
+  await check(4, 5);
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('ArrowLeft');
+  await check(2, 4);
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowRight');
+  await check(2, 11);
+  await page.keyboard.press('Home');
+  await check(2, 0);
+  // The number follows the logits, and the page does not widen.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('6');
+  await check(2, 0);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  const few = await open('explore?x=1,2,3');
+  await explored(few);
+  expect(await few.getByRole('grid').count()).toBe(0);
+});
+
 test('a row that becomes NaN loses its bars, and a probability of 0 has none', async () => {
   const page = await open('explore?x=1,2;0,-Infinity');
   await explored(page);
