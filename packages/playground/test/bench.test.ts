@@ -197,6 +197,20 @@ test('rounds in a link that are none are an error next to their field', async ()
   await expect.poll(() => refused.count()).toBe(0);
 });
 
+test('what a link has chosen and cannot run here can be unchecked', async () => {
+  const page = await open('bench?backends=cpu,webgpu&peers=naive,onnxruntime-node', { without: 'gpu' });
+  expect((await availableBackends(page)).get('webgpu')).toBe(false);
+  await page.locator('[data-backend=webgpu] .reason').waitFor();
+  await page.locator('[data-backend=webgpu]').getByRole('checkbox').uncheck();
+  await page.getByRole('checkbox', { name: /^onnxruntime-node(?!-2t)/ }).uncheck();
+  await expect.poll(() => new URL(page.url()).hash).toBe('#bench?backends=cpu');
+  // One that no link has chosen stays disabled.
+  expect(await page.getByRole('checkbox', { name: 'onnxruntime-node-2t' }).isDisabled()).toBe(true);
+  const other = await open('bench?backends=cpu', { without: 'gpu' });
+  expect((await availableBackends(other)).get('webgpu')).toBe(false);
+  expect(await other.locator('[data-backend=webgpu]').getByRole('checkbox').isDisabled()).toBe(true);
+});
+
 test('a run can be cancelled, and an empty selection is an error', async () => {
   const shapes = Array.from({ length: 4 }, (_, k) => `16x${10 + k}`);
   const page = await open(`bench?ops=softmax&shapes=${shapes}&rounds=99&backends=cpu`);
