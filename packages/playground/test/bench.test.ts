@@ -181,6 +181,52 @@ test('no two of many contenders look alike, and the ratios name theirs', async (
   }
 });
 
+test('the axis of the ratios has two numbers at least, which do not overlap, on a phone as well', async () => {
+  const report = await runBench({
+    workloads: [{ op: 'softmax', shape: [2, 3], dtype: 'float32' }],
+    contenders: [naive, { ...naive, name: 'second', open: openSecond }],
+    rounds: 3,
+    sampleMs: 1,
+  });
+  const [workload] = report.workloads;
+  const [first, second] = workload?.results ?? [];
+  const page = await open('bench');
+  for (const faster of [1.05, 1.5, 3.5, 9.5, 40, 5000, 0.5, 0.05]) {
+    const measured = { ratio: 1 / faster, interval: [0.99 / faster, 1.01 / faster], significant: true };
+    // As long as the longest name of a library.
+    const contender = `library-${faster}`.padEnd(19, '-');
+    const results = [first, { ...second, contender, ratios: { reused: measured, allocating: measured } }];
+    const buffer = Buffer.from(JSON.stringify({ ...report, workloads: [{ ...workload, results }] }));
+    await page.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
+    const ratios = page.getByRole('img', { name: 'times as fast as naive' });
+    await ratios.locator('text', { hasText: contender }).waitFor();
+    for (const width of [1280, 360, 320]) {
+      await page.setViewportSize({ width, height: 740 });
+      // It is drawn again for the width of its place.
+      const lacking = () =>
+        ratios.evaluate((chart) => (chart.parentElement?.clientWidth ?? 0) - Number(chart.getAttribute('width')));
+      await expect.poll(lacking).toBe(0);
+      const ticks = await ratios
+        .locator('text')
+        .filter({ hasText: /^[\d.]+×$/ })
+        .evaluateAll((all) =>
+          all.map((text) => {
+            const { left, right } = text.getBoundingClientRect();
+            return { text: text.textContent, left, right };
+          }),
+        );
+      const where = `${faster} times as fast, ${width} px: ${JSON.stringify(ticks)}`;
+      expect(ticks.length, where).toBeGreaterThan(1);
+      expect(ticks.length, where).toBeLessThan(11);
+      expect(ticks.map(({ text }) => text)).toContain('1×');
+      expect(
+        ticks.every(({ left }, k) => k === 0 || left > (ticks[k - 1]?.right ?? 0)),
+        where,
+      ).toBe(true);
+    }
+  }
+});
+
 async function openSecond(): Promise<Contender | string> {
   const contender = await naive.open();
   return typeof contender === 'string' ? contender : { ...contender, name: 'second' };
