@@ -66,7 +66,8 @@ export function App() {
       </header>
       <main>
         {panel === 'explore' ? (
-          <Explore key={number} parameters={parameters} />
+          // It follows links to itself, so that Back keeps the focus and the place on the page.
+          <Explore parameters={parameters} />
         ) : (
           <Lazy key={number} load={loaders[panel]} parameters={parameters} />
         )}

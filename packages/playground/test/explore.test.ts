@@ -603,6 +603,90 @@ test('the thumb of a slider stays under the pointer while its value shrinks', as
   await expect.poll(() => page.getByRole('slider', { name: 'logit x₀' }).getAttribute('max')).toBe('5');
 });
 
+test('the Back button undoes a whole drag, and Forward does it again', async () => {
+  const page = await openAnew('explore');
+  await explored(page);
+  const entries = () => page.evaluate(() => history.length);
+  const logit = page.getByRole('slider', { name: 'logit x₀' });
+  const fieldOf = (name: string) => page.getByRole('textbox', { name: `${name}, number` }).inputValue();
+  const drag = async (name: string, to: readonly number[]) => {
+    const box = await page.getByRole('slider', { name }).boundingBox();
+    if (!box) throw new Error(`no slider ${name}`);
+    const place = (share: number) => [box.x + share * box.width, box.y + box.height / 2] as const;
+    await page.mouse.move(...place(0.5));
+    await page.mouse.down();
+    for (const share of to) {
+      const before = await page.evaluate(() => location.hash);
+      await page.mouse.move(...place(share));
+      await expect.poll(() => page.evaluate(() => location.hash)).not.toBe(before);
+    }
+    await page.mouse.up();
+  };
+  const atFirst = await entries();
+  await drag('logit x₀', [0.6, 0.7, 0.8]);
+  // It is one entry even if the pointer rests.
+  await drag('temperature', [0.6, 0.7]);
+  expect(await entries()).toBe(atFirst + 2);
+  const [x, T] = [await fieldOf('logit x₀'), await fieldOf('temperature')];
+  expect(Number(T)).toBeGreaterThan(1);
+  // A button, twice: each click is a step.
+  await page.getByRole('button', { name: 'Add a class' }).click();
+  await expect.poll(entries).toBe(atFirst + 3);
+  await page.getByRole('button', { name: 'Add a class' }).click();
+  await expect.poll(entries).toBe(atFirst + 4);
+  await page.goBack();
+  await expect.poll(() => page.getByRole('slider', { name: /^logit/ }).count()).toBe(4);
+  await page.goBack();
+  await expect.poll(() => page.getByRole('slider', { name: /^logit/ }).count()).toBe(3);
+  expect(await fieldOf('temperature')).toBe(T);
+  await page.goBack();
+  await expect.poll(() => fieldOf('temperature')).toBe('1');
+  expect(await fieldOf('logit x₀')).toBe(x);
+  await page.goBack();
+  await expect.poll(() => fieldOf('logit x₀')).toBe('0.33946');
+  await page.goForward();
+  await expect.poll(() => fieldOf('logit x₀')).toBe(x);
+
+  // Keys that follow one another are one step; a new one replaces what Forward would do.
+  await logit.focus();
+  for (let k = 0; k < 5; k++) await page.keyboard.press('ArrowRight');
+  await expect.poll(() => fieldOf('logit x₀')).not.toBe(x);
+  await expect.poll(entries).toBe(atFirst + 2);
+  const place = await page.evaluate(() => scrollY);
+  await page.goBack();
+  await expect.poll(() => fieldOf('logit x₀')).toBe(x);
+  expect(await logit.evaluate((slider) => slider === document.activeElement)).toBe(true);
+  expect(await page.evaluate(() => scrollY)).toBe(place);
+
+  // A field with the focus shows the number to which Back has returned.
+  const field = page.getByRole('textbox', { name: 'temperature, number' });
+  await field.fill('3');
+  await expect.poll(() => page.url()).toMatch(/t=3$/);
+  await page.goBack();
+  await expect.poll(() => fieldOf('temperature')).toBe('1');
+});
+
+test('a signal too long for a link is undone by Back as a whole, and Forward has it again', async () => {
+  const page = await openAnew('explore');
+  await explored(page);
+  const rows = Array.from({ length: 400 }, (_, k) => [k % 3, k % 5, k % 7, 1.25]);
+  await page.getByText('Paste or drop').click();
+  await page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' }).fill(JSON.stringify(rows));
+  await page.getByText('(400, 4)').first().waitFor();
+  const entries = await page.evaluate(() => history.length);
+  // A press of the pointer begins a step: only the missing numbers are why this is none.
+  await page.getByRole('textbox', { name: 'temperature, number' }).click();
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  await expect.poll(() => page.url()).toMatch(/#explore\?x=too-long&t=2$/);
+  expect(await page.evaluate(() => history.length)).toBe(entries);
+  await page.goBack();
+  await page.getByText('(4, 3): 4 samples').waitFor();
+  await page.goForward();
+  await page.getByText('(400, 4): 400 samples').waitFor();
+  expect(await page.getByRole('textbox', { name: 'temperature, number' }).inputValue()).toBe('2');
+  expect(await page.locator('.problem').count()).toBe(0);
+});
+
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
   const page = await open('explore?x=1,2;3&t=0x1');
   await explored(page);

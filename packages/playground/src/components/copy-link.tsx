@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from 'preact/hooks';
-import { tooLong } from '../last-state.js';
+import { lacksNumbers } from '../last-state.js';
 import { readView } from '../location.js';
 
 /** How long a confirmation is shown. */
@@ -28,7 +28,7 @@ export function CopyLink() {
 
   const copy = async () => {
     const link = location.href;
-    const isShort = [...readView().parameters.values()].includes(tooLong);
+    const isShort = lacksNumbers(readView().parameters);
     setOutcome({ link, isShort, isCopied: await write(link) });
   };
   return (
