@@ -1,4 +1,5 @@
 import { useEffect } from 'preact/hooks';
+import { CopyLink } from './components/copy-link.js';
 import { Lazy } from './components/lazy.js';
 import { hrefOf, type PanelName, panels, useLinks, useVisit } from './location.js';
 import { Explore } from './panels/explore/panel.js';
@@ -61,10 +62,12 @@ export function App() {
           <span>softgrad</span>
         </a>
         <Navigation panel={panel} />
+        <CopyLink key={number} />
       </header>
       <main>
         {panel === 'explore' ? (
-          <Explore key={number} parameters={parameters} />
+          // It follows links to itself, so that Back keeps the focus and the place on the page.
+          <Explore parameters={parameters} />
         ) : (
           <Lazy key={number} load={loaders[panel]} parameters={parameters} />
         )}

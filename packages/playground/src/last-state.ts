@@ -6,16 +6,32 @@ export const longestInLink = 4000;
 
 export const tooLongNote = 'Too long for a link: share the file instead.';
 
-/** The last state of a panel with the query of its link, which may be too short for the state: the page itself can still return to it. */
+/** Whether numbers are missing in a link with these parameters. */
+export function lacksNumbers(parameters: URLSearchParams): boolean {
+  return [...parameters.values()].includes(tooLong);
+}
+
+interface Kept<S> {
+  readonly query: string;
+  readonly state: S;
+}
+
+/**
+ * The last state of a panel with the query of its link, and the last one that its link is too short for: the page itself can still return to it, by
+ * Forward as well.
+ */
 export class LastState<S> {
-  #last: { readonly query: string; readonly state: S } | null = null;
+  #last: Kept<S> | null = null;
+  #lastTooLong: Kept<S> | null = null;
 
   keep(state: S, parameters: URLSearchParams): void {
     this.#last = { state, query: parameters.toString() };
+    if (lacksNumbers(parameters)) this.#lastTooLong = this.#last;
   }
 
-  /** The state whose link has these parameters, if it was the last one. */
+  /** The state whose link has these parameters, if it is one of these. */
   of(parameters: URLSearchParams): S | null {
-    return this.#last?.query === parameters.toString() ? this.#last.state : null;
+    const query = parameters.toString();
+    return [this.#last, this.#lastTooLong].find((kept) => kept?.query === query)?.state ?? null;
   }
 }

@@ -1,4 +1,5 @@
 import { useEffect, useState } from 'preact/hooks';
+import { lacksNumbers } from './last-state.js';
 
 /** The panels of the page, in the order of its navigation. */
 export const panels = ['explore', 'doctor', 'conformance', 'bench'] as const;
@@ -27,13 +28,54 @@ export function readView(): View {
 /** What the page last read or wrote. If the URL has something else, a link was followed whose event is still to come. */
 let known = '';
 
-/** Writes a panel's state into the URL without a history entry, because one drag would make hundreds. */
-export function writeParameters(panel: PanelName, parameters: URLSearchParams): void {
+/** A change that comes later than this after another one is a step of its own. */
+const pauseMs = 1000;
+
+/** Until when a change belongs to the last step in the history. A drag is one step, however long the pointer rests. */
+let stepEnds = 0;
+let isPressed = false;
+
+addEventListener(
+  'pointerdown',
+  () => {
+    isPressed = true;
+    stepEnds = 0;
+  },
+  { capture: true },
+);
+for (const released of ['pointerup', 'pointercancel']) {
+  addEventListener(
+    released,
+    () => {
+      isPressed = false;
+      if (stepEnds === Infinity) stepEnds = performance.now() + pauseMs;
+    },
+    { capture: true },
+  );
+}
+
+/** Whether a change begins a step of the history: one drag, and keys that follow one another quickly, would make hundreds. */
+function beginsStep(): boolean {
+  const now = performance.now();
+  const begins = now >= stepEnds;
+  stepEnds = isPressed ? Infinity : now + pauseMs;
+  return begins;
+}
+
+/**
+ * Writes a panel's state into the URL.
+ *
+ * @param isChange whether the user has changed the state: then the browser's Back returns to the state before. There is no way back to a state that is too long for a link.
+ */
+export function writeParameters(panel: PanelName, parameters: URLSearchParams, isChange = false): void {
   const query = parameters.toString();
   left.set(panel, query);
   linksChanged.dispatchEvent(new Event('change'));
   if (location.hash !== known || readView().panel !== panel) return;
-  history.replaceState(null, '', hrefOf(panel));
+  const next = hrefOf(panel);
+  if (next === location.hash) return;
+  const isStep = isChange && beginsStep() && !lacksNumbers(readView().parameters);
+  history[isStep ? 'pushState' : 'replaceState'](null, '', next);
   known = location.hash;
 }
 
@@ -70,5 +112,6 @@ export function useVisit(): Visit {
 
 function visited(): View {
   known = location.hash;
+  stepEnds = 0;
   return readView();
 }

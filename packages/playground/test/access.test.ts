@@ -11,6 +11,7 @@ const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 /** Each panel in a state that shows something. */
 const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Page): Promise<void> }>> = {
   explore: { hash: 'explore?x=2,-1,0.5,3,-2,1;0,0,0,0,0,0', prepare: explored },
+  'explore, ten classes': { hash: 'explore?x=0,1,2,3,4,5,6,7,8,9', prepare: explored },
   doctor: {
     hash: 'doctor',
     async prepare(page) {

@@ -1,9 +1,9 @@
 import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
 import { backends } from 'softgrad/backends';
 import { expect, inject, test } from 'vitest';
-import { availableBackends, textOf, usePlayground } from './playground.js';
+import { availableBackends, openItsLink, textOf, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 const { naive } = peers;
 
 const shapes = inject('everything') ? '64x10,16x100' : '64x10';
@@ -181,6 +181,52 @@ test('no two of many contenders look alike, and the ratios name theirs', async (
   }
 });
 
+test('the axis of the ratios has two numbers at least, which do not overlap, on a phone as well', async () => {
+  const report = await runBench({
+    workloads: [{ op: 'softmax', shape: [2, 3], dtype: 'float32' }],
+    contenders: [naive, { ...naive, name: 'second', open: openSecond }],
+    rounds: 3,
+    sampleMs: 1,
+  });
+  const [workload] = report.workloads;
+  const [first, second] = workload?.results ?? [];
+  const page = await open('bench');
+  for (const faster of [1.05, 1.5, 3.5, 9.5, 40, 5000, 0.5, 0.05]) {
+    const measured = { ratio: 1 / faster, interval: [0.99 / faster, 1.01 / faster], significant: true };
+    // As long as the longest name of a library.
+    const contender = `library-${faster}`.padEnd(19, '-');
+    const results = [first, { ...second, contender, ratios: { reused: measured, allocating: measured } }];
+    const buffer = Buffer.from(JSON.stringify({ ...report, workloads: [{ ...workload, results }] }));
+    await page.locator('input[type=file]').setInputFiles({ name: 'a.json', mimeType: 'application/json', buffer });
+    const ratios = page.getByRole('img', { name: 'times as fast as naive' });
+    await ratios.locator('text', { hasText: contender }).waitFor();
+    for (const width of [1280, 360, 320]) {
+      await page.setViewportSize({ width, height: 740 });
+      // It is drawn again for the width of its place.
+      const lacking = () =>
+        ratios.evaluate((chart) => (chart.parentElement?.clientWidth ?? 0) - Number(chart.getAttribute('width')));
+      await expect.poll(lacking).toBe(0);
+      const ticks = await ratios
+        .locator('text')
+        .filter({ hasText: /^[\d.]+×$/ })
+        .evaluateAll((all) =>
+          all.map((text) => {
+            const { left, right } = text.getBoundingClientRect();
+            return { text: text.textContent, left, right };
+          }),
+        );
+      const where = `${faster} times as fast, ${width} px: ${JSON.stringify(ticks)}`;
+      expect(ticks.length, where).toBeGreaterThan(1);
+      expect(ticks.length, where).toBeLessThan(11);
+      expect(ticks.map(({ text }) => text)).toContain('1×');
+      expect(
+        ticks.every(({ left }, k) => k === 0 || left > (ticks[k - 1]?.right ?? 0)),
+        where,
+      ).toBe(true);
+    }
+  }
+});
+
 async function openSecond(): Promise<Contender | string> {
   const contender = await naive.open();
   return typeof contender === 'string' ? contender : { ...contender, name: 'second' };
@@ -197,6 +243,20 @@ test('rounds in a link that are none are an error next to their field', async ()
   await expect.poll(() => refused.count()).toBe(0);
 });
 
+test('what a link has chosen and cannot run here can be unchecked', async () => {
+  const page = await open('bench?backends=cpu,webgpu&peers=naive,onnxruntime-node', { without: 'gpu' });
+  expect((await availableBackends(page)).get('webgpu')).toBe(false);
+  await page.locator('[data-backend=webgpu] .reason').waitFor();
+  await page.locator('[data-backend=webgpu]').getByRole('checkbox').uncheck();
+  await page.getByRole('checkbox', { name: /^onnxruntime-node(?!-2t)/ }).uncheck();
+  await expect.poll(() => new URL(page.url()).hash).toBe('#bench?backends=cpu');
+  // One that no link has chosen stays disabled.
+  expect(await page.getByRole('checkbox', { name: 'onnxruntime-node-2t' }).isDisabled()).toBe(true);
+  const other = await open('bench?backends=cpu', { without: 'gpu' });
+  expect((await availableBackends(other)).get('webgpu')).toBe(false);
+  expect(await other.locator('[data-backend=webgpu]').getByRole('checkbox').isDisabled()).toBe(true);
+});
+
 test('a run can be cancelled, and an empty selection is an error', async () => {
   const shapes = Array.from({ length: 4 }, (_, k) => `16x${10 + k}`);
   const page = await open(`bench?ops=softmax&shapes=${shapes}&rounds=99&backends=cpu`);
@@ -207,4 +267,27 @@ test('a run can be cancelled, and an empty selection is an error', async () => {
   await page.getByRole('checkbox', { name: 'softmax', exact: true }).uncheck();
   await page.getByRole('button', { name: 'Run', exact: true }).click();
   await page.getByText('Nothing to run: choose at least one operation').waitFor();
+});
+
+test('results stay while another panel is shown, and a run that another panel ends is said to be cancelled', async () => {
+  const page = await openAnew('bench?ops=softmax&shapes=64x10,16x10&rounds=3&backends=');
+  const run = page.getByRole('button', { name: 'Run', exact: true });
+  await run.click();
+  await page.locator('.chart').first().waitFor();
+  await openItsLink(page);
+  await page.locator('.chart').first().waitFor();
+  expect(await page.getByText('The run was cancelled').count()).toBe(0);
+
+  await page.getByRole('textbox', { name: 'rounds' }).fill('99');
+  await run.click();
+  await page.locator('output', { hasText: 'softmax 64×10' }).waitFor();
+  await openItsLink(page);
+  await page.getByText(/^The run was cancelled after 0 of 2 workloads, because another panel was opened: /).waitFor();
+  expect(await run.isEnabled()).toBe(true);
+  // The results of the run before.
+  await page.locator('.chart').first().waitFor();
+  await page.getByRole('textbox', { name: 'rounds' }).fill('3');
+  await run.click();
+  await page.getByRole('button', { name: 'Cancel' }).waitFor({ state: 'detached' });
+  expect(await page.getByText('The run was cancelled').count()).toBe(0);
 });

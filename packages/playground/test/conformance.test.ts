@@ -1,8 +1,8 @@
-import { cases } from '@softgrad/core/conformance';
+import { type ConformanceReport, cases } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
-import { availableBackends, runUntil, textOf, usePlayground } from './playground.js';
+import { availableBackends, leavePanel, openItsLink, runUntil, textOf, usePlayground } from './playground.js';
 
-const { open } = usePlayground();
+const { open, openAnew } = usePlayground();
 
 test('cases can be chosen by name, pass, and their results can be downloaded as JSON', async () => {
   const page = await open('conformance?backend=wasm');
@@ -39,16 +39,15 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
 test('a failing case is listed by its id, with the expected and the actual result, and a backend that cannot run here is disabled, with the reason', async () => {
   const page = await open('conformance?backend=cpu&only=log-', {
     without: 'gpu',
-    before: () => {
-      const log1p = Math.log1p;
-      Math.log1p = (x) => 1.01 * log1p(x);
-    },
+    before: breakLog1p,
   });
-  await runUntil(page, '.failures li');
+  await runUntil(page, '.cases .failed');
   await page.getByText(/^cancelled after \d+ of \d+ cases$/).waitFor();
   expect(await page.locator('.verdict.bad').textContent()).toMatch(/ passed, [1-9]\d* failed, /);
-  const [failure] = await page.locator('.failures li').allInnerTexts();
-  expect(failure).toMatch(/^cpu: [a-z-]+\/\w+:\S+=\S+\n.*: element \d+ is \S+, expected \S+, \S+ times the bound of /);
+  const [failure] = await page.locator('.cases .failed').allInnerTexts();
+  expect(failure).toMatch(
+    /^failed cpu: [a-z-]+\/\w+:\S+=\S+\n.*: element \d+ is \S+, expected \S+, \S+ times the bound of /,
+  );
 
   expect((await availableBackends(page)).get('webgpu')).toBe(false);
   const webgpu = page.locator('[data-backend=webgpu]');
@@ -59,6 +58,72 @@ test('a failing case is listed by its id, with the expected and the actual resul
   await page.getByRole('button', { name: 'Run the suite' }).click();
   await page.getByText('1 case', { exact: true }).waitFor();
   await page.getByText(/^webgpu is required and can't run here: .*WebGPU/).waitFor();
+});
+
+test('every case is listed by section, filtered by outcome and text, and not drawn before its section is opened', async () => {
+  const page = await open('conformance?backend=cpu&only=log-', { before: breakLog1p });
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  const save = page.getByRole('button', { name: 'Download JSON' });
+  await save.waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
+  const [{ cases: ran }] = JSON.parse(await textOf(download)) as [ConformanceReport];
+  const of = (wanted: string) => ran.filter(({ outcome }) => outcome === wanted);
+  const list = page.getByRole('region', { name: 'Cases' });
+  const listed = list.locator('.cases li');
+  const names = () => listed.locator('code').allTextContents();
+
+  // At first those that failed, with the reason.
+  const failed = of('failed');
+  expect(failed.length).toBeGreaterThan(10);
+  expect(await list.getByRole('radio', { name: `failed ${failed.length}` }).isChecked()).toBe(true);
+  expect(await listed.evaluateAll((all) => all.every((item) => item.className === 'failed'))).toBe(true);
+  expect(await listed.first().locator('.case-reason').textContent()).toBe(failed[0]?.reason);
+
+  await list.getByRole('radio', { name: `all ${ran.length}` }).check();
+  await expect.poll(() => listed.count()).toBe(0);
+  const summaries = await list.locator('summary').allTextContents();
+  expect(summaries.length).toBe(new Set(ran.map(({ section }) => section)).size);
+  expect(summaries.map((summary) => / failed/.test(summary))).toEqual(
+    summaries.map((_, k) => k < new Set(failed.map(({ section }) => section)).size),
+  );
+  const section = failed[0]?.section;
+  const own = ran.filter((each) => each.section === section);
+  await list.locator('summary').first().click();
+  await expect.poll(() => listed.count()).toBe(Math.min(100, own.length));
+  expect((await names())[0]).toBe(failed[0]?.name);
+  await list.getByRole('button', { name: `Show all ${own.length} of ${section}` }).click();
+  await expect.poll(async () => (await names()).sort()).toEqual(own.map(({ name }) => name).sort());
+  const order = await listed.locator('.outcome').allTextContents();
+  expect(order.lastIndexOf('failed')).toBeLessThan(order.findIndex((outcome) => outcome !== 'failed'));
+
+  await list.getByRole('radio', { name: `does not apply ${of('skipped').length}` }).check();
+  await expect.poll(() => list.locator('summary .failed, summary .passed').count()).toBe(0);
+  const words = 'lifecycle/';
+  await list.getByRole('radio', { name: `all ${ran.length}` }).check();
+  await list.getByRole('textbox', { name: 'Name or reason contains' }).fill(words);
+  await expect.poll(names).toEqual(ran.filter(({ name }) => name.includes(words)).map(({ name }) => name));
+  await list.getByText('1 case', { exact: true }).waitFor();
+  await list.getByRole('textbox', { name: 'Name or reason contains' }).fill('times the bound');
+  const bounds = ran.filter(({ reason }) => reason?.includes('times the bound'));
+  await list.getByText(`${bounds.length} cases`, { exact: true }).waitFor();
+});
+
+function breakLog1p(): void {
+  const log1p = Math.log1p;
+  Math.log1p = (x) => 1.01 * log1p(x);
+}
+
+test('a run goes on while another panel is shown, and its results stay', async () => {
+  const page = await openAnew('conformance?backend=cpu&only=log-');
+  await page.getByRole('button', { name: 'Run the suite' }).click();
+  await leavePanel(page);
+  await page.getByRole('heading', { name: 'What is wrong with this gradient?' }).waitFor();
+  await page.getByRole('link', { name: 'Conformance' }).click();
+  await page.getByRole('button', { name: 'Download JSON' }).waitFor();
+  const verdict = await page.locator('.verdict').textContent();
+  expect(verdict).toMatch(/^\d{2,} passed, 0 failed, /);
+  await openItsLink(page);
+  expect(await page.locator('.verdict').textContent()).toBe(verdict);
 });
 
 // An engine that waits for a GPU; the failing case above appears while one runs that computes synchronously. Each engine's own package runs the whole suite on it.

@@ -363,8 +363,21 @@ test('a fully masked row, or one with a logit that overflows the dtype, is NaN, 
   await masked.getByText('Every class is masked out').waitFor();
   expect(await masked.locator('.matrix .sum').first().textContent()).toBe('NaN');
   expect(await masked.getByText('up to rounding; in grey').count()).toBe(0);
+  // What holds for numbers is said of them only.
+  const jacobian = masked.getByRole('region', { name: 'The Jacobian', exact: false }).locator('.caption');
+  const product = masked.locator('.product .caption');
+  expect(await jacobian.textContent()).toMatch(/every entry is NaN, as its probabilities are, and so is every sum\.$/);
+  expect(await product.textContent()).toContain('at once; of this sample both are NaN, as the probabilities are. The');
   await masked.getByRole('radio', { name: '1', exact: true }).check();
   await expect.poll(() => masked.locator('.bar-value').allTextContents()).toEqual(['0', '1.000', '1.000']);
+  expect(await jacobian.textContent()).toMatch(/every row, and every column, adds up to 0\.$/);
+  expect(await product.textContent()).toContain('nothing can do that, so its gradient is 0. The product');
+  for (const classes of [30, 600]) {
+    const many = await open(`explore?x=${Array(classes).fill('-Infinity')}&t=2`);
+    await explored(many);
+    await expect.poll(() => many.locator('.product-table .signed-value').first().textContent()).toBe('NaN');
+    if (classes < 512) expect(await many.locator('.zero-note').textContent()).toBe('Largest of the 30 row sums: NaN');
+  }
   const huge = await open('explore?x=1e308,0&dtype=float32');
   await explored(huge);
   await huge.getByText('A logit overflows float32').waitFor();
@@ -449,6 +462,63 @@ test('the Jacobian of ten classes fits a phone', async () => {
   expect(hidden).toBe(0);
 });
 
+test('in a heat map without numbers, the number of an entry is reached by keyboard and by touch', async () => {
+  const classes = 12;
+  const page = await open(`explore?x=${Array.from({ length: classes }, (_, k) => k % 5)}`, {
+    hasTouch: true,
+    viewport: { width: 360, height: 740 },
+  });
+  await explored(page);
+  const grid = page.getByRole('grid', { name: 'entries' });
+  const entry = (i: number, j: number) => grid.locator('.entry').nth(i * classes + j);
+  /** The number that is shown of the entry that a tooltip names, and the tooltip's number. */
+  const shown = (title: string) => {
+    const text = document.querySelector('.chosen-entry')?.textContent?.replaceAll('−', '-') ?? '';
+    const [name = '', value] = title.split(' = ');
+    const number = text.startsWith(`${name} = `) ? Number.parseFloat(text.slice(name.length + 3)) : Number.NaN;
+    return { number, value: Number(value) };
+  };
+  const check = async (i: number, j: number) => {
+    const error = async () => {
+      const title = `${await entry(i, j).getAttribute('title')}`;
+      const { number, value } = await page.evaluate(shown, title);
+      return Math.abs(number / value - 1);
+    };
+    await expect.poll(error).toBeLessThan(0.05);
+    expect(await entry(i, j).getAttribute('aria-selected')).toBe('true');
+    expect(await grid.locator('[aria-selected=true]').count()).toBe(1);
+    expect(await grid.locator('[tabindex="0"]').count()).toBe(1);
+    // For a screen reader.
+    expect(await entry(i, j).getAttribute('aria-label')).toBe(await entry(i, j).getAttribute('title'));
+  };
+  await check(0, 0);
+  await entry(3, 4).tap();
+  await check(3, 4);
+  // One Tab into the table: from the scrolling region that holds it.
+  await page.getByRole('region', { name: 'Jacobian with its row sums' }).focus();
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowRight');
+  await check(3, 5);
+  await page.keyboard.press('ArrowDown');
+  await check(4, 5);
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('ArrowUp');
+  await page.keyboard.press('ArrowLeft');
+  await check(2, 4);
+  await page.keyboard.press('End');
+  await page.keyboard.press('ArrowRight');
+  await check(2, 11);
+  await page.keyboard.press('Home');
+  await check(2, 0);
+  // The number follows the logits, and the page does not widen.
+  await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('6');
+  await check(2, 0);
+  expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(360);
+  const few = await open('explore?x=1,2,3');
+  await explored(few);
+  expect(await few.getByRole('grid').count()).toBe(0);
+});
+
 test('a row that becomes NaN loses its bars, and a probability of 0 has none', async () => {
   const page = await open('explore?x=1,2;0,-Infinity');
   await explored(page);
@@ -531,6 +601,90 @@ test('the thumb of a slider stays under the pointer while its value shrinks', as
   // A number that is typed sets the range anew.
   await page.getByRole('textbox', { name: 'logit x₀, number' }).fill('4');
   await expect.poll(() => page.getByRole('slider', { name: 'logit x₀' }).getAttribute('max')).toBe('5');
+});
+
+test('the Back button undoes a whole drag, and Forward does it again', async () => {
+  const page = await openAnew('explore');
+  await explored(page);
+  const entries = () => page.evaluate(() => history.length);
+  const logit = page.getByRole('slider', { name: 'logit x₀' });
+  const fieldOf = (name: string) => page.getByRole('textbox', { name: `${name}, number` }).inputValue();
+  const drag = async (name: string, to: readonly number[]) => {
+    const box = await page.getByRole('slider', { name }).boundingBox();
+    if (!box) throw new Error(`no slider ${name}`);
+    const place = (share: number) => [box.x + share * box.width, box.y + box.height / 2] as const;
+    await page.mouse.move(...place(0.5));
+    await page.mouse.down();
+    for (const share of to) {
+      const before = await page.evaluate(() => location.hash);
+      await page.mouse.move(...place(share));
+      await expect.poll(() => page.evaluate(() => location.hash)).not.toBe(before);
+    }
+    await page.mouse.up();
+  };
+  const atFirst = await entries();
+  await drag('logit x₀', [0.6, 0.7, 0.8]);
+  // It is one entry even if the pointer rests.
+  await drag('temperature', [0.6, 0.7]);
+  expect(await entries()).toBe(atFirst + 2);
+  const [x, T] = [await fieldOf('logit x₀'), await fieldOf('temperature')];
+  expect(Number(T)).toBeGreaterThan(1);
+  // A button, twice: each click is a step.
+  await page.getByRole('button', { name: 'Add a class' }).click();
+  await expect.poll(entries).toBe(atFirst + 3);
+  await page.getByRole('button', { name: 'Add a class' }).click();
+  await expect.poll(entries).toBe(atFirst + 4);
+  await page.goBack();
+  await expect.poll(() => page.getByRole('slider', { name: /^logit/ }).count()).toBe(4);
+  await page.goBack();
+  await expect.poll(() => page.getByRole('slider', { name: /^logit/ }).count()).toBe(3);
+  expect(await fieldOf('temperature')).toBe(T);
+  await page.goBack();
+  await expect.poll(() => fieldOf('temperature')).toBe('1');
+  expect(await fieldOf('logit x₀')).toBe(x);
+  await page.goBack();
+  await expect.poll(() => fieldOf('logit x₀')).toBe('0.33946');
+  await page.goForward();
+  await expect.poll(() => fieldOf('logit x₀')).toBe(x);
+
+  // Keys that follow one another are one step; a new one replaces what Forward would do.
+  await logit.focus();
+  for (let k = 0; k < 5; k++) await page.keyboard.press('ArrowRight');
+  await expect.poll(() => fieldOf('logit x₀')).not.toBe(x);
+  await expect.poll(entries).toBe(atFirst + 2);
+  const place = await page.evaluate(() => scrollY);
+  await page.goBack();
+  await expect.poll(() => fieldOf('logit x₀')).toBe(x);
+  expect(await logit.evaluate((slider) => slider === document.activeElement)).toBe(true);
+  expect(await page.evaluate(() => scrollY)).toBe(place);
+
+  // A field with the focus shows the number to which Back has returned.
+  const field = page.getByRole('textbox', { name: 'temperature, number' });
+  await field.fill('3');
+  await expect.poll(() => page.url()).toMatch(/t=3$/);
+  await page.goBack();
+  await expect.poll(() => fieldOf('temperature')).toBe('1');
+});
+
+test('a signal too long for a link is undone by Back as a whole, and Forward has it again', async () => {
+  const page = await openAnew('explore');
+  await explored(page);
+  const rows = Array.from({ length: 400 }, (_, k) => [k % 3, k % 5, k % 7, 1.25]);
+  await page.getByText('Paste or drop').click();
+  await page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' }).fill(JSON.stringify(rows));
+  await page.getByText('(400, 4)').first().waitFor();
+  const entries = await page.evaluate(() => history.length);
+  // A press of the pointer begins a step: only the missing numbers are why this is none.
+  await page.getByRole('textbox', { name: 'temperature, number' }).click();
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  await expect.poll(() => page.url()).toMatch(/#explore\?x=too-long&t=2$/);
+  expect(await page.evaluate(() => history.length)).toBe(entries);
+  await page.goBack();
+  await page.getByText('(4, 3): 4 samples').waitFor();
+  await page.goForward();
+  await page.getByText('(400, 4): 400 samples').waitFor();
+  expect(await page.getByRole('textbox', { name: 'temperature, number' }).inputValue()).toBe('2');
+  expect(await page.locator('.problem').count()).toBe(0);
 });
 
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {

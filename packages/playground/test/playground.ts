@@ -5,7 +5,7 @@ import { chromiumFlags, findChromium } from '../../../scripts/chromium.mjs';
 
 interface Options extends BrowserContextOptions {
   /** A feature that the page's browser does not have. */
-  readonly without?: 'gpu';
+  readonly without?: 'gpu' | 'clipboard';
   /** Runs before the page's own scripts. */
   readonly before?: () => void;
   /** The address, if not that of the server. */
@@ -29,6 +29,11 @@ export function usePlayground(url: () => string = () => inject('url')) {
   afterEach(async () => {
     for (const page of pages.special.splice(0)) await page.context().close();
     for (const page of pages.plain.splice(0)) {
+      // The page keeps the runs of these panels.
+      if (['conformance', 'bench'].includes(panelOf(page) ?? '')) {
+        await page.context().close();
+        continue;
+      }
       await page.emulateMedia({ colorScheme: null, reducedMotion: 'reduce' });
       await page.setViewportSize(viewport);
       await leavePanel(page);
@@ -103,8 +108,8 @@ async function newPage({ without, before, at: _address, ...options }: Options): 
 
 const panelOf = (page: Page) => new URL(page.url()).hash.slice(1).split('?', 1)[0];
 
-/** Opens another panel, which ends what the current one does. A link to the current panel would not: it may replace the link with its state. */
-function leavePanel(page: Page): Promise<void> {
+/** Opens another panel, which ends what the current one does, unless it is a run of the suite. A link to the current panel would not: it may replace the link with its state. */
+export function leavePanel(page: Page): Promise<void> {
   return followLink(page, panelOf(page) === 'doctor' ? 'explore' : 'doctor');
 }
 

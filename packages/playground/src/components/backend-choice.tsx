@@ -9,7 +9,7 @@ interface Props {
   readonly several?: boolean;
 }
 
-/** softgrad's backends; one that cannot run here is disabled, with the reason. They are checked when the list is first shown. */
+/** softgrad's backends; one that cannot run here has the reason, and is disabled unless a link has chosen it. They are checked when the list is first shown. */
 export function BackendChoice({ legend, chosen, onChoose, several = false }: Props) {
   const [backends, setBackends] = useState<readonly Availability[]>(unknownBackends);
   const group = useRef<HTMLFieldSetElement>(null);
@@ -24,6 +24,9 @@ export function BackendChoice({ legend, chosen, onChoose, several = false }: Pro
     observer.observe(element);
     return () => observer.disconnect();
   }, []);
+  // What a link has chosen can be taken back.
+  const [linked] = useState(chosen);
+  const canUndo = (name: string) => several && linked.includes(name);
   const isChosen = (name: string) => (typeof chosen === 'string' ? chosen === name : chosen.includes(name));
   return (
     <fieldset class="choice" ref={group}>
@@ -34,7 +37,7 @@ export function BackendChoice({ legend, chosen, onChoose, several = false }: Pro
             type={several ? 'checkbox' : 'radio'}
             name={legend}
             checked={isChosen(name)}
-            disabled={state === 'unavailable'}
+            disabled={state === 'unavailable' && !canUndo(name)}
             aria-describedby={reason === null ? undefined : `reason-${name}`}
             onChange={() => onChoose(name)}
           />

@@ -15,8 +15,11 @@ interface Props extends NumberRange {
 
 /** A number input: rounded for display, in full precision while it is edited; an invalid text is an error next to the field. */
 export function NumberField({ label, value, placeholder, problem: given = null, onChange, onClear, ...range }: Props) {
-  const [draft, setDraft] = useState<string | null>(null);
+  const [typed, setDraft] = useState<string | null>(null);
   const check = (text: string) => (onClear && text.trim() === '' ? null : problemOf(text, range));
+  // The value may change while the field has the focus: the browser's Back undoes what was typed.
+  const isReplaced = typed !== null && typed.trim() !== '' && check(typed) === null && numberOf(typed) !== value;
+  const draft = isReplaced ? written(value) : typed;
   const problem = draft === null || (given !== null && draft === written(value)) ? given : check(draft);
   return (
     <span class="number-field">

@@ -77,12 +77,14 @@ export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: n
   // Each row begins with the name of its contender.
   const nameWidth = 16 + 6.6 * points.reduce((most, { contender }) => Math.max(most, contender.length), 0);
   const bounds = points.flatMap(({ low, high }) => [low, high]);
+  const domain = [Math.min(0.8, ...bounds), Math.max(1.25, ...bounds)] as const;
+  const [marginRight, inset] = [12, 8];
   return plotted({
     width,
     height: 46 + 20 * rows + 22 * workloads.length,
     marginLeft: nameWidth,
-    marginRight: 12,
-    inset: 8,
+    marginRight,
+    inset,
     marginTop: 34,
     marginBottom: 10,
     x: {
@@ -90,9 +92,9 @@ export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: n
       label,
       axis: 'top',
       grid: true,
-      ticks: width < 480 ? 4 : 8,
-      tickFormat: (ratio: number) => `${Number(ratio.toPrecision(3))}×`,
-      domain: [Math.min(0.8, ...bounds), Math.max(1.25, ...bounds)],
+      ticks: ratioTicks(domain, width - nameWidth - marginRight - 2 * inset),
+      tickFormat: formatRatio,
+      domain,
     },
     y: { type: 'band', axis: null, domain: bandsOf(points, workloads) },
     ...scalesOf(looks),
@@ -130,6 +132,56 @@ export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: n
       ),
     ],
   });
+}
+
+function formatRatio(ratio: number): string {
+  return `${Number(ratio.toPrecision(3))}×`;
+}
+
+/** How many labels an axis has at most. */
+const mostTicks = 10;
+
+/**
+ * The ratios that are written on a log axis of so many pixels: the finest of some scales whose labels do not overlap, or else the ends of the axis and 1.
+ * Plot's own ticks may be a single one, which says nothing about the distance of a point, or overlap on a phone.
+ */
+function ratioTicks([low, high]: readonly [number, number], width: number): readonly number[] {
+  const [first, last] = [Math.floor(Math.log10(low)), Math.ceil(Math.log10(high))];
+  const powers = Array.from({ length: last - first + 1 }, (_, k) => 10 ** (first + k));
+  const times = (factors: readonly number[]) => powers.flatMap((power) => factors.map((factor) => factor * power));
+  const steps = (step: number) => (high / low < 4 ? Array.from({ length: 4 / step }, (_, k) => (k + 1) * step) : []);
+  const scales = [
+    steps(0.05),
+    steps(0.1),
+    times([1, 2, 3, 4, 5, 6, 7, 8, 9]),
+    times([1, 2, 5]),
+    powers,
+    powers.filter((power) => Math.round(Math.log10(power)) % 2 === 0),
+  ];
+  const position = (ratio: number) => (width * Math.log(ratio / low)) / Math.log(high / low);
+  const isRoomy = (ticks: readonly number[]) =>
+    ticks.every((tick, k) => {
+      const before = ticks[k - 1];
+      if (before === undefined) return true;
+      return position(tick) - position(before) >= (labelWidth(before) + labelWidth(tick)) / 2;
+    });
+  const inside = scales.map((scale) => scale.filter((ratio) => ratio >= low && ratio <= high));
+  const found = inside.find((ticks) => ticks.length > 1 && ticks.length <= mostTicks && isRoomy(ticks));
+  // Both ends are a factor of 1.25 from 1 at least.
+  return (
+    found ??
+    [
+      [low, 1, high],
+      [1, high],
+      [low, 1],
+    ].find(isRoomy) ?? [1]
+  );
+}
+
+/** The width of a label with a gap, in pixels. */
+function labelWidth(ratio: number): number {
+  const text = formatRatio(ratio);
+  return 5 + 7 * text.length - (text.includes('.') ? 4 : 0);
 }
 
 function dots(points: readonly RatioPoint[], look: { readonly fill: string }): Plot.Markish {

@@ -1,4 +1,5 @@
 import { benchOps, jacobianShapes, peers, standardShapes } from '@softgrad/bench';
+import { useState } from 'preact/hooks';
 import { BackendChoice } from '../../components/backend-choice.js';
 import { NumberField } from '../../components/number-field.js';
 import { type BenchState, roundsRange } from './state.js';
@@ -19,6 +20,8 @@ const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].m
 
 /** The choice of operations, shapes and contenders. */
 export function Options({ state, roundsRefusal, onChange }: Props) {
+  // What a link has chosen can be taken back.
+  const [linked] = useState(state.peers);
   const own = state.shapes.filter((shape) => !shapes.includes(shape));
   return (
     <div class="options">
@@ -41,8 +44,8 @@ export function Options({ state, roundsRefusal, onChange }: Props) {
           <label key={name} class={nodeOnly.includes(name) ? 'unavailable' : ''}>
             <input
               type="checkbox"
-              disabled={nodeOnly.includes(name)}
-              checked={state.peers.includes(name) && !nodeOnly.includes(name)}
+              disabled={nodeOnly.includes(name) && !linked.includes(name)}
+              checked={state.peers.includes(name)}
               onChange={() => onChange({ peers: toggled(state.peers, name) })}
             />
             {name}

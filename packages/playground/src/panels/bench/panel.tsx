@@ -1,21 +1,15 @@
-import {
-  type BenchProgress,
-  type BenchReport,
-  parseReport,
-  runBench,
-  selectContenders,
-  selectWorkloads,
-} from '@softgrad/bench';
+import type { BenchReport } from '@softgrad/bench';
 import { useEffect, useMemo, useRef, useState } from 'preact/hooks';
-import { messageOf } from '../../backends.js';
 import { Problem } from '../../components/problem.js';
 import { Progress } from '../../components/progress.js';
 import { downloadJson } from '../../download.js';
-import { writeParameters } from '../../location.js';
+import { useKept } from '../../kept.js';
+import { readView, writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
 import '../../styles/bench.css';
 import { Options } from './options.js';
 import { Results } from './results.js';
+import { benchRuns, cancelBench, interruptBench, loadRun, startBench } from './run.js';
 import type { Mode, NamedReport } from './series.js';
 import { type BenchState, fromParameters, roundsRefusal, toParameters } from './state.js';
 
@@ -29,49 +23,19 @@ const modes: readonly (readonly [mode: Mode, name: string])[] = [
 export function Bench({ parameters }: { readonly parameters: URLSearchParams }) {
   const [state, setState] = useState<BenchState>(() => fromParameters(parameters));
   const [refusal, setRefusal] = useState(() => roundsRefusal(parameters));
-  const [own, setOwn] = useState<BenchReport | null>(null);
-  const [loaded, setLoaded] = useState<BenchReport | null>(null);
-  const [progress, setProgress] = useState<BenchProgress | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  const running = useRef<AbortController | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { isRunning, progress, own, loaded, problem, interruption } = useKept(benchRuns);
 
   useEffect(() => writeParameters('bench', toParameters(state)), [state]);
-  useEffect(() => () => running.current?.abort(), []);
+  useEffect(
+    () => () => {
+      // A link to the same panel replaces it, too.
+      if (readView().panel !== 'bench') interruptBench();
+    },
+    [],
+  );
   const change = (part: Partial<BenchState>) => {
     setState((before) => ({ ...before, ...part }));
     if (part.rounds !== undefined) setRefusal(null);
-  };
-
-  const run = async () => {
-    const controller = new AbortController();
-    running.current = controller;
-    setBusy(true);
-    setProblem(null);
-    setProgress({ done: 0, total: 0, label: 'loading the engines …' });
-    try {
-      const workloads = selectWorkloads({ ops: state.ops, shapes: state.shapes, dtypes: [state.dtype] });
-      const contenders = selectContenders(state.backends, state.peers);
-      if (workloads.length === 0 || contenders.length === 0) {
-        throw new Error('Nothing to run: choose at least one operation, one shape, and one backend or peer.');
-      }
-      const { signal } = controller;
-      const running = runBench({ workloads, contenders, rounds: state.rounds, signal }, setProgress);
-      setOwn(await Promise.race([running, aborted(signal)]));
-      setProgress(null);
-    } catch (error) {
-      setProgress(null);
-      if (!controller.signal.aborted) setProblem(messageOf(error));
-    }
-    setBusy(false);
-  };
-  const load = async (file: File) => {
-    try {
-      setLoaded(parseReport(await file.text(), file.name));
-      setProblem(null);
-    } catch (error) {
-      setProblem(messageOf(error));
-    }
   };
 
   const reports = useMemo(() => {
@@ -91,11 +55,11 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
       <section class="card" aria-label="What to run">
         <Options state={state} roundsRefusal={refusal} onChange={change} />
         <div class="actions">
-          <button type="button" class="primary" disabled={busy} onClick={() => void run()}>
+          <button type="button" class="primary" disabled={isRunning} onClick={() => void startBench(state)}>
             Run
           </button>
-          {busy && (
-            <button type="button" onClick={() => running.current?.abort()}>
+          {isRunning && (
+            <button type="button" onClick={cancelBench}>
               Cancel
             </button>
           )}
@@ -104,14 +68,15 @@ export function Bench({ parameters }: { readonly parameters: URLSearchParams }) 
               Download JSON
             </button>
           )}
-          <LoadButton onFile={(file) => void load(file)} />
+          <LoadButton onFile={(file) => void loadRun(file)} />
           {loaded && (
-            <button type="button" onClick={() => setLoaded(null)}>
+            <button type="button" onClick={() => benchRuns.change({ loaded: null })}>
               Remove the loaded run
             </button>
           )}
         </div>
         {progress && <Progress done={progress.done} total={progress.total} label={progress.label} />}
+        {interruption !== null && <p class="caption">{interruption}</p>}
         <Problem text={problem} />
       </section>
       {reports.length > 0 && (
@@ -177,11 +142,6 @@ function Runs({ reports, mode, onMode }: RunsProps) {
       </fieldset>
     </section>
   );
-}
-
-/** Rejects as soon as it is cancelled, without waiting for an engine that may never respond. */
-function aborted(signal: AbortSignal): Promise<never> {
-  return new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason), { once: true }));
 }
 
 /** Browsers only tell the number of processors. */

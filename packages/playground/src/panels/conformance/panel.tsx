@@ -1,46 +1,23 @@
-import type { ConformanceReport } from '@softgrad/core/conformance';
-import { useEffect, useRef, useState } from 'preact/hooks';
-import { messageOf } from '../../backends.js';
+import { useEffect, useState } from 'preact/hooks';
 import { BackendChoice } from '../../components/backend-choice.js';
 import { Problem } from '../../components/problem.js';
 import { Progress } from '../../components/progress.js';
 import { downloadJson } from '../../download.js';
+import { useKept } from '../../kept.js';
 import { writeParameters } from '../../location.js';
 import '../../styles/conformance.css';
 import { Results } from './results.js';
-import { runSuite, type SuiteProgress } from './suite.js';
+import { cancelSuite, type SuiteRun, startSuite, suiteRun } from './run.js';
 
 /** The suite on a backend in this browser: live progress, and the failures with their reasons. */
 export function Conformance({ parameters }: { readonly parameters: URLSearchParams }) {
   const [backend, setBackend] = useState(parameters.get('backend') ?? 'cpu');
   const [only, setOnly] = useState(parameters.get('only') ?? '');
-  const [progress, setProgress] = useState<SuiteProgress | null>(null);
-  const [report, setReport] = useState<ConformanceReport | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
-  const running = useRef<AbortController | null>(null);
-  const [busy, setBusy] = useState(false);
+  const { isRunning, progress, report, problem } = useKept(suiteRun);
 
   useEffect(() => {
     writeParameters('conformance', new URLSearchParams(only === '' ? { backend } : { backend, only }));
   }, [backend, only]);
-  useEffect(() => () => running.current?.abort(), []);
-
-  const run = async () => {
-    const controller = new AbortController();
-    running.current = controller;
-    setBusy(true);
-    setProblem(null);
-    setReport(null);
-    setProgress({ backend, total: 0, cases: [] });
-    try {
-      setReport(await runSuite(backend, only, setProgress, controller.signal));
-    } catch (error) {
-      if (!controller.signal.aborted) setProblem(messageOf(error));
-      // Nothing ran: there is no progress to show.
-      setProgress((reached) => (reached?.total === 0 ? null : reached));
-    }
-    setBusy(false);
-  };
 
   return (
     <div class="conformance">
@@ -64,11 +41,11 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
           />
         </label>
         <div class="actions">
-          <button type="button" class="primary" disabled={busy} onClick={() => void run()}>
+          <button type="button" class="primary" disabled={isRunning} onClick={() => void startSuite(backend, only)}>
             Run the suite
           </button>
-          {busy && (
-            <button type="button" onClick={() => running.current?.abort()}>
+          {isRunning && (
+            <button type="button" onClick={cancelSuite}>
               Cancel
             </button>
           )}
@@ -82,7 +59,7 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
           <Progress
             done={progress.cases.length}
             total={progress.total}
-            label={progressLabel(progress, busy, report !== null)}
+            label={progressLabel(progress, isRunning, report !== null)}
           />
         )}
         <Problem text={problem} />
@@ -92,9 +69,13 @@ export function Conformance({ parameters }: { readonly parameters: URLSearchPara
   );
 }
 
-function progressLabel({ cases, total }: SuiteProgress, busy: boolean, complete: boolean): string {
+function progressLabel(
+  { cases, total }: NonNullable<SuiteRun['progress']>,
+  isRunning: boolean,
+  complete: boolean,
+): string {
   if (total === 0) return 'opening the backend …';
   const all = total === 1 ? '1 case' : `${total} cases`;
   if (complete) return all;
-  return busy ? `${cases.length} of ${all}` : `cancelled after ${cases.length} of ${all}`;
+  return isRunning ? `${cases.length} of ${all}` : `cancelled after ${cases.length} of ${all}`;
 }

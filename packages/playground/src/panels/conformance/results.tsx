@@ -1,25 +1,21 @@
 import type { CaseReport } from '@softgrad/core/conformance';
+import { Cases } from './cases.js';
+import { countOf, outcomeNames, outcomes } from './outcomes.js';
 import type { SuiteProgress } from './suite.js';
 
-/** The maximum number of reasons and failures in a list; a backend that fails everywhere has hundreds. */
+/** The maximum number of reasons in a list. */
 const mostListed = 100;
-
-const outcomes = ['passed', 'failed', 'skipped'] as const;
-
-/** As `softgrad conformance` words them. */
-const outcomeNames = { passed: 'passed', failed: 'failed', skipped: 'does not apply' } as const;
 
 /** What ran so far, under the name of the backend, because another one may be chosen meanwhile. */
 export function Results({ backend, cases }: Pick<SuiteProgress, 'backend' | 'cases'>) {
   const sections = [...new Set(cases.map(({ section }) => section))];
-  const failures = cases.filter(({ outcome }) => outcome === 'failed');
   const totals = countOf(cases);
   return (
     <>
       <section class="card" aria-labelledby="outcome-title">
         <h2 id="outcome-title">
           {backend}:{' '}
-          <span class={failures.length > 0 ? 'verdict bad' : 'verdict good'}>
+          <span class={totals.failed > 0 ? 'verdict bad' : 'verdict good'}>
             {totals.passed} passed, {totals.failed} failed, {totals.skipped} do not apply
           </span>
         </h2>
@@ -64,22 +60,7 @@ export function Results({ backend, cases }: Pick<SuiteProgress, 'backend' | 'cas
           </tbody>
         </table>
       </section>
-      {failures.length > 0 && (
-        <section class="card" aria-labelledby="failures-title">
-          <h2 id="failures-title">What failed</h2>
-          <ul class="failures">
-            {failures.slice(0, mostListed).map(({ name, reason }) => (
-              <li key={name}>
-                <code>{name}</code>
-                <span>{reason}</span>
-              </li>
-            ))}
-          </ul>
-          {failures.length > mostListed && (
-            <p class="caption">… and {failures.length - mostListed} more, in the JSON.</p>
-          )}
-        </section>
-      )}
+      <Cases cases={cases} />
       <Skips cases={cases} />
     </>
   );
@@ -104,10 +85,4 @@ function Skips({ cases }: { readonly cases: readonly CaseReport[] }) {
       </ul>
     </section>
   );
-}
-
-function countOf(cases: readonly CaseReport[]): Readonly<Record<CaseReport['outcome'], number>> {
-  const counts = { passed: 0, failed: 0, skipped: 0 };
-  for (const { outcome } of cases) counts[outcome]++;
-  return counts;
 }

@@ -14,6 +14,8 @@ export interface ClassWindow {
   readonly lastFirst: number;
   readonly isWhole: boolean;
   setFirst(first: number): void;
+  /** Shows the last classes, of so many. */
+  showLast(classes: number): void;
   setWhole(isWhole: boolean): void;
 }
 
@@ -25,7 +27,8 @@ export function useClassWindow(classes: number): ClassWindow {
   const lastFirst = classes - size;
   const first = Math.min(chosen, lastFirst);
   const shown = Array.from({ length: size }, (_, k) => first + k);
-  return { classes, shown, first, lastFirst, isWhole, setFirst, setWhole };
+  const showLast = (of: number) => setFirst(Math.max(0, of - atOnce));
+  return { classes, shown, first, lastFirst, isWhole, setFirst, showLast, setWhole };
 }
 
 interface Props {

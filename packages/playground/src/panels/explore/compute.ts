@@ -86,6 +86,11 @@ export async function compute(state: ExploreState): Promise<Results> {
   }
 }
 
+/** Whether the selected row has no probabilities: then they are NaN, and so is everything that is computed from them. */
+export function isRowNaN({ state: { signal, row }, probabilities }: Results): boolean {
+  return Number.isNaN(probabilities[row * signal.classes]);
+}
+
 /** The chosen backend. A link may name one that this browser does not have: the page then computes on another one, and says so. */
 async function opened(chosen: string | null): Promise<Pick<Results, 'backend' | 'refusal'>> {
   if (chosen === null) return { backend: await openShared(...defaults), refusal: null };

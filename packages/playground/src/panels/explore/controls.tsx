@@ -131,8 +131,7 @@ function Logits({ state, onChange }: Props) {
           type="button"
           onClick={() => {
             onChange(withClasses(state, classes + 1));
-            // Of many classes the last ones are shown then.
-            window.setFirst(classes);
+            window.showLast(classes + 1);
           }}
         >
           Add a class

@@ -1,6 +1,7 @@
-import { useEffect, useRef } from 'preact/hooks';
+import type { TargetedKeyboardEvent } from 'preact';
+import { useEffect, useRef, useState } from 'preact/hooks';
 import { formatNumber, formatShape, subscript } from '../../format.js';
-import { largestOf, mostClassesDrawn, type Results } from './compute.js';
+import { isRowNaN, largestOf, mostClassesDrawn, type Results } from './compute.js';
 
 /** The largest number of classes with a number in each cell. */
 const mostWithNumbers = 8;
@@ -28,8 +29,10 @@ export function JacobianCard({ result }: { readonly result: Results }) {
         </p>
       )}
       <p class="caption">
-        One matrix a sample: {formatShape([rows, classes])} → {formatShape([rows, classes, classes])}. A logit raises
-        its own probability and lowers the others by as much in total, so every row, and every column, adds up to 0.
+        One matrix a sample: {formatShape([rows, classes])} → {formatShape([rows, classes, classes])}.{' '}
+        {isRowNaN(result)
+          ? 'Of this sample every entry is NaN, as its probabilities are, and so is every sum.'
+          : 'A logit raises its own probability and lowers the others by as much in total, so every row, and every column, adds up to 0.'}
       </p>
     </section>
   );
@@ -44,50 +47,15 @@ interface MatrixProps {
 function Matrix({ result, jacobian, rowSums }: MatrixProps) {
   const { classes } = result.state.signal;
   if (classes > mostWithCells) return <Picture result={result} jacobian={jacobian} rowSums={rowSums} />;
-  const largest = largestOf(jacobian);
-  const indices = Array.from({ length: classes }, (_, k) => k);
   return (
     // biome-ignore lint/a11y/noNoninteractiveTabindex: a horizontally scrolling element must be reachable by keyboard
     <section class="matrix-scroll" tabIndex={0} aria-label="Jacobian with its row sums">
-      <table class={classes <= mostWithNumbers ? 'matrix' : 'matrix dense'}>
-        <thead>
-          <tr>
-            <td />
-            {indices.map((j) => (
-              <th key={j} scope="col">
-                {subscript('x', j)}
-              </th>
-            ))}
-            <th scope="col" class="sum-head">
-              row sum
-            </th>
-          </tr>
-        </thead>
-        <tbody>
-          {rowSums.map((sum, i) => (
-            <tr key={subscript('s', i)}>
-              <th scope="row">{subscript('s', i)}</th>
-              {indices.map((j) => {
-                const value = jacobian[i * classes + j] ?? Number.NaN;
-                return (
-                  <td
-                    key={j}
-                    class={value < 0 ? 'entry negative' : 'entry'}
-                    style={{ '--share': String(largest > 0 ? Math.abs(value) / largest : 0) }}
-                    title={`∂${subscript('s', i)}/∂${subscript('x', j)} = ${value}`}
-                  >
-                    {classes <= mostWithNumbers ? formatNumber(value, 3) : ''}
-                  </td>
-                );
-              })}
-              <td class="sum">
-                <RowSum value={sum} result={result} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-      <Scale largest={largest} />
+      {classes <= mostWithNumbers ? (
+        <Entries result={result} jacobian={jacobian} rowSums={rowSums} />
+      ) : (
+        <DenseEntries key={classes} result={result} jacobian={jacobian} rowSums={rowSums} />
+      )}
+      <Scale largest={largestOf(jacobian)} />
       {rowSums.some((sum) => isZero(sum, result)) && (
         <p class="zero-note">
           <b>0</b> up to rounding; in grey, what rounding leaves in {result.dtype}
@@ -95,6 +63,127 @@ function Matrix({ result, jacobian, rowSums }: MatrixProps) {
       )}
     </section>
   );
+}
+
+interface EntriesProps extends MatrixProps {
+  /** If given, the table is a grid of cells without numbers, of which one is chosen. */
+  readonly grid?: {
+    /** The index of the chosen entry, row by row. */
+    readonly chosen: number;
+    readonly onChoose: (k: number) => void;
+    readonly onKeyDown: (event: TargetedKeyboardEvent<HTMLTableElement>) => void;
+  };
+}
+
+/** The table of the entries, with the row sums. */
+function Entries({ result, jacobian, rowSums, grid }: EntriesProps) {
+  const { classes } = result.state.signal;
+  const largest = largestOf(jacobian);
+  const indices = Array.from({ length: classes }, (_, k) => k);
+  return (
+    <table class="matrix" {...(grid && gridProps(grid))}>
+      <thead>
+        <tr>
+          <td />
+          {indices.map((j) => (
+            <th key={j} scope="col">
+              {subscript('x', j)}
+            </th>
+          ))}
+          <th scope="col" class="sum-head">
+            row sum
+          </th>
+        </tr>
+      </thead>
+      <tbody>
+        {rowSums.map((sum, i) => (
+          <tr key={subscript('s', i)}>
+            <th scope="row">{subscript('s', i)}</th>
+            {indices.map((j) => {
+              const k = i * classes + j;
+              const value = jacobian[k] ?? Number.NaN;
+              const text = `${nameOf(i, j)} = ${value}`;
+              return (
+                <td
+                  key={j}
+                  class={value < 0 ? 'entry negative' : 'entry'}
+                  style={{ '--share': String(largest > 0 ? Math.abs(value) / largest : 0) }}
+                  title={text}
+                  {...(grid && cellProps(grid, k, text))}
+                >
+                  {grid ? '' : formatNumber(value, 3)}
+                </td>
+              );
+            })}
+            <td class="sum">
+              <RowSum value={sum} result={result} />
+            </td>
+          </tr>
+        ))}
+      </tbody>
+    </table>
+  );
+}
+
+type Grid = NonNullable<EntriesProps['grid']>;
+
+function gridProps({ onKeyDown }: Grid) {
+  return { class: 'matrix dense', role: 'grid', 'aria-label': 'entries', onKeyDown } as const;
+}
+
+/** One cell of a grid is a stop of the Tab key; the arrow keys move the focus to the others. */
+function cellProps({ chosen, onChoose }: Grid, k: number, text: string) {
+  const choose = () => onChoose(k);
+  return {
+    tabIndex: k === chosen ? 0 : -1,
+    'aria-label': text,
+    'aria-selected': k === chosen,
+    onFocus: choose,
+    onClick: choose,
+  };
+}
+
+/** Entries whose cells have no room for a number: the number of the chosen one is below. */
+function DenseEntries(props: MatrixProps) {
+  const { classes } = props.result.state.signal;
+  const [chosen, setChosen] = useState(0);
+  const onKeyDown: Grid['onKeyDown'] = (event) => {
+    const next = moved(chosen, event.key, classes);
+    if (next === null) return;
+    // Otherwise the keys would scroll the page.
+    event.preventDefault();
+    event.currentTarget.querySelectorAll<HTMLElement>('.entry')[next]?.focus();
+  };
+  return (
+    <>
+      <Entries {...props} grid={{ chosen, onChoose: setChosen, onKeyDown }} />
+      <p class="chosen-entry">
+        {nameOf(Math.floor(chosen / classes), chosen % classes)} ={' '}
+        <b>{formatNumber(props.jacobian[chosen] ?? Number.NaN)}</b>{' '}
+        <span class="quiet">the outlined entry: choose one with a tap, or with the arrow keys</span>
+      </p>
+    </>
+  );
+}
+
+/** The entry to which a key moves; null if it is another key. */
+function moved(from: number, key: string, classes: number): number | null {
+  const [row, column] = [Math.floor(from / classes), from % classes];
+  const last = classes - 1;
+  const to: Readonly<Record<string, readonly [row: number, column: number]>> = {
+    ArrowLeft: [row, Math.max(0, column - 1)],
+    ArrowRight: [row, Math.min(last, column + 1)],
+    ArrowUp: [Math.max(0, row - 1), column],
+    ArrowDown: [Math.min(last, row + 1), column],
+    Home: [row, 0],
+    End: [row, last],
+  };
+  const next = to[key];
+  return next === undefined ? null : next[0] * classes + next[1];
+}
+
+function nameOf(i: number, j: number): string {
+  return `∂${subscript('s', i)}/∂${subscript('x', j)}`;
 }
 
 /** What the colours mean. They follow the largest entry, so that a saturated Jacobian is as colourful as another one: only these numbers tell. */
@@ -141,7 +230,11 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
     dark.addEventListener('change', paint);
     return () => dark.removeEventListener('change', paint);
   }, [jacobian, classes]);
-  const largestSum = rowSums.reduce((most, sum) => (Math.abs(sum) > Math.abs(most) ? sum : most), 0);
+  const isAllNaN = isRowNaN(result);
+  const largestSum = rowSums.reduce(
+    (most, sum) => (Math.abs(sum) > Math.abs(most) ? sum : most),
+    isAllNaN ? Number.NaN : 0,
+  );
   return (
     <div>
       <canvas
@@ -150,7 +243,7 @@ function Picture({ result, jacobian, rowSums }: MatrixProps) {
         width={classes}
         height={classes}
         role="img"
-        aria-label={`Jacobian of ${classes} by ${classes} entries: the diagonal is positive, the rest negative`}
+        aria-label={`Jacobian of ${classes} by ${classes} entries: ${isAllNaN ? 'all are NaN' : 'the diagonal is positive, the rest negative'}`}
       />
       <Scale largest={largestOf(jacobian)} picture />
       <p class="zero-note">

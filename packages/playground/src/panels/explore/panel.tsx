@@ -1,4 +1,4 @@
-import { useCallback, useEffect, useState } from 'preact/hooks';
+import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 import { Problem } from '../../components/problem.js';
 import { useLatest } from '../../latest.js';
 import { readView, writeParameters } from '../../location.js';
@@ -7,11 +7,13 @@ import { Controls } from './controls.js';
 import { JacobianCard } from './jacobian.js';
 import { ProbabilitiesCard } from './probabilities.js';
 import { ProductCard } from './product.js';
-import { type ExploreState, fromParameters, lastState, startOf, toParameters } from './state.js';
+import { type ExploreState, lastState, startOf, toParameters } from './state.js';
 
 /** A signal, its softmax, the Jacobian with its row sums, and the product for backpropagation, all updated together. */
 export function Explore({ parameters }: { readonly parameters: URLSearchParams }) {
   const [{ state, problem }, setBoth] = useState(() => startOf(parameters));
+  // The state as a link has it, which the user has not changed.
+  const started = useRef(state);
   const { result, error } = useLatest(state, compute);
 
   const change = useCallback((part: Partial<ExploreState>) => {
@@ -20,12 +22,14 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
   useEffect(() => {
     const written = toParameters(state);
     lastState.keep(state, written);
-    writeParameters('explore', written);
+    writeParameters('explore', written, state !== started.current);
   }, [state]);
   useEffect(() => {
     // Follow links to another view of this panel; ignore the state that this panel wrote into the URL itself.
     if (parameters.toString() !== toParameters(state).toString() && readView().panel === 'explore') {
-      setBoth(fromParameters(parameters));
+      const next = startOf(parameters);
+      started.current = next.state;
+      setBoth(next);
     }
     // React only to the URL: the state changes independently.
   }, [parameters]);

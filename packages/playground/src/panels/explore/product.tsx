@@ -2,7 +2,7 @@ import { NumberField } from '../../components/number-field.js';
 import { useReach } from '../../components/reach.js';
 import { formatNumber, formatShape, subscript } from '../../format.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
-import { largestOf, type Results } from './compute.js';
+import { isRowNaN, largestOf, type Results } from './compute.js';
 import { RowSum, Zero } from './jacobian.js';
 import type { ExploreState } from './state.js';
 
@@ -22,7 +22,9 @@ export function ProductCard({ result, upstream, onChange }: Props) {
   const isProductZero = g.every((each) => each === g[0]) && Number.isFinite(largestOf(result.product));
   const largest = isProductZero ? 0 : largestOf(result.product);
   const productOf = (k: number) => result.product[k] ?? Number.NaN;
-  const rowSum = (k: number) => (result.rowSums ? (result.rowSums[k] ?? Number.NaN) : 0);
+  const isAllNaN = isRowNaN(result);
+  // Where the matrix is not drawn, its row sums are not computed.
+  const rowSum = (k: number) => result.rowSums?.[k] ?? (isAllNaN ? Number.NaN : 0);
   const setUpstream = (values: ReadonlyMap<number, number>) => {
     const changed = upstream.slice();
     for (const [k, value] of values) changed[row * classes + k] = value;
@@ -77,7 +79,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
                 <span class="signed-pair">
                   <SignedBar value={rowSum(k)} largest={largest} />
                   <span class="signed-value">
-                    {result.rowSums ? <RowSum value={rowSum(k)} result={result} /> : <b>0</b>}
+                    {result.rowSums || isAllNaN ? <RowSum value={rowSum(k)} result={result} /> : <b>0</b>}
                   </span>
                 </span>
               </td>
@@ -96,8 +98,11 @@ export function ProductCard({ result, upstream, onChange }: Props) {
       <p class="caption">
         Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale
         {largest > 0 && `, from ${formatNumber(-largest)} to ${formatNumber(largest)}`}. A row sum is the product with g
-        = (1, …, 1), a loss that wants all probabilities larger at once: nothing can do that, so its gradient is 0. The
-        product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2 × {classes}².
+        = (1, …, 1), a loss that wants all probabilities larger at once
+        {isAllNaN
+          ? '; of this sample both are NaN, as the probabilities are'
+          : ': nothing can do that, so its gradient is 0'}
+        . The product takes 2 × {classes} multiplications a sample; by way of the matrix it would be 2 × {classes}².
       </p>
     </section>
   );
