@@ -1,4 +1,4 @@
-import type { Rows } from '@softgrad/core';
+import { logSumExp, type Rows, type Tensor, tensor } from '@softgrad/core';
 import { reference } from '@softgrad/core/conformance';
 import { afterAll, beforeAll, describe, expect, inject, test } from 'vitest';
 import { type WebgpuBackend, type WebgpuBuffer, webgpu } from '../src/index.js';
@@ -316,4 +316,26 @@ test('temperatures beyond 2^±32 are left to core, which divides by them more th
   }
   expect(backend.statistics().dispatches).toBe(dispatches);
   backend.free(buffer);
+});
+
+describe('through core', () => {
+  const values = async (result: Tensor) => [...(await result.data())];
+  const given = (x: readonly number[]) => tensor([...x], { backend });
+
+  test.each([
+    // Expected values from double-double arithmetic.
+    ['a probability', [0, -80, -80.3], 639315.25, [-234.06, 150.5, 99.25], -7.28647e-27],
+    ['a tangent', [0, 0.3, 1], 1.3e10, [1e-36, -0.3e-36, 0.2e-36], 1.988735e-27],
+    ['a cotangent', [0, 0.3, 1], 1.3e-36, [1e10, -0.3e10, 0.2e10], 1.988735e-27],
+  ])('%s near the smallest numbers costs no digits of a result that is not', async (_, x, g, t, expected) => {
+    const [first] = await values(logSumExp.hvp(given(x), tensor(g, { backend }), given(t)));
+    expect(Math.abs((first ?? Number.NaN) / expected - 1)).toBeLessThan(1e-6);
+  });
+
+  test('a second derivative that overflows is infinite, with its sign', async () => {
+    const x = given([0, 0.3, 1]);
+    const t = given([1e30, -0.3e30, 0.2e30]);
+    const infinite = [Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY, Number.NEGATIVE_INFINITY];
+    expect(await values(logSumExp.hvp(x, tensor(1e20, { backend }), t))).toEqual(infinite);
+  });
 });

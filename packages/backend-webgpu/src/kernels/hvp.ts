@@ -92,7 +92,10 @@ fn times(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
   let i = upper(a.x);
   let j = upper(b.x);
   let low = ((i * j - p) + i * (b.x - j) + (a.x - i) * j) + (a.x - i) * (b.x - j);
-  return vec2<f32>(p, low + (a.x * b.y + a.y * b.x));
+  // Of a number near the smallest a device may lose the part of it below upper(x); p alone is then nearer. Beyond the largest, nothing is added to infinity.
+  let has_low = min(min(abs(a.x), abs(b.x)), abs(p)) > 0x1p-100f;
+  let rest = select(0.0, low, has_low) + (a.x * b.y + a.y * b.x);
+  return vec2<f32>(p, select(0.0, rest, abs(p) < 0x1p127f));
 }
 fn one(x: f32) -> vec2<f32> { return vec2<f32>(x, 0.0); }
 fn p_of(e: Element) -> u32 { return ${p}; }
