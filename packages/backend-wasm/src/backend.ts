@@ -78,6 +78,7 @@ export async function openBackend(settings: BackendSettings): Promise<Backend<Wa
       return closed;
     },
     ...storage,
+    memory: () => (closed ? { buffers: 0, bytes: 0 } : storage.memory()),
     read: async (buffer) => storage.readSync(buffer),
     sync: async () => {},
     close() {

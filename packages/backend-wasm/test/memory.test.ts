@@ -134,7 +134,9 @@ test('memory counts what the caller allocated and has not freed', async () => {
   expect(backend.memory?.()).toEqual({ buffers: 1, bytes: 40 });
   backend.free(double);
   expect(backend.memory?.()).toEqual({ buffers: 0, bytes: 0 });
+  backend.alloc(3, 'float32');
   await backend.close();
+  expect(backend.memory?.()).toEqual({ buffers: 0, bytes: 0 });
 });
 
 test('a request beyond 4 GiB is ERR_OUT_OF_MEMORY, and existing data is unaffected', async () => {

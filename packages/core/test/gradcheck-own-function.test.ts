@@ -147,6 +147,18 @@ describe('what a function of the caller returns is checked', () => {
     await expect(checkTwice(own)).rejects.toThrow('hvp of own returned undefined');
   });
 
+  test('a derivative that gives one tensor at every call, which the first check disposed', async () => {
+    const once = tensor([[1, 1, 1]], { dtype: 'float64', backend });
+    const own = { name: 'own', forward: (values: Float64Array) => values, vjp: () => once };
+    const cotangent = [[1, 1, 1]];
+    expect(await gradcheck(own, x, { cotangent })).toMatchObject({ ok: true });
+    await expect(gradcheck(own, x, { cotangent })).rejects.toMatchObject({
+      code: 'ERR_DISPOSED',
+      message:
+        'gradcheck: vjp of own returned a tensor that was disposed, as the result of each call is; expected a new one',
+    });
+  });
+
   test('a derivative of another shape, which is disposed', async () => {
     const made: Tensor[] = [];
     const derivative = () => {

@@ -211,31 +211,31 @@ describe('a mask is refused', () => {
       'of numbers',
       [[1, 0, 1]],
       'ERR_DTYPE',
-      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "mask is float32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ],
     [
       'of one number',
       5,
       'ERR_DTYPE',
-      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "mask is float32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ],
     [
       'of rows of which not all are bytes',
       [[Uint8Array.of(1, 0, 1)], [[1, 0, 1]]],
       'ERR_DTYPE',
-      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "mask is float32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ],
     [
       'of integers',
       Int32Array.of(1, 0, 1),
       'ERR_DTYPE',
-      "mask is int32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "mask is int32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ],
     [
       'of floats with a shape',
       { data: Float32Array.of(1, 0, 1), shape: [3] },
       'ERR_DTYPE',
-      "mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "mask is float32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ],
     [
       'that is added to logits, in which 0 keeps an entry',
@@ -269,11 +269,11 @@ describe('a mask is refused', () => {
   test('as a tensor of numbers, of another backend, or disposed', async () => {
     expect(failure(() => softmax(x(), { mask: tensor([1, 0, 1]) }))).toEqual([
       'ERR_DTYPE',
-      "softmax: mask is float32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "softmax: mask is float32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ]);
     expect(failure(() => softmax(x(), { mask: tensor(Int32Array.of(1, 0, 1)) }))).toEqual([
       'ERR_DTYPE',
-      "softmax: mask is int32, expected booleans (true = keep): of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0",
+      "softmax: mask is int32, expected booleans (true = keep): a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })",
     ]);
     const other = (await exact.open()) as Backend;
     expect(failure(() => softmax(x(), { mask: tensor([true, true, true], { backend: other }) }))).toEqual([

@@ -600,6 +600,23 @@ describe('a candidate that throws an unexpected error', () => {
   });
 });
 
+test('an open that returns no backend, and one that throws what has no text, are reasons', async () => {
+  const unavailable = async () => null;
+  const empty = { name: 'empty', unavailable, open: async () => undefined as never };
+  const nothing = { name: 'nothing', unavailable, open: async () => Promise.reject(Object.create(null)) };
+  const reasons: string[] = [];
+  const backend = await setBackend(empty, nothing, exact, { onSkip: (reason) => reasons.push(reason) });
+  expect(backend.name).toBe('exact');
+  expect(reasons).toEqual([
+    'empty: open returned undefined; expected a backend',
+    'nothing: it could not be opened: an object (no prototype)',
+  ]);
+  await expect(setBackend(empty)).rejects.toMatchObject({
+    code: 'ERR_BACKEND_UNAVAILABLE',
+    message: 'setBackend: no backend can run here: empty: open returned undefined; expected a backend',
+  });
+});
+
 describe('the option onSkip', () => {
   test('is called with the reason of each candidate that cannot run, and with its error if that is unexpected', async () => {
     const bug = new TypeError('blocked');
@@ -759,7 +776,7 @@ test('any object that can be opened is a provider, and one with supports is a ba
     } else {
       expect(error.code).toBe('ERR_VALUE');
       expect(error.message).toMatch(
-        /^setBackend: a candidate is .*; expected a backend's provider \(import \{ cpu \} from '@softgrad\/backend-cpu'\), an open backend, or a registered name; options are for a provider's open, as in setBackend\(await wasm\.open\(\{ threads: 2 \}\)\)$/,
+        /^setBackend: a candidate is .*; expected a backend's provider \(import \{ cpu \} from '@softgrad\/backend-cpu'\), an open backend, or a registered name; the option of setBackend is onSkip, and other options are for a provider's open, as in setBackend\(await wasm\.open\(\{ threads: 2 \}\)\)$/,
       );
     }
   }

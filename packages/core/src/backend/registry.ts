@@ -196,7 +196,11 @@ async function openCandidate(candidate: BackendCandidate): Promise<Backend | Ski
   } catch (error) {
     const name = typeof candidate === 'string' ? candidate : candidate.name;
     // The backend's package may have brought a copy of core of its own, with its own error class.
-    if (!isSoftgradError(error)) return { reason: `${name}: it could not be opened: ${error}`, errors: [error] };
+    if (!isSoftgradError(error))
+      return {
+        reason: `${name}: it could not be opened: ${error instanceof Error ? error : describe(error)}`,
+        errors: [error],
+      };
     return { reason: error.message, errors: error.code === 'ERR_BACKEND_UNAVAILABLE' ? [] : [error] };
   }
 }
@@ -250,7 +254,9 @@ async function openOnce(provider: BackendProvider): Promise<Backend | string> {
 async function openAvailable(provider: BackendProvider): Promise<Backend | string> {
   // A function in JavaScript may forget to return null.
   const reason: unknown = await provider.unavailable();
-  return typeof reason === 'string' ? `${provider.name}: ${reason}` : provider.open();
+  if (typeof reason === 'string') return `${provider.name}: ${reason}`;
+  const backend: unknown = await provider.open();
+  return isBackend(backend) ? backend : `${provider.name}: open returned ${describe(backend)}; expected a backend`;
 }
 
 function optionsAdvice(caller: string): string {
@@ -267,7 +273,7 @@ function checkCandidate(caller: string, candidate: unknown): void {
     ? 'pass them one after another'
     : Object(candidate).default
       ? 'pass its default export'
-      : optionsAdvice(caller);
+      : `the option of ${caller} is onSkip, and other ${optionsAdvice(caller)}`;
   throw new SoftgradError(
     'ERR_VALUE',
     `${caller}: a candidate is ${describe(candidate)}; expected a backend's provider (import { cpu } from '@softgrad/backend-cpu'), an open backend, or a registered name; ${advice}`,

@@ -94,6 +94,10 @@ function checkedGradient(check: string, source: string, result: unknown, { shape
       `${check}: ${source} returned ${describe(result)}; expected a tensor of shape ${show(shape)}, that of x: tensor(array, { shape: x.shape, dtype: x.dtype })`,
     );
   }
+  if (result.disposed) {
+    const why = 'a tensor that was disposed, as the result of each call is; expected a new one';
+    throw new SoftgradError('ERR_DISPOSED', `${check}: ${source} returned ${why}`);
+  }
   const refuse = (code: 'ERR_SHAPE' | 'ERR_DTYPE', what: string, expected: string) => {
     result.dispose();
     return new SoftgradError(code, `${check}: ${source} returned a tensor of ${what}; expected ${expected}`);

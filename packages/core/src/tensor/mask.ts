@@ -100,7 +100,7 @@ function notBool(operation: string, dtype: string, data?: HostArray): SoftgradEr
   const negative = data?.find((entry) => entry < 0);
   const conversion =
     negative === undefined
-      ? "of numbers, tensor(mask, { dtype: 'bool' }) keeps those other than 0"
+      ? "a mask of 0 and 1 becomes one by tensor(mask, { dtype: 'bool' })"
       : `it has ${negative}, as a mask that is added to logits has; add it to them, or pass true where it is 0`;
   return new SoftgradError(
     'ERR_DTYPE',
