@@ -57,15 +57,15 @@ const entry = (name, file, limit, ignore = []) => ({
 });
 
 export default [
-  application('tensor, softmax, setBackend, with cpu', '33.6 kB', ['@softgrad/backend-wasm', ...optional]),
+  application('tensor, softmax, setBackend, with cpu', '33.7 kB', ['@softgrad/backend-wasm', ...optional]),
   application('the same, with cpu and wasm', '87.2 kB', [...optional, ...unusedWithFloat64]),
   {
-    ...application('the same, with cpu and wasm for float32 alone', '66.7 kB', [...optional, ...unusedWithoutFloat64]),
+    ...application('the same, with cpu and wasm for float32 alone', '66.8 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  withoutCpu('tensor, softmax, setBackend of core, with wasm', '68.9 kB', unusedWithFloat64),
+  withoutCpu('tensor, softmax, setBackend of core, with wasm', '69 kB', unusedWithFloat64),
   withoutCpu('the same, with wasm for float32 alone', '48.4 kB', unusedWithoutFloat64),
-  entry('core', 'core/dist/src/index.js', '32.4 kB'),
+  entry('core', 'core/dist/src/index.js', '32.5 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '90.8 kB'),
   entry('doctor', 'doctor/dist/index.js', '74.4 kB'),
   entry('formats', 'formats/dist/index.js', '27.2 kB'),
@@ -74,7 +74,7 @@ export default [
   { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '57.9 kB'), modifyEsbuildConfig: inOneFile },
   { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '56.6 kB'), modifyEsbuildConfig: inOneFile },
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
-  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '22.5 kB', ['webgpu']),
+  entry('backend-webgpu', 'backend-webgpu/dist/index.js', '22.6 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '16.3 kB', ['gpu.js']),
   entry('backend-tfjs without TensorFlow.js', 'backend-tfjs/dist/index.js', '19.3 kB', ['@tensorflow/*']),
   entry('bench without the competing libraries', 'bench/dist/index.js', '54.3 kB', competitors),
