@@ -163,8 +163,8 @@ describe('errors are one line on standard error with exit code 2, and an existin
     ],
     [
       'an unknown backend',
-      ['softmax', good, '--backend', 'abacus'],
-      /^softgrad: no backend is named 'abacus': known are cpu, .*; --module takes a package or a file of your own\n$/,
+      ['softmax', good, '--backend', 'xyzzy'],
+      /^softgrad: no backend is named 'xyzzy': known are cpu, .*; --module takes a package or a file of your own\n$/,
     ],
     ...[
       ['softmax', good, '--backend', './mine.mjs'],
