@@ -371,7 +371,7 @@ describe('kernels', () => {
   });
 
   test.each([0, 1, 2])(
-    'throw ERR_OUT_OF_MEMORY, and write nothing, if there is none to compute in float64: argument %i',
+    'throw ERR_OUT_OF_MEMORY, and write nothing, without memory to compute in float64: argument %i',
     (large) => {
       const direction = backend.alloc(4, 'float32', 'intermediate') as unknown as Intermediate;
       const [out, p] = [Float32Array.of(7, 7, 7, 7), Float32Array.from(s)];

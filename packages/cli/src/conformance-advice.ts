@@ -10,8 +10,8 @@ const foundations: readonly string[] = ['supports', 'storage', 'basis'];
 const withSoftmax: readonly string[] = ['storage/order', 'storage/free-while-enqueued', 'storage/sync'];
 
 /**
- * The failed case to look at first, null if there is none: of a section that others depend on, if one fails there that does not follow from a wrong
- * softmax, and of the first kind that fails there the plainest.
+ * The failed case to look at first, or null if no case failed. Failures that follow from a wrong softmax are left aside. Of the others, the first in a section of
+ * `foundations` counts, or the first of all; the case is the plainest of those of the same kind.
  */
 export function firstToFix(failures: readonly CaseReport[]): CaseReport | null {
   const isWrongSoftmax = failures.some(({ section }) => section === 'softmax');

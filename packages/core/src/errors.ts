@@ -63,7 +63,7 @@ export function inOperation<T>(operation: string, body: () => T): T {
   }
 }
 
-/** The error for `inOperation` to throw, with advice behind it. */
+/** The error that `inOperation` throws, with advice behind it. Short calls use it without `inOperation`, whose function would have to be made. */
 export function named(operation: string, error: unknown, advice = ''): unknown {
   if (!isSoftgradError(error) || error.code !== 'ERR_OUT_OF_MEMORY') return error;
   return new SoftgradError(error.code, `${operation}: ${error.message}${advice}`, { cause: error });

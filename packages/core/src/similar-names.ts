@@ -38,7 +38,7 @@ export function optionMeant(name: string, known: readonly string[]): string | un
  * The question whether another name was meant: the one that `optionMeant` finds, else one that the name begins, or begins with, or that differs from it by a
  * replacement of at most two letters, or by two letters in the other order.
  *
- * @returns empty if there is none
+ * @returns the empty text if no name is similar
  *
  * @example
  * hintOf('f32', ['float16', 'float32']); // " (did you mean 'float32'?)"

@@ -668,7 +668,7 @@ describe('the option onSkip', () => {
 });
 
 describe('a backend whose device is lost', () => {
-  /** A provider whose backends lose their devices when they are told to. */
+  /** A provider of backends whose loss of the device a test chooses. */
   function losing() {
     const opened: { lost: boolean }[] = [];
     const reasons: (string | null)[] = [];

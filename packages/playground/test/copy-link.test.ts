@@ -4,7 +4,7 @@ import { explored, usePlayground } from './playground.js';
 const { open } = usePlayground();
 const permissions = ['clipboard-read', 'clipboard-write'];
 
-test('the link to what a panel shows is copied, and a screen reader is told', async () => {
+test('the link to what a panel shows is copied, and screen readers announce it', async () => {
   const page = await open('explore', { permissions });
   await explored(page);
   const copied = () => page.evaluate(() => navigator.clipboard.readText());

@@ -674,7 +674,7 @@ test('a signal too long for a link is undone by Back as a whole, and Forward has
   await page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' }).fill(JSON.stringify(rows));
   await page.getByText('(400, 4)').first().waitFor();
   const entries = await page.evaluate(() => history.length);
-  // A press of the pointer begins a step: only the missing numbers are why this is none.
+  // A press of the pointer begins a step. Here it does not, because the link lacks the numbers.
   await page.getByRole('textbox', { name: 'temperature, number' }).click();
   await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
   await expect.poll(() => page.url()).toMatch(/#explore\?x=too-long&t=2$/);

@@ -117,7 +117,7 @@ export abstract class Graph<B> {
   assignAll(results: readonly (readonly [out: B, value: Value<B>])[]): void {
     const operands = results.map(([, { node }]) => this.#buffers(node));
     for (const [k, [out, { node }]] of results.entries()) {
-      // A formula computes something: its value is none of its operands.
+      // Only operands are not written, and a formula never returns one of them.
       const write = node.write as NonNullable<Node<B>['write']>;
       write(out, operands[k] as readonly B[]);
       this.#release(node);

@@ -5,6 +5,7 @@ import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
 import { disagree, type Estimate } from './differences.js';
+import type { CheckedFunction } from './function.js';
 import type { GradcheckOptions } from './options.js';
 
 /** One derivative: of ⟨cotangent, f(x)⟩ with respect to x[index]; for gradgradcheck, of that along the tangent. */
@@ -92,7 +93,7 @@ export function defaultDirection(shape: readonly number[], x: Tensor, irrational
  * caller's own tensors never.
  */
 export async function resultFor(
-  derivative: (...operands: Tensor[]) => Tensor | PromiseLike<Tensor>,
+  derivative: CheckedFunction['derivative'],
   operands: readonly { readonly values: ArrayLike<number>; readonly like: Tensor }[],
 ): Promise<ArrayLike<number>> {
   const made = new Set<Tensor>();

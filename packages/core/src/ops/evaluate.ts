@@ -112,12 +112,9 @@ class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
     const { rows } = this;
     const { backend } = this.#call;
     const kernel = member.kernel as Kernel;
+    const call: KernelCall<B> = { rows, temperature: 1, mask: null };
     return this.computed(extentOf(member, rows), operands, (out, buffers) => {
-      if (
-        kernel.call(backend, { rows, temperature: 1, mask: null }, out, buffers as readonly B[] as Operands<B>) !==
-        false
-      )
-        return;
+      if (kernel.call(backend, call, out, buffers as readonly B[] as Operands<B>) !== false) return;
       throw new SoftgradError(
         'ERR_UNSUPPORTED',
         `${backend.name} declines ${kernel.name} at temperature 1 without a mask`,

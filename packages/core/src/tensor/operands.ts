@@ -49,8 +49,8 @@ export function operandLike(
 
 /** How to give flat entries, or those with other dimensions of 1, their shape; empty for another order of the dimensions, or another number of entries. */
 export function hintOfShape(given: Shape, expected: Shape): string {
-  const long = (shape: Shape) => shape.filter((size) => size !== 1);
   if (expected.length === 0) return '';
+  const long = (shape: Shape) => shape.filter((size) => size !== 1);
   const isSame = given.length === 1 ? sizeOf(given) === sizeOf(expected) : sameShape(long(given), long(expected));
   return isSame ? `; the same entries in that shape are { data, shape: [${expected.join(', ')}] }, with flat data` : '';
 }
