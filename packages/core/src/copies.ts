@@ -5,6 +5,8 @@
 export interface Tracked {
   /** Disposes it, and remembers why for the errors of later calls. */
   endScope(): void;
+  /** Whether a typed array shows memory of the tensor. */
+  sharesMemory(array: ArrayBufferView): boolean;
 }
 
 /** An open scope: the tensors made in it, those of them that it does not dispose of, and the scope around it. */

@@ -247,6 +247,13 @@ export class DeviceTensor implements Tensor {
     this.buffer = null;
   }
 
+  sharesMemory({ buffer, byteOffset, byteLength }: ArrayBufferView): boolean {
+    if (this.disposed || !isFloat(this.dtype)) return false;
+    const own = this.backend.view?.(this.buffer);
+    if (own?.buffer !== buffer) return false;
+    return byteOffset < own.byteOffset + own.byteLength && own.byteOffset < byteOffset + byteLength;
+  }
+
   [symbolDispose](): void {
     this.dispose();
   }
