@@ -100,4 +100,5 @@ export type { Nested, NestedArray } from './tensor/nested.js';
 export { keep, scope } from './tensor/scope.js';
 export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './tensor/shape.js';
 export { bufferOf, isTensor, type Tensor, type TensorSummary } from './tensor/tensor.js';
+export { type TensorGroup, type TensorTrace, traceTensors } from './tensor/trace.js';
 export type { DTypeOf, Like, LikeOfRank, MatricesOf, RankOf, RowsOf } from './tensor/typed.js';

@@ -3,9 +3,10 @@ import { SoftgradError } from '../errors.js';
 import { isBranded } from './brand.js';
 import { ignoreRejection, tagOf } from './promise.js';
 
-/** Records a new tensor in the innermost scope. */
+/** Records a new tensor, in the innermost scope and in the trace. */
 export function track<T extends Tracked>(tensor: T): T {
   shared.innermost?.made.push(tensor);
+  shared.trace?.made(tensor);
   return tensor;
 }
 
@@ -41,7 +42,7 @@ export function scope<T>(body: () => T): T {
     for (const tensor of frame.made) {
       if (frame.released.has(tensor)) continue;
       if (kept?.tensors.has(tensor)) {
-        track(tensor);
+        shared.innermost?.made.push(tensor);
         continue;
       }
       lost ||= kept?.arrays.some((array) => tensor.sharesMemory(array)) ?? false;

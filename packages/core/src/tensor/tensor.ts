@@ -3,7 +3,7 @@ import type { Backend, Rows } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { inspect } from '../backend/printed.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
-import { twoCopies } from '../copies.js';
+import { shared, twoCopies } from '../copies.js';
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
@@ -239,6 +239,7 @@ export class DeviceTensor implements Tensor {
     this.broadcast?.tensor.dispose();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
+    shared.trace?.freed(this);
   }
 
   endScope(): void {
