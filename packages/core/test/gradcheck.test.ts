@@ -5,6 +5,7 @@ import { exact } from '../conformance/index.js';
 import {
   type Backend,
   crossEntropy,
+  type DType,
   type GradcheckOptions,
   gradcheck,
   gradgradcheck,
@@ -795,7 +796,7 @@ describe('gradcheck', () => {
     await expect(gradcheck({} as never, x)).rejects.toThrow(
       'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
     );
-    await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' }))).rejects.toThrow(
+    await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' as DType }))).rejects.toThrow(
       'gradcheck: x is int32, expected floats',
     );
     await expect(gradcheck(softmax, x, { cotangent: double([[1, 2, 3]]) })).rejects.toThrow(

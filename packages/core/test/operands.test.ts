@@ -531,7 +531,7 @@ test.each([
   ['softmax', softmax, 'logits'],
   ['relu', relu, 'x'],
 ] as const)('%s.linearize along an axis names an operand of a wrong dtype as the function does', (name, f, operand) => {
-  const integers = tensor([1, 2], { dtype: 'int32' });
+  const integers: Tensor = tensor([1, 2], { dtype: 'int32' });
   expect(failure(() => f.linearize(integers, { axis: 0 }))).toEqual([
     'ERR_DTYPE',
     failure(() => f(integers))[1].replace(name, `${name}.linearize`),

@@ -26,6 +26,9 @@ import { type Nested, nest, preview } from './nested.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
 
+/** The key of a member that only types have. */
+declare const dtypeOf: unique symbol;
+
 /**
  * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,
  * `array()` or `to()`. A tensor is a value: no operation changes it, save one that is told to by `out:`.
@@ -68,7 +71,17 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
   dispose(): void;
   [Symbol.dispose](): void;
+  /** Not there when the program runs: from it, `TensorOfFloats` tells a tensor that may have any dtype from one of int32. */
+  [dtypeOf]?(dtype: D): void;
 }
+
+/** A tensor whose dtype only the run knows. One of a known dtype is a `Tensor`, too, but not this: the parameter of a property is compared strictly. */
+interface TensorOfAnyDType extends Tensor {
+  readonly [dtypeOf]?: (dtype: DType) => void;
+}
+
+/** A tensor of floats, or one whose dtype only the run knows: one of int32 or bool does not compile as an operand of floats. */
+export type TensorOfFloats = Tensor<FloatDType> | TensorOfAnyDType;
 
 /** A mask laid out for an operand's rows, on the host: `outer` blocks of `classes × inner` that repeat. */
 export interface LaidMask {
