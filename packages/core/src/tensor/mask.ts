@@ -3,7 +3,17 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
-import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
+import {
+  asInteger,
+  broadcasts,
+  contiguousStrides,
+  eachRun,
+  type Shape,
+  type Strided,
+  sameShape,
+  show,
+  sizeOf,
+} from './shape.js';
 import { allocate, asTensor, DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, bytes of 0 and 1, or either with a shape; broadcast by NumPy's rule. */
@@ -117,12 +127,17 @@ function repeatedPart(from: Shape, to: Shape, block: number): Shape {
   return to.slice(start);
 }
 
-/** A mask broadcast to a shape. A tensor keeps what it was last broadcast to, so that the next call neither expands nor uploads it again. */
+/** How many shapes a tensor stays broadcast to: a padding mask has those of self-attention and cross-attention, whose queries differ in number. */
+const keptShapes = 2;
+
+/** A mask broadcast to a shape. A tensor keeps the latest ones, so that the next call neither expands nor uploads it again. */
 function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'host' | 'tensor'> {
   if (host.length === sizeOf(to)) return { host, tensor };
   if (tensor === null) return { host: expand(host, shape, to), tensor };
-  const known = tensor.broadcast;
-  if (known?.from === host && show(known.tensor.shape) === show(to)) return { host: known.host, tensor: known.tensor };
+  // Those from another host array are of a mask that was overwritten since.
+  const current = tensor.broadcasts.filter(({ from }) => from === host);
+  const known = current.find((one) => sameShape(one.tensor.shape, to));
+  if (known) return known;
   const expanded = expand(host, shape, to);
   const { backend } = tensor;
   const buffer = allocate(backend, expanded.length, 'bool');
@@ -132,9 +147,11 @@ function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'ho
     backend.free(buffer);
     throw error;
   }
-  known?.tensor.dispose();
-  tensor.broadcast = { from: host, host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
-  return tensor.broadcast;
+  const made = { from: host, host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
+  const kept = [made, ...current].slice(0, keptShapes);
+  for (const one of tensor.broadcasts) if (!kept.includes(one)) one.tensor.dispose();
+  tensor.broadcasts = kept;
+  return made;
 }
 
 function expand(host: HostArray, from: Shape, to: Shape): HostArray {

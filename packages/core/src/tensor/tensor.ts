@@ -130,6 +130,9 @@ export interface IndexSummary {
   readonly counted: number;
 }
 
+/** Of tensors that are no masks: one array for all of them. */
+const notBroadcast: readonly BroadcastMask[] = [];
+
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
@@ -142,8 +145,8 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
   summary: IndexSummary | null = null;
-  /** `host` as a mask that was broadcast to another shape. Disposed with the tensor. */
-  broadcast: BroadcastMask | null = null;
+  /** `host` as a mask that was broadcast to other shapes, the latest first. Disposed with the tensor. */
+  broadcasts: readonly BroadcastMask[] = notBroadcast;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** How often it was written to by `out:`. */
@@ -249,7 +252,7 @@ export class DeviceTensor implements Tensor {
 
   dispose(): void {
     if (this.buffer == null) return;
-    this.broadcast?.tensor.dispose();
+    for (const { tensor } of this.broadcasts) tensor.dispose();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
   }
