@@ -651,6 +651,29 @@ describe('the option onSkip', () => {
     expect((await setBackend(broken, exact, { onSkip: undefined })).name).toBe('exact');
   });
 
+  test('may be asynchronous: the next candidate waits for it, and what it rejects with is thrown by the call', async () => {
+    for (const choose of [setBackend, openShared]) {
+      const order: string[] = [];
+      const next: BackendProvider = {
+        ...exact,
+        open: async () => {
+          order.push('next');
+          return exact.open();
+        },
+      };
+      const slow = async () => {
+        await new Promise((resolve) => setTimeout(resolve));
+        order.push('skipped');
+      };
+      await choose(broken, next, { onSkip: slow });
+      expect(order).toEqual(['skipped', 'next']);
+      const failing = async () => {
+        throw new TypeError('no log');
+      };
+      await expect(choose(broken, exact, { onSkip: failing })).rejects.toThrow(new TypeError('no log'));
+    }
+  });
+
   test.each<[given: object, message: string]>([
     [{ onSkip: true }, 'openShared: onSkip is true; expected a function'],
     [{ onSkip: null }, 'openShared: onSkip is null; expected a function'],
