@@ -277,7 +277,12 @@ describe('a mask is refused', () => {
       'ERR_SHAPE',
       "mask (2, 3) doesn't broadcast to (1, 3)",
     ],
-    ['of more dimensions', [[[true, true, true]]], 'ERR_SHAPE', "mask (1, 1, 3) doesn't broadcast to (1, 3)"],
+    [
+      'of more dimensions',
+      [[[true, true, true]]],
+      'ERR_SHAPE',
+      "mask (1, 1, 3) doesn't broadcast to (1, 3); the same entries in that shape are { data, shape: [1, 3] }, with flat data",
+    ],
   ] as const)('%s', (_what, mask, code, text) => {
     expect(failure(() => softmax(x(), { mask: mask as never }))).toEqual([code, `softmax: ${text}`]);
   });

@@ -157,7 +157,7 @@ function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): 
   const axis = logits.shape.findIndex((_, k) => sameShape(shape, withoutAxis(logits.shape, k)));
   const hint =
     axis < 0
-      ? hintOfShape(shape, reduced) || hintOfRows(shape, logits)
+      ? hintOfShape(shape, reduced) || hintOfShape(shape, logits.shape) || hintOfRows(shape, logits)
       : `; it fits axis ${axis} (option axis, by default the last)`;
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}${hint}`);
 }

@@ -3,6 +3,7 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
+import { hintOfShape } from './operands.js';
 import {
   asInteger,
   broadcasts,
@@ -38,7 +39,7 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
   if (!broadcasts(given.shape, x.shape)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `${operation}: mask ${show(given.shape)} doesn't broadcast to ${show(x.shape)}`,
+      `${operation}: mask ${show(given.shape)} doesn't broadcast to ${show(x.shape)}${hintOfShape(given.shape, x.shape)}`,
     );
   }
   const block = rows.classes * rows.inner;
