@@ -74,10 +74,14 @@ export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): b
   return !(error <= 16 * noise);
 }
 
-/** Whether the slopes on the two sides of a point are accurate, and apart by more than their errors. Near a kink, those across it are not accurate. */
-export function differ([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
-  const error = left.error + right.error;
-  return error <= enough * Math.max(left.terms, right.terms) && Math.abs(right.slope - left.slope) > 8 * error;
+/** Whether the slopes on the two sides of a point are apart by more than their errors. */
+export function differ(left: Estimate, right: Estimate): boolean {
+  return Math.abs(right.slope - left.slope) > 8 * (left.error + right.error);
+}
+
+/** Whether they are accurate, too. Near a kink, those across it are not. */
+export function showKink([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
+  return left.error + right.error <= enough * Math.max(left.terms, right.terms) && differ(left, right);
 }
 
 /** The golden ratio: for a last step that is not commensurable with the others, where an oscillation cannot have the same phase at all of them. */
