@@ -184,7 +184,7 @@ describe('a mask on the device', () => {
     tensor({ data: Uint8Array.of(0, 1, 1), shape: [3, 1] }, { dtype: 'bool', out: mask });
     expect(kept(x)).toEqual([...rows(false, true, true), ...rows(false, true, true)]);
     expect(written).toBe(6);
-    // Those of the mask that was overwritten are freed when it is broadcast again.
+    // Those of the mask that was overwritten are freed.
     expect(liveBuffers(here)).toBe(before + 5);
     mask.dispose();
     expect(liveBuffers(here)).toBe(before + 3);

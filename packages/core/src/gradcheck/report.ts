@@ -280,7 +280,7 @@ function lineOf(
   if (first === undefined) return `${what}: not ok, ${of}`;
   const { index, analytic, numeric, tolerance, reason, sides } = first;
   const times = isDefault ? ', times a pseudo-random cotangent' : '';
-  const kink = sides ? `; not differentiable here: slopes ${sides[0]} on the left, ${sides[1]} on the right` : '';
+  const kink = sides ? `; not differentiable here: slopes ${sides.join(' and ')}` : '';
   const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}${times}${kink}`;
   return `${what}: not ok, ${of}, x[${index}]: ${problem}${wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : ''}`;
 }

@@ -128,19 +128,17 @@ function repeatedPart(from: Shape, to: Shape, block: number): Shape {
   return to.slice(start);
 }
 
-/** How many shapes a tensor stays broadcast to: a padding mask has those of self-attention and cross-attention, whose queries differ in number. */
-const keptShapes = 2;
-
-/** A mask broadcast to a shape. A tensor keeps the latest ones, so that the next call neither expands nor uploads it again. */
+/**
+ * A mask broadcast to a shape. A tensor keeps the latest two, so that the next call neither expands nor uploads it again: a padding mask has those of
+ * self-attention and cross-attention, whose queries differ in number.
+ */
 function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'host' | 'tensor'> {
   if (host.length === sizeOf(to)) return { host, tensor };
-  if (tensor === null) return { host: expand(host, shape, to), tensor };
-  // Those from another host array are of a mask that was overwritten since.
-  const current = tensor.broadcasts.filter(({ from }) => from === host);
-  const known = current.find((one) => sameShape(one.tensor.shape, to));
+  const known = tensor?.broadcasts.find((one) => sameShape(one.tensor.shape, to));
   if (known) return known;
   const expanded = expand(host, shape, to);
-  const { backend } = tensor;
+  if (tensor === null) return { host: expanded, tensor };
+  const { backend, broadcasts } = tensor;
   const buffer = allocate(backend, expanded.length, 'bool');
   try {
     backend.write(buffer, expanded);
@@ -148,10 +146,9 @@ function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'ho
     backend.free(buffer);
     throw error;
   }
-  const made = { from: host, host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
-  const kept = [made, ...current].slice(0, keptShapes);
-  for (const one of tensor.broadcasts) if (!kept.includes(one)) one.tensor.dispose();
-  tensor.broadcasts = kept;
+  const made = { host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
+  broadcasts[1]?.tensor.dispose();
+  tensor.broadcasts = [made, ...broadcasts.slice(0, 1)];
   return made;
 }
 

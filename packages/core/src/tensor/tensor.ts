@@ -91,9 +91,8 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
-/** A mask broadcast to a larger shape, and the host data from which. */
+/** A mask broadcast to a larger shape. */
 interface BroadcastMask {
-  readonly from: HostArray;
   readonly host: HostArray;
   readonly tensor: DeviceTensor;
 }
@@ -145,7 +144,7 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
   summary: IndexSummary | null = null;
-  /** `host` as a mask that was broadcast to other shapes, the latest first. Disposed with the tensor. */
+  /** `host` as a mask that was broadcast to other shapes, the latest first, until the tensor is overwritten or disposed. */
   broadcasts: readonly BroadcastMask[] = notBroadcast;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
@@ -248,11 +247,17 @@ export class DeviceTensor implements Tensor {
     this.origin = null;
     this.beginning = beginning;
     this.writes++;
+    this.freeBroadcasts();
+  }
+
+  private freeBroadcasts(): void {
+    for (const { tensor } of this.broadcasts) tensor.dispose();
+    this.broadcasts = notBroadcast;
   }
 
   dispose(): void {
     if (this.buffer == null) return;
-    for (const { tensor } of this.broadcasts) tensor.dispose();
+    this.freeBroadcasts();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
   }
