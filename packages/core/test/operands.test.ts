@@ -546,19 +546,20 @@ test.each([
 });
 
 describe('a missing operation', () => {
-  const noBasis = (name: string) => `${name} has no basis to compose it from, and no kernel is enough for it`;
+  const noBasis = (name: string) => `${name} has no basis (elementary operations) to compose it from`;
 
   test('is an error that names the backends in use that have it', async () => {
     // A unique name, because other test files use backends as well.
     const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
     const y = tensor([[1, 2]], { backend: bare });
     tensor([1], { backend });
-    const neither = (kernel: string) => `bare has neither kernels.${kernel} nor a basis to compose it from`;
+    const neither = (kernel: string) =>
+      `bare has neither kernels.${kernel} nor a basis (elementary operations) to compose it from`;
     for (const [operation, text, call] of [
       ['logSoftmax', neither('logSoftmax'), () => logSoftmax(y)],
       [
         'softmax',
-        'bare has no basis to compose it from, and its softmax declines the call',
+        'bare has no basis (elementary operations) to compose it from, and its softmax does not take this axis, temperature or mask',
         () => softmax(y, { temperature: 2 }),
       ],
       ['softmax.linearize.diagonal', noBasis('bare'), () => softmax.linearize(y).diagonal()],
@@ -577,7 +578,7 @@ describe('a missing operation', () => {
     const declining = delegate(bare, { name: 'declining', kernels });
     const z = tensor([[1, 2]], { backend: declining });
     expect(failure(() => logSoftmax(z))[1]).toMatch(
-      'logSoftmax: declining has no basis to compose it from, and its kernels.logSoftmax declines the call; ',
+      'logSoftmax: declining has no basis (elementary operations) to compose it from, and its kernels.logSoftmax does not take this axis, temperature or mask; ',
     );
   });
 
@@ -597,7 +598,7 @@ describe('a missing operation', () => {
       const message = failure(() => call(x))[1];
       expect(message.includes('kernelled'), member).toBe(isNamed);
       const lacks = isNamed
-        ? 'plain has neither kernels.crossEntropy nor a basis to compose it from'
+        ? 'plain has neither kernels.crossEntropy nor a basis (elementary operations) to compose it from'
         : noBasis('plain');
       expect(message).toMatch(`crossEntropy.${member}: ${lacks}; `);
       if (isNamed) call(other);

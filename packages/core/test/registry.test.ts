@@ -223,7 +223,7 @@ test('an operation that a backend lacks names those that have it', async () => {
     expect.objectContaining({
       code: 'ERR_UNSUPPORTED',
       message: expect.stringMatching(
-        /softmax: bare has no basis to compose it from, and its softmax declines the call;.*exact/,
+        /softmax: bare has no basis \(elementary operations\) to compose it from, and its softmax does not take this axis, temperature or mask;.*exact/,
       ),
     }),
   );

@@ -54,7 +54,7 @@ test('a tensor in another dtype has its type', async () => {
   expectTypeOf(await x().to(backend, 'float64')).toEqualTypeOf<Tensor<'float64', 2>>();
   expectTypeOf(await x().to(backend)).toEqualTypeOf<Tensor<'float32', 2>>();
   // @ts-expect-error class indices are made of data
-  await expect(x().to('int32')).rejects.toThrow("to: int32 is no float dtype: tensor(data, { dtype: 'int32' })");
+  await expect(x().to('int32')).rejects.toThrow("to: int32 is not a float dtype: tensor(data, { dtype: 'int32' })");
 });
 
 test('a tensor has the dtype and the rank of what it was made from', async () => {

@@ -50,7 +50,7 @@ export async function bestEstimate(
   };
   let worse = 0;
   let isShorter = false;
-  // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
+  // If x is the floating-point number next to a kink, the room for a step is 0.
   const isStep = (h: number) => h > 0 && h >= range.least;
   for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
     const next = await at(h);
@@ -69,7 +69,7 @@ export async function bestEstimate(
   return best;
 }
 
-/** Whether quotients of successive steps differ by more than rounding, which is larger for the shorter steps, or there are none. */
+/** Whether quotients of successive steps differ by more than rounding, which is larger for the shorter steps, or do not exist. */
 export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): boolean {
   return !(error <= 16 * noise);
 }

@@ -43,7 +43,7 @@ export function withArguments<T>(operation: string, all: readonly unknown[], bod
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
 export function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
   const backend = like?.backend ?? backendOfNewTensor();
-  // Booleans are no numbers in any place, and stay what they are.
+  // Booleans are not converted to numbers: they are refused as what they are.
   const wanted: DType | undefined = like && isFloat(like.dtype) && !areBooleans(value) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);
