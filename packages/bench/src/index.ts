@@ -16,7 +16,15 @@ export { differences, type Environment, environment } from './environment.js';
 export { describeColumns } from './legend.js';
 export { markdownTable, toMarkdown } from './markdown.js';
 export { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
-export { type BenchOp, benchOps, type OpWithOptions, opsWithOptions, type PlainOp, plainOps } from './ops.js';
+export {
+  type BenchOp,
+  benchOps,
+  type OpWithOptions,
+  opsWithOptions,
+  type PlainOp,
+  plainOpOf,
+  plainOps,
+} from './ops.js';
 export { peers } from './peers/all.js';
 export type {
   BenchReport,

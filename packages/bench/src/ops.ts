@@ -69,6 +69,16 @@ export function partsOf(op: BenchOp): OpParts {
   return isPlain(op) ? { op } : withOptions[op];
 }
 
+/**
+ * The op without its option.
+ *
+ * @example
+ * plainOpOf('softmax:causalMask'); // 'softmax'
+ */
+export function plainOpOf(op: BenchOp): PlainOp {
+  return partsOf(op).op;
+}
+
 function isPlain(op: BenchOp): op is PlainOp {
   return (plainOps as readonly BenchOp[]).includes(op);
 }
