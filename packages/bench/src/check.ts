@@ -98,7 +98,7 @@ interface Operands {
   readonly parameters: reference.ReferenceParameters;
   readonly target: ReferenceTarget;
   readonly weight: HostArray | null;
-  /** Of crossEntropy the weights of the target, 0 in rows that are ignored, and their sum in each row. */
+  /** Of crossEntropy the weights of the target, and their sum in each row. */
   readonly q: Float64Array;
   readonly totals: Float64Array;
   /** The mean is over all rows, not only the picked ones. */
@@ -114,8 +114,8 @@ function operandsOf(workload: Workload, input: WorkloadInput, picked: readonly n
   const q = new Float64Array(op === 'crossEntropy' ? picked.length * classes : 0);
   const totals = Float64Array.from(op === 'crossEntropy' ? picked : [], (r, k) => {
     const total = weightsOf(r);
-    if (total !== null) q.set(row, k * classes);
-    return total ?? 0;
+    q.set(row, k * classes);
+    return total;
   });
   const maskOfRows = mask && new Uint8Array(picked.length * classes);
   maskOfRows?.forEach((_, k) => {

@@ -95,15 +95,13 @@ function rowLoop(workload: Workload, input: WorkloadInput): (r: number) => Row {
           sum += Math.exp(shifted[c] ?? Number.NaN);
         }
         const logSum = Math.log(sum);
-        // An ignored row is 0, whatever its probabilities.
         const total = op === 'crossEntropy' ? weightsOf(r) : 0;
         for (let c = 0; c < f; c++) {
           const p = Math.exp(shifted[c] ?? Number.NaN) / sum;
           const log = (shifted[c] ?? Number.NaN) - logSum;
-          const own = total === null ? 0 : (q[c] ?? Number.NaN);
-          const all = total === null ? 0 : p * total;
-          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? log : (all - own) / divisor;
-          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(log) : (all + own) / divisor;
+          const own = q[c] ?? Number.NaN;
+          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? log : (p * total - own) / divisor;
+          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(log) : (p * total + own) / divisor;
         }
         break;
       }

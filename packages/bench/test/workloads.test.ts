@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
-import { benchOps, opsWithOptions } from '../src/ops.js';
+import { benchOps, opsWithOptions, plainOpOf, plainOps } from '../src/ops.js';
 import { boundsOf, memoryLoops, type Roof } from '../src/roofline.js';
 import { inFloat64, sweep } from '../src/sweep.js';
+import { divisorOfMean, targetWeights } from '../src/target-weights.js';
 import { keptLogits, workloadInput } from '../src/workload-input.js';
 import { bytesMoved, exponentials, outputBytes, outputSize, type Workload } from '../src/workloads.js';
 
@@ -47,7 +48,15 @@ test.each(benchOps)('%s: exp is timed on the logits that the op exponentiates', 
     const kept = keptLogits(workloadInput(workload));
     expect(kept).toBeInstanceOf(Float32Array);
     if (exponentials(workload) > 0) expect(kept).toHaveLength(exponentials(workload));
+    // Without a mask and ignored rows they are not copied.
+    const input = workloadInput({ ...workload, op: plainOpOf(op) });
+    expect(keptLogits(input)).toBe(input.logits);
   }
+});
+
+test('a call with an option is named after its op', () => {
+  expect(plainOps.map(plainOpOf)).toEqual(plainOps);
+  expect(opsWithOptions.map(plainOpOf)).toEqual(opsWithOptions.map((op) => op.split(':')[0]));
 });
 
 test('a mask keeps the same first classes of every row, or one class more in each row until the last row has all', () => {
@@ -193,6 +202,34 @@ test.each(benchOps)(
     }
   },
 );
+
+test('a target with several options: smoothed over the classes that are kept, then weighted; nothing in ignored rows', () => {
+  const workload: Workload = { op: 'crossEntropy:labelSmoothing', shape: [3, 4], dtype: 'float64' };
+  const mask = Uint8Array.of(1, 0, 1, 0, 0, 1, 1, 1, 1, 1, 1, 1);
+  const weight = Float64Array.of(1, 2, 4, 8);
+  const input = { ...workloadInput(workload), mask, weight, target: Int32Array.of(2, 3, -100) };
+  const q = new Float64Array(4);
+  const weightsOf = targetWeights(workload, input, q);
+  const rows = [0, 1, 2].map((r) => [weightsOf(r), ...q].map((one) => Number(one.toFixed(9))));
+  // 0.9 for the class, and 0.1 over two classes, or three.
+  const [half, third] = [0.1 / 2, 0.1 / 3];
+  const expected = [
+    [half, 0, 4 * (0.9 + half), 0],
+    [0, 2 * third, 4 * third, 8 * (0.9 + third)],
+    [0, 0, 0, 0],
+  ].map((row) => [row.reduce((sum, one) => sum + one, 0), ...row].map((one) => Number(one.toFixed(9))));
+  expect(rows).toEqual(expected);
+  expect(divisorOfMean(input)).toBe(4 + 8);
+  expect(divisorOfMean({ ...input, weight: null })).toBe(2);
+  // PyTorch's mean of probabilities is over all rows, with weights as well.
+  expect(divisorOfMean({ ...input, targetProbabilities: new Float64Array(12) })).toBe(3);
+});
+
+test('logits far from 0 do not overflow', () => {
+  const workload: Workload = { op: 'softmax', shape: [1, 2], dtype: 'float64' };
+  const input = { ...workloadInput(workload), logits: Float64Array.of(1000, 1000) };
+  expect([...inFloat64(workload, input, [0])]).toEqual([0.5, 0.5]);
+});
 
 test('a known result of magnitude 0 says nothing about the errors that are allowed', () => {
   const workload: Workload = { op: 'softmax', shape: [1, 2], dtype: 'float64' };
