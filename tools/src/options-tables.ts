@@ -39,8 +39,7 @@ export function optionCosts(report: BenchReport, costs: readonly Cost[], interva
       ...backends.map((name) => {
         const { op, shape } = result.workload;
         const cost = costs.find(
-          ({ contender, of, over }) =>
-            contender === name && of.op === op && over.op !== op && shapeText(of.shape) === shapeText(shape),
+          ({ contender, of }) => contender === name && of.op === op && shapeText(of.shape) === shapeText(shape),
         );
         const ratio = cost && costRatio(cost);
         return ratio ? (intervals ? numberText(ratio) : ratio.ratio.toFixed(2)) : '';

@@ -169,6 +169,25 @@ describe('the page of measurements', () => {
     );
   });
 
+  test('an option may cost half of the plain call', () => {
+    const metAt = (op: BenchOp, over: BenchOp, ratio: number) => {
+      const cost = { contender: relaxedWasm, of: { ...small, op }, over: { ...small, op: over } };
+      const costs = [{ ...cost, ofSamples: [[ratio]], overSamples: [[1]] }];
+      return speedTargets({ ...studies, costs }).flatMap(({ what, met }) =>
+        what.endsWith('time over that of the plain call') && met !== null ? [[what.split(':')[0], met]] : [],
+      );
+    };
+    const named: readonly (readonly [BenchOp, BenchOp, string])[] = [
+      ['softmax:paddingMask', 'softmax', 'softmax with a padding mask'],
+      ['softmax:causalMask', 'softmax', 'softmax with a causal mask'],
+      ['crossEntropy:labelSmoothing', 'crossEntropy', 'crossEntropy (loss and gradient) with label smoothing'],
+    ];
+    for (const [op, over, what] of named) {
+      expect(metAt(op, over, 1.5)).toEqual([[`wasm (relaxed SIMD) ${what}`, true]]);
+      expect(metAt(op, over, 1.51)).toEqual([[`wasm (relaxed SIMD) ${what}`, false]]);
+    }
+  });
+
   test('reports unmeasured targets as such, and says that a quick run is not conclusive', () => {
     const page = performancePage(studies, 'make it');
     expect(page).toMatch(/\| wasm \(SIMD\) softmax over onnxruntime-node .* \| not measured \| – \|/);

@@ -219,7 +219,7 @@ describe('tables', () => {
     const shape = [10, 100] as const;
     const times = { cpu: 8, [plainWasm]: 2, [relaxedWasm]: 1, naive: 10, other: 2 };
     const roofs = { memcpy: 0.5, fill: 0.25 };
-    const raw = (['softmax:causalMask', 'softmax', 'crossEntropy:weight'] as const).map((op) => {
+    const raw = (['crossEntropy:weight', 'softmax:causalMask', 'softmax', 'softmax:paddingMask'] as const).map((op) => {
       const one = workload(op, shape, times, roofs);
       const results = one.results.map((line): RawResult => {
         const kind = line.contender === 'naive' || line.contender === 'other' ? 'peer' : 'backend';
@@ -262,11 +262,12 @@ describe('tables', () => {
     expect(optionCosts(measured, costs, false)).toEqual({
       head,
       rows: [
+        ['`softmax:paddingMask`', '10×100', '', '', '', '5.00×', ''],
         ['`softmax:causalMask`', '10×100', '1.50', '', '1.25', '5.00×', '≈ 1.00×'],
         ['`crossEntropy:weight`', '10×100', '', '', '', '5.00×', ''],
       ],
     });
-    expect(optionCosts(measured, costs, true).rows[0]).toEqual([
+    expect(optionCosts(measured, costs, true).rows[1]).toEqual([
       '`softmax:causalMask`',
       '10×100',
       '1.50 (1.50–1.50)',
@@ -278,6 +279,7 @@ describe('tables', () => {
     expect(optionTimes(measured)).toEqual({
       head: ['call', 'shape', 'cpu', 'wasm (SIMD)', 'wasm (relaxed SIMD)', 'naive', 'other'],
       rows: [
+        ['`softmax:paddingMask`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', ''],
         ['`softmax:causalMask`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', '2.00 ms'],
         ['`crossEntropy:weight`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', ''],
       ],
