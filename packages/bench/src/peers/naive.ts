@@ -6,7 +6,6 @@ import { type FloatArray, floatArray, outputSize, type Workload } from '../workl
 import {
   crossEntropy,
   crossEntropyOfProbabilities,
-  crossEntropyOfSome,
   exp,
   jacobian,
   logSoftmax,
@@ -93,8 +92,7 @@ function kernel(workload: Workload, input: WorkloadInput): (out: FloatArray) => 
       if (mask) return (out) => maskedCrossEntropy(out, logits, target, mask, rows, f);
       if (labelSmoothing) return (out) => smoothedCrossEntropy(out, logits, target, labelSmoothing, rows, f);
       if (targetProbabilities) return (out) => crossEntropyOfProbabilities(out, logits, targetProbabilities, rows, f);
-      if (weight) return (out) => weightedCrossEntropy(out, logits, target, weight, rows, f);
-      if (kind === 'someIgnored') return (out) => crossEntropyOfSome(out, logits, target, rows, f);
+      if (weight || kind) return (out) => weightedCrossEntropy(out, logits, target, weight, rows, f);
       return (out) => crossEntropy(out, logits, target, rows, f);
   }
 }

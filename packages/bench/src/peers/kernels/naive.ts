@@ -94,8 +94,7 @@ export function softmaxAtTemperature(out: FloatArray, x: FloatArray, t: number, 
 
 export function crossEntropy(out: FloatArray, x: FloatArray, target: Int32Array, rows: number, f: number): void {
   softmax(out, x, rows, f);
-  for (let r = 0; r < rows; r++) out[r * f + target[r]] -= 1;
-  for (let k = 0; k < rows * f; k++) out[k] /= rows;
+  meanMinusTargets(out, target, 1, rows, f);
 }
 
 export function maskedCrossEntropy(
@@ -107,8 +106,7 @@ export function maskedCrossEntropy(
   f: number,
 ): void {
   maskedSoftmax(out, x, mask, rows, f);
-  for (let r = 0; r < rows; r++) out[r * f + target[r]] -= 1;
-  for (let k = 0; k < rows * f; k++) out[k] /= rows;
+  meanMinusTargets(out, target, 1, rows, f);
 }
 
 export function smoothedCrossEntropy(
@@ -121,7 +119,11 @@ export function smoothedCrossEntropy(
 ): void {
   softmax(out, x, rows, f);
   for (let k = 0; k < rows * f; k++) out[k] -= smoothing / f;
-  for (let r = 0; r < rows; r++) out[r * f + target[r]] -= 1 - smoothing;
+  meanMinusTargets(out, target, 1 - smoothing, rows, f);
+}
+
+function meanMinusTargets(out: FloatArray, target: Int32Array, share: number, rows: number, f: number): void {
+  for (let r = 0; r < rows; r++) out[r * f + target[r]] -= share;
   for (let k = 0; k < rows * f; k++) out[k] /= rows;
 }
 
@@ -136,32 +138,24 @@ export function crossEntropyOfProbabilities(
   for (let k = 0; k < rows * f; k++) out[k] = (out[k] - target[k]) / rows;
 }
 
-/** Rows with a negative index are ignored. */
-export function crossEntropyOfSome(out: FloatArray, x: FloatArray, target: Int32Array, rows: number, f: number): void {
-  softmax(out, x, rows, f);
-  let count = 0;
-  for (let r = 0; r < rows; r++) if (target[r] >= 0) count++;
-  for (let r = 0; r < rows; r++) {
-    if (target[r] >= 0) out[r * f + target[r]] -= 1;
-    const factor = target[r] >= 0 ? 1 / count : 0;
-    for (let c = 0; c < f; c++) out[r * f + c] *= factor;
-  }
-}
-
+/** Rows with a negative index are ignored; those of a class may have a weight. */
 export function weightedCrossEntropy(
   out: FloatArray,
   x: FloatArray,
   target: Int32Array,
-  weight: FloatArray,
+  weight: FloatArray | null,
   rows: number,
   f: number,
 ): void {
   softmax(out, x, rows, f);
   let sum = 0;
-  for (let r = 0; r < rows; r++) sum += weight[target[r]];
+  for (let r = 0; r < rows; r++) if (target[r] >= 0) sum += weight ? weight[target[r]] : 1;
   for (let r = 0; r < rows; r++) {
-    out[r * f + target[r]] -= 1;
-    const factor = weight[target[r]] / sum;
+    let factor = 0;
+    if (target[r] >= 0) {
+      out[r * f + target[r]] -= 1;
+      factor = (weight ? weight[target[r]] : 1) / sum;
+    }
     for (let c = 0; c < f; c++) out[r * f + c] *= factor;
   }
 }
