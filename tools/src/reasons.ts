@@ -92,7 +92,7 @@ const reasons: readonly Reason[] = [
   {
     of: ['wasm softmax with a'],
     text: () =>
-      '**Masks on short rows**: one operand more is checked in each call, and the logits are written with −∞ where they are masked before their softmax, which is a pass of its own over as few numbers.',
+      '**Masks on short rows**: each call checks and lays out an operand more, which takes about as long as a plain call of few numbers, and the logits are written with −∞ where they are masked, in a pass before the softmax.',
   },
   {
     of: ['wasm crossEntropy (loss and gradient) with label smoothing'],
