@@ -42,7 +42,7 @@ test('backends and another library are timed, drawn, downloaded, and compared wi
 
 test('a call with an option is chosen, timed and in the link', async () => {
   const page = await open('bench?ops=&shapes=64x10&rounds=3&backends=cpu');
-  await page.getByRole('group', { name: 'Calls with an option' }).getByLabel('softmax:causalMask').check();
+  await page.getByRole('group', { name: 'Operations' }).getByLabel('softmax:causalMask').check();
   await expect.poll(() => new URL(page.url()).hash).toMatch(/^#bench\?ops=softmax%3AcausalMask&/);
   await page.getByRole('button', { name: 'Run', exact: true }).click();
   const save = page.getByRole('button', { name: 'Download JSON' });

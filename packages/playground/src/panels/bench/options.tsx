@@ -1,4 +1,4 @@
-import { jacobianShapes, opsWithOptions, peers, plainOps, standardShapes } from '@softgrad/bench';
+import { benchOps, jacobianShapes, peers, standardShapes } from '@softgrad/bench';
 import { useState } from 'preact/hooks';
 import { BackendChoice } from '../../components/backend-choice.js';
 import { NumberField } from '../../components/number-field.js';
@@ -25,13 +25,7 @@ export function Options({ state, roundsRefusal, onChange }: Props) {
   const own = state.shapes.filter((shape) => !shapes.includes(shape));
   return (
     <div class="options">
-      <Several legend="Operations" names={plainOps} chosen={state.ops} onChange={(ops) => onChange({ ops })} />
-      <Several
-        legend="Calls with an option"
-        names={opsWithOptions}
-        chosen={state.ops}
-        onChange={(ops) => onChange({ ops })}
-      />
+      <Several legend="Operations" names={benchOps} chosen={state.ops} onChange={(ops) => onChange({ ops })} />
       <Several
         legend="Shapes, rows × classes"
         names={[...shapes, ...own]}
