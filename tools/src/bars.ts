@@ -1,4 +1,4 @@
-import { type BenchReport, type BenchShape, formatMs } from '@softgrad/bench';
+import { type BenchReport, type BenchShape, formatMs, plainOpOf } from '@softgrad/bench';
 import { plainWasm, relaxedWasm, shownName } from './names.js';
 import type { Studies } from './studies.js';
 import { boundTarget, costTarget, type Selector, shareTarget, speedUpTarget, type Target } from './targets.js';
@@ -149,6 +149,18 @@ function overOwnBounds({ softmax: report, ops, costs }: Studies): readonly Targe
         most: 1.5,
       }),
     ),
+    ...optionBars.flatMap(({ op, what }) =>
+      builds.map((contender) =>
+        costTarget(costs, {
+          what: `${shownName(contender)} ${what}: time over that of the plain call`,
+          bar: '≤ 1.5 at every shape',
+          contender,
+          of: { op },
+          over: { op: plainOpOf(op) },
+          most: 1.5,
+        }),
+      ),
+    ),
     ...['cpu', ...builds].map((contender) =>
       costTarget(costs, {
         what: `${shownName(contender)} softmax in float64: time over that in float32`,
@@ -161,6 +173,13 @@ function overOwnBounds({ softmax: report, ops, costs }: Studies): readonly Targe
     ),
   ];
 }
+
+/** A mask may cost half a softmax, and a smoothed target half a loss with its gradient. */
+const optionBars = [
+  { op: 'softmax:paddingMask', what: 'softmax with a padding mask' },
+  { op: 'softmax:causalMask', what: 'softmax with a causal mask' },
+  { op: 'crossEntropy:labelSmoothing', what: 'crossEntropy (loss and gradient) with label smoothing' },
+] as const;
 
 function callTargets({ callOverhead }: Studies): readonly Target[] {
   return Object.entries(callOverhead).map(([name, { overheadMs, quartilesMs, callMs, kernelMs }]) => ({

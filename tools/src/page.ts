@@ -3,17 +3,19 @@ import {
   accuracyTables,
   type BenchOp,
   type BenchReport,
-  benchOps,
   describeRun,
   formatMs,
   type Mode,
   markdownTable,
+  opsWithOptions,
+  plainOps,
   type TextTable,
 } from '@softgrad/bench';
 import { speedTargets } from './bars.js';
 import { browserName } from './browser.js';
 import { firstScreen } from './first-screen.js';
 import { plainWasm, relaxedWasm, shownName, shownReport } from './names.js';
+import { optionCosts, optionTimes } from './options-tables.js';
 import { reasonsOf } from './reasons.js';
 import type { Studies } from './studies.js';
 import { absences, boundsTable, matrixTable, ratioTable } from './tables.js';
@@ -31,6 +33,7 @@ const [plain, relaxed] = [shownName(plainWasm), shownName(relaxedWasm)];
 /** The page of measurements as Markdown. `command` is the command that writes it. */
 export function performancePage(studies: Studies, command: string): string {
   const { softmax, slowPeers, threads, ops, composed, float64, longRow, backends, accuracy, browser } = studies;
+  const { withOptions, costs } = studies;
   const targets = speedTargets(studies);
   const [where] = describeRun(softmax)[0].split(';');
   const named = {
@@ -99,9 +102,15 @@ export function performancePage(studies: Studies, command: string): string {
     '',
     '## The other operations',
     ...who(ops),
-    ...benchOps
+    ...plainOps
       .filter((op) => ops.workloads.some(({ workload }) => workload.op === op))
       .flatMap((op) => opSection(op, ops)),
+    '',
+    '## Masks, targets and temperatures',
+    '',
+    ...(withOptions
+      ? callsWithOptions(withOptions, costs)
+      : [`Not measured: \`${command}\` measures everything, these calls as well.`]),
     '',
     '## Fused and composed',
     '',
@@ -145,6 +154,32 @@ export function performancePage(studies: Studies, command: string): string {
     ...more('By classes and logits', accuracyTables(named).map(markdownTable)),
     '',
   ].join('\n');
+}
+
+/** The cost of masks, targets and temperatures. */
+function callsWithOptions(report: BenchReport, costs: Studies['costs']): readonly string[] {
+  const absent = opsWithOptions.flatMap((op) =>
+    absences(shownReport(report), { op }).map((line) => `- ${op}, ${inOneLine(line)}`),
+  );
+  return [
+    'What users of attention and of classifiers call: softmax with a padding mask (one row of booleans for all rows) or a causal mask (a boolean for each logit), and the vjp with it; temperature 0.7;',
+    'crossEntropy (loss and gradient) with label smoothing 0.1, with probabilities as the target, with every fourth row ignored, with class weights, and with a quarter of the classes masked.',
+    '1024×128 and 4096×256 are the attention scores of 8 heads with 128 queries and keys, and of 16 heads with 256. The README of @softgrad/bench says how the other libraries do the same.',
+    '',
+    'The time is relative to that of the same call without the option, sampled in the same rounds with a reused output. The other libraries have the same option, and all allocate the output.',
+    ...who(report),
+    '',
+    ...table(optionCosts(report, costs, false)),
+    ...more('The same with intervals, and median times', [
+      '',
+      ...table(optionCosts(report, costs, true)),
+      '',
+      `Median time of a call, ${modeWords.allocating}:`,
+      '',
+      ...table(optionTimes(report)),
+      ...(absent.length > 0 ? ['', 'No time:', '', ...absent] : []),
+    ]),
+  ];
 }
 
 /** softmax in a browser. */

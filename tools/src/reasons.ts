@@ -85,9 +85,19 @@ const reasons: readonly Reason[] = [
       '**Jacobian of short rows**: the matrices have 9 or 100 numbers, so that most vectors span two of their rows and are put together by shuffles, where a fill stores the same vector again and again.',
   },
   {
-    of: ['wasm crossEntropy'],
+    of: ['wasm crossEntropy (loss and gradient): time over that of softmax'],
     text: () =>
       '**crossEntropy of short rows**: of few rows, the call itself counts: two results instead of one, and a target. Of many, a row takes the share of its class, a logarithm, and a number read and written at the place of its class: at three classes that is as much work as the softmax. Tried without gain: the classes of four rows in registers, and the share in the loop of the losses.',
+  },
+  {
+    of: ['wasm softmax with a'],
+    text: () =>
+      '**Masks on short rows**: each call checks and lays out an operand more, which takes about as long as a plain call of few numbers, and the logits are written with −∞ where they are masked, in a pass before the softmax.',
+  },
+  {
+    of: ['wasm crossEntropy (loss and gradient) with label smoothing'],
+    text: () =>
+      '**Label smoothing on short rows**: a class index takes one number of a row for the loss and changes one of the gradient, and short rows are computed four at a time; a smoothed target has a weight for each class, and its rows are computed one by one.',
   },
   {
     of: ['wasm softmax in float64'],

@@ -14,24 +14,22 @@ const names = Object.keys({
   slowPeers: true,
   threads: true,
   ops: true,
+  withOptions: true,
   composed: true,
   float64: true,
   longRow: true,
   backends: true,
-} satisfies Readonly<Record<StudyName, true>>);
+  browser: true,
+} satisfies Readonly<Record<StudyName | 'browser', true>>);
 
 /** Studies as JSON: every round, but nothing that can be computed from the rounds, so that the page can be written again from it. */
 export function stringifyStudies(studies: Studies): string {
   const reports = names.map((name) => [name, raw(Reflect.get(studies, name))]);
-  return stringifyReport({
-    ...studies,
-    ...Object.fromEntries(reports),
-    browser: studies.browser && raw(studies.browser),
-  });
+  return stringifyReport({ ...studies, ...Object.fromEntries(reports) });
 }
 
-function raw(report: BenchReport) {
-  return { ...report, workloads: report.workloads.map(rawOf) };
+function raw(report: BenchReport | null) {
+  return report && { ...report, workloads: report.workloads.map(rawOf) };
 }
 
 /** Without the values that `summarize` computes. */
@@ -51,15 +49,15 @@ export function parseStudies(text: string, source: string): Studies {
   }
   if (typeof value !== 'object' || value === null || !('schema' in value)) throw refuse('no studies');
   if (value.schema !== 'softgrad-studies/1') throw refuse(`studies of schema ${value.schema}`);
-  const missing = [...names, 'costs', 'callOverhead', 'accuracy', 'waking', 'browser'].filter(
-    (name) => !Object.hasOwn(Object(value), name),
+  const given = { withOptions: null, ...value };
+  const missing = [...names, 'costs', 'callOverhead', 'accuracy', 'waking'].filter(
+    (name) => !Object.hasOwn(given, name),
   );
   if (missing.length > 0) throw refuse(`without ${missing.join(', ')}`);
-  const reports = names.map((name) => [name, summarized(Reflect.get(Object(value), name))]);
-  const studies = value as Studies;
-  return { ...studies, ...Object.fromEntries(reports), browser: studies.browser && summarized(studies.browser) };
+  const reports = names.map((name) => [name, summarized(Reflect.get(given, name))]);
+  return { ...(given as unknown as Studies), ...Object.fromEntries(reports) };
 }
 
-function summarized(report: BenchReport): BenchReport {
-  return { ...report, workloads: report.workloads.map(summarize) };
+function summarized(report: BenchReport | null): BenchReport | null {
+  return report && { ...report, workloads: report.workloads.map(summarize) };
 }

@@ -3,6 +3,8 @@ import {
   type AccuracyReport,
   type BenchReport,
   measureAccuracy,
+  opsWithOptions,
+  plainOpOf,
   selectContenders,
   selectWorkloads,
   type Workload,
@@ -17,11 +19,13 @@ import { plainWasm, relaxedWasm } from './names.js';
 import { measureWaking, type Waking } from './waking.js';
 
 /** All data of the page of measurements: plain data. */
-export interface Studies extends Readonly<Record<StudyName, BenchReport>> {
+export interface Studies extends Readonly<Record<Exclude<StudyName, 'withOptions'>, BenchReport>> {
   readonly schema: 'softgrad-studies/1';
   /** Small shapes and few rounds, to check that everything runs; the numbers are not conclusive. */
   readonly quick: boolean;
-  /** Pairs of ops or dtypes, timed in the same rounds. */
+  /** null in a file that was written before calls with options were measured. */
+  readonly withOptions: BenchReport | null;
+  /** Pairs of ops, dtypes, or calls with an option and without, timed in the same rounds. */
   readonly costs: readonly Cost[];
   readonly callOverhead: Readonly<Record<string, CallOverhead>>;
   readonly accuracy: AccuracyReport;
@@ -46,6 +50,8 @@ const ownOnCpu = ['cpu', plainWasm, relaxedWasm];
 /** Shapes of more than 100,000 elements. */
 const largeShapes = ['65536x3', '4096x128', '1024x1000', '256x32000', '32x128256'];
 const someShapes = ['4096x10', '4096x128', '1024x1000'];
+/** A batch of a classifier, and attention scores: 8 heads of 128 queries and keys, 16 heads of 256. */
+const shapesWithOptions = ['64x10', '1024x128', '4096x256'];
 
 const plan = {
   /** softmax at all shapes: softgrad's backends, and the competitors that are fast enough for many rounds in many processes. */
@@ -78,6 +84,14 @@ const plan = {
     backends: ownOnCpu,
     peers: ['naive'],
     rounds: 9,
+    processes: 1,
+  },
+  /** Masks, targets and temperatures. */
+  withOptions: {
+    workloads: { ops: opsWithOptions, shapes: shapesWithOptions },
+    backends: ownOnCpu,
+    peers: ['naive', 'tfjs-wasm', 'onnxruntime-node'],
+    rounds: 7,
     processes: 1,
   },
   /** The gain of fused kernels. */
@@ -129,7 +143,7 @@ export function browserBench(quick: boolean): string {
   return `bench?${new URLSearchParams(state)}`;
 }
 
-/** Everything but the browser. Takes about ten minutes on two cores; `quick` a minute. */
+/** Everything but the browser. Takes about twelve minutes on two cores; `quick` a minute. */
 export async function runStudies(
   onProgress: (label: string) => void,
   { quick = false }: { readonly quick?: boolean } = {},
@@ -161,6 +175,7 @@ export async function runStudies(
     slowPeers: await study('slowPeers'),
     threads: await study('threads'),
     ops: await study('ops'),
+    withOptions: await study('withOptions'),
     composed: await study('composed'),
     float64: await study('float64'),
     longRow: await study('longRow'),
@@ -192,15 +207,20 @@ function quickly(study: Study): Study {
   return { ...study, workloads: { ...workloads, shapes, quick: true }, rounds: Math.min(rounds, 5), processes: 1 };
 }
 
-/** crossEntropy compared with softmax at all shapes, and float64 with float32 at some. */
+/** crossEntropy compared with softmax at all shapes, float64 with float32 at some, and calls with an option with those without. */
 async function costs(quick: boolean, onProgress: (label: string) => void): Promise<readonly Cost[]> {
   const beside = (of: Partial<Workload>, selection: WorkloadSelection): readonly CostPair[] =>
     selectWorkloads({ ops: ['softmax'], quick, ...selection }).map((over) => ({ of: { ...over, ...of }, over }));
   const lossAndGradient = beside({ op: 'crossEntropy' }, {});
   const doublePrecision = beside({ dtype: 'float64' }, { shapes: quick ? someShapes.slice(0, 1) : someShapes });
+  const shapes = quick ? shapesWithOptions.slice(0, 1) : shapesWithOptions;
+  const options = selectWorkloads({ ops: opsWithOptions, shapes }).map((of) => ({
+    of,
+    over: { ...of, op: plainOpOf(of.op) },
+  }));
   const measured: Cost[] = [];
   for (const name of ownOnCpu) {
-    const pairs = name === 'cpu' ? doublePrecision : [...lossAndGradient, ...doublePrecision];
+    const pairs = [...(name === 'cpu' ? [] : lossAndGradient), ...doublePrecision, ...options];
     for (const source of selectContenders([name])) {
       measured.push(...(await measureCosts(source, pairs, quick ? 5 : 31, (label) => onProgress(`costs: ${label}`))));
     }

@@ -196,7 +196,8 @@ function ratioText({ ratio, interval }: Ratio): string {
   return `${ratio.toFixed(2)}× (${intervalText(interval)})`;
 }
 
-function numberText({ ratio, interval }: Ratio): string {
+/** A ratio of times with its interval. */
+export function numberText({ ratio, interval }: Ratio): string {
   return `${ratio.toFixed(2)} (${intervalText(interval)})`;
 }
 

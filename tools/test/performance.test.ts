@@ -4,7 +4,7 @@ import { registerBackends } from 'softgrad/backends';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { quick, small, source, withResult } from '../../packages/bench/test/contenders.js';
 import { browserName } from '../src/browser.js';
-import { costRatio, measureCosts } from '../src/costs.js';
+import { type Cost, costRatio, measureCosts } from '../src/costs.js';
 import {
   parseStudies,
   performancePage,
@@ -41,7 +41,15 @@ beforeAll(async () => {
     quick: false,
     ...{ softmax, slowPeers: softmax, threads: softmax, float64: softmax, backends: softmax },
     ...{ ops, composed: ops, longRow: ops },
-    costs: await measureCosts(source(plainWasm), [{ of: { ...small, op: 'crossEntropy' }, over: small }], 3),
+    withOptions: await study(['softmax:causalMask', 'vjp:causalMask']),
+    costs: await measureCosts(
+      source(plainWasm),
+      [
+        { of: { ...small, op: 'crossEntropy' }, over: small },
+        { of: { ...small, op: 'softmax:causalMask' }, over: small },
+      ],
+      3,
+    ),
     callOverhead: { cpu: { overheadMs: 1e-3, quartilesMs: [1e-3, 2e-3], callMs: 3e-3, kernelMs: 2e-3 } },
     accuracy: {
       schema: 'softgrad-accuracy/2',
@@ -93,8 +101,21 @@ describe('studies as a file', () => {
     );
     expect(parseStudies(stringifyStudies({ ...studies, browser: null }), 'a.json').browser).toBeNull();
     const { costs, ...rest } = JSON.parse(stringifyStudies(studies));
-    expect(costs).toHaveLength(1);
+    expect(costs).toHaveLength(2);
     expect(() => parseStudies(JSON.stringify(rest), 'a.json')).toThrow('a.json: without costs');
+  });
+
+  test('may be from before calls with options were measured: their section and targets say so', () => {
+    const { withOptions, costs, ...rest } = JSON.parse(stringifyStudies(studies));
+    expect([withOptions.workloads.length, costs.length]).toEqual([2, 2]);
+    const earlier = parseStudies(JSON.stringify({ ...rest, costs: costs.slice(0, 1) }), 'a.json');
+    expect(earlier.withOptions).toBeNull();
+    const page = performancePage(earlier, 'make it');
+    expect(page).toContain(
+      '\n## Masks, targets and temperatures\n\nNot measured: `make it` measures everything, these calls as well.\n',
+    );
+    expect(page).toMatch(/\| wasm \(SIMD\) softmax with a causal mask: .* \| not measured \| – \|/);
+    expect(parseStudies(stringifyStudies(earlier), 'a.json')).toEqual(earlier);
   });
 });
 
@@ -113,6 +134,58 @@ describe('the page of measurements', () => {
     expect(sections.get('softmax')).toMatch(/^- 3×4: onnxruntime-node: wrong: /m);
     // Names with options are used in code only.
     expect(page).not.toContain('relaxedSimd');
+  });
+
+  test('has the cost of options over plain calls, speed-ups over the others, and times', () => {
+    const [, ...sections] = performancePage(studies, 'make it').split('\n## ');
+    const section = sections.find((text) => text.startsWith('Masks, targets and temperatures')) ?? '';
+    const [short = '', details = ''] = section.split('<details>');
+    const head =
+      '| call | shape | cpu, time over plain | wasm (SIMD), time over plain | wasm (relaxed SIMD), time over plain | wasm (SIMD) over naive |';
+    const ratio = String.raw`(≈ )?[\d.]+×`;
+    const interval = String.raw`\([\d.]+–[\d.]+\)`;
+    expect(short).toContain(`\n${head}\n`);
+    expect(short).toMatch(
+      new RegExp(String.raw`^\| \`softmax:causalMask\` \| 3×4 \|  \| [\d.]+ \|  \| ${ratio} \|$`, 'm'),
+    );
+    // Its cost was not measured.
+    expect(short).toMatch(new RegExp(String.raw`^\| \`vjp:causalMask\` \| 3×4 \|  \|  \|  \| ${ratio} \|$`, 'm'));
+    expect(details).toContain(`\n${head}\n`);
+    expect(details).toMatch(
+      new RegExp(
+        String.raw`^\| \`softmax:causalMask\` \| 3×4 \|  \| [\d.]+ ${interval} \|  \| ${ratio} ${interval} \|$`,
+        'm',
+      ),
+    );
+    expect(details).toContain('\n| call | shape | cpu | wasm (SIMD) | wasm (relaxed SIMD) | naive |\n');
+    expect(details).toMatch(/^\| `vjp:causalMask` \| 3×4( \| [\d.]+ [nµm]s){4} \|$/m);
+    expect(details).toMatch(/^- softmax:causalMask, 3×4: onnxruntime-node: wrong: /m);
+    const cost = costRatio(studies.costs[1] as Cost)?.ratio ?? Number.NaN;
+    expect(short).toContain(`| 3×4 |  | ${cost.toFixed(2)} |  |`);
+    expect(performancePage(studies, 'make it')).toMatch(
+      new RegExp(
+        String.raw`\| wasm \(SIMD\) softmax with a causal mask: time over that of the plain call \| ≤ 1\.5 at every shape \| 3×4: ${cost.toFixed(2)} `,
+      ),
+    );
+  });
+
+  test('an option may cost half of the plain call', () => {
+    const metAt = (op: BenchOp, over: BenchOp, ratio: number) => {
+      const cost = { contender: relaxedWasm, of: { ...small, op }, over: { ...small, op: over } };
+      const costs = [{ ...cost, ofSamples: [[ratio]], overSamples: [[1]] }];
+      return speedTargets({ ...studies, costs }).flatMap(({ what, met }) =>
+        what.endsWith('time over that of the plain call') && met !== null ? [[what.split(':')[0], met]] : [],
+      );
+    };
+    const named: readonly (readonly [BenchOp, BenchOp, string])[] = [
+      ['softmax:paddingMask', 'softmax', 'softmax with a padding mask'],
+      ['softmax:causalMask', 'softmax', 'softmax with a causal mask'],
+      ['crossEntropy:labelSmoothing', 'crossEntropy', 'crossEntropy (loss and gradient) with label smoothing'],
+    ];
+    for (const [op, over, what] of named) {
+      expect(metAt(op, over, 1.5)).toEqual([[`wasm (relaxed SIMD) ${what}`, true]]);
+      expect(metAt(op, over, 1.51)).toEqual([[`wasm (relaxed SIMD) ${what}`, false]]);
+    }
   });
 
   test('reports unmeasured targets as such, and says that a quick run is not conclusive', () => {

@@ -7,6 +7,8 @@ import {
   summarize,
 } from '@softgrad/bench';
 import { describe, expect, test } from 'vitest';
+import { plainWasm, relaxedWasm } from '../src/names.js';
+import { optionCosts, optionTimes } from '../src/options-tables.js';
 import { absences, boundsTable, matrixTable, ratioTable } from '../src/tables.js';
 import { boundTarget, costTarget, shareTarget, speedUpTarget, targetsTable } from '../src/targets.js';
 
@@ -209,6 +211,77 @@ describe('tables', () => {
           '75 % (JavaScript: 75 %)',
           '75 %',
         ],
+      ],
+    });
+  });
+
+  test('of options: time over the plain call by the rounds of both, and how many times as fast as competitors', () => {
+    const shape = [10, 100] as const;
+    const times = { cpu: 8, [plainWasm]: 2, [relaxedWasm]: 1, naive: 10, other: 2 };
+    const roofs = { memcpy: 0.5, fill: 0.25 };
+    const raw = (['crossEntropy:weight', 'softmax:causalMask', 'softmax', 'softmax:paddingMask'] as const).map((op) => {
+      const one = workload(op, shape, times, roofs);
+      const results = one.results.map((line): RawResult => {
+        const kind = line.contender === 'naive' || line.contender === 'other' ? 'peer' : 'backend';
+        const allocating = line.samples.reused ?? [];
+        return {
+          ...line,
+          kind,
+          samples: line.contender === 'other' && op !== 'softmax:causalMask' ? {} : { allocating },
+        };
+      });
+      return { ...one, results, baseline: 'naive', control: [[10, 10, 10]] };
+    });
+    const measured = { ...report, workloads: raw.map(summarize) };
+    const [of, over] = (['softmax:causalMask', 'softmax'] as const).map((op) => ({
+      op,
+      shape,
+      dtype: 'float32' as const,
+    }));
+    const costs = [
+      { contender: 'cpu', of: { ...of, shape: [9, 100] as const }, over, ofSamples: [[7]], overSamples: [[1]] },
+      {
+        contender: 'cpu',
+        of: { ...of, op: 'softmax' as const, dtype: 'float64' as const },
+        over,
+        ofSamples: [[6]],
+        overSamples: [[1]],
+      },
+      { contender: 'cpu', of, over, ofSamples: [[3, 6]], overSamples: [[2, 4]] },
+      { contender: relaxedWasm, of, over, ofSamples: [[5]], overSamples: [[4]] },
+    ];
+    const head = [
+      'call',
+      'shape',
+      'cpu, time over plain',
+      'wasm (SIMD), time over plain',
+      'wasm (relaxed SIMD), time over plain',
+      'wasm (SIMD) over naive',
+      'wasm (SIMD) over other',
+    ];
+    expect(optionCosts(measured, costs, false)).toEqual({
+      head,
+      rows: [
+        ['`softmax:paddingMask`', '10×100', '', '', '', '5.00×', ''],
+        ['`softmax:causalMask`', '10×100', '1.50', '', '1.25', '5.00×', '≈ 1.00×'],
+        ['`crossEntropy:weight`', '10×100', '', '', '', '5.00×', ''],
+      ],
+    });
+    expect(optionCosts(measured, costs, true).rows[1]).toEqual([
+      '`softmax:causalMask`',
+      '10×100',
+      '1.50 (1.50–1.50)',
+      '',
+      '1.25 (1.25–1.25)',
+      '5.00× (5.00–5.00)',
+      '≈ 1.00× (1.00–1.00)',
+    ]);
+    expect(optionTimes(measured)).toEqual({
+      head: ['call', 'shape', 'cpu', 'wasm (SIMD)', 'wasm (relaxed SIMD)', 'naive', 'other'],
+      rows: [
+        ['`softmax:paddingMask`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', ''],
+        ['`softmax:causalMask`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', '2.00 ms'],
+        ['`crossEntropy:weight`', '10×100', '8.00 ms', '2.00 ms', '1.00 ms', '10.0 ms', ''],
       ],
     });
   });

@@ -14,7 +14,9 @@ import {
   tensor,
 } from '@softgrad/core';
 import type { Batch, Contender, ContenderSource, ExpLoop, Job } from './contender.js';
-import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
+import { type OpParts, partsOf } from './ops.js';
+import type { WorkloadInput } from './workload-input.js';
+import type { FloatArray, Workload } from './workloads.js';
 
 /** How a backend is opened, and its name in reports. */
 export interface BackendVariant {
@@ -77,7 +79,7 @@ function composedContender(name: string, backend: Backend): Contender {
   return {
     ...contender,
     async prepare(workload, input) {
-      if (['softmax', 'jacobian', 'vjp'].includes(workload.op)) return `${workload.op} is always a kernel`;
+      if (['softmax', 'jacobian', 'vjp'].includes(partsOf(workload.op).op)) return `${workload.op} is always a kernel`;
       return contender.prepare(workload, input);
     },
     // The fused contender times the same exp.
@@ -143,7 +145,7 @@ function clockOf(backend: Backend & { readonly time?: DeviceClock }): DeviceCloc
 type Call = (out?: Tensor) => Tensor;
 
 function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Job {
-  const { op, shape, dtype } = workload;
+  const { shape, dtype } = workload;
   const tensors: Tensor[] = [];
   const keep = (made: Tensor) => {
     tensors.push(made);
@@ -153,11 +155,14 @@ function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Jo
     for (const made of tensors) made.dispose();
   };
   try {
-    const upload = (data: HostArray) =>
-      keep(tensor(data, { shape: data instanceof Int32Array ? [shape[0]] : shape, backend }));
-    const { call, write } = callOf(op, input, upload);
     const [rows, classes] = shape;
-    const out = keep(empty(op === 'jacobian' ? [rows, classes, classes] : shape, { dtype, backend }));
+    const upload = (data: HostArray) =>
+      keep(tensor(data, { shape: data instanceof Int32Array ? [rows] : shape, backend }));
+    const uploadMask = (mask: Uint8Array) =>
+      keep(tensor(mask, { shape: mask.length === classes ? [classes] : shape, dtype: 'bool', backend }));
+    const { call, write } = callOf(workload.op, input, upload, uploadMask);
+    const isMatrices = workload.op === 'jacobian';
+    const out = keep(empty(isMatrices ? [rows, classes, classes] : shape, { dtype, backend }));
     const reused: Batch = (calls) => {
       for (let k = 0; k < calls; k++) call(out);
       return backend.sync();
@@ -191,19 +196,23 @@ function prepare(backend: Backend, workload: Workload, input: WorkloadInput): Jo
 }
 
 function callOf(
-  op: Workload['op'],
-  { logits, probabilities, cotangent, target }: WorkloadInput,
+  name: Workload['op'],
+  input: WorkloadInput,
   upload: (data: HostArray) => Tensor,
+  uploadMask: (mask: Uint8Array) => Tensor,
 ): { readonly call: Call; readonly write: () => void } {
   const rewrite = (data: HostArray, into: Tensor) => tensor(data, { shape: into.shape, out: into });
-  switch (op) {
+  const { logits, probabilities, cotangent, target, targetProbabilities, mask, weight } = input;
+  const parts = partsOf(name);
+  const options = optionsOf(parts, mask && uploadMask(mask), weight);
+  switch (parts.op) {
     case 'softmax': {
       const x = upload(logits);
-      return { call: (out) => softmax(x, { out }), write: () => rewrite(logits, x) };
+      return { call: (out) => softmax(x, options(out)), write: () => rewrite(logits, x) };
     }
     case 'logSoftmax': {
       const x = upload(logits);
-      return { call: (out) => logSoftmax(x, { out }), write: () => rewrite(logits, x) };
+      return { call: (out) => logSoftmax(x, options(out)), write: () => rewrite(logits, x) };
     }
     case 'sigmoid': {
       const x = upload(logits);
@@ -215,10 +224,10 @@ function callOf(
     }
     case 'crossEntropy': {
       const x = upload(logits);
-      const classIndices = upload(target);
+      const ofRows = upload(targetProbabilities ?? target);
       return {
         call: (out) => {
-          const { loss, gradient } = crossEntropy(x, classIndices, { out: out && { gradient: out } });
+          const { loss, gradient } = crossEntropy(x, ofRows, options(out && { gradient: out }));
           loss.dispose();
           return gradient;
         },
@@ -227,12 +236,25 @@ function callOf(
     }
     case 'jacobian': {
       const s = upload(probabilities);
-      return { call: (out) => softmax.jacobian(s, { out }), write: () => rewrite(probabilities, s) };
+      return { call: (out) => softmax.jacobian(s, options(out)), write: () => rewrite(probabilities, s) };
     }
     case 'vjp': {
       const s = upload(probabilities);
       const g = upload(cotangent);
-      return { call: (out) => softmax.vjp(s, g, { out }), write: () => rewrite(cotangent, g) };
+      return { call: (out) => softmax.vjp(s, g, options(out)), write: () => rewrite(cotangent, g) };
     }
   }
+}
+
+/** The options of a call for its output, an object literal as in the code of users: a short call would take less time than copying other options into it. */
+function optionsOf(
+  { temperature, labelSmoothing }: OpParts,
+  mask: Tensor | null,
+  weight: FloatArray | null,
+): <T>(out: T) => { readonly out: T } {
+  if (mask) return (out) => ({ mask, out });
+  if (temperature) return (out) => ({ temperature, out });
+  if (labelSmoothing) return (out) => ({ labelSmoothing, out });
+  if (weight) return (out) => ({ weight, out });
+  return (out) => ({ out });
 }

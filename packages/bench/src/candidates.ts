@@ -3,14 +3,8 @@ import { javaScriptExpLoop } from './exp-loop/javascript.js';
 import { simdExpLoops, simdFillLoop } from './exp-loop/loops.js';
 import { modes, type RawResult, type Timed } from './report.js';
 import { memoryLoops, type Roof } from './roofline.js';
-import {
-  exponentials,
-  outputBytes,
-  outputSize,
-  type Workload,
-  type WorkloadInput,
-  workloadInput,
-} from './workloads.js';
+import { keptLogits, type WorkloadInput, workloadInput } from './workload-input.js';
+import { exponentials, outputBytes, outputSize, type Workload } from './workloads.js';
 
 /** The state of a contender while a workload runs. */
 export interface Entry {
@@ -102,7 +96,7 @@ async function emptyCalls(
 async function roofLoops(
   entries: readonly Entry[],
   workload: Workload,
-  { logits }: WorkloadInput,
+  input: WorkloadInput,
   dispose: Dispose,
 ): Promise<readonly Candidate[]> {
   const loops: Candidate[] = memoryLoops(workload).map(({ name, batch }) => ({
@@ -115,6 +109,7 @@ async function roofLoops(
   const store = workload.op === 'jacobian' ? simdFillLoop(outputBytes(workload)) : null;
   if (store) loops.push({ of: 'roof', from: 'a SIMD loop', roof: 'store', batch: store });
   if (exponentials(workload) === 0) return loops;
+  const logits = keptLogits(input);
   for (const { name, batch } of [...simdExpLoops(logits), javaScriptExpLoop(logits)]) {
     loops.push({ of: 'roof', from: name, roof: 'exp', batch });
   }

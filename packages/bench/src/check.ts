@@ -1,8 +1,11 @@
 import type { HostArray, Rows } from '@softgrad/core';
-import { reference, tolerance } from '@softgrad/core/conformance';
+import { type ReferenceTarget, reference, tolerance } from '@softgrad/core/conformance';
 import type { Contender } from './contender.js';
+import { type OpParts, partsOf } from './ops.js';
 import { inFloat64, sweep } from './sweep.js';
-import type { Workload, WorkloadInput } from './workloads.js';
+import { divisorOfMean, targetWeights } from './target-weights.js';
+import { keeps, type WorkloadInput } from './workload-input.js';
+import type { Workload } from './workloads.js';
 
 /** The accuracy of a contender's results. */
 export interface Correctness {
@@ -40,27 +43,21 @@ export function outputChecker(
   workload: Workload,
   input: WorkloadInput,
 ): (contender: Pick<Contender, 'expUlp' | 'subnormals'>, output: HostArray) => Correctness {
-  const { op, shape, dtype } = workload;
+  const { shape, dtype } = workload;
   const [rowCount, classes] = shape;
-  const width = op === 'jacobian' ? classes * classes : classes;
+  const parts = partsOf(workload.op);
+  const width = parts.op === 'jacobian' ? classes * classes : classes;
   const most = Math.max(2, Math.min(mostRows, Math.floor(mostReferenceResults / width)));
   const picked = spread(rowCount, most);
-  const operands: Operands = {
-    rows: { outer: picked.length, classes, inner: 1 },
-    x: take(input.logits, picked, classes),
-    s: take(input.probabilities, picked, classes),
-    g: take(input.cotangent, picked, classes),
-    target: take(input.target, picked, 1),
-    scale: 1 / rowCount,
-  };
-  const expected = classes <= longestReferenceRow ? expectedOf(op, operands) : inFloat64(workload, input, picked);
+  const operands = operandsOf(workload, input, picked);
+  const expected = classes <= longestReferenceRow ? expectedOf(parts, operands) : inFloat64(workload, input, picked);
   return (contender, output) => {
     if (output.length !== rowCount * width) {
       const problem = `${output.length} results instead of ${rowCount * width}`;
       return { ok: false, problem, rowsChecked: 0, worstShareOfBound: Number.NaN, worstUlp: Number.NaN };
     }
     const precision = tolerance.precisionOf(contender, dtype);
-    const bound = boundOf(precision, op, operands, expected);
+    const bound = boundOf(precision, parts, operands, expected);
     const errors = compare(take(output, picked, width), expected, bound, dtype === 'float64' ? 2 ** -52 : 2 ** -23);
     const known = { expected, bound, picked, floor: precision.floor };
     const problem = problemOf(errors.worstShareOfBound) ?? sweep(workload, input, output, known);
@@ -92,50 +89,91 @@ function compare(
   return { worstShareOfBound, worstUlp };
 }
 
+/** The operands of some rows. */
 interface Operands {
   readonly rows: Rows;
   readonly x: Float64Array;
   readonly s: Float64Array;
   readonly g: Float64Array;
-  readonly target: Float64Array;
+  readonly parameters: reference.ReferenceParameters;
+  readonly target: ReferenceTarget;
+  readonly weight: HostArray | null;
+  /** Of crossEntropy the weights of the target, and their sum in each row. */
+  readonly q: Float64Array;
+  readonly totals: Float64Array;
   /** The mean is over all rows, not only the picked ones. */
   readonly scale: number;
 }
 
-function expectedOf(op: Workload['op'], { rows, x, s, g, target, scale }: Operands): Float64Array {
+function operandsOf(workload: Workload, input: WorkloadInput, picked: readonly number[]): Operands {
+  const [, classes] = workload.shape;
+  const { op, temperature = 1 } = partsOf(workload.op);
+  const { mask, targetProbabilities } = input;
+  const row = new Float64Array(classes);
+  const weightsOf = targetWeights(workload, input, row);
+  const q = new Float64Array(op === 'crossEntropy' ? picked.length * classes : 0);
+  const totals = Float64Array.from(op === 'crossEntropy' ? picked : [], (r, k) => {
+    const total = weightsOf(r);
+    q.set(row, k * classes);
+    return total;
+  });
+  const maskOfRows = mask && new Uint8Array(picked.length * classes);
+  maskOfRows?.forEach((_, k) => {
+    const entry = (picked[Math.floor(k / classes)] ?? Number.NaN) * classes + (k % classes);
+    maskOfRows[k] = keeps(mask, entry) ? 1 : 0;
+  });
+  return {
+    rows: { outer: picked.length, classes, inner: 1 },
+    x: take(input.logits, picked, classes),
+    s: take(input.probabilities, picked, classes),
+    g: take(input.cotangent, picked, classes),
+    parameters: { temperature, mask: maskOfRows },
+    target: targetProbabilities
+      ? { kind: 'probabilities', values: take(targetProbabilities, picked, classes) }
+      : { kind: 'indices', values: take(input.target, picked, 1) },
+    weight: input.weight,
+    q,
+    totals,
+    scale: 1 / divisorOfMean(input),
+  };
+}
+
+function expectedOf(
+  { op, labelSmoothing }: OpParts,
+  { rows, x, s, g, parameters, target, weight, scale }: Operands,
+): Float64Array {
   switch (op) {
     case 'softmax':
-      return reference.softmax(x, rows);
+      return reference.softmax(x, rows, parameters);
     case 'logSoftmax':
-      return reference.logSoftmax(x, rows);
+      return reference.logSoftmax(x, rows, parameters);
     case 'sigmoid':
       return reference.sigmoid(x);
     case 'relu':
       return x.map((value) => Math.max(value, 0));
     case 'jacobian':
-      return reference.softmaxJacobian(s, rows);
+      return reference.softmaxJacobian(s, rows, parameters);
     case 'vjp':
-      return reference.softmaxVjp(s, g, rows);
-    case 'crossEntropy':
-      return reference.softmax(x, rows).map((p, k) => {
-        const hit = target[Math.floor(k / rows.classes)] === k % rows.classes;
-        return (p - (hit ? 1 : 0)) * scale;
-      });
+      return reference.softmaxVjp(s, g, rows, parameters);
+    case 'crossEntropy': {
+      const options = { ...parameters, weight, reduction: 'sum', ...(labelSmoothing && { labelSmoothing }) } as const;
+      return reference.crossEntropyGradient(x, target, rows, options).map((value) => value * scale);
+    }
   }
 }
 
 function boundOf(
   precision: tolerance.Precision,
-  op: Workload['op'],
-  { rows, x, s, g, target, scale }: Operands,
+  { op, labelSmoothing, target }: OpParts,
+  { rows, x, s, g, parameters, weight, q, totals, scale }: Operands,
   expected: Float64Array,
 ): Float64Array {
   switch (op) {
     case 'softmax':
-      return tolerance.softmaxTolerance(precision, x, expected, rows);
+      return tolerance.softmaxTolerance(precision, x, expected, rows, parameters);
     case 'logSoftmax': {
-      const bounds = tolerance.logSoftmaxTolerance(precision, x, expected, rows);
-      const cancelled = cancelledLogarithms(precision, x, rows);
+      const bounds = tolerance.logSoftmaxTolerance(precision, x, expected, rows, parameters);
+      const cancelled = cancelledLogarithms(precision, x, rows, parameters);
       return bounds.map((bound, k) => bound + (cancelled[Math.floor(k / rows.classes)] ?? Number.NaN));
     }
     case 'sigmoid':
@@ -144,24 +182,29 @@ function boundOf(
       return expected.map((value) => precision.unit * Math.abs(value) + precision.floor);
     case 'jacobian':
       return tolerance
-        .softmaxJacobianTolerance(precision, s, expected, rows)
+        .softmaxJacobianTolerance(precision, s, expected, rows, parameters)
         .map((bound, k) => bound + cancelledDiagonal(precision, s, rows, k));
     case 'vjp': {
       const cancelled = cancelledMeans(precision, s, g, rows);
       return tolerance
-        .softmaxVjpTolerance(precision, s, g, expected, rows)
+        .softmaxVjpTolerance(precision, s, g, expected, rows, parameters)
         .map((bound, k) => bound + (cancelled[k] ?? Number.NaN));
     }
     case 'crossEntropy': {
-      // (p − y) scale: the probability's own bound, and the rounding of the subtraction and the scaling.
-      const p = expected.map((value, k) => {
-        const hit = target[Math.floor(k / rows.classes)] === k % rows.classes;
-        return value / scale + (hit ? 1 : 0);
-      });
-      const ofProbabilities = tolerance.softmaxTolerance(precision, x, p, rows);
+      // (p Σq − q) scale: the probability's own bound, the rounding of the target's weights and of their sum, of the subtraction and the scaling.
+      const p = reference.softmax(x, rows, parameters);
+      const ofProbabilities = tolerance.softmaxTolerance(precision, x, p, rows, parameters);
+      // (1 − ε) d + ε/K is two products, a quotient and a sum; a class weight is a product.
+      const ofWeights = (labelSmoothing ? 8 : 0) + (weight ? 1 : 0);
+      // A class index has one weight that is not 0 unless it is smoothed.
+      const ofSum = ofWeights + (labelSmoothing || target === 'probabilities' ? tolerance.summation(rows.classes) : 0);
       return expected.map((value, k) => {
-        const ofProbability = ofProbabilities[k] ?? Number.NaN;
-        return ofProbability * scale + 4 * precision.unit * Math.abs(value) + precision.floor;
+        const total = totals[Math.floor(k / rows.classes)] ?? Number.NaN;
+        const ofProbability = total * (ofProbabilities[k] ?? Number.NaN);
+        const ofTarget = ofSum * total * (p[k] ?? Number.NaN) + ofWeights * (q[k] ?? Number.NaN);
+        return (
+          (ofProbability + precision.unit * ofTarget) * scale + 4 * precision.unit * Math.abs(value) + precision.floor
+        );
       });
     }
   }
@@ -181,10 +224,15 @@ function cancelledDiagonal({ unit }: tolerance.Precision, s: Float64Array, { cla
 }
 
 /** The error of the logarithm of each row's sum, absolute: that of the sum, and of a logarithm near 1. */
-function cancelledLogarithms(precision: tolerance.Precision, x: Float64Array, { outer, classes }: Rows) {
+function cancelledLogarithms(
+  precision: tolerance.Precision,
+  x: Float64Array,
+  { outer, classes }: Rows,
+  parameters: reference.ReferenceParameters,
+) {
   return Float64Array.from({ length: outer }, (_, row) => {
     const at = Array.from({ length: classes }, (_, c) => row * classes + c);
-    return precision.unit * (tolerance.rowErrors(precision, x, at, {}).sum + precision.log(0));
+    return precision.unit * (tolerance.rowErrors(precision, x, at, parameters).sum + precision.log(0));
   });
 }
 

@@ -1,5 +1,6 @@
 import type { Backend, HostArray } from '@softgrad/core';
-import type { FloatArray, Workload, WorkloadInput } from './workloads.js';
+import type { WorkloadInput } from './workload-input.js';
+import type { FloatArray, Workload } from './workloads.js';
 
 /** Makes `calls` calls and returns, or resolves, when the engine has completed them. One function per mode: no closure per call. */
 export type Batch = (calls: number) => void | Promise<void>;

@@ -16,6 +16,15 @@ export { differences, type Environment, environment } from './environment.js';
 export { describeColumns } from './legend.js';
 export { markdownTable, toMarkdown } from './markdown.js';
 export { calibrate, interleave, type Loop, type RoundTimes } from './measure.js';
+export {
+  type BenchOp,
+  benchOps,
+  type OpWithOptions,
+  opsWithOptions,
+  type PlainOp,
+  plainOpOf,
+  plainOps,
+} from './ops.js';
 export { peers } from './peers/all.js';
 export type {
   BenchReport,
@@ -35,15 +44,12 @@ export { selectContenders, selectWorkloads, type WorkloadSelection } from './sel
 export { isDifference, pairedRatio, type Ratio, type Samples, type Timing, timing } from './statistics.js';
 export { summarize } from './summary.js';
 export { describeRun, formatMs, formatSpeedUp, resultTable, resultTables, type TextTable } from './table.js';
+export { type WorkloadInput, workloadInput } from './workload-input.js';
 export {
   type BenchDType,
-  type BenchOp,
   type BenchShape,
-  benchOps,
   jacobianShapes,
   standardShapes,
   type Workload,
-  type WorkloadInput,
-  workloadInput,
   workloadName,
 } from './workloads.js';

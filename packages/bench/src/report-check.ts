@@ -1,5 +1,6 @@
+import { benchOps } from './ops.js';
 import { type Mode, modes } from './report.js';
-import { benchDTypes, benchOps } from './workloads.js';
+import { benchDTypes } from './workloads.js';
 
 /**
  * Describes the first part of a value that does not match this version's report format; null if all match. Unknown properties are

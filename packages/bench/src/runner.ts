@@ -5,7 +5,8 @@ import type { Contender, ContenderSource, DeviceBatch } from './contender.js';
 import { calibrate, calibrateDevice, interleave, type Loop, type RoundTimes } from './measure.js';
 import type { Signal } from './platform.js';
 import { type ContenderDescription, type RawWorkload, timedKinds } from './report.js';
-import { type Workload, type WorkloadInput, workloadInput } from './workloads.js';
+import { type WorkloadInput, workloadInput } from './workload-input.js';
+import type { Workload } from './workloads.js';
 
 /** Measures workloads one after the other, in this process or in several. */
 export interface Runner {

@@ -2,13 +2,12 @@ import { checkOptions, namesOf, registered, SoftgradError, shortened } from '@so
 import { backendSource } from './backend-contender.js';
 import { parseBackend } from './backend-options.js';
 import type { ContenderSource } from './contender.js';
+import { type BenchOp, benchOps, plainOps } from './ops.js';
 import { peers } from './peers/all.js';
 import {
   type BenchDType,
-  type BenchOp,
   type BenchShape,
   benchDTypes,
-  benchOps,
   jacobianShapes,
   outputSize,
   standardShapes,
@@ -39,7 +38,7 @@ const quickJacobianShapes: readonly BenchShape[] = [
 ];
 
 /**
- * Every op at every shape in every dtype. Defaults: `benchOps`, `standardShapes`, for the Jacobian `jacobianShapes`, and float32.
+ * Every op at every shape in every dtype. Defaults: `plainOps`, `standardShapes`, for the Jacobian `jacobianShapes`, and float32.
  *
  * @throws ERR_VALUE for an unknown op, dtype or option, and for a shape that is not written as rows and classes
  * @throws ERR_OUT_OF_MEMORY for a workload with more than 2³⁰ results
@@ -50,7 +49,7 @@ export function selectWorkloads(selection: WorkloadSelection): readonly Workload
   const { ops, shapes, dtypes, quick = false } = checkOptions('selectWorkloads', selection, selectionNames);
   const given = shapes?.map(parseShape);
   const wanted = (dtypes ?? ['float32']).map((name) => oneOf<BenchDType>('dtype', name, benchDTypes));
-  return (ops ?? benchOps).flatMap((name) => {
+  return (ops ?? plainOps).flatMap((name) => {
     const op = oneOf<BenchOp>('op', name, benchOps);
     const [standard, few] = op === 'jacobian' ? [jacobianShapes, quickJacobianShapes] : [standardShapes, quickShapes];
     return (given ?? (quick ? few : standard)).flatMap((shape) => wanted.map((dtype) => ofSize({ op, shape, dtype })));

@@ -1,5 +1,8 @@
 import type { HostArray } from '@softgrad/core';
-import type { Workload, WorkloadInput } from './workloads.js';
+import { partsOf } from './ops.js';
+import { divisorOfMean, targetWeights } from './target-weights.js';
+import { keeps, type WorkloadInput } from './workload-input.js';
+import type { Workload } from './workloads.js';
 
 /** Rows whose results are known: which rows, their results, and the error bound of each. */
 export interface Known {
@@ -35,7 +38,7 @@ export function sweep(workload: Workload, input: WorkloadInput, output: HostArra
       const actual = output[r * width + k] ?? Number.NaN;
       const expected = value[k] ?? Number.NaN;
       if (Math.abs(actual - expected) <= 2 * relative * (size[k] ?? Number.NaN) + 2 * known.floor) continue;
-      const place = workload.op === 'jacobian' ? `[${Math.floor(k / classes)}, ${k % classes}]` : `[${k}]`;
+      const place = partsOf(workload.op).op === 'jacobian' ? `[${Math.floor(k / classes)}, ${k % classes}]` : `[${k}]`;
       return `row ${r} ${place} is ${actual}; expected about ${expected.toPrecision(7)}`;
     }
   }
@@ -61,11 +64,18 @@ interface Row {
   readonly size: Float64Array;
 }
 
-function rowLoop({ op, shape: [rowCount, f] }: Workload, input: WorkloadInput): (r: number) => Row {
+function rowLoop(workload: Workload, input: WorkloadInput): (r: number) => Row {
+  const [, f] = workload.shape;
+  const { op, temperature = 1 } = partsOf(workload.op);
   const width = op === 'jacobian' ? f * f : f;
   const value = new Float64Array(width);
   const size = new Float64Array(width);
-  const { logits, probabilities: s, cotangent: g, target } = input;
+  const { logits, probabilities: s, cotangent: g, mask } = input;
+  const q = new Float64Array(f);
+  const weightsOf = targetWeights(workload, input, q);
+  const divisor = divisorOfMean(input);
+  /** x / T minus its maximum in the row, −Infinity where masked. */
+  const shifted = new Float64Array(f);
   return (r) => {
     const start = r * f;
     const end = start + f;
@@ -74,19 +84,24 @@ function rowLoop({ op, shape: [rowCount, f] }: Workload, input: WorkloadInput): 
       case 'logSoftmax':
       case 'crossEntropy': {
         let max = Number.NEGATIVE_INFINITY;
-        const row = logits.subarray(start, end);
-        for (const logit of row) max = Math.max(max, logit);
-        let sum = 0;
-        for (const logit of row) sum += Math.exp(logit - max);
-        const logSum = Math.log(sum);
         for (let c = 0; c < f; c++) {
-          const logit = row[c] ?? Number.NaN;
-          const shifted = logit - max;
-          const p = Math.exp(shifted) / sum;
-          const hit = target[r] === c ? 1 : 0;
-          const log = shifted - logSum;
-          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? log : (p - hit) / rowCount;
-          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(log) : (p + hit) / rowCount;
+          const x = keeps(mask, start + c) ? (logits[start + c] ?? Number.NaN) : Number.NEGATIVE_INFINITY;
+          shifted[c] = x / temperature;
+          max = Math.max(max, shifted[c] ?? Number.NaN);
+        }
+        let sum = 0;
+        for (let c = 0; c < f; c++) {
+          shifted[c] = (shifted[c] ?? Number.NaN) - max;
+          sum += Math.exp(shifted[c] ?? Number.NaN);
+        }
+        const logSum = Math.log(sum);
+        const total = op === 'crossEntropy' ? weightsOf(r) : 0;
+        for (let c = 0; c < f; c++) {
+          const p = Math.exp(shifted[c] ?? Number.NaN) / sum;
+          const log = (shifted[c] ?? Number.NaN) - logSum;
+          const own = q[c] ?? Number.NaN;
+          value[c] = op === 'softmax' ? p : op === 'logSoftmax' ? log : (p * total - own) / divisor;
+          size[c] = op === 'softmax' ? p : op === 'logSoftmax' ? 1 + Math.abs(log) : (p * total + own) / divisor;
         }
         break;
       }

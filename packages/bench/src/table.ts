@@ -1,8 +1,9 @@
 import type { Correctness } from './check.js';
+import { type BenchOp, partsOf } from './ops.js';
 import { type BenchReport, type ContenderResult, type Timed, timedKinds, type WorkloadResult } from './report.js';
 import type { Bound } from './roofline.js';
 import { excludesOne, type Ratio } from './statistics.js';
-import { type BenchOp, workloadName } from './workloads.js';
+import { workloadName } from './workloads.js';
 
 /** A table of strings, with notes below. */
 export interface TextTable {
@@ -110,7 +111,7 @@ function formatShare(share: number): string {
 
 /** In ULP if the op's error scales with the result. The error of a difference (also the Jacobian's 1 − s) scales with its terms, so that ULP of the result are meaningless. */
 function formatError({ worstUlp, worstShareOfBound }: Correctness, op: BenchOp): string {
-  if (op === 'softmax') return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
+  if (partsOf(op).op === 'softmax') return `${worstUlp >= 100 ? Math.round(worstUlp) : worstUlp.toPrecision(2)} ULP`;
   return `${formatShare(worstShareOfBound)} of allowed`;
 }
 

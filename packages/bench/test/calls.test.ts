@@ -6,10 +6,12 @@ import './register-backends.mjs';
 import { backendContender, backendSource } from '../src/backend-contender.js';
 import type { Contender, Job } from '../src/contender.js';
 import { simdFillLoop } from '../src/exp-loop/loops.js';
+import { benchOps } from '../src/ops.js';
 import { peers } from '../src/peers/all.js';
 import { memoryLoops } from '../src/roofline.js';
 import { selectContenders } from '../src/selection.js';
-import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
+import { workloadInput } from '../src/workload-input.js';
+import type { Workload } from '../src/workloads.js';
 
 afterEach(() => {
   vi.restoreAllMocks();
@@ -102,6 +104,51 @@ describe('a backend', () => {
         "relu, endToEnd: read 3, relu 3, write 3",
         "relu, result: read 1, relu 1",
         "relu, dispose: free 2",
+        "softmax:paddingMask, reused: softmax 3, sync 1",
+        "softmax:paddingMask, allocating: alloc 3, free 3, softmax 3, sync 1",
+        "softmax:paddingMask, endToEnd: read 3, softmax 3, write 3",
+        "softmax:paddingMask, result: read 1, softmax 1",
+        "softmax:paddingMask, dispose: free 3",
+        "softmax:causalMask, reused: softmax 3, sync 1",
+        "softmax:causalMask, allocating: alloc 3, free 3, softmax 3, sync 1",
+        "softmax:causalMask, endToEnd: read 3, softmax 3, write 3",
+        "softmax:causalMask, result: read 1, softmax 1",
+        "softmax:causalMask, dispose: free 3",
+        "softmax:temperature, reused: softmax 3, sync 1",
+        "softmax:temperature, allocating: alloc 3, free 3, softmax 3, sync 1",
+        "softmax:temperature, endToEnd: read 3, softmax 3, write 3",
+        "softmax:temperature, result: read 1, softmax 1",
+        "softmax:temperature, dispose: free 2",
+        "vjp:causalMask, reused: alloc 6, free 6, select 6, sync 1, vjp 3",
+        "vjp:causalMask, allocating: alloc 9, free 9, select 6, sync 1, vjp 3",
+        "vjp:causalMask, endToEnd: alloc 6, free 6, read 3, select 6, vjp 3, write 3",
+        "vjp:causalMask, result: alloc 2, free 2, read 1, select 2, vjp 1",
+        "vjp:causalMask, dispose: free 4",
+        "crossEntropy:labelSmoothing, reused: alloc 6, crossEntropy 3, free 6, reduce 3, sync 1",
+        "crossEntropy:labelSmoothing, allocating: alloc 9, crossEntropy 3, free 9, reduce 3, sync 1",
+        "crossEntropy:labelSmoothing, endToEnd: alloc 6, crossEntropy 3, free 6, read 3, reduce 3, write 3",
+        "crossEntropy:labelSmoothing, result: alloc 2, crossEntropy 1, free 2, read 1, reduce 1",
+        "crossEntropy:labelSmoothing, dispose: free 3",
+        "crossEntropy:probabilities, reused: alloc 6, crossEntropy 3, free 6, reduce 3, sync 1",
+        "crossEntropy:probabilities, allocating: alloc 9, crossEntropy 3, free 9, reduce 3, sync 1",
+        "crossEntropy:probabilities, endToEnd: alloc 6, crossEntropy 3, free 6, read 3, reduce 3, write 3",
+        "crossEntropy:probabilities, result: alloc 2, crossEntropy 1, free 2, read 1, reduce 1",
+        "crossEntropy:probabilities, dispose: free 3",
+        "crossEntropy:ignoreIndex, reused: alloc 6, crossEntropy 3, free 6, reduce 3, sync 1",
+        "crossEntropy:ignoreIndex, allocating: alloc 9, crossEntropy 3, free 9, reduce 3, sync 1",
+        "crossEntropy:ignoreIndex, endToEnd: alloc 6, crossEntropy 3, free 6, read 3, reduce 3, write 3",
+        "crossEntropy:ignoreIndex, result: alloc 2, crossEntropy 1, free 2, read 1, reduce 1",
+        "crossEntropy:ignoreIndex, dispose: free 3",
+        "crossEntropy:weight, reused: alloc 9, crossEntropy 3, free 9, reduce 3, sync 1, write 3",
+        "crossEntropy:weight, allocating: alloc 12, crossEntropy 3, free 12, reduce 3, sync 1, write 3",
+        "crossEntropy:weight, endToEnd: alloc 9, crossEntropy 3, free 9, read 3, reduce 3, write 6",
+        "crossEntropy:weight, result: alloc 3, crossEntropy 1, free 3, read 1, reduce 1, write 1",
+        "crossEntropy:weight, dispose: free 3",
+        "crossEntropy:classMask, reused: alloc 6, crossEntropy 3, free 6, reduce 3, sync 1",
+        "crossEntropy:classMask, allocating: alloc 9, crossEntropy 3, free 9, reduce 3, sync 1",
+        "crossEntropy:classMask, endToEnd: alloc 6, crossEntropy 3, free 6, read 3, reduce 3, write 3",
+        "crossEntropy:classMask, result: alloc 2, crossEntropy 1, free 2, read 1, reduce 1",
+        "crossEntropy:classMask, dispose: free 4",
         "exp: sync 1, unary 3",
         "exp, dispose: free 2",
       ]
@@ -222,6 +269,15 @@ describe('a registered backend', () => {
       crossEntropy: 6,
       sigmoid: 6,
       relu: 6,
+      'softmax:paddingMask': 'softmax:paddingMask is always a kernel',
+      'softmax:causalMask': 'softmax:causalMask is always a kernel',
+      'softmax:temperature': 'softmax:temperature is always a kernel',
+      'vjp:causalMask': 'vjp:causalMask is always a kernel',
+      'crossEntropy:labelSmoothing': 6,
+      'crossEntropy:probabilities': 6,
+      'crossEntropy:ignoreIndex': 6,
+      'crossEntropy:weight': 6,
+      'crossEntropy:classMask': 6,
     });
     expect(contender.backend?.kernels).toBeUndefined();
     expect(await contender.exp(Float64Array.of(1))).toBeNull();
@@ -287,12 +343,13 @@ test.each(benchOps)('naive loops compute %s as often as a batch says', async (op
   const input = Object.fromEntries(
     Object.entries(workloadInput(workload)).map(([name, values]) => [
       name,
-      new Proxy(values, {
-        get(target, key) {
-          reads++;
-          return Reflect.get(target, key);
-        },
-      }),
+      values &&
+        new Proxy(values, {
+          get(target, key) {
+            reads++;
+            return Reflect.get(target, key);
+          },
+        }),
     ]),
   ) as unknown as ReturnType<typeof workloadInput>;
   const job = await (await peer('naive')).prepare(workload, input);

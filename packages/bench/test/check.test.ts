@@ -2,9 +2,11 @@ import { exact } from '@softgrad/core/conformance';
 import { describe, expect, test } from 'vitest';
 import { backendContender } from '../src/backend-contender.js';
 import { outputChecker } from '../src/check.js';
+import { benchOps, opsWithOptions, type PlainOp } from '../src/ops.js';
 import { naive } from '../src/peers/naive.js';
 import { inFloat64 } from '../src/sweep.js';
-import { benchDTypes, benchOps, type Workload, workloadInput } from '../src/workloads.js';
+import { workloadInput } from '../src/workload-input.js';
+import { benchDTypes, type Workload } from '../src/workloads.js';
 
 const strict = { expUlp: { base: 1, slope: 0 }, subnormals: 'preserve' } as const;
 
@@ -69,6 +71,34 @@ test.each(benchOps)('%s: an error is given as a share of its bound, and in ULP o
     }),
   );
   expect(shares).toMatchSnapshot();
+});
+
+test.each(opsWithOptions)('%s: a contender that forgets the option is wrong', async (op) => {
+  const workload: Workload = { op, shape: [60, 5], dtype: 'float32' };
+  const input = workloadInput(workload);
+  const contender = backendContender('exact', await exact.open());
+  const [plain] = op.split(':') as [PlainOp];
+  const { mask, weight, targetProbabilities, ...rest } = input;
+  // Not an index that is ignored, and not that of a masked class.
+  const target = rest.target.map((index) => Math.max(index, 0));
+  const forgetful = { ...rest, target, mask: null, weight: null, targetProbabilities: null };
+  const job = await contender.prepare({ ...workload, op: plain }, forgetful);
+  if (typeof job === 'string') throw new Error(job);
+  const { ok, problem } = outputChecker(workload, input)(contender, await job.result());
+  // The probabilities of masked entries are 0, so that their products are as well.
+  if (op === 'vjp:causalMask') expect(problem).toBeNull();
+  else expect([ok, problem]).toEqual([false, expect.stringContaining('times the bound')]);
+});
+
+test('an ignored row that is not 0, and a mean that counts it, are wrong', async () => {
+  const workload: Workload = { op: 'crossEntropy:ignoreIndex', shape: [60, 5], dtype: 'float32' };
+  const right = await rightOutput(workload);
+  const counted = (right as Float32Array).map((value) => value * (45 / 60));
+  expect(check(workload, counted).ok).toBe(false);
+  const notZero = (right as Float32Array).slice();
+  notZero[15] = 1e-30;
+  expect(check(workload, notZero).ok).toBe(false);
+  expect(check(workload, right as Float32Array).ok).toBe(true);
 });
 
 test('results below 1e-30 have no error in ULP', () => {

@@ -1,19 +1,23 @@
 import { describe, expect, test } from 'vitest';
 import { outputChecker } from '../src/check.js';
+import { benchOps } from '../src/ops.js';
 import { peers } from '../src/peers/all.js';
 import { keepingGlobals } from '../src/peers/globals.js';
-import { benchOps, type Workload, workloadInput } from '../src/workloads.js';
+import { workloadInput } from '../src/workload-input.js';
+import type { Workload } from '../src/workloads.js';
+
+const softmaxes = ['softmax', 'logSoftmax', 'softmax:paddingMask', 'softmax:causalMask', 'softmax:temperature'];
 
 /** The ops that each peer is measured on in Node, and whether also in float64. */
 const measured: Record<string, { readonly ops: readonly string[]; readonly float64: boolean }> = {
   naive: { ops: benchOps, float64: true },
   'tfjs-cpu': { ops: benchOps, float64: false },
   'tfjs-wasm': { ops: benchOps, float64: false },
-  'onnxruntime-web': { ops: ['softmax', 'logSoftmax'], float64: true },
-  'onnxruntime-node': { ops: ['softmax', 'logSoftmax'], float64: true },
-  'onnxruntime-node-2t': { ops: ['softmax', 'logSoftmax'], float64: true },
+  'onnxruntime-web': { ops: softmaxes, float64: true },
+  'onnxruntime-node': { ops: softmaxes, float64: true },
+  'onnxruntime-node-2t': { ops: softmaxes, float64: true },
   'gpu.js': { ops: ['softmax'], float64: false },
-  jax: { ops: ['softmax', 'logSoftmax'], float64: false },
+  jax: { ops: softmaxes, float64: false },
 };
 
 // Sequential, and jax after onnxruntime-web: globals that one leaves behind must not break the other.

@@ -20,6 +20,21 @@ beforeAll(async () => {
   });
 });
 
+test('errors of softmax are in ULP, with an option as well; others are shares of what is allowed', async () => {
+  const ops = ['softmax', 'softmax:causalMask', 'vjp', 'crossEntropy:weight'] as const;
+  const { workloads } = await runBench({
+    workloads: ops.map((op) => ({ ...small, op })),
+    contenders: [naive],
+    ...quick,
+  });
+  const errors = workloads.map((result) =>
+    resultTable(result)
+      .rows[0]?.at(-1)
+      ?.replaceAll(/[\d.<]+ /g, ''),
+  );
+  expect(errors).toEqual(['ULP', 'ULP', '% of allowed', '% of allowed']);
+});
+
 describe('a report as a file', () => {
   test('is read back unchanged, including NaN', () => {
     expect(report.workloads[0].results[1].correctness?.worstShareOfBound).toBeNaN();

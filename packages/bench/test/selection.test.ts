@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import './register-backends.mjs';
 import { measureAccuracy } from '../src/accuracy/measure.js';
 import { backendSource } from '../src/backend-contender.js';
+import { plainOps } from '../src/ops.js';
 import { runBenchInProcesses } from '../src/processes.js';
 import { runBench } from '../src/run.js';
 import { selectContenders, selectWorkloads } from '../src/selection.js';
@@ -28,6 +29,17 @@ test('default shapes are the standard ones, for the Jacobian those that fit in m
     ['65536×3', '4096×10', '1024×128', '64×1000'].map((shape) => `jacobian ${shape} float32`),
   );
   expect(names({ quick: true }).length).toBeLessThan(names({}).length / 2);
+});
+
+test('calls with options are selected by name only', () => {
+  expect([...new Set(selectWorkloads({}).map(({ op }) => op))]).toEqual(plainOps);
+  expect(names({ ops: ['softmax:causalMask', 'vjp'], shapes: ['6x3'] })).toEqual([
+    'softmax:causalMask 6×3 float32',
+    'vjp 6×3 float32',
+  ]);
+  expect(() => selectWorkloads({ ops: ['softmax:causal'] })).toThrow(
+    /^unknown op 'softmax:causal'; expected softmax, .*, crossEntropy:classMask$/,
+  );
 });
 
 test('contenders by name, with options and without fused kernels', () => {

@@ -4,8 +4,8 @@ import { SoftgradError } from '@softgrad/core';
  * Suggests names for an unknown one of `--ops`. One that is like none of the known names is left to the package bench, whose error lists them all.
  *
  * @param known the names, each by the member of core that it stands for: `{ 'softmax.vjp': 'vjp' }` where `vjp` is that of softmax
- * @throws ERR_VALUE for an unknown name that differs from a member in case and dashes only, is a member's beginning or ending (`vjp`), or begins with a
- *   member (`relu.gradient`)
+ * @throws ERR_VALUE for an unknown name that differs from a member in case, dashes and colons only, is a member's beginning or ending (`vjp`), or begins
+ *   with a member (`relu.gradient`)
  */
 export function checkOps(chosen: readonly string[], known: Readonly<Record<string, string>>): void {
   for (const name of chosen) {
@@ -22,6 +22,7 @@ function nearOps(name: string, known: Readonly<Record<string, string>>): readonl
   const is = [
     (member: string) => member === given,
     (member: string) => member.startsWith(`${given}.`) || member.endsWith(`.${given}`),
+    (member: string) => given.includes('.') && member.startsWith(given),
     (member: string) => given.startsWith(`${member}.`),
   ];
   const found = is.map((test) => Object.keys(known).filter((member) => test(plain(member))));
@@ -29,5 +30,5 @@ function nearOps(name: string, known: Readonly<Record<string, string>>): readonl
 }
 
 function plain(name: string): string {
-  return name.toLowerCase().replace(/[_-]/g, '');
+  return name.toLowerCase().replace(/[_-]/g, '').replace(':', '.');
 }

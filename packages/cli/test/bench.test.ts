@@ -1,7 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { parseReport } from '@softgrad/bench';
+import { benchOps, parseReport } from '@softgrad/bench';
 import { afterAll, describe, expect, inject, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import { formatTextTable } from '../src/commands/bench.js';
@@ -46,6 +46,19 @@ test('a run prints a table, the contenders and the environment; writes its repor
   expect(compared.stdout).toMatch(/\nCompared with the earlier report\n/);
   expect(compared.stdout).toMatch(/\n {2}the environments differ: processor: Abacus 3, then /);
   expect(compared.stdout).toMatch(/\n {2}\d of 3 timings show no difference\n/);
+});
+
+test('calls with options are timed if they are named, and the help names all of them', async () => {
+  const { stdout: help } = await softgrad(['bench', '--help']);
+  for (const op of benchOps) expect(help.replaceAll(/\s+/g, ' ')).toMatch(new RegExp(`[ ,]${op}[,; ]`));
+  const args = ['bench', '--ops', 'softmax:causalMask,crossEntropy:weight', ...least, '--rounds', '1', '--json', '-'];
+  const { stdout, status } = await softgrad(args);
+  expect(status).toBe(0);
+  const { workloads } = parseReport(stdout, '-');
+  expect(workloads.map(({ workload, results }) => [workload.op, ...results.map(({ missing }) => missing)])).toEqual([
+    ['softmax:causalMask', null, null],
+    ['crossEntropy:weight', null, null],
+  ]);
 });
 
 test('a run in which nothing is timed is an error with the reasons, after the report', async () => {
@@ -171,6 +184,9 @@ describe('invalid options are one-line errors before anything is measured', () =
     [['--ops', 'logSoftmax.vjp'], /; did you mean logSoftmax\?\n$/],
     [['--ops', 'cross-entropy'], /; did you mean crossEntropy\?\n$/],
     [['--ops', 'hardmax'], /unknown op 'hardmax'; expected softmax, /],
+    [['--ops', 'softmax:causal'], /^softgrad: --ops softmax:causal: unknown; did you mean softmax:causalMask\?\n$/],
+    [['--ops', 'cross_entropy.label_smoothing'], /; did you mean crossEntropy:labelSmoothing\?\n$/],
+    [['--ops', 'causalMask'], /; did you mean one of softmax:causalMask, vjp:causalMask\?\n$/],
     [['--shapes', 'big'], /shape 'big': expected rows and classes/],
     [['--dtype', 'float8'], /float8/],
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],

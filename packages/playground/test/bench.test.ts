@@ -1,4 +1,4 @@
-import { type Contender, peers, runBench, stringifyReport } from '@softgrad/bench';
+import { type Contender, parseReport, peers, runBench, stringifyReport } from '@softgrad/bench';
 import { backends } from 'softgrad/backends';
 import { expect, inject, test } from 'vitest';
 import { availableBackends, openItsLink, textOf, usePlayground } from './playground.js';
@@ -38,6 +38,20 @@ test('backends and another library are timed, drawn, downloaded, and compared wi
   await page.getByText('wrong.json: not a report; expected what softgrad bench --json wrote').waitFor();
   // The previous report stays.
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
+});
+
+test('a call with an option is chosen, timed and in the link', async () => {
+  const page = await open('bench?ops=&shapes=64x10&rounds=3&backends=cpu');
+  await page.getByRole('group', { name: 'Operations' }).getByLabel('softmax:causalMask').check();
+  await expect.poll(() => new URL(page.url()).hash).toMatch(/^#bench\?ops=softmax%3AcausalMask&/);
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  const save = page.getByRole('button', { name: 'Download JSON' });
+  await save.waitFor();
+  const [download] = await Promise.all([page.waitForEvent('download'), save.click()]);
+  const report = parseReport(await textOf(download), 'the download');
+  expect(report.workloads.map(({ workload, results }) => [workload.op, results.map(({ missing }) => missing)])).toEqual(
+    [['softmax:causalMask', [null, null]]],
+  );
 });
 
 test('a damaged, old or truncated report is an error, and a report with wrong contenders is shown', async () => {

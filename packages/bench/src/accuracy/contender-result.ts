@@ -1,6 +1,7 @@
 import { type Backend, type HostArray, isSoftgradError, type Tensor, tensor } from '@softgrad/core';
 import type { Contender } from '../contender.js';
-import { type BenchDType, type BenchOp, benchOps, type FloatArray, floatArray } from '../workloads.js';
+import { type PlainOp, plainOps } from '../ops.js';
+import { type BenchDType, type FloatArray, floatArray } from '../workloads.js';
 import type { Case } from './case.js';
 import { type AccuracyInput, smoothing } from './inputs.js';
 import type { AccuracyOpName } from './ops/names.js';
@@ -21,11 +22,19 @@ export async function resultOf(
   asked: Case,
 ): Promise<Found | null> {
   if (contender.backend) return resultOfBackend(contender.backend, op, asked, input, dtype);
-  const plainOp = benchOps.find((known): known is BenchOp & AccuracyOpName => known === op);
+  const plainOp = plainOps.find((known): known is PlainOp & AccuracyOpName => known === op);
   if (!plainOp || !input.plain || asked.repeats > 1) return null;
   const { logits, rows, target, directions } = asked;
   const workload = { op: plainOp, dtype, shape: [rows, input.classes] } as const;
-  const job = await contender.prepare(workload, { logits, probabilities: logits, cotangent: directions, target });
+  const job = await contender.prepare(workload, {
+    logits,
+    probabilities: logits,
+    cotangent: directions,
+    target,
+    mask: null,
+    targetProbabilities: null,
+    weight: null,
+  });
   if (typeof job === 'string') return null;
   try {
     return { result: await job.result() };

@@ -1,5 +1,6 @@
 import type { Contender, ContenderSource, Job } from '../contender.js';
-import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
+import type { WorkloadInput } from '../workload-input.js';
+import type { FloatArray, Workload } from '../workloads.js';
 import { savedGlobals } from './globals.js';
 import { maximum, quotient, sumOfExponentials, type Thread } from './kernels/gpujs.js';
 

@@ -1,6 +1,8 @@
 import type { HostArray } from '@softgrad/core';
 import type { Contender, ContenderSource, Job } from '../contender.js';
-import type { Workload, WorkloadInput } from '../workloads.js';
+import { partsOf } from '../ops.js';
+import type { WorkloadInput } from '../workload-input.js';
+import type { Workload } from '../workloads.js';
 
 type Jax = typeof import('@jax-js/jax');
 
@@ -48,13 +50,20 @@ function contender(module: Jax, restore: () => void): Contender {
   };
 }
 
-function job({ jit, nn, numpy: np }: Jax, { op, shape }: Workload, input: WorkloadInput): Job | string {
-  if (op !== 'softmax' && op !== 'logSoftmax') return `not measured on ${op}`;
-  const apply = jit((x: InstanceType<Jax['numpy']['Array']>) =>
-    op === 'softmax' ? nn.softmax(x, -1) : nn.logSoftmax(x, -1),
-  );
-  const upload = () => np.array(input.logits as Float32Array).reshape([...shape]);
+function job({ jit, nn, numpy: np }: Jax, { op: name, shape }: Workload, input: WorkloadInput): Job | string {
+  const { op, temperature } = partsOf(name);
+  if (op !== 'softmax' && op !== 'logSoftmax') return `not measured on ${name}`;
+  type JaxArray = InstanceType<Jax['numpy']['Array']>;
+  const { logits, mask } = input;
+  const of = (x: JaxArray) => (op === 'softmax' ? nn.softmax(x, -1) : nn.logSoftmax(x, -1));
+  // nn.softmax has no `where`: the mask is an operand, so that jit does not compile it into the kernel.
+  const masked = jit((x: JaxArray, keep: JaxArray) => of(np.where(keep, x, Number.NEGATIVE_INFINITY)));
+  const plain = jit((x: JaxArray) => of(temperature ? x.div(temperature) : x));
+  const upload = () => np.array(logits as Float32Array).reshape([...shape]);
   const x = upload();
+  const keep =
+    mask && np.array(Array.from(mask, Boolean)).reshape(mask.length === shape[1] ? [mask.length] : [...shape]);
+  const apply = (operand: JaxArray) => (keep ? masked(operand, keep.ref) : plain(operand));
   return {
     reused: null,
     allocating: async (calls) => {
@@ -70,7 +79,9 @@ function job({ jit, nn, numpy: np }: Jax, { op, shape }: Workload, input: Worklo
     result: async (): Promise<HostArray> => (await apply(x.ref).data()) as Float32Array,
     dispose: () => {
       x.dispose();
-      apply.dispose();
+      keep?.dispose();
+      masked.dispose();
+      plain.dispose();
     },
   };
 }

@@ -1,21 +1,43 @@
 /** The unary operators that a model can consist of. */
 export type OnnxOp = 'Softmax' | 'LogSoftmax' | 'Exp';
 
+/** An operator that a model applies to x and a second input b first; the shape is that of b, which is broadcast. */
+export interface OnnxFirst {
+  readonly op: 'Add' | 'Div';
+  readonly shape: readonly number[];
+}
+
 /**
- * An ONNX model of one node `y = op(x)`, Softmax and LogSoftmax over the last axis, as bytes: the few fields of
+ * An ONNX model `y = op(x)`, or `y = op(first(x, b))`, Softmax and LogSoftmax over the last axis, as bytes: the few fields of
  * onnx.proto (ModelProto, GraphProto, NodeProto, ValueInfoProto) that a session needs.
  */
-export function onnxModel(op: OnnxOp, dtype: 'float32' | 'float64', shape: readonly number[]): Uint8Array {
+export function onnxModel(
+  op: OnnxOp,
+  dtype: 'float32' | 'float64',
+  shape: readonly number[],
+  first?: OnnxFirst,
+): Uint8Array {
   const elementType = dtype === 'float64' ? 11 : 1;
-  const tensorType = message([
-    field(1, elementType),
-    field(2, message(shape.map((d) => field(1, message([field(1, d)]))))),
-  ]);
-  const valueInfo = (name: string) => message([field(1, name), field(2, message([field(1, tensorType)]))]);
+  const valueInfo = (name: string, dimensions: readonly number[]) => {
+    const tensorShape = message(dimensions.map((d) => field(1, message([field(1, d)]))));
+    const tensorType = message([field(1, elementType), field(2, tensorShape)]);
+    return message([field(1, name), field(2, message([field(1, tensorType)]))]);
+  };
   const axis = message([field(1, 'axis'), field(3, -1), field(20, 2)]);
   const attributes = op === 'Exp' ? [] : [field(5, axis)];
-  const node = message([field(1, 'x'), field(2, 'y'), field(4, op), ...attributes]);
-  const graph = message([field(1, node), field(2, op), field(11, valueInfo('x')), field(12, valueInfo('y'))]);
+  const node = (inputs: readonly string[], output: string, name: string) => [
+    ...inputs.map((input) => field(1, input)),
+    field(2, output),
+    field(4, name),
+  ];
+  const graph = message([
+    ...(first ? [field(1, message(node(['x', 'b'], 'z', first.op)))] : []),
+    field(1, message([...node([first ? 'z' : 'x'], 'y', op), ...attributes])),
+    field(2, op),
+    field(11, valueInfo('x', shape)),
+    ...(first ? [field(11, valueInfo('b', first.shape))] : []),
+    field(12, valueInfo('y', shape)),
+  ]);
   const opset = message([field(1, ''), field(2, 13)]);
   return message([field(1, 8), field(7, graph), field(8, opset)]);
 }

@@ -1,8 +1,11 @@
 import type { InferenceSession, Tensor } from 'onnxruntime-common';
 import type { Contender, ContenderSource, ExpLoop, Job } from '../contender.js';
-import type { FloatArray, Workload, WorkloadInput } from '../workloads.js';
+import { partsOf } from '../ops.js';
+import type { WorkloadInput } from '../workload-input.js';
+import { type FloatArray, floatArray, type Workload } from '../workloads.js';
+import { additiveMask } from './additive-mask.js';
 import { keepingGlobals, savedGlobals } from './globals.js';
-import { type OnnxOp, onnxModel } from './onnx-model.js';
+import { type OnnxFirst, onnxModel } from './onnx-model.js';
 
 /** The common API of onnxruntime-node and onnxruntime-web. */
 interface Runtime {
@@ -13,10 +16,10 @@ interface Runtime {
   readonly env: { readonly versions: { readonly common: string }; readonly wasm: { numThreads?: number } };
 }
 
-/** Opens a session for a model of one operator. */
-type OpenSession = (op: OnnxOp, dtype: Workload['dtype'], shape: readonly number[]) => Promise<InferenceSession>;
+/** Opens a session for a model. */
+type OpenSession = (...model: Parameters<typeof onnxModel>) => Promise<InferenceSession>;
 
-/** ONNX Runtime on the CPU, called as its users call it: `session.run` with a model of one node. */
+/** ONNX Runtime on the CPU, called as its users call it: `session.run` with a model of one node, or of two with a mask or a temperature. */
 export function onnxruntime(kind: 'node' | 'web', threads = 1): ContenderSource {
   const name = `onnxruntime-${kind}${threads === 1 ? '' : `-${threads}t`}`;
   return {
@@ -51,9 +54,9 @@ async function loadWeb(): Promise<Runtime> {
 
 function contender(name: string, runtime: Runtime, kind: 'node' | 'web', threads: number): Contender {
   if (kind === 'web') runtime.env.wasm.numThreads = threads;
-  const open: OpenSession = (op, dtype, shape) =>
+  const open: OpenSession = (...model) =>
     keepingGlobals(['Worker'], () =>
-      runtime.InferenceSession.create(onnxModel(op, dtype, shape), {
+      runtime.InferenceSession.create(onnxModel(...model), {
         executionProviders: [kind === 'node' ? 'cpu' : 'wasm'],
         intraOpNumThreads: threads,
         interOpNumThreads: 1,
@@ -66,18 +69,29 @@ function contender(name: string, runtime: Runtime, kind: 'node' | 'web', threads
     expUlp: { base: 2, slope: 1 },
     subnormals: 'flush',
     async prepare(workload, input) {
-      const { op } = workload;
-      if (op !== 'softmax' && op !== 'logSoftmax') return `no operator for ${op}`;
-      return job(
-        runtime,
-        await open(op === 'softmax' ? 'Softmax' : 'LogSoftmax', workload.dtype, workload.shape),
-        workload,
-        input,
-      );
+      const { dtype, shape } = workload;
+      const { op } = partsOf(workload.op);
+      if (op !== 'softmax' && op !== 'logSoftmax') return `no operator for ${workload.op}`;
+      const first = firstOf(workload, input);
+      const session = await open(op === 'softmax' ? 'Softmax' : 'LogSoftmax', dtype, shape, first);
+      return job(runtime, session, workload, input, first);
     },
     exp: async (x) => expLoop(runtime, await open('Exp', dtypeOf(x), [x.length]), x),
     close: async () => {},
   };
+}
+
+/** What is done before the softmax: a mask of 0 and −Infinity is added, which is faster than Where, or x is divided by the temperature. */
+function firstOf({ op, shape, dtype }: Workload, { mask }: WorkloadInput): First | undefined {
+  const { temperature } = partsOf(op);
+  if (mask) return { op: 'Add', shape: mask.length === shape[1] ? [mask.length] : shape, b: additiveMask(mask, dtype) };
+  if (temperature) return { op: 'Div', shape: [], b: floatArray(dtype, 1).fill(temperature) };
+  return undefined;
+}
+
+/** With the numbers of the second input. */
+interface First extends OnnxFirst {
+  readonly b: FloatArray;
 }
 
 async function job(
@@ -85,9 +99,10 @@ async function job(
   session: InferenceSession,
   { shape, dtype }: Workload,
   { logits }: WorkloadInput,
+  first: First | undefined,
 ): Promise<Job> {
-  const x = new Tensor(dtype, logits, shape);
-  const feeds = { x };
+  const rest = first && { b: new Tensor(dtype, first.b, first.shape) };
+  const feeds = { x: new Tensor(dtype, logits, shape), ...rest };
   const fetches = { y: new Tensor(dtype, logits.slice(), shape) };
   return {
     reused: async (calls) => {
@@ -97,7 +112,7 @@ async function job(
       for (let k = 0; k < calls; k++) await session.run(feeds);
     },
     endToEnd: async (calls) => {
-      for (let k = 0; k < calls; k++) await session.run({ x: new Tensor(dtype, logits, shape) });
+      for (let k = 0; k < calls; k++) await session.run({ x: new Tensor(dtype, logits, shape), ...rest });
     },
     result: async () => {
       const { y } = await session.run(feeds);

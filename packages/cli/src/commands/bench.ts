@@ -42,7 +42,13 @@ export function benchCommand(session: Session): Command {
         'a first call, calls with a reused output, calls that allocate it, and from host data to host data. ' +
         'Speed-ups are medians with 95 % bootstrap intervals; differences within the noise are marked as such.',
     )
-    .option('--ops <list>', 'of softmax, logSoftmax, jacobian, vjp, crossEntropy, sigmoid, relu; default: all', list)
+    .option(
+      '--ops <list>',
+      'of softmax, logSoftmax, jacobian, vjp, crossEntropy, sigmoid, relu; default: all of these. Calls with an option, only if named: ' +
+        'softmax:paddingMask, softmax:causalMask, softmax:temperature, vjp:causalMask, crossEntropy:labelSmoothing, crossEntropy:probabilities, ' +
+        'crossEntropy:ignoreIndex, crossEntropy:weight, crossEntropy:classMask',
+      list,
+    )
     .option('--shapes <list>', 'rows × classes, like 4096x10,64x1000; default: the standard ones', list)
     .addOption(new Option('--dtype <list>', 'of float32,float64').argParser(list).default(['float32'], 'float32'))
     .option(
@@ -95,7 +101,8 @@ Examples:
       --peers naive,onnxruntime-node --processes 3 --html report.html
   $ softgrad bench --module ./my-backend.js --backends cpu --composed
   $ softgrad bench --ops softmax --json new.json --compare old.json
-  $ softgrad bench --ops vjp --shapes 1x10000000 --peers none`,
+  $ softgrad bench --ops vjp --shapes 1x10000000 --peers none
+  $ softgrad bench --ops softmax,softmax:causalMask --shapes 1024x128`,
     )
     .action((options: Options) => run(options, session));
 }
