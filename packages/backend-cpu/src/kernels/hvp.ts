@@ -14,7 +14,7 @@ import {
 } from '../pair.js';
 import { fillMasked, forEachShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { hasInverse } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
 import { indexAboveHalf } from './vjp/origin.js';
@@ -40,7 +40,7 @@ export function softmaxHvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -107,7 +107,7 @@ export function logSoftmaxHvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -146,7 +146,7 @@ export function logSumExpHvp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void | false {
   const { temperature } = parameters;
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));

@@ -5,7 +5,7 @@ import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { hasInverse } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { indexAboveHalf, isNearMean, mayBeNear } from './vjp/origin.js';
 import { mayOverflow } from './vjp/wide.js';
@@ -22,7 +22,8 @@ export function logSoftmax(
   logits: FloatArray,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
-): void {
+): void | false {
+  if (isFar(parameters.temperature)) return false;
   if (logits instanceof Float32Array && rows.inner === 1 && parameters.mask === null) {
     logSoftmaxUnshifted(out, logits, rows, parameters);
   } else {
@@ -131,7 +132,7 @@ export function logSoftmaxVjp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, cotangent, rows, (tile, start, end, top) => {
     const { y, p, v: g } = tile;
@@ -216,7 +217,7 @@ export function logSoftmaxJvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const isDouble = out instanceof Float64Array;
   forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
     let origin = top < 0 ? 0 : t[top];
@@ -263,7 +264,8 @@ export function logSoftmaxJacobian(
   logProbabilities: FloatArray,
   rows: Rows,
   { temperature }: DerivativeParameters,
-): void {
+): void | false {
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const y = logScratch(tileLength(rows));
   const p = probabilityScratch(tileLength(rows));
