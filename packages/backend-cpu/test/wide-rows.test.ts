@@ -2,6 +2,7 @@ import { plain, plainCrossEntropy } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
 import { randomFrom, ulp } from './accuracy.js';
+import { dtypes, floats } from './layouts.js';
 
 /** Rows of float64 in which a difference or a sum of cotangents overflows, among rows in which none does. */
 
@@ -140,6 +141,30 @@ test.each([1, 1.3])(
       // Divided by T, the difference is in the range.
       backend.kernels.logSoftmaxJvp(out, s.map(Math.log), v, rows, { temperature: 2 });
       expect(out[2] / 2 ** 1023).toBeCloseTo(-1, 12);
+    }
+  },
+);
+
+test.each(dtypes)(
+  'an infinite cotangent or tangent, unless it is that of a probability above ½, has the derivative of log-softmax that the formula gives: %s',
+  (dtype) => {
+    for (const classes of [3, 5, 20, 300]) {
+      for (const [largest, at, infinite] of [
+        [0.2, 0, Number.POSITIVE_INFINITY],
+        [0.2, 1, Number.NEGATIVE_INFINITY],
+        [0.2, classes - 1, Number.POSITIVE_INFINITY],
+        [0.9, 0, Number.POSITIVE_INFINITY],
+        [0.9, 2, Number.NEGATIVE_INFINITY],
+      ]) {
+        const [y, v, out] = [0, 1, 2].map(() => floats(classes, dtype));
+        y.fill(Math.log((1 - largest) / (classes - 1))).fill(Math.log(largest), 1, 2);
+        v.fill(0.5).fill(infinite, at, at + 1);
+        const expected = Array.from(v, (_, c) => (c === at ? Number.NaN : -infinite));
+        for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {
+          backend.kernels[name](out, y, v, { outer: 1, classes, inner: 1 }, plain);
+          expect([...out], `${name}, ${classes} classes, ${largest}, ${infinite} at ${at}`).toEqual(expected);
+        }
+      }
     }
   },
 );
