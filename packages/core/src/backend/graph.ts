@@ -54,6 +54,8 @@ export interface AlgebraContext<B> {
 export abstract class Graph<B> {
   readonly rows: Rows;
   readonly dtype: FloatDType;
+  /** The divisor of the logits. */
+  readonly temperature: number;
   protected readonly context: AlgebraContext<B>;
   readonly #made = new Set<B>();
 
@@ -61,6 +63,7 @@ export abstract class Graph<B> {
     this.context = context;
     this.rows = context.rows;
     this.dtype = context.dtype;
+    this.temperature = context.temperature;
   }
 
   /** One number for each entry of the rows. */

@@ -1,7 +1,7 @@
 import { ordinaryExponent } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
 import type { Rows } from '../backend/interface.js';
-import { mostExponent } from '../backend/softmax-algebra.js';
+import { complement, dominates, finiteOr, mostExponent, quotientOf, signed } from '../backend/softmax-terms.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
@@ -41,7 +41,7 @@ function expectedGap<B>(m: Expressions<B>, q: Value<B>, x: Value<B>): Value<B> {
   const size = Math.abs(m.temperature);
   // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
   const unit = size < 2 ** -ordinaryExponent[m.dtype] ? 1 : 0.5;
-  const scaled = m.signed(unit === 1 ? x : m.mul(x, unit));
+  const scaled = signed(m, unit === 1 ? x : m.mul(x, unit));
   const gap = m.keep(m.sub(m.max(scaled), scaled), Number.POSITIVE_INFINITY);
   const largest = largestFinite(m.dtype);
   // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
@@ -69,15 +69,15 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
       const p = m.of(softmaxValue, x);
-      const top = m.dominates(p);
+      const top = dominates(m, p);
       const difference = (weights: Value<B>) => {
         const total = m.select(top, m.sum(m.select(top, 0, weights)), m.sum(weights));
-        const own = m.select(top, m.mul(weights, m.complement(p)), weights);
+        const own = m.select(top, m.mul(weights, complement(m, p)), weights);
         return m.sub(m.mul(p, total), own);
       };
       if (call.temperature === 1) return m.mul(difference(q), call.scale);
       // One quotient, because scale alone may be beyond the range of the dtype.
-      return m.quotientOf(difference, q, call.temperature / call.scale);
+      return quotientOf(m, difference, q, call.temperature / call.scale);
     },
   };
 }
@@ -186,7 +186,7 @@ export function gradientTimes<B>(
     // Terms of a sum may overflow and cancel.
     if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
   }
-  return (direction) => ways.map((way) => way(direction)).reduce((product, next) => m.finiteOr(product, next));
+  return (direction) => ways.map((way) => way(direction)).reduce((product, next) => finiteOr(m, product, next));
 }
 
 /**
@@ -200,7 +200,7 @@ export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Val
   const p = m.of(softmaxValue, counted(m.entries(call.x.buffer as B)));
   const along = gradientTimes(m, call, 'rows');
   // The differences of the largest numbers overflow.
-  return m.finiteOr(along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
+  return finiteOr(m, along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
 }
 
 /** Σ_c q_c of each row: the total of the target weights. */
