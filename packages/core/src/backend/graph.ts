@@ -1,7 +1,7 @@
 import type { DType, FloatDType, HostArray } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
-import { allocate } from '../tensor/tensor.js';
 import type { Backend, Extent, Operand, Rows } from './interface.js';
+import { allocate } from './limits.js';
 
 /** An operand of an expression: a value, which is computed when it is needed, or a constant. */
 export type Term<B> = Value<B> | number;

@@ -1,10 +1,10 @@
 import { ordinaryExponent } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
 import type { Rows } from '../backend/interface.js';
+import { allocate } from '../backend/limits.js';
 import { complement, dominates, finiteOr, mostExponent, quotientOf, signed } from '../backend/softmax-terms.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
-import { allocate } from '../tensor/tensor.js';
 import { largestOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
