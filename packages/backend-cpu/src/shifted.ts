@@ -205,16 +205,15 @@ function shiftDouble(row: ShiftedRow, logits: FloatArray, classes: number, tempe
 /** In this unit quotients by any temperature that kernels take are finite. */
 const wideUnit = 2 ** 66;
 
-/** x/T − max of a row again, in the wide unit, from quarters of the logits, whose differences are finite. */
+/** x/T − max of a row again, in the wide unit, from quarters of the logits, whose differences are finite. Masked entries have no use. */
 function widen(row: ShiftedRow, logits: FloatArray, classes: number, temperature: number): void {
-  const { tile, shifted, low, keep, start } = row;
+  const { tile, shifted, low, start } = row;
   const from = tile.base + (row.row - tile.row) * tile.step;
   const share = temperature < 0 ? -1 / 4 : 1 / 4;
   const divisor = (Math.abs(temperature) * wideUnit) / 4;
   const max = share * logits[from + row.top * tile.stride];
   row.unit = wideUnit;
   for (let c = 0, k = start; c < classes; c++, k++) {
-    if (keep !== null && keep[k] === 0) continue;
     const x = share * logits[from + c * tile.stride];
     const difference = x - max;
     const quotient = difference / divisor;

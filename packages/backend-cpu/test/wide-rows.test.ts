@@ -1,6 +1,7 @@
 import { plain, plainCrossEntropy } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
+import { tileElements } from '../src/tiles.js';
 import { randomFrom, ulp } from './accuracy.js';
 import { dtypes, floats } from './layouts.js';
 
@@ -199,3 +200,31 @@ test('cross-entropy of float64 logits whose differences overflow has the losses 
       ).toBeLessThan(1e-15);
   }
 });
+
+test.each([1, 3])(
+  'among rows of several tiles, those whose differences overflow have the losses that they have alone, inner %i',
+  (inner) => {
+    const [outer, classes] = [3 * tileElements, 3];
+    const rows = { outer, classes, inner };
+    const x = Float64Array.from(
+      { length: outer * classes * inner },
+      (_, k) => (k % 2 === 0 ? 1 : -1) * 1e308 * (1 + (k % 7) / 10),
+    );
+    const mask = { buffer: Uint8Array.from({ length: classes * inner }, (_, k) => Number(k !== 0)), outer: 1 };
+    const target = {
+      kind: 'indices',
+      buffer: Int32Array.from({ length: outer * inner }, (_, k) => 1 + (k % 2)),
+    } as const;
+    const settings = { ...plainCrossEntropy, mask, scale: 2 ** -40, temperature: 2 ** -10 };
+    const loss = new Float64Array(outer * inner);
+    backend.kernels.crossEntropy({ loss, gradient: null }, x, rows, { ...settings, target });
+    for (let row = 0; row < loss.length; row += 997) {
+      const at = (c: number) => (Math.floor(row / inner) * classes + c) * inner + (row % inner);
+      const kept = [0, 1, 2].map((c) => (mask.buffer[at(c) % mask.buffer.length] === 1 ? x[at(c)] : -Infinity));
+      const largest = Math.max(...kept);
+      // Logarithms of sums are far too small to count.
+      const expected = (largest * 2 ** -40 - x[at(target.buffer[row])] * 2 ** -40) * 2 ** 10;
+      expect(Math.abs(loss[row] - expected), `row ${row}`).toBeLessThanOrEqual(Math.abs(expected) * 2 ** -51);
+    }
+  },
+);
