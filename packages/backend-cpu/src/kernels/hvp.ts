@@ -236,9 +236,10 @@ function multiply(
   }
 }
 
-/** `v / T²` in place, without a product or quotient that leaves the range if the result does not. */
+/** `v / T²` in place. */
 function divide(v: Float64Array, start: number, end: number, temperature: number): void {
-  if (temperature !== 1) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
+  const square = temperature * temperature;
+  if (square !== 1) for (let k = start; k < end; k++) v[k] /= square;
 }
 
 /**
