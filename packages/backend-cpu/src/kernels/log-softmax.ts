@@ -157,7 +157,7 @@ export function logSoftmaxVjp(
         const product = left * total;
         ofTop = product - others;
         ofTop += sumError(product, -others, ofTop) + productError(left, total, product) + left * low - rowSum.low;
-      } else ofTop = left * g[top] - p[top] * others;
+      } else ofTop = left * g[top] - (1 - left) * others;
       ofTop /= temperature;
     }
     if (isDouble) {
