@@ -206,8 +206,7 @@ export class DeviceTensor implements Tensor {
   }
 
   print(): void {
-    const { console } = globalThis as { readonly console?: { log(text: string): void } };
-    console?.log(this.toString());
+    (globalThis as { readonly console?: { log(text: string): void } }).console?.log(this.toString());
   }
 
   toString(): string {
