@@ -1,5 +1,5 @@
 import type { Value } from '../backend/graph.js';
-import { dominates, productOverSquare, quotientOf, tempered, withoutOffset } from '../backend/softmax-terms.js';
+import { dominates, quotientOf, tempered } from '../backend/softmax-terms.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
@@ -7,7 +7,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
-import { softmaxVjp } from './softmax.js';
+import { curvature } from './softmax.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
@@ -152,15 +152,7 @@ export const logSoftmaxDefinition = {
           ? kernels.logSoftmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call)
           : false,
     },
-    formula: (m, y, g, t) => {
-      const p = m.exp(y);
-      return productOverSquare(
-        m,
-        (a, b) => m.mul(m.plain(softmaxVjp, p, a), b),
-        withoutOffset(m, p, t),
-        m.neg(m.sum(g)),
-      );
-    },
+    formula: (m, y, g, t) => curvature(m, m.exp(y), t, m.neg(m.sum(g))),
   },
   jacobian: {
     result: 'matrices',

@@ -1,5 +1,5 @@
 import type { Value } from '../backend/graph.js';
-import { finite, finiteOr, productOverSquare, quotient, signed, withoutOffset } from '../backend/softmax-terms.js';
+import { finite, finiteOr, quotient, signed } from '../backend/softmax-terms.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
 import type { FloatLike, TensorLike } from './arguments.js';
@@ -8,7 +8,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
-import { softmaxValue, softmaxVjp } from './softmax.js';
+import { curvature, softmaxValue } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
@@ -140,13 +140,7 @@ export const logSumExpDefinition = {
           ? kernels.logSumExpHvp(out, operands[0], operands[1], operands[2], call.rows, call)
           : false,
     },
-    formula: (m, x, g, t) => {
-      const p = m.of(softmaxValue, x);
-      return m.keep(
-        productOverSquare(m, (a, b) => m.mul(m.plain(softmaxVjp, p, a), b), withoutOffset(m, p, m.keep(t, 0)), g),
-        0,
-      );
-    },
+    formula: (m, x, g, t) => m.keep(curvature(m, m.of(softmaxValue, x), m.keep(t, 0), g), 0),
   },
 } as const satisfies Definition;
 

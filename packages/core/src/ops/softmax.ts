@@ -1,3 +1,4 @@
+import type { Value } from '../backend/graph.js';
 import {
   centred,
   complement,
@@ -6,11 +7,12 @@ import {
   productOverSquare,
   quotientOf,
   tempered,
+  withoutOffset,
 } from '../backend/softmax-terms.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { FloatLike, TensorLike } from './arguments.js';
 import { define } from './define.js';
-import type { Definition, Member } from './definition.js';
+import type { Definition, Expressions, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
@@ -131,6 +133,12 @@ export const softmaxVjp: Member = {
   },
   formula: (m, s, g) => quotientOf(m, (v) => m.plain(softmaxVjp, s, v), g, m.temperature),
 };
+
+/** `factor · p ⊙ (t − ⟨p, t⟩) / T²`, the factor one number a row: a multiple of the Hessian of log-sum-exp, times t. */
+export function curvature<B>(m: Expressions<B>, p: Value<B>, t: Value<B>, factor: Value<B>): Value<B> {
+  const product = (v: Value<B>, by: Value<B>) => m.mul(m.plain(softmaxVjp, p, v), by);
+  return productOverSquare(m, product, withoutOffset(m, p, t), factor);
+}
 
 const jacobian: Member = {
   result: 'matrices',
