@@ -224,7 +224,7 @@ export const named = [
   },
   {
     package: 'core',
-    file: 'src/ops/cross-entropy-formula.ts',
+    file: 'src/ops/target-weights.ts',
     what: 'the composition of cross-entropy ignores rows below 0 only',
     shows: 'ignoreIndex 0 with label smoothing',
     edits: [
