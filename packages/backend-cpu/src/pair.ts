@@ -18,6 +18,12 @@ export function quotient(n: number, d: Pair): Pair {
   return { high, low: (n - product - productError(high, d.high, product) - high * d.low) / d.high };
 }
 
+/** The rounding error of `quotient` as `(n + low) / d`; not finite if it is so large that splitting overflows. */
+export function quotientError(n: number, low: number, d: number, quotient: number): number {
+  const product = quotient * d;
+  return (n - product - productError(quotient, d, product) + low) / d;
+}
+
 /** Whether n / d and the errors of products with it are in the range. */
 export function hasQuotient(n: number, d: number): boolean {
   return isOrdinary(d) && isOrdinary(n / d) && Math.abs(n) > 2 ** -900;

@@ -1,15 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { expSplit } from './exp-double.js';
 import { expSingle, singleLimit } from './exp-single.js';
-import { type Pair, productError, sumError } from './pair.js';
-import {
-  inWideUnits,
-  quotientOf,
-  quotientRest,
-  type ScaledTemperature,
-  scaledTemperature,
-  wideUnit,
-} from './scaled-temperature.js';
+import { type Pair, quotientError, sumError } from './pair.js';
 import { type CpuBuffer, type FloatArray, scratch } from './storage.js';
 import { forEachTile, gather, gatherMask, type Tile, tileLength } from './tiles.js';
 
@@ -26,7 +18,7 @@ export interface ShiftedRow {
   /** x/T − max, as the unevaluated sum `shifted + low`, in units of `unit`; −Infinity where the logit is −Infinity or masked. */
   readonly shifted: Float64Array;
   readonly low: Float64Array;
-  /** 1, or 2^64 in a row of float64 with finite logits whose x/T − max is not: a loss may be finite where that is not. */
+  /** 1, or `wideUnit` in a row of float64 with finite logits whose x/T − max is not: a loss may be finite where that is not. */
   unit: number;
   /** exp(x/T − max), of float64 split in a head of 27 bits and a rest. */
   readonly exp: Float64Array;
@@ -67,8 +59,6 @@ export function forEachShiftedRow(
   const exp = expScratch(length);
   const rests = double ? restScratch(length) : exp;
   const keep = mask ? new Uint8Array(length) : null;
-  const size = scaledTemperature(temperature);
-  const wideTemperature = inWideUnits(size);
   forEachTile(rows, (tile) => {
     gather(shifted, logits, tile, classes);
     if (mask && keep) gatherMask(keep, mask, tile, rows);
@@ -94,31 +84,12 @@ export function forEachShiftedRow(
     for (let r = 0; r < tile.count; r++) {
       row.row = tile.row + r;
       row.start = r * classes;
-      if (double) {
-        if (!shiftDouble(row, classes, size, 1)) {
-          refill(row, logits, classes, temperature);
-          shiftDouble(row, classes, wideTemperature, wideUnit);
-        }
-      } else shiftSingle(row, classes, Math.abs(temperature));
+      if (double) shiftDouble(row, logits, classes, temperature);
+      else shiftSingle(row, classes, Math.abs(temperature));
       visit(row);
     }
     finish?.(row);
   });
-}
-
-/** A row's logits again, with the sign of the temperature, −Infinity where they are masked. */
-function refill(
-  { tile, row, shifted, keep, start }: ShiftedRow,
-  logits: FloatArray,
-  classes: number,
-  temperature: number,
-): void {
-  const from = tile.base + (row - tile.row) * tile.step;
-  const sign = temperature < 0 ? -1 : 1;
-  for (let c = 0; c < classes; c++) {
-    const isKept = keep === null || keep[start + c] !== 0;
-    shifted[start + c] = isKept ? sign * logits[from + c * tile.stride] : Number.NEGATIVE_INFINITY;
-  }
 }
 
 /** Writes `value` to masked entries, which have this value even in a row that is otherwise NaN. */
@@ -174,10 +145,8 @@ function indexOfLargest(values: Float64Array, start: number, end: number): numbe
  * Shifts a row of float64 logits: x − max is rounded, which at a gap of 40 is an error of up to 32 ULP of its exp, so the rounding
  * error (Knuth's TwoSum, TAOCP 4.2.2) is carried along. The sum of the others is compensated in the same way and includes the rounding errors
  * of its terms. The largest entry's 1 is not part of the sum, because small terms would be lost by adding them to it.
- *
- * Returns false if x/T − max of a finite logit overflows; some of the logits are then overwritten.
  */
-function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemperature, unit: number): boolean {
+function shiftDouble(row: ShiftedRow, logits: FloatArray, classes: number, temperature: number): void {
   const { shifted, low, exp, rests, start } = row;
   const end = start + classes;
   const top = indexOfLargest(shifted, start, end);
@@ -185,98 +154,35 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   row.top = top - start;
   row.max = max;
   row.maxLow = 0;
-  row.unit = unit;
+  row.unit = 1;
   if (!Number.isFinite(max)) {
     shiftNothing(row, classes);
-    return true;
+    return;
   }
-  if (temperature.isOrdinary) {
-    // `subtract` and `exponentiateRow` in one loop. It is not a function of its own, because V8 would inline that and then leave calls in the loop, which
-    // takes up to 1.8 times as long.
-    const { divisor } = temperature;
-    const isOne = divisor === 1;
-    let sum = 0;
-    let correction = 0;
-    for (let k = start; k < end; k++) {
-      const x = shifted[k];
-      let difference = x - max;
-      let error = sumError(x, -max, difference);
-      if (!isOne) {
-        const quotient = difference / divisor;
-        const product = quotient * divisor;
-        error = (difference - product - productError(quotient, divisor, product) + error) / divisor;
-        difference = quotient;
-      }
-      shifted[k] = difference;
-      if (difference < -746) {
-        exp[k] = 0;
-        rests[k] = 0;
-        if (difference === Number.NEGATIVE_INFINITY && x !== difference) return false;
-        low[k] = Number.isFinite(error) ? error : 0;
-        continue;
-      }
-      low[k] = error;
-      const rest = expSplit(exp, k, difference, error);
-      rests[k] = rest;
-      if (k === top) continue;
-      const next = sum + exp[k];
-      correction += sumError(sum, exp[k], next) + rest;
-      sum = next;
-      if ((k & restMask) === restMask) {
-        sum += correction;
-        correction -= sum - next;
-      }
-    }
-    exp[top] = 1;
-    setOthers(row, sum, correction);
-  } else {
-    if (!subtract(row, classes, max, temperature, unit === 1)) return false;
-    exponentiateRow(row, classes);
-  }
-  const most = max * temperature.share;
-  const quotient = quotientOf(most, temperature);
-  row.max = quotient * unit;
-  row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
-  return true;
-}
-
-/** `shifted + low = (x − max) / |T|`; false, where `stops`, as soon as that overflows for a finite x. */
-function subtract(
-  { shifted, low, start }: ShiftedRow,
-  classes: number,
-  max: number,
-  temperature: ScaledTemperature,
-  stops: boolean,
-): boolean {
-  const most = max * temperature.share;
-  for (let k = start; k < start + classes; k++) {
-    const x = shifted[k] * temperature.share;
-    const difference = x - most;
-    const quotient = quotientOf(difference, temperature);
-    shifted[k] = quotient;
-    low[k] = 0;
-    if (quotient === Number.NEGATIVE_INFINITY) {
-      if (stops && x !== quotient) return false;
-      continue;
-    }
-    low[k] = quotientRest(difference, sumError(x, -most, difference), temperature, quotient);
-  }
-  return true;
-}
-
-function exponentiateRow(row: ShiftedRow, classes: number): void {
-  const { shifted, low, exp, rests, start, unit } = row;
-  const top = start + row.top;
+  const divisor = Math.abs(temperature);
+  const isOne = divisor === 1;
+  let isWide = false;
   let sum = 0;
   let correction = 0;
-  for (let k = start; k < start + classes; k++) {
-    const difference = shifted[k] * unit;
+  for (let k = start; k < end; k++) {
+    const x = shifted[k];
+    let difference = x - max;
+    let error = sumError(x, -max, difference);
+    if (!isOne) {
+      const quotient = difference / divisor;
+      error = quotientError(difference, error, divisor, quotient);
+      difference = quotient;
+    }
+    shifted[k] = difference;
     if (difference < -746) {
       exp[k] = 0;
       rests[k] = 0;
+      low[k] = Number.isFinite(error) ? error : 0;
+      if (difference === Number.NEGATIVE_INFINITY && x !== difference) isWide = true;
       continue;
     }
-    const rest = expSplit(exp, k, difference, low[k] * unit);
+    low[k] = error;
+    const rest = expSplit(exp, k, difference, error);
     rests[k] = rest;
     if (k === top) continue;
     const next = sum + exp[k];
@@ -288,7 +194,33 @@ function exponentiateRow(row: ShiftedRow, classes: number): void {
     }
   }
   exp[top] = 1;
-  setOthers(row, sum, correction);
+  row.others = sum + correction;
+  row.othersLow = correction - (row.others - sum);
+  row.max = max / divisor;
+  const error = quotientError(max, 0, divisor, row.max);
+  row.maxLow = Number.isFinite(error) ? error : 0;
+  if (isWide) widen(row, logits, classes, temperature);
+}
+
+/** In this unit quotients by any temperature that kernels take are finite. */
+const wideUnit = 2 ** 66;
+
+/** x/T − max of a row again, in the wide unit, from quarters of the logits, whose differences are finite. Masked entries have no use. */
+function widen(row: ShiftedRow, logits: FloatArray, classes: number, temperature: number): void {
+  const { tile, shifted, low, start } = row;
+  const from = tile.base + (row.row - tile.row) * tile.step;
+  const share = temperature < 0 ? -1 / 4 : 1 / 4;
+  const divisor = (Math.abs(temperature) * wideUnit) / 4;
+  const max = share * logits[from + row.top * tile.stride];
+  row.unit = wideUnit;
+  for (let c = 0, k = start; c < classes; c++, k++) {
+    const x = share * logits[from + c * tile.stride];
+    const difference = x - max;
+    const quotient = difference / divisor;
+    const error = quotientError(difference, sumError(x, -max, difference), divisor, quotient);
+    shifted[k] = quotient;
+    low[k] = Number.isFinite(error) ? error : 0;
+  }
 }
 
 /** Makes `exp` the exponentials as rounded, in float64 too. */
@@ -300,11 +232,6 @@ export function joinExponentials({ exp, rests, start }: ShiftedRow, classes: num
 export function totalOf({ others, othersLow }: ShiftedRow): Pair {
   const high = 1 + others;
   return { high, low: sumError(1, others, high) + othersLow };
-}
-
-function setOthers(row: ShiftedRow, sum: number, correction: number): void {
-  row.others = sum + correction;
-  row.othersLow = correction - (row.others - sum);
 }
 
 /** A row with +Infinity, or without a finite logit, has no softmax. Its maximum is NaN if one of its logits is NaN. */

@@ -317,7 +317,7 @@ test.each([128_256])('a sum of %s terms does not drift', (classes) => {
   }
 });
 
-test.each([1, 2 ** 500])('nor does that of exponentials in float64 at T = %d', (temperature) => {
+test.each([1, 2 ** 50])('nor does that of exponentials in float64 at T = %d', (temperature) => {
   const classes = 128_256;
   const rows = { outer: 1, classes, inner: 1 };
   const few = [0, -0.3, -1.1, -2.7];

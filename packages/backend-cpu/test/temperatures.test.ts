@@ -1,4 +1,17 @@
-import { crossEntropy, logSoftmax, type Rows, softmax, tensor } from '@softgrad/core';
+import {
+  type CrossEntropyTarget,
+  crossEntropy,
+  fromBuffer,
+  logSoftmax,
+  logSumExp,
+  type MaskInput,
+  type Rows,
+  type Softmax,
+  softmax,
+  softmin,
+  type Tensor,
+  tensor,
+} from '@softgrad/core';
 import { plainCrossEntropy, reference, referenceCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { testFarTemperatures } from '../../backend-tfjs/test/far-temperatures.js';
@@ -8,12 +21,30 @@ import { randomFrom, ulp } from './accuracy.js';
 import { type DType, dtypes, floats } from './layouts.js';
 
 /**
- * Temperatures from one end of the range to the other. Multiplying logits and T by the same power of 2 changes no probability, and divides
- * derivatives by it, so that one reference serves for all. Logits and cotangents have few digits, which remain where they are subnormal.
+ * Temperatures from one end of the range to the other, by the kernels up to 2^±64 and composed beyond. Multiplying logits and T by the same power of 2
+ * changes no probability, and divides derivatives by it, so that one reference serves for all. Logits and cotangents have few digits, which remain where
+ * they are subnormal.
  */
 
 const backend = cpu.openSync();
 const { kernels } = backend;
+
+/** Numbers as a tensor, without a copy. */
+function matrix(values: FloatArray, classes: number): Tensor {
+  return fromBuffer(
+    backend,
+    values,
+    [values.length / classes, classes],
+    values instanceof Float32Array ? 'float32' : 'float64',
+  );
+}
+
+const floatsOf = (x: Tensor) => x.dataSync() as FloatArray;
+
+/** softmax and softmin in turn: softmin is softmax at the negative temperature. */
+function signed(exponent: number): { readonly sign: 1 | -1; readonly of: Softmax } {
+  return exponent % 2 === 0 ? { sign: 1, of: softmax } : { sign: -1, of: softmin };
+}
 
 const base = 1.45;
 
@@ -76,6 +107,12 @@ const times = (values: ArrayLike<number>, exponent: number) =>
     (value) => value * 2 ** Math.trunc(exponent / 2) * 2 ** (exponent - Math.trunc(exponent / 2)),
   );
 
+const floatsLike = (values: ArrayLike<number>, dtype: DType) => {
+  const result = floats(values.length, dtype);
+  result.set(values);
+  return result;
+};
+
 test.each(dtypes)('derivatives in %s are right at every temperature', (dtype) => {
   // Its products with 1 / T are the largest that a float32 can have.
   const raised = dtype === 'float32' ? 100 : 0;
@@ -92,33 +129,27 @@ test.each(dtypes)('derivatives in %s are right at every temperature', (dtype) =>
       hvp: reference.softmaxHvp(s, g, t, rows, at),
       logHvp: reference.logSoftmaxHvp(y, g, t, rows, at),
     };
-    const out = floats(g.length, dtype);
-    const matrices = floats(first.jacobian.length, dtype);
     const v = floats(g.length, dtype);
     v.set(times(g, raised));
+    const [S, Y, V, T] = [s, y, v, floatsLike(t, dtype)].map((values) => matrix(values, classes));
     for (const exponent of exponents(-1020, 1015)) {
-      const sign = exponent % 2 === 0 ? 1 : -1;
-      const temperature = sign * base * 2 ** exponent;
-      const label = `${classes} classes, T = ${temperature}`;
-      const expected = (values: Float64Array, power: number) => times(values, power).map((value) => sign * value);
-      backend.vjp(out, s, v, rows, { temperature });
-      expectNear(out, expected(first.vjp, raised - exponent), dtype, 16, `vjp ${label}`, classes);
-      kernels.logSoftmaxVjp(out, y, v, rows, { temperature });
-      expectNear(out, expected(first.logVjp, raised - exponent), dtype, 16, `logSoftmax.vjp ${label}`, classes);
-      kernels.logSoftmaxJvp(out, y, v, rows, { temperature });
-      expectNear(out, expected(first.logJvp, raised - exponent), dtype, 16, `logSoftmax.jvp ${label}`, classes);
-      backend.jacobian(matrices, s, rows, { temperature });
-      expectNear(matrices, expected(first.jacobian, -exponent), dtype, 2, `jacobian ${label}`);
-      kernels.logSoftmaxJacobian(matrices, y, rows, { temperature });
-      expectNear(matrices, expected(first.logJacobian, -exponent), dtype, 2, `logSoftmax.jacobian ${label}`);
+      const { sign, of } = signed(exponent);
+      const temperature = base * 2 ** exponent;
+      const options = { temperature };
+      const label = `${classes} classes, T = ${sign * temperature}`;
+      const near = (name: string, actual: Tensor, exact: Float64Array, units: number, ofRow = classes) =>
+        expectNear(floatsOf(actual), exact, dtype, units, `${name} ${label}`, ofRow);
+      const ofSign = (values: Float64Array, power: number) => times(values, power).map((value) => sign * value);
+      near('vjp', of.vjp(S, V, options), ofSign(first.vjp, raised - exponent), 16);
+      near('logSoftmax.vjp', logSoftmax.vjp(Y, V, options), times(first.logVjp, raised - exponent), 16);
+      near('logSoftmax.jvp', logSoftmax.jvp(Y, V, options), times(first.logJvp, raised - exponent), 16);
+      near('jacobian', of.jacobian(S, options), ofSign(first.jacobian, -exponent), 2, 0);
+      near('logSoftmax.jacobian', logSoftmax.jacobian(Y, options), times(first.logJacobian, -exponent), 2, 0);
       // Divided by T²: the cotangent takes up one T where it can.
       const power = Math.max(-most, Math.min(most, exponent));
-      const scaled = floats(g.length, dtype);
-      scaled.set(times(g, power));
-      kernels.softmaxHvp(out, s, scaled, t, rows, { temperature });
-      expectNear(out, times(first.hvp, power - 2 * exponent), dtype, 64, `hvp ${label}`, classes);
-      kernels.logSoftmaxHvp(out, y, scaled, t, rows, { temperature });
-      expectNear(out, times(first.logHvp, power - 2 * exponent), dtype, 64, `logSoftmax.hvp ${label}`, classes);
+      const G = matrix(floatsLike(times(g, power), dtype), classes);
+      near('hvp', of.hvp(S, G, T, options), times(first.hvp, power - 2 * exponent), 64);
+      near('logSoftmax.hvp', logSoftmax.hvp(Y, G, T, options), times(first.logHvp, power - 2 * exponent), 64);
     }
   }
 });
@@ -141,28 +172,29 @@ test.each(dtypes)('functions of the logits in %s are right at every temperature'
         reduction,
       }),
     };
-    const [x, out, sums] = [floats(z.length, dtype), floats(z.length, dtype), floats(rows.outer, dtype)];
     for (const exponent of exponents(least, most)) {
-      const sign = exponent % 2 === 0 ? 1 : -1;
-      x.set(times(z, exponent).map((value) => sign * value));
-      const temperature = sign * base * 2 ** exponent;
+      const { sign, of } = signed(exponent);
+      const temperature = base * 2 ** exponent;
+      const options = { temperature };
       const label = `${classes} classes, T = ${temperature}`;
-      const parameters = { temperature, mask: null };
-      backend.softmax(out, x, rows, parameters);
-      expectNear(out, first.softmax, dtype, 1, `softmax ${label}`);
-      kernels.logSoftmax(out, x, rows, parameters);
-      expectNear(out, first.logSoftmax, dtype, 2, `logSoftmax ${label}`);
-      kernels.logSumExp(sums, x, rows, parameters);
-      expectNear(sums, first.logSumExp, dtype, 2, `logSumExp ${label}`);
-      for (const [kind, buffer] of [
+      const x = floatsLike(times(z, exponent), dtype);
+      const X = matrix(x, classes);
+      const near = (name: string, actual: Tensor, exact: Float64Array, units: number, ofRow = 0) =>
+        expectNear(floatsOf(actual), exact, dtype, units, `${name} ${label}`, ofRow);
+      const signedLogits = matrix(
+        x.map((value) => sign * value),
+        classes,
+      );
+      near('softmax', of(signedLogits, options), first.softmax, 1);
+      near('logSoftmax', logSoftmax(X, options), first.logSoftmax, 2);
+      near('logSumExp', logSumExp(X, options), first.logSumExp, 2);
+      for (const [kind, given] of [
         ['indices', target],
-        ['probabilities', shares],
+        ['probabilities', matrix(shares, classes)],
       ] as const) {
-        const settings = { ...plainCrossEntropy, ...parameters };
-        kernels.crossEntropy({ loss: sums, gradient: out }, x, rows, { ...settings, target: { kind, buffer } });
-        expectNear(sums, first[kind].loss, dtype, 2, `loss of ${kind}, ${label}`);
-        const gradient = times(first[kind].gradient, -exponent).map((value) => sign * value);
-        expectNear(out, gradient, dtype, 16, `gradient of ${kind}, ${label}`, classes);
+        const { loss, gradient } = crossEntropy(X, given, { temperature, reduction });
+        near(`loss of ${kind}`, loss, first[kind].loss, 2);
+        near(`gradient of ${kind}`, gradient, times(first[kind].gradient, -exponent), 16, classes);
       }
     }
   }
@@ -192,34 +224,40 @@ test('gradients of cross-entropy in float64 are within 2 ULP at the ends of the 
     [-960, -990],
     [-1022, -1022],
   ]) {
-    const [x, gradient] = [times(z, temperature), z.slice()];
-    const parameters = { temperature: 1.3 * 2 ** temperature, mask: null, weight: times(weights, weight) };
-    const settings = { ...plainCrossEntropy, ...parameters, target };
-    kernels.crossEntropy({ loss: null, gradient }, x, rows, settings);
+    const gradient = floatsOf(
+      crossEntropy.gradient(matrix(times(z, temperature), 5), target.buffer, {
+        temperature: 1.3 * 2 ** temperature,
+        weight: times(weights, weight),
+        reduction: 'sum',
+      }),
+    );
     const label = `T = 1.3 · 2^${temperature}, weights · 2^${weight}`;
     const units = Math.max(Math.abs(temperature), Math.abs(weight - temperature)) < 900 ? 2 : 4;
     expectNear(gradient, times(expected, weight - temperature), 'float64', units, label);
   }
 });
 
-test('logarithms and losses in float64 have the same bits for logits and a temperature times any power of 2', () => {
+test('logarithms in float64 have the same bits for logits and a temperature times any power of 2, and losses the same digits', () => {
   const random = randomFrom(8);
-  const rows = { outer: 200, classes: 5, inner: 1 };
   const z = Float64Array.from({ length: 1000 }, () => 2 ** (10 * random()) * (2 * random() - 1));
-  const indices = { kind: 'indices', buffer: Int32Array.from({ length: 200 }, (_, row) => row % 5) } as const;
-  const shares = { kind: 'probabilities', buffer: z.map(Math.abs) } as const;
+  const indices = Int32Array.from({ length: 200 }, (_, row) => row % 5);
+  const shares = matrix(z.map(Math.abs), 5);
   const computed = (exponent: number) => {
-    const [x, parameters] = [times(z, exponent), { temperature: 1.3 * 2 ** exponent, mask: null }];
-    const settings = { ...plainCrossEntropy, ...parameters };
-    const [y, sums, ...losses] = [z.slice(), ...[0, 1, 2].map(() => new Float64Array(rows.outer))];
-    kernels.logSoftmax(y, x, rows, parameters);
-    kernels.logSumExp(sums, x, rows, parameters);
-    for (const [k, target] of [indices, shares].entries())
-      kernels.crossEntropy({ loss: losses[k], gradient: null }, x, rows, { ...settings, target });
-    return [y, sums, ...losses];
+    const x = matrix(times(z, exponent), 5);
+    const options = { temperature: 1.3 * 2 ** exponent, reduction: 'none' } as const;
+    const { temperature } = options;
+    return {
+      logarithms: [logSoftmax(x, { temperature }), logSumExp(x, { temperature })].map(floatsOf),
+      losses: [indices, shares].map((target) => floatsOf(crossEntropy.loss(x, target, options))),
+    };
   };
   const expected = computed(0);
-  for (const exponent of [-900, -410, 410, 1000]) expect(computed(exponent), `2^${exponent}`).toEqual(expected);
+  for (const exponent of [-900, -410, -63, 63, 410, 1000]) {
+    const { logarithms, losses } = computed(exponent);
+    expect(logarithms, `2^${exponent}`).toEqual(expected.logarithms);
+    for (const [k, loss] of losses.entries())
+      expectNear(loss, Float64Array.from(expected.losses[k]), 'float64', 1, `loss ${k}, 2^${exponent}`);
+  }
 });
 
 test.each(
@@ -251,36 +289,35 @@ test.each(
       return result;
     };
     const chosen = Array.from({ length: outer }, (_, row) => places[row * kept + (row % kept)] % all);
+    const temperature = 1.3 * 2 ** exponent;
     const computed = (
       logits: Float64Array,
-      mask: Uint8Array | null,
+      keep: Uint8Array | null,
       shares: Float64Array,
       indices: readonly number[],
     ) => {
-      const rows = { outer, classes: logits.length / outer, inner: 1 };
-      const parameters = { temperature: 1.3 * 2 ** exponent, mask: mask && { buffer: mask, outer } };
-      const settings = { ...parameters, weight: null, labelSmoothing: 0, ignoreIndex: -100, scale: 1 };
-      const [y, ofIndices, ofShares] = [logits.slice(), logits.slice(), logits.slice()];
-      const [sums, losses, expected] = [0, 1, 2].map(() => new Float64Array(outer));
-      const s = logits.slice();
-      backend.softmax(s, logits, rows, parameters);
-      kernels.logSoftmax(y, logits, rows, parameters);
+      const classes = logits.length / outer;
+      const x = matrix(logits, classes);
+      const maskOf = (data: Uint8Array, shape: readonly number[]): MaskInput =>
+        tensor(data, { shape, dtype: 'bool', backend });
+      const options = { temperature, mask: keep ? maskOf(keep, [outer, classes]) : undefined };
+      const y = floatsOf(logSoftmax(x, options));
       // Over an inner dimension, too.
-      const across = <A extends Float64Array | Uint8Array>(values: A) =>
-        values.map((_, k) => values[(k % outer) * rows.classes + Math.floor(k / outer)]) as A;
-      const columns = logits.slice();
-      const keep = mask && { buffer: across(mask), outer: 1 };
-      kernels.logSoftmax(columns, across(logits), { ...rows, outer: 1, inner: outer }, { ...parameters, mask: keep });
-      expect(columns).toEqual(across(y));
-      kernels.logSumExp(sums, logits, rows, parameters);
-      const target = { kind: 'indices', buffer: Int32Array.from(indices) } as const;
-      kernels.crossEntropy({ loss: losses, gradient: ofIndices }, logits, rows, { ...settings, target });
-      const probabilities = { kind: 'probabilities', buffer: shares } as const;
-      kernels.crossEntropy({ loss: expected, gradient: ofShares }, logits, rows, {
-        ...settings,
-        target: probabilities,
-      });
-      return { s, others: { y, ofIndices, ofShares, sums, losses, expected } };
+      const across = <A extends FloatArray | Uint8Array>(values: A) =>
+        values.map((_, k) => values[(k % outer) * classes + Math.floor(k / outer)]) as A;
+      const mask = keep ? maskOf(across(keep), [classes, outer]) : undefined;
+      const columns = logSoftmax(matrix(across(logits), outer), { temperature, mask, axis: 0 });
+      expect(floatsOf(columns)).toEqual(across(y));
+      const gradients = (target: CrossEntropyTarget) => {
+        const { loss, gradient } = crossEntropy(x, target, { ...options, reduction: 'none' });
+        return [floatsOf(loss), floatsOf(gradient)];
+      };
+      const [losses, ofIndices] = gradients([...indices]);
+      const [expected, ofShares] = gradients(matrix(shares, classes));
+      return {
+        s: floatsOf(softmax(x, options)),
+        others: { y, ofIndices, ofShares, sums: floatsOf(logSumExp(x, options)), losses, expected },
+      };
     };
     const shares = few.map(Math.abs);
     const alone = computed(
@@ -299,12 +336,12 @@ test.each(
       for (const place of logits.keys()) if (isMasked(place)) logits[place] = Number.NaN;
       const mask = logits.some(Number.isNaN) ? Uint8Array.from(logits, (_, place) => (isMasked(place) ? 0 : 1)) : null;
       const beside = computed(logits, mask, among(shares, 0), chosen);
-      const left = (values: Float64Array) => Float64Array.from(places, (place) => values[place]);
+      const left = (values: FloatArray) => Float64Array.from(places, (place) => values[place]);
       const { y, ofIndices, ofShares } = beside.others;
       const results = { y: left(y), ofIndices: left(ofIndices), ofShares: left(ofShares) };
       expect({ ...beside.others, ...results }).toEqual(alone.others);
       // The terms of a sum are added up in another order.
-      expectNear(left(beside.s), alone.s, 'float64', 1, 'softmax');
+      expectNear(left(beside.s), Float64Array.from(alone.s), 'float64', 1, 'softmax');
     }
   },
 );
@@ -318,29 +355,29 @@ test('float64 logits whose differences overflow have results as accurate as othe
       k % classes === 0 ? 7.9 : 15.9 * random() - 8,
     );
     const at = { temperature: 1.45 * 2 ** -6 };
-    for (const sign of [1, -1]) {
-      const x = times(z, 1021).map((value) => sign * value);
-      const parameters = { temperature: sign * 1.45 * 2 ** 1015, mask: null };
-      const [out, sums] = [z.slice(), new Float64Array(rows.outer)];
-      const label = `${classes} classes, sign ${sign}`;
-      backend.softmax(out, x, rows, parameters);
-      expectNear(out, reference.softmax(z, rows, at), 'float64', 1, `softmax ${label}`);
-      kernels.logSoftmax(out, x, rows, parameters);
-      expectNear(out, reference.logSoftmax(z, rows, at), 'float64', 2, `logSoftmax ${label}`);
-      kernels.logSumExp(sums, x, rows, parameters);
-      expectNear(sums, reference.logSumExp(z, rows, at), 'float64', 2, `logSumExp ${label}`);
-    }
+    const options = { temperature: 1.45 * 2 ** 1015 };
+    const x = times(z, 1021);
+    const X = matrix(x, classes);
+    const negated = matrix(
+      x.map((value) => -value),
+      classes,
+    );
+    const label = `${classes} classes`;
+    const near = (name: string, actual: Tensor, exact: Float64Array, units: number) =>
+      expectNear(floatsOf(actual), exact, 'float64', units, `${name} of ${label}`);
+    near('softmax', softmax(X, options), reference.softmax(z, rows, at), 1);
+    near('softmin', softmin(negated, options), reference.softmax(z, rows, at), 1);
+    near('logSoftmax', logSoftmax(X, options), reference.logSoftmax(z, rows, at), 2);
+    near('logSumExp', logSumExp(X, options), reference.logSumExp(z, rows, at), 2);
   }
 });
 
 test('gradients of cross-entropy in float64 keep subnormal probabilities at tiny temperatures', () => {
-  const rows = { outer: 1, classes: 2, inner: 1 };
   for (const gap of [700, 715, 740]) {
     for (const exponent of [-300, -500]) {
       const temperature = 2 ** exponent;
-      const [x, gradient] = [Float64Array.of(0, -gap * temperature), new Float64Array(2)];
-      const target = { kind: 'indices', buffer: Int32Array.of(0) } as const;
-      kernels.crossEntropy({ loss: null, gradient }, x, rows, { ...plainCrossEntropy, temperature, target });
+      const x = matrix(Float64Array.of(0, -gap * temperature), 2);
+      const gradient = floatsOf(crossEntropy.gradient(x, [0], { temperature }));
       expect(Math.abs(gradient[1] * temperature - Math.exp(-gap))).toBeLessThanOrEqual(
         Math.max(2 ** -1074, Math.exp(-gap) * 2 ** -51),
       );
@@ -370,30 +407,39 @@ test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse o
   }
 });
 
-test('kernels leave derivatives in float64 to core where 1 / T overflows', () => {
+test('kernels leave temperatures beyond 2^±64 to core', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
-  const parameters = { temperature: 2 ** -1024, mask: null };
   for (const dtype of dtypes) {
     const [out, s, g] = [floats(2, dtype), floats(2, dtype).fill(0.5), floats(2, dtype).fill(1)];
-    const expected = dtype === 'float64' ? false : undefined;
-    const settings = { ...plainCrossEntropy, ...parameters, target: { kind: 'probabilities', buffer: s } } as const;
-    expect(
-      [
+    const matrices = floats(4, dtype);
+    const declined = (temperature: number) => {
+      const parameters = { temperature, mask: null };
+      const settings = { ...plainCrossEntropy, ...parameters, target: { kind: 'probabilities', buffer: s } } as const;
+      return [
+        backend.softmax(out, s, rows, parameters),
         backend.vjp(out, s, g, rows, parameters),
-        backend.jacobian(floats(4, dtype), s, rows, parameters),
+        backend.jacobian(matrices, s, rows, parameters),
         kernels.softmaxHvp(out, s, g, g, rows, parameters),
+        kernels.logSoftmax(out, s, rows, parameters),
         kernels.logSoftmaxVjp(out, s, g, rows, parameters),
         kernels.logSoftmaxJvp(out, s, g, rows, parameters),
+        kernels.logSoftmaxJacobian(matrices, s, rows, parameters),
         kernels.logSoftmaxHvp(out, s, g, g, rows, parameters),
+        kernels.logSumExp(out, s, rows, parameters),
         kernels.logSumExpHvp(out, s, g, g, rows, parameters),
         kernels.crossEntropy({ loss: null, gradient: out }, s, rows, settings),
-      ],
-      dtype,
-    ).toEqual(new Array(8).fill(expected));
+      ];
+    };
+    for (const sign of [1, -1]) {
+      for (const exponent of [-64, 64]) {
+        expect(declined(sign * 2 ** exponent)).toEqual(new Array(12).fill(undefined));
+        expect(declined(sign * 2 ** (exponent * 1.01))).toEqual(new Array(12).fill(false));
+      }
+    }
   }
 });
 
 testFarTemperatures('cpu', () => cpu.open(), {
-  float32: { softmax: 0.72, logSoftmax: 0.72, logSumExp: 0.63, loss: 0.72, gradient: 2, hvp: 0.8 },
+  float32: { softmax: 0.72, logSoftmax: 0.72, logSumExp: 0.63, loss: 1, gradient: 2, hvp: 1.8 },
   float64: { softmax: 1, logSoftmax: 1, logSumExp: 1, loss: 1, gradient: 3, hvp: 5 },
 });

@@ -1,7 +1,9 @@
 import { plain, plainCrossEntropy } from '@softgrad/core/conformance';
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type CpuBackend, cpu } from '../src/index.js';
+import { tileElements } from '../src/tiles.js';
 import { randomFrom, ulp } from './accuracy.js';
+import { dtypes, floats } from './layouts.js';
 
 /** Rows of float64 in which a difference or a sum of cotangents overflows, among rows in which none does. */
 
@@ -144,6 +146,30 @@ test.each([1, 1.3])(
   },
 );
 
+test.each(dtypes)(
+  'an infinite cotangent or tangent, unless it is that of a probability above ½, has the derivative of log-softmax that the formula gives: %s',
+  (dtype) => {
+    for (const classes of [3, 5, 20, 300]) {
+      for (const [largest, at, infinite] of [
+        [0.2, 0, Number.POSITIVE_INFINITY],
+        [0.2, 1, Number.NEGATIVE_INFINITY],
+        [0.2, classes - 1, Number.POSITIVE_INFINITY],
+        [0.9, 0, Number.POSITIVE_INFINITY],
+        [0.9, 2, Number.NEGATIVE_INFINITY],
+      ]) {
+        const [y, v, out] = [0, 1, 2].map(() => floats(classes, dtype));
+        y.fill(Math.log((1 - largest) / (classes - 1))).fill(Math.log(largest), 1, 2);
+        v.fill(0.5).fill(infinite, at, at + 1);
+        const expected = Array.from(v, (_, c) => (c === at ? Number.NaN : -infinite));
+        for (const name of ['logSoftmaxVjp', 'logSoftmaxJvp'] as const) {
+          backend.kernels[name](out, y, v, { outer: 1, classes, inner: 1 }, plain);
+          expect([...out], `${name}, ${classes} classes, ${largest}, ${infinite} at ${at}`).toEqual(expected);
+        }
+      }
+    }
+  },
+);
+
 test('cross-entropy of float64 logits whose differences overflow has the losses that are in the range', () => {
   const x = Float64Array.of(1.7e308, 1.7e308, -1.7e308);
   const rows = { outer: 1, classes: 3, inner: 1 };
@@ -174,3 +200,31 @@ test('cross-entropy of float64 logits whose differences overflow has the losses 
       ).toBeLessThan(1e-15);
   }
 });
+
+test.each([1, 3])(
+  'among rows of several tiles, those whose differences overflow have the losses that they have alone, inner %i',
+  (inner) => {
+    const [outer, classes] = [3 * tileElements, 3];
+    const rows = { outer, classes, inner };
+    const x = Float64Array.from(
+      { length: outer * classes * inner },
+      (_, k) => (k % 2 === 0 ? 1 : -1) * 1e308 * (1 + (k % 7) / 10),
+    );
+    const mask = { buffer: Uint8Array.from({ length: classes * inner }, (_, k) => Number(k !== 0)), outer: 1 };
+    const target = {
+      kind: 'indices',
+      buffer: Int32Array.from({ length: outer * inner }, (_, k) => 1 + (k % 2)),
+    } as const;
+    const settings = { ...plainCrossEntropy, mask, scale: 2 ** -40, temperature: 2 ** -10 };
+    const loss = new Float64Array(outer * inner);
+    backend.kernels.crossEntropy({ loss, gradient: null }, x, rows, { ...settings, target });
+    for (let row = 0; row < loss.length; row += 997) {
+      const at = (c: number) => (Math.floor(row / inner) * classes + c) * inner + (row % inner);
+      const kept = [0, 1, 2].map((c) => (mask.buffer[at(c) % mask.buffer.length] === 1 ? x[at(c)] : -Infinity));
+      const largest = Math.max(...kept);
+      // Logarithms of sums are far too small to count.
+      const expected = (largest * 2 ** -40 - x[at(target.buffer[row])] * 2 ** -40) * 2 ** 10;
+      expect(Math.abs(loss[row] - expected), `row ${row}`).toBeLessThanOrEqual(Math.abs(expected) * 2 ** -51);
+    }
+  },
+);

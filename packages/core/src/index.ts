@@ -66,7 +66,7 @@ export { checkOptions, namesOf } from './options.js';
 export { shortened } from './shortened.js';
 export { optionMeant } from './similar-names.js';
 export { checkAttached } from './tensor/attached.js';
-export { empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
+export { bufferOf, empty, fromBuffer, type TensorOptions, tensor } from './tensor/create.js';
 export { describeOption } from './tensor/describe.js';
 export {
   type ArrayMethods,
@@ -99,6 +99,6 @@ export type { MaskInput } from './tensor/mask.js';
 export type { Nested, NestedArray } from './tensor/nested.js';
 export { keep, scope } from './tensor/scope.js';
 export { resolveAxis, type Shape, sameShape, show as formatShape, sizeOf, withoutAxis } from './tensor/shape.js';
-export { bufferOf, isTensor, type Tensor, type TensorOfFloats, type TensorSummary } from './tensor/tensor.js';
+export { isTensor, type Tensor, type TensorOfFloats, type TensorSummary } from './tensor/tensor.js';
 export { type TensorGroup, type TensorTrace, traceTensors } from './tensor/trace.js';
 export type { DTypeOf, Like, LikeOfRank, MatricesOf, RankOf, RowsOf } from './tensor/typed.js';

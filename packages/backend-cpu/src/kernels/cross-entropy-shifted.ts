@@ -3,7 +3,6 @@ import { log1pPair } from '../exp-double.js';
 import { corrected, hasQuotient, head, productError, productRest, quotient, sumError, timesPair } from '../pair.js';
 import { fillMasked, forEachShiftedRow, isEmpty, joinExponentials, type ShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { inverseTemperature } from '../temperature.js';
 import { scatter } from '../tiles.js';
 
 export interface Outputs {
@@ -109,9 +108,7 @@ interface Slope {
 function slopeOf(scale: number, temperature: number, hot: number): Slope {
   const factor = scale / temperature;
   if (Number.isFinite(factor * hot)) return { first: factor * hot, second: 1 };
-  return Number.isFinite(factor)
-    ? { first: hot, second: factor }
-    : { first: scale * hot, second: inverseTemperature(temperature) };
+  return Number.isFinite(factor) ? { first: hot, second: factor } : { first: scale * hot, second: 1 / temperature };
 }
 
 /** Turns the row's exponentials into `first · second (p − onehot(index))`. */

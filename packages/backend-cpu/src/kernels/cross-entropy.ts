@@ -2,7 +2,7 @@ import type { CrossEntropyParameters, Rows } from '@softgrad/core';
 import { indexAbove, rowsPerBlock, scale, sum, sumOfOthers } from '../blocks.js';
 import { expAndSum, keptExpAndSum, unitOf } from '../exp-single.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { hasInverse } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { gatherMask, tileOf } from '../tiles.js';
 import { crossEntropyShifted, type Outputs } from './cross-entropy-shifted.js';
 
@@ -17,7 +17,7 @@ export function crossEntropy(
   parameters: CrossEntropyParameters<CpuBuffer>,
 ): void | false {
   const { target, weight, labelSmoothing, temperature } = parameters;
-  if (!hasInverse(logits, temperature)) return false;
+  if (isFar(temperature)) return false;
   // Of smoothed class indices with class weights, the target's class may have no weight: the sums that `weightedRow` has for it would cancel.
   const isWeighted = target.kind === 'indices' && weight !== null && labelSmoothing !== 0;
   if (logits instanceof Float32Array && rows.inner === 1 && !isWeighted)

@@ -14,7 +14,7 @@ import {
 } from '../pair.js';
 import { fillMasked, forEachShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { hasInverse } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
 import { indexAboveHalf } from './vjp/origin.js';
@@ -40,7 +40,7 @@ export function softmaxHvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -107,7 +107,7 @@ export function logSoftmaxHvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -146,7 +146,7 @@ export function logSumExpHvp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void | false {
   const { temperature } = parameters;
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const t = tangentScratch(tileLength(rows));
@@ -236,9 +236,10 @@ function multiply(
   }
 }
 
-/** `v / T²` in place, without a product or quotient that leaves the range if the result does not. */
+/** `v / T²` in place. */
 function divide(v: Float64Array, start: number, end: number, temperature: number): void {
-  if (temperature !== 1) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
+  const square = temperature * temperature;
+  if (square !== 1) for (let k = start; k < end; k++) v[k] /= square;
 }
 
 /**

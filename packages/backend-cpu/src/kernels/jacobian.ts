@@ -1,7 +1,7 @@
 import type { DerivativeParameters, Rows } from '@softgrad/core';
 import { type Pair, sumBut } from '../pair.js';
 import { type FloatArray, scratch } from '../storage.js';
-import { hasInverse, inverseTemperature } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, tileLength } from '../tiles.js';
 
 const probabilityScratch = scratch();
@@ -14,9 +14,9 @@ export function jacobian(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { outer, classes } = rows;
-  const factor = inverseTemperature(temperature);
+  const factor = 1 / temperature;
   if (rows.inner === 1) {
     jacobianRows(out, 0, probabilities, outer, classes, factor);
     return;

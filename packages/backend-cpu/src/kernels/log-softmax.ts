@@ -5,7 +5,7 @@ import { expAndSum, expOfFloat32, unitOf } from '../exp-single.js';
 import { centredMean, corrected, type Pair, productError, sumBut, sumError } from '../pair.js';
 import { fillMasked, forEachShiftedRow } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
-import { hasInverse } from '../temperature.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
 import { indexAboveHalf, isNearMean, mayBeNear } from './vjp/origin.js';
 import { mayOverflow } from './vjp/wide.js';
@@ -22,7 +22,8 @@ export function logSoftmax(
   logits: FloatArray,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
-): void {
+): void | false {
+  if (isFar(parameters.temperature)) return false;
   if (logits instanceof Float32Array && rows.inner === 1 && parameters.mask === null) {
     logSoftmaxUnshifted(out, logits, rows, parameters);
   } else {
@@ -131,10 +132,8 @@ export function logSoftmaxVjp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
-  const isDouble = out instanceof Float64Array;
-  forEachLogRow(out, logProbabilities, cotangent, rows, (tile, start, end, top) => {
-    const { y, p, v: g } = tile;
+  if (isFar(temperature)) return false;
+  forEachLogRow(out, logProbabilities, cotangent, rows, ({ y, p, v: g }, start, end, top, isDouble) => {
     let others = 0;
     let total = 0;
     let low = 0;
@@ -144,23 +143,21 @@ export function logSoftmaxVjp(
       others = rowSum.high;
       total = rowSum.high + ofTop;
       low = sumError(rowSum.high, ofTop, total) + rowSum.low;
+      if (mayOverflow(total, others)) return false;
     } else {
       if (end - start > blockElements) others = blockSumBut(g, start, end, top);
       else for (let k = start; k < end; k++) if (k !== top) others += g[k];
       total = top < 0 ? others : others + g[top];
     }
-    if (mayOverflow(total, others)) {
-      vjpWideLogRow(tile, start, end, top, temperature);
-      return;
-    }
-    // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g.
+    // g − p Σ g cancels where p is nearly 1; there it is (1 − p) Σ g less the other entries' g, or (1 − p) g − p Σ_others g.
     let ofTop = 0;
     if (top >= 0) {
       const left = -Math.expm1(y[top]);
-      const product = left * total;
-      ofTop = product - others;
-      if (isDouble)
+      if (isDouble) {
+        const product = left * total;
+        ofTop = product - others;
         ofTop += sumError(product, -others, ofTop) + productError(left, total, product) + left * low - rowSum.low;
+      } else ofTop = left * g[top] - (1 - left) * others;
       ofTop /= temperature;
     }
     if (isDouble) {
@@ -173,22 +170,9 @@ export function logSoftmaxVjp(
     } else if (temperature === 1) for (let k = start; k < end; k++) g[k] -= p[k] * total;
     else for (let k = start; k < end; k++) g[k] = (g[k] - p[k] * total) / temperature;
     if (top >= 0) g[top] = ofTop;
+    return true;
   });
 }
-
-/** The same of a row whose sums may overflow, or are infinite, from a small part of its cotangent. */
-function vjpWideLogRow({ y, p, v: g }: LogTile, start: number, end: number, top: number, temperature: number): void {
-  for (let k = start; k < end; k++) g[k] *= wideShare;
-  const others = blockSumBut(g, start, end, top);
-  const total = top < 0 ? others : others + g[top];
-  for (let k = start; k < end; k++) {
-    const d = k === top ? -Math.expm1(y[k]) * g[k] - p[k] * others : g[k] - p[k] * total;
-    g[k] = d / temperature / wideShare;
-  }
-}
-
-/** What rows whose sums may overflow are multiplied by: no row has 2^32 entries. */
-const wideShare = 2 ** -34;
 
 /** Elements that are added up on their own; of the sums of longer rows the rounding errors are added at the end, in float32 too. */
 const blockElements = 128;
@@ -216,9 +200,8 @@ export function logSoftmaxJvp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
-  const isDouble = out instanceof Float64Array;
-  forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top) => {
+  if (isFar(temperature)) return false;
+  forEachLogRow(out, logProbabilities, tangent, rows, ({ p, v: t }, start, end, top, isDouble) => {
     let origin = top < 0 ? 0 : t[top];
     if (isDouble || end - start > blockElements) centredMean(rowSum, p, t, start, end, origin);
     else {
@@ -232,29 +215,13 @@ export function logSoftmaxJvp(
       origin = rowSum.high;
       centredMean(rowSum, p, t, start, end, origin);
     }
-    if (mayOverflow(rowSum.high, origin)) {
-      jvpWideLogRow(p, t, start, end, top, temperature);
-      return;
-    }
+    if (isDouble && mayOverflow(rowSum.high, origin)) return false;
     const constant = origin + rowSum.high;
-    const rest = sumError(origin, rowSum.high, constant) + rowSum.low;
+    const error = sumError(origin, rowSum.high, constant) + rowSum.low;
+    const rest = Number.isFinite(error) ? error : 0;
     for (let k = start; k < end; k++) t[k] = (t[k] - constant - rest) / temperature;
+    return true;
   });
-}
-
-/** The same of a row whose differences may overflow, from a small part of its tangent. */
-function jvpWideLogRow(
-  p: Float64Array,
-  t: Float64Array,
-  start: number,
-  end: number,
-  top: number,
-  temperature: number,
-): void {
-  for (let k = start; k < end; k++) t[k] *= wideShare;
-  const origin = top < 0 ? 0 : t[top];
-  centredMean(rowSum, p, t, start, end, origin);
-  for (let k = start; k < end; k++) t[k] = (t[k] - origin - rowSum.high) / temperature / wideShare;
 }
 
 /** `out[o,i,r,c] = (δ_rc − exp(y_c)) / T`. */
@@ -263,7 +230,8 @@ export function logSoftmaxJacobian(
   logProbabilities: FloatArray,
   rows: Rows,
   { temperature }: DerivativeParameters,
-): void {
+): void | false {
+  if (isFar(temperature)) return false;
   const { classes } = rows;
   const y = logScratch(tileLength(rows));
   const p = probabilityScratch(tileLength(rows));
@@ -289,15 +257,19 @@ interface LogTile {
   readonly v: Float64Array;
 }
 
-/** Visits each row of log-probabilities with the index of its entry above 1/2, or −1; then writes `v` to `out`. */
+/**
+ * Visits each row of log-probabilities with the index of its entry above 1/2, or −1; then writes `v` to `out`. A row whose sums may overflow, for which
+ * `visit` returns false, is visited once more with a small part of its `v`, and without rounding errors, which are NaN where a `v` is infinite.
+ */
 function forEachLogRow(
   out: FloatArray,
   logProbabilities: FloatArray,
   vector: FloatArray,
   rows: Rows,
-  visit: (tile: LogTile, start: number, end: number, top: number) => void,
+  visit: (tile: LogTile, start: number, end: number, top: number, isDouble: boolean) => boolean,
 ): void {
   const { classes } = rows;
+  const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const y = logScratch(length);
   const p = probabilityScratch(length);
@@ -305,15 +277,22 @@ function forEachLogRow(
   forEachTile(rows, (tile: Tile) => {
     gather(y, logProbabilities, tile, classes);
     gather(v, vector, tile, classes);
-    exponentiate(p, y, tile.count * classes, out instanceof Float64Array);
+    exponentiate(p, y, tile.count * classes, isDouble);
     for (let row = 0; row < tile.count; row++) {
       const start = row * classes;
       const end = start + classes;
-      visit({ y, p, v }, start, end, indexAboveHalf(p, start, end));
+      const top = indexAboveHalf(p, start, end);
+      if (visit({ y, p, v }, start, end, top, isDouble)) continue;
+      for (let k = start; k < end; k++) v[k] *= wideShare;
+      visit({ y, p, v }, start, end, top, false);
+      for (let k = start; k < end; k++) v[k] /= wideShare;
     }
     scatter(out, v, tile, classes);
   });
 }
+
+/** What rows whose sums may overflow are multiplied by: no row has 2^32 entries. */
+const wideShare = 2 ** -34;
 
 /** `p = exp(y)`, to the precision of the dtype. */
 export function exponentiate(p: Float64Array, y: Float64Array, length: number, double: boolean): void {

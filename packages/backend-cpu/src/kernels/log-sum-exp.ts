@@ -3,6 +3,7 @@ import { log1pPair } from '../exp-double.js';
 import { sumError } from '../pair.js';
 import { forEachShiftedRow, type ShiftedRow } from '../shifted.js';
 import type { CpuBuffer, FloatArray } from '../storage.js';
+import { isFar } from '../temperature.js';
 
 /**
  * `out[o,i] = log Σ_k exp(x[o,k,i] / T)`, as max + log1p(Σ of the others). +Infinity where a logit is (and none is NaN),
@@ -13,7 +14,8 @@ export function logSumExp(
   logits: FloatArray,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
-): void {
+): void | false {
+  if (isFar(parameters.temperature)) return false;
   forEachShiftedRow(logits, rows, parameters, (row) => {
     out[row.row] = Number.isFinite(row.max) ? finite(row) : row.max;
   });

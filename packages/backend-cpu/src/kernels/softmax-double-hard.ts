@@ -1,6 +1,5 @@
 import { doubleLimit, expSplit } from '../exp-double.js';
-import { type Pair, productError, reciprocal, sumError } from '../pair.js';
-import { isOrdinary, quotientOf, quotientRest, scaledTemperature } from '../scaled-temperature.js';
+import { type Pair, productError, quotientError, reciprocal, sumError } from '../pair.js';
 import { divide, sumSplits } from '../splits.js';
 import { scratch } from '../storage.js';
 import type { Keep } from '../tiles.js';
@@ -26,12 +25,11 @@ export function hardRows(
   const exp = expScratch(classes);
   const rests = restScratch(classes);
   const inverse = reciprocal(temperature);
-  const isTried = isOrdinary(temperature);
   const total: Pair = { high: 0, low: 0 };
   for (let row = first; row < first + count; row++) {
     const start = row * classes;
     const mask = keep ? (row % keep.rows) * classes : 0;
-    if (isTried && hardExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
+    if (hardExpAndSum(total, exp, rests, x, start, classes, inverse, keep, mask)) {
       divide(out, start, exp, rests, classes, total);
     } else if (shiftedExpAndSum(total, exp, rests, x, start, classes, temperature, keep, mask)) {
       divide(out, start, exp, rests, classes, total);
@@ -88,39 +86,31 @@ function shiftedExpAndSum(
   mask: number,
 ): boolean {
   const sign = temperature < 0 ? -1 : 1;
+  const divisor = Math.abs(temperature);
+  const isOne = divisor === 1;
   let max = Number.NEGATIVE_INFINITY;
-  let least = Number.POSITIVE_INFINITY;
   for (let k = 0; k < classes; k++) {
     if (keep && keep.buffer[(mask + k) | 0] === 0) continue;
     const value = x[(start + k) | 0] * sign;
     if (value > max) max = value;
-    if (value < least && value !== Number.NEGATIVE_INFINITY) least = value;
   }
-  const scaled = scaledTemperature(temperature);
-  // Quarters where a difference would overflow: at a large T it may count even so.
-  const share = least - max === Number.NEGATIVE_INFINITY ? 1 / 4 : 1;
-  const unit = 1 / share;
-  // In quarters, too: beside a logit of 2^970 or more a difference is 0, or its exponential is.
-  const isOne = scaled.divisor === 1 && scaled.isOrdinary;
-  const most = max * share;
   for (let k = 0; k < classes; k++) {
-    const value = x[(start + k) | 0] * sign * share;
-    const difference = value - most;
-    const quotient = isOne ? difference : quotientOf(difference, scaled) * unit;
+    const value = x[(start + k) | 0] * sign;
+    const difference = value - max;
+    const quotient = isOne ? difference : difference / divisor;
     if ((keep && keep.buffer[(mask + k) | 0] === 0) || quotient < leastExponent) {
       exp[k] = 0;
       rests[k] = 0;
       continue;
     }
-    const error = sumError(value, -most, difference);
-    const rest = isOne ? error : quotientRest(difference, error, scaled, quotient * share) * unit;
-    rests[k] = expSplit(exp, k, quotient, rest);
+    const error = sumError(value, -max, difference);
+    rests[k] = expSplit(exp, k, quotient, isOne ? error : quotientError(difference, error, divisor, quotient));
   }
   sumSplits(total, exp, rests, classes);
   return Number.isFinite(max);
 }
 
-/** What `quotient`, x · factor as rounded, lacks of x / T. Splitting x does not overflow: x is less than `doubleLimit` times an ordinary T. */
+/** What `quotient`, x · factor as rounded, lacks of x / T. Splitting x does not overflow: x is less than `doubleLimit` times T. */
 function productRest(x: number, { high, low }: Pair, quotient: number): number {
   return high === 1 ? 0 : productError(x, high, quotient) + x * low;
 }

@@ -190,9 +190,11 @@ function shiftedExpAndSum(
     if (value > max) max = value;
   }
   let total = 0;
-  const unit = stepsPerShift(temperature);
+  const unit = stepsPerUnit / Math.abs(temperature);
   for (let k = 0; k < classes; k++) {
-    const e = expOfShift((x[(start + k) | 0] * sign - max) * unit);
+    const steps = (x[(start + k) | 0] * sign - max) * unit;
+    // The smallest give e^−177.
+    const e = expOfSteps(Math.max(steps, leastSteps));
     exp[(to + k) | 0] = e;
     total += e;
   }
@@ -235,14 +237,4 @@ function keptLogits(
   const kept = logitScratch(classes);
   for (let k = 0; k < classes; k++) kept[k] = keep[mask + k] === 0 ? -Infinity * temperature : x[start + k];
   return kept;
-}
-
-/** Steps of a table's root that a shifted logit takes for each 1; finite, because a difference of 0 times Infinity is NaN. */
-function stepsPerShift(temperature: number): number {
-  return Math.min(Number.MAX_VALUE, stepsPerUnit / Math.abs(temperature));
-}
-
-/** exp of so many steps of ln 2 / 64 below 0; e^−177 for the smallest. */
-function expOfShift(steps: number): number {
-  return expOfSteps(Math.max(steps, leastSteps));
 }

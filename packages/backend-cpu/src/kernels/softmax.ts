@@ -1,5 +1,6 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import { type CpuBuffer, type FloatArray, scratch, singleScratch } from '../storage.js';
+import { isFar } from '../temperature.js';
 import { forEachTile, gather, gatherMask, type Keep, scatter, tileLength } from '../tiles.js';
 import { softmaxDouble } from './softmax-double.js';
 import { softmaxSingle } from './softmax-single.js';
@@ -19,8 +20,9 @@ export function softmax(
   logits: FloatArray,
   rows: Rows,
   parameters: SoftmaxParameters<CpuBuffer>,
-): void {
+): void | false {
   const { temperature, mask } = parameters;
+  if (isFar(temperature)) return false;
   const { outer, classes, inner } = rows;
   if (out instanceof Float32Array && logits instanceof Float32Array) {
     if (inner === 1) softmaxSingle(out, logits, outer, classes, temperature, keepOf(mask));

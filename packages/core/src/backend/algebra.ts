@@ -10,6 +10,10 @@ export const ordinaryExponent = { float16: 8, float32: 64, float64: 512 } as con
  * The elementary operations of expressions, each by one call of the backend's basis.
  *
  * Operands broadcast: a value with one number per row (a sum, a maximum) can be combined with one that has a number per entry.
+ *
+ * @example
+ * const z = m.sub(x, m.max(x)); // logSoftmax
+ * m.assign(out, m.sub(z, m.log(m.sum(m.exp(z)))));
  */
 export abstract class Algebra<B> extends Graph<B> {
   /** The backend's basis. @throws ERR_UNSUPPORTED if it has none */
@@ -122,22 +126,10 @@ export abstract class Algebra<B> extends Graph<B> {
     return this.host(identity, [1, classes, classes]);
   }
 
-  /** Matrices whose masked rows are set to 0; the matrices themselves without a mask. */
-  keepMatrixRows(matrices: Value<B>): Value<B> {
-    const kept = this.#keptColumns();
-    return kept === null ? matrices : this.select(kept, matrices, 0);
-  }
-
-  /** Matrices whose masked rows and columns are set to 0. */
+  /** Matrices whose masked rows and columns are set to 0; the matrices themselves without a mask. */
   keepMatrices(matrices: Value<B>): Value<B> {
-    const kept = this.#keptColumns();
-    return kept === null ? matrices : this.select(this.transposed(kept), this.select(kept, matrices, 0), 0);
-  }
-
-  /** The mask in the form of `columns`. */
-  #keptColumns(): Value<B> | null {
     const { mask } = this.context;
-    if (mask === null) return null;
+    if (mask === null) return matrices;
     const { outer, classes, inner } = this.rows;
     const keep = hostArray(outer * classes * inner, 'bool');
     for (let o = 0, n = 0; o < outer; o++) {
@@ -145,7 +137,8 @@ export abstract class Algebra<B> extends Graph<B> {
         for (let c = 0; c < classes; c++) keep[n++] = keeps(mask, this.rows, o, c, i) ? 1 : 0;
       }
     }
-    return this.host(keep, [outer * inner, classes, 1], 'bool');
+    const kept = this.host(keep, [outer * inner, classes, 1], 'bool');
+    return this.select(this.transposed(kept), this.select(kept, matrices, 0), 0);
   }
 
   #unary(op: UnaryOp, x: Value<B>): Value<B> {

@@ -1,7 +1,7 @@
 import type { DType, FloatDType, HostArray } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
-import { allocate } from '../tensor/tensor.js';
 import type { Backend, Extent, Operand, Rows } from './interface.js';
+import { allocate } from './limits.js';
 
 /** An operand of an expression: a value, which is computed when it is needed, or a constant. */
 export type Term<B> = Value<B> | number;
@@ -54,6 +54,8 @@ export interface AlgebraContext<B> {
 export abstract class Graph<B> {
   readonly rows: Rows;
   readonly dtype: FloatDType;
+  /** The divisor of the logits. */
+  readonly temperature: number;
   protected readonly context: AlgebraContext<B>;
   readonly #made = new Set<B>();
 
@@ -61,6 +63,7 @@ export abstract class Graph<B> {
     this.context = context;
     this.rows = context.rows;
     this.dtype = context.dtype;
+    this.temperature = context.temperature;
   }
 
   /** One number for each entry of the rows. */

@@ -10,11 +10,12 @@ import type { Definition } from '../ops/definition.js';
 import { optionNamesOf, softmaxSettings, wholeOf } from '../ops/settings.js';
 import { type BuiltIn, definitions, type Op } from '../ops/table.js';
 import { checkOptions } from '../options.js';
+import type { Origin } from '../tensor/device-tensor.js';
 import { readInput } from '../tensor/input.js';
 import { repeated } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
-import { isTensor, type Origin, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type BuiltInFunction, isOwnFunction, type OwnFunction } from './function.js';
 
 /** The options of the operation that is checked: others than those that it takes are ERR_VALUE. */

@@ -1,7 +1,9 @@
+import { checkDType } from '../backend/limits.js';
 import { backendOfNewTensor } from '../backend/registry.js';
+import { type DeviceTensor, make } from '../tensor/device-tensor.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { areBooleans, type FloatInput, readInput, type TensorInput } from '../tensor/input.js';
-import { checkDType, type DeviceTensor, isTensor, make, type Tensor, type TensorOfFloats } from '../tensor/tensor.js';
+import { isTensor, type Tensor, type TensorOfFloats } from '../tensor/tensor.js';
 
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
 export type TensorLike = Tensor | TensorInput;

@@ -1,10 +1,11 @@
 import type { Rows } from '../backend/interface.js';
 import { named } from '../errors.js';
 import { checkOptions } from '../options.js';
+import type { DeviceTensor, Origin } from '../tensor/device-tensor.js';
 import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
-import { type DeviceTensor, isTensor, type Origin, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { itself, type ReadArgument, type TensorLike, withArguments } from './arguments.js';
 import {
   type Definition,

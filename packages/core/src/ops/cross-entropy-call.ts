@@ -1,11 +1,12 @@
 import type { CrossEntropyParameters } from '../backend/interface.js';
+import { allocate } from '../backend/limits.js';
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { HostArray } from '../tensor/dtype.js';
 import { withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand } from '../tensor/operands.js';
 import { type Shape, withoutAxis } from '../tensor/shape.js';
-import { allocate, isTensor, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { itself, type ReadArgument, type TensorLike, withArguments } from './arguments.js';
 import { readWeight, type Weighting, weightingOf } from './class-weights.js';
 import { checkedOptions, crossEntropyNames, type Outputs } from './cross-entropy-options.js';

@@ -1,10 +1,8 @@
 import { ordinaryExponent } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
-import type { Rows } from '../backend/interface.js';
-import { mostExponent } from '../backend/softmax-algebra.js';
-import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
-import { keeps } from '../tensor/mask.js';
-import { allocate } from '../tensor/tensor.js';
+import { allocate } from '../backend/limits.js';
+import { complement, dominates, finiteOr, mostExponent, quotientOf, signed } from '../backend/softmax-terms.js';
+import { hostArray, largestFinite } from '../tensor/dtype.js';
 import { largestOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
@@ -12,6 +10,7 @@ import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
 import { fill } from './result.js';
 import { softmaxValue } from './softmax.js';
+import { targetWeights } from './target-weights.js';
 
 /** Buffers for the loss (one number per row) and the gradient; either may be null. */
 interface Written {
@@ -41,7 +40,7 @@ function expectedGap<B>(m: Expressions<B>, q: Value<B>, x: Value<B>): Value<B> {
   const size = Math.abs(m.temperature);
   // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
   const unit = size < 2 ** -ordinaryExponent[m.dtype] ? 1 : 0.5;
-  const scaled = m.signed(unit === 1 ? x : m.mul(x, unit));
+  const scaled = signed(m, unit === 1 ? x : m.mul(x, unit));
   const gap = m.keep(m.sub(m.max(scaled), scaled), Number.POSITIVE_INFINITY);
   const largest = largestFinite(m.dtype);
   // Avoids 0 · Infinity = NaN; a NaN in q stays NaN.
@@ -69,15 +68,15 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
       const p = m.of(softmaxValue, x);
-      const top = m.dominates(p);
+      const top = dominates(m, p);
       const difference = (weights: Value<B>) => {
         const total = m.select(top, m.sum(m.select(top, 0, weights)), m.sum(weights));
-        const own = m.select(top, m.mul(weights, m.complement(p)), weights);
+        const own = m.select(top, m.mul(weights, complement(m, p)), weights);
         return m.sub(m.mul(p, total), own);
       };
       if (call.temperature === 1) return m.mul(difference(q), call.scale);
       // One quotient, because scale alone may be beyond the range of the dtype.
-      return m.quotientOf(difference, q, call.temperature / call.scale);
+      return quotientOf(m, difference, q, call.temperature / call.scale);
     },
   };
 }
@@ -87,21 +86,6 @@ export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }
   if (target.kind !== 'indices' || target.counted === target.host.length) return x;
   const counts = hostArray(target.host.length, 'bool').map((_, row) => (target.host[row] === ignoreIndex ? 0 : 1));
   return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
-}
-
-/** The target weights q: one-hot or given probabilities, smoothed, weighted by class, 0 where masked or ignored. */
-function targetWeights<B>(m: Expressions<B>, call: TargetCall): Value<B> {
-  const { target, labelSmoothing, weight, rows } = call;
-  let q =
-    target.kind === 'probabilities'
-      ? m.entries(target.buffer as B)
-      : m.host(oneHot(target.host, rows, call.ignoreIndex, m.dtype), [rows.outer, rows.classes, rows.inner]);
-  if (labelSmoothing > 0) {
-    const shares = m.host(smoothingShares(call), [rows.outer, 1, rows.inner]);
-    q = m.add(m.mul(q, 1 - labelSmoothing), shares);
-  }
-  if (weight !== null) q = m.mul(q, m.given(weight as B, [1, rows.classes, 1]));
-  return m.keep(q, 0);
 }
 
 /** Lets `write` compute one number per row and reduces them into `out`, which is `ofNothing` if there are no rows to reduce. */
@@ -186,7 +170,7 @@ export function gradientTimes<B>(
     // Terms of a sum may overflow and cancel.
     if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
   }
-  return (direction) => ways.map((way) => way(direction)).reduce((product, next) => m.finiteOr(product, next));
+  return (direction) => ways.map((way) => way(direction)).reduce((product, next) => finiteOr(m, product, next));
 }
 
 /**
@@ -200,66 +184,5 @@ export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Val
   const p = m.of(softmaxValue, counted(m.entries(call.x.buffer as B)));
   const along = gradientTimes(m, call, 'rows');
   // The differences of the largest numbers overflow.
-  return m.finiteOr(along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
-}
-
-/** Σ_c q_c of each row: the total of the target weights. */
-export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
-  const { target, rows } = call;
-  if (target.kind === 'probabilities') return m.sum(targetWeights(m, call));
-  return m.host(indexTotals(call, target.host), [rows.outer, 1, rows.inner]);
-}
-
-/** Σ_c q_c by row for class indices. */
-function indexTotals(call: TargetCall, indices: HostArray): HostArray {
-  const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
-  const { classes } = call.rows;
-  const totals = hostArray(indices.length, dtype);
-  // Weights are divided before they are added, because the sum of large ones leaves the range.
-  const spread =
-    labelSmoothing > 0 && weightHost
-      ? { weight: overKept(call, (c) => (weightHost[c] ?? 0) / classes), kept: overKept(call, () => 1) }
-      : null;
-  for (const [row, index] of indices.entries()) {
-    if (index === ignoreIndex) continue;
-    const mean = spread === null ? 1 : spread.weight(row) * (classes / spread.kept(row));
-    totals[row] = (1 - labelSmoothing) * (weightHost?.[index] ?? 1) + labelSmoothing * mean;
-  }
-  return totals;
-}
-
-/** ε/K by row, K the classes that the mask keeps; 0 for rows that are ignored or have none. */
-function smoothingShares(call: TargetCall): HostArray {
-  const { rows, dtype, target, labelSmoothing, ignoreIndex } = call;
-  const kept = overKept(call, () => 1);
-  return hostArray(rows.outer * rows.inner, dtype).map((_, row) => {
-    if (target.kind === 'indices' && target.host[row] === ignoreIndex) return 0;
-    const count = kept(row);
-    return count === 0 ? 0 : labelSmoothing / count;
-  });
-}
-
-/** The sum of a value over the classes that the mask keeps, by row. */
-function overKept({ rows, mask }: TargetCall, value: (c: number) => number): (row: number) => number {
-  const { classes, inner } = rows;
-  const sum = (isKept: (c: number) => boolean) => {
-    let total = 0;
-    for (let c = 0; c < classes; c++) if (isKept(c)) total += value(c);
-    return total;
-  };
-  if (mask !== null) return (row) => sum((c) => keeps(mask, rows, Math.floor(row / inner), c, row % inner));
-  const all = sum(() => true);
-  return () => all;
-}
-
-/** Class indices as one-hot probabilities. Ignored rows are all 0. */
-function oneHot(indices: HostArray, rows: Rows, ignoreIndex: number, dtype: FloatDType): HostArray {
-  const { outer, classes, inner } = rows;
-  const dense = hostArray(outer * classes * inner, dtype);
-  let row = 0;
-  for (const index of indices) {
-    if (index !== ignoreIndex) dense[(Math.floor(row / inner) * classes + index) * inner + (row % inner)] = 1;
-    row++;
-  }
-  return dense;
+  return finiteOr(m, along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
 }

@@ -1,14 +1,16 @@
 import type { Rows } from '../backend/interface.js';
+import { allocate } from '../backend/limits.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { checkAttached } from '../tensor/attached.js';
+import { asTensor, type IndexSummary } from '../tensor/device-tensor.js';
 import type { DType, HostArray } from '../tensor/dtype.js';
 import { areBooleans, isIntegerArray, readInput, type TensorInput } from '../tensor/input.js';
 import { keeps, type Mask } from '../tensor/mask.js';
 import { shapeOfNested } from '../tensor/nested.js';
 import { type FloatTensor, hintOfShape, operandLike } from '../tensor/operands.js';
 import { type Shape, sameShape, show, sizeOf, withoutAxis } from '../tensor/shape.js';
-import { allocate, asTensor, type IndexSummary, isTensor, type Tensor } from '../tensor/tensor.js';
+import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { isInt32 } from './cross-entropy-options.js';
 
 /** Class indices (an int32 tensor, integers in arrays) shaped like the logits without the axis, or probabilities shaped like them. */

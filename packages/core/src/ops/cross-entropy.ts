@@ -12,7 +12,6 @@ import {
   lossOfNothing,
   ofLoss,
   reduceRows,
-  targetTotals,
   whereCounted,
   writeLossAndGradient,
 } from './cross-entropy-formula.js';
@@ -23,6 +22,7 @@ import { composed } from './evaluate.js';
 import { logSumExpDefinition } from './log-sum-exp.js';
 import { compute } from './result.js';
 import type { OutOption } from './settings.js';
+import { targetTotals } from './target-weights.js';
 
 /** The result of `crossEntropy`: the loss, and its derivative in the shape of the logits. */
 export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {

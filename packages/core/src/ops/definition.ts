@@ -1,6 +1,6 @@
+import type { Algebra } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
 import type { Backend, KernelName, Rows, SoftmaxParameters } from '../backend/interface.js';
-import type { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
 
 /** A function of core as data: its names and its mathematics. */
 export interface Definition {
@@ -73,12 +73,10 @@ export interface Member {
   readonly kernel?: Kernel;
   /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
-  /** Sets masked entries of the result of a derivative at the output to 0. Default `m.keep(result, 0)`. */
-  keep?<B>(m: Expressions<B>, result: Value<B>): Value<B>;
 }
 
 /** The algebra in which formulas are written: operations of the backend's basis and other functions of core. */
-export interface Expressions<B> extends SoftmaxAlgebra<B> {
+export interface Expressions<B> extends Algebra<B> {
   /** A function of core as a term, with the temperature and mask of this call, computed with its kernel if the backend has one. */
   of(member: Member, ...operands: Value<B>[]): Value<B>;
   /** A function whose kernel every backend has, at temperature 1 without a mask: that call may not be declined. @throws ERR_UNSUPPORTED if it is */

@@ -51,11 +51,8 @@ export interface Elementwise {
 }
 
 /** The mathematics of an elementwise function. */
-interface Entries {
+interface Entries extends Pick<Definition, 'alsoOfInput' | 'value' | 'hvp'> {
   readonly name: 'sigmoid' | 'relu';
-  /** Its derivatives are the same at the input as at the output. */
-  readonly alsoOfInput?: true;
-  readonly value: Member;
   /** f′ from y. */
   slope<B>(m: Expressions<B>, y: Value<B>): Value<B>;
   /** g f′ from y and g. */
@@ -63,13 +60,11 @@ interface Entries {
 }
 
 /** The definition of an elementwise function. */
-export function elementwise({ name, alsoOfInput, value, slope, product }: Entries) {
+export function elementwise<const E extends Entries>({ slope, product, ...own }: E) {
   return {
-    name,
+    ...own,
     over: 'entries',
     output: 'y',
-    ...(alsoOfInput && { alsoOfInput }),
-    value,
     vjp: product,
     jvp: product,
     jacobian: {
@@ -77,5 +72,5 @@ export function elementwise({ name, alsoOfInput, value, slope, product }: Entrie
       formula: (m, y) => m.select(m.identity(), m.transposed(m.columns(slope(m, y))), 0),
     },
     diagonal: { formula: slope },
-  } as const satisfies Definition;
+  } as const satisfies Omit<Definition, keyof Entries>;
 }

@@ -1,7 +1,8 @@
+import { Algebra } from '../backend/algebra.js';
 import type { Value } from '../backend/graph.js';
 import type { Backend, Basis, Extent, KernelName, Rows } from '../backend/interface.js';
 import { openedBackends, registered } from '../backend/registry.js';
-import { SoftmaxAlgebra } from '../backend/softmax-algebra.js';
+import { nearOne } from '../backend/softmax-terms.js';
 import { SoftgradError } from '../errors.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { Mask } from '../tensor/mask.js';
@@ -44,14 +45,14 @@ export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operan
     const unmasked = m.computed(extentOf(member, call.rows), values, (into, buffers) =>
       run({ ...call, mask: null }, member, into, buffers),
     );
-    m.assign(out, member.keep ? member.keep(m, unmasked) : m.keep(unmasked, 0));
+    m.assign(out, member.result === 'matrices' ? m.keepMatrices(unmasked) : m.keep(unmasked, 0));
   });
 }
 
 /** A function of x / T computed at a temperature near 1. The constant that is subtracted from the logits of a row changes log-sum-exp only, and is added again. */
 function ofNearOne(member: Member): Member['formula'] {
   return (m, x) => {
-    const { logits, temperature, constant } = m.nearOne(x);
+    const { logits, temperature, constant } = nearOne(m, x);
     const value = m.at(temperature, member, logits);
     return member.result === 'rows' && constant !== null ? m.add(value, constant) : value;
   };
@@ -86,7 +87,7 @@ export function isRequired(kernel: KernelName | null | undefined): kernel is 'so
   return kernel === 'softmax' || kernel === 'jacobian' || kernel === 'vjp';
 }
 
-class CallExpressions<B> extends SoftmaxAlgebra<B> implements Expressions<B> {
+class CallExpressions<B> extends Algebra<B> implements Expressions<B> {
   readonly #call: Call<B>;
 
   constructor(call: Call<B>) {

@@ -1,9 +1,10 @@
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkOptions } from '../options.js';
+import type { DeviceTensor } from '../tensor/device-tensor.js';
 import { readInput, type TensorInput } from '../tensor/input.js';
 import { operand } from '../tensor/operands.js';
 import { resolveAxis } from '../tensor/shape.js';
-import { type DeviceTensor, isTensor } from '../tensor/tensor.js';
+import { isTensor } from '../tensor/tensor.js';
 import { type TensorLike, withArguments } from './arguments.js';
 import { callOn, callOnTensors, noOptions, type Plan, planOf } from './call.js';
 import type { Definition } from './definition.js';

@@ -1,4 +1,5 @@
 import type { Value } from '../backend/graph.js';
+import { dominates, quotientOf, tempered } from '../backend/softmax-terms.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
@@ -6,7 +7,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
-import { softmaxVjp } from './softmax.js';
+import { curvature } from './softmax.js';
 
 /** `logSoftmax` with its derivatives, which take its output y. */
 export interface LogSoftmax {
@@ -87,7 +88,7 @@ function complementOf<B>(m: Expressions<B>, y: Value<B>, p = m.exp(y)): Value<B>
   const last = m.dtype === 'float64' ? 13 : 7;
   let fraction = m.add(square, last);
   for (let k = last - 2; k > 0; k -= 2) fraction = m.add(m.div(square, fraction), k);
-  return m.select(m.dominates(p), m.div(twice, m.add(fraction, z)), m.sub(1, p));
+  return m.select(dominates(m, p), m.div(twice, m.add(fraction, z)), m.sub(1, p));
 }
 
 export const logSoftmaxDefinition = {
@@ -102,8 +103,8 @@ export const logSoftmaxDefinition = {
     },
     isOfQuotient: true,
     formula: (m, x) => {
-      const tempered = m.tempered(x);
-      const z = m.sub(tempered, m.max(tempered));
+      const logits = tempered(m, x);
+      const z = m.sub(logits, m.max(logits));
       return m.keep(m.sub(z, log1p(m, sumOfOthers(m, z))), Number.NEGATIVE_INFINITY);
     },
   },
@@ -115,14 +116,14 @@ export const logSoftmaxDefinition = {
     },
     formula: (m, y, g) => {
       const p = m.exp(y);
-      const top = m.dominates(p);
+      const top = dominates(m, p);
       const complement = complementOf(m, y, p);
       const product = (v: typeof g) => {
         // For a probability above ½, v − p Σ v cancels: there it is v (1 − p) − p Σ_others v.
         const ofTop = m.sub(m.mul(v, complement), m.mul(p, m.sum(m.select(top, 0, v))));
         return m.select(top, ofTop, m.sub(v, m.mul(p, m.sum(v))));
       };
-      return m.quotientOf(product, g, m.temperature);
+      return quotientOf(m, product, g, m.temperature);
     },
   },
   jvp: {
@@ -136,11 +137,11 @@ export const logSoftmaxDefinition = {
       // Any constant may be subtracted from t. With the entry of a probability above ½ nothing cancels in a nearly one-hot row. The mean is subtracted
       // twice because the first one, as rounded, is as far off as a large constant that all entries have in common; of what remains it is small.
       const product = (v: typeof t) => {
-        const moved = m.sub(v, m.sum(m.select(m.dominates(p), v, 0)));
+        const moved = m.sub(v, m.sum(m.select(dominates(m, p), v, 0)));
         const centred = m.sub(moved, m.sum(m.mul(p, moved)));
         return m.sub(centred, m.sum(m.mul(p, centred)));
       };
-      return m.quotientOf(product, t, m.temperature);
+      return quotientOf(m, product, t, m.temperature);
     },
   },
   hvp: {
@@ -151,10 +152,7 @@ export const logSoftmaxDefinition = {
           ? kernels.logSoftmaxHvp(out, operands[0], operands[1], operands[2], call.rows, call)
           : false,
     },
-    formula: (m, y, g, t) => {
-      const p = m.exp(y);
-      return m.productOverSquare((a, b) => m.mul(m.plain(softmaxVjp, p, a), b), m.withoutOffset(p, t), m.neg(m.sum(g)));
-    },
+    formula: (m, y, g, t) => curvature(m, m.exp(y), t, m.neg(m.sum(g))),
   },
   jacobian: {
     result: 'matrices',
@@ -169,7 +167,6 @@ export const logSoftmaxDefinition = {
       const beside = m.transposed(m.columns(m.sub(0, p)));
       return m.div(m.select(m.identity(), diagonal, beside), m.temperature);
     },
-    keep: (m, matrices) => m.keepMatrixRows(matrices),
   },
   diagonal: {
     formula: (m, y) => m.div(complementOf(m, y), m.temperature),

@@ -1,4 +1,5 @@
 import type { Value } from '../backend/graph.js';
+import { finite, finiteOr, quotient, signed } from '../backend/softmax-terms.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
 import type { DirectionLike, FloatLike } from './arguments.js';
@@ -7,7 +8,7 @@ import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
 import { log1p, sumOfOthers } from './log-of-sum.js';
 import type { SoftmaxOptions } from './settings.js';
-import { softmaxValue, softmaxVjp } from './softmax.js';
+import { curvature, softmaxValue } from './softmax.js';
 
 /** `logSumExp` with its derivatives, which take the logits: its gradient is softmax(x / T) / T. */
 export interface LogSumExp {
@@ -96,17 +97,7 @@ function productOverTemperature<B>(m: Expressions<B>, x: Value<B>, v: Value<B>):
   const early = m.mul(m.of(gradient, x), v);
   if (m.temperature >= 1 / largestFinite(m.dtype)) return m.keep(early, 0);
   // Where p / T overflows, p is a normal number and v small, or so large that v / T overflows and p v has all digits.
-  return m.keep(m.finiteOr(early, m.finiteOr(m.mul(p, m.div(v, m.temperature)), late)), 0);
-}
-
-/**
- * The row's maximum of `x / T` over the entries that the mask keeps, and `x / T` minus this maximum. The maximum is clamped to finite values,
- * so that log-sum-exp gives SciPy's results for +Infinity and for rows of only −Infinity.
- */
-function shifted<B>(m: Expressions<B>, x: Value<B>): { readonly maximum: Value<B>; readonly difference: Value<B> } {
-  const kept = m.signed(x);
-  const maximum = m.finite(m.max(kept));
-  return { maximum: m.div(maximum, Math.abs(m.temperature)), difference: m.quotient(kept, maximum) };
+  return m.keep(finiteOr(m, early, finiteOr(m, m.mul(p, m.div(v, m.temperature)), late)), 0);
 }
 
 export const logSumExpDefinition = {
@@ -122,8 +113,11 @@ export const logSumExpDefinition = {
     },
     isOfQuotient: true,
     formula: (m, x) => {
-      const { maximum, difference } = shifted(m, x);
-      return m.add(log1p(m, sumOfOthers(m, difference)), maximum);
+      const kept = signed(m, x);
+      // With a finite one, results for +Infinity and for rows of only −Infinity are SciPy's.
+      const maximum = finite(m, m.max(kept));
+      const others = sumOfOthers(m, quotient(m, kept, maximum));
+      return m.add(log1p(m, others), m.div(maximum, Math.abs(m.temperature)));
     },
   },
   gradient,
@@ -139,7 +133,7 @@ export const logSumExpDefinition = {
       const late = m.div(mean, m.temperature);
       if (m.temperature >= leastTemperature) return late;
       // Terms that are divided first keep the digits of small ones; they may overflow and cancel.
-      return m.finiteOr(m.sum(productOverTemperature(m, x, t)), late);
+      return finiteOr(m, m.sum(productOverTemperature(m, x, t)), late);
     },
   },
   hvp: {
@@ -151,13 +145,7 @@ export const logSumExpDefinition = {
           ? kernels.logSumExpHvp(out, operands[0], operands[1], operands[2], call.rows, call)
           : false,
     },
-    formula: (m, x, g, t) => {
-      const p = m.of(softmaxValue, x);
-      return m.keep(
-        m.productOverSquare((a, b) => m.mul(m.plain(softmaxVjp, p, a), b), m.withoutOffset(p, m.keep(t, 0)), g),
-        0,
-      );
-    },
+    formula: (m, x, g, t) => m.keep(curvature(m, m.of(softmaxValue, x), m.keep(t, 0), g), 0),
   },
 } as const satisfies Definition;
 

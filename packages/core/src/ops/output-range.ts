@@ -1,6 +1,6 @@
 import { SoftgradError } from '../errors.js';
+import type { LaidMask } from '../tensor/device-tensor.js';
 import type { FloatTensor } from '../tensor/operands.js';
-import type { LaidMask } from '../tensor/tensor.js';
 import type { Definition } from './definition.js';
 
 /** Where the outputs are that derivatives take. */

@@ -1,10 +1,12 @@
 import type { Backend } from '../backend/interface.js';
+import { allocate } from '../backend/limits.js';
 import { isSoftgradError } from '../errors.js';
+import { DeviceTensor } from '../tensor/device-tensor.js';
 import { type DType, hostArray } from '../tensor/dtype.js';
 import { type FloatTensor, operandLike } from '../tensor/operands.js';
 import { track } from '../tensor/scope.js';
 import { type Shape, sizeOf } from '../tensor/shape.js';
-import { allocate, DeviceTensor, type Tensor } from '../tensor/tensor.js';
+import type { Tensor } from '../tensor/tensor.js';
 
 /**
  * Lets `kernel` write a result into `out` or into a new tensor. The kernel is not called for an empty result. If the backend does not write

@@ -1,10 +1,12 @@
+import { checkClasses } from '../backend/limits.js';
 import { SoftgradError } from '../errors.js';
 import { namesOf } from '../options.js';
 import { describeOption } from '../tensor/describe.js';
+import type { Origin } from '../tensor/device-tensor.js';
 import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { resolveAxis, rowsOf } from '../tensor/shape.js';
-import type { Origin, TensorOfFloats } from '../tensor/tensor.js';
+import type { TensorOfFloats } from '../tensor/tensor.js';
 import type { Definition, MemberName } from './definition.js';
 
 export interface OutOption {
@@ -35,16 +37,6 @@ const softmaxNames = /* @__PURE__ */ namesOf<SoftmaxOptions>({ axis: true, tempe
 export function optionNamesOf({ over }: Definition, member: MemberName): readonly string[] {
   if (over === 'rows') return softmaxNames;
   return member === 'jacobian' ? axisNames : outNames;
-}
-
-/** @throws ERR_UNSUPPORTED for rows of more classes than the backend takes */
-function checkClasses(operation: string, { backend }: FloatTensor, classes: number): void {
-  const most = backend.supports.limits.classes;
-  if (classes <= most) return;
-  throw new SoftgradError(
-    'ERR_UNSUPPORTED',
-    `${operation}: ${classes} classes; ${backend.name} takes at most ${most} in one row`,
-  );
 }
 
 /** @throws ERR_VALUE unless finite and above 0 */
@@ -86,7 +78,7 @@ export function settingsOfMaker(
   made: Origin,
   options: SoftmaxOptions,
 ): Origin {
-  checkClasses(operation, x, made.rows.classes);
+  checkClasses(operation, x.backend, made.rows.classes);
   if (options.axis === undefined && options.temperature === undefined && options.mask === undefined) return made;
   const { axis = made.axis, temperature = made.temperature, mask } = options;
   const given = softmaxSettings(operation, x, { axis, temperature, mask }, made.operation);
@@ -116,7 +108,7 @@ export function softmaxSettings(
   const { axis: given = -1, temperature: size = 1 } = options;
   const axis = resolveAxis(operation, given, x.shape);
   // Before `rowsOf`: if its fields once hold a number above 2^30, engines read them as floats in all later calls, which makes kernels a third slower.
-  checkClasses(operation, x, x.shape[axis] ?? 1);
+  checkClasses(operation, x.backend, x.shape[axis] ?? 1);
   const rows = rowsOf(x.shape, axis);
   const temperature = checkTemperature(operation, size);
   const mask = options.mask === undefined ? null : layMask(operation, options.mask, x, rows);

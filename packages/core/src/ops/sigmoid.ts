@@ -1,7 +1,6 @@
 import type { Like } from '../tensor/typed.js';
 import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
-import type { Definition } from './definition.js';
 import { type Elementwise, elementwise } from './elementwise.js';
 import type { OutOption } from './settings.js';
 
@@ -18,38 +17,34 @@ export interface Sigmoid extends Elementwise {
   hvp<X extends FloatLike>(y: X, cotangent: DirectionLike, tangent: DirectionLike, options?: OutOption): Like<X>;
 }
 
-const hvp = {
-  kernel: {
-    name: 'sigmoidHvp',
-    call: ({ kernels }, { rows }, out, operands) =>
-      kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, operands[0], operands[1], operands[2], rows.classes) : false,
+export const sigmoidDefinition = /* @__PURE__ */ elementwise({
+  name: 'sigmoid',
+  value: {
+    kernel: {
+      name: 'sigmoid',
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
+    },
+    formula: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
   },
-  formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
-} as const satisfies Definition['hvp'];
-
-export const sigmoidDefinition = /* @__PURE__ */ Object.assign(
-  /* @__PURE__ */ elementwise({
-    name: 'sigmoid',
-    value: {
-      kernel: {
-        name: 'sigmoid',
-        call: ({ kernels }, { rows }, out, operands) =>
-          kernels?.sigmoid ? kernels.sigmoid(out, operands[0], rows.classes) : false,
-      },
-      formula: (m, x) => m.div(m.exp(m.smaller(x, 0)), m.add(m.exp(m.neg(m.abs(x))), 1)),
+  slope: (m, y) => m.mul(y, m.sub(1, y)),
+  product: {
+    kernel: {
+      name: 'sigmoidVjp',
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
     },
-    slope: (m, y) => m.mul(y, m.sub(1, y)),
-    product: {
-      kernel: {
-        name: 'sigmoidVjp',
-        call: ({ kernels }, { rows }, out, operands) =>
-          kernels?.sigmoidVjp ? kernels.sigmoidVjp(out, operands[0], operands[1], rows.classes) : false,
-      },
-      formula: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+    formula: (m, y, g) => m.mul(g, m.mul(y, m.sub(1, y))),
+  },
+  hvp: {
+    kernel: {
+      name: 'sigmoidHvp',
+      call: ({ kernels }, { rows }, out, operands) =>
+        kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, operands[0], operands[1], operands[2], rows.classes) : false,
     },
-  }),
-  { hvp },
-);
+    formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
+  },
+});
 
 /**
  * The logistic function, elementwise: `σ(x) = 1 / (1 + exp(−x))`, with the derivative `σ′ = y (1 − y)`.

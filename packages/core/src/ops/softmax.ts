@@ -1,8 +1,18 @@
-import { mostExponent } from '../backend/softmax-algebra.js';
+import type { Value } from '../backend/graph.js';
+import {
+  centred,
+  complement,
+  jacobianOfSmallTemperature,
+  mostExponent,
+  productOverSquare,
+  quotientOf,
+  tempered,
+  withoutOffset,
+} from '../backend/softmax-terms.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
 import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
-import type { Definition, Member } from './definition.js';
+import type { Definition, Expressions, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { SoftmaxOptions } from './settings.js';
 
@@ -112,7 +122,7 @@ export const softmaxValue: Member = {
   },
   isOfQuotient: true,
   // An entirely masked row is NaN before `keep`, and 0 by definition.
-  formula: (m, x) => m.keep(m.plain(softmaxValue, m.tempered(x)), 0),
+  formula: (m, x) => m.keep(m.plain(softmaxValue, tempered(m, x)), 0),
 };
 
 /** Also the jvp, because the Jacobian is symmetric. */
@@ -121,8 +131,14 @@ export const softmaxVjp: Member = {
     name: 'vjp',
     call: (backend, call, out, operands) => backend.vjp(out, operands[0], operands[1], call.rows, call),
   },
-  formula: (m, s, g) => m.quotientOf((v) => m.plain(softmaxVjp, s, v), g, m.temperature),
+  formula: (m, s, g) => quotientOf(m, (v) => m.plain(softmaxVjp, s, v), g, m.temperature),
 };
+
+/** `factor · p ⊙ (t − ⟨p, t⟩) / T²`, the factor one number a row: a multiple of the Hessian of log-sum-exp, times t. */
+export function curvature<B>(m: Expressions<B>, p: Value<B>, t: Value<B>, factor: Value<B>): Value<B> {
+  const product = (v: Value<B>, by: Value<B>) => m.mul(m.plain(softmaxVjp, p, v), by);
+  return productOverSquare(m, product, withoutOffset(m, p, t), factor);
+}
 
 const jacobian: Member = {
   result: 'matrices',
@@ -132,9 +148,8 @@ const jacobian: Member = {
   },
   formula: (m, s) =>
     Math.abs(m.temperature) < 2 ** -mostExponent
-      ? m.jacobianOfSmallTemperature(s)
+      ? jacobianOfSmallTemperature(m, s)
       : m.div(m.plain(jacobian, s), m.temperature),
-  keep: (m, matrices) => m.keepMatrices(matrices),
 };
 
 /** softmax (sign 1) or softmin (sign −1), which is softmax at the negative temperature. */
@@ -155,14 +170,14 @@ export const softmaxDefinition = (name: 'softmax' | 'softmin', sign: 1 | -1) =>
       },
       // The third cumulant of s with g and t: vjp of the product of both, centred.
       formula: (m, s, g, t) =>
-        m.productOverSquare((a, b) => m.plain(softmaxVjp, s, m.mul(a, b)), m.centred(s, g), m.centred(s, t)),
+        productOverSquare(m, (a, b) => m.plain(softmaxVjp, s, m.mul(a, b)), centred(m, s, g), centred(m, s, t)),
     },
     doubleBackward: {
-      formula: (m, s, g, h) => m.div(m.sub(m.mul(h, m.centred(s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
+      formula: (m, s, g, h) => m.div(m.sub(m.mul(h, centred(m, s, g)), m.mul(g, m.sum(m.mul(s, h)))), m.temperature),
     },
     jacobian,
     diagonal: {
-      formula: (m, s) => m.div(m.mul(s, m.complement(s)), m.temperature),
+      formula: (m, s) => m.div(m.mul(s, complement(m, s)), m.temperature),
     },
   }) as const satisfies Definition;
 

@@ -1,4 +1,5 @@
 import type { Backend } from '../backend/interface.js';
+import { checkDType } from '../backend/limits.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { backendOfNewTensor } from '../backend/registry.js';
 import { inOperation, SoftgradError } from '../errors.js';
@@ -6,11 +7,12 @@ import { checkOptions, namesOf } from '../options.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
 import { describe } from './describe.js';
+import { asTensor, DeviceTensor, make } from './device-tensor.js';
 import { type DType, type FloatDType, isFloat } from './dtype.js';
 import { readInput, type TensorInput } from './input.js';
 import { track } from './scope.js';
 import { checkShape, type Shape, sameShape, show, sizeOf } from './shape.js';
-import { asTensor, checkDType, DeviceTensor, make, type Tensor } from './tensor.js';
+import type { Tensor } from './tensor.js';
 import type { DTypeOf, RankOf, RankOfShape } from './typed.js';
 
 export interface TensorOptions {
@@ -128,6 +130,21 @@ export function fromBuffer<B>(backend: Backend<B>, buffer: B, shape: Shape, dtyp
   checkDType('fromBuffer', dtype, backend);
   checkBuffer(backend, buffer, shape, dtype);
   return track(new DeviceTensor(backend, Object.freeze([...shape]), dtype, buffer, null));
+}
+
+/**
+ * The backend's buffer of a tensor, without a copy: the inverse of `fromBuffer`. The tensor remains its owner.
+ *
+ * @throws ERR_BACKEND_MISMATCH if the tensor is on another backend; ERR_DISPOSED; ERR_DTYPE for anything but a tensor
+ * @example
+ * const backend = await cpu.open();
+ * bufferOf(backend, tensor([1, 2, 3], { backend })); // [1, 2, 3], a Float32Array
+ */
+export function bufferOf<B>(backend: Backend<B>, x: Tensor): B {
+  const known = asTensor('bufferOf', 'x', x);
+  checkLivesOn('bufferOf', 'x', known.backend, backend as Backend);
+  known.beginning = null;
+  return known.buffer as B;
 }
 
 /** @throws ERR_VALUE, ERR_DTYPE, ERR_SHAPE, ERR_DISPOSED unless the backend has such a buffer, as far as it can be asked */

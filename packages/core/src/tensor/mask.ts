@@ -1,6 +1,8 @@
 import type { Backend, Rows } from '../backend/interface.js';
+import { allocate } from '../backend/limits.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
+import { asTensor, DeviceTensor, type LaidMask } from './device-tensor.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
 import { hintOfShape } from './operands.js';
@@ -15,7 +17,7 @@ import {
   show,
   sizeOf,
 } from './shape.js';
-import { allocate, asTensor, DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
+import { isTensor, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, bytes of 0 and 1, or either with a shape; broadcast by NumPy's rule. */
 export type MaskInput = Tensor | NestedMask | NdArrayLike | DimsArrayLike | UncheckedArrayLike;

@@ -1,8 +1,8 @@
 import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
+import { asTensor, type DeviceTensor } from './device-tensor.js';
 import { type FloatDType, isFloat } from './dtype.js';
 import { type Shape, sameShape, show, sizeOf } from './shape.js';
-import { asTensor, type DeviceTensor } from './tensor.js';
 
 /** An operand of floats, checked alive. */
 export interface FloatTensor extends DeviceTensor {

@@ -1,12 +1,11 @@
 import type { DerivativeParameters, Rows } from '@softgrad/core';
 import { type FloatArray, scratch, singleScratch } from '../../storage.js';
-import { hasInverse, inverseTemperature } from '../../temperature.js';
+import { isFar } from '../../temperature.js';
 import { forEachTile, gather, scatter, tileLength } from '../../tiles.js';
 import { divisorOf, vjpDouble } from './double.js';
 import { leastSearched, vjpDoubleShort, vjpSingleShort } from './short.js';
-import { isLinear, vjpSingle } from './single.js';
+import { vjpSingle } from './single.js';
 import { vjpPairs, vjpTriples } from './two-or-three.js';
-import { vjpWideRow } from './wide.js';
 
 // Of the operands' dtype: a loop that has seen arrays of two kinds takes up to twice the time ever after.
 const singleScratches = { s: singleScratch(), g: singleScratch() };
@@ -20,7 +19,7 @@ export function vjp(
   rows: Rows,
   { temperature }: DerivativeParameters,
 ): void | false {
-  if (!hasInverse(out, temperature)) return false;
+  if (isFar(temperature)) return false;
   const { outer, classes } = rows;
   const isSingle = out instanceof Float32Array;
   if (rows.inner === 1) {
@@ -54,28 +53,13 @@ function vjpRows(
 ): void {
   const length = outer * classes;
   // float64 is divided by T, since a rounded 1/T alone costs an ULP.
-  const factor = isSingle ? inverseTemperature(temperature) : 1;
-  if (!isSingle && Math.abs(temperature) < leastTemperature) {
-    for (let start = 0; start < length; start += classes) vjpWideRow(out, s, g, start, start + classes, temperature);
-  } else if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
+  const factor = isSingle ? 1 / temperature : 1;
+  if (classes === 2 || (classes === 3 && (isSingle || temperature === 1))) {
     (classes === 2 ? vjpPairs : vjpTriples)(out, s, g, length, factor);
-    if (!isSingle) divide(out, 0, length, temperature);
+    if (!isSingle && temperature !== 1) for (let k = 0; k < length; k++) out[k] /= temperature;
   } else if (isSingle) {
-    (classes < leastSearched && isLinear(factor) ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
+    (classes < leastSearched ? vjpSingleShort : vjpSingle)(out, s, g, length, classes, factor);
   } else {
-    const isOrdinary = Math.log2(Math.abs(temperature)) < mostExponent;
-    const divisor = divisorOf(isOrdinary ? temperature : 1);
-    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisor);
-    if (!isOrdinary) divide(out, 0, length, temperature);
+    (classes < leastSearched ? vjpDoubleShort : vjpDouble)(out, s, g, length, classes, divisorOf(temperature));
   }
-}
-
-/** Below this temperature a result of float64 may be an ordinary number even if its product before the division is subnormal. */
-const leastTemperature = 2 ** -64;
-
-/** Of temperatures beyond 2^960, 1 / T or what it is split into may lose bits. */
-const mostExponent = 960;
-
-function divide(out: FloatArray, start: number, end: number, temperature: number): void {
-  if (temperature !== 1) for (let k = start; k < end; k++) out[k] /= temperature;
 }

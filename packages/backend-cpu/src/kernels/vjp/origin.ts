@@ -9,8 +9,9 @@ export function indexAboveHalf(s: FloatArray, start: number, end: number): numbe
 /** How many entries of a row are compared with its mean. */
 const sampled = 4;
 
+/** False for an infinite mean. */
 function isNear(entry: number, mean: number): boolean {
-  return Math.abs(entry - mean) <= Math.abs(mean) / 4;
+  return Math.abs(entry - mean) < Math.abs(mean) / 4;
 }
 
 /** Whether an entry may be one of those: the first one decides for most rows. An entry of 0 may be masked. */

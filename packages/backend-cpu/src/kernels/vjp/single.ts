@@ -77,14 +77,9 @@ export function vjpSingle(
         mean = isPrecise(moved, mean, origin) ? moved : meanCotangent(s, g, start, end, origin);
       }
     }
-    if (origin === 0 && isLinear(factor)) scaleLinear(out, s, g, start, end, total * factor, mean * factor);
+    if (origin === 0) scaleLinear(out, s, g, start, end, total * factor, mean * factor);
     else scaleShifted(out, s, g, start, end, origin, total, mean, factor);
   }
-}
-
-/** Whether products of float32 numbers and 1 / T are finite in float64. */
-export function isLinear(factor: number): boolean {
-  return Math.abs(factor) < 2 ** 800;
 }
 
 /** `out = s ⊙ (slope · g − constant)`. */

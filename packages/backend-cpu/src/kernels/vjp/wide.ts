@@ -13,8 +13,7 @@ export function mayOverflow(a: number, b: number): boolean {
 const wideShare = 2 ** -34;
 
 /**
- * `out = s ⊙ (g − ⟨s, g⟩) / temperature` of one row at the ends of the range: a temperature below 1 divides s, so that the product does not underflow
- * on the way, unless that overflows. An infinite g is neither subtracted from the others nor lost in the sum: the result is that of the formula.
+ * `out = s ⊙ (g − ⟨s, g⟩) / temperature` of one row of huge cotangents. An infinite g is neither subtracted from the others nor lost in the sum: the result is that of the formula.
  */
 export function vjpWideRow(
   out: FloatArray,
@@ -42,8 +41,6 @@ export function vjpWideRow(
   mean = corrected(mean, correction);
   for (let k = start; k < end; k++) {
     const moved = g[k] * share - origin - mean;
-    const quotient = s[k] / temperature;
-    const isEarly = Math.abs(temperature) < 1 && Number.isFinite(quotient);
-    out[k] = (isEarly ? quotient * moved : (s[k] * moved) / temperature) / share;
+    out[k] = (s[k] * moved) / temperature / share;
   }
 }
