@@ -123,32 +123,42 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
-/** The most entries that are checked unless the caller chooses them: the time is of order size², for softmax of this size 5 s, and 10 s for its hvp. */
-const mostEntries = 2000;
-
-/**
- * @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array; for an x of more than
- *   `mostEntries` without entries
- */
+/** @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array */
 export function checkOwnOptions(
   check: string,
   size: number,
-  evaluations: number,
-  { step = 1, tolerance = 0, entries }: GradcheckOptions,
+  { step = 1, tolerance = 0, entries = [] }: GradcheckOptions,
 ): void {
   const refuse = (option: string, value: unknown, expected: string) =>
     new SoftgradError('ERR_VALUE', `${check}: ${option} must be ${expected}, not ${describe(value)}`);
   if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, 'a finite number > 0');
   if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, 'a finite number ≥ 0');
-  if (entries === undefined) {
-    if (size <= mostEntries) return;
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${check}: x has ${size} entries, each of which takes ${evaluations} evaluations of the whole function; choose some, as in { entries: [0, ${size - 1}] }`,
-    );
-  }
   if (!(Array.isArray(entries) || ArrayBuffer.isView(entries)))
     throw refuse('entries', entries, `an array of indices of the ${size} entries of x`);
+}
+
+/** The most entries of a function of the caller that are checked unless the caller chooses them. Each takes evaluations of all of them: in double-double, 5 s. */
+const mostEntries = 2000;
+
+/** Evaluations of rows of fewer entries take about as long as of this many. */
+const shortRow = 40;
+
+/**
+ * @param row the number of entries that are evaluated for one entry, if not all
+ * @throws ERR_VALUE for an x of which all entries would take longer than `mostEntries` of a function of the caller, unless the caller chooses some
+ */
+export function checkSize(
+  check: string,
+  size: number,
+  evaluations: number,
+  { entries }: GradcheckOptions,
+  row?: number,
+): void {
+  if (entries !== undefined || size * Math.max(row ?? size, shortRow) <= mostEntries ** 2) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${check}: x has ${size} entries, each of which takes ${evaluations} evaluations of ${row === undefined ? 'the whole function' : `${row} of them`}; choose some, as in { entries: [0, ${size - 1}] }`,
+  );
 }
 
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
