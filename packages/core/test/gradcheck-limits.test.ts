@@ -248,10 +248,12 @@ describe('the number of entries', () => {
   ] as const)(
     'of a function of core that takes as long, by the length of the rows: %s',
     async (_, operation, largest, larger, size, evaluated) => {
-      for (const [check, evaluations] of [
+      type Compare = (of: typeof operation, x: Tensor, options?: GradcheckOptions) => Promise<unknown>;
+      const compared: readonly (readonly [Compare, number])[] = [
         [gradcheck, 6],
         [gradgradcheck, 12],
-      ] as const) {
+      ];
+      for (const [check, evaluations] of compared) {
         await expect(check(operation, larger)).rejects.toMatchObject({
           code: 'ERR_VALUE',
           message: `${check.name}: x has ${size} entries, each of which takes ${evaluations} evaluations of ${evaluated} of them; choose some, as in { entries: [0, ${size - 1}] }`,

@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { crossEntropy, gradcheck, gradgradcheck, setBackend, type Tensor, tensor } from '../src/index.js';
+import {
+  crossEntropy,
+  type GradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+  setBackend,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
 
 const backend = await setBackend(exact);
 const x = tensor([[1, 2, 3]], { dtype: 'float64', backend });
@@ -117,7 +125,8 @@ describe('what a function of the caller returns is checked', () => {
           throw new Error('computed');
         },
       };
-      const compare = derivative === 'vjp' ? gradcheck : gradgradcheck;
+      type Compare = (of: never, at: Tensor, options: GradcheckOptions) => Promise<unknown>;
+      const compare: Compare = derivative === 'vjp' ? gradcheck : gradgradcheck;
       for (const options of [{}, { cotangent: 1 }]) {
         await expect(compare(loss as never, x, options)).rejects.toThrow(/forward of loss returned 1 value .*: \[\]$/);
       }

@@ -38,6 +38,7 @@ const checks = [
   ['gradcheck', gradcheck],
   ['gradgradcheck', gradgradcheck],
 ] as const;
+type Compare = (f: never, at: typeof x, options: GradcheckOptions) => Promise<GradcheckReport>;
 type Forward = (values: Float64Array) => Float64Array;
 
 /** Compares all numbers of the report of one of core's functions with those of the same function, evaluated as a whole. */
@@ -50,11 +51,11 @@ async function compareWithWhole(
 ): Promise<void> {
   const directions = { cotangent: like(numbers(forward(new Float64Array(size)).length, 7), outputShape), tangent };
   const { cotangent } = directions;
-  const of = check === 'gradcheck' ? gradcheck : gradgradcheck;
+  const of: Compare = check === 'gradcheck' ? gradcheck : gradgradcheck;
   const given = check === 'gradcheck' ? { cotangent } : directions;
-  const report: GradcheckReport = await of(operation as never, x, { ...options, ...given });
+  const report = await of(operation as never, x, { ...options, ...given });
   const derivative = () => like(report.entries.map(({ analytic }) => analytic));
-  const whole = await of({ name: 'whole', forward, outputShape, vjp: derivative, hvp: derivative }, x, {
+  const whole = await of({ name: 'whole', forward, outputShape, vjp: derivative, hvp: derivative } as never, x, {
     ...given,
     temperature: options.temperature,
   });

@@ -44,33 +44,65 @@ describe('a report as a text', () => {
       /^square on exact in float64: ok, 3 of 3 entries compared, errors up to \d\.\d\de-\d+$/,
     );
     expect(await textOf((v) => (v === 1 ? 2 : v))).toMatch(
-      /^square on exact in float64: not ok, 3 of 3 entries compared, x\[1\]: 2 instead of (4|3\.9{6,}|4\.0{6,})\d* ± \d\.\d\de-8 \(and 1 more\)$/,
+      /^square on exact in float64: not ok, 3 of 3 entries compared, 2 wrong: ∂⟨g, f⟩\/∂x\[1\] is 2 from vjp, (4|3\.9{6,}|4\.0{6,})\d* ± \d\.\d\de-8 from differences \(g: your cotangent\)$/,
     );
     expect(await textOf((v) => v, { entries: [2] })).toMatch(
-      /1 of 1 entries compared, x\[2\]: 3 instead of .* ± [^ ]*$/,
+      /1 of 1 entries compared, 1 wrong: ∂⟨g, f⟩\/∂x\[2\] is 3 from vjp, .* ± [^ ]* from differences \(.*\)$/,
     );
     expect(await textOf((v) => 2 * v, { entries: [] })).toBe(
       'square on exact in float64: not ok, 0 of 0 entries compared',
     );
   });
 
-  test('says that the derivatives are times a cotangent, unless the caller gave one', async () => {
+  test('names the derivative that is compared, and whose directions it has', async () => {
     const wrong = { ...square((v) => v), hvp: (x: Tensor) => x };
-    for (const compare of [
-      (options: GradcheckOptions) => gradcheck(wrong, double(x), options),
-      (options: GradcheckOptions) => gradgradcheck(wrong, double(x), options),
-    ]) {
-      expect(String(await compare({ entries: [0] }))).toMatch(
-        /x\[0\]: .* instead of .* ± [^ ]*, times a pseudo-random cotangent$/,
+    const [one, two] = [{ entries: [0] }, { entries: [0], cotangent }];
+    const [ofDefault, ofCaller] = ['g: the default cotangent of pseudo-random numbers', 'g: your cotangent'];
+    const tangent = 't: the default tangent of pseudo-random numbers';
+    for (const [report, entry, which] of [
+      [await gradcheck(wrong, double(x), one), '∂⟨g, f⟩/∂x[0] is 1 from vjp', ofDefault],
+      [await gradcheck(wrong, double(x), two), '∂⟨g, f⟩/∂x[0] is 1 from vjp', ofCaller],
+      [await gradgradcheck(wrong, double(x), one), '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp', `${ofDefault}, ${tangent}`],
+      [await gradgradcheck(wrong, double(x), two), '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp', `${ofCaller}, ${tangent}`],
+      [
+        await gradgradcheck(wrong, double(x), { ...one, tangent: cotangent }),
+        '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp',
+        `${ofDefault}, t: your tangent`,
+      ],
+    ] as const) {
+      const { numeric, tolerance } = report.entries[0];
+      expect(String(report)).toBe(
+        `square on exact in float64: not ok, 1 of 1 entries compared, 1 wrong: ${entry}, ${numeric} ± ${tolerance.toPrecision(3)} from differences (${which})`,
       );
-      expect(String(await compare({ entries: [0], cotangent }))).toMatch(/x\[0\]: .* instead of .* ± [^ ]*$/);
     }
   });
 
   test('says why an entry could not be compared', async () => {
     const report = await gradcheck(softmax, double([[Number.NEGATIVE_INFINITY]]));
     expect(String(report)).toBe(
-      `softmax on exact in float64: not ok, 0 of 1 entries compared, x[0]: ${report.entries[0].reason}`,
+      `softmax on exact in float64: not ok, 0 of 1 entries compared; x[0] not compared: ${report.entries[0].reason}`,
+    );
+  });
+
+  test('counts the entries that are wrong without those that could not be compared, and says why of one of these', async () => {
+    const of = {
+      ...square((v) => 2 * v),
+      forward: (at: Float64Array) => at.map((v) => (v > 2.5 ? Math.sqrt(3 - v) : v > 0 ? v * v : 0)),
+    };
+    const without = Number.NEGATIVE_INFINITY;
+    const cotangent = double([[1, 1, 1, 1]]);
+    const textAt = async (at: number[]) => String(await gradcheck(of, double([at]), { cotangent }));
+    const why = 'forward is not finite near x, or its points coincide';
+    expect(await textAt([1, without, 2, without])).toMatch(
+      /: ok, 2 of 4 entries compared, errors up to \S+; 2 not compared, such as x\[1\]: x is −Infinity there$/,
+    );
+    expect(await textAt([1, without, 2, 3])).toMatch(
+      new RegExp(`: not ok, 2 of 4 entries compared; 2 not compared, such as x\\[3\\]: ${why}$`),
+    );
+    expect(await textAt([1, 2, 2.75, 3])).toMatch(
+      new RegExp(
+        `: not ok, 3 of 4 entries compared, 1 wrong: ∂⟨g, f⟩/∂x\\[2\\] is 5.5 from vjp, -\\S+ ± \\S+ from differences \\(g: your cotangent\\); x\\[3\\] not compared: ${why}$`,
+      ),
     );
   });
 

@@ -35,6 +35,7 @@ import {
   without,
 } from './report.js';
 import { inFloat64, type Rounding, roundingOf } from './rounding.js';
+import { lineOf } from './text.js';
 
 /** What `gradcheck` and `gradgradcheck` do not share. */
 export interface Check {
@@ -111,7 +112,7 @@ export async function compareWithDifferences(
     const analytic = await resultFor(f.derivative, [{ values, like: x }, ...operands]);
     const numbers = operands.map((one) => one.values);
     const entries = await compare(check, f, point, numbers, analytic, checked.dtype, options);
-    return reportOf(f.name, checked, entries, options.cotangent === undefined);
+    return reportOf(f.name, checked, entries, (report) => lineOf(report, { derivative, given: options }));
   } finally {
     for (const one of made) one.dispose();
   }

@@ -36,7 +36,10 @@ export interface GradcheckReport {
   /** The largest `error` of all entries that have a difference quotient. NaN if one of these errors is NaN, or if no entry has a quotient. */
   readonly maxError: number;
   readonly entries: readonly GradcheckEntry[];
-  /** One line, with the first entry that is not ok: `softmax on cpu in float64: ok, 3 of 3 entries compared, errors up to 4.44e-14`. */
+  /**
+   * One line: `softmax on cpu in float64: ok, 3 of 3 entries compared, errors up to 4.44e-14`. If not ok, with both derivatives of the first entry
+   * that is wrong. If entries could not be compared, with the reason for one of them.
+   */
   toString(): string;
 }
 
@@ -245,14 +248,18 @@ function judgedEntry(
   return hidden ? of(true, `too small for ${dtype}${better}`) : of(true);
 }
 
-/** @param isDefault whether the cotangent is the default one: the text of the report says so, because a reader expects derivatives for ones */
+/** Whether there were two derivatives of an entry to compare. */
+export function isCompared({ reason }: GradcheckEntry): boolean {
+  return reason === undefined;
+}
+
 export function reportOf(
   name: string,
   { backend, dtype }: FloatTensor,
   entries: readonly GradcheckEntry[],
-  isDefault: boolean,
+  textOf: (report: Omit<GradcheckReport, 'toString'>) => string,
 ): GradcheckReport {
-  const compared = entries.filter(({ reason }) => reason === undefined);
+  const compared = entries.filter(isCompared);
   const errors = entries.filter(({ numeric }) => !Number.isNaN(numeric)).map(({ error }) => error);
   const report = {
     name,
@@ -264,21 +271,5 @@ export function reportOf(
     entries,
   };
   // The report is plain data where it is compared, copied or written as JSON.
-  return Object.defineProperty(report, 'toString', { value: () => lineOf(report, isDefault) });
-}
-
-function lineOf(
-  { name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>,
-  isDefault: boolean,
-): string {
-  const what = `${name ?? 'a function'} on ${backend} in ${dtype}`;
-  const of = `${checked} of ${entries.length} entries compared`;
-  if (ok) return `${what}: ok, ${of}, errors up to ${maxError.toPrecision(3)}`;
-  const wrong = entries.filter((entry) => !entry.ok);
-  const [first = entries[0]] = wrong;
-  if (first === undefined) return `${what}: not ok, ${of}`;
-  const { index, analytic, numeric, tolerance, reason } = first;
-  const times = isDefault ? ', times a pseudo-random cotangent' : '';
-  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}${times}`;
-  return `${what}: not ok, ${of}, x[${index}]: ${problem}${wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : ''}`;
+  return Object.defineProperty(report, 'toString', { value: () => textOf(report) });
 }
