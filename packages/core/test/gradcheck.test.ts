@@ -825,8 +825,13 @@ describe('gradcheck', () => {
       'gradcheck: crossEntropy needs the option target, class indices or probabilities',
     );
     await expect(gradcheck({} as never, x)).rejects.toThrow(
-      'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
+      /^gradcheck: unknown operation; pass a built-in one, or \{ name, forward, vjp \} for a function of your own$/,
     );
+    for (const member of [crossEntropy.loss, softmax.vjp]) {
+      await expect(gradcheck(member as never, x)).rejects.toThrow(
+        'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own; not a member of a built-in one: softmax instead of softmax.vjp, crossEntropy with the option target instead of crossEntropy.loss',
+      );
+    }
     await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' }))).rejects.toThrow(
       'gradcheck: x is int32, expected floats',
     );

@@ -70,11 +70,14 @@ export async function builtIn(
   if (definition === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${check}: unknown operation; pass a built-in one, or { name, forward, ${check === 'gradcheck' ? 'vjp' : 'hvp'} } for a function of your own`,
+      `${check}: unknown operation; pass a built-in one, or { name, forward, ${check === 'gradcheck' ? 'vjp' : 'hvp'} } for a function of your own${typeof operation === 'function' ? isMember : ''}`,
     );
   }
   return derived(check, operation as Derived, definition, x, options);
 }
+
+const isMember =
+  '; not a member of a built-in one: softmax instead of softmax.vjp, crossEntropy with the option target instead of crossEntropy.loss';
 
 /** The name of a function of core. Those of another copy of core have the same names. */
 function nameOf(operation: BuiltIn | OwnFunction): string | undefined {
