@@ -135,7 +135,7 @@ console.log((await three.array()).toFixed(4)); // 0.6076`,
       },
     ],
     misuse:
-      'It takes logits: probabilities in their place are put through softmax twice. A result of softmax is refused; other probabilities give a wrong loss without an error. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.',
+      'It takes logits: probabilities in their place are put through softmax twice. A result of softmax is refused; other probabilities give a wrong loss without an error. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.\n\nThe target is held constant in the derivatives. With the probabilities of the same logits as the target, `crossEntropy(z, softmax(z))`, the loss is their entropy, and the gradient is 0 up to rounding, which is not that of the entropy: [Losses of your own](../losses.md#policy-gradient-with-an-entropy-bonus) has it. Probabilities that are a target are not checked, as in PyTorch: the logits of a teacher in their place give a wrong loss without an error.',
     measured: ['crossEntropy'],
   },
   {
@@ -155,7 +155,7 @@ const y = sigmoid([-1000, 0]);
 console.log((await y.array()).join(' ')); // 0 0.5
 console.log((await sigmoid.vjp(y, [1, 1]).array()).join(' ')); // 0 0.25`,
     misuse:
-      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong. An input with an entry outside of 0 to 1 is an error (of a tensor, one of the first 16 that it was made from). Write `sigmoid.vjp(sigmoid(x), g)`.',
+      'The derivatives take the output y: of the input, `sigmoid.vjp(x, g)` is `g * x * (1 - x)`, which is wrong. An input with an entry outside of 0 to 1 is an error (of a tensor, one of the first 16 that it was made from). Write `sigmoid.vjp(sigmoid(x), g)`. Where the loss is a logarithm of the sigmoid, which rounds to 0 and 1, use [a cross-entropy of two classes](../losses.md#binary-cross-entropy-with-logits).',
     measured: ['sigmoid'],
   },
   {

@@ -10,3 +10,9 @@ test('attention looks back only, and its gradients agree with differences', () =
   expect(output).toMatch(/by gradcheck: .*, ok$/m);
   expect(output).toMatch(/All right\.\n$/);
 });
+
+test('each head is apart: the gradients of three heads are right too', () => {
+  const sizes = ['--heads', '3', '--positions', '4', '--width', '2'];
+  const output = execFileSync(process.execPath, [main, '--backend', 'wasm', ...sizes], { encoding: 'utf8' });
+  expect(output).toMatch(/All right\.\n$/);
+});

@@ -380,3 +380,15 @@ test('fromBuffer takes only a buffer of the backend', async () => {
   expectOwnBuffers(first, second, { tellsFreed: false });
   for (const backend of [first, second]) await backend.close();
 });
+
+test('a scope returns the view of a tensor that lives on, beside the memory of those that it disposes', async () => {
+  const backend = await wasm.open();
+  const outer = tensor([1, 2], { backend });
+  const view = scope(() => {
+    softmax(tensor([3, 4], { backend }));
+    return outer.view();
+  });
+  expect([...view]).toEqual([1, 2]);
+  expect(() => scope(() => softmax(outer).view())).toThrow('the view() of a tensor that the scope disposes');
+  await backend.close();
+});

@@ -8,15 +8,20 @@ import {
   isSoftgradError,
   loadProvider,
   SoftgradError,
+  shortened,
 } from '@softgrad/core';
 import { backends, registerBackends } from 'softgrad/backends';
 import type { Backends, Session } from './context.js';
-import { computing, openModule } from './module.js';
+import { computing, openModule, registeringModule, registerModule } from './module.js';
 import type { BackendChoice } from './options.js';
 import { startLateProgress } from './progress.js';
 
-/** The URL of a module that registers softgrad's own backends in another process. */
-export const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).resolve('softgrad')).href;
+const ownBackendsModule = pathToFileURL(createRequire(import.meta.url).resolve('softgrad')).href;
+
+/** The URL of a module that registers softgrad's own backends, and that of `--module`, in another process or on another thread. */
+export function backendsModule(module: string | undefined): string {
+  return module === undefined ? ownBackendsModule : registeringModule(module);
+}
 
 /** The backends that come with softgrad. */
 export const ownBackends: Backends = {
@@ -98,7 +103,7 @@ export async function loadDefault({ backends, notices }: Session): Promise<Backe
 export function checkNoModule(option: string, texts: readonly string[], command: 'takes modules' | 'no modules'): void {
   const file = texts.find((text) => /[\\/]|\.[cm]?[jt]sx?$/.test(text.split(':', 1)[0] ?? ''));
   if (file === undefined) return;
-  const takers = 'the name of a backend; commands that compute in one process, like `softgrad softmax`, take a file';
+  const takers = 'the name of a backend; commands that compute, like `softgrad softmax`, take a file';
   const expected = command === 'takes modules' ? '' : `${takers}, as `;
   throw new SoftgradError('ERR_VALUE', `${option} ${file}: looks like a file; expected ${expected}--module ${file}`);
 }
@@ -118,16 +123,32 @@ export async function loadWithOptions(text: string, backends: Backends): Promise
 /**
  * The name of the backend that computes shards, each of them on its own thread, where it is opened by that name.
  *
- * @throws ERR_VALUE for a name with options
+ * @throws ERR_VALUE for a name with options, for a name and a module, and for what `loadModule` refuses
  */
-export async function nameForShards(text: string | undefined, threads: string, session: Session): Promise<string> {
+export async function nameForShards(
+  { backend: text, module }: BackendChoice,
+  threads: string,
+  session: Session,
+): Promise<string> {
+  checkOneBackend({ backend: text, module });
+  if (module !== undefined) return registerModule(module, session);
   if (text === undefined) return (await loadDefault(session)).name;
-  checkNoModule('--backend', [text], 'no modules');
+  checkNoModule('--backend', [text], 'takes modules');
   const { name, options } = parseBackend(text);
   if (options === undefined) return name;
   throw new SoftgradError(
     'ERR_VALUE',
     `--backend ${text}: shards are computed by a backend without options; expected --backend ${name}, and ${threads} N for N shards at once`,
+  );
+}
+
+/** @throws ERR_BACKEND_UNAVAILABLE if threads of this machine would not find the backend of a plan: without `--module` they have those of softgrad */
+export function checkFoundOnThreads(name: string, module: string | undefined, { backends }: Session): void {
+  const names = backends.names();
+  if (module !== undefined || names.includes(name)) return;
+  throw new SoftgradError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `no backend is named '${shortened(name)}'; expected ${names.join(', ')}${moduleAdvice(name, backends)}`,
   );
 }
 

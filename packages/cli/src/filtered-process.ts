@@ -3,10 +3,8 @@ import { writeSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import { isatty } from 'node:tty';
 import { fileURLToPath } from 'node:url';
+import { exitDefect } from './exit-codes.js';
 import { descriptor, variable, withoutWarnings } from './native-output.js';
-
-/** As in run.ts, which is not imported here because it loads all commands. */
-const exitDefect = 70;
 
 /** Exit codes of commands that a signal ended, as shells report them. */
 const ofSignals: Readonly<Partial<Record<NodeJS.Signals, number>>> = { SIGINT: 130, SIGTERM: 143, SIGHUP: 129 };

@@ -26,6 +26,9 @@ export interface OperationOptions extends FileOptions {
 /** Help on `--module`, in full for conformance. */
 export const moduleHelp = 'the backend of a JavaScript file or a package, as for conformance, instead of --backend';
 
+/** The same for commands that compute shards, which need it wherever they are computed. */
+export const moduleForShardsHelp = `${moduleHelp}; --resume and workers need it, too`;
+
 /** Help on the formats, shown below every operation's help. */
 export const formatsHelp = `
 INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of

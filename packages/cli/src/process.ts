@@ -5,12 +5,13 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { ownBackends } from './backend.js';
 import type { Apart } from './context.js';
+import { exitDefect, exitInput } from './exit-codes.js';
 import { systemReason } from './files/open.js';
 import { removeTemporariesOn } from './files/output.js';
 import { limitsOf } from './limits.js';
 import { thisMachine } from './machine.js';
 import { openErrorStream } from './native-output.js';
-import { exitDefect, exitInput, run } from './run.js';
+import { run } from './run.js';
 import { signalsOf } from './signals.js';
 
 const stderr = openErrorStream(process);

@@ -4,13 +4,10 @@ import { isSoftgradError, optionMeant, SoftgradError, shortened } from '@softgra
 import { Command, CommanderError } from 'commander';
 import { commandsNamed } from './commands/all.js';
 import type { Context, OutputStream, Session } from './context.js';
+import { exitDefect, exitInput } from './exit-codes.js';
 import { decimal } from './options.js';
 import { missingPermission } from './permission.js';
 import { formatProse } from './table.js';
-
-/** Exit codes: 0 done, 1 a check failed (conformance), 2 an error in the input, the options or the machine, 70 a defect of softgrad, 130 ended by Ctrl-C. */
-export const exitInput = 2;
-export const exitDefect = 70;
 
 /** Runs one command line (without the names of node and the command) and returns its exit code; never throws. */
 export async function run(args: readonly string[], context: Context): Promise<number> {

@@ -94,7 +94,7 @@ test('as a table with their operations', async () => {
   expect(stdout.split('\n')[0]).toHaveLength(120);
 });
 
-test('each backend is closed again, and any other error is a defect', async () => {
+test('each backend is closed again', async () => {
   let closed = 0;
   const counting = provider('counting', {
     close() {
@@ -103,8 +103,29 @@ test('each backend is closed again, and any other error is a defect', async () =
   });
   await softgrad(['backends'], { backends: fakeBackends({ counting }) });
   expect(closed).toBe(1);
-  const { status } = await softgrad(['backends'], { backends: fakeBackends({ broken: new TypeError('kaboom') }) });
-  expect(status).toBe(70);
+});
+
+test('any other error of a backend is the reason why it cannot run, and the exit code that of a defect; the next ones are listed', async () => {
+  const throwing = async () => {
+    throw new TypeError('kaboom');
+  };
+  const mixed = fakeBackends({
+    broken: new TypeError('kaboom'),
+    unaware: { ...provider('unaware', {}), unavailable: throwing },
+    unopened: { ...provider('unopened', {}), open: throwing },
+    whole: provider('whole', {}),
+  });
+  const { status, stdout, stderr } = await softgrad(['backends', '--json'], { backends: mixed });
+  const reason = 'it could not be opened: TypeError: kaboom';
+  expect(JSON.parse(stdout).map((report: Readonly<Record<string, unknown>>) => report.unavailable)).toEqual([
+    reason,
+    reason,
+    reason,
+    null,
+  ]);
+  expect([status, stderr]).toEqual([70, '']);
+  const debugged = await softgrad(['backends', 'unaware'], { backends: mixed, env: { SOFTGRAD_DEBUG: '1' } });
+  expect(debugged.stderr).toMatch(/^TypeError: kaboom\n +at .*throwing /);
 });
 
 describe('they are inspected in another process', () => {
@@ -149,6 +170,11 @@ describe('they are inspected in another process', () => {
     expect(reports.toSpliced(1, 1)).toEqual(all.toSpliced(1, 1));
     expect([status, stderr]).toEqual([70, 'Segmentation fault\n']);
     expect(calls).toEqual([command(names), command(names.slice(2))]);
+  });
+
+  test('its exit code is that of the command, also where it has inspected all of them', async () => {
+    const broken = { status: 70, cause: 'exit status 70', stderr: '' };
+    expect(await run([{ ...broken, after: names.length }])).toEqual({ ...(await run([])), status: 70 });
   });
 
   test('unless Node may not start processes: then in this one, with a notice that names the permission', async () => {

@@ -171,15 +171,27 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', good, '--backend', './mine.mjs:threads=2'],
       ['vjp', good, '--upstream', good, '--backend', './mine.mjs'],
       ['cross-entropy', good, '--target', '0', '--backend', './mine.mjs'],
+      ['run', 'softmax', good, '--out', 'out', '--backend', './mine.mjs'],
+      ['worker', '--redis', 'redis://127.0.0.1:1', '--backend', './mine.mjs'],
     ].map((args): [string, string[], RegExp] => [
       `a file for a backend: ${args.join(' ')}`,
       args,
       /^softgrad: (?:--)?backends? (\S+): looks like a file; expected --module \1\n$/,
     ]),
     [
-      'a file for the backend of shards',
-      ['run', 'softmax', good, '--out', 'out', '--backend', 'a\\mine'],
-      /^softgrad: --backend a\\mine: looks like a file; expected the name of a backend; commands that compute in one process, like `softgrad softmax`, take a file, as --module a\\mine\n$/,
+      'a file for a backend to inspect',
+      ['backends', 'a\\mine'],
+      /^softgrad: backends a\\mine: looks like a file; expected the name of a backend; commands that compute, like `softgrad softmax`, take a file, as --module a\\mine\n$/,
+    ],
+    [
+      'a name and a module for the backend of shards',
+      ['run', 'softmax', good, '--out', 'out', '--backend', 'cpu', '--module', './mine.mjs'],
+      /^softgrad: --backend and --module cannot both be given: expected one of them\n$/,
+    ],
+    [
+      'an unknown backend of a worker, which would wait for shards forever',
+      ['worker', '--redis', 'redis://127.0.0.1:1', '--backend', 'xyzzy'],
+      /^softgrad: no backend is named 'xyzzy'; expected cpu, .*; --module takes a package or a file of your own\n$/,
     ],
     [
       'an option of the backend without a value',
@@ -536,7 +548,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
   ])('%s', async (_, args, message) => {
     const out = folder.write('existing.npy', 'as it was');
     const before = readdirSync(folder.path).sort();
-    const hasOut = args[0] !== 'softmix';
+    const hasOut = !['softmix', 'backends', 'worker'].includes(args[0]);
     const { status, stdout, stderr } = await folder.softgrad(hasOut ? [...args, '--out', out] : args);
     expect(stderr).toMatch(message);
     expect(stderr.trimEnd().split('\n')).toHaveLength(1);

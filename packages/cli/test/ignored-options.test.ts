@@ -34,6 +34,7 @@ const ofPlan = [
 
 /** The same for computing one. */
 const ofExecution = [
+  ['--module <file>', 'mine.mjs'],
   ['--threads <n>', '1'],
   ['--detach'],
   ['--shard <i/n>', '0/1'],

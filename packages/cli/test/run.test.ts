@@ -10,6 +10,7 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { npyElements, npyHeader } from '@softgrad/formats';
 import { Redis } from 'ioredis';
 import { afterAll, beforeAll, describe, expect, inject, test, vi } from 'vitest';
@@ -412,6 +413,56 @@ test.each(inject('everything') ? ['labels.npy', 'shares.npy'] : ['shares.npy'])(
   },
 );
 
+describe('on a backend of the user', () => {
+  const fixture = (name: string) => fileURLToPath(new URL(`fixtures/${name}-backend.mjs`, import.meta.url));
+  const right = ['--module', fixture('right')] as const;
+  const plan = ['softmax', 'a-*.npy', '--threads', '1'] as const;
+  const unknown =
+    "softgrad: no backend is named 'right'; expected cpu, wasm, webgpu, gpujs, tfjs; --module takes a package or a file of your own\n";
+
+  test('each thread loads its module, which --resume needs again', async () => {
+    const stdout = 'mine/softmax: (3, 3) float64 in 2 parts\n';
+    expect(await run(...plan, '--out', 'mine', ...right)).toEqual({ status: 0, stdout, stderr: '' });
+    expect(JSON.parse(readFileSync(folder.at('mine/plan.json'), 'utf8')).backend).toBe('right');
+    expect(JSON.parse(readFileSync(folder.at('mine/pins.json'), 'utf8')).backend).toBe('right');
+    const part = folder.at('mine/softmax/part-000001.npy');
+    const whole = readFileSync(part);
+    unlinkSync(part);
+    const without = await run('--resume', 'mine');
+    expect(without).toMatchObject({ status: 2, stdout: '', stderr: expect.stringContaining(unknown) });
+    const other = await run('--resume', 'mine', '--module', fixture('faulty'));
+    expect(other.stderr).toBe(
+      `softgrad: --module ${fixture('faulty')}: its backend is faulty; expected right, which mine was planned for\n`,
+    );
+    expect(await run('--resume', 'mine', ...right)).toMatchObject({ status: 0, stdout });
+    expect(readFileSync(part)).toEqual(whole);
+  });
+
+  test('an unknown name is refused before anything is written', async () => {
+    expect(await run(...plan, '--out', 'unknown', '--backend', 'right')).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: unknown,
+    });
+    expect(existsSync(folder.at('unknown'))).toBe(false);
+  });
+
+  test('what it throws is its error, not a defect of softgrad', async () => {
+    const url = JSON.stringify(new URL('fixtures/right-backend.mjs', import.meta.url).href);
+    const throwing = folder.write(
+      'throwing.mjs',
+      `import { openBackend } from ${url};
+      const softmax = () => { throw new TypeError('kaboom'); };
+      export default { name: 'throwing', unavailable: async () => null, open: async () => Object.assign(openBackend(), { softmax }) };`,
+    );
+    expect(await run(...plan, '--out', 'thrown', '--module', throwing)).toEqual({
+      status: 2,
+      stdout: '',
+      stderr: 'softgrad: --module throwing.mjs: kaboom\n',
+    });
+  });
+});
+
 describe('in object storage', () => {
   let s3: S3Server;
   beforeAll(async () => {
@@ -531,6 +582,25 @@ describe('with a server', () => {
     expect(stderr).toContain('done there: apply-000000\n');
     expect(stderr).toContain('finishing the current shards; press Ctrl-C again to end immediately\n');
     rmSync(folder.at('there'), { recursive: true });
+  });
+
+  test('a worker computes on the backend of its module what was planned for one of that name', async () => {
+    const env = { SOFTGRAD_REDIS: redis.url(3) };
+    const module = ['--module', fileURLToPath(new URL('fixtures/right-backend.mjs', import.meta.url))];
+    let interrupt = (_: number) => {};
+    const worker = softgrad(['worker', ...root, ...module, '--concurrency', '1'], {
+      env,
+      onInterrupt(listener) {
+        interrupt = listener;
+        return () => {};
+      },
+    });
+    const submit = ['run', 'softmax', 'a-*.npy', '--out', 'theirs', '--backend', 'right', ...root];
+    const { status, stdout } = await softgrad(submit, { env });
+    expect([status, stdout]).toEqual([0, 'theirs/softmax: (3, 3) float64 in 2 parts\n']);
+    interrupt(130);
+    expect((await worker).stderr).toMatch(/^softgrad: worker on right, 1 shards at once/m);
+    rmSync(folder.at('theirs'), { recursive: true });
   });
 
   test('a server that may lose jobs is a warning to who submits and to each worker', async () => {

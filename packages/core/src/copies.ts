@@ -5,6 +5,8 @@
 export interface Tracked {
   /** Disposes it, and remembers why for the errors of later calls. */
   endScope(): void;
+  /** Whether a typed array shows memory of the tensor. */
+  sharesMemory(array: ArrayBufferView): boolean;
 }
 
 /** An open scope: the tensors made in it, those of them that it does not dispose of, and the scope around it. */
@@ -14,9 +16,17 @@ export interface Frame {
   readonly around: Frame | null;
 }
 
+/** Is told of each tensor that is made or disposed. */
+interface Trace {
+  made(tensor: Tracked): void;
+  freed(tensor: Tracked): void;
+}
+
 interface Shared {
   /** The innermost open scope: it also owns the tensors that another copy makes. */
   innermost: Frame | null;
+  /** The one that runs, if one does. */
+  trace: Trace | null;
   /** Whether a backend was chosen, or made the default, in a copy. */
   hasBackend: boolean;
   /** Whether a backend was registered in a copy. */
@@ -29,7 +39,7 @@ function sharedByCopies(): Shared {
   const name = Symbol.for('softgrad.shared');
   const known: unknown = Reflect.get(globalThis, name);
   if (known !== undefined) return known as Shared;
-  const value = { innermost: null, hasBackend: false, hasNames: false };
+  const value = { innermost: null, trace: null, hasBackend: false, hasNames: false };
   Reflect.defineProperty(globalThis, name, { value });
   return value;
 }

@@ -9,6 +9,8 @@ const elsewhere: Readonly<Record<string, string>> = {
   prob: 'probabilities',
   label: 'target',
   smoothing: 'labelSmoothing',
+  where: 'mask',
+  classweight: 'weight',
   float: 'float32',
   double: 'float64',
   half: 'float16',

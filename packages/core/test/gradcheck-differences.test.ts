@@ -1,5 +1,12 @@
 import { expect, test } from 'vitest';
-import { bestEstimate, differ, disagree, type Quotient, quotientOf, type Steps } from '../src/gradcheck/differences.js';
+import {
+  bestEstimate,
+  disagree,
+  type Quotient,
+  quotientOf,
+  type Steps,
+  showKink,
+} from '../src/gradcheck/differences.js';
 
 const steps: Steps = { first: 1, range: { least: 8 ** -6, most: 8 ** 6 }, enough: 0, ratio: 4 };
 
@@ -114,7 +121,7 @@ test('the noise is that of the coarser numbers: of the values, or of the points 
 test('slopes of two sides differ if they are accurate beside the larger terms, and apart by more than 8 times their errors', () => {
   const side = (slope: number, error: number, terms: number) => ({ slope, error, terms, noise: 0 });
   const both = (slope: number, errors: readonly [number, number], terms: readonly [number, number] = [1, 1]) =>
-    differ([side(1, errors[0], terms[0]), side(slope, errors[1], terms[1])], 0.25);
+    showKink([side(1, errors[0], terms[0]), side(slope, errors[1], terms[1])], 0.25);
   expect(both(2, [0.0625, 0])).toBe(true);
   expect([both(1.5, [0.0625, 0]), both(1.5 + 2 ** -50, [0.0625, 0]), both(0.5 - 2 ** -50, [0, 0.0625])]).toEqual([
     false,

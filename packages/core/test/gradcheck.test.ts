@@ -5,6 +5,7 @@ import { exact } from '../conformance/index.js';
 import {
   type Backend,
   crossEntropy,
+  type DType,
   type GradcheckOptions,
   gradcheck,
   gradgradcheck,
@@ -615,6 +616,32 @@ describe('gradcheck', () => {
       }
     });
 
+    test('a wrong derivative there comes with the slopes of both sides, which the text of the report names', async () => {
+      // With a slope of 0 for relu at 0, which PyTorch has, the chain rule gives 0 for this sum of two.
+      const bent = (v: number) => Math.max(v, 0) - 0.5 * Math.max(-v, 0);
+      const report = async (slope: number, kinks?: readonly number[]) => {
+        const own = scalar(bent, (v) => (v === 0 ? slope : v > 0 ? 1 : 0.5));
+        return gradcheck({ ...own, ...(kinks && { kinks }) }, double([[0, 2]]), { cotangent: double([[-2, 1]]) });
+      };
+      for (const kinks of [undefined, [0]]) {
+        const wrong = await report(0, kinks);
+        expect(wrong).toMatchObject({ ok: false, checked: 2 });
+        const [left = Number.NaN, right = Number.NaN] = wrong.entries[0].sides ?? [];
+        expect([left, right, wrong.entries[0].numeric]).toEqual([-1, -2, -1].map((v) => expect.closeTo(v, 10)));
+        expect(String(wrong)).toMatch(
+          new RegExp(
+            `x\\[0\\] is 0 from vjp, \\S+ ± \\S+ from differences \\(.*\\); not differentiable there: slopes ${left} and ${right}$`,
+          ),
+        );
+        expect(wrong.entries[1].sides).toBeUndefined();
+        expect((await report(0.7, kinks)).ok).toBe(true);
+      }
+      // A kink that is named, but that the function does not have.
+      const smooth = { ...scalar(Math.exp, () => 0), kinks: [0] };
+      const text = String(await gradcheck(smooth, double([[0]]), { cotangent: double([[1]]) }));
+      expect(text).toMatch(/x\[0\] is 0 from vjp, \S+ ± \S+ from differences \([^)]*\)$/);
+    });
+
     test('a maximum of equal entries gives its gradient to one of them', async () => {
       const pool = (shares: number[]) => ({
         name: 'maximum',
@@ -832,7 +859,7 @@ describe('gradcheck', () => {
         'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own; not a member of a built-in one: softmax instead of softmax.vjp, crossEntropy with the option target instead of crossEntropy.loss',
       );
     }
-    await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' }))).rejects.toThrow(
+    await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' as DType }))).rejects.toThrow(
       'gradcheck: x is int32, expected floats',
     );
     await expect(gradcheck(softmax, x, { cotangent: double([[1, 2, 3]]) })).rejects.toThrow(

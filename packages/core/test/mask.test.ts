@@ -147,23 +147,47 @@ describe('a mask on the device', () => {
     expect(await uploads([3, 1], false)).toEqual([6]);
   });
 
-  test('that was written out is so again for another shape, or after it was overwritten', async () => {
-    const here = counted((await exact.open()) as Backend);
+  test('that was written out stays so for two shapes, until it is disposed or overwritten', async () => {
+    const inner = (await exact.open()) as Backend;
+    let written = 0;
+    const here = counted(
+      delegate(inner, {
+        write(buffer, host) {
+          written++;
+          inner.write(buffer, host);
+        },
+      }),
+    );
     const of = (shape: readonly number[]) => {
       const size = shape.reduce((a, b) => a * b, 1);
       return tensor({ data: logits.slice(0, size), shape }, { backend: here, dtype: 'float64' });
     };
     const mask = tensor({ data: Uint8Array.of(1, 0, 1), shape: [3, 1] }, { dtype: 'bool', backend: here });
-    const [x, y] = [of([2, 3, 2]), of([3, 4])];
-    const kept = (z: Tensor) => [...softmax(z, { mask, axis: -2 }).dataSync()].map((p) => p > 0);
+    const [x, y, z] = [of([2, 3, 2]), of([3, 4]), of([3, 3])];
+    written = 0;
+    const kept = (of: Tensor) => [...softmax(of, { mask, axis: -2 }).dataSync()].map((p) => p > 0);
     const rows = (...counts: readonly boolean[]) => counts.flatMap((keep) => [keep, keep]);
     expect(kept(x)).toEqual([...rows(true, false, true), ...rows(true, false, true)]);
     expect(kept(y)).toEqual([...rows(true, true), ...rows(false, false), ...rows(true, true)]);
-    expect(kept(x)).toEqual([...rows(true, false, true), ...rows(true, false, true)]);
     const before = liveBuffers(here);
+    expect(kept(x)).toEqual([...rows(true, false, true), ...rows(true, false, true)]);
+    expect(kept(y)).toEqual([...rows(true, true), ...rows(false, false), ...rows(true, true)]);
+    expect(written).toBe(2);
+    expect(kept(z)).toEqual([true, true, true, false, false, false, true, true, true]);
+    expect(written).toBe(3);
+    kept(y);
+    expect(written).toBe(3);
+    kept(x);
+    expect(written).toBe(4);
+    // Each call makes a tensor; of the three shapes two are kept.
+    expect(liveBuffers(here)).toBe(before + 5);
     tensor({ data: Uint8Array.of(0, 1, 1), shape: [3, 1] }, { dtype: 'bool', out: mask });
     expect(kept(x)).toEqual([...rows(false, true, true), ...rows(false, true, true)]);
-    expect(liveBuffers(here)).toBe(before + 1);
+    expect(written).toBe(6);
+    // Those of the mask that was overwritten are freed.
+    expect(liveBuffers(here)).toBe(before + 5);
+    mask.dispose();
+    expect(liveBuffers(here)).toBe(before + 3);
   });
 
   test('is freed also where the operation fails', async () => {
@@ -253,7 +277,12 @@ describe('a mask is refused', () => {
       'ERR_SHAPE',
       "mask (2, 3) doesn't broadcast to (1, 3)",
     ],
-    ['of more dimensions', [[[true, true, true]]], 'ERR_SHAPE', "mask (1, 1, 3) doesn't broadcast to (1, 3)"],
+    [
+      'of more dimensions',
+      [[[true, true, true]]],
+      'ERR_SHAPE',
+      "mask (1, 1, 3) doesn't broadcast to (1, 3); the same entries in that shape are { data, shape: [1, 3] }, with flat data",
+    ],
   ] as const)('%s', (_what, mask, code, text) => {
     expect(failure(() => softmax(x(), { mask: mask as never }))).toEqual([code, `softmax: ${text}`]);
   });

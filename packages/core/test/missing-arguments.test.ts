@@ -142,7 +142,7 @@ test.each([
 test('the derivatives of linearize name the direction that is missing', () => {
   for (const op of ['softmax', 'softmin', 'logSoftmax', 'logSumExp', 'sigmoid', 'relu'] as const) {
     const { vjp, jvp } = table[op].linearize(logits) as unknown as Record<string, Callable>;
-    expect(failure(() => vjp?.())[1]).toContain(`${op}.vjp: cotangent: cannot read undefined`);
-    expect(failure(() => jvp?.())[1]).toContain(`${op}.jvp: tangent: cannot read undefined`);
+    expect(failure(() => vjp?.())[1]).toContain(`${op}.linearize.vjp: cotangent: cannot read undefined`);
+    expect(failure(() => jvp?.())[1]).toContain(`${op}.linearize.jvp: tangent: cannot read undefined`);
   }
 });

@@ -9,6 +9,7 @@ import {
   fromBuffer,
   logSoftmax,
   logSumExp,
+  type OutOption,
   relu,
   setBackend,
   sigmoid,
@@ -260,8 +261,8 @@ describe('a linear operator', () => {
     const refusal = (what: string, name: string, member: string) => [
       'ERR_VALUE',
       what === 'the value'
-        ? `${name}.${member}: a call with the value of ${name}.linearize as out overwrote its numbers; linearize again`
-        : `${name}.${member}: a call with ${what} of ${name}.linearize as out overwrote its numbers; linearize again`,
+        ? `${name}.linearize.${member}: a call with the value of ${name}.linearize as out overwrote its numbers; linearize again`
+        : `${name}.linearize.${member}: a call with ${what} of ${name}.linearize as out overwrote its numbers; linearize again`,
     ];
     for (const f of [softmax, softmin, logSoftmax, sigmoid, relu]) {
       const name = Object.entries({ softmax, softmin, logSoftmax, sigmoid, relu }).find(([, g]) => g === f)?.[0] ?? '';
@@ -274,10 +275,10 @@ describe('a linear operator', () => {
       f(logits(), { out: J.value });
       expect(failure(() => J.vjp(vector()))).toEqual(refusal('the value', name, 'vjp'));
       expect(failure(() => J.jvp(vector()))).toEqual(refusal('the value', name, 'jvp'));
-      expect(failure(() => J.toDense())).toEqual(refusal('the value', name, 'jacobian'));
+      expect(failure(() => J.toDense())).toEqual(refusal('the value', name, 'toDense'));
       const again = f.linearize(logits());
       expect(again.vjp(vector(), { out: again.value })).toBe(again.value);
-      expect(failure(() => again.diagonal())).toEqual(refusal('the value', name, 'linearize.diagonal'));
+      expect(failure(() => again.diagonal())).toEqual(refusal('the value', name, 'diagonal'));
     }
     const x = logits();
     const L = logSumExp.linearize(x);
@@ -365,14 +366,16 @@ describe('a linear operator', () => {
   test('says in whose name an option is refused', () => {
     const options = { axis: 0 } as never;
     const J = softmax.linearize(logits());
-    const text = "softmax.linearize: unknown option 'axis'; expected out";
-    for (const call of [
-      () => J.vjp(vector(), options),
-      () => J.jvp(vector(), options),
-      () => J.diagonal(options),
-      () => J.toDense(options),
-    ]) {
-      expect(failure(call)).toEqual(['ERR_VALUE', text]);
+    const small = { out: tensor([1, 2], { dtype: 'float64' }) };
+    for (const [name, call] of [
+      ['vjp', (more: OutOption) => J.vjp(vector(), more)],
+      ['jvp', (more: OutOption) => J.jvp(vector(), more)],
+      ['diagonal', (more: OutOption) => J.diagonal(more)],
+      ['toDense', (more: OutOption) => J.toDense(more)],
+    ] as const) {
+      const text = `softmax.linearize.${name}: unknown option 'axis'; expected out`;
+      expect(failure(() => call(options))).toEqual(['ERR_VALUE', text]);
+      expect(failure(() => call(small))[1]).toMatch(`softmax.linearize.${name}: out is (2,), expected (2, 3`);
     }
     for (const [name, operator] of [
       ['softmax', softmax.linearize(logits())],
@@ -420,10 +423,13 @@ describe('the limits of a backend', () => {
       'ERR_OUT_OF_MEMORY',
       'empty: limited holds at most 6 elements in one buffer; 7 were asked for',
     ]);
-    for (const call of [() => softmax.jacobian(softmax(fits)), () => softmax.linearize(fits).toDense()]) {
+    for (const [name, call] of [
+      ['softmax.jacobian', () => softmax.jacobian(softmax(fits))],
+      ['softmax.linearize.toDense', () => softmax.linearize(fits).toDense()],
+    ] as const) {
       expect(failure(call)).toEqual([
         'ERR_OUT_OF_MEMORY',
-        'softmax.jacobian: limited holds at most 6 elements in one buffer; 18 were asked for; vjp and jvp multiply by the Jacobian without storing it',
+        `${name}: limited holds at most 6 elements in one buffer; 18 were asked for; vjp and jvp multiply by the Jacobian without storing it`,
       ]);
     }
     const wide = tensor([1, 2, 3, 4], { backend: here });
@@ -531,7 +537,7 @@ test.each([
   ['softmax', softmax, 'logits'],
   ['relu', relu, 'x'],
 ] as const)('%s.linearize along an axis names an operand of a wrong dtype as the function does', (name, f, operand) => {
-  const integers = tensor([1, 2], { dtype: 'int32' });
+  const integers: Tensor = tensor([1, 2], { dtype: 'int32' });
   expect(failure(() => f.linearize(integers, { axis: 0 }))).toEqual([
     'ERR_DTYPE',
     failure(() => f(integers))[1].replace(name, `${name}.linearize`),
@@ -540,19 +546,20 @@ test.each([
 });
 
 describe('a missing operation', () => {
-  const noBasis = (name: string) => `${name} has no basis to compose it from, and no kernel is enough for it`;
+  const noBasis = (name: string) => `${name} has no basis (elementary operations) to compose it from`;
 
   test('is an error that names the backends in use that have it', async () => {
     // A unique name, because other test files use backends as well.
     const bare = delegate((await minimal.open()) as Backend, { name: 'bare' });
     const y = tensor([[1, 2]], { backend: bare });
     tensor([1], { backend });
-    const neither = (kernel: string) => `bare has neither kernels.${kernel} nor a basis to compose it from`;
+    const neither = (kernel: string) =>
+      `bare has neither kernels.${kernel} nor a basis (elementary operations) to compose it from`;
     for (const [operation, text, call] of [
       ['logSoftmax', neither('logSoftmax'), () => logSoftmax(y)],
       [
         'softmax',
-        'bare has no basis to compose it from, and its softmax declines the call',
+        'bare has no basis (elementary operations) to compose it from, and its softmax does not take this axis, temperature or mask',
         () => softmax(y, { temperature: 2 }),
       ],
       ['softmax.linearize.diagonal', noBasis('bare'), () => softmax.linearize(y).diagonal()],
@@ -571,7 +578,7 @@ describe('a missing operation', () => {
     const declining = delegate(bare, { name: 'declining', kernels });
     const z = tensor([[1, 2]], { backend: declining });
     expect(failure(() => logSoftmax(z))[1]).toMatch(
-      'logSoftmax: declining has no basis to compose it from, and its kernels.logSoftmax declines the call; ',
+      'logSoftmax: declining has no basis (elementary operations) to compose it from, and its kernels.logSoftmax does not take this axis, temperature or mask; ',
     );
   });
 
@@ -591,7 +598,7 @@ describe('a missing operation', () => {
       const message = failure(() => call(x))[1];
       expect(message.includes('kernelled'), member).toBe(isNamed);
       const lacks = isNamed
-        ? 'plain has neither kernels.crossEntropy nor a basis to compose it from'
+        ? 'plain has neither kernels.crossEntropy nor a basis (elementary operations) to compose it from'
         : noBasis('plain');
       expect(message).toMatch(`crossEntropy.${member}: ${lacks}; `);
       if (isNamed) call(other);
@@ -692,10 +699,33 @@ test.each([
   expect(hintOfShape(given, expected)).toBe(isHint ? hint : '');
 });
 
-test('the hint is for what can be reshaped: an operand, and not out', () => {
+test('the hint is for what can be reshaped: an operand, a target, a mask, and not out', () => {
   const s = softmax(tensor([[1, 2, 3]]));
   expect(() => softmax.vjp(s, [1, 2, 3])).toThrow(
     'cotangent is (3,), expected (1, 3); the same entries in that shape are',
   );
+  const logits = [
+    [1, 2, 3],
+    [3, 2, 1],
+  ];
+  const target = [1, 0, 0, 0.5, 0.5, 0];
+  for (const flat of [target, tensor(target)]) {
+    expect(() => crossEntropy(logits, flat)).toThrow(
+      'target is (6,); expected class indices (2,) or probabilities (2, 3); the same entries in that shape are { data, shape: [2, 3] }',
+    );
+  }
+  expect(() =>
+    crossEntropy(
+      [
+        [1, 2],
+        [3, 4],
+      ],
+      [[1], [0]],
+    ),
+  ).toThrow(/probabilities \(2, 2\); the same .* shape: \[2\] /);
+  expect(() => softmax([[1], [2], [3]], { mask: [true, false, true] })).toThrow(
+    "mask (3,) doesn't broadcast to (3, 1); the same entries in that shape are { data, shape: [3, 1] }, with flat data",
+  );
+  expect(() => softmax([[1], [2]], { mask: [true, false, true] })).toThrow(/doesn't broadcast to \(2, 1\)$/);
   expect(() => softmax.vjp(s, s, { out: tensor([1, 2, 3]) })).toThrow(/out is \(3,\), expected \(1, 3\)$/);
 });

@@ -154,6 +154,7 @@ describe('an unknown option is an error', () => {
 
   test.each([
     ['dim', 'axis'],
+    ['where', 'mask'],
     ['dims', 'axis'],
     ['Dim', 'axis'],
     ['AXIS', 'axis'],
@@ -223,6 +224,7 @@ describe('an unknown option is an error', () => {
     expect(() => crossEntropy(x(), [0, 1], { label_smoothing: 0.1 } as never)).toThrow(
       "did you mean 'labelSmoothing'?",
     );
+    expect(() => crossEntropy(x(), [0, 1], { classWeights: [1, 2] } as never)).toThrow("did you mean 'weight'?");
     // It is the target elsewhere.
     expect(() => crossEntropy(x(), [0, 1], { label: [0, 1] } as never)).toThrow("unknown option 'label'; expected");
     for (const given of ['labelSmooth', 'label_smooth', 'lable_smoothing']) {

@@ -148,7 +148,7 @@ test('a function names itself whichever of its allocations fails', async () => {
     ['softmax.jacobian', () => softmax.jacobian(s), jacobian],
     ['sigmoid.jacobian', () => sigmoid.jacobian(y), jacobian],
     ['softmax.linearize', () => softmax.linearize(x, { mask })],
-    ['logSumExp.vjp', () => linear.vjp([1])],
+    ['logSumExp.linearize.vjp', () => linear.vjp([1])],
     ['crossEntropy', () => crossEntropy(x, [0], { mask, weight: row })],
     ['crossEntropy.hvp', () => crossEntropy.hvp(x, [0], 1, [row])],
   ];
@@ -197,7 +197,7 @@ describe('linearize after a call with its operand as out', () => {
     expect(failure(() => softmax(x, { out: x }))[0]).toBe('ERR_DEVICE_LOST');
     expect(failure(() => vjp(1))).toEqual([
       'ERR_VALUE',
-      'logSumExp.vjp: a call with the logits of logSumExp.linearize as out overwrote its numbers; linearize again',
+      'logSumExp.linearize.vjp: a call with the logits of logSumExp.linearize as out overwrote its numbers; linearize again',
     ]);
   });
 });

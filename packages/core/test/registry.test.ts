@@ -223,7 +223,7 @@ test('an operation that a backend lacks names those that have it', async () => {
     expect.objectContaining({
       code: 'ERR_UNSUPPORTED',
       message: expect.stringMatching(
-        /softmax: bare has no basis to compose it from, and its softmax declines the call;.*exact/,
+        /softmax: bare has no basis \(elementary operations\) to compose it from, and its softmax does not take this axis, temperature or mask;.*exact/,
       ),
     }),
   );
@@ -649,6 +649,29 @@ describe('the option onSkip', () => {
     expect(order).toEqual(['broken: no such device; buy one', 'next', 'broken: nothing']);
     await expect(setBackend({ onSkip })).rejects.toThrow('no candidate was given');
     expect((await setBackend(broken, exact, { onSkip: undefined })).name).toBe('exact');
+  });
+
+  test('may be asynchronous: the next candidate waits for it, and what it rejects with is thrown by the call', async () => {
+    for (const choose of [setBackend, openShared]) {
+      const order: string[] = [];
+      const next: BackendProvider = {
+        ...exact,
+        open: async () => {
+          order.push('next');
+          return exact.open();
+        },
+      };
+      const slow = async () => {
+        await new Promise((resolve) => setTimeout(resolve));
+        order.push('skipped');
+      };
+      await choose(broken, next, { onSkip: slow });
+      expect(order).toEqual(['skipped', 'next']);
+      const failing = async () => {
+        throw new TypeError('no log');
+      };
+      await expect(choose(broken, exact, { onSkip: failing })).rejects.toThrow(new TypeError('no log'));
+    }
   });
 
   test.each<[given: object, message: string]>([

@@ -349,6 +349,53 @@ test.each<readonly [string, () => unknown, string]>([
   expect(made?.disposed).toBe(true);
 });
 
+const lostView =
+  'scope: the result contains the view() of a tensor that the scope disposes; return dataSync(), a copy, or the tensor';
+
+test.each<readonly [string, (x: Tensor) => unknown]>([
+  ['itself', (x) => x.view()],
+  ['in an object', (x) => ({ values: x.view() })],
+  ['a part of it', (x) => [x.view().subarray(1)]],
+  ['the bytes of its end', (x) => new DataView(x.view().buffer, x.view().byteOffset + 15, 1)],
+])('scope refuses the view of a tensor that it disposes: %s', (_what, body) => {
+  let made: Tensor | undefined;
+  const returned = () =>
+    scope(() => {
+      made = tensor([1, 2], { dtype: 'float64' });
+      return body(made);
+    });
+  expect(returned).toThrow(expect.objectContaining({ code: 'ERR_VALUE', message: lostView }));
+  expect(made?.disposed).toBe(true);
+});
+
+test('scope returns copies, views of tensors that live on, and other memory', () => {
+  const outer = tensor([1, 2], { dtype: 'float64' });
+  const memory = new Float64Array(8);
+  const result = scope(() => {
+    const inner = tensor([3, 4], { dtype: 'float64' });
+    const view = inner.view();
+    memory.set(view, 2);
+    const s = softmax(inner);
+    keep(s);
+    return { copy: inner.dataSync(), outer: outer.view(), kept: s.view(), memory, empty: view.subarray(2) };
+  });
+  expect([...result.copy, ...result.outer]).toEqual([3, 4, 1, 2]);
+  const both = scope(() => {
+    const x = tensor([5, 6]);
+    return { x, view: x.view() };
+  });
+  expect([...both.view]).toEqual([5, 6]);
+});
+
+test('a scope whose body throws says what it threw', () => {
+  expect(() =>
+    scope(() => {
+      tensor([1]).view();
+      throw new Error('its own');
+    }),
+  ).toThrow('its own');
+});
+
 test('a `then` that is refused is not called, and a `next` alone makes no iterator', () => {
   let calls = 0;
   // biome-ignore lint/suspicious/noThenProperty: what is refused

@@ -267,8 +267,7 @@ describe('a tensor', () => {
     for (const use of uses)
       expect(failure(use)).toMatchObject({
         code: 'ERR_VALUE',
-        message:
-          'a tensor is no number: await its array(), or arraySync() where it can be read at once; its text is String(x)',
+        message: 'a tensor is not a number: read it with await x.array() or x.arraySync(); its text is String(x)',
       });
     expect(`${loss}`).toBe('Tensor () float32 on exact 0.5');
     expect(`loss: ${String(loss)}`).toBe('loss: Tensor () float32 on exact 0.5');
@@ -357,7 +356,7 @@ describe('a tensor on a backend that is read asynchronously only', () => {
     expect(failure(() => x.arraySync()).code).toBe('ERR_UNSUPPORTED');
     expect(failure(() => x.view())).toMatchObject({
       code: 'ERR_UNSUPPORTED',
-      message: "view: the memory of mine can't be seen here: await data()",
+      message: 'view: the host cannot access the memory of mine: await data()',
     });
     expect([await x.array(), inspect(x)]).toEqual([
       [1, 2],

@@ -54,7 +54,7 @@ test('a tensor in another dtype has its type', async () => {
   expectTypeOf(await x().to(backend, 'float64')).toEqualTypeOf<Tensor<'float64', 2>>();
   expectTypeOf(await x().to(backend)).toEqualTypeOf<Tensor<'float32', 2>>();
   // @ts-expect-error class indices are made of data
-  await expect(x().to('int32')).rejects.toThrow("to: int32 is no float dtype: tensor(data, { dtype: 'int32' })");
+  await expect(x().to('int32')).rejects.toThrow("to: int32 is not a float dtype: tensor(data, { dtype: 'int32' })");
 });
 
 test('a tensor has the dtype and the rank of what it was made from', async () => {
@@ -281,6 +281,73 @@ test('a typed array of integers does not compile as an operand of floats', async
   expect(tensor(integers).dtype).toBe('int32');
 });
 
+test('nor do data of integers with a shape, and tensors of integers and booleans', async () => {
+  const refused = (call: () => unknown, dtype = 'int32') => expect(call).toThrow(`${dtype}, expected floats`);
+  const data = Int32Array.of(1, 2);
+  const labels = tensor(data);
+  const kept = tensor([true, false]);
+  const s = softmax([1, 2]);
+  // @ts-expect-error
+  refused(() => softmax({ data, shape: [1, 2] }));
+  // @ts-expect-error
+  refused(() => softmax({ data, dims: [1, 2] }));
+  // @ts-expect-error
+  refused(() => softmax({ data: Uint8Array.of(1, 2), shape: [2], strides: [1], offset: 0 }));
+  // @ts-expect-error
+  refused(() => logSumExp.gradient({ data: data as Int32Array | Float32Array, shape: [2] as readonly number[] }));
+  // @ts-expect-error
+  refused(() => relu({ data, shape: [2] }));
+  // @ts-expect-error
+  refused(() => crossEntropy({ data, shape: [1, 2] }, [0]));
+  // @ts-expect-error
+  await expect(gradcheck(softmax, { data, shape: [2] })).rejects.toThrow('int32, expected floats');
+  // @ts-expect-error
+  refused(() => softmax(labels));
+  // @ts-expect-error
+  refused(() => softmax(kept), 'bool');
+  // @ts-expect-error
+  refused(() => softmax(labels as Tensor<'int32' | 'float32'>));
+  // @ts-expect-error
+  refused(() => sigmoid(labels));
+  // @ts-expect-error
+  refused(() => softmax.linearize(labels));
+  // @ts-expect-error
+  refused(() => crossEntropy(labels, [0]));
+  // @ts-expect-error
+  await expect(gradcheck(softmax, labels)).rejects.toThrow('int32, expected floats');
+  // @ts-expect-error
+  refused(() => softmax.vjp(s, labels));
+  // @ts-expect-error
+  refused(() => softmax.hvp(s, s, kept), 'bool');
+  // @ts-expect-error
+  refused(() => logSumExp.vjp([1, 2], tensor(1, { dtype: 'int32' })));
+  // @ts-expect-error
+  refused(() => relu.jvp([1, 2], labels));
+  // @ts-expect-error
+  refused(() => softmax.linearize([1, 2]).vjp(labels));
+  // @ts-expect-error
+  refused(() => crossEntropy.vjp([[1, 2]], [0], tensor(1, { dtype: 'int32' })));
+  // @ts-expect-error
+  await expect(gradcheck(softmax, [1, 2], { cotangent: labels })).rejects.toThrow('int32, expected floats');
+  // @ts-expect-error
+  refused(() => softmax([1, 2], { out: labels }));
+  // @ts-expect-error
+  refused(() => relu([1, 2], { out: kept }), 'bool');
+  // @ts-expect-error
+  refused(() => crossEntropy([[1, 2]], [0], { out: { gradient: tensor([data]) } }));
+  // @ts-expect-error
+  refused(() => crossEntropy.gradient([[1, 2]], [0], { out: tensor([data]) }));
+  // Cotangents may be integers in arrays, as numbers that are written out are, and those of onnxruntime are checked when they are read.
+  expect(softmax.vjp([0.5, 0.5], data).arraySync()).toEqual([-0.25, 0.25]);
+  expect(softmax.vjp(Float64Array.of(0.5, 0.5), { data, shape: [2] }).dtype).toBe('float64');
+  const labelled = crossEntropy.vjp([Float64Array.of(1, 2)], tensor([1], { dtype: 'int32' }), Int8Array.of(1), {
+    reduction: 'none',
+  });
+  expect(labelled.dtype).toBe('float64');
+  expect(logSumExp.vjp([[1, 2]], Int32Array.of(0)).arraySync()).toEqual([[0, 0]]);
+  refused(() => softmax({ data, dims: [2], type: 'int32' }));
+});
+
 test('what may be of floats compiles as an operand', () => {
   interface Half extends ArrayLike<number>, ArrayBufferView {
     readonly [Symbol.toStringTag]: 'Float16Array';
@@ -308,9 +375,10 @@ test('what may be of floats compiles as an operand', () => {
   const ofAny = <A extends TensorLike>(logits: A) => softmax(logits);
   const ofTensor = <D extends FloatDType>(logits: Tensor<D>) => softmax(logits);
   const asFunction: (logits: Tensor) => Tensor = softmax;
+  const throughAnyInto = (logits: Tensor, out: Tensor) => softmax.vjp(softmax(logits), logits, { out });
   for (const one of known) expect([throughLike(one).size, ofAny(one).size]).toEqual([2, 2]);
   expect([throughInput(values).size, throughTyped(values).size, ofArray(values).size]).toEqual([2, 2, 2]);
-  expect([ofTensor(x()).size, asFunction(x()).size]).toEqual([6, 6]);
+  expect([ofTensor(x()).size, asFunction(x()).size, throughAnyInto(x(), x()).size]).toEqual([6, 6, 6]);
   expect(softmax(x().dataSync()).size).toBe(6);
   expect(softmax(softmax(x() as Tensor).dataSync()).size).toBe(6);
 });

@@ -74,7 +74,7 @@ test('a backend of storage and three kernels computes this much of the operation
     } catch (error) {
       expect(isSoftgradError(error) && [error.code, error.message], name).toEqual([
         'ERR_UNSUPPORTED',
-        expect.stringContaining('basis to compose it from'),
+        expect.stringContaining('basis (elementary operations) to compose it from'),
       ]);
     }
   }

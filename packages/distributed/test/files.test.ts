@@ -582,6 +582,25 @@ describe('the fingerprint of a machine', () => {
     }
   });
 
+  test('is taken at a temperature of 1 where the backend has no basis to compose another one from', async () => {
+    const own = await cpu.open();
+    const temperatures: unknown[] = [];
+    const bare = new Proxy(own, {
+      get: (target, name) => {
+        if (name === 'basis' || name === 'kernels') return undefined;
+        const value = Reflect.get(target, name, target);
+        if (name !== 'softmax' && name !== 'vjp') return typeof value === 'function' ? value.bind(target) : value;
+        return (...given: unknown[]) => {
+          const { temperature } = given.at(-1) as { readonly temperature: number };
+          temperatures.push(temperature);
+          return temperature === 1 ? Reflect.apply(value, target, given) : false;
+        };
+      },
+    });
+    expect(await fingerprint(bare)).toMatch(/^[0-9a-f]{64}$/);
+    expect(new Set(temperatures)).toEqual(new Set([1]));
+  });
+
   test('a worker of another version or backend is refused by name', async () => {
     using work = workspace();
     work.write('logits.npy', [3, 8], Float32Array.from(noise(24)));

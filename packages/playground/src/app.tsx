@@ -1,8 +1,10 @@
 import { useEffect } from 'preact/hooks';
 import { CopyLink } from './components/copy-link.js';
 import { Lazy } from './components/lazy.js';
+import { useKept } from './kept.js';
 import { hrefOf, type PanelName, panels, useLinks, useVisit } from './location.js';
 import { Explore } from './panels/explore/panel.js';
+import { running } from './running.js';
 
 const titles: Readonly<Record<PanelName, string>> = {
   explore: 'Explore',
@@ -35,14 +37,16 @@ function Hosting() {
   );
 }
 
-/** The links restore what each panel last showed; the link to the current one does not reset it. */
+/** The links restore what each panel last showed; the link to the current one does not reset it. One whose run goes on meanwhile says so. */
 function Navigation({ panel }: { readonly panel: PanelName }) {
   useLinks();
+  const runs = useKept(running);
   return (
     <nav aria-label="Panels">
       {panels.map((name) => (
         <a key={name} href={hrefOf(name)} aria-current={name === panel ? 'page' : undefined}>
           {titles[name]}
+          {runs[name] && name !== panel && <span class="running"> running</span>}
         </a>
       ))}
     </nav>

@@ -9,12 +9,14 @@ export interface Availability {
 
 const probes = new Map<string, Promise<Availability>>();
 
-export function unknownBackends(): readonly Availability[] {
-  return registered().map((name) => ({ name, state: 'unknown', reason: null }));
+/** The registered backends, and others that a link names. */
+export function unknownBackends(linked: readonly string[]): readonly Availability[] {
+  return [...new Set([...registered(), ...linked])].map((name) => ({ name, state: 'unknown', reason: null }));
 }
 
-/** Loads a backend's engine to check whether it can run here; once. */
-export function probe(name: string): Promise<Availability> {
+/** Loads a backend's engine to check whether it can run here; once. Options, as in `wasm:threads=2`, are not checked. */
+export function probe(text: string): Promise<Availability> {
+  const name = text.replace(/:.*/, '');
   const known = probes.get(name) ?? lookAt(name);
   probes.set(name, known);
   return known;

@@ -257,6 +257,18 @@ test('what a link has chosen and cannot run here can be unchecked', async () => 
   expect(await other.locator('[data-backend=webgpu]').getByRole('checkbox').isDisabled()).toBe(true);
 });
 
+test('what a link names and nobody knows is listed, with the reason, until it is unchecked', async () => {
+  const page = await open('bench?ops=softmax,hardmax&backends=cpu,cuda,wasm:threads=2&peers=naive,numpy');
+  const box = (name: RegExp) => page.getByRole('checkbox', { name });
+  await page.getByText("no backend is named 'cuda': known are cpu, wasm, webgpu, gpujs, tfjs").waitFor();
+  expect(await page.locator('label', { has: box(/^hardmax/) }).textContent()).toBe('hardmaxunknown operation');
+  expect(await page.locator('label', { has: box(/^numpy/) }).textContent()).toBe('numpyunknown library');
+  await page.getByRole('button', { name: 'Run', exact: true }).click();
+  await page.getByRole('alert').filter({ hasText: 'hardmax' }).waitFor();
+  for (const name of [/^hardmax/, /^cuda/, /^wasm:threads=2/, /^numpy/]) await box(name).uncheck();
+  await expect.poll(() => new URL(page.url()).hash).toBe('#bench?ops=softmax&backends=cpu');
+});
+
 test('a run can be cancelled, and an empty selection is an error', async () => {
   const shapes = Array.from({ length: 4 }, (_, k) => `16x${10 + k}`);
   const page = await open(`bench?ops=softmax&shapes=${shapes}&rounds=99&backends=cpu`);

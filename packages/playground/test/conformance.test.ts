@@ -115,9 +115,15 @@ function breakLog1p(): void {
 
 test('a run goes on while another panel is shown, and its results stay', async () => {
   const page = await openAnew('conformance?backend=cpu&only=log-');
+  const links = () => page.getByRole('navigation').getByRole('link').allTextContents();
   await page.getByRole('button', { name: 'Run the suite' }).click();
+  const idle = ['Explore', 'Doctor', 'Conformance', 'Bench'];
+  expect(await links()).toEqual(idle);
   await leavePanel(page);
+  // Its link says so, also to screen readers.
+  await page.getByRole('link', { name: 'Conformance running', exact: true }).waitFor();
   await page.getByRole('heading', { name: 'What is wrong with this gradient?' }).waitFor();
+  await expect.poll(links).toEqual(idle);
   await page.getByRole('link', { name: 'Conformance' }).click();
   await page.getByRole('button', { name: 'Download JSON' }).waitFor();
   const verdict = await page.locator('.verdict').textContent();

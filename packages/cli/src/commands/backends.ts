@@ -1,7 +1,9 @@
+import { inspect as format } from 'node:util';
 import { type Backend, type Computed, isSoftgradError, operationsOf, SoftgradError, shortened } from '@softgrad/core';
 import { Command, Option } from 'commander';
 import { checkNoModule } from '../backend.js';
 import type { Apart, Backends, Session } from '../context.js';
+import { exitDefect } from '../exit-codes.js';
 import { missingPermission } from '../permission.js';
 import { startLateProgress } from '../progress.js';
 import { formatWrapped } from '../table.js';
@@ -48,7 +50,7 @@ async function run(
 ): Promise<void> {
   const { stdout, backends } = session;
   if (names !== undefined) {
-    for (const name of names) stdout.write(`${JSON.stringify(await inspect(name, backends))}\n`);
+    for (const name of names) stdout.write(`${JSON.stringify(await inspect(name, session))}\n`);
     return;
   }
   const reports = await inspectAll(session, chosen.length > 0 ? known(chosen, backends) : backends.names());
@@ -83,7 +85,7 @@ export async function inspectAll(
   session: Session,
   names: readonly string[] = session.backends.names(),
 ): Promise<readonly BackendReport[]> {
-  const { backends, env, notices, stderr } = session;
+  const { env, notices, stderr } = session;
   let { apart } = session;
   const reports: BackendReport[] = [];
   const printed: string[] = [];
@@ -96,7 +98,7 @@ export async function inspectAll(
     while (reports.length < names.length) {
       const rest = names.slice(reports.length);
       if (apart === undefined) {
-        for (const name of rest) add(await inspect(name, backends));
+        for (const name of rest) add(await inspect(name, session));
         break;
       }
       const ended = await inspectApart(apart, rest, add);
@@ -106,9 +108,9 @@ export async function inspectAll(
         continue;
       }
       if (ended.status !== 0 || env.SOFTGRAD_DEBUG) printed.push(ended.stderr);
+      if (ended.status !== 0) session.exitCode = ended.status;
       const next = names[reports.length];
       if (next === undefined) break;
-      session.exitCode = ended.status;
       add(cannotRun(next, `the process that opened it ended by ${ended.cause}; see standard error`));
     }
   } finally {
@@ -133,9 +135,10 @@ async function inspectApart(
   }
 }
 
-async function inspect(name: string, backends: Backends): Promise<BackendReport> {
+/** One backend, opened here. Where it throws what no backend should, the exit code is that of a defect, too. */
+async function inspect(name: string, session: Session): Promise<BackendReport> {
   try {
-    const provider = await backends.load(name);
+    const provider = await session.backends.load(name);
     const reason = await provider.unavailable();
     if (reason !== null) return cannotRun(name, reason);
     const backend = await provider.open();
@@ -146,8 +149,10 @@ async function inspect(name: string, backends: Backends): Promise<BackendReport>
     }
   } catch (error) {
     const reason = isSoftgradError(error) ? error.message : missingPermission(error);
-    if (reason === null) throw error;
-    return cannotRun(name, reason);
+    if (reason !== null) return cannotRun(name, reason);
+    session.exitCode = exitDefect;
+    if (session.env.SOFTGRAD_DEBUG) session.stderr.write(`${format(error)}\n`);
+    return cannotRun(name, `it could not be opened: ${error}`);
   }
 }
 

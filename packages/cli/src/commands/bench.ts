@@ -4,11 +4,11 @@ import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
-import { checkNoModule, ownBackendsModule } from '../backend.js';
+import { backendsModule, checkNoModule } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
-import { registeringModule, registerModule } from '../module.js';
+import { registerModule } from '../module.js';
 import { checkOps } from '../near-ops.js';
 import { list, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
@@ -150,7 +150,7 @@ async function run(options: Options, session: Session): Promise<void> {
         {
           workloads,
           contenders,
-          setup: options.module === undefined ? ownBackendsModule : registeringModule(options.module),
+          setup: backendsModule(options.module),
           baseline,
           rounds,
           sampleMs,

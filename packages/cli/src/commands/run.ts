@@ -3,7 +3,7 @@ import type { Operation, Plan, Store } from '@softgrad/distributed';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { nameForShards } from '../backend.js';
 import type { Session } from '../context.js';
-import { fraction, integer, placeOf, positive, positiveInteger, storeOption } from '../options.js';
+import { fraction, integer, moduleForShardsHelp, placeOf, positive, positiveInteger, storeOption } from '../options.js';
 import { type ExecutionOptions, execute } from '../runs/execute.js';
 import { cancelRun, folderOfRun, resumeRun, showStatus, verifyRun } from '../runs/existing.js';
 import { checkFirstRows } from '../runs/first-rows.js';
@@ -50,6 +50,7 @@ const uses = {
   shardClasses: 'plan',
   shardBytes: 'plan',
   backend: 'plan',
+  module: 'execution',
   threads: 'execution',
   detach: 'execution',
   shard: 'execution',
@@ -112,6 +113,7 @@ export function runCommand(session: Session): Command {
       ),
     )
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .option('--module <file>', moduleForShardsHelp)
     .option('--root <folder>', 'the folder that all workers can access; paths are relative to it', '.')
     .addOption(storeOption())
     .addOption(new Option('--threads <n>', 'shards at once; default: one for each core').argParser(positiveInteger))
@@ -247,7 +249,7 @@ async function planOf(
       `--target ${numbers}: a run reads files only; expected a .npy, as np.save('labels.npy', [${numbers}]) writes it`,
     );
   }
-  const backend = await nameForShards(options.backend, '--threads', session);
+  const backend = await nameForShards(options, '--threads', session);
   const { createPlan } = await import('@softgrad/distributed');
   const { out, upstream: direction, mask, target, axis, temperature, dtype, reduction, ignoreIndex } = options;
   const gradient = options.lossOnly ? false : undefined;

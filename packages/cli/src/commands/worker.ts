@@ -1,9 +1,9 @@
 import { availableParallelism } from 'node:os';
 import { SoftgradError } from '@softgrad/core';
 import { Command, Option } from 'commander';
-import { nameForShards, ownBackendsModule } from '../backend.js';
+import { backendsModule, checkFoundOnThreads, nameForShards } from '../backend.js';
 import type { Session } from '../context.js';
-import { placeOf, positiveInteger, storeOption } from '../options.js';
+import { moduleForShardsHelp, placeOf, positiveInteger, storeOption } from '../options.js';
 import { loadRedis, redisUrl } from '../redis.js';
 
 interface Options {
@@ -11,6 +11,7 @@ interface Options {
   readonly root: string;
   readonly store?: string;
   readonly backend?: string;
+  readonly module?: string;
   readonly concurrency: number;
 }
 
@@ -24,6 +25,7 @@ export function workerCommand(session: Session): Command {
     .option('--root <folder>', 'the folder that all workers can access; nothing outside of it is opened', '.')
     .addOption(storeOption())
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
+    .option('--module <file>', moduleForShardsHelp)
     .addOption(
       new Option('--concurrency <n>', 'number of shards at once, each on its own thread')
         .argParser(positiveInteger)
@@ -42,7 +44,8 @@ Examples:
       if (redis === undefined) {
         throw new SoftgradError('ERR_VALUE', 'no server; expected --redis redis://host:6379, or SOFTGRAD_REDIS');
       }
-      const backend = await nameForShards(options.backend, '--concurrency', session);
+      const backend = await nameForShards(options, '--concurrency', session);
+      checkFoundOnThreads(backend, options.module, session);
       const { startWorker, withoutPassword } = await loadRedis();
       const say = (line: string) => session.stderr.write(`softgrad: ${line}\n`);
       const { concurrency } = options;
@@ -51,7 +54,7 @@ Examples:
         root,
         redis,
         backend,
-        backends: ownBackendsModule,
+        backends: backendsModule(options.module),
         concurrency,
         onEvent: ({ kind, message }) => say(kind === 'warning' ? message : `${kind} ${message}`),
       });

@@ -1,7 +1,7 @@
-import { SoftgradError } from '@softgrad/core';
+import { isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { Manifest, Plan, Progress as ShardProgress, Share } from '@softgrad/distributed';
 import { formatShape } from '@softgrad/formats';
-import { ownBackendsModule } from '../backend.js';
+import { backendsModule, checkFoundOnThreads } from '../backend.js';
 import type { Session } from '../context.js';
 import { startLateProgress } from '../progress.js';
 import { loadRedis, redisUrl } from '../redis.js';
@@ -9,6 +9,8 @@ import { loadRedis, redisUrl } from '../redis.js';
 /** Where a run is computed, and which part of it. */
 export interface ExecutionOptions {
   readonly root: string;
+  /** The file or package of a backend of one's own. */
+  readonly module?: string;
   readonly threads?: number;
   readonly redis?: string;
   readonly detach?: boolean;
@@ -34,7 +36,7 @@ export async function execute(plan: Plan, options: ExecutionOptions, session: Se
 
 async function runHere(plan: Plan, options: ExecutionOptions, session: Session): Promise<Manifest | null> {
   const { runEmbedded } = await import('@softgrad/distributed');
-  const { root, threads, shard, pass = 'apply' } = options;
+  const { root, module, threads, shard, pass = 'apply' } = options;
   if (options.detach) throw new SoftgradError('ERR_VALUE', '--detach without --redis: no worker would compute the run');
   if (shard && plan.by === 'classes' && options.pass === undefined) {
     throw new SoftgradError(
@@ -42,6 +44,7 @@ async function runHere(plan: Plan, options: ExecutionOptions, session: Session):
       '--shard with --shard-classes: expected --pass statistics for every share, and then --pass apply for every share',
     );
   }
+  checkFoundOnThreads(plan.backend, module, session);
   const abort = new AbortController();
   const release = session.onInterrupt(() => {
     session.stderr.write('softgrad: finishing the current shards; press Ctrl-C again to end immediately\n');
@@ -51,7 +54,7 @@ async function runHere(plan: Plan, options: ExecutionOptions, session: Session):
   try {
     const manifest = await runEmbedded(plan, {
       root,
-      backends: ownBackendsModule,
+      backends: backendsModule(module),
       threads,
       onProgress,
       signal: abort.signal,
@@ -59,6 +62,11 @@ async function runHere(plan: Plan, options: ExecutionOptions, session: Session):
     });
     if (manifest === null) session.notices.push(`${plan.out}: share ${shard?.join('/')} is finished, others are not`);
     return manifest;
+  } catch (cause) {
+    if (module === undefined || isSoftgradError(cause)) throw cause;
+    // The stack that would tell whose code threw is lost between threads.
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    throw new SoftgradError('ERR_VALUE', `--module ${module}: ${reason}`, { cause });
   } finally {
     stop();
     release();

@@ -2,6 +2,7 @@ import { isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { RunStatus, Store } from '@softgrad/distributed';
 import type { QueueStatus } from '@softgrad/distributed/redis';
 import type { Session } from '../context.js';
+import { registerModule } from '../module.js';
 import { loadRedis, redisUrl } from '../redis.js';
 import { type ExecutionOptions, execute } from './execute.js';
 
@@ -103,6 +104,15 @@ const orphanAge = 3600_000;
 export async function resumeRun(out: string, options: ExecutionOptions, store: Store, session: Session): Promise<void> {
   const { changedInputs, readPlan, removeDamaged, statusOf } = await import('@softgrad/distributed');
   const plan = await readPlan(store, out);
+  const { module } = options;
+  if (module !== undefined) {
+    const found = await registerModule(module, session);
+    if (found !== plan.backend)
+      throw new SoftgradError(
+        'ERR_VALUE',
+        `--module ${module}: its backend is ${found}; expected ${plan.backend}, which ${out} was planned for`,
+      );
+  }
   for (const path of await removeDamaged(store, plan))
     session.stderr.write(`softgrad: ${path}: damaged, computing it again\n`);
   session.stderr.write(`softgrad: ${resumed(await statusOf(store, out))}\n`);

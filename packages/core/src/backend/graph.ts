@@ -27,7 +27,7 @@ interface Node<B> {
   readonly isRounded: boolean;
 }
 
-/** What `computed` may be told of a value. */
+/** Options of `computed`. */
 interface ComputedOptions {
   /** Default: that of the expressions. */
   readonly dtype?: DType;

@@ -17,10 +17,10 @@ export type BackendCandidate = string | BackendProvider | Backend;
 /** Options of `setBackend` and `openShared`, after the candidates. */
 export interface SelectionOptions {
   /**
-   * Called with the reason of each candidate that cannot run, before the next one is opened. `error` is what its provider threw, unless that is
-   * ERR_BACKEND_UNAVAILABLE. `console.warn` is a suitable function.
+   * Called with the reason of each candidate that cannot run, and awaited, before the next one is opened: what it throws or rejects with is thrown by
+   * the call. `error` is what the candidate's provider threw, unless that is ERR_BACKEND_UNAVAILABLE. `console.warn` is a suitable function.
    */
-  readonly onSkip: ((reason: string, error?: unknown) => void) | undefined;
+  readonly onSkip: ((reason: string, error?: unknown) => unknown) | undefined;
 }
 
 /** What `setBackend` and `openShared` take: candidates, and options after them. */
@@ -164,7 +164,7 @@ async function openFirst(caller: string, selection: Selection): Promise<Backend>
     const { reason, errors } = result;
     reasons.push(reason);
     unexpected.push(...errors);
-    onSkip?.(reason, ...errors);
+    await onSkip?.(reason, ...errors);
   }
   if (candidates.length === 1 && unexpected.length > 0) throw unexpected[0];
   const why = reasons.join('; ') || 'no candidate was given';

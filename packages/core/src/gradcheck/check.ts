@@ -1,6 +1,6 @@
 import type { FloatLike } from '../ops/arguments.js';
 import type { BuiltIn } from '../ops/table.js';
-import { bestEstimate, differ, type Estimate, quotientOf, shortestAt } from './differences.js';
+import { bestEstimate, type Estimate, quotientOf, shortestAt, showKink } from './differences.js';
 import { type Check, compareWithDifferences, type FirstStep } from './driver.js';
 import { type CheckedFunction, type GradcheckFunction, isBuiltIn } from './function.js';
 import { type GradcheckOptions, gradcheckNames } from './options.js';
@@ -37,7 +37,8 @@ export function gradcheck(
  * the end of the function's domain), or longer ones (where rounding of large values hides the derivative); what remains is part of the tolerance.
  * f is computed on the host in double-double and rounded to float64, whatever the backend
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
- * relu); at the kink itself every slope between the two one-sided ones is right, also if your own function does not name it. It costs six
+ * relu); at the kink itself every slope between the two one-sided ones is right, also if your own function does not name it; an entry with another derivative has
+ * both as `sides`, and the text of the report names them. It costs six
  * evaluations an entry, or more: of your own function as a whole, of a built-in one of the entry's row. All entries of x are checked if these are at most 2000, or 100,000
  * in short rows of a built-in function; of a larger x, choose some with `entries`.
  *
@@ -84,7 +85,7 @@ const check: Check = {
       },
       kinkAt: async (index) => {
         const sides = await along(index).sides();
-        return differ(sides, Math.max(first.enough, first.rounding.points > 1 ? enoughInFloat32 : 0))
+        return showKink(sides, Math.max(first.enough, first.rounding.points > 1 ? enoughInFloat32 : 0))
           ? slopeOf(index, sides)
           : undefined;
       },

@@ -50,7 +50,7 @@ export async function bestEstimate(
   };
   let worse = 0;
   let isShorter = false;
-  // Between a kink and its neighbour among the numbers there is no step, and the shortest one is 0.
+  // If x is the floating-point number next to a kink, the room for a step is 0.
   const isStep = (h: number) => h > 0 && h >= range.least;
   for (let h = first / ladder; disagree(best) && !done() && isStep(h) && worse < patience; h /= ladder) {
     const next = await at(h);
@@ -69,15 +69,19 @@ export async function bestEstimate(
   return best;
 }
 
-/** Whether quotients of successive steps differ by more than rounding, which is larger for the shorter steps, or there are none. */
+/** Whether quotients of successive steps differ by more than rounding, which is larger for the shorter steps, or do not exist. */
 export function disagree({ error, noise }: Pick<Estimate, 'error' | 'noise'>): boolean {
   return !(error <= 16 * noise);
 }
 
-/** Whether the slopes on the two sides of a point are accurate, and apart by more than their errors. Near a kink, those across it are not accurate. */
-export function differ([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
-  const error = left.error + right.error;
-  return error <= enough * Math.max(left.terms, right.terms) && Math.abs(right.slope - left.slope) > 8 * error;
+/** Whether the slopes on the two sides of a point are apart by more than their errors. */
+export function differ(left: Estimate, right: Estimate): boolean {
+  return Math.abs(right.slope - left.slope) > 8 * (left.error + right.error);
+}
+
+/** Whether they are accurate, too. Near a kink, those across it are not. */
+export function showKink([left, right]: readonly [Estimate, Estimate], enough: number): boolean {
+  return left.error + right.error <= enough * Math.max(left.terms, right.terms) && differ(left, right);
 }
 
 /** The golden ratio: for a last step that is not commensurable with the others, where an oscillation cannot have the same phase at all of them. */

@@ -177,7 +177,7 @@ async function compare(
   const hidden = whole.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
   const allowance = { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) };
   const isWrong = new Set(judged(analytic, slopes, allowance).flatMap(({ ok, index }) => (ok ? [] : [index])));
-  // Both sides cost more evaluations: they are asked only about derivatives that would be wrong.
+  // One-sided differences cost more evaluations, so they are computed only for derivatives that would be wrong.
   for (const [k, slope] of slopes.entries()) {
     if (slope.reason !== undefined || !isWrong.has(slope.index)) continue;
     const { index } = slope;

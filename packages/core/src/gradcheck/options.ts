@@ -1,11 +1,11 @@
-import type { TensorLike } from '../ops/arguments.js';
+import type { DirectionLike } from '../ops/arguments.js';
 import { namesOf } from '../options.js';
 import type { GradcheckTarget } from './operations.js';
 
 /** Options of `gradcheck`; those of the operation are passed on to it. */
 export interface GradcheckOptions extends GradcheckTarget {
   /** The upstream gradient, in the shape of the operation's result. Default: irregular numbers in ±1, the same every time. */
-  readonly cotangent?: TensorLike | undefined;
+  readonly cotangent?: DirectionLike | undefined;
   /**
    * First step of the differences, in units of x: the only one that is used, except for its half and 0.31 of it. Default ε^(1/5) ≈ 7.4e-4, times a
    * temperature below 1, and shorter or longer where the differences are inaccurate.
@@ -23,7 +23,7 @@ export interface GradcheckOptions extends GradcheckTarget {
 /** Options of `gradgradcheck`; those of the operation are passed on to it. */
 export interface GradgradcheckOptions extends GradcheckOptions {
   /** The direction of x along which the derivative is differentiated. Default: irregular numbers in ±1, the same every time. */
-  readonly tangent?: TensorLike | undefined;
+  readonly tangent?: DirectionLike | undefined;
   /** First step of the differences, in units of x, as in `gradcheck`. Default ε^(1/6) ≈ 2.5e-3, times a temperature below 1. */
   readonly step?: number | undefined;
   /** Allowed error in addition to rounding, relative as in `gradcheck`. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */

@@ -4,7 +4,7 @@ import { describe } from '../tensor/describe.js';
 import type { FloatDType } from '../tensor/dtype.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import type { Tensor } from '../tensor/tensor.js';
-import { disagree, type Estimate } from './differences.js';
+import { differ, disagree, type Estimate } from './differences.js';
 import type { CheckedFunction } from './function.js';
 import type { GradcheckOptions } from './options.js';
 
@@ -21,6 +21,8 @@ export interface GradcheckEntry {
   readonly tolerance: number;
   /** True if the error is within the tolerance or x[index] is −Infinity, which has no neighbours. */
   readonly ok: boolean;
+  /** The slopes for smaller and for larger x[index], if f is not differentiable there: every slope between them is right, and `numeric` is the nearest. */
+  readonly sides?: readonly [left: number, right: number];
   /** Why the entry could not be compared; absent if it was. */
   readonly reason?: string;
 }
@@ -43,12 +45,13 @@ export interface GradcheckReport {
   toString(): string;
 }
 
-/** The expected slopes of an entry: one number, or at a kink the two one-sided slopes, between which every slope is right. */
+/** The expected slopes of an entry: one number twice, or at a kink the two one-sided slopes, between which every slope is right. */
 export interface Slope extends Pick<Estimate, 'terms' | 'noise' | 'error'> {
   /** Of the entry. */
   readonly index: number;
-  readonly low: number;
-  readonly high: number;
+  readonly sides: readonly [left: number, right: number];
+  /** Whether they differ by more than their errors. */
+  readonly isKink: boolean;
   /** Why there is no difference quotient. */
   readonly reason?: string;
   /** Whether that is so by nature: x[index] is −Infinity. */
@@ -176,17 +179,24 @@ export function entryOf(name: string, x: Float64Array, index: number): number {
 }
 
 /** The slope of an entry from one estimate, or from those of both sides of a kink. */
-export function slopeOf(index: number, sides: readonly Estimate[], scale = 1): Slope {
-  const most = (of: (side: Estimate) => number) => scale * Math.max(...sides.map(of));
-  const [low, high] = [scale * Math.min(...sides.map(({ slope }) => slope)), most(({ slope }) => slope)];
-  if (!Number.isFinite(high - low)) return without(index, 'forward is not finite near x, or its points coincide');
-  return { index, low, high, terms: most((s) => s.terms), noise: most((s) => s.noise), error: most((s) => s.error) };
+export function slopeOf(index: number, [left, right = left]: readonly [Estimate, Estimate?], scale = 1): Slope {
+  const most = (of: (side: Estimate) => number) => scale * Math.max(of(left), of(right));
+  const sides = [scale * left.slope, scale * right.slope] as const;
+  if (!sides.every(Number.isFinite)) return without(index, 'forward is not finite near x, or its points coincide');
+  return {
+    index,
+    sides,
+    isKink: differ(left, right),
+    terms: most((s) => s.terms),
+    noise: most((s) => s.noise),
+    error: most((s) => s.error),
+  };
 }
 
 /** The slope of an entry that has no difference quotient. */
 export function without(index: number, reason: string, exempt = false): Slope {
   const none = Number.NaN;
-  return { index, low: none, high: none, terms: none, noise: none, error: none, reason, exempt };
+  return { index, sides: [none, none], isKink: false, terms: none, noise: none, error: none, reason, exempt };
 }
 
 /**
@@ -210,7 +220,7 @@ export function judged(
 ): readonly GradcheckEntry[] {
   const { tolerance, weight, dtype, hidden } = allowance;
   const rounding = 64 * roundoff[dtype] * weight;
-  const loose = tolerance * sizeOfLargest(slopes.map(({ high }) => high)) + rounding + hidden;
+  const loose = tolerance * sizeOfLargest(slopes.flatMap(({ sides }) => sides)) + rounding + hidden;
   return slopes.map((slope) => judgedEntry(analytic[slope.index] ?? Number.NaN, slope, loose, rounding, allowance));
 }
 
@@ -221,7 +231,8 @@ function judgedEntry(
   rounding: number,
   { dtype, tolerance, weight, lenient }: Allowance,
 ): GradcheckEntry {
-  const { index, low, high, terms, error: uncertainty } = slope;
+  const { index, sides, isKink, terms, error: uncertainty } = slope;
+  const [low, high] = [Math.min(...sides), Math.max(...sides)];
   const nearest = Number.isNaN(derivative) ? (low + high) / 2 : Math.min(Math.max(derivative, low), high);
   const error = Math.abs(derivative - nearest);
   // A derivative of 0 may be the rest of a sum whose terms cancel.
@@ -230,7 +241,7 @@ function judgedEntry(
   const floor = zero ? rounding : rounding / 16;
   const strict = relative + uncertainty + floor;
   const bound = lenient ? Math.max(strict, loose) : strict;
-  const entry = { index, analytic: derivative, numeric: nearest, error, tolerance: bound };
+  const entry = { index, analytic: derivative, numeric: nearest, error, tolerance: bound, ...(isKink && { sides }) };
   const of = (ok: boolean, reason?: string) => (reason === undefined ? { ...entry, ok } : { ...entry, ok, reason });
   if (slope.reason !== undefined) return of(slope.exempt === true, slope.reason);
   const within = error <= bound;

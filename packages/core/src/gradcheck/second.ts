@@ -84,7 +84,7 @@ const check: Check = {
         slopeOf(index, [await bestEstimate(mixedQuotient(f, x, cotangent, unit, index, reach, rounding), steps)], size),
       kinkAt: async () => undefined,
       hidden: (largest, slopes) =>
-        displacement(reach, first) * rounding.points * sizeOfLargest(slopes.map(({ high }) => high)) +
+        displacement(reach, first) * rounding.points * sizeOfLargest(slopes.flatMap(({ sides }) => sides)) +
         (roundings * rounding.values * largest) / first ** 2,
     };
   },

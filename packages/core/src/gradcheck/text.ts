@@ -28,7 +28,7 @@ export function lineOf(
 
 /** `∂⟨g, f⟩/∂x[0] is 1 from vjp, 0.5 ± 1.0e-8 from differences (g: your cotangent)`. */
 function contradiction(
-  { index, analytic, numeric, tolerance }: GradcheckEntry,
+  { index, analytic, numeric, tolerance, sides }: GradcheckEntry,
   { derivative, given }: Compared,
 ): string {
   const of = derivative === 'vjp' ? `∂⟨g, f⟩/∂x[${index}]` : `∂²⟨g, f⟩/∂t∂x[${index}]`;
@@ -37,7 +37,8 @@ function contradiction(
       ? `${letters[direction]}: the default ${direction} of pseudo-random numbers`
       : `${letters[direction]}: your ${direction}`,
   );
-  return `${of} is ${analytic} from ${derivative}, ${numeric} ± ${tolerance.toPrecision(3)} from differences (${directions.join(', ')})`;
+  const kink = sides ? `; not differentiable there: slopes ${sides.join(' and ')}` : '';
+  return `${of} is ${analytic} from ${derivative}, ${numeric} ± ${tolerance.toPrecision(3)} from differences (${directions.join(', ')})${kink}`;
 }
 
 /** How many entries could not be compared, and why not the first of them, or the first that is not ok. */

@@ -1,13 +1,16 @@
 import { backendOfNewTensor } from '../backend/registry.js';
 import { type DType, isFloat } from '../tensor/dtype.js';
 import { areBooleans, type FloatInput, readInput, type TensorInput } from '../tensor/input.js';
-import { checkDType, type DeviceTensor, isTensor, make, type Tensor } from '../tensor/tensor.js';
+import { checkDType, type DeviceTensor, isTensor, make, type Tensor, type TensorOfFloats } from '../tensor/tensor.js';
 
 /** A tensor, or anything that `tensor` makes one of: nested arrays, typed arrays, data with a shape. It goes where the other operands are, else to the backend of `setBackend`. */
 export type TensorLike = Tensor | TensorInput;
 
-/** An operand of floats: what `TensorLike` has, except for typed arrays of integers. The dtype of tensors, and of data with a shape, is checked at the call. */
-export type FloatLike = Tensor | FloatInput;
+/** An operand of floats: what `TensorLike` has, except for integers and booleans in tensors, and integers in typed arrays, also with a shape. */
+export type FloatLike = TensorOfFloats | FloatInput;
+
+/** A cotangent or a tangent: what `TensorLike` has, except for tensors of integers and booleans. Integers in arrays become floats. */
+export type DirectionLike = TensorOfFloats | TensorInput;
 
 /** A named argument as a tensor: itself, or a copy of what the caller passed. */
 export type ReadArgument = (name: string, given: unknown) => Tensor;
@@ -17,7 +20,7 @@ export const itself: ReadArgument = (_name, given) => given as Tensor;
 
 /**
  * Calls `body` with a function that reads an argument. Those that are not tensors are copied to the backend, and to the dtype, of the first tensor
- * in `all`, or to the backend of `setBackend`; these copies are freed afterwards. `body` reads an argument once it has checked those before it, so that
+ * in `all`. Without one, the first copy is on the backend of `setBackend`, and the others in its dtype. These copies are freed afterwards. `body` reads an argument once it has checked those before it, so that
  * the error of a call without an argument is about the first one that is missing or does not fit.
  *
  * @throws ERR_DTYPE, ERR_SHAPE, naming the argument
@@ -28,7 +31,7 @@ export function withArguments<T>(operation: string, all: readonly unknown[], bod
     const known = all.find(isTensor);
     return body((name, given) => {
       if (isTensor(given)) return given;
-      const one = tensorOf(`${operation}: ${name}`, given, known);
+      const one = tensorOf(`${operation}: ${name}`, given, made[0] ?? known);
       made.push(one);
       return one;
     });
@@ -40,7 +43,7 @@ export function withArguments<T>(operation: string, all: readonly unknown[], bod
 /** A tensor made from anything that `tensor` accepts, on the backend and in the dtype of `like` if it is given. */
 export function tensorOf(what: string, value: unknown, like: Tensor | undefined): DeviceTensor {
   const backend = like?.backend ?? backendOfNewTensor();
-  // Booleans are no numbers in any place, and stay what they are.
+  // Booleans are not converted to numbers: they are refused as what they are.
   const wanted: DType | undefined = like && isFloat(like.dtype) && !areBooleans(value) ? like.dtype : undefined;
   const { shape, dtype, data } = readInput(value, undefined, wanted, what);
   checkDType(what, dtype, backend);

@@ -75,8 +75,8 @@ export function weightingOf(
 
 /**
  * The weights of a mean, which a common factor does not change, with the largest weight of a target between ½ and 1. Then their sum, its reciprocal and
- * their products with losses leave the dtype's range only where the mean does. Larger weights are those of classes that are no target: they count
- * only with label smoothing.
+ * their products with losses leave the dtype's range only where the mean does. Larger weights belong to classes that no row has as its target: they
+ * count only with label smoothing.
  */
 function weightedMean(
   indices: HostArray,

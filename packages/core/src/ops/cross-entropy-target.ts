@@ -26,7 +26,7 @@ interface TargetRules {
   /** The shape of the logits without the axis. */
   readonly reduced: Shape;
   readonly rows: Rows;
-  /** As given, possibly beyond int32. */
+  /** As given: int32 may be too small for it. */
   readonly ignoreIndex: number;
   readonly mask: Mask<unknown> | null;
 }
@@ -34,8 +34,8 @@ interface TargetRules {
 /**
  * Calls `body` with the target on the logits' backend, and frees the uploaded copy afterwards.
  *
- * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED; ERR_VALUE for an index that is no class, or one that the mask excludes, and for
- *   probabilities with the class of ignored rows
+ * @throws ERR_SHAPE, ERR_DTYPE, ERR_BACKEND_MISMATCH, ERR_DISPOSED; ERR_VALUE for an index that is not a class, or of a class that the mask excludes, and
+ *   for probabilities with an `ignoreIndex` of 0 or more
  */
 export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, body: (target: DeviceTarget) => T): T {
   if (isTensor(input)) return body(fromTensor(input, rules));
@@ -71,7 +71,7 @@ export function withTarget<T>(input: CrossEntropyTarget, rules: TargetRules, bod
   }
 }
 
-/** The labels with −1, which is no class, in place of an ignoreIndex beyond int32. A function of its own: a closure would slow down every call. */
+/** The labels with −1, which is not a class, in place of an ignoreIndex that int32 cannot hold. Not inlined: a closure would slow down every call. */
 function inInt32(labels: HostArray, ignoreIndex: number): Int32Array {
   return Int32Array.from(labels, (label) => (label === ignoreIndex ? -1 : label));
 }
@@ -157,7 +157,7 @@ function wrongShape(shape: Shape, { operation, logits, reduced }: TargetRules): 
   const axis = logits.shape.findIndex((_, k) => sameShape(shape, withoutAxis(logits.shape, k)));
   const hint =
     axis < 0
-      ? hintOfShape(shape, reduced) || hintOfRows(shape, logits)
+      ? hintOfShape(shape, reduced) || hintOfShape(shape, logits.shape) || hintOfRows(shape, logits)
       : `; it fits axis ${axis} (option axis, by default the last)`;
   return new SoftgradError('ERR_SHAPE', `${operation}: target is ${show(shape)}; expected ${expected}${hint}`);
 }
@@ -198,7 +198,7 @@ function summaryOf(host: HostArray, ignoreIndex: number): IndexSummary {
   return { host, ignoreIndex, least, largest, counted };
 }
 
-/** How many indices are not ignored. @throws ERR_VALUE for the first that is no class, or one that the mask excludes */
+/** How many indices are not ignored. @throws ERR_VALUE for the first that is not a class, or of a class that the mask excludes */
 function checkedCount(indices: HostArray, { least, largest, counted }: IndexSummary, rules: TargetRules): number {
   if (least < 0 || largest >= rules.rows.classes || rules.mask !== null) {
     for (const row of indices.keys()) checkIndex(row, indices, rules);
@@ -211,12 +211,12 @@ function checkIndex(row: number, indices: HostArray, { operation, rows, ignoreIn
   const index = indices[row] as number;
   if (index === ignoreIndex) return;
   if (index < 0 || index >= classes) {
-    const expected = classes > 0 ? `0 to ${classes - 1}` : 'nothing, because there are no classes,';
+    const expected = classes > 0 ? `; expected 0 to ${classes - 1} or` : ', but there are no classes; expected';
     const fromOne = indices.every((other) => other === ignoreIndex || (other >= 1 && other <= classes));
     const hint = fromOne ? '; if these count from 1, take 1 off' : '';
     throw new SoftgradError(
       'ERR_VALUE',
-      `${operation}: target ${row} is class ${index}; expected ${expected} or ignoreIndex ${ignoreIndex}${hint}`,
+      `${operation}: target ${row} is class ${index}${expected} ignoreIndex ${ignoreIndex}${hint}`,
     );
   }
   if (mask !== null && !keeps(mask, rows, Math.floor(row / inner), index, row % inner)) {

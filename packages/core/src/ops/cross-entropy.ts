@@ -2,9 +2,9 @@ import { functionName } from '../copies.js';
 import { SoftgradError } from '../errors.js';
 import { checkMembers, namesOf } from '../options.js';
 import { operandLike } from '../tensor/operands.js';
-import type { Tensor } from '../tensor/tensor.js';
+import type { Tensor, TensorOfFloats } from '../tensor/tensor.js';
 import type { Like, LikeOfRank, RowsOf } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   changeAlong,
@@ -31,7 +31,7 @@ export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
 }
 
 /** Tensors to write the results into. */
-type OutTensors = Readonly<Partial<Record<keyof CrossEntropyResult, Tensor>>>;
+type OutTensors = Readonly<Partial<Record<keyof CrossEntropyResult, TensorOfFloats>>>;
 
 /** A scalar, or one number per row for reduction 'none'; of any rank if the type of the reduction is not known. */
 type LossOf<X, O> = 'reduction' extends keyof O
@@ -85,7 +85,7 @@ export interface CrossEntropy {
   vjp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
-    cotangent: TensorLike,
+    cotangent: DirectionLike,
     options?: CrossEntropyOptions & OutOption,
   ): Like<X>;
   /**
@@ -99,7 +99,7 @@ export interface CrossEntropy {
   jvp<X extends FloatLike, const O extends CrossEntropyOptions & OutOption = Record<never, never>>(
     logits: X,
     target: CrossEntropyTarget,
-    tangent: TensorLike,
+    tangent: DirectionLike,
     options?: O,
   ): LossOf<X, O>;
   /**
@@ -120,15 +120,19 @@ export interface CrossEntropy {
   hvp<X extends FloatLike>(
     logits: X,
     target: CrossEntropyTarget,
-    cotangent: TensorLike,
-    tangent: TensorLike,
+    cotangent: DirectionLike,
+    tangent: DirectionLike,
     options?: CrossEntropyOptions & OutOption,
   ): Like<X>;
 }
 
 const outNames = /* @__PURE__ */ namesOf<CrossEntropyResult>({ loss: true, gradient: true });
 
-function both(logits: TensorLike, target: CrossEntropyTarget, options: Outputs<OutTensors> = {}): Required<OutTensors> {
+function both(
+  logits: TensorLike,
+  target: CrossEntropyTarget,
+  options: Outputs<OutTensors> = {},
+): Readonly<Record<keyof CrossEntropyResult, Tensor>> {
   return withCall(name, logits, [], target, options, (call) => {
     const { x, lossShape } = call;
     const { out } = options;

@@ -1,6 +1,6 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike } from './arguments.js';
 import type { Definition, Expressions, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
 import type { AxisOption, OutOption } from './settings.js';
@@ -26,7 +26,7 @@ export interface Elementwise {
    * @example
    * await sigmoid.vjp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
    */
-  vjp<X extends FloatLike>(y: X, cotangent: TensorLike, options?: OutOption): Like<X>;
+  vjp<X extends FloatLike>(y: X, cotangent: DirectionLike, options?: OutOption): Like<X>;
   /**
    * The Jacobian-vector product, `t ⊙ f′`, elementwise: the Jacobian is symmetric, so this is `vjp` by another name.
    *
@@ -36,7 +36,7 @@ export interface Elementwise {
    * @example
    * await sigmoid.jvp(sigmoid(tensor([0, 2])), tensor([1, 1])).array(); // [0.2500, 0.1050]
    */
-  jvp<X extends FloatLike>(y: X, tangent: TensorLike, options?: OutOption): Like<X>;
+  jvp<X extends FloatLike>(y: X, tangent: DirectionLike, options?: OutOption): Like<X>;
   /**
    * The function at x with its Jacobian as an operator: `vjp`, `jvp` and `diagonal` are elementwise, and `toDense` gives the matrices of
    * `jacobian`.

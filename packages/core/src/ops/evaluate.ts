@@ -48,7 +48,7 @@ export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operan
   });
 }
 
-/** A function of x / T at a temperature near 1. A constant that is subtracted from all logits of a row changes nothing but log-sum-exp. */
+/** A function of x / T computed at a temperature near 1. The constant that is subtracted from the logits of a row changes log-sum-exp only, and is added again. */
 function ofNearOne(member: Member): Member['formula'] {
   return (m, x) => {
     const { logits, temperature, constant } = m.nearOne(x);
@@ -58,8 +58,8 @@ function ofNearOne(member: Member): Member['formula'] {
 }
 
 /**
- * Temperatures beyond 2^±64. Kernels of backends that announce an ordinary range are not called with them, and where functions of x / T are composed,
- * they are computed at a temperature near 1.
+ * Whether the temperature is below 2^-64 or above 2^64. Kernels of backends whose `supports.range` is 'ordinary' are not called with it, and functions
+ * of x / T that core composes are computed at a temperature near 1.
  */
 function isFar(temperature: number): boolean {
   const size = Math.abs(temperature);
@@ -160,13 +160,15 @@ export function basisOf<B>(call: Call<B>, kernel = call.kernel): Basis<B> {
   );
 }
 
+const basis = 'basis (elementary operations) to compose it from';
+
 /** What a backend without a basis lacks for a call for which the kernel, if there is one, is enough. */
 function missingMembers(backend: Backend, kernel: KernelName | null): string {
-  if (kernel === null) return 'no basis to compose it from, and no kernel is enough for it';
+  if (kernel === null) return `no ${basis}`;
   const member = isRequired(kernel) ? kernel : `kernels.${kernel}`;
   return hasKernel(backend, kernel)
-    ? `no basis to compose it from, and its ${member} declines the call`
-    : `neither ${member} nor a basis to compose it from`;
+    ? `no ${basis}, and its ${member} does not take this axis, temperature or mask`
+    : `neither ${member} nor a ${basis}`;
 }
 
 /** The names of other backends that can be opened. Which operations they have is known only then. */

@@ -2,7 +2,7 @@ import type { DType } from '../tensor/dtype.js';
 import type { Shape } from '../tensor/shape.js';
 import type { Tensor } from '../tensor/tensor.js';
 import type { Like, MatricesOf, RowsOf } from '../tensor/typed.js';
-import type { TensorLike } from './arguments.js';
+import type { DirectionLike } from './arguments.js';
 import type { OutOption } from './settings.js';
 
 /**
@@ -26,9 +26,9 @@ export interface LinearOperator<D extends DType = DType, In extends number = num
   /** Shape of the cotangent of `vjp`: that of `value`. */
   readonly outputShape: Shape;
   /** `Jᵀ g`: the gradient of the input from the gradient `g` of the output. */
-  vjp(cotangent: TensorLike, options?: OutOption): Tensor<D, In>;
+  vjp(cotangent: DirectionLike, options?: OutOption): Tensor<D, In>;
   /** `J t`: the change of the output along the direction `t` of the input. */
-  jvp(tangent: TensorLike, options?: OutOption): Tensor<D, Out>;
+  jvp(tangent: DirectionLike, options?: OutOption): Tensor<D, Out>;
 }
 
 /** The operator of a function whose value has the shape of its input: its Jacobian has a square matrix for each row. */

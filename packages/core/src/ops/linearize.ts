@@ -18,11 +18,11 @@ export function linearizeBy(definition: Definition) {
   // The output remembers the options; the input does not.
   const isOfValue = definition.output !== undefined;
   const forward = planOf(definition, 'value', operation);
-  const vjp = planOf(definition, 'vjp');
-  const jvp = planOf(definition, 'jvp');
+  const vjp = planOf(definition, 'vjp', `${operation}.vjp`);
+  const jvp = planOf(definition, 'jvp', `${operation}.jvp`);
   const square = definition.jacobian && {
     diagonal: planOf(definition, 'diagonal'),
-    jacobian: planOf(definition, 'jacobian'),
+    dense: planOf(definition, 'jacobian', `${operation}.toDense`),
   };
   return (input: TensorLike, options: Omit<SoftmaxOptions, 'out'> = noOptions): SquareOperator => {
     checkOptions(operation, options, known);
@@ -47,7 +47,7 @@ export function linearizeBy(definition: Definition) {
           `${plan.operation}: a call with the ${isOfValue ? 'value' : plan.operand} of ${operation} as out overwrote its numbers; linearize again`,
         );
       }
-      const { out } = checkOptions(operation, more, outNames);
+      const { out } = checkOptions(plan.operation, more, outNames);
       return callOn(plan, at, directions, { ...own, out });
     };
     return {
@@ -58,7 +58,7 @@ export function linearizeBy(definition: Definition) {
       jvp: (tangent, more) => member(jvp, [tangent], more),
       ...(square && {
         diagonal: (more?: OutOption) => member(square.diagonal, [], more),
-        toDense: (more?: OutOption) => member(square.jacobian, [], more, { axis: options.axis }),
+        toDense: (more?: OutOption) => member(square.dense, [], more, { axis: options.axis }),
       }),
     } as SquareOperator;
   };

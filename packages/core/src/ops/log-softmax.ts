@@ -1,6 +1,6 @@
 import type { Value } from '../backend/graph.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
@@ -34,7 +34,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.vjp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.7311]]
    */
-  vjp<X extends FloatLike>(logProbabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(logProbabilities: X, cotangent: DirectionLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product, `J t = (t − ⟨exp(y), t⟩) / T` over each row, forward mode: the change of the log-probabilities along a
    * direction of the logits. Same shape and dtype as the operands, O(f) a row. Masked entries are 0.
@@ -46,7 +46,7 @@ export interface LogSoftmax {
    * const y = logSoftmax(tensor([[1, 2]]));
    * await logSoftmax.jvp(y, tensor([[1, 0]])).array(); // [[0.7311, -0.2689]]
    */
-  jvp<X extends FloatLike>(logProbabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  jvp<X extends FloatLike>(logProbabilities: X, tangent: DirectionLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `−Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row with p = exp(y).
    * It depends on the cotangent only through its sum. Same shape and dtype as the operands, O(f) per row; masked entries are 0.
@@ -58,8 +58,8 @@ export interface LogSoftmax {
    */
   hvp<X extends FloatLike>(
     logProbabilities: X,
-    cotangent: TensorLike,
-    tangent: TensorLike,
+    cotangent: DirectionLike,
+    tangent: DirectionLike,
     options?: SoftmaxOptions,
   ): Like<X>;
   /**

@@ -1,7 +1,7 @@
 import type { Value } from '../backend/graph.js';
 import { largestFinite } from '../tensor/dtype.js';
 import type { Like, RowsOf } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Expressions } from './definition.js';
 import type { RowOperatorOf } from './linear-operator.js';
@@ -30,7 +30,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.vjp(tensor([[1, 2]]), tensor([2])).array(); // [[0.5379, 1.4621]]
    */
-  vjp<X extends FloatLike>(logits: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(logits: X, cotangent: DirectionLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product, `⟨softmax(x / T), t⟩ / T` over each row, in the shape of the result: the logits' without the axis.
    *
@@ -39,7 +39,7 @@ export interface LogSumExp {
    * @example
    * await logSumExp.jvp(tensor([[1, 2]]), tensor([[1, 0]])).array(); // [0.2689]
    */
-  jvp<X extends FloatLike>(logits: X, tangent: TensorLike, options?: SoftmaxOptions): RowsOf<X>;
+  jvp<X extends FloatLike>(logits: X, tangent: DirectionLike, options?: SoftmaxOptions): RowsOf<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, `g · p ⊙ (t − ⟨p, t⟩) / T²` over each row with
    * p = softmax(x / T). The cotangent has the shape of the result, the tangent that of the logits; O(f) a row. With cotangent 1 it is
@@ -49,7 +49,12 @@ export interface LogSumExp {
    * @example
    * await logSumExp.hvp(tensor([[1, 2]]), tensor([1]), tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  hvp<X extends FloatLike>(logits: X, cotangent: TensorLike, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  hvp<X extends FloatLike>(
+    logits: X,
+    cotangent: DirectionLike,
+    tangent: DirectionLike,
+    options?: SoftmaxOptions,
+  ): Like<X>;
   /**
    * logSumExp at these logits with its Jacobian as an operator. The Jacobian is not square, so the operator has neither `diagonal` nor
    * `toDense`: `gradient` has its entries.

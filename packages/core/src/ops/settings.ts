@@ -4,12 +4,12 @@ import { describeOption } from '../tensor/describe.js';
 import { layMask, type MaskInput, sameMask } from '../tensor/mask.js';
 import type { FloatTensor } from '../tensor/operands.js';
 import { resolveAxis, rowsOf } from '../tensor/shape.js';
-import type { Origin, Tensor } from '../tensor/tensor.js';
+import type { Origin, TensorOfFloats } from '../tensor/tensor.js';
 import type { Definition, MemberName } from './definition.js';
 
 export interface OutOption {
   /** Write the result into this tensor; its shape, dtype and backend must fit. It may be an operand. */
-  readonly out?: Tensor | undefined;
+  readonly out?: TensorOfFloats | undefined;
 }
 
 /** Options of the softmax family. */

@@ -1,5 +1,5 @@
 import type { Like } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition } from './definition.js';
 import { type Elementwise, elementwise } from './elementwise.js';
@@ -15,7 +15,7 @@ export interface Sigmoid extends Elementwise {
    * const y = sigmoid(tensor([0, 2]));
    * await sigmoid.hvp(y, tensor([1, 1]), tensor([1, 1])).array(); // [0, -0.0800]
    */
-  hvp<X extends FloatLike>(y: X, cotangent: TensorLike, tangent: TensorLike, options?: OutOption): Like<X>;
+  hvp<X extends FloatLike>(y: X, cotangent: DirectionLike, tangent: DirectionLike, options?: OutOption): Like<X>;
 }
 
 const hvp = {

@@ -1,6 +1,6 @@
 import { mostExponent } from '../backend/softmax-algebra.js';
 import type { Like, MatricesOf } from '../tensor/typed.js';
-import type { FloatLike, TensorLike } from './arguments.js';
+import type { DirectionLike, FloatLike } from './arguments.js';
 import { define } from './define.js';
 import type { Definition, Member } from './definition.js';
 import type { OperatorOf } from './linear-operator.js';
@@ -37,7 +37,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.vjp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  vjp<X extends FloatLike>(probabilities: X, cotangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  vjp<X extends FloatLike>(probabilities: X, cotangent: DirectionLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The Jacobian-vector product `J t`, forward mode: the change of the probabilities along a direction of the logits. J is symmetric, so this
    * is `vjp` by another name.
@@ -49,7 +49,7 @@ export interface Softmax {
    * const s = softmax(tensor([[1, 2]]));
    * await softmax.jvp(s, tensor([[1, 0]])).array(); // [[0.1966, -0.1966]]
    */
-  jvp<X extends FloatLike>(probabilities: X, tangent: TensorLike, options?: SoftmaxOptions): Like<X>;
+  jvp<X extends FloatLike>(probabilities: X, tangent: DirectionLike, options?: SoftmaxOptions): Like<X>;
   /**
    * The second derivative: that of `vjp` along a tangent of the logits, which is the Hessian of `⟨g, softmax(x / T)⟩` times t,
    * `s ⊙ (a ⊙ b − ⟨s, a ⊙ b⟩) / T²` over each row with `a = g − ⟨s, g⟩`, `b = t − ⟨s, t⟩`. In other words, with the jvp
@@ -66,8 +66,8 @@ export interface Softmax {
    */
   hvp<X extends FloatLike>(
     probabilities: X,
-    cotangent: TensorLike,
-    tangent: TensorLike,
+    cotangent: DirectionLike,
+    tangent: DirectionLike,
     options?: SoftmaxOptions,
   ): Like<X>;
   /**
@@ -87,8 +87,8 @@ export interface Softmax {
    */
   doubleBackward<X extends FloatLike>(
     probabilities: X,
-    cotangent: TensorLike,
-    upstream: TensorLike,
+    cotangent: DirectionLike,
+    upstream: DirectionLike,
     options?: SoftmaxOptions,
   ): Like<X>;
   /**

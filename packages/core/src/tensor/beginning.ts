@@ -1,6 +1,6 @@
 import type { HostArray } from './dtype.js';
 
-/** How many numbers are looked at: a row of logits hardly ever begins with so many that could be probabilities. */
+/** How many elements are checked: a row of logits hardly ever begins with so many numbers that could be probabilities. */
 const looked = 16;
 
 /** The first numbers of an array that may change later. */

@@ -69,7 +69,7 @@ function arrowColumn(column: ArrowColumn): string | null {
   const missing = hasMissing(column);
   const values = arrowValues(type, missing);
   if (missing) return values && values + filled;
-  // Class indices are integers: a Float64Array is none, and an Int32Array would wrap around.
+  // Class indices have to be integers: a Float64Array is refused, and an Int32Array would wrap around.
   const integers = (type.dictionary ?? type).typeId === 2 && values?.startsWith('Float64Array');
   return integers ? `${values}, or Array.from(x, Number) for class indices` : values;
 }
@@ -100,7 +100,7 @@ function asEntry(value: object, x: string, nested = 'array'): string {
   return `await ${x}.data()${rank === 1 ? '' : ', and give the list its shape: tensor(list, { shape })'}`;
 }
 
-/** The expression that reads an object, which it calls x, or that reads it as an entry of a list; null if there is none that we know of. */
+/** The expression that reads an object, which it calls x, or that reads it as an entry of a list; null if none is known. */
 function conversionOf(value: unknown, entry: boolean): string | null {
   if (typeof value !== 'object' || value === null || value instanceof Promise) return null;
   if (isBranded(value)) return entry ? asEntry(value, 'x') : "await x.to(backend), or await x.to('float32')";

@@ -60,18 +60,23 @@ interface NamedFloatArray extends NumericArray, ArrayBufferView, OtherMembers {
 
 type OtherMembers = Omit<Record<keyof Float32Array, unknown>, keyof NumericArray | keyof ArrayBufferView>;
 
-/** A typed array of floats, or one whose type does not tell its class. */
-export type FloatArray = NamedFloatArray | (TypedArray & Partial<Pick<NamedFloatArray, typeof Symbol.toStringTag>>);
+/** No typed array of integers: of another class than typed arrays, of floats, or of a type that does not tell its class. */
+type NotOfIntegers = Partial<Pick<NamedFloatArray, typeof Symbol.toStringTag>>;
 
-/** The inputs of `tensor` without typed arrays of integers. Booleans, and data with a shape, are checked when they are read. */
+/** A typed array of floats, or one whose type does not tell its class. */
+export type FloatArray = NamedFloatArray | (TypedArray & NotOfIntegers);
+
+/** Data with a shape, without typed arrays of integers, except in a tensor of onnxruntime or ndarray: the type of its data often allows all classes. */
+type ShapedFloats = (NdArrayLike | DimsArrayLike | UncheckedArrayLike) &
+  ({ readonly data: NotOfIntegers } | { readonly type: string } | { readonly stride: readonly number[] });
+
+/** The inputs of `tensor` without typed arrays of integers. Booleans are checked when they are read. */
 export type FloatInput =
   | NestedArray
   | FloatArray
   | readonly FloatArray[]
   | readonly (readonly FloatArray[])[]
-  | NdArrayLike
-  | DimsArrayLike
-  | UncheckedArrayLike;
+  | ShapedFloats;
 
 /** The inputs that `tensor` accepts. */
 export type TensorInput = NestedArray | TypedArray | TypedRows | NdArrayLike | DimsArrayLike | UncheckedArrayLike;

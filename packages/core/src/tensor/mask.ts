@@ -3,7 +3,18 @@ import { checkLivesOn } from '../backend/mismatch.js';
 import { SoftgradError } from '../errors.js';
 import { type HostArray, hostArray } from './dtype.js';
 import { type DimsArrayLike, type NdArrayLike, readInput, typedArrayKind, type UncheckedArrayLike } from './input.js';
-import { asInteger, broadcasts, contiguousStrides, eachRun, type Shape, type Strided, show, sizeOf } from './shape.js';
+import { hintOfShape } from './operands.js';
+import {
+  asInteger,
+  broadcasts,
+  contiguousStrides,
+  eachRun,
+  type Shape,
+  type Strided,
+  sameShape,
+  show,
+  sizeOf,
+} from './shape.js';
 import { allocate, asTensor, DeviceTensor, isTensor, type LaidMask, type Tensor } from './tensor.js';
 
 /** True = keep. A bool tensor on the operands' backend, nested booleans, bytes of 0 and 1, or either with a shape; broadcast by NumPy's rule. */
@@ -28,7 +39,7 @@ export function layMask(operation: string, input: MaskInput, x: DeviceTensor, ro
   if (!broadcasts(given.shape, x.shape)) {
     throw new SoftgradError(
       'ERR_SHAPE',
-      `${operation}: mask ${show(given.shape)} doesn't broadcast to ${show(x.shape)}`,
+      `${operation}: mask ${show(given.shape)} doesn't broadcast to ${show(x.shape)}${hintOfShape(given.shape, x.shape)}`,
     );
   }
   const block = rows.classes * rows.inner;
@@ -117,14 +128,17 @@ function repeatedPart(from: Shape, to: Shape, block: number): Shape {
   return to.slice(start);
 }
 
-/** A mask broadcast to a shape. A tensor keeps what it was last broadcast to, so that the next call neither expands nor uploads it again. */
+/**
+ * A mask broadcast to a shape. A tensor keeps the latest two, so that the next call neither expands nor uploads it again: a padding mask has those of
+ * self-attention and cross-attention, whose queries differ in number.
+ */
 function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'host' | 'tensor'> {
   if (host.length === sizeOf(to)) return { host, tensor };
-  if (tensor === null) return { host: expand(host, shape, to), tensor };
-  const known = tensor.broadcast;
-  if (known?.from === host && show(known.tensor.shape) === show(to)) return { host: known.host, tensor: known.tensor };
+  const known = tensor?.broadcasts.find((one) => sameShape(one.tensor.shape, to));
+  if (known) return known;
   const expanded = expand(host, shape, to);
-  const { backend } = tensor;
+  if (tensor === null) return { host: expanded, tensor };
+  const { backend, broadcasts } = tensor;
   const buffer = allocate(backend, expanded.length, 'bool');
   try {
     backend.write(buffer, expanded);
@@ -132,9 +146,10 @@ function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'ho
     backend.free(buffer);
     throw error;
   }
-  known?.tensor.dispose();
-  tensor.broadcast = { from: host, host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
-  return tensor.broadcast;
+  const made = { host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
+  broadcasts[1]?.tensor.dispose();
+  tensor.broadcasts = [made, ...broadcasts.slice(0, 1)];
+  return made;
 }
 
 function expand(host: HostArray, from: Shape, to: Shape): HostArray {

@@ -3,9 +3,10 @@ import { SoftgradError } from '../errors.js';
 import { isBranded } from './brand.js';
 import { ignoreRejection, tagOf } from './promise.js';
 
-/** Records a new tensor in the innermost scope. */
+/** Records a new tensor, in the innermost scope and in the trace. */
 export function track<T extends Tracked>(tensor: T): T {
   shared.innermost?.made.push(tensor);
+  shared.trace?.made(tensor);
   return tensor;
 }
 
@@ -18,7 +19,8 @@ export function track<T extends Tracked>(tensor: T): T {
  * synchronous; read results after the scope.
  *
  * @throws ERR_VALUE where the result is, or contains, a promise (or anything else with a method `then`) or an iterator, such as a generator's:
- *   the tensors would be disposed before it settles or runs; whatever `body` throws, after disposing everything it made
+ *   the tensors would be disposed before it settles or runs; or the `view()` of a tensor that is disposed, whose memory other tensors get; whatever `body`
+ *   throws, after disposing everything it made
  *
  * @example
  * const dx = scope(() => {
@@ -29,19 +31,31 @@ export function track<T extends Tracked>(tensor: T): T {
 export function scope<T>(body: () => T): T {
   const frame: Frame = { made: [], released: new Set(), around: shared.innermost };
   shared.innermost = frame;
-  let kept: ReadonlySet<unknown> | undefined;
+  let kept: Contents | undefined;
+  let lost = false;
+  let result: T;
   try {
-    const result = body();
-    kept = tensorsIn(result, 'scope: the result');
-    return result;
+    result = body();
+    kept = contentsOf(result, 'scope: the result');
   } finally {
     shared.innermost = frame.around;
     for (const tensor of frame.made) {
       if (frame.released.has(tensor)) continue;
-      if (kept?.has(tensor)) track(tensor);
-      else tensor.endScope();
+      if (kept?.tensors.has(tensor)) {
+        shared.innermost?.made.push(tensor);
+        continue;
+      }
+      lost ||= kept?.arrays.some((array) => tensor.sharesMemory(array)) ?? false;
+      tensor.endScope();
     }
   }
+  if (lost) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      'scope: the result contains the view() of a tensor that the scope disposes; return dataSync(), a copy, or the tensor',
+    );
+  }
+  return result;
 }
 
 /**
@@ -56,16 +70,23 @@ export function scope<T>(body: () => T): T {
  * });
  */
 export function keep<T>(value: T): T {
-  const tensors = tensorsIn(value, 'keep: the value');
+  const { tensors } = contentsOf(value, 'keep: the value');
   for (let { innermost } = shared; innermost !== null; innermost = innermost.around) {
     for (const tensor of tensors) innermost.released.add(tensor);
   }
   return value;
 }
 
-/** The tensors that a value contains. @throws ERR_VALUE for what would compute after the scope */
-function tensorsIn(value: unknown, what: string): ReadonlySet<Tracked> {
-  const found = new Set<Tracked>();
+interface Contents {
+  readonly tensors: ReadonlySet<Tracked>;
+  readonly arrays: readonly ArrayBufferView[];
+}
+
+/** The tensors and typed arrays that a value contains. @throws ERR_VALUE for what would compute after the scope */
+function contentsOf(value: unknown, what: string): Contents {
+  const tensors = new Set<Tracked>();
+  const arrays: ArrayBufferView[] = [];
+  const found = { tensors, arrays };
   if (!isObject(value)) return found;
   const seen = new Set<object>();
   const containers: object[] = [];
@@ -74,7 +95,9 @@ function tensorsIn(value: unknown, what: string): ReadonlySet<Tracked> {
   const searchLater = (list: object[]) => (node: unknown) => {
     if (!isObject(node) || seen.has(node)) return;
     seen.add(node);
-    if (isBranded(node)) found.add(node as unknown as Tracked);
+    if (isBranded(node)) tensors.add(node as unknown as Tracked);
+    // The elements of typed arrays are numbers, and may be many.
+    else if (ArrayBuffer.isView(node)) arrays.push(node);
     else list.push(node);
   };
   const visit = searchLater(containers);
@@ -109,8 +132,6 @@ function checkIsDone(node: object, is: string): void {
 
 /** Calls `visit` with what an object refers to. */
 function eachChild(node: object, visit: (child: unknown) => void): void {
-  // The elements of typed arrays are numbers, and may be many.
-  if (ArrayBuffer.isView(node)) return;
   const isArray = Array.isArray(node);
   if (isArray || isPlain(node)) {
     for (const key of isArray ? Object.keys(node) : Reflect.ownKeys(node)) visit(Reflect.get(node, key));

@@ -3,7 +3,7 @@ import type { Backend, Rows } from '../backend/interface.js';
 import { checkLivesOn } from '../backend/mismatch.js';
 import { inspect } from '../backend/printed.js';
 import { isBackend, noteBackend } from '../backend/registry.js';
-import { twoCopies } from '../copies.js';
+import { shared, twoCopies } from '../copies.js';
 import { inOperation, SoftgradError } from '../errors.js';
 import { checkAttached } from './attached.js';
 import { beginningOf } from './beginning.js';
@@ -26,9 +26,12 @@ import { type Nested, nest, preview } from './nested.js';
 import { track } from './scope.js';
 import { type Shape, show, sizeOf } from './shape.js';
 
+/** The key of a member that only types have. */
+declare const dtypeOf: unique symbol;
+
 /**
  * A dense, contiguous, row-major array that lives on one backend. Results of operations stay there until `data()`,
- * `array()` or `to()`. A tensor is a value: no operation changes it, save one that is told to by `out:`.
+ * `array()` or `to()`. No operation changes a tensor, except the one that it is passed to as `out`.
  */
 export interface Tensor<D extends DType = DType, R extends number = number> {
   readonly shape: Shape;
@@ -44,16 +47,16 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   data(): Promise<HostCopyOf<D>>;
   /** The elements as nested arrays; booleans for bool, a bare number for a scalar. */
   array(): Promise<Nested<ElementOf<D>, R>>;
-  /** `data` without waiting. @throws ERR_UNSUPPORTED where the backend reads asynchronously only */
+  /** `data` without waiting. @throws ERR_UNSUPPORTED if the backend can only be read asynchronously, as a GPU */
   dataSync(): HostCopyOf<D>;
   arraySync(): Nested<ElementOf<D>, R>;
-  /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED where it can't be seen */
+  /** The backend's memory itself, without a copy: read or write it before the next operation. @throws ERR_UNSUPPORTED if the host cannot access it, as on a GPU */
   view(): HostArrayOf<D>;
   /**
    * A copy on another backend, in another float dtype, or both. Numbers are rounded to the nearest of the dtype, and ±Infinity beyond its range; those of
    * int32 are converted, those of bool become 0 and 1.
    *
-   * @throws ERR_DTYPE where the dtype doesn't exist there, ERR_DISPOSED where that backend is closed, or is closed during the read
+   * @throws ERR_DTYPE if the backend does not compute in the dtype, ERR_DISPOSED if it is closed, also during the read
    * @example
    * const single = await tensor(Float64Array.of(1, 1e300)).to('float32');
    * await single.array(); // [1, Infinity]
@@ -68,7 +71,17 @@ export interface Tensor<D extends DType = DType, R extends number = number> {
   /** Frees the memory now; using the tensor afterwards is ERR_DISPOSED, disposing it again is harmless. */
   dispose(): void;
   [Symbol.dispose](): void;
+  /** Not there when the program runs: from it, `TensorOfFloats` tells a tensor that may have any dtype from one of int32. */
+  [dtypeOf]?(dtype: D): void;
 }
+
+/** A tensor whose dtype only the run knows. One of a known dtype is a `Tensor`, too, but not this: the parameter of a property is compared strictly. */
+interface TensorOfAnyDType extends Tensor {
+  readonly [dtypeOf]?: (dtype: DType) => void;
+}
+
+/** A tensor of floats, or one whose dtype only the run knows: one of int32 or bool does not compile as an operand of floats. */
+export type TensorOfFloats = Tensor<FloatDType> | TensorOfAnyDType;
 
 /** A mask laid out for an operand's rows, on the host: `outer` blocks of `classes × inner` that repeat. */
 export interface LaidMask {
@@ -78,9 +91,8 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
-/** A mask broadcast to a larger shape, and the host data from which. */
+/** A mask broadcast to a larger shape. */
 interface BroadcastMask {
-  readonly from: HostArray;
   readonly host: HostArray;
   readonly tensor: DeviceTensor;
 }
@@ -117,27 +129,30 @@ export interface IndexSummary {
   readonly counted: number;
 }
 
+/** `broadcasts` of tensors that are not masks: one array for all, because every operation makes a tensor. */
+const notBroadcast: readonly BroadcastMask[] = [];
+
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
-  // Kernels trust these four: getters alone cannot be assigned. Not private names, which a proxy, such as Vue makes, could not read.
+  // Kernels trust these four, so users get them by getters and cannot assign them. They are not #private, because a Proxy around the tensor, as Vue makes, could not read those.
   private readonly ownBackend: Backend;
   private readonly ownShape: Shape;
   private readonly ownDType: DType;
   private readonly ownSize: number;
   /** Class indices and masks keep their host data: core validates it there, and no operation makes them. Replaced, never written to. */
   host: HostArray | null;
-  /** Of `host` as class indices, made by the first call of crossEntropy, so that later calls need not read them all. */
+  /** The range of the class indices in `host`. The first call of crossEntropy computes it, so that later calls need not read all indices. */
   summary: IndexSummary | null = null;
-  /** `host` as a mask that was broadcast to another shape. Disposed with the tensor. */
-  broadcast: BroadcastMask | null = null;
+  /** `host` as a mask that was broadcast to other shapes, the latest first, until the tensor is overwritten or disposed. */
+  broadcasts: readonly BroadcastMask[] = notBroadcast;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
-  /** How often it was written to by `out:`. */
+  /** How often it was written to as `out`. */
   writes = 0;
   /** The call that made it, where derivatives depend on that. */
   origin: Origin | null = null;
-  /** The first of the numbers that the host gave, as long as nothing else can have written to it. */
+  /** The first elements, if the tensor was made of host data and nothing can have written to it since: derivatives check that they are probabilities. */
   beginning: ArrayLike<number> | null = null;
 
   constructor(backend: Backend, shape: Shape, dtype: DType, buffer: unknown, host: HostArray | null) {
@@ -197,7 +212,7 @@ export class DeviceTensor implements Tensor {
     if (!this.backend.view) {
       throw new SoftgradError(
         'ERR_UNSUPPORTED',
-        `view: the memory of ${this.backend.name} can't be seen here: await data()`,
+        `view: the host cannot access the memory of ${this.backend.name}: await data()`,
       );
     }
     this.beginning = null;
@@ -215,7 +230,10 @@ export class DeviceTensor implements Tensor {
       let values = data;
       if (dtype !== this.dtype) {
         if (!isFloat(dtype))
-          throw new SoftgradError('ERR_DTYPE', `to: ${dtype} is no float dtype: tensor(data, { dtype: '${dtype}' })`);
+          throw new SoftgradError(
+            'ERR_DTYPE',
+            `to: ${dtype} is not a float dtype: tensor(data, { dtype: '${dtype}' })`,
+          );
         values = hostArray(this.size, dtype);
         values.set(data);
       }
@@ -227,24 +245,38 @@ export class DeviceTensor implements Tensor {
     return copy as Tensor as Tensor<F>;
   }
 
-  /** Something else was written to it by `out:`; `beginning` is that of numbers from the host. */
+  /** Called after the tensor was written to as `out`. `beginning` are the first elements, if they came from the host. */
   overwritten(beginning: ArrayLike<number> | null): void {
     this.origin = null;
     this.beginning = beginning;
     this.writes++;
+    this.freeBroadcasts();
+  }
+
+  private freeBroadcasts(): void {
+    for (const { tensor } of this.broadcasts) tensor.dispose();
+    this.broadcasts = notBroadcast;
   }
 
   dispose(): void {
     if (this.buffer == null) return;
-    this.broadcast?.tensor.dispose();
+    this.freeBroadcasts();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
+    shared.trace?.freed(this);
   }
 
   endScope(): void {
     if (this.buffer == null) return;
     this.dispose();
     this.buffer = null;
+  }
+
+  sharesMemory({ buffer, byteOffset, byteLength }: ArrayBufferView): boolean {
+    if (this.disposed || !isFloat(this.dtype)) return false;
+    const own = this.backend.view?.(this.buffer);
+    if (own?.buffer !== buffer) return false;
+    return byteOffset < own.byteOffset + own.byteLength && own.byteOffset < byteOffset + byteLength;
   }
 
   [symbolDispose](): void {
@@ -260,7 +292,7 @@ export class DeviceTensor implements Tensor {
     if (hint === 'string') return this.toString();
     throw new SoftgradError(
       'ERR_VALUE',
-      'a tensor is no number: await its array(), or arraySync() where it can be read at once; its text is String(x)',
+      'a tensor is not a number: read it with await x.array() or x.arraySync(); its text is String(x)',
     );
   }
 
@@ -310,7 +342,7 @@ export function isTensor(value: unknown): value is Tensor {
   return isBranded(value);
 }
 
-/** A live tensor out of an argument. @throws ERR_DTYPE where it is no tensor, ERR_DISPOSED where it is gone */
+/** The argument as a tensor that can be used. @throws ERR_DTYPE unless it is a tensor, ERR_DISPOSED if it was disposed or its backend closed */
 export function asTensor(operation: string, argument: string, value: unknown): DeviceTensor {
   if (!isTensor(value)) {
     throw new SoftgradError(

@@ -74,13 +74,10 @@ interface OfElementType {
 /** A tensor of the dtype and shape of an operand. Operands are floats: of one that may be anything, the result is one of these. */
 export type Like<X> =
   X extends Tensor<infer D, infer R>
-    ? Tensor<Floats<D>, R>
+    ? Tensor<Extract<D, FloatDType>, R>
     : X extends TensorInput
-      ? Tensor<Floats<DTypeOf<X>>, RankOf<X>>
+      ? Tensor<Extract<DTypeOf<X>, FloatDType>, RankOf<X>>
       : Tensor<FloatDType>;
-
-/** The float dtypes among them; all of them where none is. */
-type Floats<D extends DType> = [Extract<D, FloatDType>] extends [never] ? D : Extract<D, FloatDType>;
 
 /** One matrix for each row of an operand. */
 export type MatricesOf<X> = Like<X> extends Tensor<infer D, infer R> ? Tensor<D, More<R>> : Tensor;

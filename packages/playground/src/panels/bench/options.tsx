@@ -22,13 +22,18 @@ const shapes = [...new Set([...standardShapes, ...jacobianShapes, [256, 1000]].m
 export function Options({ state, roundsRefusal, onChange }: Props) {
   // What a link has chosen can be taken back.
   const [linked] = useState(state.peers);
-  const own = state.shapes.filter((shape) => !shapes.includes(shape));
   return (
     <div class="options">
-      <Several legend="Operations" names={benchOps} chosen={state.ops} onChange={(ops) => onChange({ ops })} />
+      <Several
+        legend="Operations"
+        names={benchOps}
+        others="unknown operation"
+        chosen={state.ops}
+        onChange={(ops) => onChange({ ops })}
+      />
       <Several
         legend="Shapes, rows × classes"
-        names={[...shapes, ...own]}
+        names={shapes}
         chosen={state.shapes}
         onChange={(chosen) => onChange({ shapes: chosen })}
       />
@@ -40,7 +45,7 @@ export function Options({ state, roundsRefusal, onChange }: Props) {
       />
       <fieldset class="choice">
         <legend>Other libraries</legend>
-        {Object.keys(peers).map((name) => (
+        {withOthers(Object.keys(peers), linked).map((name) => (
           <label key={name} class={nodeOnly.includes(name) ? 'unavailable' : ''}>
             <input
               type="checkbox"
@@ -50,6 +55,7 @@ export function Options({ state, roundsRefusal, onChange }: Props) {
             />
             {name}
             {nodeOnly.includes(name) && <span class="reason">runs in Node only</span>}
+            {!(name in peers) && <span class="reason">unknown library</span>}
           </label>
         ))}
       </fieldset>
@@ -84,22 +90,31 @@ export function Options({ state, roundsRefusal, onChange }: Props) {
 interface SeveralProps {
   readonly legend: string;
   readonly names: readonly string[];
+  /** What names of a link are that are not among these, if they are a mistake. */
+  readonly others?: string;
   readonly chosen: readonly string[];
   readonly onChange: (chosen: readonly string[]) => void;
 }
 
-function Several({ legend, names, chosen, onChange }: SeveralProps) {
+function Several({ legend, names, others, chosen, onChange }: SeveralProps) {
+  const [linked] = useState(chosen);
   return (
     <fieldset class="choice">
       <legend>{legend}</legend>
-      {names.map((name) => (
+      {withOthers(names, linked).map((name) => (
         <label key={name}>
           <input type="checkbox" checked={chosen.includes(name)} onChange={() => onChange(toggled(chosen, name))} />
           {name.replace('x', name.match(/^\d/) ? '×' : 'x')}
+          {others !== undefined && !names.includes(name) && <span class="reason">{others}</span>}
         </label>
       ))}
     </fieldset>
   );
+}
+
+/** The names, and behind them others that a link has chosen. */
+function withOthers(names: readonly string[], linked: readonly string[]): readonly string[] {
+  return [...new Set([...names, ...linked])];
 }
 
 function toggled(names: readonly string[], name: string): readonly string[] {

@@ -1,6 +1,7 @@
 import type { ConformanceReport } from '@softgrad/core/conformance';
 import { messageOf } from '../../backends.js';
 import { Kept } from '../../kept.js';
+import { running } from '../../running.js';
 import { runSuite, type SuiteProgress } from './suite.js';
 
 /** The last run of the suite, which goes on while other panels are shown. */
@@ -20,6 +21,7 @@ let controller = new AbortController();
 export async function startSuite(backend: string, only: string): Promise<void> {
   controller = new AbortController();
   const { signal } = controller;
+  running.change({ conformance: true });
   suiteRun.change({ isRunning: true, progress: { backend, total: 0, cases: [] }, report: null, problem: null });
   try {
     const report = await runSuite(backend, only, (progress) => suiteRun.change({ progress }), signal);
@@ -33,6 +35,7 @@ export async function startSuite(backend: string, only: string): Promise<void> {
     });
   }
   suiteRun.change({ isRunning: false });
+  running.change({ conformance: false });
 }
 
 export function cancelSuite(): void {

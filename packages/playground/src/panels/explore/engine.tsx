@@ -11,7 +11,7 @@ interface Props {
 
 /** The engine that computes; the other engines are checked, which loads them, when the list is opened. */
 export function EngineChoice({ state, result, onChange }: Props) {
-  const running = result?.backend.name ?? '…';
+  const running = result?.backend.name ?? '';
   const isRefused = result !== null && result.refusal !== null && result.state.backend === state.backend;
   return (
     // The list may open below the edge of the window, or of the card, which scrolls by itself.
@@ -21,7 +21,7 @@ export function EngineChoice({ state, result, onChange }: Props) {
     >
       <summary>
         <span class="engine-title">Engine</span>
-        <span class="engine-name">{running}</span>
+        <span class="engine-name">{running || '…'}</span>
         <span class="engine-device">{result && `${result.backend.supports.device}, ${result.dtype}`}</span>
       </summary>
       <BackendChoice
