@@ -38,7 +38,9 @@ function contradiction(
       : `${letters[direction]}: your ${direction}`,
   );
   const kink = sides ? `; not differentiable there: slopes ${sides.join(' and ')}` : '';
-  return `${of} is ${analytic} from ${derivative}, ${numeric} ± ${tolerance.toPrecision(3)} from differences (${directions.join(', ')})${kink}`;
+  // Differences have about 12 digits.
+  const expected = Number(numeric.toPrecision(12));
+  return `${of} is ${analytic} from ${derivative}, ${expected} ± ${tolerance.toPrecision(3)} from differences (${directions.join(', ')})${kink}`;
 }
 
 /** How many entries could not be compared, and why not the first of them, or the first that is not ok. */
