@@ -134,11 +134,12 @@ function repeatedPart(from: Shape, to: Shape, block: number): Shape {
  */
 function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'host' | 'tensor'> {
   if (host.length === sizeOf(to)) return { host, tensor };
-  const known = tensor?.broadcasts.find((one) => sameShape(one.tensor.shape, to));
-  if (known) return known;
+  for (let known = tensor?.broadcast; known; known = known.broadcast) {
+    if (sameShape(known.shape, to)) return { host: known.host as HostArray, tensor: known };
+  }
   const expanded = expand(host, shape, to);
   if (tensor === null) return { host: expanded, tensor };
-  const { backend, broadcasts } = tensor;
+  const { backend, broadcast: latest } = tensor;
   const buffer = allocate(backend, expanded.length, 'bool');
   try {
     backend.write(buffer, expanded);
@@ -146,10 +147,10 @@ function laidOver({ shape, host, tensor }: Given, to: Shape): Pick<LaidMask, 'ho
     backend.free(buffer);
     throw error;
   }
-  const made = { host: expanded, tensor: new DeviceTensor(backend, to, 'bool', buffer, expanded) };
-  broadcasts[1]?.tensor.dispose();
-  tensor.broadcasts = [made, ...broadcasts.slice(0, 1)];
-  return made;
+  latest?.freeBroadcast();
+  tensor.broadcast = new DeviceTensor(backend, to, 'bool', buffer, expanded);
+  tensor.broadcast.broadcast = latest;
+  return { host: expanded, tensor: tensor.broadcast };
 }
 
 function expand(host: HostArray, from: Shape, to: Shape): HostArray {

@@ -91,12 +91,6 @@ export interface LaidMask {
   readonly tensor: DeviceTensor | null;
 }
 
-/** A mask broadcast to a larger shape. */
-interface BroadcastMask {
-  readonly host: HostArray;
-  readonly tensor: DeviceTensor;
-}
-
 /** The settings of a call with the defaults filled in. Its result remembers them for its derivatives. */
 export interface Origin {
   /** `softmax` */
@@ -129,9 +123,6 @@ export interface IndexSummary {
   readonly counted: number;
 }
 
-/** `broadcasts` of tensors that are not masks: one array for all, because every operation makes a tensor. */
-const notBroadcast: readonly BroadcastMask[] = [];
-
 /** The tensor behind the interface, with the buffer that core hands to kernels. A class, since every operation makes one. */
 export class DeviceTensor implements Tensor {
   readonly [brand]: number = layout;
@@ -144,8 +135,8 @@ export class DeviceTensor implements Tensor {
   host: HostArray | null;
   /** The range of the class indices in `host`. The first call of crossEntropy computes it, so that later calls need not read all indices. */
   summary: IndexSummary | null = null;
-  /** `host` as a mask that was broadcast to other shapes, the latest first, until the tensor is overwritten or disposed. */
-  broadcasts: readonly BroadcastMask[] = notBroadcast;
+  /** `host` as a mask that was broadcast to another shape, which has that of the shape before, until the tensor is overwritten or disposed. */
+  broadcast: DeviceTensor | null = null;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** How often it was written to as `out`. */
@@ -250,17 +241,17 @@ export class DeviceTensor implements Tensor {
     this.origin = null;
     this.beginning = beginning;
     this.writes++;
-    this.freeBroadcasts();
+    this.freeBroadcast();
   }
 
-  private freeBroadcasts(): void {
-    for (const { tensor } of this.broadcasts) tensor.dispose();
-    this.broadcasts = notBroadcast;
+  freeBroadcast(): void {
+    this.broadcast?.dispose();
+    this.broadcast = null;
   }
 
   dispose(): void {
     if (this.buffer == null) return;
-    this.freeBroadcasts();
+    this.freeBroadcast();
     if (!this.backend.closed) this.backend.free(this.buffer);
     this.buffer = undefined;
     shared.trace?.freed(this);
