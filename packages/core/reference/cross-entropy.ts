@@ -139,7 +139,7 @@ function over(part: DoubleDouble, divisor: DoubleDouble | null): DoubleDouble {
 }
 
 /** The options with weights that a mean can add, and the divisor of the reduction; null for a mean over nothing. */
-function reduced(target: ReferenceTarget, rows: Rows, given: ReferenceCrossEntropyOptions) {
+export function reduced(target: ReferenceTarget, rows: Rows, given: ReferenceCrossEntropyOptions) {
   const { reduction = 'mean' } = given;
   const isMean = reduction === 'mean';
   const options = { ...(isMean && target.kind === 'indices' ? balanced(given) : given), reduction };

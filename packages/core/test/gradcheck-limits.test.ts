@@ -236,6 +236,44 @@ describe('the number of entries', () => {
       expect(chosen).toMatchObject({ ok: true, checked: 2 });
     },
   );
+
+  const rowsOf = (count: number, classes: number) =>
+    tensor(new Float64Array(count * classes), { shape: [count, classes], dtype: 'float64', backend });
+
+  test.each([
+    ['of a row', softmax, rowsOf(1, 2000), rowsOf(1, 2001), 2001, 2001],
+    ['of long rows', softmax, rowsOf(4, 1000), rowsOf(5, 1000), 5000, 1000],
+    ['of short rows', softmax, rowsOf(10000, 10), rowsOf(10001, 10), 100010, 10],
+    ['elementwise', sigmoid, rowsOf(50, 2000), rowsOf(50, 2001), 100050, 1],
+  ] as const)(
+    'of a function of core that takes as long, by the length of the rows: %s',
+    async (_, operation, largest, larger, size, evaluated) => {
+      type Compare = (of: typeof operation, x: Tensor, options?: GradcheckOptions) => Promise<unknown>;
+      const compared: readonly (readonly [Compare, number])[] = [
+        [gradcheck, 6],
+        [gradgradcheck, 12],
+      ];
+      for (const [check, evaluations] of compared) {
+        await expect(check(operation, larger)).rejects.toMatchObject({
+          code: 'ERR_VALUE',
+          message: `${check.name}: x has ${size} entries, each of which takes ${evaluations} evaluations of ${evaluated} of them; choose some, as in { entries: [0, ${size - 1}] }`,
+        });
+        // The cotangent is looked at next.
+        await expect(check(operation, largest, { cotangent: [[1]] })).rejects.toThrow(
+          `${check.name}: cotangent is (1, 1), expected (`,
+        );
+      }
+    },
+  );
+
+  test('more than 2000 in short rows are all checked', async () => {
+    const x = tensor(
+      Float64Array.from({ length: 2002 }, (_, k) => Math.sin(k)),
+      { shape: [1001, 2], dtype: 'float64', backend },
+    );
+    expect(await gradcheck(softmax, x)).toMatchObject({ ok: true, checked: 2002 });
+    expect(await gradcheck(sigmoid, x)).toMatchObject({ ok: true, checked: 2002 });
+  });
 });
 
 describe('a derivative may write to its operands and return them', () => {

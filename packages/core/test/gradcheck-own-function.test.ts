@@ -1,6 +1,14 @@
 import { describe, expect, test } from 'vitest';
 import { exact } from '../conformance/index.js';
-import { crossEntropy, gradcheck, gradgradcheck, setBackend, type Tensor, tensor } from '../src/index.js';
+import {
+  crossEntropy,
+  type GradcheckOptions,
+  gradcheck,
+  gradgradcheck,
+  setBackend,
+  type Tensor,
+  tensor,
+} from '../src/index.js';
 
 const backend = await setBackend(exact);
 const x = tensor([[1, 2, 3]], { dtype: 'float64', backend });
@@ -15,7 +23,6 @@ const wrongForwards: readonly (readonly [returned: string, forward: (values: Flo
   ['a tensor', () => zeros()],
   ['undefined', () => undefined],
   ['6', () => 6],
-  ['1 value', sums],
   ['an array whose entry 0 is an array of 3 entries', (values) => [[...values], 0, 0]],
   ['an array whose entry 2 is the text "3"', () => [1, 2, '3']],
   ['an array whose entry 0 is bigint', () => new BigInt64Array(3)],
@@ -74,8 +81,18 @@ describe('what a function of the caller returns is checked', () => {
   });
 
   test.each([
-    ['a loss', sums, {}, /host; a loss, which is one number, states outputShape: \[\]$/],
-    ['fewer values', () => [1, 2], {}, /host; state another shape than that of x as outputShape$/],
+    [
+      'a loss',
+      sums,
+      {},
+      /check: forward of own returned 1 value for x of shape \(1, 3\), expected 3; if it is a loss, which is one number, add outputShape: \[\]$/,
+    ],
+    [
+      'fewer values',
+      () => [1, 2],
+      {},
+      /check: forward of own returned 2 values for x of shape \(1, 3\), expected 3; if its values have another shape than x, add outputShape, such as \[2\]$/,
+    ],
     ['a wrong statement', sums, { outputShape: [2] }, /of shape \(2,\): [^;]*computes on the host$/],
   ])('forward: the message says how another shape is stated, of %s', async (_, forward, stated, message) => {
     const own = { name: 'own', forward, vjp: () => zeros(), hvp: () => zeros(), ...stated };
@@ -97,6 +114,25 @@ describe('what a function of the caller returns is checked', () => {
     await expect(check(own)).rejects.toMatchObject({ code, message: `gradcheck: ${message}` });
     await expect(checkTwice(own)).rejects.toMatchObject({ code, message: `gradgradcheck: ${message}` });
   });
+
+  test.each(['vjp', 'hvp'])(
+    'forward: before the derivative is computed, whose cotangent would have the wrong shape, of a loss with %s',
+    async (derivative) => {
+      const loss = {
+        name: 'loss',
+        forward: sums,
+        [derivative]: () => {
+          throw new Error('computed');
+        },
+      };
+      type Compare = (of: never, at: Tensor, options: GradcheckOptions) => Promise<unknown>;
+      const compare: Compare = derivative === 'vjp' ? gradcheck : gradgradcheck;
+      for (const options of [{}, { cotangent: 1 }]) {
+        await expect(compare(loss as never, x, options)).rejects.toThrow(/forward of loss returned 1 value .*: \[\]$/);
+      }
+      await expect(compare({ ...loss, outputShape: [] } as never, x, { cotangent: 1 })).rejects.toThrow('computed');
+    },
+  );
 
   test('other members are its own', async () => {
     const own = {

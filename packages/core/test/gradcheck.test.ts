@@ -45,33 +45,65 @@ describe('a report as a text', () => {
       /^square on exact in float64: ok, 3 of 3 entries compared, errors up to \d\.\d\de-\d+$/,
     );
     expect(await textOf((v) => (v === 1 ? 2 : v))).toMatch(
-      /^square on exact in float64: not ok, 3 of 3 entries compared, x\[1\]: 2 instead of (4|3\.9{6,}|4\.0{6,})\d* ± \d\.\d\de-8 \(and 1 more\)$/,
+      /^square on exact in float64: not ok, 3 of 3 entries compared, 2 wrong: ∂⟨g, f⟩\/∂x\[1\] is 2 from vjp, (4|3\.9{6,}\d|4\.0{6,}\d) ± \d\.\d\de-8 from differences \(g: your cotangent\)$/,
     );
     expect(await textOf((v) => v, { entries: [2] })).toMatch(
-      /1 of 1 entries compared, x\[2\]: 3 instead of .* ± [^ ]*$/,
+      /1 of 1 entries compared, 1 wrong: ∂⟨g, f⟩\/∂x\[2\] is 3 from vjp, .* ± [^ ]* from differences \(.*\)$/,
     );
     expect(await textOf((v) => 2 * v, { entries: [] })).toBe(
       'square on exact in float64: not ok, 0 of 0 entries compared',
     );
   });
 
-  test('says that the derivatives are times a cotangent, unless the caller gave one', async () => {
+  test('names the derivative that is compared, and whose directions it has', async () => {
     const wrong = { ...square((v) => v), hvp: (x: Tensor) => x };
-    for (const compare of [
-      (options: GradcheckOptions) => gradcheck(wrong, double(x), options),
-      (options: GradcheckOptions) => gradgradcheck(wrong, double(x), options),
-    ]) {
-      expect(String(await compare({ entries: [0] }))).toMatch(
-        /x\[0\]: .* instead of .* ± [^ ]*, times a pseudo-random cotangent$/,
+    const [one, two] = [{ entries: [0] }, { entries: [0], cotangent }];
+    const [ofDefault, ofCaller] = ['g: the default cotangent of pseudo-random numbers', 'g: your cotangent'];
+    const tangent = 't: the default tangent of pseudo-random numbers';
+    for (const [report, entry, which] of [
+      [await gradcheck(wrong, double(x), one), '∂⟨g, f⟩/∂x[0] is 1 from vjp', ofDefault],
+      [await gradcheck(wrong, double(x), two), '∂⟨g, f⟩/∂x[0] is 1 from vjp', ofCaller],
+      [await gradgradcheck(wrong, double(x), one), '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp', `${ofDefault}, ${tangent}`],
+      [await gradgradcheck(wrong, double(x), two), '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp', `${ofCaller}, ${tangent}`],
+      [
+        await gradgradcheck(wrong, double(x), { ...one, tangent: cotangent }),
+        '∂²⟨g, f⟩/∂t∂x[0] is 1 from hvp',
+        `${ofDefault}, t: your tangent`,
+      ],
+    ] as const) {
+      const { numeric, tolerance } = report.entries[0];
+      expect(String(report)).toBe(
+        `square on exact in float64: not ok, 1 of 1 entries compared, 1 wrong: ${entry}, ${Number(numeric.toPrecision(12))} ± ${tolerance.toPrecision(3)} from differences (${which})`,
       );
-      expect(String(await compare({ entries: [0], cotangent }))).toMatch(/x\[0\]: .* instead of .* ± [^ ]*$/);
     }
   });
 
   test('says why an entry could not be compared', async () => {
     const report = await gradcheck(softmax, double([[Number.NEGATIVE_INFINITY]]));
     expect(String(report)).toBe(
-      `softmax on exact in float64: not ok, 0 of 1 entries compared, x[0]: ${report.entries[0].reason}`,
+      `softmax on exact in float64: not ok, 0 of 1 entries compared; x[0] not compared: ${report.entries[0].reason}`,
+    );
+  });
+
+  test('counts the entries that are wrong without those that could not be compared, and says why of one of these', async () => {
+    const of = {
+      ...square((v) => 2 * v),
+      forward: (at: Float64Array) => at.map((v) => (v > 2.5 ? Math.sqrt(3 - v) : v > 0 ? v * v : 0)),
+    };
+    const without = Number.NEGATIVE_INFINITY;
+    const cotangent = double([[1, 1, 1, 1]]);
+    const textAt = async (at: number[]) => String(await gradcheck(of, double([at]), { cotangent }));
+    const why = 'forward is not finite near x, or its points coincide';
+    expect(await textAt([1, without, 2, without])).toMatch(
+      /: ok, 2 of 4 entries compared, errors up to \S+; 2 not compared, such as x\[1\]: x is −Infinity there$/,
+    );
+    expect(await textAt([1, without, 2, 3])).toMatch(
+      new RegExp(`: not ok, 2 of 4 entries compared; 2 not compared, such as x\\[3\\]: ${why}$`),
+    );
+    expect(await textAt([1, 2, 2.75, 3])).toMatch(
+      new RegExp(
+        `: not ok, 3 of 4 entries compared, 1 wrong: ∂⟨g, f⟩/∂x\\[2\\] is 5.5 from vjp, -\\S+ ± \\S+ from differences \\(g: your cotangent\\); x\\[3\\] not compared: ${why}$`,
+      ),
     );
   });
 
@@ -597,7 +629,9 @@ describe('gradcheck', () => {
         const [left = Number.NaN, right = Number.NaN] = wrong.entries[0].sides ?? [];
         expect([left, right, wrong.entries[0].numeric]).toEqual([-1, -2, -1].map((v) => expect.closeTo(v, 10)));
         expect(String(wrong)).toMatch(
-          new RegExp(`x\\[0\\]: 0 instead of \\S+ ± \\S+; not differentiable here: slopes ${left} and ${right}$`),
+          new RegExp(
+            `x\\[0\\] is 0 from vjp, \\S+ ± \\S+ from differences \\(.*\\); not differentiable there: slopes ${left} and ${right}$`,
+          ),
         );
         expect(wrong.entries[1].sides).toBeUndefined();
         expect((await report(0.7, kinks)).ok).toBe(true);
@@ -605,7 +639,7 @@ describe('gradcheck', () => {
       // A kink that is named, but that the function does not have.
       const smooth = { ...scalar(Math.exp, () => 0), kinks: [0] };
       const text = String(await gradcheck(smooth, double([[0]]), { cotangent: double([[1]]) }));
-      expect(text).toMatch(/x\[0\]: 0 instead of \S+ ± \S+$/);
+      expect(text).toMatch(/x\[0\] is 0 from vjp, \S+ ± \S+ from differences \([^)]*\)$/);
     });
 
     test('a maximum of equal entries gives its gradient to one of them', async () => {
@@ -818,8 +852,13 @@ describe('gradcheck', () => {
       'gradcheck: crossEntropy needs the option target, class indices or probabilities',
     );
     await expect(gradcheck({} as never, x)).rejects.toThrow(
-      'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own',
+      /^gradcheck: unknown operation; pass a built-in one, or \{ name, forward, vjp \} for a function of your own$/,
     );
+    for (const member of [crossEntropy.loss, softmax.vjp]) {
+      await expect(gradcheck(member as never, x)).rejects.toThrow(
+        'gradcheck: unknown operation; pass a built-in one, or { name, forward, vjp } for a function of your own; not a member of a built-in one: softmax instead of softmax.vjp, crossEntropy with the option target instead of crossEntropy.loss',
+      );
+    }
     await expect(gradcheck(softmax, tensor([[1]], { backend, dtype: 'int32' as DType }))).rejects.toThrow(
       'gradcheck: x is int32, expected floats',
     );

@@ -39,8 +39,8 @@ export function gradcheck(
  * computes in, so backends without float64 can be checked as well. Steps are shortened where they would cross a kink (0 for
  * relu); at the kink itself every slope between the two one-sided ones is right, also if your own function does not name it; an entry with another derivative has
  * both as `sides`, and the text of the report names them. It costs six
- * evaluations of the whole function an entry, or more: all entries of x are checked if these are at most 2000; of a larger x, choose some with
- * `entries`.
+ * evaluations an entry, or more: of your own function as a whole, of a built-in one of the entry's row. All entries of x are checked if these are at most 2000, or 100,000
+ * in short rows of a built-in function; of a larger x, choose some with `entries`.
  *
  * Entries that cannot be compared are not counted in `checked` and have a `reason`. Those where x is −Infinity are ok. Those without a difference
  * quotient, because f is NaN or +Infinity there, are not. A derivative of your own is compared entry by entry, so one that is small beside the others
@@ -48,7 +48,7 @@ export function gradcheck(
  * that rounds its input or its values to float32 is compared with as many digits as that leaves. The derivatives of core's functions may have the rounding of the largest derivative and of the cotangent.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, relu, crossEntropy (with `target`), or your own function
- * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative, or with more than 2000 entries unless `entries` are given, and for a step or
+ * @throws ERR_VALUE for x with NaN or +Infinity, where there is no derivative, or with more entries than are checked unless `entries` are given, and for a step or
  *   a tolerance that is not a finite number (the step > 0, the tolerance ≥ 0); whatever the operation throws
  * @example
  * const report = await gradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });

@@ -16,8 +16,10 @@ import {
 import { builtIn, checkPassed } from './operations.js';
 import type { GradgradcheckOptions } from './options.js';
 import { ownFunction } from './own-function.js';
+import { pick } from './part.js';
 import {
   checkOwnOptions,
+  checkSize,
   defaultDirection,
   entryOf,
   finite,
@@ -33,6 +35,7 @@ import {
   without,
 } from './report.js';
 import { inFloat64, type Rounding, roundingOf } from './rounding.js';
+import { lineOf } from './text.js';
 
 /** What `gradcheck` and `gradgradcheck` do not share. */
 export interface Check {
@@ -90,11 +93,13 @@ export async function compareWithDifferences(
   try {
     const x = asTensor('x', input);
     const checked = operand(name, 'x', x);
-    checkOwnOptions(name, x.size, derivative === 'vjp' ? 6 : 12, options);
+    checkOwnOptions(name, x.size, options);
     const values = await valuesOf(name, x);
     const f = isOwnFunction(operation)
       ? ownFunction(name, operation, derivative, x)
       : withDerivative(check, await builtIn(name, operation, checked, options));
+    checkSize(name, x.size, derivative === 'vjp' ? 6 : 12, options, f.partAt?.(0).entries.length);
+    const point = await pointOf(check, f, values, options);
     const directions = directionsOf[derivative].map((direction) => {
       const shape = direction === 'cotangent' ? (f.outputShape ?? x.shape) : x.shape;
       const given = options[direction];
@@ -106,12 +111,8 @@ export async function compareWithDifferences(
     const operands = await Promise.all(directions.map(async (like) => ({ values: await like.data(), like })));
     const analytic = await resultFor(f.derivative, [{ values, like: x }, ...operands]);
     const numbers = operands.map((one) => one.values);
-    return reportOf(
-      f.name,
-      checked,
-      await compare(check, f, values, numbers, analytic, checked.dtype, options),
-      options.cotangent === undefined,
-    );
+    const entries = await compare(check, f, point, numbers, analytic, checked.dtype, options);
+    return reportOf(f.name, checked, entries, (report) => lineOf(report, { derivative, given: options }));
   } finally {
     for (const one of made) one.dispose();
   }
@@ -121,38 +122,67 @@ function withDerivative<F extends OwnFunction>({ name, derivative }: Check, f: F
   return { ...f, derivative: derivativeOf(name, f, derivative) };
 }
 
+/** The function at x. */
+interface Point {
+  readonly x: Float64Array;
+  /** Where it is evaluated: x, or for a limit at −Infinity a point near it. */
+  readonly at: Float64Array;
+  readonly outputs: readonly number[];
+}
+
+/** Before the derivative is computed: with as many values as are expected, its cotangent has the right shape. */
+async function pointOf(
+  { name }: Check,
+  f: CheckedFunction,
+  x: Float64Array,
+  { temperature = 1 }: GradgradcheckOptions,
+): Promise<Point> {
+  checkTemperature(name, temperature);
+  const at = f.takesLimit ? finite(x, temperature) : x;
+  return { x, at, outputs: Array.from(await f.forward(at.slice())) };
+}
+
 async function compare(
   check: Check,
   f: CheckedFunction,
-  x: Float64Array,
+  { x, at, outputs }: Point,
   directions: Directions,
   analytic: ArrayLike<number>,
   dtype: FloatDType,
   options: GradgradcheckOptions,
 ): Promise<readonly GradcheckEntry[]> {
   const { tolerance = check.tolerance[dtype], entries = x.keys(), temperature = 1 } = options;
-  checkTemperature(check.name, temperature);
   const { step = check.step * Math.min(1, temperature) } = options;
-  const at = f.takesLimit ? finite(x, temperature) : x;
-  const values = async () => Array.from(await f.forward(at.slice()));
-  const outputs = await values();
-  const none = whyNone(outputs, await values());
+  const none = whyNone(outputs, isBuiltIn(f) ? outputs : Array.from(await f.forward(at.slice())));
   const rounding = isBuiltIn(f) || none !== undefined ? inFloat64 : await roundingOf(f, at, outputs);
   const first = { step, fixed: options.step !== undefined, enough: tolerance / 4, rounding };
-  const differences = check.differences(f, at, directions, first);
+  const whole = check.differences(f, at, directions, first);
+  /** The differences at an entry, of its part if the function has parts, and its index there. */
+  const near = (index: number): readonly [Differences, number] => {
+    if (f.partAt === undefined) return [whole, index];
+    const { entries: own, cotangent, forward } = f.partAt(index);
+    const picked = directions.map((direction, k) => pick(direction, k === 0 ? cotangent : own));
+    return [check.differences({ ...f, forward }, pick(at, own), picked, first), own.indexOf(index)];
+  };
   const slopes: Slope[] = [];
   for (const index of entries) {
     if (!Number.isFinite(entryOf(check.name, x, index))) slopes.push(without(index, 'x is −Infinity there', true));
-    else slopes.push(none === undefined ? await differences.slopeAt(index) : without(index, none));
+    else if (none !== undefined) slopes.push(without(index, none));
+    else {
+      const [differences, i] = near(index);
+      slopes.push({ ...(await differences.slopeAt(i)), index });
+    }
   }
   const weight = directions.reduce((product, direction) => product * sizeOfLargest(direction), 1);
-  const hidden = differences.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
+  const hidden = whole.hidden(weight * sizeOfLargest(outputs.filter(Number.isFinite)), slopes);
   const allowance = { dtype, tolerance, weight, hidden, lenient: isBuiltIn(f) };
   const isWrong = new Set(judged(analytic, slopes, allowance).flatMap(({ ok, index }) => (ok ? [] : [index])));
   // One-sided differences cost more evaluations, so they are computed only for derivatives that would be wrong.
   for (const [k, slope] of slopes.entries()) {
     if (slope.reason !== undefined || !isWrong.has(slope.index)) continue;
-    slopes[k] = (await differences.kinkAt(slope.index)) ?? slope;
+    const { index } = slope;
+    const [differences, i] = near(index);
+    slopes[k] = { ...slope, ...(await differences.kinkAt(i)), index };
   }
   return judged(analytic, slopes, allowance);
 }

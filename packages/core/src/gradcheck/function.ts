@@ -32,14 +32,25 @@ export type Derivative = 'vjp' | 'hvp';
 /** What both kinds of a caller's functions have. */
 export type OwnFunction = Omit<GradcheckFunction, 'vjp'>;
 
-/** One of core's functions. */
+/** What one entry of x has an effect on: the values of its row, which depend on the entries of the row alone. */
+export interface Part {
+  /** The entries of the row, by their flat indices in x. */
+  readonly entries: readonly number[];
+  /** For each value, the index of the number of the cotangent that it is multiplied with. */
+  readonly cotangent: readonly number[];
+  forward(entries: Float64Array): ArrayLike<number>;
+}
+
+/** One of core's functions. The values of a loss that is reduced are the terms of its sum, one for each row. */
 export interface BuiltInFunction extends GradcheckFunction, Partial<Pick<GradgradcheckFunction, 'hvp'>> {
   /** Whether a logit of −Infinity, for which an output is −Infinity, is replaced by one far below the others, whose derivative is the limit. */
   readonly takesLimit: boolean;
+  /** The part of the function for the entry of x at an index: the differences of the others are 0, so that only this part is evaluated. */
+  partAt(index: number): Part;
 }
 
-/** A function with the one derivative that is checked. `takesLimit` is that of one of core's. */
-export interface CheckedFunction extends OwnFunction, Partial<Pick<BuiltInFunction, 'takesLimit'>> {
+/** A function with the one derivative that is checked. `takesLimit` and `partAt` are those of one of core's. */
+export interface CheckedFunction extends OwnFunction, Partial<Pick<BuiltInFunction, 'takesLimit' | 'partAt'>> {
   /** Takes x, the cotangent and for `hvp` the tangent. */
   derivative(...operands: readonly Tensor[]): Awaitable<Tensor>;
 }

@@ -1,4 +1,5 @@
-import { crossEntropyLoss, type ReferenceTarget } from '../../reference/cross-entropy.js';
+import { crossEntropyLoss, type ReferenceTarget, reduced } from '../../reference/cross-entropy.js';
+import { nearest } from '../../reference/doubledouble.js';
 import * as reference from '../../reference/functions.js';
 import type { Rows } from '../backend/interface.js';
 import { functionName, twoCopies } from '../copies.js';
@@ -17,6 +18,7 @@ import type { FloatTensor } from '../tensor/operands.js';
 import { withoutAxis } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
 import { type BuiltInFunction, isOwnFunction, type OwnFunction } from './function.js';
+import { type OfRows, pick, rowParts } from './part.js';
 
 /** The options of the operation that is checked: others than those that it takes are ERR_VALUE. */
 export interface GradcheckTarget extends CrossEntropyOptions {
@@ -69,11 +71,14 @@ export async function builtIn(
   if (definition === undefined) {
     throw new SoftgradError(
       'ERR_VALUE',
-      `${check}: unknown operation; pass a built-in one, or { name, forward, ${check === 'gradcheck' ? 'vjp' : 'hvp'} } for a function of your own`,
+      `${check}: unknown operation; pass a built-in one, or { name, forward, ${check === 'gradcheck' ? 'vjp' : 'hvp'} } for a function of your own${typeof operation === 'function' ? isMember : ''}`,
     );
   }
   return derived(check, operation as Derived, definition, x, options);
 }
+
+const isMember =
+  '; not a member of a built-in one: softmax instead of softmax.vjp, crossEntropy with the option target instead of crossEntropy.loss';
 
 /** The name of a function of core. Those of another copy of core have the same names. */
 function nameOf(operation: BuiltIn | OwnFunction): string | undefined {
@@ -115,16 +120,23 @@ function derived(
   const { name, over, sign = 1, output, value } = definition as Definition & { readonly name: keyof typeof references };
   const fromInput = output === undefined;
   const passed = over === 'rows' ? sharedOptions(options) : {};
-  const settings = over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x, name);
-  const { axis, rows } = settings;
-  const parameters = parametersOf(settings, x);
-  const signed = { ...parameters, temperature: sign * parameters.temperature };
+  const settings = expanded(over === 'rows' ? softmaxSettings(check, x, options, name) : wholeOf(x, name), x);
+  const { axis, mask } = settings;
+  const temperature = sign * settings.temperature;
+  // An elementwise function has rows of one entry.
+  const rows = over === 'rows' ? settings.rows : { outer: x.size, classes: 1, inner: 1 };
+  const compute: OfRows = (values, among, kept) => references[name](values, among, { temperature, mask: kept });
+  const isOfRows = value.result === 'rows';
   return {
     name,
-    forward: (values) => references[name](values, rows, signed),
+    forward: (values) => compute(values, rows, mask),
+    partAt: rowParts(rows, mask, (row, entries) => ({
+      cotangent: isOfRows ? [row] : entries,
+      value: compute,
+    })),
     takesLimit: name === 'logSoftmax',
     ...(kinks[name] && { kinks: kinks[name] }),
-    ...(value.result === 'rows' && { outputShape: withoutAxis(x.shape, axis) }),
+    ...(isOfRows && { outputShape: withoutAxis(x.shape, axis) }),
     vjp: (input, g) => (fromInput ? f.vjp(input, g, passed) : fromOutput(f(input, passed), (y) => f.vjp(y, g, {}))),
     ...(hvp && {
       hvp: (input: Tensor, g: Tensor, t: Tensor) =>
@@ -133,9 +145,9 @@ function derived(
   };
 }
 
-/** Temperature and mask as the reference takes them: the mask with an entry for each of x. */
-function parametersOf({ temperature, mask }: Origin, { size }: FloatTensor) {
-  return { temperature, mask: mask && repeated(mask.host, size) };
+/** The settings with the mask as the reference takes it, with an entry for each of x. */
+function expanded({ mask, ...settings }: Origin, { size }: FloatTensor) {
+  return { ...settings, mask: mask && repeated(mask.host, size) };
 }
 
 function sharedOptions({ axis, temperature, mask }: GradcheckTarget) {
@@ -148,8 +160,7 @@ async function crossEntropyOf(
   x: FloatTensor,
   options: GradcheckTarget,
 ): Promise<BuiltInFunction> {
-  const settings = softmaxSettings(check, x, options, 'crossEntropy');
-  const { axis, rows } = settings;
+  const { axis, rows, mask, temperature } = expanded(softmaxSettings(check, x, options, 'crossEntropy'), x);
   const { target, reduction = 'mean', weight = null, labelSmoothing = 0, ignoreIndex = -100 } = options;
   if (target === undefined) {
     throw new SoftgradError(
@@ -159,12 +170,23 @@ async function crossEntropyOf(
   }
   const host = await hostTarget(`${check}: target`, target, rows.outer * rows.inner);
   const passed = { ...sharedOptions(options), weight: options.weight, labelSmoothing, ignoreIndex, reduction };
-  const own = { ...parametersOf(settings, x), weight, labelSmoothing, ignoreIndex, reduction };
+  // The divisor of a mean is that of the whole batch.
+  const given = { temperature, weight, labelSmoothing, ignoreIndex, reduction };
+  const { options: ofBatch, count } = reduced(host, rows, given);
+  const divisor = count === null ? Number.NaN : nearest(count);
+  const terms =
+    (of: ReferenceTarget): OfRows =>
+    (values, among, kept) =>
+      crossEntropyLoss(values, of, among, { ...ofBatch, mask: kept, reduction: 'none' }).map((loss) => loss / divisor);
   return {
     name: 'crossEntropy',
     takesLimit: false,
     outputShape: reduction === 'none' ? withoutAxis(x.shape, axis) : [],
-    forward: (values) => crossEntropyLoss(values, host, rows, own),
+    forward: (values) => terms(host)(values, rows, mask),
+    partAt: rowParts(rows, mask, (row, entries) => ({
+      cotangent: [reduction === 'none' ? row : 0],
+      value: terms({ kind: host.kind, values: pick(host.values, host.kind === 'indices' ? [row] : entries) }),
+    })),
     vjp: (input, g) => crossEntropy.vjp(input, target, g, passed),
     hvp: (input, g, t) => crossEntropy.hvp(input, target, g, t, passed),
   };

@@ -16,7 +16,7 @@ export interface GradcheckOptions extends GradcheckTarget {
    * rounding. Default 1e-8 for float64, 2e-5 for float32, 5e-3 for float16.
    */
   readonly tolerance?: number | undefined;
-  /** Flat indices of the entries of x to check. Default: all, of at most 2000. Each costs six evaluations of the whole function, or more where other steps are tried. */
+  /** Flat indices of the entries of x to check. Default: all, of at most 2000, or of up to 100,000 of a built-in function. Each costs six evaluations, or more where other steps are tried. */
   readonly entries?: readonly number[] | undefined;
 }
 
@@ -28,7 +28,7 @@ export interface GradgradcheckOptions extends GradcheckOptions {
   readonly step?: number | undefined;
   /** Allowed error in addition to rounding, relative as in `gradcheck`. Default 1e-7 for float64, 5e-5 for float32, 2e-2 for float16. */
   readonly tolerance?: number | undefined;
-  /** Flat indices of the entries of x to check. Default: all, of at most 2000. Each costs twelve evaluations of the whole function, or more where other steps are tried. */
+  /** Flat indices of the entries of x to check. Default: all, of at most 2000, or of up to 100,000 of a built-in function. Each costs twelve evaluations, or more where other steps are tried. */
   readonly entries?: readonly number[] | undefined;
 }
 

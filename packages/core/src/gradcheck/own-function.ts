@@ -66,20 +66,25 @@ function notExpected(check: string, what: string, given: unknown, expected: stri
 /** @throws ERR_VALUE unless they are numbers, as many as the shape has; ERR_DISPOSED for a detached array */
 function flatNumbers(check: string, name: string, values: unknown, shape: Shape, isStated: boolean): ArrayLike<number> {
   const size = sizeOf(shape);
-  const refuse = (what: string, hint = '') =>
+  const refuse = (what: string) =>
     new SoftgradError(
       'ERR_VALUE',
-      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: ${whatItGets}${hint}`,
+      `${check}: forward of ${name} returned ${what}; expected a flat array of ${size} ${size === 1 ? 'number' : 'numbers'}, the values of shape ${show(shape)}: ${whatItGets}`,
     );
   if (!Array.isArray(values) && !(ArrayBuffer.isView(values) && 'length' in values)) throw refuse(describe(values));
   if (ArrayBuffer.isView(values)) checkAttached(`${check}: forward of ${name}`, values);
   const flat = values as ArrayLike<unknown>;
   if (flat.length !== size) {
+    const count = `${flat.length} ${flat.length === 1 ? 'value' : 'values'}`;
+    if (isStated) throw refuse(count);
     const stated =
       flat.length === 1
-        ? 'a loss, which is one number, states outputShape: []'
-        : 'state another shape than that of x as outputShape';
-    throw refuse(`${flat.length} ${flat.length === 1 ? 'value' : 'values'}`, isStated ? '' : `; ${stated}`);
+        ? 'if it is a loss, which is one number, add outputShape: []'
+        : `if its values have another shape than x, add outputShape, such as [${flat.length}]`;
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `${check}: forward of ${name} returned ${count} for x of shape ${show(shape)}, expected ${size}; ${stated}`,
+    );
   }
   const wrong = Array.from(flat).findIndex((value) => typeof value !== 'number');
   if (wrong >= 0) throw refuse(`an array whose entry ${wrong} is ${describe(flat[wrong])}`);

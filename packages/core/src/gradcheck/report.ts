@@ -38,7 +38,10 @@ export interface GradcheckReport {
   /** The largest `error` of all entries that have a difference quotient. NaN if one of these errors is NaN, or if no entry has a quotient. */
   readonly maxError: number;
   readonly entries: readonly GradcheckEntry[];
-  /** One line, with the first entry that is not ok: `softmax on cpu in float64: ok, 3 of 3 entries compared, errors up to 4.44e-14`. */
+  /**
+   * One line: `softmax on cpu in float64: ok, 3 of 3 entries compared, errors up to 4.44e-14`. If not ok, with both derivatives of the first entry
+   * that is wrong. If entries could not be compared, with the reason for one of them.
+   */
   toString(): string;
 }
 
@@ -126,32 +129,42 @@ export function finite(x: Float64Array, temperature: number): Float64Array {
   return x.map((value) => (Number.isFinite(value) ? value : least - 800 * temperature));
 }
 
-/** The most entries that are checked unless the caller chooses them: the time is of order size², for softmax of this size 5 s, and 10 s for its hvp. */
-const mostEntries = 2000;
-
-/**
- * @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array; for an x of more than
- *   `mostEntries` without entries
- */
+/** @throws ERR_VALUE unless the step is positive and finite, the tolerance is finite and not negative, and the entries are an array */
 export function checkOwnOptions(
   check: string,
   size: number,
-  evaluations: number,
-  { step = 1, tolerance = 0, entries }: GradcheckOptions,
+  { step = 1, tolerance = 0, entries = [] }: GradcheckOptions,
 ): void {
   const refuse = (option: string, value: unknown, expected: string) =>
     new SoftgradError('ERR_VALUE', `${check}: ${option} must be ${expected}, not ${describe(value)}`);
   if (!(Number.isFinite(step) && step > 0)) throw refuse('step', step, 'a finite number > 0');
   if (!(Number.isFinite(tolerance) && tolerance >= 0)) throw refuse('tolerance', tolerance, 'a finite number ≥ 0');
-  if (entries === undefined) {
-    if (size <= mostEntries) return;
-    throw new SoftgradError(
-      'ERR_VALUE',
-      `${check}: x has ${size} entries, each of which takes ${evaluations} evaluations of the whole function; choose some, as in { entries: [0, ${size - 1}] }`,
-    );
-  }
   if (!(Array.isArray(entries) || ArrayBuffer.isView(entries)))
     throw refuse('entries', entries, `an array of indices of the ${size} entries of x`);
+}
+
+/** The most entries of a function of the caller that are checked unless the caller chooses them. Each takes evaluations of all of them: in double-double, 5 s. */
+const mostEntries = 2000;
+
+/** Evaluations of rows of fewer entries take about as long as of this many. */
+const shortRow = 40;
+
+/**
+ * @param row the number of entries that are evaluated for one entry, if not all
+ * @throws ERR_VALUE for an x of which all entries would take longer than `mostEntries` of a function of the caller, unless the caller chooses some
+ */
+export function checkSize(
+  check: string,
+  size: number,
+  evaluations: number,
+  { entries }: GradcheckOptions,
+  row?: number,
+): void {
+  if (entries !== undefined || size * Math.max(row ?? size, shortRow) <= mostEntries ** 2) return;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `${check}: x has ${size} entries, each of which takes ${evaluations} evaluations of ${row === undefined ? 'the whole function' : `${row} of them`}; choose some, as in { entries: [0, ${size - 1}] }`,
+  );
 }
 
 /** The entry of x at an index of the option `entries`. @throws ERR_VALUE if the index is out of range */
@@ -246,14 +259,18 @@ function judgedEntry(
   return hidden ? of(true, `too small for ${dtype}${better}`) : of(true);
 }
 
-/** @param isDefault whether the cotangent is the default one: the text of the report says so, because a reader expects derivatives for ones */
+/** Whether there were two derivatives of an entry to compare. */
+export function isCompared({ reason }: GradcheckEntry): boolean {
+  return reason === undefined;
+}
+
 export function reportOf(
   name: string,
   { backend, dtype }: FloatTensor,
   entries: readonly GradcheckEntry[],
-  isDefault: boolean,
+  textOf: (report: Omit<GradcheckReport, 'toString'>) => string,
 ): GradcheckReport {
-  const compared = entries.filter(({ reason }) => reason === undefined);
+  const compared = entries.filter(isCompared);
   const errors = entries.filter(({ numeric }) => !Number.isNaN(numeric)).map(({ error }) => error);
   const report = {
     name,
@@ -265,22 +282,5 @@ export function reportOf(
     entries,
   };
   // The report is plain data where it is compared, copied or written as JSON.
-  return Object.defineProperty(report, 'toString', { value: () => lineOf(report, isDefault) });
-}
-
-function lineOf(
-  { name, backend, dtype, ok, checked, maxError, entries }: Omit<GradcheckReport, 'toString'>,
-  isDefault: boolean,
-): string {
-  const what = `${name ?? 'a function'} on ${backend} in ${dtype}`;
-  const of = `${checked} of ${entries.length} entries compared`;
-  if (ok) return `${what}: ok, ${of}, errors up to ${maxError.toPrecision(3)}`;
-  const wrong = entries.filter((entry) => !entry.ok);
-  const [first = entries[0]] = wrong;
-  if (first === undefined) return `${what}: not ok, ${of}`;
-  const { index, analytic, numeric, tolerance, reason, sides } = first;
-  const times = isDefault ? ', times a pseudo-random cotangent' : '';
-  const kink = sides ? `; not differentiable here: slopes ${sides.join(' and ')}` : '';
-  const problem = reason ?? `${analytic} instead of ${numeric} ± ${tolerance.toPrecision(3)}${times}${kink}`;
-  return `${what}: not ok, ${of}, x[${index}]: ${problem}${wrong.length > 1 ? ` (and ${wrong.length - 1} more)` : ''}`;
+  return Object.defineProperty(report, 'toString', { value: () => textOf(report) });
 }

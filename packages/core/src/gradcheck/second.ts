@@ -40,7 +40,7 @@ export function gradgradcheck(
  * compared are as in `gradcheck`.
  *
  * @param operation softmax, softmin, logSoftmax, logSumExp, sigmoid, crossEntropy (with `target`), or your own function
- * @throws ERR_VALUE for x with NaN or +Infinity or at a kink, where there is no second derivative, or with more than 2000 entries unless `entries`
+ * @throws ERR_VALUE for x with NaN or +Infinity or at a kink, where there is no second derivative, or with more entries than are checked unless `entries`
  *   are given, and for an operation without hvp; whatever the operation throws
  * @example
  * const report = await gradgradcheck(softmax, tensor([[1, 2, 3]]), { temperature: 0.5 });
