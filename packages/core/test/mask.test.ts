@@ -147,6 +147,21 @@ describe('a mask on the device', () => {
     expect(await uploads([3, 1], false)).toEqual([6]);
   });
 
+  test('is laid out for the shape of each operand, whatever that of the operand before was', () => {
+    const mask = tensor({ data: Uint8Array.of(1, 0, 1, 0, 1, 1), shape: [2, 1, 3] }, { dtype: 'bool' });
+    const kept = (...shape: number[]) => {
+      const size = shape.reduce((a, b) => a * b, 1);
+      return [...softmax({ data: new Float64Array(size), shape }, { mask }).dataSync()].map((p) => p > 0);
+    };
+    const first = [true, false, true];
+    const second = [false, true, true];
+    for (let turn = 0; turn < 2; turn++) {
+      expect(kept(2, 1, 3)).toEqual([...first, ...second]);
+      expect(kept(2, 2, 3)).toEqual([...first, ...first, ...second, ...second]);
+      expect(() => kept(3, 2, 3)).toThrow("mask (2, 1, 3) doesn't broadcast to (3, 2, 3)");
+    }
+  });
+
   test('that was written out stays so for two shapes, until it is disposed or overwritten', async () => {
     const inner = (await exact.open()) as Backend;
     let written = 0;

@@ -60,6 +60,8 @@ export class DeviceTensor implements Tensor {
   summary: IndexSummary | null = null;
   /** `host` as a mask that was broadcast to another shape, which has that of the shape before, until the tensor is overwritten or disposed. */
   broadcast: DeviceTensor | null = null;
+  /** As a mask: how it was laid out for the latest operand, until the tensor is overwritten. */
+  lastLaid: { readonly over: Shape; readonly block: number; readonly mask: LaidMask } | null = null;
   /** `undefined` once disposed, `null` once disposed at the end of a scope. */
   buffer: unknown;
   /** How often it was written to as `out`. */
@@ -170,6 +172,7 @@ export class DeviceTensor implements Tensor {
   freeBroadcast(): void {
     this.broadcast?.dispose();
     this.broadcast = null;
+    this.lastLaid = null;
   }
 
   dispose(): void {

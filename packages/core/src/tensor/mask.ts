@@ -38,15 +38,19 @@ export interface Mask<B> {
  */
 export function layMask(operation: string, input: MaskInput, x: DeviceTensor, rows: Rows): LaidMask {
   const given = isTensor(input) ? fromTensor(operation, input, x) : fromHost(operation, input);
+  const block = rows.classes * rows.inner;
+  const last = given.tensor?.lastLaid;
+  if (last && last.block === block && sameShape(last.over, x.shape)) return last.mask;
   if (!broadcasts(given.shape, x.shape)) {
     throw new SoftgradError(
       'ERR_SHAPE',
       `${operation}: mask ${show(given.shape)} doesn't broadcast to ${show(x.shape)}${hintOfShape(given.shape, x.shape)}`,
     );
   }
-  const block = rows.classes * rows.inner;
   const laid = laidOver(given, repeatedPart(given.shape, x.shape, block));
-  return { ...laid, outer: block === 0 ? 0 : asInteger(laid.host.length / block) };
+  const mask = { ...laid, outer: block === 0 ? 0 : asInteger(laid.host.length / block) };
+  if (given.tensor) given.tensor.lastLaid = { over: x.shape, block, mask };
+  return mask;
 }
 
 /** Whether a mask keeps an entry of the rows. */
