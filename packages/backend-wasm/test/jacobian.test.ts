@@ -98,33 +98,54 @@ test.each([
   }
 });
 
-test('float64: the diagonal at a probability above 1/2 is that times the sum of the others, rounded once', () => {
-  const scale = 2 ** 120;
-  const exact = (p: number) => BigInt(p * scale);
-  const next = random(3);
-  const kinds = {
-    uniform: () => next(),
-    ascending: (c: number, classes: number) => next() * 2 ** ((c - classes) / 2),
-    descending: (c: number) => next() * 2 ** (-c / 2),
-    'one large': (c: number) => (c === 1 ? 1 : next() * 2 ** -52),
-  };
-  for (const [kind, other] of Object.entries(kinds)) {
-    for (const classes of [4, 17, 60]) {
-      for (let round = 0; round < 20; round++) {
-        const top = round % classes;
-        const rest = Float64Array.from({ length: classes }, (_, c) => (c === top ? 0 : other(c, classes)));
-        const share = 0.4 / rest.reduce((a, b) => a + b, 0);
-        const s = rest.map((value) => value * share);
-        s[top] = 0.5 + next() / 2;
-        const sum = s.reduce((total, p, c) => (c === top ? total : total + exact(p)), 0n);
-        const [value] = [jacobian('float64', s, { outer: 1, classes, inner: 1 })[top * (classes + 1)]];
-        expect({ kind, classes, round, value }).toEqual({
-          kind,
-          classes,
-          round,
-          value: s[top] * (Number(sum) / scale),
-        });
+test.each(['float32', 'float64'] as const)(
+  '%s: a temperature of 2 halves the matrices of more rows than scratch memory has space for',
+  (dtype) => {
+    for (const classes of [2, 5, 40]) {
+      const next = random(classes);
+      const rows = { outer: 40_000 / classes, classes, inner: 1 };
+      const s = hostArray(40_000, dtype).map(() => next() / classes);
+      const halves = Array.from(jacobian(dtype, s, rows), (value) => value / 2);
+      const actual = jacobian(dtype, s, rows, 2);
+      expect(halves.findIndex((value, k) => !Object.is(actual[k], value))).toBe(-1);
+    }
+  },
+);
+
+test.each([
+  ['float64', [4, 17, 60, 70]],
+  ['float32', [13, 17, 60, 70]],
+] as const)(
+  '%s: the diagonal of %j classes at a probability above 1/2 is that times the sum of the others, rounded once',
+  (dtype, lengths) => {
+    const scale = 2 ** 120;
+    const exact = (p: number) => BigInt(p * scale);
+    const next = random(3);
+    const rounded = dtype === 'float32' ? Math.fround : (value: number) => value;
+    const kinds = {
+      uniform: () => next(),
+      ascending: (c: number, classes: number) => next() * 2 ** ((c - classes) / 2),
+      descending: (c: number) => next() * 2 ** (-c / 2),
+      'one large': (c: number) => (c === 1 ? 1 : next() * (dtype === 'float64' ? 2 ** -52 : 2 ** -23)),
+    };
+    for (const [kind, other] of Object.entries(kinds)) {
+      for (const classes of lengths) {
+        for (let round = 0; round < 20; round++) {
+          const top = round % classes;
+          const rest = Float64Array.from({ length: classes }, (_, c) => (c === top ? 0 : other(c, classes)));
+          const share = 0.4 / rest.reduce((a, b) => a + b, 0);
+          const s = hostArray(classes, dtype).map((_, c) => rest[c] * share);
+          s[top] = 0.5 + next() / 2;
+          const sum = s.reduce((total, p, c) => (c === top ? total : total + exact(p)), 0n);
+          const [value] = [jacobian(dtype, s, { outer: 1, classes, inner: 1 })[top * (classes + 1)]];
+          expect({ kind, classes, round, value }).toEqual({
+            kind,
+            classes,
+            round,
+            value: rounded(s[top] * (Number(sum) / scale)),
+          });
+        }
       }
     }
-  }
-});
+  },
+);

@@ -88,9 +88,6 @@ INLINE void two_of_two(real *out, const real *p) {
 #define high_halves(a, b) wasm_i64x2_shuffle(a, b, 1, 3)
 #define one_of_three(p) wasm_i32x4_shuffle(wasm_i32x4_shuffle(load(p), load(p + 5), 0, 5, 2, 3), load(p + 7), 0, 1, 6, 3)
 
-// −a, with a constant that engines keep in a register, unlike that of `neg`.
-#define minus(a) xor(a, splat((real)-0.0))
-
 // Four matrices of three classes are nine whole vectors. One element beyond the rows is read.
 INLINE void four_of_three(real *out, const real *p) {
   // The rows 0, 2, 3 and 1 are in lanes: one shuffle then makes pairs that are adjacent in the output, for two rows.
