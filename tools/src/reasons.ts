@@ -82,12 +82,12 @@ const reasons: readonly Reason[] = [
   {
     of: ['wasm Jacobian'],
     text: () =>
-      '**Jacobian of short rows**: the matrices have 9 or 100 numbers, so that most vectors span two of their rows and are put together by shuffles, where a fill stores the same vector again and again.',
+      '**Jacobian of short rows**: matrices of 3 × 3 have 9 numbers, so that most vectors span two of their rows or two matrices: four vector instructions for each that is stored, where a fill stores the same vector again and again. At ten classes it is a multiplication and a store, and a third of that again for the diagonal. Tried without gain: rows of three that overlap, halves of vectors stored instead of put together, and blends instead of shuffles.',
   },
   {
     of: ['wasm crossEntropy (loss and gradient): time over that of softmax'],
     text: () =>
-      '**crossEntropy of short rows**: of few rows, the call itself counts: two results instead of one, and a target. Of many, a row takes the share of its class, a logarithm, and a number read and written at the place of its class: at three classes that is as much work as the softmax. Tried without gain: the classes of four rows in registers, and the share in the loop of the losses.',
+      '**crossEntropy of short rows**: of few rows, the call itself counts: two results instead of one, and a target. Of many, a row takes the share of its class, a logarithm, and a number read and written at the place of its class: at three classes that is as much work as the softmax. Tried without gain: the classes of four rows in registers, and the share in the loop of the losses or of the divisions, whose chain is then too long.',
   },
   {
     of: ['wasm softmax with a'],

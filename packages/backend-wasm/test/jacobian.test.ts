@@ -34,7 +34,7 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
     'every entry is exact for multiples of 1/64, to the sign of zeros, with an inner dimension of %i',
     (inner) => {
       const next = random(inner);
-      for (const classes of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 16, 17]) {
+      for (const classes of [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 63, 64, 65, 66]) {
         const rows = { outer: 7, classes, inner };
         const s = hostArray(7 * classes * inner, dtype);
         for (let row = 0; row < 7 * inner; row++) {
@@ -57,35 +57,95 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
       }
     },
   );
+
+  test('two probabilities may both be rounded up from 1/2', () => {
+    const ulp = dtype === 'float32' ? 2 ** -23 : 2 ** -52;
+    for (const classes of [2, 3, 4, 7, 12, 13, 16, 63, 64, 70]) {
+      const s = hostArray(classes, dtype);
+      s[0] = s[classes - 1] = 0.5 + ulp / 2;
+      const actual = jacobian(dtype, s, { outer: 1, classes, inner: 1 });
+      for (const r of [0, classes - 1]) expect(Math.abs(actual[r * (classes + 1)] - 0.25)).toBeLessThan(ulp);
+    }
+  });
 });
 
-test('float64: the diagonal at a probability above 1/2 is that times the sum of the others, rounded once', () => {
-  const scale = 2 ** 120;
-  const exact = (p: number) => BigInt(p * scale);
-  const next = random(3);
-  const kinds = {
-    uniform: () => next(),
-    ascending: (c: number, classes: number) => next() * 2 ** ((c - classes) / 2),
-    descending: (c: number) => next() * 2 ** (-c / 2),
-    'one large': (c: number) => (c === 1 ? 1 : next() * 2 ** -52),
-  };
-  for (const [kind, other] of Object.entries(kinds)) {
-    for (const classes of [4, 17, 60]) {
-      for (let round = 0; round < 20; round++) {
-        const top = round % classes;
-        const rest = Float64Array.from({ length: classes }, (_, c) => (c === top ? 0 : other(c, classes)));
-        const share = 0.4 / rest.reduce((a, b) => a + b, 0);
-        const s = rest.map((value) => value * share);
-        s[top] = 0.5 + next() / 2;
-        const sum = s.reduce((total, p, c) => (c === top ? total : total + exact(p)), 0n);
-        const [value] = [jacobian('float64', s, { outer: 1, classes, inner: 1 })[top * (classes + 1)]];
-        expect({ kind, classes, round, value }).toEqual({
-          kind,
-          classes,
-          round,
-          value: s[top] * (Number(sum) / scale),
-        });
+// More rows than scratch memory has space for, which are copied and divided by T in blocks, and end in the middle of one.
+test.each([
+  ['float32', 2],
+  ['float32', 3],
+  ['float64', 2],
+] as const)('%s: every entry of the diagonal of %i classes is that times the sum of the others', (dtype, classes) => {
+  const next = random(classes);
+  const s = hostArray(8009 * classes, dtype).map(next);
+  const rounded = dtype === 'float32' ? Math.fround : (value: number) => value;
+  for (const [temperature, inner] of [
+    [1, 1],
+    [2, 1],
+    [-4, 1],
+    [1, 8009],
+    [0.5, 8009],
+  ] as const) {
+    const actual = jacobian(dtype, s, { outer: 8009 / inner, classes, inner }, temperature);
+    for (let row = 0; row < 8009; row++) {
+      const p = (c: number) => s[inner === 1 ? row * classes + c : row + c * inner];
+      for (let r = 0; r < classes; r++) {
+        const others = classes === 2 ? p(1 - r) : rounded(p((r + 1) % 3) + p((r + 2) % 3));
+        const value = actual[(row * classes + r) * classes + r];
+        if (value !== rounded((p(r) / temperature) * others))
+          expect.fail(`row ${row} of ${inner} columns, T = ${temperature}, class ${r}: ${value}`);
       }
     }
   }
 });
+
+test.each(['float32', 'float64'] as const)(
+  '%s: a temperature of 2 halves the matrices of more rows than scratch memory has space for',
+  (dtype) => {
+    for (const classes of [2, 5, 40]) {
+      const next = random(classes);
+      const rows = { outer: 40_000 / classes, classes, inner: 1 };
+      const s = hostArray(40_000, dtype).map(() => next() / classes);
+      const halves = Array.from(jacobian(dtype, s, rows), (value) => value / 2);
+      const actual = jacobian(dtype, s, rows, 2);
+      expect(halves.findIndex((value, k) => !Object.is(actual[k], value))).toBe(-1);
+    }
+  },
+);
+
+test.each([
+  ['float64', [4, 17, 60, 70]],
+  ['float32', [13, 17, 60, 70]],
+] as const)(
+  '%s: the diagonal of %j classes at a probability above 1/2 is that times the sum of the others, rounded once',
+  (dtype, lengths) => {
+    const scale = 2 ** 120;
+    const exact = (p: number) => BigInt(p * scale);
+    const next = random(3);
+    const rounded = dtype === 'float32' ? Math.fround : (value: number) => value;
+    const kinds = {
+      uniform: () => next(),
+      ascending: (c: number, classes: number) => next() * 2 ** ((c - classes) / 2),
+      descending: (c: number) => next() * 2 ** (-c / 2),
+      'one large': (c: number) => (c === 1 ? 1 : next() * (dtype === 'float64' ? 2 ** -52 : 2 ** -23)),
+    };
+    for (const [kind, other] of Object.entries(kinds)) {
+      for (const classes of lengths) {
+        for (let round = 0; round < 20; round++) {
+          const top = round % classes;
+          const rest = Float64Array.from({ length: classes }, (_, c) => (c === top ? 0 : other(c, classes)));
+          const share = 0.4 / rest.reduce((a, b) => a + b, 0);
+          const s = hostArray(classes, dtype).map((_, c) => rest[c] * share);
+          s[top] = 0.5 + next() / 2;
+          const sum = s.reduce((total, p, c) => (c === top ? total : total + exact(p)), 0n);
+          const [value] = [jacobian(dtype, s, { outer: 1, classes, inner: 1 })[top * (classes + 1)]];
+          expect({ kind, classes, round, value }).toEqual({
+            kind,
+            classes,
+            round,
+            value: rounded(s[top] * (Number(sum) / scale)),
+          });
+        }
+      }
+    }
+  },
+);

@@ -2,6 +2,7 @@ import { crossEntropy, tensor } from '@softgrad/core';
 import { plainCrossEntropy } from '@softgrad/core/conformance';
 import { expect, test } from 'vitest';
 import { wasm } from '../src/index.js';
+import { crossEntropyOf } from './cross-entropy.js';
 import { withRelaxedSimd } from './relaxed.js';
 import { random, ulp } from './ulp.js';
 
@@ -83,4 +84,62 @@ test('a row behind the last one is not looked at, even if it would be ignored', 
   const result = [...(backend.readSync?.(gradient) ?? [])];
   expect(result.slice(classes, 2 * classes)).toEqual([0, 0, 0]);
   expect(result.slice(4 * classes)).toEqual(new Array(4 * classes).fill(7));
+});
+
+/** How far a target's logit is above the others: its share is nearly 1, ordinary, or below 2^-100 and sometimes clamped. */
+const gaps = {
+  near: (next: () => number) => 20 + 30 * next(),
+  ordinary: (next: () => number) => 8 * next() - 4,
+  far: (next: () => number) => -75 - 65 * next(),
+};
+
+// The losses and gradients of rare rows are computed again, in groups of four that are listed for a block of 1024 numbers.
+test.each([
+  [2, ['near']],
+  [2, ['far']],
+  [2, ['near', 'far', 'ordinary', 'near', 'ordinary']],
+  [3, ['near', 'far', 'far']],
+  [7, ['near', 'ordinary', 'ordinary', 'ordinary', 'ordinary', 'far', 'ordinary']],
+] as const)('rows of %i classes whose targets are %j have the right losses and gradients', async (classes, kinds) => {
+  const backend = await wasm.open({ relaxedSimd: false });
+  const next = random(classes);
+  const rows = { outer: 1500, classes, inner: 1 };
+  const weight = Float32Array.from({ length: classes }, (_, c) => (c === 1 ? 0 : 0.5 + c / 3));
+  const indices = Int32Array.from({ length: rows.outer }, (_, row) =>
+    row % 11 === 5 ? -100 : Math.floor(next() * classes),
+  );
+  for (const temperature of [1, -0.5]) {
+    const x = Float32Array.from({ length: rows.outer * classes }, (_, k) => {
+      const row = Math.floor(k / classes);
+      return (
+        temperature * (next() + (k % classes === Math.max(indices[row], 0) ? gaps[kinds[row % kinds.length]](next) : 0))
+      );
+    });
+    for (const used of [null, weight])
+      for (const inPlace of [false, true]) {
+        const { loss, gradient } = crossEntropyOf(backend, x, rows, indices, {
+          temperature,
+          weight: used,
+          scale: 3,
+          inPlace,
+        });
+        for (let row = 0; row < rows.outer; row++) {
+          const target = indices[row];
+          const z = Array.from(x.subarray(row * classes, (row + 1) * classes), (value) => value / temperature);
+          // Relative to the target.
+          const e = z.map((value) => Math.exp(value - z[target]));
+          const others = e.reduce((sum, value, c) => (c === target ? sum : sum + value), 0);
+          const w = target < 0 ? 0 : 3 * (used?.[target] ?? 1);
+          const expected = [w === 0 ? 0 : w * Math.log1p(others)];
+          for (let c = 0; c < classes; c++)
+            expected.push(w === 0 ? 0 : ((c === target ? -others : e[c]) / (1 + others)) * (w / temperature));
+          const actual = [loss[row], ...Array.from({ length: classes }, (_, c) => gradient[row * classes + c])];
+          for (const [k, value] of actual.entries())
+            if (!(Math.abs(value - expected[k]) <= 3.5 * ulp(expected[k], 'float32')))
+              expect.fail(
+                `T = ${temperature}, row ${row}, ${k === 0 ? 'loss' : `class ${k - 1}`}: ${value} ≠ ${expected[k]}`,
+              );
+        }
+      }
+  }
 });

@@ -111,7 +111,7 @@ INLINE void put_sums(real *sums, const real *e, size_t rows, size_t f) {
 SHARED void put_sums_singly(real *sums, const real *e, size_t rows, size_t f) { put_sums_of(sums, e, rows, f, SINGLY); }
 
 // Shorter rows do not have two vectors to pair.
-INLINE void put_exact_sums(real *sums, const real *e, size_t rows, size_t f) {
+SHARED void put_exact_sums(real *sums, const real *e, size_t rows, size_t f) {
   if (f < 16)
     put_sums(sums, e, rows, f);
   else

@@ -61,8 +61,8 @@ INLINE Share share_of(V low, V high, V q) {
   low = SUB(wasm_i64x2_sub(low, wasm_i32x4_shuffle(zero, exponent, 0, 4, 1, 5)), C(1.0));
   high = SUB(wasm_i64x2_sub(high, wasm_i32x4_shuffle(zero, exponent, 2, 6, 3, 7)), C(1.0));
   return (Share){
-      .octaves = and(far, wasm_f32x4_convert_i32x4(wasm_i32x4_shr(wasm_i32x4_neg(exponent), 20))),
-      .rest = select(far, narrow(low, high), neg(q)),
+      .octaves = where(far, wasm_f32x4_convert_i32x4(wasm_i32x4_shr(wasm_i32x4_neg(exponent), 20))),
+      .rest = select(far, narrow(low, high), minus(q)),
   };
 }
 

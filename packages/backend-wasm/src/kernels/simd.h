@@ -76,6 +76,15 @@ typedef long long word;
 #define select(mask, a, b) wasm_v128_bitselect(a, b, mask)
 #define any_true(m) wasm_v128_any_true(m)
 
+// −a, with a constant that engines keep in a register in loops, unlike that of `neg`.
+#define minus(a) xor(a, splat((real)-0.0))
+
+#if REAL == 32
+// `a` where the mask is set, otherwise 0. As a minimum of unsigned integers, because clang makes a bitselect of `and` with a comparison, which takes
+// engines three instructions.
+#define where(mask, a) wasm_u32x4_min(mask, a)
+#endif
+
 #ifdef __wasm_relaxed_simd__
 #if REAL == 32
 #define fma(a, b, c) wasm_f32x4_relaxed_madd(a, b, c)
