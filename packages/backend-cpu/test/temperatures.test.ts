@@ -370,7 +370,7 @@ test.each(dtypes)('a derivative of 0 in %s is 0 at a temperature whose inverse o
   }
 });
 
-test('kernels leave derivatives in float64 to core where 1 / T overflows', () => {
+test('kernels leave first derivatives in float64 to core where 1 / T overflows', () => {
   const rows = { outer: 1, classes: 2, inner: 1 };
   const parameters = { temperature: 2 ** -1024, mask: null };
   for (const dtype of dtypes) {
@@ -381,15 +381,18 @@ test('kernels leave derivatives in float64 to core where 1 / T overflows', () =>
       [
         backend.vjp(out, s, g, rows, parameters),
         backend.jacobian(floats(4, dtype), s, rows, parameters),
-        kernels.softmaxHvp(out, s, g, g, rows, parameters),
         kernels.logSoftmaxVjp(out, s, g, rows, parameters),
         kernels.logSoftmaxJvp(out, s, g, rows, parameters),
-        kernels.logSoftmaxHvp(out, s, g, g, rows, parameters),
-        kernels.logSumExpHvp(out, s, g, g, rows, parameters),
         kernels.crossEntropy({ loss: null, gradient: out }, s, rows, settings),
       ],
       dtype,
-    ).toEqual(new Array(8).fill(expected));
+    ).toEqual(new Array(5).fill(expected));
+    const second = [
+      kernels.softmaxHvp(out, s, g, g, rows, parameters),
+      kernels.logSoftmaxHvp(out, s, g, g, rows, parameters),
+      kernels.logSumExpHvp(out, s, g, g, rows, parameters),
+    ];
+    expect(second, dtype).toEqual([undefined, undefined, undefined]);
   }
 });
 
