@@ -58,7 +58,7 @@ export function weightingOf(
   weight: HostArray | null,
   options: CheckedOptions,
   dtype: FloatDType,
-  { outer, inner }: Rows,
+  { outer, classes, inner }: Rows,
 ): Weighting {
   let count = 1;
   if (options.reduction === 'mean') {
@@ -67,10 +67,17 @@ export function weightingOf(
   }
   const undefinedMean = count === 0;
   const largest = largestOf(weight ?? []);
-  // Products of small weights with small probabilities would lose digits that a small temperature restores.
-  const isSmall = largest > 0 && largest < leastWeight;
-  const scaled = weight && isSmall ? scaledToOne(weight, largest, largest, dtype) : { weight, scale: 1 };
+  const scaled = weight ? withinRange(weight, largest, classes, dtype) : { weight, scale: 1 };
   return { weight: scaled.weight, scale: undefinedMean ? 0 : scaled.scale / count, undefinedMean };
+}
+
+/** Weights of which a sum over the classes is in the range, and the scale that restores them. */
+function withinRange(weight: HostArray, largest: number, classes: number, dtype: FloatDType) {
+  // Products of small weights with small probabilities would lose digits that a small temperature restores.
+  if (largest > 0 && largest < leastWeight) return scaledToOne(weight, largest, largest, dtype);
+  if (largest <= largestFinite(dtype) / (2 * classes)) return { weight, scale: 1 };
+  const share = 2 ** -Math.ceil(Math.log2(2 * classes));
+  return { weight: weight.map((value) => value * share), scale: 1 / share };
 }
 
 /**

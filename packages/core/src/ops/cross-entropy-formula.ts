@@ -10,6 +10,7 @@ import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
+import { logSumExpDefinition } from './log-sum-exp.js';
 import { fill } from './result.js';
 import { softmaxValue } from './softmax.js';
 
@@ -173,7 +174,7 @@ export function gradientTimes<B>(
     result === 'rows' ? m.sum(product) : m.keep(whereCounted(m, call, product), 0);
   /** With a factor of 2^`to`, as a function of 2^`by` times the direction. */
   const scaled = (to: number, by: number) => {
-    const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
+    const unit = 2 ** Math.max(-1070, Math.min(1000, to - exponent));
     const share = 2 ** by;
     const gradient = gradientOf(m, { ...call, scale: scale * unit });
     return (direction: Value<B>) =>
@@ -203,18 +204,111 @@ export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Val
   return m.finiteOr(along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
 }
 
-/** Σ_c q_c of each row: the total of the target weights. */
-export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Value<B> {
-  const { target, rows } = call;
-  if (target.kind === 'probabilities') return m.sum(targetWeights(m, call));
-  return m.host(indexTotals(call, target.host), [rows.outer, 1, rows.inner]);
+/**
+ * The change of the vjp along a tangent, `g Σq · p ⊙ (t − ⟨p, t⟩) / T²` times the scale of the reduction. Σq · scale may be far from 1 although the result is
+ * not. The power of 2 in it then multiplies the cotangent, the tangent, both by halves, or the result: by a large one a direction may overflow, and by a small
+ * one it may lose digits, which shows only if it multiplies the result.
+ */
+export function curvatureAlong<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  cotangent: Value<B>,
+  tangent: Value<B>,
+): Value<B> {
+  const counted = (v: Value<B>) => whereCounted(m, call, v);
+  const x = counted(m.entries(call.x.buffer as B));
+  const t = counted(tangent);
+  const { factor, scale, powers } = targetTotals(m, call);
+  // A constant is not rounded to the dtype.
+  const g = scale === 1 ? cotangent : m.mul(cotangent, scale);
+  const times = (v: Value<B>, by: readonly Value<B>[]) => by.reduce((product, power) => m.mul(product, power), v);
+  const along = (ofCotangent: readonly Value<B>[], ofTangent: readonly Value<B>[]) =>
+    m.of(logSumExpDefinition.hvp, x, m.mul(factor, times(g, ofCotangent)), times(t, ofTangent));
+  if (powers === null) return counted(along([], []));
+  const { first, second, isLarge } = powers;
+  const apart = along([first], [second]);
+  const late = times(along([], []), [first, second]);
+  const small = m.finiteOr(late, apart);
+  if (isLarge === null) return counted(small);
+  const early = m.finiteOr(along([first, second], []), along([], [first, second]));
+  return counted(m.select(isLarge, m.finiteOr(apart, m.finiteOr(early, late)), small));
+}
+
+/** `Σ_c q_c · scale` of each row as `factor · scale · first · second`: the total of the target weights times the scale of the reduction. */
+interface Totals<B> {
+  readonly factor: Value<B>;
+  readonly scale: number;
+  /** Powers of 2 of about the same size, and whether their product is above 1, null if it is nowhere; null if no row is far from 1. */
+  readonly powers: { readonly first: Value<B>; readonly second: Value<B>; readonly isLarge: Value<B> | null } | null;
+}
+
+function targetTotals<B>(m: Expressions<B>, call: TargetCall): Totals<B> {
+  const { target, rows, scale, weightHost, dtype } = call;
+  const byRow = (values: Float64Array) => m.host(inDType(values, dtype), [rows.outer, 1, rows.inner]);
+  const indices = target.kind === 'indices' ? target.host : null;
+  // The totals of probabilities are on the device, and as large as the weights.
+  const totals = indices
+    ? indexTotals(call, indices)
+    : new Float64Array(rows.outer * rows.inner).fill(weightHost === null ? 1 : largestOf(weightHost));
+  const ofScale = exponentOf(scale);
+  if (!isFarFromOne(totals, ofScale)) {
+    const isProduct = indices !== null && weightHost !== null;
+    // The cotangent times the scale may be beyond the range where that of a mean is not.
+    if (isProduct && scale !== 1)
+      for (let row = 0; row < totals.length; row++) totals[row] = (totals[row] ?? 0) * scale;
+    const factor = indices === null ? m.sum(targetWeights(m, call)) : byRow(totals);
+    return { factor, scale: isProduct ? 1 : scale, powers: null };
+  }
+  // The factor is then at most 1, so that its product with the largest cotangent is in the range.
+  const exponents = totals.map((total) => (total === 0 ? 0 : exponentOf(total) + ofScale + 2));
+  const halves = exponents.map((exponent) => Math.trunc(exponent / 2));
+  const first = byRow(halves.map((half) => 2 ** half));
+  const second = byRow(exponents.map((exponent, row) => 2 ** (exponent - (halves[row] ?? 0))));
+  const isLarge = exponents.some((exponent) => exponent > 0) ? byRow(exponents) : null;
+  const mantissa = timesPower(scale, -ofScale);
+  const [power = 0] = exponents;
+  const factor = indices
+    ? byRow(totals.map((total, row) => timesPower(total, ofScale - (exponents[row] ?? 0)) * mantissa))
+    : m.mul(m.timesPower(m.sum(targetWeights(m, call)), ofScale - power), mantissa);
+  return { factor, scale: 1, powers: { first, second, isLarge } };
+}
+
+/** Whether a total that is not 0 is beyond 2^±mostExponent with the scale, of which the exponent is given. */
+function isFarFromOne(totals: Float64Array, ofScale: number): boolean {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  for (const total of totals) {
+    const size = Math.abs(total);
+    if (size > most) most = size;
+    if (size < least && size !== 0) least = size;
+  }
+  return most !== 0 && (exponentOf(most) + ofScale > mostExponent || exponentOf(least) + ofScale < -mostExponent);
+}
+
+function inDType(values: Float64Array, dtype: FloatDType): HostArray {
+  if (dtype === 'float64') return values;
+  const data = hostArray(values.length, dtype);
+  data.set(values);
+  return data;
+}
+
+/** The exponent of a number, whose opposite power makes it about 1; 0 for what has none. */
+function exponentOf(value: number): number {
+  const exponent = Math.floor(Math.log2(Math.abs(value)));
+  return Number.isFinite(exponent) ? exponent : 0;
+}
+
+/** `value · 2^exponent` in two steps, because the power itself may be beyond the range. */
+function timesPower(value: number, exponent: number): number {
+  const half = Math.trunc(exponent / 2);
+  return value * 2 ** half * 2 ** (exponent - half);
 }
 
 /** Σ_c q_c by row for class indices. */
-function indexTotals(call: TargetCall, indices: HostArray): HostArray {
-  const { dtype, weightHost, labelSmoothing, ignoreIndex } = call;
+function indexTotals(call: TargetCall, indices: HostArray): Float64Array {
+  const { weightHost, labelSmoothing, ignoreIndex } = call;
   const { classes } = call.rows;
-  const totals = hostArray(indices.length, dtype);
+  const totals = new Float64Array(indices.length);
   // Weights are divided before they are added, because the sum of large ones leaves the range.
   const spread =
     labelSmoothing > 0 && weightHost
