@@ -235,7 +235,8 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   }
   const most = max * temperature.share;
   const quotient = quotientOf(most, temperature);
-  row.max = quotient * unit;
+  // Infinity would hide a NaN among the logits.
+  row.max = Number.isNaN(row.others) ? Number.NaN : quotient * unit;
   row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
   return true;
 }

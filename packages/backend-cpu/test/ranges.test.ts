@@ -62,6 +62,19 @@ test('a derivative in float32 that is too small before it is divided by a tiny t
   }
 });
 
+test('log-sum-exp is NaN if a logit is, also where the quotient of the largest logit overflows', () => {
+  for (const [row, expected] of [
+    [[1e10, Number.NaN, 1], Number.NaN],
+    [[Number.NaN, 1e10, 1e10], Number.NaN],
+    [[1e10, 1e10, Number.NEGATIVE_INFINITY], Number.POSITIVE_INFINITY],
+    [[-1e10, Number.NaN, -1e11], Number.NaN],
+    [[-1e10, -1e11, -1e11], Number.NEGATIVE_INFINITY],
+  ] as const) {
+    const x = tensor([row], { dtype: 'float64', backend });
+    expect(logSumExp(x, { temperature: 1e-300 }).dataSync()[0], `${row}`).toBe(expected);
+  }
+});
+
 test('softmin of logits whose differences overflow takes the smallest, along each axis and masked', async () => {
   const column = [1.7e308, -1.7e308, 0];
   for (const sign of [1, -1]) {
