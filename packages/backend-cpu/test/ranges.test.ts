@@ -256,3 +256,29 @@ describe('second derivatives in float64 leave the range only if the result does'
     }
   });
 });
+
+test('the Jacobian of softmax in float64 at a tiny temperature has the products of small probabilities', () => {
+  const size = 2 ** -600;
+  for (const classes of [2, 3, 5, 17]) {
+    for (const axis of [0, 1]) {
+      const row = Array.from({ length: classes }, (_, c) => (c === 0 ? 1 : size));
+      const s = tensor(axis === 1 ? [row] : row.map((p) => [p]), { dtype: 'float64', backend });
+      for (const exponent of [-65, -200, -1000]) {
+        const matrix = Array.from(softmax.jacobian(s, { axis, temperature: 2 ** exponent }).dataSync(), Number);
+        const expected = row.flatMap((p, r) =>
+          row.map((q, c) => {
+            const first = r === c ? (r === 0 ? (classes - 1) * size : 1) : -q;
+            return p * 2 ** (-exponent / 2) * first * 2 ** (-exponent / 2);
+          }),
+        );
+        const wrong = matrix.findIndex((value, k) => !(Math.abs(value / (expected[k] ?? 0) - 1) < 2 ** -50));
+        expect([classes, axis, exponent, wrong === -1 || expected[wrong] === 0]).toEqual([
+          classes,
+          axis,
+          exponent,
+          true,
+        ]);
+      }
+    }
+  }
+});

@@ -17,21 +17,26 @@ export function jacobian(
   if (!hasInverse(out, temperature)) return false;
   const { outer, classes } = rows;
   const factor = inverseTemperature(temperature);
-  if (rows.inner === 1) {
-    jacobianRows(out, 0, probabilities, outer, classes, factor);
+  // Products of small probabilities may underflow although a large factor restores them: both have a part of it.
+  const isLarge = out instanceof Float64Array && Math.abs(factor) > 2 ** 64;
+  const one = isLarge ? 2 ** Math.floor(Math.log2(Math.abs(factor)) / 2) : 1;
+  if (rows.inner === 1 && one === 1) {
+    jacobianRows(out, 0, probabilities, outer, classes, factor, 1);
     return;
   }
   const s = probabilityScratch(tileLength(rows));
   forEachTile(rows, (tile) => {
     gather(s, probabilities, tile, classes);
-    jacobianRows(out, tile.row * classes * classes, s, tile.count, classes, factor);
+    const elements = tile.count * classes;
+    if (one !== 1) for (let k = 0; k < elements; k++) s[k] *= one;
+    jacobianRows(out, tile.row * classes * classes, s, tile.count, classes, factor / one / one, one);
   });
 }
 
 /** Rows shorter than this have 1 − s_r summed from the others: less than a branch on whether the difference would cancel. */
 export const shortRow = 16;
 
-/** The Jacobians of rows that stand one after the other in `s`, into `out` from `base` on. */
+/** The Jacobians of rows that stand one after the other in `s`, whose entries add up to `one`, into `out` from `base` on. */
 function jacobianRows(
   out: FloatArray,
   base: number,
@@ -39,11 +44,12 @@ function jacobianRows(
   outer: number,
   classes: number,
   factor: number,
+  one: number,
 ): void {
   const length = outer * classes;
   if (classes === 3) jacobianTriples(out, base, s, length, factor);
-  else if (classes < shortRow) jacobianShort(out, base, s, length, classes, factor);
-  else jacobianLong(out, base, s, length, classes, factor);
+  else if (classes < shortRow) jacobianShort(out, base, s, length, classes, factor, one);
+  else jacobianLong(out, base, s, length, classes, factor, one);
 }
 
 // 0 − x rather than −x throughout: a probability of 0 gives 0, not −0. And the factor, 1/T, last, so that matrices are symmetric.
@@ -77,6 +83,7 @@ function jacobianShort(
   length: number,
   classes: number,
   factor: number,
+  one: number,
 ): void {
   const isSingle = out instanceof Float32Array;
   let to = base;
@@ -100,7 +107,7 @@ function jacobianShort(
         to = (to + 1) | 0;
       }
       // Up to ½, 1 − p of float64 does not cancel.
-      if (!isSingle) others = p > 0.5 ? sumOfOthers(s, start, end, r) : 1 - p;
+      if (!isSingle) others = p > one / 2 ? sumOfOthers(s, start, end, r) : one - p;
       out[diagonal] = p * others * factor;
     }
   }
@@ -113,6 +120,7 @@ function jacobianLong(
   length: number,
   classes: number,
   factor: number,
+  one: number,
 ): void {
   const isSingle = out instanceof Float32Array;
   let to = base;
@@ -120,7 +128,7 @@ function jacobianLong(
     const end = (start + classes) | 0;
     const lastFour = (end - 3) | 0;
     // Probabilities rounded to float32 sum to 1 only within an ULP of the result; in float64, the sum itself rounds by as much.
-    let total = 1;
+    let total = one;
     if (isSingle) {
       total = 0;
       for (let k = start; k < end; k++) total += s[k];
@@ -144,12 +152,12 @@ function jacobianLong(
         out[to] = 0 - p * s[k] * factor;
         to = (to + 1) | 0;
       }
-      out[diagonal] = p * (p > 0.5 ? sumOfOthers(s, start, end, r) : total - p) * factor;
+      out[diagonal] = p * (p > one / 2 ? sumOfOthers(s, start, end, r) : total - p) * factor;
     }
   }
 }
 
-/** 1 − s_r by a compensated sum. */
+/** The sum of the others, compensated. */
 function sumOfOthers(s: FloatArray, start: number, end: number, r: number): number {
   sumBut(others, s, start, end, r);
   return others.high + others.low;
