@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/exact.js';
-import { crossEntropy, logSoftmax, logSumExp, softmax, softmin, tensor } from '../src/index.js';
+import { crossEntropy, logSoftmax, logSumExp, sigmoid, softmax, softmin, tensor } from '../src/index.js';
 
 const right = await exact.open();
 
@@ -295,6 +295,35 @@ test.each([
   }
 });
 
+test('class weights at both ends of the range keep their digits', async () => {
+  const x = tensor(
+    [
+      [0, 0],
+      [0, 0],
+    ],
+    { dtype: 'float32', backend: right },
+  );
+  const [small, large] = [5 * 2 ** -149, 2 ** 127];
+  const options = { weight: [small, large], reduction: 'sum' } as const;
+  // p Σ q − q with p = ½: half of 10 and of 20 units.
+  const twice = { ...options, temperature: 0.25 };
+  const gradient = Array.from(await crossEntropy.gradient(x, [0, 1], twice).data());
+  expect(gradient).toEqual([-2 * small, 2 * small, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+  const g = tensor([2 ** 100, 2 ** -100], { dtype: 'float32', backend: right });
+  const product = await crossEntropy.vjp(x, [0, 1], g, { ...options, reduction: 'none' }).data();
+  const half = [small * 2 ** 99, large * 2 ** -101];
+  expect(Array.from(product)).toEqual([-(half[0] ?? 0), half[0], half[1], -(half[1] ?? 0)]);
+  const t = tensor(
+    [
+      [1, -1],
+      [1, -1],
+    ],
+    { dtype: 'float32', backend: right },
+  );
+  const second = await crossEntropy.hvp(x, [0, 1], g, t, { ...options, reduction: 'none' }).data();
+  expect(Array.from(second)).toEqual(half.flatMap((value) => [value, -value]));
+});
+
 test('a large class weight at a tiny temperature does not make products with the gradient overflow', async () => {
   const temperature = 2 ** -1030;
   const backend = delegate(right, { kernels: {} });
@@ -302,4 +331,24 @@ test('a large class weight at a tiny temperature does not make products with the
   const options = { temperature, weight: [2 ** 1020, 2 ** 1020], reduction: 'none' } as const;
   const [first, second] = await crossEntropy.vjp(x, [0], tensor([0], { dtype: 'float64', backend }), options).data();
   expect([first, second].map(Math.abs)).toEqual([0, 0]);
+});
+
+test('composed, the second derivative of sigmoid along directions whose product overflows is finite where it can be', async () => {
+  const given = { dtype: 'float32', backend: delegate(right, { kernels: {} }) } as const;
+  const y = tensor([0, 1, 0.5, 2 ** -60, 0.25], given);
+  const g = tensor([2 ** 100, -(2 ** 100), 2 ** 100, 2 ** 100, 2 ** 100], given);
+  const t = tensor([2 ** 80, 2 ** 80, 2 ** 80, 2 ** 80, 2 ** 80], given);
+  const result = Array.from(await sigmoid.hvp(y, g, t).data(), (value) => value + 0);
+  expect(result).toEqual([0, 0, 0, 2 ** 120, Number.POSITIVE_INFINITY]);
+});
+
+test('products of the largest directions with a gradient that a large temperature makes small are finite', async () => {
+  const given = { dtype: 'float64', backend: right } as const;
+  const [temperature, largest] = [1e300, Number.MAX_VALUE];
+  const x = tensor([[0, 0, 0, 0, 0]], given);
+  const options = { temperature, reduction: 'sum' } as const;
+  const product = await crossEntropy.vjp(x, [0], tensor(largest, given), options).data();
+  for (const [c, value] of product.entries()) {
+    expect(value / (largest / temperature)).toBeCloseTo(c === 0 ? -0.8 : 0.2, 12);
+  }
 });

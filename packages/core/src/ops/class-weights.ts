@@ -67,16 +67,18 @@ export function weightingOf(
   }
   const undefinedMean = count === 0;
   const largest = largestOf(weight ?? []);
-  const scaled = weight ? withinRange(weight, largest, classes, dtype) : { weight, scale: 1 };
+  // One class alone has no sum over the classes.
+  const terms = target.kind === 'indices' && options.labelSmoothing === 0 ? 0 : classes;
+  const scaled = weight ? withinRange(weight, largest, terms, dtype) : { weight, scale: 1 };
   return { weight: scaled.weight, scale: undefinedMean ? 0 : scaled.scale / count, undefinedMean };
 }
 
-/** Weights of which a sum over the classes is in the range, and the scale that restores them. */
-function withinRange(weight: HostArray, largest: number, classes: number, dtype: FloatDType) {
+/** Weights of which a sum of as many terms is in the range, and the scale that restores them. */
+function withinRange(weight: HostArray, largest: number, terms: number, dtype: FloatDType) {
   // Products of small weights with small probabilities would lose digits that a small temperature restores.
   if (largest > 0 && largest < leastWeight) return scaledToOne(weight, largest, largest, dtype);
-  if (largest <= largestFinite(dtype) / (2 * classes)) return { weight, scale: 1 };
-  const share = 2 ** -Math.ceil(Math.log2(2 * classes));
+  if (terms === 0 || largest <= largestFinite(dtype) / (2 * terms)) return { weight, scale: 1 };
+  const share = 2 ** -Math.ceil(Math.log2(2 * terms));
   return { weight: weight.map((value) => value * share), scale: 1 / share };
 }
 

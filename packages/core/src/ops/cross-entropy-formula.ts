@@ -166,6 +166,8 @@ export function gradientTimes<B>(
   result: 'entries' | 'rows',
 ): (direction: Value<B>) => Value<B> {
   const { scale, temperature, weightHost } = call;
+  const totals = hasSpreadWeights(call) ? targetTotals(m, call) : null;
+  if (totals?.powers) return weightedByRow(m, call, result, totals.factor, totals.powers);
   const most = weightHost === null ? 1 : largestOf(weightHost);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
@@ -180,7 +182,8 @@ export function gradientTimes<B>(
     return (direction: Value<B>) =>
       m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
-  const ways = [scaled(exponent < -mostExponent ? 0 : exponent, 0)];
+  // So that a product with the largest direction is in the range.
+  const ways = [scaled(exponent < -mostExponent ? -8 : exponent, 0)];
   if (exponent > mostExponent) {
     const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
     if (exponent > top) ways.push(scaled(top, 0));
@@ -188,6 +191,32 @@ export function gradientTimes<B>(
     if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
   }
   return (direction) => ways.map((way) => way(direction)).reduce((product, next) => m.finiteOr(product, next));
+}
+
+/** Whether class indices have weights so far apart that no one power of 2 suits all rows. */
+function hasSpreadWeights({ target, labelSmoothing, weightHost }: TargetCall): boolean {
+  if (target.kind !== 'indices' || labelSmoothing > 0 || weightHost === null) return false;
+  let least = Number.POSITIVE_INFINITY;
+  for (const value of weightHost) if (value !== 0) least = Math.min(least, Math.abs(value));
+  return largestOf(weightHost) / least > 2 ** mostExponent;
+}
+
+/** `gradientTimes` of class indices without smoothing, whose weights multiply whole rows: the gradient without weights, and the weight of each row as in `curvatureAlong`. */
+function weightedByRow<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  result: 'entries' | 'rows',
+  factor: Value<B>,
+  { first, second, isLarge }: NonNullable<Totals<B>['powers']>,
+): (direction: Value<B>) => Value<B> {
+  const plain = gradientTimes(m, { ...call, weight: null, weightHost: null, scale: 1 }, result);
+  const weighted = (v: Value<B>) => (result === 'rows' ? m.mul(plain(v), factor) : plain(m.mul(factor, v)));
+  return (direction) => {
+    const early = weighted(m.mul(m.mul(direction, first), second));
+    const late = m.mul(m.mul(weighted(direction), first), second);
+    const small = m.finiteOr(late, early);
+    return isLarge === null ? small : m.select(isLarge, m.finiteOr(early, late), small);
+  };
 }
 
 /**
