@@ -235,8 +235,7 @@ function shiftDouble(row: ShiftedRow, classes: number, temperature: ScaledTemper
   }
   const most = max * temperature.share;
   const quotient = quotientOf(most, temperature);
-  // Infinity would hide a NaN among the logits.
-  row.max = Number.isNaN(row.others) ? Number.NaN : quotient * unit;
+  row.max = quotient * unit;
   row.maxLow = quotientRest(most, 0, temperature, quotient) * unit;
   return true;
 }

@@ -101,6 +101,18 @@ function weightedMean(
   return { weight: scaled, scale: 1 / sumOfTargets(indices, scaled, ignoreIndex), undefinedMean: false };
 }
 
+/** The smallest absolute value that is not 0, infinite without any, and the largest. */
+export function sizesOf(weight: HostArray): { readonly least: number; readonly most: number } {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  for (let k = 0; k < weight.length; k++) {
+    const size = Math.abs(weight[k] ?? 0);
+    if (size > most) most = size;
+    if (size < least && size !== 0) least = size;
+  }
+  return { least, most };
+}
+
 /** The largest absolute value. */
 export function largestOf(weight: Iterable<number>): number {
   let largest = 0;

@@ -5,7 +5,7 @@ import { mostExponent } from '../backend/softmax-algebra.js';
 import { type FloatDType, type HostArray, hostArray, largestFinite } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
 import { allocate } from '../tensor/tensor.js';
-import { largestOf } from './class-weights.js';
+import { largestOf, sizesOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
@@ -166,9 +166,11 @@ export function gradientTimes<B>(
   result: 'entries' | 'rows',
 ): (direction: Value<B>) => Value<B> {
   const { scale, temperature, weightHost } = call;
-  const totals = hasSpreadWeights(call) ? targetTotals(m, call) : null;
+  const { least, most } = weightHost === null ? { least: 1, most: 1 } : sizesOf(weightHost);
+  // One class has the weight of the whole row. If weights are further apart, no one power of 2 suits all rows.
+  const isOneClass = call.target.kind === 'indices' && call.labelSmoothing === 0;
+  const totals = isOneClass && most / least > 2 ** mostExponent ? targetTotals(m, call) : null;
   if (totals?.powers) return weightedByRow(m, call, result, totals.factor, totals.powers);
-  const most = weightHost === null ? 1 : largestOf(weightHost);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
@@ -191,14 +193,6 @@ export function gradientTimes<B>(
     if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
   }
   return (direction) => ways.map((way) => way(direction)).reduce((product, next) => m.finiteOr(product, next));
-}
-
-/** Whether class indices have weights so far apart that no one power of 2 suits all rows. */
-function hasSpreadWeights({ target, labelSmoothing, weightHost }: TargetCall): boolean {
-  if (target.kind !== 'indices' || labelSmoothing > 0 || weightHost === null) return false;
-  let least = Number.POSITIVE_INFINITY;
-  for (const value of weightHost) if (value !== 0) least = Math.min(least, Math.abs(value));
-  return largestOf(weightHost) / least > 2 ** mostExponent;
 }
 
 /** `gradientTimes` of class indices without smoothing, whose weights multiply whole rows: the gradient without weights, and the weight of each row as in `curvatureAlong`. */
@@ -304,13 +298,7 @@ function targetTotals<B>(m: Expressions<B>, call: TargetCall): Totals<B> {
 
 /** Whether a total that is not 0 is beyond 2^±mostExponent with the scale, of which the exponent is given. */
 function isFarFromOne(totals: Float64Array, ofScale: number): boolean {
-  let least = Number.POSITIVE_INFINITY;
-  let most = 0;
-  for (const total of totals) {
-    const size = Math.abs(total);
-    if (size > most) most = size;
-    if (size < least && size !== 0) least = size;
-  }
+  const { least, most } = sizesOf(totals);
   return most !== 0 && (exponentOf(most) + ofScale > mostExponent || exponentOf(least) + ofScale < -mostExponent);
 }
 
