@@ -73,6 +73,13 @@ export function gather(to: FloatArray, from: FloatArray, tile: Tile, classes: nu
   }
 }
 
+/** Copies the row of a tile that starts at `start` in `to`. */
+export function gatherRow(to: FloatArray, from: FloatArray, tile: Tile, start: number, classes: number): void {
+  const { base, step, stride } = tile;
+  const first = base + (start / classes) * step;
+  for (let c = 0; c < classes; c++) to[start + c] = from[first + c * stride];
+}
+
 /** Copies contiguous rows in `from` back to the positions of the tile. */
 export function scatter(to: FloatArray, from: FloatArray, tile: Tile, classes: number): void {
   const { base, step, stride, count } = tile;

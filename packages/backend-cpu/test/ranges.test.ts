@@ -1,4 +1,4 @@
-import { logSoftmax, softmax, softmin, tensor } from '@softgrad/core';
+import { logSoftmax, logSumExp, softmax, softmin, tensor } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { cpu } from '../src/index.js';
 import { lengths, row, testLargestCotangents } from './largest-cotangents.js';
@@ -39,6 +39,17 @@ test('the second derivative of sigmoid along float64 cotangents whose rounding e
   expectWithin(4, large, ordinary, 'float64', '2^1020');
 });
 
+test('the second derivative of sigmoid along float64 directions whose product is beyond the range is finite where it is', () => {
+  const y = Float64Array.of(0, 1, 0.5, 2 ** -1000, 2 ** -40, 0.25, 0.25);
+  const g = Float64Array.of(1e300, 1e300, 1e300, 2 ** 1000, 2 ** 10, 2 ** 1000, 2 ** 1020);
+  const t = Float64Array.of(-1e300, 1e200, -1e300, 2 ** 1010, 2 ** 1020, 2 ** 24, -(2 ** 900));
+  const out = new Float64Array(7);
+  backend.kernels?.sigmoidHvp?.(out, y, g, t, 7);
+  const expected = [0, 0, 0, 2 ** 1010, 2 ** 990, 1.5 * 2 ** 1020, Number.NEGATIVE_INFINITY];
+  expect(Array.from(out, (value) => value + 0)).toEqual(expected.map((value, k) => (k === 4 ? out[4] : value)));
+  expect(Math.abs(out[4] / 2 ** 990 - 1)).toBeLessThan(2 ** -37);
+});
+
 test('a derivative in float32 that is too small before it is divided by a tiny temperature is not lost', async () => {
   for (const classes of lengths.filter((length) => length > 1)) {
     const made = (first: number, others: number) =>
@@ -48,6 +59,19 @@ test('a derivative in float32 that is too small before it is divided by a tiny t
     const at = async (temperature: number) => (await softmax.vjp(s, g, { temperature }).data())[0];
     expect((await at(2 ** -60)) * 2 ** 96).toBeCloseTo(1, 5);
     expect(await at(2 ** -970)).toBe(Number.POSITIVE_INFINITY);
+  }
+});
+
+test('log-sum-exp is NaN if a logit is, also where the quotient of the largest logit overflows', () => {
+  for (const [row, expected] of [
+    [[1e10, Number.NaN, 1], Number.NaN],
+    [[Number.NaN, 1e10, 1e10], Number.NaN],
+    [[1e10, 1e10, Number.NEGATIVE_INFINITY], Number.POSITIVE_INFINITY],
+    [[-1e10, Number.NaN, -1e11], Number.NaN],
+    [[-1e10, -1e11, -1e11], Number.NEGATIVE_INFINITY],
+  ] as const) {
+    const x = tensor([row], { dtype: 'float64', backend });
+    expect(logSumExp(x, { temperature: 1e-300 }).dataSync()[0], `${row}`).toBe(expected);
   }
 });
 
@@ -148,4 +172,113 @@ describe('the vjp of softmax in float64 keeps its digits where one of its factor
       expect([classes, wrong]).toEqual([classes, -1]);
     }
   });
+});
+
+describe('second derivatives in float64 leave the range only if the result does', () => {
+  /** Exponents of 2 of the cotangent, the tangent and the temperature. */
+  const exponents = [
+    [1000, -1000, 0],
+    [-1000, 1000, 0],
+    [1020, 0, 510],
+    [0, 1020, 510],
+    [600, 600, 600],
+    [1020, 1020, 1020],
+    [-600, -600, -600],
+    [-1000, -1070, -1035],
+    [-1070, 500, -285],
+    [-450, 0, -225],
+    [0, 0, -450],
+    [300, 600, 450],
+  ] as const;
+  const small = (c: number, r: number) => ((c * 7 + r) % 5) - 2;
+  const scaled = (value: number, exponent: number) => {
+    const half = Math.trunc(exponent / 2);
+    return value * 2 ** half * 2 ** (exponent - half);
+  };
+  const result = (values: ArrayLike<number>, exponent: number) =>
+    Array.from(values, (value) => scaled(value, exponent));
+
+  /** Rows of which those with an even number are scaled, along an axis. The last class has probability 0 and large directions. */
+  const problem = (classes: number, axis: 0 | 1) => {
+    const count = 3;
+    const shape = axis === 1 ? [count, classes] : [classes, count];
+    const of = (value: (c: number, r: number) => number) =>
+      tensor(
+        Float64Array.from({ length: count * classes }, (_, i) =>
+          axis === 1 ? value(i % classes, Math.floor(i / classes)) : value(Math.floor(i / count), i % count),
+        ),
+        { shape, backend },
+      );
+    const rowOf = (i: number) => (axis === 1 ? Math.floor(i / classes) : i % count);
+    return { count, of, rowOf };
+  };
+
+  test.each([
+    ['softmax', softmax.hvp],
+    ['log-softmax', logSoftmax.hvp],
+    ['log-sum-exp', null],
+  ] as const)('of %s', (name, hvp) => {
+    for (const classes of [2, 3, 5, 17, 300]) {
+      for (const axis of [0, 1] as const) {
+        const { count, of, rowOf } = problem(classes, axis);
+        const logits = row(classes, 3).map((x, c) =>
+          c === classes - 1 && classes > 2 ? Number.NEGATIVE_INFINITY : Math.round(256 * x) / 256,
+        );
+        const last = (c: number) => classes > 2 && c === classes - 1;
+        for (const [ofG, ofT, ofTemperature] of exponents) {
+          const at = (g: number, t: number, temperature: number) => {
+            const cotangent = of((c, r) =>
+              r % 2 === 0 && last(c) && name === 'softmax' ? 1e300 : scaled(small(c, r) + 0.5, r % 2 ? -g : g),
+            );
+            const tangent = of((c, r) => (r % 2 === 0 && last(c) ? -1e300 : scaled(small(2 * c, r), r % 2 ? -t : t)));
+            const options = { axis, temperature: scaled(1, temperature) };
+            const x = of((c) => scaled(logits[c] ?? 0, temperature));
+            if (hvp === null) {
+              const perRow = tensor(
+                Float64Array.from({ length: count }, (_, r) => scaled(1.25, r % 2 ? -g : g)),
+                { backend },
+              );
+              return logSumExp.hvp(x, perRow, tangent, options).dataSync();
+            }
+            const f = name === 'softmax' ? softmax : logSoftmax;
+            return hvp(f(x, options), cotangent, tangent).dataSync();
+          };
+          const [ordinary, actual] = [at(0, 0, 0), at(ofG, ofT, ofTemperature)];
+          const power = ofG + ofT - 2 * ofTemperature;
+          const largest = Math.max(...Array.from(ordinary, Math.abs));
+          const restored = result(actual, -power);
+          const wrong = restored.findIndex(
+            (value, i) => rowOf(i) % 2 === 0 && !(Math.abs(value - Number(ordinary[i])) <= 2 ** -52 * largest),
+          );
+          expect([classes, axis, ofG, ofT, ofTemperature, wrong]).toEqual([classes, axis, ofG, ofT, ofTemperature, -1]);
+        }
+      }
+    }
+  });
+});
+
+test('the Jacobian of softmax in float64 at a tiny temperature has the products of small probabilities', () => {
+  const size = 2 ** -600;
+  for (const classes of [2, 3, 5, 17]) {
+    for (const axis of [0, 1]) {
+      const row = Array.from({ length: classes }, (_, c) => (c === 0 ? 1 : size));
+      const s = tensor(axis === 1 ? [row] : row.map((p) => [p]), { dtype: 'float64', backend });
+      for (const exponent of [-65, -200, -1000]) {
+        const matrix = Array.from(softmax.jacobian(s, { axis, temperature: 2 ** exponent }).dataSync(), Number);
+        const expected = row.flatMap((p, r) =>
+          row.map((q, c) => {
+            const first = r === c ? (r === 0 ? (classes - 1) * size : 1) : -q;
+            return p * 2 ** (-exponent / 2) * first * 2 ** (-exponent / 2);
+          }),
+        );
+        const wrong = matrix.findIndex((value, k) => !(Math.abs(value / (expected[k] ?? 0) - 1) < 2 ** -50));
+        expect([classes, axis, exponent, wrong === -1 || expected[wrong] === 0]).toEqual([
+          classes,
+          axis,
+          exponent,
+          true,
+        ]);
+      }
+    }
+  }
 });

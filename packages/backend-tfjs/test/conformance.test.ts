@@ -20,8 +20,8 @@ conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), {
   ...known.cpu,
   composed: true,
   leftOut: [manyRows],
-  covering: 535,
-  composedCases: 85,
+  covering: 538,
+  composedCases: 86,
   wholeSections: ['storage'],
 });
 conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
@@ -35,7 +35,7 @@ conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
         'relations between results of kernels that other cases run; engine cpu has each of them with the same kernels',
     },
   ],
-  onePerProperty: 241,
+  onePerProperty: 242,
   wholeSections: ['basis'],
   leftToAll: combined,
 });
@@ -48,7 +48,7 @@ conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
   ...known.cpu,
   composed: false,
   leftOut: [manyRows],
-  onePerProperty: 263,
+  onePerProperty: 264,
   wholeSections: ['basis'],
   leftToAll: combined,
 });

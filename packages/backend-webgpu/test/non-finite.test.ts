@@ -195,6 +195,81 @@ describe('derivatives of a row', () => {
     }
   });
 
+  test('an infinite cotangent of log-softmax is what IEEE 754 makes of g − p Σ g, at a p above ½ of g (1 − p) − p Σ_others g', async () => {
+    const at = (y: readonly number[], g: readonly number[]) =>
+      run([y, g], [g.length], ([out], [a, b]) =>
+        backend.kernels.logSoftmaxVjp(out, a, b, { outer: 1, classes: g.length, inner: 1 }, { temperature: 0.5 }),
+      );
+    const even = [0.25, 0.25, 0.25, 0.25, 0].map(Math.log);
+    expect(await at(even, [1, inf, 2, 3, 4])).toEqual([[-inf, nan, -inf, -inf, nan]]);
+    expect(await at(even, [1, -inf, 2, -inf, 4])).toEqual([[inf, nan, inf, nan, nan]]);
+    expect(await at(even, [1, 2, 3, 4, -inf])).toEqual([[inf, inf, inf, inf, nan]]);
+    expect(await at(even, [-inf, inf, 2, 3, 4])).toEqual([[nan, nan, nan, nan, nan]]);
+    const above = [0.4, 0.6, 0].map(Math.log);
+    expect(await at(above, [1, inf, 2])).toEqual([[-inf, inf, nan]]);
+    expect(await at(above, [1, -inf, 2])).toEqual([[inf, -inf, nan]]);
+    expect(await at(above, [inf, 1, 2])).toEqual([[nan, -inf, nan]]);
+    expect(await at(above, [inf, inf, 2])).toEqual([[nan, nan, nan]]);
+    expect(await at(above, [-inf, inf, 2])).toEqual([[nan, inf, nan]]);
+    expect(await at(above, [-inf, 1, inf])).toEqual([[nan, nan, nan]]);
+    expect(await at(above, [nan, 1, inf])).toEqual([[nan, nan, nan]]);
+    expect(await at(above, [1, nan, 2])).toEqual([[nan, nan, nan]]);
+    const oneHot = [0, -inf];
+    expect(await at(oneHot, [inf, 1])).toEqual([[nan, nan]]);
+    expect(await at(oneHot, [1, inf])).toEqual([[-inf, nan]]);
+  });
+
+  test('an infinite factor of a second derivative gives infinities of its sign, and NaN where it multiplies 0', async () => {
+    const p = [0.5, 0, 0.25, 0.25];
+    const four = { outer: 1, classes: 4, inner: 1 };
+    const t = [3, 5, -1, 0];
+    const mixed = [inf, nan, -inf, -inf];
+    const opposite = [-inf, nan, inf, inf];
+    const none = [nan, nan, nan, nan];
+    const y = p.map(Math.log);
+    for (const [g, expected] of [
+      [[1, inf, 2, 3], opposite],
+      [[1, -inf, -inf, 3], mixed],
+      [[inf, 1, 2, -inf], none],
+      [[inf, 1, nan, 2], none],
+    ]) {
+      const [d] = await run([y, g, t], [4], ([out], [a, b, c]) => {
+        expect(backend.kernels.logSoftmaxHvp(out, a, b, c, four, { temperature: 2 })).toBe(undefined);
+      });
+      expect(d, `${g}`).toEqual(expected);
+    }
+    const mask = await upload(Uint8Array.of(1, 1, 1, 0), 'bool');
+    for (const [g, expected, masked] of [
+      [inf, mixed, [inf, nan, -inf, 0]],
+      [-inf, opposite, [-inf, nan, inf, 0]],
+      [nan, none, [nan, nan, nan, 0]],
+    ] as const) {
+      const [d, e] = await run([y, [g], t], [4, 4], ([out, of], [a, b, c]) => {
+        backend.kernels.logSumExpHvp(out, a, b, c, four, plain);
+        backend.kernels.logSumExpHvp(of, a, b, c, four, { temperature: 1, mask: { buffer: mask, outer: 1 } });
+      });
+      expect([d, e], `${g}`).toEqual([expected, masked]);
+    }
+    backend.free(mask);
+    // The mean of a constant tangent leaves 0.
+    const [constant] = await run([y, [inf], [1, 1, 1, 1]], [4], ([out], [a, b, c]) => {
+      backend.kernels.logSumExpHvp(out, a, b, c, four, plain);
+    });
+    expect(constant).toEqual(none);
+    // The product of the other factors is below the smallest number, but none of them is 0.
+    const [tiny] = await run([[0, 0], [inf], [1e-30, 0]], [2], ([out], [a, b, c]) => {
+      backend.kernels.logSumExpHvp(
+        out,
+        a,
+        b,
+        c,
+        { outer: 1, classes: 2, inner: 1 },
+        { temperature: 2 ** 30, mask: null },
+      );
+    });
+    expect(tiny).toEqual([inf, -inf]);
+  });
+
   test('second derivatives at a probability of 0 are 0, and those of log-softmax are defined if all are 0', async () => {
     const none = y.map(() => -inf);
     const [a, b, ofNone] = await run(

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/exact.js';
-import { crossEntropy, logSoftmax, logSumExp, softmax, softmin, tensor } from '../src/index.js';
+import { crossEntropy, logSoftmax, logSumExp, sigmoid, softmax, softmin, tensor } from '../src/index.js';
 
 const right = await exact.open();
 
@@ -159,4 +159,196 @@ describe('the mean does not change by a factor of all weights', () => {
     const [loss] = await crossEntropy.loss(logits, [0], { weight: [1e-40, 3e38, 1] }).data();
     expect(loss).toBeCloseTo(2.4076, 4);
   });
+});
+
+describe('the second derivative of cross-entropy leaves the range only if the result does', () => {
+  const backends = { fused: right, composed: delegate(right, { kernels: {} }) } as const;
+  const x = [
+    [1, 2, 3],
+    [3, 1, 2],
+    [0, 0, 1],
+    [2, 1, 3],
+  ];
+  const g = [1.5, -0.75, 1.25, -1];
+  const t = [
+    [1, -2, 0.5],
+    [0.5, 0, -1],
+    [-1, 1, 2],
+    [1, 0.5, 0],
+  ];
+  const indices = [0, 2, 1, -100];
+  const probabilities = [
+    [0.5, 0.25, 0],
+    [0, 0, 1],
+    [0.25, 0.5, 0.5],
+    [1, 0, 0],
+  ];
+  /** Exponents of 2 of the class weights, the cotangent, the tangent and the temperature; a row of the last class has the opposite weight. */
+  const exponents = [
+    [0, 0, 0, 0],
+    [8, -4, 2, 0],
+    [120, 10, -120, 0],
+    [120, 120, -126, 0],
+    [120, -126, 120, 0],
+    [98, 127, -126, 0],
+    [110, 110, 110, 126],
+    [120, 0, 120, 126],
+    [120, 120, 0, 126],
+    [120, -80, 120, 0],
+    [-120, 120, 0, 0],
+    [-120, 0, 120, 0],
+    [-120, -20, 126, 0],
+    [-120, -80, 120, 0],
+    [-120, 120, 100, 0],
+    [-120, 0, -20, -60],
+    [-40, 20, 20, 0],
+  ] as const;
+  /** What the exponents are multiplied by, the last that of the temperature, and the tolerance. */
+  const dtypes = { float32: [1, 1, 2 ** -20], float64: [8, 7, 2 ** -49] } as const;
+
+  for (const [name, backend] of Object.entries(backends)) {
+    for (const [dtype, [multiple, ofLast, tolerance]] of Object.entries(dtypes)) {
+      test.each(exponents)(
+        `${name}, ${dtype}: weights times 2^%i, cotangents 2^%i, tangents 2^%i, T = 2^%i`,
+        async (...stated) => {
+          const [ofWeight = 0, ofG = 0, ofT = 0, ofTemperature = 0] = stated.map(
+            (exponent, k) => exponent * (k === 3 ? ofLast : multiple),
+          );
+          const times = (values: readonly number[], exponent: number) => {
+            const half = Math.trunc(exponent / 2);
+            return values.map((value) => value * 2 ** half * 2 ** (exponent - half));
+          };
+          const run = async (
+            powers: readonly [number, number, number, number],
+            target: typeof indices | typeof probabilities,
+          ) => {
+            const [w, a, b, c] = powers;
+            const given = { dtype: dtype as keyof typeof dtypes, backend };
+            const last = target === indices ? -w : w;
+            const weight = [...times([1.75, 0.75], w), ...times([1.5], last)];
+            const along = tensor(
+              t.map((row) => times(row, b)),
+              given,
+            );
+            const options = { weight, reduction: 'none', temperature: 2 ** c } as const;
+            const logits = tensor(
+              x.map((row) => times(row, c)),
+              given,
+            );
+            const result = crossEntropy.hvp(logits, target, tensor(times(g, a), given), along, options);
+            return result.array();
+          };
+          for (const target of [indices, probabilities]) {
+            const [ordinary, actual] = [
+              await run([0, 0, 0, 0], target),
+              await run([ofWeight, ofG, ofT, ofTemperature], target),
+            ];
+            for (const [row, values] of ordinary.entries()) {
+              const power = ofG + ofT - 2 * ofTemperature + (target === indices && row === 1 ? -ofWeight : ofWeight);
+              // Only what is far from the ends of the range.
+              if (Math.abs(power) > 100 * multiple) continue;
+              const found = times(actual[row] ?? [], -power);
+              const largest = Math.max(...values.map(Math.abs));
+              for (const [c, value] of values.entries()) {
+                expect(Math.abs((found[c] ?? Number.NaN) - value), `row ${row}, class ${c}`).toBeLessThanOrEqual(
+                  tolerance * largest,
+                );
+              }
+            }
+          }
+        },
+      );
+    }
+  }
+});
+
+test.each([
+  ['float32', 2 ** 127],
+  ['float64', 2 ** 1023],
+] as const)('sums of the largest class weights over the classes do not overflow, %s', async (dtype, largest) => {
+  const unit = dtype === 'float32' ? 2 ** -20 : 2 ** -49;
+  const backend = delegate(right, { kernels: {} });
+  const given = { dtype, backend };
+  const x = tensor([[1, 2, 3, -1, 0.5, 2]], given);
+  for (const target of [[2], tensor([[0.5, 0.75, 0.25, 0.5, 0, 0.5]], given)]) {
+    const of = async (weight: number) => {
+      const options = {
+        weight: [1, 1.5, 0.75, 1, 1.25, 1].map((w) => w * weight),
+        labelSmoothing: 0.25,
+        reduction: 'sum',
+      } as const;
+      const share = tensor(1 / weight, given);
+      const results = [
+        crossEntropy.gradient(x, target, { ...options, temperature: 16 }),
+        crossEntropy.vjp(x, target, share, options),
+        crossEntropy.hvp(x, target, share, x, options),
+      ];
+      return Promise.all(results.map((result) => result.data()));
+    };
+    const [ordinary, actual] = [await of(1), await of(largest)];
+    for (const [k, values] of ordinary.entries()) {
+      const scale = k === 0 ? largest : 1;
+      for (const [c, value] of values.entries()) {
+        expect(Math.abs((actual[k]?.[c] ?? Number.NaN) / scale - value), `${k} ${c}`).toBeLessThanOrEqual(unit);
+      }
+    }
+  }
+});
+
+test('class weights at both ends of the range keep their digits', async () => {
+  const x = tensor(
+    [
+      [0, 0],
+      [0, 0],
+    ],
+    { dtype: 'float32', backend: right },
+  );
+  const [small, large] = [5 * 2 ** -149, 2 ** 127];
+  const options = { weight: [small, large], reduction: 'sum' } as const;
+  // p Σ q − q with p = ½: half of 10 and of 20 units.
+  const twice = { ...options, temperature: 0.25 };
+  const gradient = Array.from(await crossEntropy.gradient(x, [0, 1], twice).data());
+  expect(gradient).toEqual([-2 * small, 2 * small, Number.POSITIVE_INFINITY, Number.NEGATIVE_INFINITY]);
+  const g = tensor([2 ** 100, 2 ** -100], { dtype: 'float32', backend: right });
+  const product = await crossEntropy.vjp(x, [0, 1], g, { ...options, reduction: 'none' }).data();
+  const half = [small * 2 ** 99, large * 2 ** -101];
+  expect(Array.from(product)).toEqual([-(half[0] ?? 0), half[0], half[1], -(half[1] ?? 0)]);
+  const t = tensor(
+    [
+      [1, -1],
+      [1, -1],
+    ],
+    { dtype: 'float32', backend: right },
+  );
+  const second = await crossEntropy.hvp(x, [0, 1], g, t, { ...options, reduction: 'none' }).data();
+  expect(Array.from(second)).toEqual(half.flatMap((value) => [value, -value]));
+});
+
+test('a large class weight at a tiny temperature does not make products with the gradient overflow', async () => {
+  const temperature = 2 ** -1030;
+  const backend = delegate(right, { kernels: {} });
+  const x = tensor([[temperature, 2 * temperature]], { dtype: 'float64', backend });
+  const options = { temperature, weight: [2 ** 1020, 2 ** 1020], reduction: 'none' } as const;
+  const [first, second] = await crossEntropy.vjp(x, [0], tensor([0], { dtype: 'float64', backend }), options).data();
+  expect([first, second].map(Math.abs)).toEqual([0, 0]);
+});
+
+test('composed, the second derivative of sigmoid along directions whose product overflows is finite where it can be', async () => {
+  const given = { dtype: 'float32', backend: delegate(right, { kernels: {} }) } as const;
+  const y = tensor([0, 1, 0.5, 2 ** -60, 0.25], given);
+  const g = tensor([2 ** 100, -(2 ** 100), 2 ** 100, 2 ** 100, 2 ** 100], given);
+  const t = tensor([2 ** 80, 2 ** 80, 2 ** 80, 2 ** 80, 2 ** 80], given);
+  const result = Array.from(await sigmoid.hvp(y, g, t).data(), (value) => value + 0);
+  expect(result).toEqual([0, 0, 0, 2 ** 120, Number.POSITIVE_INFINITY]);
+});
+
+test('products of the largest directions with a gradient that a large temperature makes small are finite', async () => {
+  const given = { dtype: 'float64', backend: right } as const;
+  const [temperature, largest] = [1e300, Number.MAX_VALUE];
+  const x = tensor([[0, 0, 0, 0, 0]], given);
+  const options = { temperature, reduction: 'sum' } as const;
+  const product = await crossEntropy.vjp(x, [0], tensor(largest, given), options).data();
+  for (const [c, value] of product.entries()) {
+    expect(value / (largest / temperature)).toBeCloseTo(c === 0 ? -0.8 : 0.2, 12);
+  }
 });

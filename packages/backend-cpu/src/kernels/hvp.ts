@@ -12,10 +12,11 @@ import {
   sumError,
   timesPair,
 } from '../pair.js';
+import { exponentOf, isSmall, normalise, timesPower } from '../powers.js';
 import { fillMasked, forEachShiftedRow, totalOf } from '../shifted.js';
 import { type CpuBuffer, type FloatArray, scratch } from '../storage.js';
 import { isFar } from '../temperature.js';
-import { forEachTile, gather, scatter, type Tile, tileLength } from '../tiles.js';
+import { forEachTile, gather, gatherRow, scatter, type Tile, tileLength } from '../tiles.js';
 import { exponentiate } from './log-softmax.js';
 import { indexAboveHalf } from './vjp/origin.js';
 
@@ -39,14 +40,14 @@ export function softmaxHvp(
   tangent: FloatArray,
   rows: Rows,
   { temperature }: DerivativeParameters,
-): void | false {
-  if (isFar(temperature)) return false;
+): void {
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
   const s = probabilityScratch(length);
   const g = cotangentScratch(length);
   const t = tangentScratch(length);
+  const isExtreme = hasExtremeSquare(temperature);
   const lows = isDouble ? ([probabilityLows, cotangentLows, tangentLows] as const).map((of) => of(length)) : null;
   // The probabilities are exact.
   lows?.[0].fill(0, 0, length);
@@ -58,7 +59,12 @@ export function softmaxHvp(
       const end = start + classes;
       const excess = excessOf(s, start, end);
       if (lows) {
-        preciseHvp(s, g, t, lows, start, end, excess, temperature);
+        const isOrdinary = !isExtreme && !isSmall(g, start, end) && !isSmall(t, start, end);
+        if (isOrdinary && preciseHvp(s, g, t, lows, start, end, excess, temperature, 0)) continue;
+        gatherRow(g, cotangent, tile, start, classes);
+        gatherRow(t, tangent, tile, start, classes);
+        const power = normalise(g, s, start, end) + normalise(t, s, start, end);
+        preciseHvp(s, g, t, lows, start, end, excess, temperature, power);
         continue;
       }
       center(g, s, start, end, excess);
@@ -73,7 +79,10 @@ export function softmaxHvp(
   });
 }
 
-/** The same for a row of float64, with the rounding errors of both centred directions and of their product. */
+/**
+ * The same for a row of float64, times 2^power, with the rounding errors of both centred directions and of their product. Returns whether all of these, and
+ * the results, are in the range.
+ */
 function preciseHvp(
   s: Float64Array,
   g: Float64Array,
@@ -83,19 +92,20 @@ function preciseHvp(
   end: number,
   excess: number,
   temperature: number,
-): void {
+  power: number,
+): boolean {
   lowOfG.fill(0, start, end);
   lowOfT.fill(0, start, end);
-  preciseCenter(g, lowOfG, s, lowOfS, start, end, excess);
-  preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
+  const areCentred =
+    preciseCenter(g, lowOfG, s, lowOfS, start, end, excess) && preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
   for (let k = start; k < end; k++) {
     const product = g[k] * t[k];
     const rest = productRest(g[k], lowOfG[k], t[k], lowOfT[k], product);
     lowOfT[k] = Number.isFinite(rest) ? rest : 0;
     t[k] = product;
   }
-  preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
-  multiply(t, lowOfT, s, lowOfS, start, end, 1, 0, temperature);
+  const isCentred = preciseCenter(t, lowOfT, s, lowOfS, start, end, excess);
+  return multiply(t, lowOfT, s, lowOfS, start, end, 1, 0, temperature, power) && areCentred && isCentred;
 }
 
 /** `out = −Σg · p ⊙ (t − ⟨p, t⟩) / T²` over each row, p = exp(y). */
@@ -106,8 +116,7 @@ export function logSoftmaxHvp(
   tangent: FloatArray,
   rows: Rows,
   { temperature }: DerivativeParameters,
-): void | false {
-  if (isFar(temperature)) return false;
+): void {
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
   const length = tileLength(rows);
@@ -116,6 +125,7 @@ export function logSoftmaxHvp(
   const lowOfP = probabilityLows(length);
   const g = cotangentScratch(length);
   const t = tangentScratch(length);
+  const isExtreme = hasExtremeSquare(temperature);
   forEachTile(rows, (tile) => {
     gather(y, logProbabilities, tile, classes);
     gather(g, cotangent, tile, classes);
@@ -128,9 +138,23 @@ export function logSoftmaxHvp(
       let excess = excessOf(p, start, end);
       if (isDouble) for (let k = start; k < end; k++) excess += lowOfP[k];
       sumBut(sum, g, start, end, -1);
+      let power = 0;
+      if (isDouble && !Number.isFinite(sum.high)) {
+        power = normalise(g, null, start, end);
+        sumBut(sum, g, start, end, -1);
+      }
       const total = corrected(sum.high, sum.low);
-      const rest = sum.high - total + sum.low;
-      curvature(t, p, lowOfP, start, end, excess, 0 - total, 0 - rest, temperature, isDouble);
+      const factor = 0 - total;
+      const rest = 0 - (sum.high - total + sum.low);
+      if (!isDouble) {
+        curvature(t, p, start, end, excess, factor, temperature);
+        continue;
+      }
+      const isOrdinary = !isExtreme && !isSmall(t, start, end);
+      if (isOrdinary && preciseCurvature(t, p, lowOfP, start, end, excess, factor, rest, temperature, power)) continue;
+      gatherRow(t, tangent, tile, start, classes);
+      power += normalise(t, p, start, end);
+      preciseCurvature(t, p, lowOfP, start, end, excess, factor, rest, temperature, power);
     }
     scatter(out, t, tile, classes);
   });
@@ -146,23 +170,25 @@ export function logSumExpHvp(
   parameters: SoftmaxParameters<CpuBuffer>,
 ): void | false {
   const { temperature } = parameters;
-  if (isFar(temperature)) return false;
   const { classes } = rows;
   const isDouble = out instanceof Float64Array;
+  const near = isDouble ? nearOne(logits, temperature) : { x: logits, temperature };
+  if (near === null) return false;
   const t = tangentScratch(tileLength(rows));
+  const isExtreme = hasExtremeSquare(temperature);
   let gathered: Tile | null = null;
   forEachShiftedRow(
-    logits,
+    near.x,
     rows,
-    parameters,
+    { ...parameters, temperature: near.temperature },
     (row) => {
-      const { tile, exp, rests, keep, start } = row;
+      const { tile, exp, rests, start } = row;
       const end = start + classes;
       if (gathered !== tile) {
         gather(t, tangent, tile, classes);
         gathered = tile;
       }
-      if (keep) for (let k = start; k < end; k++) if (keep[k] === 0) t[k] = 0;
+      fillMasked(t, row, classes, 0);
       const total = totalOf(row);
       if (isDouble) {
         const inverse = quotient(1, total);
@@ -172,12 +198,31 @@ export function logSumExpHvp(
           exp[k] = product + rest;
           rests[k] = rest - (exp[k] - product);
         }
-      } else for (let k = start; k < end; k++) exp[k] /= total.high;
-      curvature(t, exp, rests, start, end, 0, cotangent[row.row], 0, temperature, isDouble);
+        const factor = cotangent[row.row];
+        const isOrdinary = !isExtreme && !isSmall(t, start, end);
+        if (!isOrdinary || !preciseCurvature(t, exp, rests, start, end, 0, factor, 0, temperature, 0)) {
+          gatherRow(t, tangent, tile, start, classes);
+          fillMasked(t, row, classes, 0);
+          const power = normalise(t, exp, start, end);
+          preciseCurvature(t, exp, rests, start, end, 0, factor, 0, temperature, power);
+        }
+      } else {
+        for (let k = start; k < end; k++) exp[k] /= total.high;
+        curvature(t, exp, start, end, 0, cotangent[row.row], temperature);
+      }
       fillMasked(t, row, classes, 0);
     },
     ({ tile }) => scatter(out, t, tile, classes),
   );
+}
+
+/** Logits and a temperature near 1 with the same quotients, both times a power of 2; null where a logit would leave the range, for core to compose. */
+function nearOne(logits: FloatArray, temperature: number): { x: FloatArray; temperature: number } | null {
+  if (!isFar(temperature)) return { x: logits, temperature };
+  const power = -exponentOf(temperature);
+  const x = logits.map((logit) => timesPower(logit, power));
+  const isLost = x.some((scaled, k) => !Number.isFinite(scaled) && Number.isFinite(logits[k]));
+  return isLost ? null : { x, temperature: timesPower(temperature, power) };
 }
 
 /** Σ p − 1: rounded probabilities add up to 1 only as far as they are rounded. */
@@ -186,8 +231,23 @@ function excessOf(p: Float64Array, start: number, end: number): number {
   return sum.high - 1 + sum.low;
 }
 
-/** `v = factor · p ⊙ (v Σp − ⟨p, v⟩) / T²` in place. In float64 p and the factor have low parts. */
+/** `v = factor · p ⊙ (v Σp − ⟨p, v⟩) / T²` in place. */
 function curvature(
+  v: Float64Array,
+  p: Float64Array,
+  start: number,
+  end: number,
+  excess: number,
+  factor: number,
+  temperature: number,
+): void {
+  center(v, p, start, end, excess);
+  for (let k = start; k < end; k++) v[k] = factor * (p[k] * v[k]);
+  divide(v, start, end, temperature);
+}
+
+/** The same of float64, times 2^power, where p and the factor have low parts. Returns whether intermediate and final results are in the range. */
+function preciseCurvature(
   v: Float64Array,
   p: Float64Array,
   lowOfP: Float64Array,
@@ -197,20 +257,14 @@ function curvature(
   factor: number,
   factorLow: number,
   temperature: number,
-  isDouble: boolean,
-): void {
-  if (isDouble) {
-    const low = tangentLows(v.length).fill(0, start, end);
-    preciseCenter(v, low, p, lowOfP, start, end, excess);
-    multiply(v, low, p, lowOfP, start, end, factor, factorLow, temperature);
-    return;
-  }
-  center(v, p, start, end, excess);
-  for (let k = start; k < end; k++) v[k] = factor * (p[k] * v[k]);
-  divide(v, start, end, temperature);
+  power: number,
+): boolean {
+  const low = tangentLows(v.length).fill(0, start, end);
+  const isCentred = preciseCenter(v, low, p, lowOfP, start, end, excess);
+  return multiply(v, low, p, lowOfP, start, end, factor, factorLow, temperature, power) && isCentred;
 }
 
-/** `v = factor · p ⊙ (v + low) / T²` in place in float64, rounded once unless factor, T² or their quotient is at an end of the range. */
+/** `v = factor · p ⊙ (v + low) · 2^power / T²` in place in float64, rounded once. Returns whether the results are finite. */
 function multiply(
   v: Float64Array,
   low: Float64Array,
@@ -221,25 +275,64 @@ function multiply(
   factor: number,
   factorLow: number,
   temperature: number,
-): void {
+  power: number,
+): boolean {
   const square = temperature * temperature;
-  if (!hasQuotient(factor, square)) {
-    for (let k = start; k < end; k++) v[k] = factor * (p[k] * (v[k] + low[k]));
-    divide(v, start, end, temperature);
-    return;
+  if (power !== 0 || !hasQuotient(factor, square)) {
+    multiplyFar(v, low, p, lowOfP, start, end, factor, factorLow, temperature, power);
+    return true;
   }
   const slope = quotient(factor, { high: square, low: productError(temperature, temperature, square) });
   slope.low += factorLow / square;
+  let zero = 0;
   for (let k = start; k < end; k++) {
     const product = p[k] * v[k];
     v[k] = timesPair(product, productRest(p[k], lowOfP[k], v[k], low[k], product), slope);
+    zero += v[k] * 0;
+  }
+  return zero === 0;
+}
+
+/** The same of factors at the ends of the range: the exponent of each is added to the power, so that only the result leaves the range. */
+function multiplyFar(
+  v: Float64Array,
+  low: Float64Array,
+  p: Float64Array,
+  lowOfP: Float64Array,
+  start: number,
+  end: number,
+  factor: number,
+  factorLow: number,
+  temperature: number,
+  power: number,
+): void {
+  const ofT = exponentOf(temperature);
+  const ofFactor = exponentOf(factor);
+  const unit = timesPower(temperature, -ofT);
+  const square = unit * unit;
+  const slope = quotient(timesPower(factor, -ofFactor), { high: square, low: productError(unit, unit, square) });
+  slope.low += timesPower(factorLow, -ofFactor) / square;
+  for (let k = start; k < end; k++) {
+    const ofV = exponentOf(v[k]);
+    const ofP = exponentOf(p[k]);
+    const a = timesPower(v[k], -ofV);
+    const b = timesPower(p[k], -ofP);
+    const product = a * b;
+    const rest = productRest(a, timesPower(low[k], -ofV), b, timesPower(lowOfP[k], -ofP), product);
+    v[k] = timesPower(timesPair(product, rest, slope), power + ofFactor - 2 * ofT + ofV + ofP);
   }
 }
 
-/** `v / T²` in place. */
+/** Whether T² is so near an end of the range that products of directions with small probabilities need all of it. */
+function hasExtremeSquare(temperature: number): boolean {
+  return !hasQuotient(1, temperature * temperature);
+}
+
+/** `v / T²` in place, in two steps where T² may leave the range. */
 function divide(v: Float64Array, start: number, end: number, temperature: number): void {
   const square = temperature * temperature;
-  if (square !== 1) for (let k = start; k < end; k++) v[k] /= square;
+  if (hasExtremeSquare(temperature)) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
+  else if (square !== 1) for (let k = start; k < end; k++) v[k] /= square;
 }
 
 /**
@@ -257,7 +350,7 @@ function center(v: Float64Array, p: Float64Array, start: number, end: number, ex
 
 /**
  * The same of v + low and p + lowOfP, with the rounding errors of all operations (Ogita, Rump and Oishi, as in `preciseLoss`). Without a probability above ½,
- * the rounded mean is subtracted first, so that a large constant costs no digits of the differences.
+ * the rounded mean is subtracted first, so that a large constant costs no digits of the differences. Returns whether the differences and their errors are finite.
  */
 function preciseCenter(
   v: Float64Array,
@@ -267,7 +360,7 @@ function preciseCenter(
   start: number,
   end: number,
   excess: number,
-): void {
+): boolean {
   const top = indexAboveHalf(p, start, end);
   let origin = v[top];
   if (top < 0) {
@@ -285,11 +378,13 @@ function preciseCenter(
     rest += sumError(mean, term, next) + productRest(p[k], lowOfP[k], difference, low[k], term);
     mean = next;
   }
-  if (!Number.isFinite(rest)) rest = 0;
+  const isInRange = Number.isFinite(rest);
+  if (!isInRange) rest = 0;
   for (let k = start; k < end; k++) {
     const difference = v[k];
     const moved = difference - mean;
     low[k] += sumError(difference, -mean, moved) + (excess * difference - rest);
     v[k] = moved;
   }
+  return isInRange;
 }

@@ -17,8 +17,13 @@ export function logSumExp(
 ): void | false {
   if (isFar(parameters.temperature)) return false;
   forEachShiftedRow(logits, rows, parameters, (row) => {
-    out[row.row] = Number.isFinite(row.max) ? finite(row) : row.max;
+    out[row.row] = Number.isFinite(row.max) ? finite(row) : infinite(row);
   });
+}
+
+/** The quotient of the largest logit where it is not finite; NaN if it overflows in a row with a NaN. A row without a softmax has no exponential of 1. */
+function infinite({ max, others, exp, start, top }: ShiftedRow): number {
+  return exp[start + top] === 1 && Number.isNaN(others) ? Number.NaN : max;
 }
 
 function finite({ max, maxLow, others, othersLow, shifted, low }: ShiftedRow): number {

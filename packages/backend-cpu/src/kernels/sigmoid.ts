@@ -43,20 +43,22 @@ export function sigmoidHvp(
   length: number,
 ): void {
   if (out instanceof Float64Array) {
-    preciseHvp(out, y, cotangent, tangent, length);
+    const [p, g, t] = [y, cotangent, tangent].map((operand) => (operand === out ? operand.slice() : operand));
+    if (!preciseHvp(out, p, g, t, length)) restoreWide(out, p, g, t, length);
     return;
   }
   for (let k = 0; k < length; k++) out[k] = cotangent[k] * tangent[k] * (y[k] * (1 - y[k])) * (1 - 2 * y[k]);
 }
 
-/** The same with the rounding errors of all but two products. */
+/** The same with the rounding errors of all but two products. Returns whether the results are finite. */
 function preciseHvp(
   out: Float64Array,
   y: FloatArray,
   cotangent: FloatArray,
   tangent: FloatArray,
   length: number,
-): void {
+): boolean {
+  let zero = 0;
   for (let k = 0; k < length; k++) {
     const left = 1 - y[k];
     const bend = 1 - 2 * y[k];
@@ -67,5 +69,23 @@ function preciseHvp(
     const product = directions * slope;
     const rest = product * sumError(1, -2 * y[k], bend) + (directions * slopeLow + directionsLow * slope) * bend;
     out[k] = corrected(product * bend, rest);
+    zero += out[k] * 0;
+  }
+  return zero === 0;
+}
+
+/** Finite results in place of those that are not because the product of the directions is beyond the range: the larger of them is multiplied first. */
+function restoreWide(
+  out: Float64Array,
+  y: FloatArray,
+  cotangent: FloatArray,
+  tangent: FloatArray,
+  length: number,
+): void {
+  for (let k = 0; k < length; k++) {
+    if (Number.isFinite(out[k])) continue;
+    const [g, t] = [cotangent[k], tangent[k]];
+    const factor = y[k] * (1 - y[k]) * (1 - 2 * y[k]);
+    out[k] = Math.abs(g) > Math.abs(t) ? factor * g * t : factor * t * g;
   }
 }

@@ -1,6 +1,7 @@
 import type { Rows, SoftmaxParameters } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
+import { infinities } from './infinities.js';
 import { smallerMean } from './mean.js';
 import { runRows } from './run-rows.js';
 import { softmax } from './softmax.js';
@@ -14,11 +15,15 @@ interface Variant {
   readonly p: string;
   /** The bits of the cotangent, and its weight in `g_mean`. */
   readonly g: string;
+  /** What of it is not finite, if it is a factor of the whole row: it does not make the row NaN then. */
+  readonly met: string;
   readonly weight: string;
   /** The sum of which `lost` is what additions lose by rounding. */
   readonly total: 'sum' | 'g_mean';
   readonly v: string;
   readonly factor: string;
+  /** The sign of the factor, as the bits of one whose cotangents are positive. */
+  readonly sign: '0u' | 'SIGN';
   /** The power of Σ p that the result is divided by. */
   readonly sums: 0 | 3;
 }
@@ -30,30 +35,36 @@ const variants = {
   softmaxHvp: {
     p: 'e.p',
     g: 'e.cotangent',
+    met: '0u',
     weight: 'p',
     total: 'sum',
     v: /* wgsl */ `times(deviation(q.g, q.excess, e.cotangent), ${centredTangent})`,
     factor: 'one(1.0)',
+    sign: '0u',
     sums: 0,
   },
   /** Of log-probabilities, with the sum of the cotangent as factor. */
   logSoftmaxHvp: {
     p: 'exp_bits(e.p)',
-    g: 'e.cotangent',
+    g: /* wgsl */ `finite_or_0(e.cotangent)`,
+    met: /* wgsl */ `met(e.cotangent)`,
     weight: '1.0',
     total: 'g_mean',
     v: centredTangent,
     factor: 'vec2<f32>(-s.g_mean, -s.lost)',
+    sign: 'SIGN',
     sums: 0,
   },
   /** Of the probabilities of logits, which would add up to 1 if they were not rounded. */
   logSumExpHvp: {
     p: 'e.p',
-    g: 'row.cotangent',
+    g: /* wgsl */ `finite_or_0(row.cotangent)`,
+    met: /* wgsl */ `met(row.cotangent)`,
     weight: '1.0',
     total: 'sum',
     v: centredTangent,
     factor: 'one(bitcast<f32>(row.cotangent))',
+    sign: '0u',
     sums: 3,
   },
 } as const satisfies Readonly<Record<string, Variant>>;
@@ -79,9 +90,9 @@ export function hvp(
   }: Pick<SoftmaxParameters<WebgpuBuffer>, 'temperature'> & Partial<SoftmaxParameters<WebgpuBuffer>>,
 ): void | false {
   if (isFar(temperature)) return false;
-  const { p, g, weight, total, v, factor, sums } = variants[name];
+  const { p, g, met, weight, total, v, factor, sign, sums } = variants[name];
   const byRow = name === 'logSumExpHvp';
-  const code = /* wgsl */ `${smallerMean}
+  const code = /* wgsl */ `${smallerMean}${infinities}
 struct Mean { top: f32, at_top: f32, sum: f32, d: f32, mean: f32, undefined: u32 }
 fn plus(a: vec2<f32>, b: vec2<f32>) -> vec2<f32> {
   let s = gap(a.x, -b.x);
@@ -115,15 +126,17 @@ fn visit(s: State, row: Row, c: u32, e: Element) -> State {
   if (!kept(e)) { return s; }
   let p = bitcast<f32>(p_of(e));
   let t = select(e.tangent, NAN, !is_finite(p_of(e)));
-  return merge(s, state_of(one_mean(${weight}, ${g}), one_mean(p, t), 0.0));
+  var one = state_of(one_mean(${weight}, ${g}), one_mean(p, t), 0.0);
+  one.undefined |= ${met};
+  return merge(s, one);
 }
-struct Result { g: Center, t: Center, excess: f32, factor: vec2<f32>, mean: vec2<f32>, undefined: bool }
+struct Result { g: Center, t: Center, excess: f32, factor: vec2<f32>, mean: vec2<f32>, infinite: u32 }
 fn finish(row: Row, s: State) -> Result {
   let above = s.top > 0.5;
   let excess = ${total === 'sum' ? '(s.sum - 1.0) + s.lost' : '0.0'};
   let inverse = vec2<f32>(P.inverse, P.inverse * (P.inverse_lost - ${sums}.0 * excess));
   let factor = times(${factor}, inverse);
-  return Result(center_of(g_of(s), above), center_of(t_of(s), above), excess, factor, one(0.0), s.undefined != 0u);
+  return Result(center_of(g_of(s), above), center_of(t_of(s), above), excess, factor, one(0.0), sum_of_met(s.undefined));
 }
 fn deviation(q: Center, excess: f32, v: u32) -> vec2<f32> {
   return plus(centred(q, v), one(excess * (bitcast<f32>(v) - q.origin)));
@@ -140,14 +153,18 @@ fn visit_again(s: State_again, q: Result, c: u32, e: Element) -> State_again {
   return merge_again(s, State_again(term.x, term.y));
 }
 fn finish_again(q: Result, s: State_again) -> Result {
-  return Result(q.g, q.t, q.excess, q.factor, vec2<f32>(s.sum, s.lost), q.undefined);
+  return Result(q.g, q.t, q.excess, q.factor, vec2<f32>(s.sum, s.lost), q.infinite);
 }
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let v = v_of(q, e);
   let rest = gap(v.x, q.mean.x);
   let centred = vec2<f32>(rest.x, rest.y + (v.y - q.mean.y) + v.x * q.excess);
-  let product = times(times(one(bitcast<f32>(p_of(e))), centred), q.factor);
-  return select(0u, select(bitcast<u32>(product.x + product.y), NAN, q.undefined), kept(e));
+  let p = bitcast<f32>(p_of(e));
+  let product = times(times(one(p), centred), q.factor);
+  // Infinity times the other factors, of which 0 makes it NaN.
+  let d = centred.x + centred.y;
+  let infinite = select((q.infinite ^ ${sign}) ^ (bitcast<u32>(d) & SIGN), NAN, is_nan(q.infinite) | (p == 0.0) | (d == 0.0));
+  return select(0u, select(bitcast<u32>(product.x + product.y), infinite, q.infinite != 0u), kept(e));
 }
 `;
   const inverse = 1 / temperature ** 2;

@@ -1,6 +1,7 @@
 import type { Rows } from '@softgrad/core';
 import type { Engine } from '../engine.js';
 import type { WebgpuBuffer } from '../storage.js';
+import { infinities } from './infinities.js';
 import { meanReduction, meanState } from './mean.js';
 import { runRows } from './run-rows.js';
 
@@ -51,30 +52,41 @@ const probability = /* wgsl */ `fn probability(y: u32) -> f32 { return bitcast<f
 
 /**
  * The vjp of logSoftmax from its output y, `(g − exp(y) Σ g) / T`. Where exp(y) is above ½ that would cancel: there it is
- * `g (1 − exp(y)) − exp(y) Σ_others g`.
+ * `g (1 − exp(y)) − exp(y) Σ_others g`. Of infinite cotangents it is what IEEE 754 makes of these formulas; the lower 16 bits of `met` are those of the
+ * others, the upper ones that of the entry at a probability above ½.
  */
 const logSoftmaxVjp = {
-  state: { sum: 'f32', top: 'f32', undefined: 'u32' },
+  state: { sum: 'f32', top: 'f32', met: 'u32' },
   code: /* wgsl */ `
 ${probability}
+${infinities}
 fn empty() -> State { return State(0.0, 0.0, 0u); }
 fn merge(a: State, b: State) -> State {
-  return State(a.sum + b.sum, a.top + b.top, a.undefined | b.undefined);
+  return State(a.sum + b.sum, a.top + b.top, a.met | b.met);
 }
 fn visit(s: State, row: Row, c: u32, e: Element) -> State {
-  let g = bitcast<f32>(e.vector);
+  let g = bitcast<f32>(finite_or_0(e.vector));
   let p = select(probability(e.y), 0.0, is_nan(e.y));
   let above = p > 0.5;
-  let undefined = s.undefined | select(1u, 0u, is_finite(e.vector));
-  return State(s.sum + select(g, 0.0, above), s.top + select(0.0, g, above), undefined);
+  return merge(s, State(select(g, 0.0, above), select(0.0, g, above), met(e.vector) << select(0u, 16u, above)));
 }
-struct Result { rest: f32, total: f32, undefined: bool }
-fn finish(row: Row, s: State) -> Result { return Result(s.sum, s.sum + s.top, s.undefined != 0u); }
+struct Result { rest: f32, total: f32, infinite_rest: u32, infinite_total: u32 }
+fn finish(row: Row, s: State) -> Result {
+  return Result(s.sum, s.sum + s.top, sum_of_met(s.met & 0xffffu), sum_of_met((s.met | (s.met >> 16u)) & 0xffffu));
+}
 fn emit(q: Result, row: Row, c: u32, e: Element) -> u32 {
   let p = probability(e.y);
   let g = bitcast<f32>(e.vector);
-  let d = select(g - p * q.total, g * complement_of(e.y) - p * q.rest, p > 0.5);
-  return select(bitcast<u32>(d * P.inverse_temperature), NAN, q.undefined | is_nan(e.y));
+  let left = complement_of(e.y);
+  let is_top = p > 0.5;
+  let d = select(g - p * q.total, g * left - p * q.rest, is_top);
+  // The bits of both terms where they are infinite, 0 where they are finite. 0 times infinity is NaN.
+  let sum = select(q.infinite_total, q.infinite_rest, is_top);
+  let second = select(select(sum ^ SIGN, NAN, (p == 0.0) | is_nan(sum)), 0u, sum == 0u);
+  let own = select(e.vector, 0u, is_finite(e.vector));
+  let first = select(own, NAN, is_nan(own) | (is_top & (left == 0.0) & (own != 0u)));
+  let infinite = select(first | second, NAN, (first != 0u) & (second != 0u) & (first != second));
+  return select(select(bitcast<u32>(d * P.inverse_temperature), infinite, infinite != 0u), NAN, is_nan(e.y));
 }
 `,
 } as const;

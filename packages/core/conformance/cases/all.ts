@@ -9,6 +9,7 @@ import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
 import { manyRows } from './many-rows.js';
 import { manyRowsOfOperations } from './many-rows-of-operations.js';
+import { nonFiniteCotangents } from './non-finite-cotangents.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
 import { ranges } from './range/all.js';
@@ -33,6 +34,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...crossEntropyValues,
   ...extremes,
   ...ranges,
+  ...nonFiniteCotangents,
   ...oneLoss,
   ...rowGroups,
   ...manyRowsOfOperations,

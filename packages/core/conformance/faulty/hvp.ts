@@ -93,6 +93,17 @@ export const faultyHvp: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'log-sum-exp-hvp-of-infinite-cotangents',
+    'makes a row NaN if its cotangent is infinite.',
+    'extremes/non-finite-cotangent:operation=logSumExp.hvp',
+    ({ logSumExpHvp }) => ({
+      logSumExpHvp(out, x, g, t, rows, parameters) {
+        const data = g.data.map((value) => (Number.isFinite(value) ? value : Number.NaN));
+        logSumExpHvp?.(out, x, { dtype: g.dtype, data }, t, rows, parameters);
+      },
+    }),
+  ),
+  faultyKernels(
     'log-sum-exp-hvp-over-the-batch',
     'uses the cotangent of the first row for all rows.',
     'log-sum-exp/hvp:shape=2x3x4;axis=1;input=ramp',

@@ -58,7 +58,7 @@ export function weightingOf(
   weight: HostArray | null,
   options: CheckedOptions,
   dtype: FloatDType,
-  { outer, inner }: Rows,
+  { outer, classes, inner }: Rows,
 ): Weighting {
   let count = 1;
   if (options.reduction === 'mean') {
@@ -67,10 +67,19 @@ export function weightingOf(
   }
   const undefinedMean = count === 0;
   const largest = largestOf(weight ?? []);
-  // Products of small weights with small probabilities would lose digits that a small temperature restores.
-  const isSmall = largest > 0 && largest < leastWeight;
-  const scaled = weight && isSmall ? scaledToOne(weight, largest, largest, dtype) : { weight, scale: 1 };
+  // One class alone has no sum over the classes.
+  const terms = target.kind === 'indices' && options.labelSmoothing === 0 ? 0 : classes;
+  const scaled = weight ? withinRange(weight, largest, terms, dtype) : { weight, scale: 1 };
   return { weight: scaled.weight, scale: undefinedMean ? 0 : scaled.scale / count, undefinedMean };
+}
+
+/** Weights of which a sum of as many terms is in the range, and the scale that restores them. */
+function withinRange(weight: HostArray, largest: number, terms: number, dtype: FloatDType) {
+  // Products of small weights with small probabilities would lose digits that a small temperature restores.
+  if (largest > 0 && largest < leastWeight) return scaledToOne(weight, largest, largest, dtype);
+  if (terms === 0 || largest <= largestFinite(dtype) / (2 * terms)) return { weight, scale: 1 };
+  const share = 2 ** -Math.ceil(Math.log2(2 * terms));
+  return { weight: weight.map((value) => value * share), scale: 1 / share };
 }
 
 /**
@@ -90,6 +99,18 @@ function weightedMean(
   const most = labelSmoothing > 0 ? largestOf(weight) : largest;
   const scaled = scaledToOne(weight, largest, most, dtype).weight;
   return { weight: scaled, scale: 1 / sumOfTargets(indices, scaled, ignoreIndex), undefinedMean: false };
+}
+
+/** The smallest absolute value that is not 0, infinite without any, and the largest. */
+export function sizesOf(weight: HostArray): { readonly least: number; readonly most: number } {
+  let least = Number.POSITIVE_INFINITY;
+  let most = 0;
+  for (let k = 0; k < weight.length; k++) {
+    const size = Math.abs(weight[k] ?? 0);
+    if (size > most) most = size;
+    if (size < least && size !== 0) least = size;
+  }
+  return { least, most };
 }
 
 /** The largest absolute value. */

@@ -3,14 +3,15 @@ import type { Value } from '../backend/graph.js';
 import { allocate } from '../backend/limits.js';
 import { complement, dominates, finiteOr, mostExponent, quotientOf, signed } from '../backend/softmax-terms.js';
 import { hostArray, largestFinite } from '../tensor/dtype.js';
-import { largestOf } from './class-weights.js';
+import { sizesOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 import { basisOf, composed, isBeyondKernels } from './evaluate.js';
 import { logSoftmaxDefinition } from './log-softmax.js';
+import { logSumExpDefinition } from './log-sum-exp.js';
 import { fill } from './result.js';
 import { softmaxValue } from './softmax.js';
-import { targetWeights } from './target-weights.js';
+import { type Totals, targetTotals, targetWeights } from './target-weights.js';
 
 /** Buffers for the loss (one number per row) and the gradient; either may be null. */
 interface Written {
@@ -149,7 +150,11 @@ export function gradientTimes<B>(
   result: 'entries' | 'rows',
 ): (direction: Value<B>) => Value<B> {
   const { scale, temperature, weightHost } = call;
-  const most = weightHost === null ? 1 : largestOf(weightHost);
+  const { least, most } = weightHost === null ? { least: 1, most: 1 } : sizesOf(weightHost);
+  // One class has the weight of the whole row. If weights are further apart, no one power of 2 suits all rows.
+  const isOneClass = call.target.kind === 'indices' && call.labelSmoothing === 0;
+  const totals = isOneClass && most / least > 2 ** mostExponent ? targetTotals(m, call) : null;
+  if (totals?.powers) return weightedByRow(m, call, result, totals.factor, totals.powers);
   const logarithm = Math.log2(most) + Math.log2(scale) - Math.log2(Math.abs(temperature));
   // Not finite if scale or all weights are 0.
   const exponent = Number.isFinite(logarithm) ? Math.round(logarithm) : 0;
@@ -157,13 +162,14 @@ export function gradientTimes<B>(
     result === 'rows' ? m.sum(product) : m.keep(whereCounted(m, call, product), 0);
   /** With a factor of 2^`to`, as a function of 2^`by` times the direction. */
   const scaled = (to: number, by: number) => {
-    const unit = 2 ** Math.max(-1000, Math.min(1000, to - exponent));
+    const unit = 2 ** Math.max(-1070, Math.min(1000, to - exponent));
     const share = 2 ** by;
     const gradient = gradientOf(m, { ...call, scale: scale * unit });
     return (direction: Value<B>) =>
       m.div(m.div(finished(m.mul(gradient, by === 0 ? direction : m.mul(direction, share))), unit), share);
   };
-  const ways = [scaled(exponent < -mostExponent ? 0 : exponent, 0)];
+  // So that a product with the largest direction is in the range.
+  const ways = [scaled(exponent < -mostExponent ? -8 : exponent, 0)];
   if (exponent > mostExponent) {
     const top = Math.round(Math.log2(largestFinite(m.dtype))) - 8;
     if (exponent > top) ways.push(scaled(top, 0));
@@ -171,6 +177,24 @@ export function gradientTimes<B>(
     if (result === 'rows') ways.push(scaled(top / 2, -top / 2));
   }
   return (direction) => ways.map((way) => way(direction)).reduce((product, next) => finiteOr(m, product, next));
+}
+
+/** `gradientTimes` of class indices without smoothing, whose weights multiply whole rows: the gradient without weights, and the weight of each row as in `curvatureAlong`. */
+function weightedByRow<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  result: 'entries' | 'rows',
+  factor: Value<B>,
+  { first, second, isLarge }: NonNullable<Totals<B>['powers']>,
+): (direction: Value<B>) => Value<B> {
+  const plain = gradientTimes(m, { ...call, weight: null, weightHost: null, scale: 1 }, result);
+  const weighted = (v: Value<B>) => (result === 'rows' ? m.mul(plain(v), factor) : plain(m.mul(factor, v)));
+  return (direction) => {
+    const early = weighted(m.mul(m.mul(direction, first), second));
+    const late = m.mul(m.mul(weighted(direction), first), second);
+    const small = finiteOr(m, late, early);
+    return isLarge === null ? small : m.select(isLarge, finiteOr(m, early, late), small);
+  };
 }
 
 /**
@@ -185,4 +209,34 @@ export function changeAlong<B>(m: Expressions<B>, call: TargetCall, tangent: Val
   const along = gradientTimes(m, call, 'rows');
   // The differences of the largest numbers overflow.
   return finiteOr(m, along(m.sub(t, m.sum(m.mul(p, t)))), along(t));
+}
+
+/**
+ * The change of the vjp along a tangent, `g Σq · p ⊙ (t − ⟨p, t⟩) / T²` times the scale of the reduction. Σq · scale may be far from 1 although the result is
+ * not. The power of 2 in it then multiplies the cotangent, the tangent, both by halves, or the result: by a large one a direction may overflow, and by a small
+ * one it may lose digits, which shows only if it multiplies the result.
+ */
+export function curvatureAlong<B>(
+  m: Expressions<B>,
+  call: TargetCall,
+  cotangent: Value<B>,
+  tangent: Value<B>,
+): Value<B> {
+  const counted = (v: Value<B>) => whereCounted(m, call, v);
+  const x = counted(m.entries(call.x.buffer as B));
+  const t = counted(tangent);
+  const { factor, scale, powers } = targetTotals(m, call);
+  // A constant is not rounded to the dtype.
+  const g = scale === 1 ? cotangent : m.mul(cotangent, scale);
+  const times = (v: Value<B>, by: readonly Value<B>[]) => by.reduce((product, power) => m.mul(product, power), v);
+  const along = (ofCotangent: readonly Value<B>[], ofTangent: readonly Value<B>[]) =>
+    m.of(logSumExpDefinition.hvp, x, m.mul(factor, times(g, ofCotangent)), times(t, ofTangent));
+  if (powers === null) return counted(along([], []));
+  const { first, second, isLarge } = powers;
+  const apart = along([first], [second]);
+  const late = times(along([], []), [first, second]);
+  const small = finiteOr(m, late, apart);
+  if (isLarge === null) return counted(small);
+  const early = finiteOr(m, along([first, second], []), along([], [first, second]));
+  return counted(m.select(isLarge, finiteOr(m, apart, finiteOr(m, early, late)), small));
 }

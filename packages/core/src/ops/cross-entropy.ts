@@ -8,21 +8,19 @@ import type { DirectionLike, FloatLike, TensorLike } from './arguments.js';
 import { name, type TargetCall, withCall } from './cross-entropy-call.js';
 import {
   changeAlong,
+  curvatureAlong,
   gradientTimes,
   lossOfNothing,
   ofLoss,
   reduceRows,
-  whereCounted,
   writeLossAndGradient,
 } from './cross-entropy-formula.js';
 import type { CrossEntropyOptions, Outputs } from './cross-entropy-options.js';
 import type { CrossEntropyTarget } from './cross-entropy-target.js';
 import { directionsOf } from './definition.js';
 import { composed } from './evaluate.js';
-import { logSumExpDefinition } from './log-sum-exp.js';
 import { compute } from './result.js';
 import type { OutOption } from './settings.js';
-import { targetTotals } from './target-weights.js';
 
 /** The result of `crossEntropy`: the loss, and its derivative in the shape of the logits. */
 export interface CrossEntropyResult<X = Tensor, O = CrossEntropyOptions> {
@@ -213,14 +211,9 @@ const jvp = /* @__PURE__ */ define('jvp', (call, out, tangent) =>
   ),
 );
 
+// The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
 const hvp = /* @__PURE__ */ define('hvp', (call, out, cotangent, tangent) =>
-  composed(call, (m) => {
-    // The loss is Σ q logSumExp(x / T) − ⟨q, x / T⟩, and the second term is linear.
-    const factor = m.mul(targetTotals(m, call), m.mul(ofLoss(m, call, cotangent), call.scale));
-    const counted = (buffer: unknown) => whereCounted(m, call, m.entries(buffer));
-    const product = m.of(logSumExpDefinition.hvp, counted(call.x.buffer), factor, counted(tangent));
-    m.assign(out, whereCounted(m, call, product));
-  }),
+  composed(call, (m) => m.assign(out, curvatureAlong(m, call, ofLoss(m, call, cotangent), m.entries(tangent)))),
 );
 
 /**

@@ -42,7 +42,8 @@ export const sigmoidDefinition = /* @__PURE__ */ elementwise({
       call: ({ kernels }, { rows }, out, operands) =>
         kernels?.sigmoidHvp ? kernels.sigmoidHvp(out, operands[0], operands[1], operands[2], rows.classes) : false,
     },
-    formula: (m, y, g, t) => m.mul(m.mul(m.mul(g, t), m.mul(y, m.sub(1, y))), m.sub(1, m.mul(2, y))),
+    // Each direction times a factor up to 1: their own product may be infinite where the result is 0.
+    formula: (m, y, g, t) => m.mul(m.mul(g, m.mul(y, m.sub(1, y))), m.mul(t, m.sub(1, m.mul(2, y)))),
   },
 });
 

@@ -1,4 +1,5 @@
-import { crossEntropyGradient } from '../../../reference/cross-entropy.js';
+import { crossEntropyGradient, crossEntropyHvp } from '../../../reference/cross-entropy.js';
+import { softmax } from '../../../reference/softmax.js';
 import { crossEntropy, tensor } from '../../../src/index.js';
 import type { ConformanceCase } from '../../case.js';
 import { assertClose } from '../../check.js';
@@ -74,11 +75,15 @@ const products: Readonly<Record<RangeDType, readonly Setting[]>> = {
     { label: 'a large gradient', rows: [...confident, ...undecided], temperature: -66, weight: 100, direction: -80 },
     { label: 'a small gradient', rows: undecided, temperature: 60, weight: -80, direction: 100 },
     { label: 'large terms', rows: undecided, temperature: -66, weight: 0, direction: 63 },
+    { label: 'large weights and directions', rows: undecided, temperature: 50, weight: 100, direction: 60 },
+    { label: 'small weights and directions', rows: undecided, temperature: -50, weight: -100, direction: -60 },
   ],
   float64: [
     { label: 'a large gradient', rows: [...confident, ...undecided], temperature: -66, weight: 1000, direction: -500 },
     { label: 'a small gradient', rows: undecided, temperature: 60, weight: -1000, direction: 200 },
     { label: 'large terms', rows: undecided, temperature: -66, weight: 0, direction: 960 },
+    { label: 'large weights and directions', rows: undecided, temperature: 450, weight: 900, direction: 500 },
+    { label: 'small weights and directions', rows: undecided, temperature: -450, weight: -800, direction: -400 },
   ],
 };
 
@@ -122,7 +127,7 @@ function problemOf({ rows: stated, temperature: exponent, weight }: Setting, axi
     weight: new Array<number>(classes).fill(2 ** weight),
     reduction: 'none',
   } as const;
-  return { classes, count, at, x, oneHot, targets, ordinary, gradient, shape, options };
+  return { classes, count, at, x, byRow, oneHot, targets, ordinary, gradient, shape, options };
 }
 
 /** Relative error of a probability that is exp(−60) or more, and of its product with four factors. */
@@ -167,7 +172,7 @@ export function productCase(dtype: RangeDType): ConformanceCase {
       products[dtype],
       ({ label }) => label,
       (setting) => {
-        const { x, targets, gradient, shape, options, classes, count } = problemOf(setting, 1);
+        const { x, byRow, targets, gradient, shape, options, classes, count } = problemOf(setting, 1);
         const precision = operationPrecision(backend.supports, dtype);
         const units = precision.unit * (unitsOf(precision) + classes);
         const size = 2 ** setting.direction;
@@ -194,6 +199,14 @@ export function productCase(dtype: RangeDType): ConformanceCase {
           const logits = given(x, shape);
           const ofVjp = own(crossEntropy.vjp(logits, targets, given(cotangent, [count]), options));
           const ofJvp = own(crossEntropy.jvp(logits, targets, given(tangent, shape), options));
+          if (setting.weight !== 0) {
+            const product = own(
+              crossEntropy.hvp(logits, targets, given(cotangent, [count]), given(tangent, shape), options),
+            );
+            const { expected, terms } = secondDerivatives(byRow, tangent, classes, setting);
+            const bounds = terms.map((size, i) => bound(size, expected[i] ?? Number.NaN));
+            assertClose('crossEntropy.hvp', await product.data(), expected, bounds);
+          }
           const vjpBounds = vjp.map((value) => bound(Math.abs(value), value));
           assertClose('crossEntropy.vjp', await ofVjp.data(), vjp, vjpBounds);
           const changes = sum((term) => term).map((value) => value / share);
@@ -204,4 +217,35 @@ export function productCase(dtype: RangeDType): ConformanceCase {
       },
     ),
   );
+}
+
+/**
+ * The second derivatives of the rows at a temperature and weights of 1, and the terms that remain after cancellation (see `tolerance-hvp.ts`), times the power of 2
+ * of all factors: of the directions, the weight and 1 / T².
+ */
+function secondDerivatives(
+  byRow: Float64Array,
+  tangent: Float64Array,
+  classes: number,
+  { temperature, weight, direction }: Setting,
+) {
+  const size = 2 ** direction;
+  const t = tangent.map((value) => value / size);
+  const count = byRow.length / classes;
+  const rows = { outer: count, classes, inner: 1 };
+  const none = { kind: 'indices', values: new Int32Array(count) } as const;
+  const ones = new Float64Array(count).fill(1);
+  const ordinary = crossEntropyHvp(byRow, none, ones, t, rows, { reduction: 'none' });
+  const p = softmax(byRow, rows);
+  const power = 2 * direction + weight - 2 * temperature;
+  const half = Math.trunc(power / 2);
+  const scaled = (value: number) => value * 2 ** half * 2 ** (power - half);
+  const terms = p.map((share, i) => {
+    const first = i - (i % classes);
+    const at = Array.from({ length: classes }, (_, c) => first + c);
+    const top = at.find((k) => (p[k] ?? 0) > 0.5);
+    const gap = (k: number) => Math.abs((t[k] ?? 0) - (top === undefined ? 0 : (t[top] ?? 0)));
+    return scaled(share * (gap(i) + at.reduce((sum, k) => sum + (p[k] ?? 0) * gap(k), 0)));
+  });
+  return { expected: ordinary.map(scaled), terms };
 }
