@@ -1,7 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import type { NdArray } from '../src/python/nd-array.js';
+import { functions } from '../src/python/functions.js';
+import { CannotRun, type NdArray } from '../src/python/nd-array.js';
 import { runCode } from '../src/python/program.js';
+import { normal } from './random.js';
 
 interface Results {
   readonly given: Readonly<Record<string, NdArray>>;
@@ -14,7 +16,7 @@ const { given, cases } = JSON.parse(
 ) as Results;
 
 const none = (): never => {
-  throw new Error('nothing is assigned to before it is defined');
+  throw new CannotRun('nothing is assigned to before it is defined');
 };
 
 /** Runs code with copies of the given arrays: code may change them. */
@@ -46,7 +48,7 @@ describe('code computes what NumPy does', () => {
 
 describe('code that is an error in Python is one here', () => {
   test.each(cases.filter(({ data }) => data === undefined))('$code', ({ code }) => {
-    expect(() => run(`${code}\nr`)).toThrow();
+    expect(() => run(`${code}\nr`)).toThrow(CannotRun);
   });
 });
 
@@ -107,6 +109,35 @@ describe('what is not run', () => {
     ['text', 'the derivative of softmax'],
     ['brackets that are not closed', 's * (1 - s'],
   ])('%s', (_, code) => {
-    expect(() => run(code)).toThrow();
+    expect(() => run(code)).toThrow(CannotRun);
   });
+});
+
+test('code of any tokens is run, or cannot be: there is no other error, and the entries fit the shape', () => {
+  const next = normal(7);
+  const one = <T>(from: readonly T[]): T => from[Math.floor(Math.abs(next()) * 1e6) % from.length] as T;
+  const names = [...functions.keys()];
+  const operands = ['s', 'x', 'J', '1', '-1', 's[0]', 's[:, 0]', '[1, 2]', '(2, -1)', 's.T', 'None', "'ij->i'", 'y'];
+  const more = ['range(5)', 's[1:3]', '[s, p]', 'softmax', 's == x', 'axis=1', 'axis=3', 'keepdims=True', 's[[0, 1]]'];
+  const called = (depth: number): string => {
+    const given = Array.from({ length: Math.floor(Math.abs(next()) * 2) }, () =>
+      depth > 0 && next() > 0.5 ? called(depth - 1) : one([...operands, ...more]),
+    );
+    return `${one(names)}(${given.join(', ')})`;
+  };
+  const tokens = [...operands, ...more, ...'()[],+-*/@=:.'].concat([' if ', ' else ', ' for i in ', '\n', '\n ', '**']);
+  const written = (length: number) => Array.from({ length }, () => one(tokens)).join('');
+  let ran = 0;
+  for (let k = 0; k < 6000; k++) {
+    const [a, b] = [called(2), one(['', '[0]', '.T', '[..., None]', ' - s', '[:, 1]'])];
+    const code = k % 3 === 0 ? written(2 + (k % 11)) : k % 3 === 1 ? a + b : `${one(operands)}.${a}`;
+    try {
+      const { shape, data } = run(code);
+      expect(data.length, code).toBe(shape.reduce((all, size) => all * size, 1));
+      ran++;
+    } catch (error) {
+      expect(error, code).toBeInstanceOf(CannotRun);
+    }
+  }
+  expect(ran).toBeGreaterThan(600);
 });

@@ -1,6 +1,16 @@
 import { library, ownSoftmax } from '../spelling.js';
 import { asArray, asNumber, type Call, functions, itemsOf, Slice, type Value } from './functions.js';
-import { built, elementwise, entryOf, matmul, type NdArray, placeOf, scalar, transposed } from './nd-array.js';
+import {
+  built,
+  CannotRun,
+  elementwise,
+  entryOf,
+  matmul,
+  type NdArray,
+  placeOf,
+  scalar,
+  transposed,
+} from './nd-array.js';
 
 /** The variables of running code, and what a name stands for that nothing has been assigned to. */
 export interface Scope {
@@ -40,7 +50,7 @@ const ofSign = 4;
 
 export function operated(operator: string, a: Value | undefined, b: Value): NdArray {
   const [, compute] = binary[operator] ?? [];
-  if (!compute) throw new Error(operator);
+  if (!compute) throw new CannotRun(operator);
   return compute(asArray(a), asArray(b));
 }
 
@@ -62,7 +72,7 @@ export function selected({ shape }: NdArray, index: readonly Value[]): { shape: 
       continue;
     }
     const size = shape[ofAxis.length];
-    if (size === undefined) throw new Error('index');
+    if (size === undefined) throw new CannotRun('index');
     if (one instanceof Slice) {
       const ends = [one.start ?? 0, one.stop ?? size].map((end) => Math.min(end < 0 ? end + size : end, size));
       const [start = 0, stop = 0] = ends;
@@ -71,7 +81,7 @@ export function selected({ shape }: NdArray, index: readonly Value[]): { shape: 
     } else {
       const list = asArray(one);
       lists.push(list);
-      if (list.shape.length > 1) throw new Error('index');
+      if (list.shape.length > 1) throw new CannotRun('index');
       if (list.shape.length === 1 && ofLists < 0) ofLists = result.push(0) - 1;
       const at = ofLists;
       ofAxis.push((own) => entryOf(list, list.shape.length === 0 ? [] : [Number(own[at])]));
@@ -120,7 +130,7 @@ export function compiled(text: string): Code {
   let next = 0;
   const accept = (token: string): boolean => tokens[next] === token && next++ >= 0;
   const expect = (token: string): void => {
-    if (!accept(token)) throw new Error(`expected ${token}`);
+    if (!accept(token)) throw new CannotRun(`expected ${token}`);
   };
 
   function expression(): Code {
@@ -192,7 +202,7 @@ export function compiled(text: string): Code {
   function namesUpTo(end: string): readonly string[] {
     const names: string[] = [];
     while (!accept(end)) {
-      if (next >= tokens.length) throw new Error(`expected ${end}`);
+      if (next >= tokens.length) throw new CannotRun(`expected ${end}`);
       names.push(tokens[next++] ?? '');
     }
     return names.filter((name) => /\w/.test(name));
@@ -246,7 +256,7 @@ export function compiled(text: string): Code {
 
   const codes = [expression()];
   while (accept(',')) codes.push(expression());
-  if (next < tokens.length) throw new Error(`${tokens[next]} is left`);
+  if (next < tokens.length) throw new CannotRun(`${tokens[next]} is left`);
   const [only] = codes;
   return codes.length === 1 && only ? only : (scope) => codes.map((code) => code(scope));
 }
@@ -279,7 +289,7 @@ function called(
   named: ReadonlyMap<string, Code>,
   scope: Scope,
 ): Value {
-  if (typeof value !== 'function') throw new Error('no function');
+  if (typeof value !== 'function') throw new CannotRun('no function');
   return value(
     operands.map((code) => code(scope)),
     new Map([...named].map(([name, code]) => [name, code(scope)])),
@@ -290,7 +300,7 @@ function attribute(array: NdArray, name: string): Value {
   if (name === 'T') return transposed(array);
   if (name === 'size') return scalar(array.data.length);
   if (name === 'shape') return { shape: [array.shape.length], data: [...array.shape] };
-  throw new Error(name);
+  throw new CannotRun(name);
 }
 
 const constants: ReadonlyMap<string, Value> = new Map<string, Value>([
@@ -304,6 +314,6 @@ function valueNamed(name: string, { variables, free }: Scope): Value {
   const value = variables.get(name) ?? constants.get(name);
   if (value !== undefined) return value;
   const found = free(name);
-  if (found === undefined) throw new Error(`unknown name ${name}`);
+  if (found === undefined) throw new CannotRun(`unknown name ${name}`);
   return found;
 }

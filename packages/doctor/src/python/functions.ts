@@ -1,5 +1,6 @@
 import {
   built,
+  CannotRun,
   einsum,
   elementwise,
   entryOf,
@@ -31,15 +32,17 @@ export function asArray(value: Value | undefined): NdArray {
   if (Array.isArray(value)) {
     const items = value.map(asArray);
     const [first] = items;
+    if (items.some(({ shape }) => String(shape) !== String(first?.shape)))
+      throw new CannotRun('rows of several lengths');
     return { shape: [items.length, ...(first?.shape ?? [])], data: items.flatMap(({ data }) => data) };
   }
   if (value && typeof value === 'object' && 'data' in value) return value;
-  throw new Error('no array');
+  throw new CannotRun('no array');
 }
 
 export function asNumber(value: Value | undefined): number {
   const { data } = asArray(value);
-  if (data.length !== 1) throw new Error('no number');
+  if (data.length !== 1) throw new CannotRun('no number');
   return Number(data[0]);
 }
 
@@ -125,8 +128,11 @@ const reshape: Call = ([operand, ...sizes]) => {
   const { data } = asArray(operand);
   const shape = sized(sizes);
   const rest = data.length / Math.abs(product(shape));
-  if (!Number.isInteger(rest) || (rest !== 1 && !shape.includes(-1))) throw new Error('reshape');
-  return { shape: shape.map((size) => (size < 0 ? rest : size)), data };
+  const whole = shape.map((size) => (size === -1 ? rest : size));
+  if (product(whole) !== data.length || !whole.every((size) => Number.isInteger(size) && size >= 0)) {
+    throw new CannotRun('reshape');
+  }
+  return { shape: whole, data };
 };
 
 const withAxis: Call = ([operand, axis]) => {
@@ -148,7 +154,7 @@ const diag: Call = ([operand]) => {
 const roll: Call = ([operand, shift], named) => {
   const array = asArray(operand);
   const axis = named.get('axis');
-  if (axis === undefined && array.shape.length > 1) throw new Error('roll');
+  if (array.shape.length === 0 || (axis === undefined && array.shape.length > 1)) throw new CannotRun('roll');
   const d = axis === undefined ? 0 : (asNumber(axis) + array.shape.length) % array.shape.length;
   const size = Number(array.shape[d]);
   return built(array.shape, (index) =>

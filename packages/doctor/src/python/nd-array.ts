@@ -1,3 +1,6 @@
+/** Code cannot be run: it is none, or has something in it that the interpreter does not know or that is an error in Python. */
+export class CannotRun extends Error {}
+
 /** A NumPy array of a few numbers. */
 export interface NdArray {
   readonly shape: readonly number[];
@@ -18,7 +21,8 @@ export const product = (sizes: readonly number[]): number => sizes.reduce((all, 
 /** The array of a shape whose entry at each index is computed. */
 export function built(shape: readonly number[], entryAt: (index: readonly number[]) => number): NdArray {
   const size = product(shape);
-  if (!(size <= mostEntries)) throw new Error('too large');
+  if (!shape.every((one) => Number.isInteger(one) && one >= 0)) throw new CannotRun('shape');
+  if (size > mostEntries) throw new CannotRun('too large');
   return { shape, data: Array.from({ length: size }, (_, k) => entryAt(unravel(k, shape))) };
 }
 
@@ -31,7 +35,7 @@ export function placeOf(shape: readonly number[], index: readonly number[]): num
   return shape.reduce((place, size, d) => {
     const i = size === 1 ? 0 : Number(index[d]);
     const own = i < 0 ? i + size : i;
-    if (!(own >= 0 && own < size)) throw new Error('index');
+    if (!(own >= 0 && own < size)) throw new CannotRun('index');
     return place * size + own;
   }, 0);
 }
@@ -47,7 +51,7 @@ export function broadcast(shapes: readonly (readonly number[])[]): readonly numb
   return Array.from({ length }, (_, d) => {
     const sizes = shapes.map((shape) => shape[d - length + shape.length] ?? 1);
     const size = sizes.find((one) => one !== 1) ?? 1;
-    if (sizes.some((one) => one !== 1 && one !== size)) throw new Error('shapes');
+    if (sizes.some((one) => one !== 1 && one !== size)) throw new CannotRun('shapes');
     return size;
   });
 }
@@ -71,7 +75,7 @@ export function reduced(
   if (axis === null) return { shape: keep ? shape.map(() => 1) : [], data: [reduce(data)] };
   const d = axis < 0 ? axis + shape.length : axis;
   const size = shape[d];
-  if (size === undefined) throw new Error('axis');
+  if (size === undefined) throw new CannotRun('axis');
   const values = built(shape.with(d, 1), (index) =>
     reduce(Array.from({ length: size }, (_, i) => Number(data[placeOf(shape, index.with(d, i))]))),
   );
@@ -84,10 +88,10 @@ export function einsum(specification: string, ...operands: readonly NdArray[]): 
   const letters = inputs.split(',');
   const sizes = new Map<string, number>();
   operands.forEach(({ shape }, k) => {
-    if (letters[k]?.length !== shape.length) throw new Error('einsum');
+    if (letters[k]?.length !== shape.length) throw new CannotRun('einsum');
     for (const [d, letter] of [...letters[k]].entries()) {
       const size = Number(shape[d]);
-      if ((sizes.get(letter) ?? size) !== size) throw new Error('einsum');
+      if ((sizes.get(letter) ?? size) !== size) throw new CannotRun('einsum');
       sizes.set(letter, size);
     }
   });
@@ -96,7 +100,7 @@ export function einsum(specification: string, ...operands: readonly NdArray[]): 
   const shapeOf = (names: readonly string[]) => names.map((letter) => sizes.get(letter) ?? Number.NaN);
   const summed = [...sizes.keys()].filter((letter) => !output.includes(letter));
   const all = [...output, ...summed];
-  if (product(shapeOf(all)) > mostTerms) throw new Error('too large');
+  if (product(shapeOf(all)) > mostTerms) throw new CannotRun('too large');
   return built(shapeOf(output), (index) => {
     let sum = 0;
     const inner = shapeOf(summed);

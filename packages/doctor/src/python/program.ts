@@ -9,7 +9,7 @@ import {
   withoutLibraries,
 } from './expression.js';
 import { asArray, asNumber, type Call, itemsOf, type Value } from './functions.js';
-import { broadcast, entryOf, type NdArray, unravel } from './nd-array.js';
+import { broadcast, CannotRun, entryOf, type NdArray, unravel } from './nd-array.js';
 
 interface Line {
   readonly indent: number;
@@ -120,7 +120,7 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
         if (value !== undefined) variables.set(one, value);
       });
       const result = block(from, to, { ...scope, variables });
-      if (result === nothing) throw new Error('nothing is returned');
+      if (result === nothing) throw new CannotRun('nothing is returned');
       return result;
     };
     scope.variables.set(name, call);
@@ -146,7 +146,9 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
     variables.set(name, array);
     const { shape, places } = selected(array, items);
     const after = operator === '' ? asArray(given) : operated(operator, entriesAt(array, items), given);
-    if (broadcast([shape, after.shape]).length > shape.length) throw new Error('shapes');
+    const fits = broadcast([shape, after.shape]).every((size, d) => size === shape[d]);
+    // A row of a loop is a copy here and a view in NumPy.
+    if (!fits || Object.isFrozen(array.data)) throw new CannotRun('assignment');
     const spread = places.data.map((_, k) => entryOf(after, unravel(k, shape)));
     places.data.forEach((place, k) => {
       array.data[place] = spread[k] as number;
@@ -155,14 +157,14 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
   }
 
   const step = () => {
-    if (++steps > mostSteps) throw new Error('too long');
+    if (++steps > mostSteps) throw new CannotRun('too long');
   };
   const scope: Scope = { variables: new Map(), free, step };
   const result = block(0, lines.length, scope);
   if (result !== nothing) return asArray(result);
   if (last !== undefined) return asArray(last);
   const main = defined.at(-1);
-  if (!main) throw new Error('nothing is computed');
+  if (!main) throw new CannotRun('nothing is computed');
   const returned = block(main.from, main.to, scope);
   return asArray(returned === nothing ? last : returned);
 }

@@ -5,7 +5,7 @@ import { layerJacobian } from '../derivatives.js';
 import type { DiagnoseInput } from '../diagnosis.js';
 import { byIndex } from '../numbers.js';
 import { readProblem } from '../problem.js';
-import { built, type NdArray, scalar, transposed } from './nd-array.js';
+import { built, CannotRun, type NdArray, scalar, transposed } from './nd-array.js';
 import { runCode } from './program.js';
 
 /** The numbers that code computes of a sample. */
@@ -76,6 +76,23 @@ const noise = (k: number): number => 2 * Math.sin(7 * k * k + k + 1);
 
 /** The step of the central differences that differentiate a loss. */
 const step = 1e-4;
+
+/** What code computes; of a loss, a single number, its derivatives by the logits. Null if it cannot be run. */
+function derivativeOf(
+  run: (logits: Float64Array) => NdArray,
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Float64Array },
+): NdArray | null {
+  try {
+    const values = run(data);
+    if (values.shape.length > 0) return values;
+    const lossAt = (k: number, value: number) => Number(run(data.with(k, value)).data[0]);
+    const slopes = Array.from(data, (value, k) => (lossAt(k, value + step) - lossAt(k, value - step)) / (2 * step));
+    return { shape, data: slopes };
+  } catch (error) {
+    if (error instanceof CannotRun) return null;
+    throw error;
+  }
+}
 
 /**
  * What code computes of samples, for each way in which it can be meant and runs. Of code that computes a loss, a single number, these are its derivatives by
@@ -158,19 +175,8 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
       return runCode(whole, free, initial);
     };
 
-    let values: NdArray;
-    try {
-      values = run(logits.data);
-      if (values.shape.length === 0) {
-        const slopes = Array.from(logits.data, (value, k) => {
-          const lossAt = (changed: number) => Number(run(logits.data.with(k, changed)).data[0]);
-          return (lossAt(value + step) - lossAt(value - step)) / (2 * step);
-        });
-        values = { shape, data: slopes };
-      }
-    } catch {
-      continue;
-    }
+    const values = derivativeOf(run, logits);
+    if (!values) continue;
     const isOfNothing = !renamed && ![...used].some((letter) => letter !== 'n');
     // Whole numbers are those of a condition, or of the target alone: they say nothing of a derivative.
     if (isOfNothing || values.data.every(Number.isInteger)) continue;
