@@ -24,10 +24,13 @@ const outputs = [
 /** Names for the output of softmax, without underscores. */
 const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|probs?|probabilities)?|smax|sm)$/;
 
-/** Names that say by a part of them that they hold a target or an output, without underscores. */
-const targetByPart = /^(?:expected|desired|target|onehot|ytr(?:ue|ain)|yexpected|ybatch)/;
-const outputByPart =
-  /^(?!d|g(?:rad|$)|log).*(?:softmax|(?:out|output|pred|prediction|prob)s?|predicted|probabilities)$/;
+/** What a part of a name says that it holds, without underscores; the first that matches counts. */
+const partsOfNames: readonly (readonly [part: RegExp, letter: string])[] = [
+  [ofSoftmax, 's'],
+  [/^(?:d|grad)(?:l?d)?(?:softmax|probs?|attn|outputs?)$/, 'g'],
+  [/^(?:expected|desired|target|onehot|ytr(?:ue|ain)|ybatch)/, 'y'],
+  [/^(?!d|g(?:rad|$)|log).*(?:softmax|(?:out|output|pred|prediction|prob)s?|predicted|probabilities)$/, 's'],
+];
 
 /** Other common names of these variables, and of variables that hold exp(x) or the batch size; long ones in any case, with or without underscores. */
 const names: Readonly<Record<string, readonly string[]>> = {
@@ -70,6 +73,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'gy',
     'dldy',
     'dloss',
+    'dP',
   ],
   dx: ['dX', 'dz', 'dZ', 'dscores', 'dlogits'],
   J: ['jac', 'jacobian', 'jacobianmatrix', 'dS', 'dsdx'],
@@ -96,10 +100,8 @@ const letterOf = new Map(Object.entries(names).flatMap(([letter, others]) => oth
 /** The letter that a name stands for. Of short names the case matters: dS is a Jacobian. */
 function letterFor(name: string): string | undefined {
   const plain = name.length > 2 ? name.toLowerCase().replaceAll('_', '') : name;
-  return (
-    letterOf.get(plain) ??
-    (ofSoftmax.test(plain) ? 's' : targetByPart.test(plain) ? 'y' : outputByPart.test(plain) ? 's' : undefined)
-  );
+  const byPart = partsOfNames.find(([part]) => part.test(plain));
+  return letterOf.get(plain) ?? byPart?.[1];
 }
 
 /** Mathematical symbols and their NumPy spelling. */

@@ -12,7 +12,7 @@ import { formatDiagnosis } from './report.js';
  * Names are read as those of known expressions are. Nothing is run but arithmetic on small arrays.
  *
  * @param input as `diagnose` takes it, with code as the gradient
- * @throws ERR_VALUE as `diagnose` does, for code that cannot be run or computes what no known mistake explains
+ * @throws ERR_VALUE as `diagnose` does, for code that is not known and cannot be run or computes what no known mistake explains
  * @example
  * const code = 'dA = -Y / A\nfor i in range(len(A)):\n    dA[i] = dA[i] * A[i] * (1 - A[i])\nreturn dA';
  * diagnoseCode({ gradient: code }).verdict; // 'diagonal'
@@ -23,30 +23,32 @@ export function diagnoseCode(input: DiagnoseInput & { readonly gradient: string 
   try {
     known = diagnose(input);
   } catch (error) {
-    const found =
-      error instanceof SoftgradError && error.message.includes(': unknown expression ') ? ofSamples(input) : null;
-    if (found) return found;
-    throw error;
+    const isUnknown = error instanceof SoftgradError && error.message.includes(': unknown expression ');
+    const found = isUnknown ? ofSamples(input) : null;
+    if (!found || found.verdict === 'unknown') throw error;
+    return found;
   }
-  // The last expression of code may be right of the letters in it, which the code before it has changed.
+  // The last expression of code may be right of the letters in it, which the code before it has changed: then nothing may be known of the whole.
   const isPart = known.verdict === right.id && known.evidence.notes.includes(ofStatements) && /\n/.test(code);
   return (isPart && ofSamples(input)) || known;
 }
 
-/** Code that is right of another shape than the first that it runs with is not called a mistake alone. */
+/** Code that is right of another shape than the first that it runs with is not called a mistake alone. Null if it cannot be run. */
 function ofSamples({ gradient: code, ...said }: DiagnoseInput & { readonly gradient: string }): Diagnosis | null {
   // Of code with another function in it, the derivative may be that of the other.
   if (said.layer === undefined && /\n/.test(code) && /sigmoid|log_?softmax/i.test(code)) return null;
   let first: Diagnosis | null = null;
+  let unknown: Diagnosis | null = null;
   for (const sample of samplesOf(code, said)) {
     if (first && !sample.isOneRow) continue;
     const found = ofSample(sample);
+    if (found?.verdict === 'unknown') unknown ??= found;
     if (!found || found.verdict === 'unknown') continue;
     if (first && found.verdict === right.id) return rightOfShape(first, found, sample.shape);
     if (found.verdict === right.id) return found;
     first ??= found;
   }
-  return first;
+  return first ?? unknown;
 }
 
 /** Null if no derivative has the shape of the numbers. */

@@ -148,6 +148,111 @@ describe('code of questions', () => {
   });
 });
 
+/** Right gradients as books, courses and libraries write them. */
+const rightCode: Readonly<Record<string, string>> = {
+  'a loop over rows': `def backward(self, dvalues):
+    self.dinputs = np.empty_like(dvalues)
+    for index, (single_output, single_dvalues) in \\
+            enumerate(zip(self.output, dvalues)):
+        single_output = single_output.reshape(-1, 1)
+        jacobian_matrix = np.diagflat(single_output) - \\
+                          np.dot(single_output, single_output.T)
+        self.dinputs[index] = np.dot(jacobian_matrix,
+                                     single_dvalues)`,
+  'a loss that is passed the output': `def backward(self, dvalues, y_true):
+    samples = len(dvalues)
+    if len(y_true.shape) == 2:
+        y_true = np.argmax(y_true, axis=1)
+    self.dinputs = dvalues.copy()
+    self.dinputs[range(samples), y_true] -= 1
+    self.dinputs = self.dinputs / samples`,
+  'y for the output and t for the target': `class SoftmaxWithLoss:
+    def forward(self, x, t):
+        self.t = t
+        self.y = softmax(x)
+        return cross_entropy_error(self.y, self.t)
+    def backward(self, dout=1):
+        batch_size = self.t.shape[0]
+        if self.t.size == self.y.size:
+            dx = (self.y - self.t) / batch_size
+        else:
+            dx = self.y.copy()
+            dx[np.arange(batch_size), self.t] -= 1
+            dx = dx / batch_size
+        return dx`,
+  'a loss and its gradient': `def softmax_loss(x, y):
+    shifted_logits = x - np.max(x, axis=1, keepdims=True)
+    Z = np.sum(np.exp(shifted_logits), axis=1, keepdims=True)
+    log_probs = shifted_logits - np.log(Z)
+    probs = np.exp(log_probs)
+    N = x.shape[0]
+    loss = -np.sum(log_probs[np.arange(N), y]) / N
+    dx = probs.copy()
+    dx[np.arange(N), y] -= 1
+    dx /= N
+    return loss, dx`,
+  'the gradient of weights in loops': `for i in range(num_train):
+    f_i = X[i].dot(W)
+    f_i -= np.max(f_i)
+    p = np.exp(f_i) / np.sum(np.exp(f_i))
+    for j in range(num_classes):
+        dW[:, j] += (p[j] - (j == y[i])) * X[i]
+dW /= num_train`,
+  'samples in columns': `m = Y.shape[1]
+dZ2 = A2 - Y
+dW2 = 1 / m * dZ2.dot(A1.T)`,
+  'a list of products': `dx = []
+for i in range(len(s)):
+    J = np.diag(s[i]) - np.outer(s[i], s[i])
+    dx.append(J @ g[i])
+return np.array(dx)`,
+  'a comprehension':
+    'np.array([[p[i]*(1-p[i]) if i==j else -p[i]*p[j] for j in range(len(p))] for i in range(len(p))])',
+  'a batch of Jacobians': "np.einsum('ij,jk->ijk', Y, np.eye(Y.shape[-1])) - np.einsum('ij,ik->ijk', Y, Y)",
+  attention: 'D = (P * dP).sum(-1, keepdims=True)\ndS = P * (dP - D)',
+  'names of TensorFlow': '(grad_softmax - tf.reduce_sum(grad_softmax * softmax, -1, keepdims=True)) * softmax',
+  'a dimension by name': 'output * (grad_output - (grad_output * output).sum(dim, keepdim=True))',
+  'the gradient of the loss first': `dL = np.zeros_like(s)
+dL[np.arange(len(y)), y] = -1 / s[np.arange(len(y)), y]
+dx = s * (dL - np.sum(dL * s, axis=1, keepdims=True))`,
+  'a loss of log-probabilities': 'loss = -np.mean(np.log(probs[range(n), y]))',
+  'a softmax of its own': `exps = np.exp(x - np.max(x))
+s = exps / np.sum(exps)
+s = s.reshape(-1, 1)
+J = np.diagflat(s) - s @ s.T
+dx = J @ g`,
+};
+
+describe('right code', () => {
+  test.each(Object.entries(rightCode))('%s', (_, code) => {
+    expect(verdictOf(code)).toBe('right');
+  });
+
+  test('with one slip in it is not right', () => {
+    const slips: readonly (readonly [name: string, from: string, to: string, verdict: string])[] = [
+      ['a loop over rows', '.T)', '.T) * 0', 'inner-product-missing'],
+      ['a loss that is passed the output', '-= 1', '+= 1', 'target-added'],
+      ['y for the output and t for the target', '(self.y - self.t)', '(self.t - self.y)', 'sign-flipped'],
+      ['a loss and its gradient', 'keepdims=True)\n    log', 'keepdims=True) * 2\n    log', 'unknown'],
+      ['the gradient of weights in loops', '(j == y[i])', '2 * (j == y[i])', 'target-added'],
+      ['samples in columns', 'A2 - Y', 'Y - A2', 'sign-flipped'],
+      ['a list of products', '- np.outer', '+ np.outer', 'outer-product-added'],
+      ['a comprehension', 'else -p', 'else p', 'outer-product-added'],
+      ['attention', '.sum(-1', '.mean(-1', 'inner-product-wrong'],
+      ['the gradient of the loss first', 'dx = s * (dL - np.sum', 'dx = s * (dL + np.sum', 'outer-product-added'],
+      ['a loss of log-probabilities', 'np.log(probs[range(n), y])', 'probs[range(n), y]', 'ambiguous'],
+      ['a softmax of its own', 's @ s.T', 's * s', 'no known one'],
+    ];
+    for (const [name, from, to, verdict] of slips) {
+      const code = rightCode[name] ?? '';
+      expect(code, name).toContain(from);
+      const found = () => verdictOf(code.replace(from, to));
+      if (verdict === 'unknown') expect(found, name).toThrow('unknown expression');
+      else expect(found(), name).toBe(verdict === 'no known one' ? 'unknown' : verdict);
+    }
+  });
+});
+
 describe('what is run', () => {
   test('says of every known expression what the catalogue does, if it says anything', () => {
     let found = 0;
@@ -180,6 +285,15 @@ describe('what is run', () => {
     expect(verdictOf(code)).toBe('softmax-twice');
     const twice = 'A = softmax(x)\ndA = A - Y\nreturn A * (dA - np.sum(A * dA, axis=1, keepdims=True))';
     expect(verdictOf(twice, { layer: 'cross-entropy' })).toBe('jacobian-twice');
+  });
+
+  test('is the whole of it, of which nothing is said where the last expression alone would be right', () => {
+    const code = 'q = s * s\nJ = np.diag(s) - np.outer(q, s)\ndx = J @ g';
+    expect(diagnose({ gradient: code }).verdict).toBe('right');
+    const { verdict, evidence, text } = diagnoseCode({ gradient: code });
+    expect(verdict).toBe('unknown');
+    expect(evidence.notes[0]).toContain('made-up numbers');
+    expect(text).toContain('No known mistake gives these numbers');
   });
 
   test('with a batch first, and what is right of one row or of a column is not called a mistake alone', () => {

@@ -129,7 +129,7 @@ test('code of any tokens is run, or cannot be: there is no other error, and the 
   const written = (length: number) => Array.from({ length }, () => one(tokens)).join('');
   let ran = 0;
   for (let k = 0; k < 6000; k++) {
-    const [a, b] = [called(2), one(['', '[0]', '.T', '[..., None]', ' - s', '[:, 1]'])];
+    const [a, b] = [called(2), one(['', '[0]', '.T', '[..., None]', ' - s', ' @ 2', '[:, 1]', ' ** s.sum()'])];
     const code = k % 3 === 0 ? written(2 + (k % 11)) : k % 3 === 1 ? a + b : `${one(operands)}.${a}`;
     try {
       const { shape, data } = run(code);

@@ -190,12 +190,13 @@ export function compiled(text: string): Code {
   function generator(term: Code): Code {
     const names = namesUpTo('in');
     const values = operation(0);
+    const condition = accept('if') ? expression() : null;
     return (scope) =>
-      itemsOf(values(scope)).map((value) => {
+      itemsOf(values(scope)).flatMap((value) => {
         scope.step();
-        const variables = new Map(scope.variables);
-        bind(variables, names, value);
-        return term({ ...scope, variables });
+        const own = { ...scope, variables: new Map(scope.variables) };
+        bind(own.variables, names, value);
+        return condition && asNumber(condition(own)) === 0 ? [] : [term(own)];
       });
   }
 
@@ -263,10 +264,10 @@ export function compiled(text: string): Code {
 
 /** The items of an index, as those between brackets. */
 export function compiledIndex(text: string): (scope: Scope) => readonly Value[] {
-  const code = compiled(`index(${text})`);
+  const code = compiled(`__index(${text})`);
   return (scope) => {
     const index: Call = (operands) => [...operands];
-    const variables = new Map(scope.variables).set('index', index);
+    const variables = new Map(scope.variables).set('__index', index);
     return code({ ...scope, variables }) as readonly Value[];
   };
 }
@@ -274,7 +275,9 @@ export function compiledIndex(text: string): (scope: Scope) => readonly Value[] 
 /** Assigns a value to a name, or its items to several. */
 export function bind(variables: Map<string, Value>, names: readonly string[], value: Value): void {
   const [first = '', ...others] = names;
-  const items = others.length > 0 && Array.isArray(value) ? value : [value];
+  const given = others.length > 0 && Array.isArray(value) ? value : [value];
+  // `index, (row, other)` of an enumerated zip.
+  const items = given.length < names.length ? given.flat() : given;
   variables.set(first, items[0] ?? null);
   others.forEach((name, k) => {
     const item = items[k + 1];

@@ -214,6 +214,11 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     SparseCategoricalCrossentropy: (_, options) => (operands) => kerasLoss(operands, options),
     Softmax: (_, named) => (operands) => softmax(operands, named),
     add: mapped((a, b) => a + b),
+    append: ([list, item]) => {
+      if (!Array.isArray(list)) throw new CannotRun('append');
+      list.push(item);
+      return list;
+    },
     arange: range,
     argmax: reduction((values) => values.indexOf(largest(values))),
     array: copied,
@@ -246,6 +251,11 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     len: ([operand]) => scalar(itemsOf(operand).length),
     log: mapped(Math.log),
     log_softmax: logSoftmax,
+    logsumexp: (operands, named) =>
+      elementwise(
+        Math.log,
+        asArray(sum([asArray(mapped(Math.exp)(operands.slice(0, 1), named)), ...operands.slice(1)], named)),
+      ),
     matmul: dot,
     max,
     maximum: mapped(Math.max),
@@ -286,5 +296,9 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     xrange: range,
     zeros: filled(0),
     zeros_like: filledLike(0),
+    zip: (operands) => {
+      const [first = [], ...others] = operands.map(itemsOf);
+      return first.map((item, k) => [item, ...others.map((items) => items[k] ?? null)]);
+    },
   }),
 );

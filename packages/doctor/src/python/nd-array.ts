@@ -121,6 +121,7 @@ export function einsum(specification: string, ...operands: readonly NdArray[]): 
 
 export function matmul(a: NdArray, b: NdArray): NdArray {
   const [left, right] = [a.shape.length, b.shape.length];
+  if (left === 0 || right === 0) throw new CannotRun('matmul');
   const rows = left === 1 ? 'j' : `${'n'.repeat(left - 2)}ij`;
   const columns = right === 1 ? 'j' : `${'n'.repeat(right - 2)}jk`;
   const result = `${'n'.repeat(Math.max(left, right, 2) - 2)}${left === 1 ? '' : 'i'}${right === 1 ? '' : 'k'}`;

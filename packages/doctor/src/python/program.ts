@@ -30,7 +30,7 @@ const mostSteps = 3000;
 function linesOf(code: string): readonly Line[] {
   const lines: Line[] = [];
   let text = '';
-  for (const line of code.replace(/#.*|"""[\s\S]*?"""/g, '').split('\n')) {
+  for (const line of code.replace(/#.*|"""[\s\S]*?"""|\\\n/g, '').split('\n')) {
     text += text === '' ? line : ` ${line.trim()}`;
     if (text.split(/[([{]/).length > text.split(/[)\]}]/).length) continue;
     const indent = text.search(/\S/);
@@ -161,10 +161,17 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
   };
   const scope: Scope = { variables: new Map(), free, step };
   const result = block(0, lines.length, scope);
-  if (result !== nothing) return asArray(result);
-  if (last !== undefined) return asArray(last);
+  if (result !== nothing) return arrayIn(result);
+  if (last !== undefined) return arrayIn(last);
   const main = defined.at(-1);
   if (!main) throw new CannotRun('nothing is computed');
   const returned = block(main.from, main.to, scope);
-  return asArray(returned === nothing ? last : returned);
+  return arrayIn(returned === nothing ? last : returned);
+}
+
+/** The array that is returned; of a loss and derivatives, as in `return loss, dx`, the first derivative. */
+function arrayIn(value: Value | undefined): NdArray {
+  const isSeveral = Array.isArray(value) && value.some((one) => !Array.isArray(one) && asArray(one).shape.length === 0);
+  const first = isSeveral ? value.find((one) => Array.isArray(one) || asArray(one).shape.length > 0) : undefined;
+  return asArray(first ?? value);
 }

@@ -102,8 +102,9 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
   const { axis = -1, reduction } = input;
   const layer = input.layer ?? (ofLogLikelihood.test(code) ? 'cross-entropy' : undefined);
   const temperature = input.temperature ?? (temperatureName.test(code) ? 2 : 1);
-  const letterOf = lettersOf(code);
+  const letterOf = lettersOf(code.replace(/\b(?:self|this)\./g, ''));
   const whole = inLoops(code);
+  const isOfTarget = /\bdvalues\b/.test(code) && /\by_true\b/.test(code);
   // What is passed to a softmax are logits, unless its name says otherwise.
   const [, passed] = /softmax\w*\(\s*(\w+)\s*[,)]/i.exec(code) ?? [];
   for (const { shape, axis: classes, flat, indices, renamed, weights } of meaningsOf(axis)) {
@@ -155,11 +156,17 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
           used.add(letter);
           return ofRows((k) => Math.log(at(problem.s, k)));
         }
-        if (Object.hasOwn(variables, letter) && !(renamed && letter === 'y')) {
+        // Where a loss is passed the output of the layer before it as dvalues, as in a widespread book, that is s, and y remains the target.
+        if (renamed && name === 'dvalues' && isOfTarget) {
+          used.add('s');
+          return variables.s?.();
+        }
+        if (Object.hasOwn(variables, letter) && !(renamed && letter === 'y' && !isOfTarget)) {
           used.add(letter);
           return variables[letter]?.();
         }
         if (classCount.test(name)) return scalar(f);
+        if (/^(?:dim|axis)$/.test(name)) return scalar(classes === 0 ? 0 : -1);
         if (guard.test(name)) return scalar(1e-12);
         if (name === 'I') return identity(f);
         if (!renamed || used.has('s') || (unknown ?? name) !== name || otherName.test(name)) return undefined;
