@@ -311,6 +311,12 @@ describe('what is run', () => {
     expect(ofColumn[2]).toContain('as a column, of shape (f, 1)');
     expect(of('e = np.exp(x)\ne / e.sum() - y').slice(0, 2)).toEqual(['ambiguous', 'wrong-axis,right']);
     expect(of('s * 1.0 * (1 - s)')[0]).toBe('diagonal');
+    // In code for one row, n is the number of classes.
+    expect(of('one = 1\nnp.eye(n) * s - np.outer(s, one * s)')[0]).toBe('right');
+    expect(of('one = 1\nnp.where(np.eye(n) == one, s * (1 - s), -s * s.T)').slice(0, 2)).toEqual([
+      'ambiguous',
+      'outer-product-wrong,right',
+    ]);
   });
 
   test('for the axis, the temperature, the layer and the reduction that are said', () => {
@@ -389,6 +395,8 @@ describe('what is not found by running it', () => {
     'log_softmax * (1 - log_softmax)',
     'd_softmax * (1 - d_softmax)',
     'foo * (1 - bar)',
+    's * (1 - foo)',
+    'foo * (1 - s)',
     // No derivative of a softmax.
     's * np.exp(g) + 3',
     // Of code with another function, the derivative may be its.

@@ -157,9 +157,7 @@ const roll: Call = ([operand, shift], named) => {
   if (array.shape.length === 0 || (axis === undefined && array.shape.length > 1)) throw new CannotRun('roll');
   const d = axis === undefined ? 0 : (asNumber(axis) + array.shape.length) % array.shape.length;
   const size = Number(array.shape[d]);
-  return built(array.shape, (index) =>
-    entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift) + size) % size)),
-  );
+  return built(array.shape, (index) => entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift)) % size)));
 };
 
 const outer: Call = ([a, b]) => einsum('i,j->ij', flat(asArray(a)), flat(asArray(b)));

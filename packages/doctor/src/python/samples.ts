@@ -159,9 +159,11 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
         // Where a loss is passed the output of the layer before it as dvalues, as in a widespread book, that is s, and y remains the target.
         if (renamed && name === 'dvalues' && isOfTarget) {
           used.add('s');
+          notes[1] = '`dvalues` is taken for the probabilities s.';
           return variables.s?.();
         }
         if (Object.hasOwn(variables, letter) && !(renamed && letter === 'y' && !isOfTarget)) {
+          if (letter === 's' && unknown !== undefined) return undefined;
           used.add(letter);
           return variables[letter]?.();
         }
@@ -184,7 +186,7 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
 
     const values = derivativeOf(run, logits);
     if (!values) continue;
-    const isOfNothing = !renamed && ![...used].some((letter) => letter !== 'n');
+    const isOfNothing = renamed ? notes.length === 0 : ![...used].some((letter) => letter !== 'n');
     // Whole numbers are those of a condition, or of the target alone: they say nothing of a derivative.
     if (isOfNothing || values.data.every(Number.isInteger)) continue;
     const rows = n === 1 ? 'one row' : 'a batch';
