@@ -34,7 +34,7 @@ const packages: Readonly<Record<string, Package>> = {
     names: { ...softgrad, cpu },
     elsewhere: ['referenceCrossEntropy'],
   },
-  'doctor/src': { built: 'doctor/dist', exports: doctor },
+  'doctor/src': { built: 'doctor/dist', exports: doctor, entries: ['code.ts'] },
   'formats/src': { built: 'formats/dist', exports: formats },
   'bench/src': {
     built: 'bench/dist',

@@ -110,6 +110,7 @@ test('the types of the packages compile with only the library of the target, wit
     '@softgrad/core',
     '@softgrad/core/conformance',
     '@softgrad/doctor',
+    '@softgrad/doctor/code',
     '@softgrad/backend-cpu',
     '@softgrad/backend-wasm',
     '@softgrad/backend-wasm/simd',

@@ -46,6 +46,7 @@ interface Report {
   readonly verdict: string;
   readonly why: string;
   readonly matches: readonly { readonly id: string; readonly error: number }[];
+  readonly evidence: { readonly notes: readonly string[] };
   readonly instead: { readonly typescript: string; readonly numpy: string };
 }
 
@@ -240,6 +241,17 @@ test('an expression needs no files', async () => {
   expect((await doctor('--did', 'J.sum(axis=1)')).verdict).toBe('row-sum');
   expect((await doctor('--did', 's*(1-s)')).verdict).toBe('diagonal');
   expect((await doctor('--did', 'dx = s - y')).verdict).toBe('right');
+});
+
+test('code that is not in the list is run', async () => {
+  const code = 'dA = -Y / A\nfor i in range(len(A)):\n    dA[i] = dA[i] * A[i] * (1 - A[i])\nreturn dA';
+  const { verdict, evidence } = await doctor('--did', code);
+  expect(verdict).toBe('diagonal');
+  expect(evidence.notes[0]).toContain('running the code with made-up numbers');
+  expect((await doctor('--did', 'nn.CrossEntropyLoss()(nn.Softmax(dim=1)(model(x)), y)')).verdict).toBe(
+    'softmax-twice',
+  );
+  expect((await doctor('--did', 'd = s - y\nd /= len(d)\nd', '--reduction', 'sum')).verdict).toBe('batch-size');
 });
 
 test("the demo's wording of the np.roll derivative is known", async () => {

@@ -24,10 +24,33 @@ const outputs = [
 /** Names for the output of softmax, without underscores. */
 const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|probs?|probabilities)?|smax|sm)$/;
 
+/** What a part of a name says that it holds, without underscores; the first that matches counts. */
+const partsOfNames: readonly (readonly [part: RegExp, letter: string])[] = [
+  [ofSoftmax, 's'],
+  [/^(?:d|grad)(?:l?d)?(?:softmax|probs?|attn|outputs?)$/, 'g'],
+  [/^(?:expected|desired|target|onehot|ytr(?:ue|ain)|ybatch)/, 'y'],
+  [/^(?!d|g(?:rad|$)|log).*(?:softmax|(?:out|output|pred|prediction|prob)s?|predicted|probabilities)$/, 's'],
+];
+
 /** Other common names of these variables, and of variables that hold exp(x) or the batch size; long ones in any case, with or without underscores. */
 const names: Readonly<Record<string, readonly string[]>> = {
-  s: ['S', 'p', 'P', 'a', 'probs', 'prob', 'probas', 'proba', 'probabilities', 'yhat', 'ypred', 'yprob', ...outputs],
-  x: ['X', 'z', 'Z', 'logits', 'logit', 'scores'],
+  s: [
+    'S',
+    'p',
+    'P',
+    'a',
+    'probs',
+    'prob',
+    'probas',
+    'proba',
+    'probabilities',
+    'yhat',
+    'ypred',
+    'yprob',
+    'pygivenx',
+    ...outputs,
+  ],
+  x: ['X', 'z', 'Z', 'logits', 'logit', 'scores', 'input', 'inputs'],
   g: [
     'G',
     'dout',
@@ -44,6 +67,13 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'dvalues',
     'singledvalues',
     'upstreamgrad',
+    'dA',
+    'dAL',
+    'da',
+    'gy',
+    'dldy',
+    'dloss',
+    'dP',
   ],
   dx: ['dX', 'dz', 'dZ', 'dscores', 'dlogits'],
   J: ['jac', 'jacobian', 'jacobianmatrix', 'dS', 'dsdx'],
@@ -55,6 +85,7 @@ const names: Readonly<Record<string, readonly string[]>> = {
     'labels',
     'onehot',
     'ytrue',
+    'y_',
     'yonehot',
     'onehoty',
     'onehotlabels',
@@ -69,7 +100,8 @@ const letterOf = new Map(Object.entries(names).flatMap(([letter, others]) => oth
 /** The letter that a name stands for. Of short names the case matters: dS is a Jacobian. */
 function letterFor(name: string): string | undefined {
   const plain = name.length > 2 ? name.toLowerCase().replaceAll('_', '') : name;
-  return letterOf.get(plain) ?? (ofSoftmax.test(plain) ? 's' : undefined);
+  const byPart = partsOfNames.find(([part]) => part.test(plain));
+  return letterOf.get(plain) ?? byPart?.[1];
 }
 
 /** Mathematical symbols and their NumPy spelling. */
@@ -89,12 +121,17 @@ export function inOurLetters(expression: string): string {
     .replace(/[⊙·−δŷᵀ′]/g, (sign) => signs[sign] ?? sign)
     .replace(/(?<![\w.])(?:self|this)\./g, '')
     .replace(classesSubtracted, '$1y');
-  const renamed = outputIsY(typed)
-    ? renamedBy(typed, (name) => ({ y: 's', t: 'y' })[name])
-    : targetIsT(typed)
-      ? renamedBy(typed, (name) => ({ t: 'y' })[name])
-      : typed;
-  return renamedBy(renamed, letterFor);
+  return renamedBy(typed, lettersOf(typed));
+}
+
+/** The letters that the names of a text stand for. */
+export function lettersOf(text: string): (name: string) => string | undefined {
+  const own: Readonly<Record<string, string>> = outputIsY(text)
+    ? { y: 's', t: 'y' }
+    : targetIsT(text)
+      ? { t: 'y' }
+      : {};
+  return (name) => (Object.hasOwn(own, name) ? own[name] : letterFor(name));
 }
 
 /** Matches the name of a variable; skips attributes, strings, function names (also that of `softmax.vjp(…)`) and keyword arguments. */

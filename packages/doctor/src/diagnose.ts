@@ -140,7 +140,8 @@ function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
   });
 }
 
-const ofStatements =
+/** The note on code of which only one expression is known. */
+export const ofStatements =
   'Of the code only this expression is judged, with the letters as they are used here: s are the probabilities, J is the Jacobian of the layer.';
 
 /** The shares of the time after which the search has ended, and after which the evidence is known. */

@@ -55,7 +55,7 @@ export function notesOn(
   if (optionsFound(verdict, matches)) notes.push(hasFoundOptions);
   if (precision) notes.push(`The numbers are of ${precision.name}, and are judged within that.`);
   if (inputs) notes.push(`Of what is known, ${inputs}: what that leaves open is allowed for.`);
-  if (matches.some(({ form, formula }) => form === rightProbabilityLoss && formula.includes('1 − Σ y s'))) {
+  if (matches.length > 1 && matches.some(({ id }) => id === 'logarithm-missing')) {
     notes.push(
       'A negative log-likelihood (nll_loss) of probabilities gives this: it takes log-probabilities. If the cross-entropy is meant, the logarithm is missing, and the gradient is s − y.',
     );

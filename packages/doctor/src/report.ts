@@ -57,7 +57,10 @@ function headingOf({
     if (matches.some(({ id }) => id === 'rows-skipped' || id === 'rows-rescaled'))
       return 'What to write instead, if the loss has all rows and weights none of them';
     const ofOtherLoss = matches.some(
-      ({ id, formula }) => id === 'labels-off-by-one' || (id === 'jacobian-twice' && formula.startsWith('J (s − y)')),
+      ({ id, formula }) =>
+        id === 'labels-off-by-one' ||
+        id === 'logarithm-missing' ||
+        (id === 'jacobian-twice' && formula.startsWith('J (s − y)')),
     );
     return ofOtherLoss ? 'If the loss is the cross-entropy' : 'What is right in any case';
   }

@@ -77,7 +77,7 @@ export function isGradientOfSum(expression: string): boolean {
 }
 
 /** Functions of the caller that compute a softmax. */
-const ownSoftmax =
+export const ownSoftmax =
   /(?<![\w.])(?:(?:my|own|stable|safe|naive|custom|np|numpy)_?softmax|softmax_?(?:stable|safe|np|numpy|fn|func|function|\d))\(/gi;
 
 /** A tuple or list of axes, as in NumPy, PyTorch and TensorFlow.js; it is rewritten with braces, which are not confused with parentheses. */
@@ -270,7 +270,8 @@ function splitSpecification(quoted: RegExpExecArray | null, first: string, rest:
   return [[first, ...rest.slice(0, end + 1)].join(',').slice(1, -1), ...rest.slice(end + 1)];
 }
 
-const library =
+/** The names of libraries before those of their functions. */
+export const library =
   /(?<![\w.])(?:jax\.numpy|jax\.nn|scipy\.special|special|keras\.ops|keras\.backend|ops|K|cupy|cp|paddle|torch\.nn\.functional|nn\.functional|tf\.nn|tf\.math|math|numpy|np|jnp|torch|tf|F|Math)\./g;
 
 /** Removes a leading `return`, `dx =`, `dx[i] =`, `dL/dx =`, `const dx =` or `const { loss, gradient } =`. An index remains where the value has one too. */

@@ -525,13 +525,25 @@ test('a factor is a whole number where it can be: a backward pass that ran twice
   expect([2 / 4, 2, 0.3].map(formulaOf)).toEqual(['2 × ((s − y) / n)', '2 × (s − y)', '1.2 × ((s − y) / n)']);
 });
 
-test('a likelihood without its logarithm is right, and the note says what it is if the cross-entropy is meant', () => {
+test('the gradient of a likelihood without its logarithm is right of that loss, and a mistake of the cross-entropy', () => {
   const upstream = target.map((label) => [0, 1, 2].map((i) => (i === label ? -1 : 0)));
-  const gradient = s.map((row, n) => row.map((p, i) => p * ((upstream[n]?.[i] ?? 0) + (row[target[n] ?? 0] ?? 0))));
-  const notes = (input: Partial<DiagnoseInput>) =>
-    diagnose({ logits, target, gradient, ...input }).evidence.notes.join();
-  expect(notes({})).toContain('If the cross-entropy is meant, the logarithm is missing');
-  expect(notes({ gradient: error })).not.toContain('logarithm');
+  const summed = s.map((row, n) => row.map((p, i) => p * ((upstream[n]?.[i] ?? 0) + (row[target[n] ?? 0] ?? 0))));
+  for (const gradient of [summed, summed.map((row) => row.map((value) => value / target.length))]) {
+    const { verdict, matches, evidence, instead, text } = diagnose({ logits, target, gradient });
+    expect([
+      verdict,
+      matches
+        .map(({ id }) => id)
+        .sort()
+        .join(),
+    ]).toEqual(['ambiguous', 'logarithm-missing,right']);
+    expect(evidence.notes.join()).toContain('If the cross-entropy is meant, the logarithm is missing');
+    expect(text).toContain('If the loss is the cross-entropy');
+    expect(instead.typescript).toContain('crossEntropy(');
+    expect(diagnose({ logits, target, gradient, layer: 'cross-entropy' }).verdict).toBe('logarithm-missing');
+  }
+  expect(diagnose({ logits, upstream, gradient: summed }).verdict).toBe('right');
+  expect(diagnose({ logits, target, gradient: error }).verdict).toBe('right');
 });
 
 test('of two classes, the mean cross-entropy is right alone: the binary one over all entries is the same', () => {

@@ -1261,6 +1261,47 @@ export const attempts: readonly Attempt[] = [
   attempt('logits-for-probabilities', 'target', (d) =>
     map(d.x, d.round, (value, n, i) => (value - d.y[n][i]) / d.x.length),
   ),
+
+  attempt('logits-for-probabilities', 'nothing', (d) => {
+    const s = probabilities(d);
+    const last = d.x[0].length - 1;
+    return map(s, d.round, (value, n, i) => (value * ((i === last ? 1 : 0) - d.x[n][last])) / d.temperature);
+  }),
+
+  ...[probabilities, ({ x }: Data) => x.map((row) => row.map(Math.tanh))].flatMap((squared) => [
+    attempt('tanh', 'nothing', (d) => map(squared(d), d.round, (value) => 1 - value ** 2)),
+    attempt('tanh', 'upstream', (d) => map(squared(d), d.round, (value, n, i) => d.g[n][i] * (1 - value ** 2))),
+    attempt('tanh', 'target', (d) => {
+      const error = errorOf(d);
+      return map(squared(d), d.round, (value, n, i) => error[n][i] * (1 - value ** 2));
+    }),
+  ]),
+  attempt('tanh', 'nothing', (d) => map(d.x, d.round, (value) => 1 - sigmoidAt(d, value) ** 2), {
+    given: sigmoidLayer,
+  }),
+
+  ...[1, -1].map((sign) =>
+    attempt(
+      'upstream-sum-missing',
+      'upstream',
+      (d) => map(probabilities(d), d.round, (value, n, i) => d.g[n][i] + sign * value),
+      { given: () => ({ layer: 'log-softmax' }) },
+    ),
+  ),
+
+  ...[summed, averaged].flatMap((divisor) => {
+    const gradient = (d: Data) => divide(product(d, d.y), -divisor(d), d.round);
+    return [
+      attempt('logarithm-missing', 'target', gradient, { given: crossEntropy }),
+      attempt('logarithm missing, or a loss of probabilities', 'target', gradient, {
+        among: ['right', 'logarithm-missing'],
+      }),
+    ];
+  }),
+
+  attempt('binary-cross-entropy', 'target', (d) =>
+    map(probabilities(d), d.round, (value, n, i) => -(d.y[n][i] / value + (1 - d.y[n][i]) / (1 - value))),
+  ),
 ];
 
 /** The sum over np.roll: s (1 − s) + Σ_k −s roll(s, k). */

@@ -31,6 +31,7 @@ const pairs = [
   'squared error or J again',
   'squared error or the slope again',
   'binary cross-entropy, meant or not',
+  'logarithm missing, or a loss of probabilities',
   'distillation or temperature',
   'rows skipped or left out',
   'rows rescaled or weighted',

@@ -300,6 +300,23 @@ describe('what people say they did', () => {
   });
 });
 
+test('x (1 − x) after a sigmoid is right where x is its output, as in the sigmoid_derivative(x) of many tutorials', () => {
+  // https://github.com/PacktPublishing/Neural-Network-Projects-with-Python/issues/4
+  for (const gradient of [
+    'x * (1.0 - x)',
+    'return x*(1-x)',
+    'def sigmoid_derivative(x):\n    return x * (1 - x)',
+    'g * x * (1 - x)',
+  ]) {
+    const { verdict, matches, evidence } = diagnose({ gradient, layer: 'sigmoid' });
+    expect([verdict, matches.map(({ id }) => id).join()], gradient).toEqual(['ambiguous', 'right,logits-for-sigmoid']);
+    expect(evidence.notes.join()).toContain('Right only where `x` is the output of the sigmoid');
+  }
+  for (const gradient of ['z * (1 - z)', 'logits * (1 - logits)', 'self.x * (1 - self.x) * grad'])
+    expect(diagnose({ gradient, layer: 'sigmoid' }).verdict).toBe('logits-for-sigmoid');
+  expect(diagnose({ gradient: 'x * (1 - x)' }).verdict).toBe('logits-for-probabilities');
+});
+
 describe('a target that is subtracted as it is', () => {
   const same = 'Nothing to change; the same in one line';
 

@@ -204,6 +204,7 @@ const eye: Call = ([size]) => diagonalMatrix({ shape: [], data: new Array<number
 
 const functions: Scope = {
   'np.exp': map(Math.exp),
+  'np.tanh': map(Math.tanh),
   'np.log': map(Math.log),
   'np.sum': sum,
   'np.mean': mean,

@@ -28,6 +28,24 @@ test('every example is answered in three parts', async () => {
   await page.getByText('np.zeros_like').waitFor();
 });
 
+test('code that is not in the list is run, also if it does not start with a name', async () => {
+  const page = await open('doctor');
+  const gradient = page.getByRole('textbox', { name: 'gradient' });
+  const answers = {
+    'dA = -Y / A\nfor i in range(len(A)):\n    dA[i] = dA[i] * A[i] * (1 - A[i])\nreturn dA': 'diagonal only',
+    '-y / s * 1': 'passed on without the Jacobian',
+    '1 - np.power(s, 2)': "tanh's derivative",
+    '(1 / m) * (A - Y)': 'right',
+  };
+  for (const [code, verdict] of Object.entries(answers)) {
+    await gradient.fill(code);
+    await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe(verdict);
+    await page.getByText('made-up numbers').waitFor();
+  }
+  await gradient.fill('-inf, 1');
+  await expect.poll(() => page.locator('.verdict-tag').count()).toBe(0);
+});
+
 test('an example shows its answer on a phone, where it is below the fields', async () => {
   const page = await open('doctor');
   await page.setViewportSize({ width: 360, height: 740 });

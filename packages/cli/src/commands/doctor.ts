@@ -92,8 +92,8 @@ Files are .npy, .npz, .safetensors, .json, .csv, .tsv or .txt, or - for text on
 standard input; FILE.npz:name picks an array, also of .safetensors and .json.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the
-one-hot target and J the Jacobian. Other usual names (p, logits, dout, labels,
-jac) and the spellings of NumPy, PyTorch and JAX are recognised.
+one-hot target and J the Jacobian, under these or other usual names. Python code
+that --list does not have, also of a loss, is run with made-up numbers.
 
 Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
 'unknown' (none does): see .verdict of --json. 2: wrong input or options.`,
@@ -106,6 +106,7 @@ Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
         if (nameless.length > 0) throw namelessFiles(nameless, options);
         // Not loaded by other commands, of which it would take a quarter of the start.
         const { diagnose, knownExpressions } = await import('@softgrad/doctor');
+        const { diagnoseCode } = await import('@softgrad/doctor/code');
         if (options.list) {
           const known = knownExpressions();
           session.stdout.write(
@@ -129,7 +130,11 @@ Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
         let diagnosis: Diagnosis;
         try {
           diagnosis = inFlags(
-            naming(readers, () => diagnose(question, { onProgress: (share) => progress.update(share) })),
+            naming(readers, () =>
+              did === undefined
+                ? diagnose(question, { onProgress: (share) => progress.update(share) })
+                : diagnoseCode({ ...question, gradient: did }),
+            ),
           );
         } finally {
           progress.stop();

@@ -56,7 +56,7 @@ export function lookUp(expression: string, scaling: Scaling, said: Said): Found 
   if (found && !here && found.form === rightLoss && forgotten !== null) return as(forgotten, found);
   if (found) {
     const verdict = judged(here?.own ? found : forOwnLayer(found, wanted), expression, wanted, said);
-    return byNameOfTarget(verdict, expression, layer);
+    return byNameOfTarget(byNameOfOutput(verdict, expression, layer), expression, layer);
   }
   const [advice] = advised;
   if (advice && !problem) {
@@ -128,6 +128,17 @@ function byNameOfTarget(found: Found, expression: string, layer: Layer | null): 
   return name.indices
     ? { ...found, caveat, also: explanationOf('class-index-subtracted', found) }
     : { ...found, caveat };
+}
+
+/**
+ * x (1 − x) after a sigmoid is its slope where x is the output, as in the widespread `def sigmoid_derivative(x)` that is called with it: right on that
+ * condition, and `logits-for-sigmoid` too. Unchanged for other expressions, and for the logits by another name.
+ */
+function byNameOfOutput(found: Found, expression: string, layer: Layer | null): Found {
+  const isMeant = found.mistake.id === 'logits-for-sigmoid' && /(?<![\w.])x\s*\*|\*\s*x(?!\w)/.test(expression);
+  if (!isMeant || layer !== 'sigmoid') return found;
+  const caveat = `${onlyWhere} \`x\` is the output of the sigmoid, with which such a function is called; of the logits, write s = sigmoid(x) first.`;
+  return { ...found, mistake: right, goal: 'product', caveat, also: found.mistake };
 }
 
 /** True if an expression is not the gradient of the losses' sum or mean, whichever was said. */

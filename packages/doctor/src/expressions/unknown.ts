@@ -42,10 +42,16 @@ function expectedInstead(expression: string): string | null {
   return null;
 }
 
-/** What is known of expressions whose meaning depends on the shapes, and what would be certain instead; null for others. */
-function dependsOnShapes(own: string): string | null {
+/** What can be said of expressions that are not known, and what to pass or to write instead; null for others. */
+function adviceOn(own: string): string | null {
   if (/^J\[:,y\]$/.test(own)) {
     return 'of a batch it takes the rows of all targets from every Jacobian, (n, n, f): `J[np.arange(n), target]` takes one row of each';
+  }
+  if (/(?<!\[[^\]]*|one_?hot\()argmax\(/i.test(own)) {
+    return 'the argmax is constant wherever it has a derivative, so a loss of it has the gradient 0: the cross-entropy takes the logits themselves';
+  }
+  if (/\w\.T@(?:d|g|delta)\w*$|^(?:d|g|delta)\w*@\w+\.T/i.test(own)) {
+    return 'of the gradient of weights, what can be wrong is the gradient of the logits in it: pass the code of that, too';
   }
   return null;
 }
@@ -66,9 +72,9 @@ export function unknownExpression(expression: string): SoftgradError {
     .slice(0, 3)
     .map((one) => `\`${one.expression}\` (${one.id})`);
   const nearby = near.length === 0 ? '' : `; the nearest ${near.length === 1 ? 'is' : 'are'} ${near.join(', ')}`;
-  const shapes = dependsOnShapes(own);
+  const advice = adviceOn(own);
   const statements = /[\n;](?=.*\S)|^\s*(?:def|function|import|from|class)\s/s.test(expression);
-  const hint = `${shapes === null ? '' : `: ${shapes}`}${statements ? '; expected only the expression that computes the gradient, not the code around it' : ''}`;
+  const hint = `${advice === null ? '' : `: ${advice}`}${statements ? '; expected only the expression that computes the gradient, not the code around it' : ''}`;
   return new SoftgradError(
     'ERR_VALUE',
     `diagnose: unknown expression \`${shortened(expression)}\`${hint}${nearby}; ${lettersInWords}; \`softgrad doctor --list\` lists the known ones; or pass the numbers that it computes`,

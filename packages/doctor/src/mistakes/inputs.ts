@@ -5,9 +5,11 @@ import { jacobianEntries, jacobianOfLogSoftmax, lossGradient, vjp, vjpOfLogSoftm
 import type { Candidate, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { rowMaxima, rowSums, sigmoidOf, softmaxRows } from '../host-softmax.js';
-import { ofCrossEntropy } from '../input.js';
+import { everyLayer, ofCrossEntropy } from '../input.js';
+import { inEachLayer } from '../layer-formulas.js';
 import { each, entries, scaled } from '../numbers.js';
 import type { Problem } from '../problem.js';
+import { unlessRight } from './unless-right.js';
 
 /** The correct formula applied to the wrong numbers, or the derivative of another function. */
 
@@ -131,6 +133,12 @@ const logitsForProbabilities: Mistake = {
       const x = finiteLogits(problem);
       return x?.map((value, k) => at(g.values, k) * value * (1 - value));
     }),
+    gradient('s_i (δ_i,f−1 − x_f−1), the last column', [], (problem) => {
+      const x = finiteLogits(problem);
+      const { s, f, temperature } = problem;
+      if (!x || f < 2) return null;
+      return each(problem, (k, row, i) => (at(s, k) * ((i === f - 1 ? 1 : 0) - at(x, row * f + f - 1))) / temperature);
+    }),
     gradient('x ⊙ (1 − Σ x), the rows of diag(x) − x xᵀ added up', [], (problem) => {
       const x = finiteLogits(problem);
       const sums = x && rowSums(x, problem.n, problem.f);
@@ -209,6 +217,59 @@ const sigmoid: Mistake = {
       x?.map((value, k) => (at(s, k) - at(y, k)) * sigmoidSlope(value)),
     ),
   ],
+};
+
+/** What is squared in 1 − t², and the code of it. */
+const squaredInTanh: readonly (readonly [
+  written: string,
+  code: string,
+  of: (problem: Problem) => Float64Array | undefined,
+])[] = [
+  ['s', 's', ({ s }) => s],
+  ['tanh(x)', 'np.tanh(x)', ({ x }) => x?.map(Math.tanh)],
+  ['tanh(s)', 'np.tanh(s)', ({ s }) => s.map(Math.tanh)],
+];
+
+const tanh: Mistake = {
+  id: 'tanh',
+  layers: everyLayer,
+  name: "tanh's derivative",
+  what: "tanh's derivative, 1 − tanh²(x), or 1 minus the square of the output, for another layer",
+  why: inEachLayer(
+    ({ product: own }) =>
+      `tanh has the slope 1 − tanh²(x), which a layer with tanh writes as 1 − a² with its output a. Each layer has a derivative of its own; that of this one is dx = ${own}.`,
+  ),
+  forms: squaredInTanh.flatMap(([written, code, squared]) => {
+    const slopes = (problem: Problem) => {
+      const values = squared(problem);
+      // Of logits that are all 0 the slopes are 1, which is no mistake of its own.
+      return values?.some((value) => value !== 0) ? values.map((value) => 1 - value * value) : null;
+    };
+    return [
+      gradient(`1 − ${written}²`, [`1 - ${code}**2`], slopes),
+      // Of −y / s it would be −y / s + y s, which few digits do not tell from −y / s.
+      product(`g ⊙ (1 − ${written}²)`, [`g * (1 - ${code}**2)`], (problem, g) =>
+        g.symbol === 'g' ? slopes(problem)?.map((slope, k) => slope * at(g.values, k)) : null,
+      ),
+      loss(`(s − y) ⊙ (1 − ${written}²)`, [`(s - y) * (1 - ${code}**2)`], (problem, y) =>
+        slopes(problem)?.map((slope, k) => slope * (at(problem.s, k) - at(y, k))),
+      ),
+    ];
+  }),
+};
+
+/** Only for −y, the upstream gradient of the negative log-likelihood, are these right. */
+const upstreamSumMissing: Mistake = {
+  id: 'upstream-sum-missing',
+  layers: ['log-softmax'],
+  name: 'Σ g missing',
+  what: 'g + s or g − s: the derivative of log-softmax without the sum of the upstream gradient over the row, by which s is multiplied',
+  why: 'dx = g − s Σ g. With the upstream gradient −y of the negative log-likelihood Σ g is −1, and dx = g + s = s − y; with any other it is not.',
+  forms: [1, -1].map((sign) =>
+    unlessRight(
+      product(`g ${sign > 0 ? '+' : '−'} s`, [], ({ s }, g) => s.map((value, k) => at(g.values, k) + sign * value)),
+    ),
+  ),
 };
 
 const logSoftmax: Mistake = {
@@ -332,6 +393,8 @@ export const inputs: readonly Mistake[] = [
   logitsForProbabilities,
   normalisationMissing,
   sigmoid,
+  tanh,
   logSoftmax,
+  upstreamSumMissing,
   softmaxDerivative,
 ];

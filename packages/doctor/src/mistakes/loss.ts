@@ -139,6 +139,7 @@ function binaryForm(
   expressions: readonly string[],
   written: (over: string) => string,
   through: (problem: Problem, g: Float64Array) => Float64Array,
+  sign = 1,
 ): Form {
   return {
     kind: 'gradient',
@@ -146,7 +147,7 @@ function binaryForm(
     gives: (problem) => {
       const { s, y } = problem;
       if (!y || s.some((value) => value === 0 || value === 1)) return [];
-      const binary = s.map((value, k) => -at(y, k) / value + (1 - at(y, k)) / (1 - value));
+      const binary = s.map((value, k) => -at(y, k) / value + (sign * (1 - at(y, k))) / (1 - value));
       const values = through(problem, binary);
       // The binary cross-entropy of PyTorch and Keras is a mean over all entries.
       const ofEntries = { factor: 1 / (batchSize(problem) * problem.f), over: ' / (n f)' };
@@ -179,7 +180,32 @@ const binaryCrossEntropy: Mistake = {
       (_, g) => g,
     ),
     binaryThroughSoftmax,
+    binaryForm(
+      ['-(y / s + (1 - y) / (1 - s))'],
+      (over) => `${dividedBy('−y / s − (1 − y) / (1 − s)', over)}, with the sign of the second term turned over`,
+      (_, g) => g,
+      -1,
+    ),
   ],
 };
 
-export const losses: readonly Mistake[] = [targetMissing, predictedClass, targetIndexing, binaryCrossEntropy];
+const logarithmMissing: Mistake = {
+  id: 'logarithm-missing',
+  name: 'logarithm missing before the loss',
+  what: 'the gradient of −Σ y s, the negative log-likelihood of probabilities whose logarithm was not taken: a loss between −1 and 0',
+  why: 'NLLLoss, nll_loss and −Σ y log p in other words take log-probabilities: of the probabilities themselves they make −s_t, whose gradient s_t (s − y) is nearly 0 where the prediction is wrong. log_softmax before them, or the cross-entropy of the logits, has the gradient s − y.',
+  goal: 'loss',
+  forms: [
+    loss('−J y, the gradient of −Σ y s', [], (problem, y) =>
+      problem.g || problem.f < 2 ? null : scaled(vjp(problem, y), -1),
+    ),
+  ],
+};
+
+export const losses: readonly Mistake[] = [
+  targetMissing,
+  predictedClass,
+  targetIndexing,
+  binaryCrossEntropy,
+  logarithmMissing,
+];

@@ -6,7 +6,7 @@ import { jacobianOfLogSoftmax, layerJacobian, lossGradient, ofKept, vjp } from '
 import type { Candidate, Mistake } from '../form.js';
 import { everyLayer, ofCrossEntropy } from '../input.js';
 import { inEachLayer, productOf } from '../layer-formulas.js';
-import { byIndex, each, entries, lazily, scaled } from '../numbers.js';
+import { byIndex, each, entries, lazily } from '../numbers.js';
 import { batchSize, type Problem } from '../problem.js';
 import { rightJacobian, rightProduct } from './right.js';
 import { followsUpstream, rightLoss } from './right-loss.js';
@@ -51,9 +51,8 @@ const upstreamMissing: Mistake = {
           : [],
     },
     gradient('∂s_t/∂x, t the target', ['J[np.arange(n), target]', 's[t] * (y - s)'], (problem) =>
-      ofTargetClass(problem, 1),
+      ofTargetClass(problem),
     ),
-    gradient('−∂s_t/∂x, t the target', [], (problem) => ofTargetClass(problem, -1)),
     {
       kind: 'gradient',
       expressions: [],
@@ -71,9 +70,9 @@ const upstreamMissing: Mistake = {
   ],
 };
 
-function ofTargetClass(problem: Problem, sign: number): Float64Array | null {
+function ofTargetClass(problem: Problem): Float64Array | null {
   const { y, layer } = problem;
-  return y && layer !== 'sigmoid' && layer !== 'log-softmax' ? scaled(vjp(problem, y), sign) : null;
+  return y && layer !== 'sigmoid' && layer !== 'log-softmax' ? vjp(problem, y) : null;
 }
 
 /** The gradients of the target's cross-entropy, if the upstream gradient is that of another loss; otherwise none. */

@@ -38,9 +38,8 @@ export async function ask(state: DoctorState): Promise<Answer> {
   const { signal, gradient, upstream, target, mask, weight } = arrays;
   if (!signal && !expression) return nothing;
   try {
-    const diagnosis = diagnose({
+    const question = {
       [state.kind]: signal,
-      gradient: gradient ?? state.gradient.trim(),
       upstream,
       target: target && labelsOf(target, signal),
       mask,
@@ -51,8 +50,11 @@ export async function ask(state: DoctorState): Promise<Answer> {
       reduction: state.reduction === '' ? undefined : state.reduction,
       labelSmoothing: state.labelSmoothing ?? undefined,
       ignoreIndex: state.ignoreIndex === empty.ignoreIndex ? undefined : state.ignoreIndex,
-    });
-    return { diagnosis, problem: null };
+    };
+    if (gradient) return { diagnosis: diagnose({ ...question, gradient }), problem: null };
+    // The interpreter of code is loaded where there is code.
+    const { diagnoseCode } = await import('@softgrad/doctor/code');
+    return { diagnosis: diagnoseCode({ ...question, gradient: state.gradient.trim() }), problem: null };
   } catch (error) {
     if (!isSoftgradError(error)) throw error;
     const text = error.message.replace(/^diagnose: /, '').replace(...listed);
@@ -60,9 +62,10 @@ export async function ask(state: DoctorState): Promise<Answer> {
   }
 }
 
-/** Whether a text is code instead of numbers: it starts with a name, but not like a printed `array([…])`. */
+/** Whether a text is code instead of numbers: it starts with a name, or a sign or a factor before one, but not like a printed `array([…])`. */
 function isExpression(text: string): boolean {
-  return !isPrinted(text) && /^\s*\(?[a-z]/i.test(text) && !/^\s*(nan|inf)/i.test(text);
+  const start = /^[\s+(-]*(?:\d[\d.]*\s*[-+*/][\s(]*)?[a-z]/i;
+  return !isPrinted(text) && start.test(text) && !/^[\s+-]*(nan|inf)/i.test(text);
 }
 
 /** A pasted line of labels is a table of one row with as many labels as the signal has rows. */

@@ -1,0 +1,208 @@
+import { lettersOf } from '../aliases.js';
+import type { HostValues } from '../arrays.js';
+import { at } from '../at.js';
+import { layerJacobian } from '../derivatives.js';
+import type { DiagnoseInput } from '../diagnosis.js';
+import { byIndex } from '../numbers.js';
+import { readProblem } from '../problem.js';
+import { built, CannotRun, type NdArray, scalar, transposed } from './nd-array.js';
+import { runCode } from './program.js';
+
+/** The numbers that code computes of a sample. */
+export interface OfSample {
+  readonly values: HostValues;
+  /** The sample, as far as the code makes use of it. */
+  readonly input: Omit<DiagnoseInput, 'gradient'>;
+  readonly isOneRow: boolean;
+  /** The shape of the probabilities. */
+  readonly shape: readonly number[];
+  /** What the sample was, in words. */
+  readonly notes: readonly string[];
+}
+
+/** One way in which the names and shapes of code can be meant. */
+interface Meaning {
+  /** The shape of the logits: that of a batch, of one row, or of one row as a column. */
+  readonly shape: readonly [number, number];
+  readonly axis: number;
+  /** True for one row as an array of one dimension. */
+  readonly flat: boolean;
+  /** True if the target is class indices. */
+  readonly indices: boolean;
+  /** True if y, or the one name that is not known, is that of the probabilities. */
+  readonly renamed: boolean;
+  /** True if the code is about the weights: where the input of their layer is an identity, their gradient is that of the logits. */
+  readonly weights: boolean;
+}
+
+/** The meanings, the most likely first. Of code for one row, a batch would be a mistake of its own. */
+function meaningsOf(axis: number): readonly Meaning[] {
+  const plain = { flat: false, indices: false, renamed: false, weights: false };
+  const batch: Meaning = { ...plain, shape: axis === 0 ? [4, 5] : [5, 4], axis };
+  const row: Meaning = { ...plain, shape: [1, 7], axis: 1, flat: true };
+  const column: Meaning = { ...plain, shape: [7, 1], axis: 0 };
+  const ofWeights: readonly Meaning[] = [
+    { ...batch, weights: true },
+    { ...plain, shape: [4, 5], axis: 0, weights: true },
+  ];
+  const withTargets = [batch, row, column, ...ofWeights].flatMap((one) => [one, { ...one, indices: true }]);
+  return [...withTargets, ...[batch, row, column].map((one) => ({ ...one, renamed: true }))];
+}
+
+const weightsOfLayer = /^(?:[Ww]\d?|weights?|[tT]heta)$/;
+const inputOfLayer = /^(?:X\w*|A_?prev|inputs?)$/;
+const penalty = /^(?:reg\w*|lambda\w*|lambd|lam|l2\w*|weight_?decay)$/;
+const classCount = /^(?:f|[KCkc]|n(?:um)?_?classes)$/;
+/** A constant that keeps a logarithm or a quotient finite. */
+const guard = /^(?:eps(?:ilon)?|EPS)$/;
+const temperatureName = /(?<![\w.])(?:T|tau|temp|temperature)(?!\w)/;
+/** A library's cross-entropy, and the part of it that takes log-probabilities: another loss is not meant. */
+const ofLogLikelihood = /nll_?loss|cross_?entropy/i;
+/** Names that are no probabilities, whatever else they are. */
+const otherName = /^d|grad|log/i;
+
+/** Code of entries i and j in the loops over all of them, if it is given without them. */
+function inLoops(code: string): string {
+  const indices = ['i', 'j'].filter((name) => new RegExp(`\\[(?:[^\\]]*,)?\\s*${name}\\b`).test(code));
+  if (indices.length === 0 || /\bfor\b/.test(code)) return code;
+  const isExpression = !/(?<![=!<>])=(?!=)/.test(code);
+  const body = isExpression ? `derivative[${indices.join(', ')}] = ${code.trim()}` : code;
+  const loops = indices.map((name, depth) => `${' '.repeat(depth)}for ${name} in range(f):`);
+  return [...loops, body.replace(/^/gm, ' '.repeat(indices.length))].join('\n');
+}
+
+/** Numbers without a pattern, and with all their digits. */
+const noise = (k: number): number => 2 * Math.sin(7 * k * k + k + 1);
+
+/** The step of the central differences that differentiate a loss. */
+const step = 1e-4;
+
+/** What code computes; of a loss, a single number, its derivatives by the logits. Null if it cannot be run. */
+function derivativeOf(
+  run: (logits: Float64Array) => NdArray,
+  { shape, data }: { readonly shape: readonly number[]; readonly data: Float64Array },
+): NdArray | null {
+  try {
+    const values = run(data);
+    if (values.shape.length > 0) return values;
+    const lossAt = (k: number, value: number) => Number(run(data.with(k, value)).data[0]);
+    const slopes = Array.from(data, (value, k) => (lossAt(k, value + step) - lossAt(k, value - step)) / (2 * step));
+    return { shape, data: slopes };
+  } catch (error) {
+    if (error instanceof CannotRun) return null;
+    throw error;
+  }
+}
+
+/**
+ * What code computes of samples, for each way in which it can be meant and runs. Of code that computes a loss, a single number, these are its derivatives by
+ * the logits, from differences.
+ */
+export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>): Generator<OfSample> {
+  const { axis = -1, reduction } = input;
+  const layer = input.layer ?? (ofLogLikelihood.test(code) ? 'cross-entropy' : undefined);
+  const temperature = input.temperature ?? (temperatureName.test(code) ? 2 : 1);
+  const letterOf = lettersOf(code.replace(/\b(?:self|this)\./g, ''));
+  const whole = inLoops(code);
+  const isOfTarget = /\bdvalues\b/.test(code) && /\by_true\b/.test(code);
+  // What is passed to a softmax are logits, unless its name says otherwise.
+  const [, passed] = /softmax\w*\(\s*(\w+)\s*[,)]/i.exec(code) ?? [];
+  for (const { shape, axis: classes, flat, indices, renamed, weights } of meaningsOf(axis)) {
+    const size = shape[0] * shape[1];
+    const used = new Set<string>();
+    const notes: string[] = [];
+    const given = { axis: classes, layer, temperature };
+    const logits = { shape, data: Float64Array.from({ length: size }, (_, k) => noise(k)) };
+    const upstream = { shape, data: Float64Array.from({ length: size }, (_, k) => noise(k + size)) };
+    const { n, f } = readProblem({ ...given, logits });
+    const labels = Array.from({ length: n }, (_, row) => (row * 2 + 3) % f);
+
+    const run = (data: Float64Array): NdArray => {
+      const problem = readProblem({ ...given, logits: { shape, data } });
+      const entryOfJ = byIndex(layerJacobian(problem).values);
+      const asGiven = (values: Float64Array): NdArray => ({ shape: flat ? [f] : shape, data: [...values] });
+      const ofRows = (valueAt: (k: number) => number): NdArray => {
+        const rows = built([n, f], ([row = 0, i = 0]) => valueAt(row * f + i));
+        if (flat) return { ...rows, shape: [f] };
+        return classes === 0 ? transposed(rows) : rows;
+      };
+      const identity = (rows: number) => built([rows, rows], ([i, j]) => Number(i === j));
+      const variables: Readonly<Record<string, () => NdArray>> = {
+        s: () => ofRows((k) => at(problem.s, k)),
+        x: () => asGiven(data),
+        g: () => asGiven(upstream.data),
+        y: () =>
+          indices
+            ? { shape: flat ? [] : [n], data: [...labels] }
+            : ofRows((k) => Number(labels[Math.floor(k / f)] === k % f)),
+        // In code for one row, n is the number of its entries.
+        n: () => scalar(n === 1 ? f : n),
+        J: () => built(n === 1 ? [f, f] : [n, f, f], (index) => entryOfJ(index.reduce((k, i) => k * f + i, 0))),
+        'exp(x)': () => asGiven(data.map(Math.exp)),
+      };
+      let unknown: string | undefined;
+      const free = (name: string): NdArray | undefined => {
+        const isInput = inputOfLayer.test(name) || new RegExp(`(?<![\\w.])${name}\\.T\\b`).test(code);
+        if (weights && isInput) return identity(n);
+        if (weights && weightsOfLayer.test(name)) return asGiven(data);
+        if (weights && penalty.test(name)) return scalar(0);
+        if (temperatureName.test(name)) return scalar(temperature);
+        const own = letterOf(name) ?? name;
+        const isOther = own !== 's' && Object.hasOwn(variables, own);
+        const isLogits = name === passed && !isOther && !/^[sS]$|^p|prob|softmax/i.test(name);
+        const letter = isLogits ? 'x' : own;
+        // After a log-softmax, what exp is applied to are logarithms of the probabilities.
+        if (letter === 's' && layer === 'log-softmax' && new RegExp(`exp\\(\\s*${name}\\s*\\)`).test(code)) {
+          used.add(letter);
+          return ofRows((k) => Math.log(at(problem.s, k)));
+        }
+        // Where a loss is passed the output of the layer before it as dvalues, as in a widespread book, that is s, and y remains the target.
+        if (renamed && name === 'dvalues' && isOfTarget) {
+          used.add('s');
+          notes[1] = '`dvalues` is taken for the probabilities s.';
+          return variables.s?.();
+        }
+        if (Object.hasOwn(variables, letter) && !(renamed && letter === 'y' && !isOfTarget)) {
+          if (letter === 's' && unknown !== undefined) return undefined;
+          used.add(letter);
+          return variables[letter]?.();
+        }
+        if (classCount.test(name)) return scalar(f);
+        if (/^(?:dim|axis)$/.test(name)) return scalar(classes === 0 ? 0 : -1);
+        if (guard.test(name)) return scalar(1e-12);
+        if (name === 'I') return identity(f);
+        if (!renamed || used.has('s') || (unknown ?? name) !== name || otherName.test(name)) return undefined;
+        if (unknown === undefined) notes[1] = `\`${name}\` is taken for the probabilities s.`;
+        unknown = name;
+        return variables.s?.();
+      };
+      const ofS = flat ? [f] : shape;
+      // Only the probabilities are changed in place; other arrays whose definition is not part of the code begin as zeros.
+      const initial = (name: string, axes: number) =>
+        (letterOf(name) === 's' || name === 's' ? free(name) : undefined) ??
+        built([...ofS, f, f].slice(0, Math.max(axes, ofS.length)), () => 0);
+      return runCode(whole, free, initial);
+    };
+
+    const values = derivativeOf(run, logits);
+    if (!values) continue;
+    const isOfNothing = renamed ? notes.length === 0 : ![...used].some((letter) => letter !== 'n');
+    // Whole numbers are those of a condition, or of the target alone: they say nothing of a derivative.
+    if (isOfNothing || values.data.every(Number.isInteger)) continue;
+    const rows = n === 1 ? 'one row' : 'a batch';
+    notes[0] = `Found by running the code with made-up numbers, ${rows} of the shape (${(flat ? [f] : shape).join(', ')})${classes === 0 && n > 1 ? ' with the classes along axis 0' : ''}.`;
+    if (weights) notes.push('It is the gradient of the weights; what is judged is the gradient of the logits in it.');
+    yield {
+      values: { shape: values.shape, data: Float64Array.from(values.data) },
+      input: {
+        ...given,
+        logits,
+        ...(used.has('g') ? { upstream } : {}),
+        ...(used.has('y') ? { target: labels, reduction } : {}),
+      },
+      isOneRow: n === 1,
+      shape: flat ? [f] : shape,
+      notes: notes.filter(Boolean),
+    };
+  }
+}
