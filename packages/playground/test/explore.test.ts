@@ -91,7 +91,7 @@ test('a link opened in the same tab is followed, even within a panel', async () 
   await expect.poll(probabilities).toEqual(['0.5000', '0.5000', '1.000']);
   await go('bench?ops=vjp');
   const isChosen = (name: string) => page.getByRole('checkbox', { name, exact: true }).isChecked();
-  await page.getByRole('checkbox', { name: 'vjp' }).waitFor();
+  await page.getByRole('checkbox', { name: 'vjp', exact: true }).waitFor();
   expect([await isChosen('softmax'), await isChosen('vjp')]).toEqual([false, true]);
   await go('bench?ops=softmax');
   await expect.poll(async () => [await isChosen('softmax'), await isChosen('vjp')]).toEqual([true, false]);
