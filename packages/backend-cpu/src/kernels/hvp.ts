@@ -73,7 +73,7 @@ export function softmaxHvp(
       centredMean(sum, s, t, start, end, 0);
       // With 0 added, the result of entries without a difference is 0 rather than −0.
       for (let k = start; k < end; k++) t[k] = s[k] * (t[k] - sum.high + (0 + excess * t[k]));
-      divide(t, start, end, temperature);
+      divide(t, start, end, temperature, isExtreme);
     }
     scatter(out, t, tile, classes);
   });
@@ -147,7 +147,7 @@ export function logSoftmaxHvp(
       const factor = 0 - total;
       const rest = 0 - (sum.high - total + sum.low);
       if (!isDouble) {
-        curvature(t, p, start, end, excess, factor, temperature);
+        curvature(t, p, start, end, excess, factor, temperature, isExtreme);
         continue;
       }
       const isOrdinary = !isExtreme && !isSmall(t, start, end);
@@ -208,7 +208,7 @@ export function logSumExpHvp(
         }
       } else {
         for (let k = start; k < end; k++) exp[k] /= total.high;
-        curvature(t, exp, start, end, 0, cotangent[row.row], temperature);
+        curvature(t, exp, start, end, 0, cotangent[row.row], temperature, isExtreme);
       }
       fillMasked(t, row, classes, 0);
     },
@@ -240,10 +240,11 @@ function curvature(
   excess: number,
   factor: number,
   temperature: number,
+  isExtreme: boolean,
 ): void {
   center(v, p, start, end, excess);
   for (let k = start; k < end; k++) v[k] = factor * (p[k] * v[k]);
-  divide(v, start, end, temperature);
+  divide(v, start, end, temperature, isExtreme);
 }
 
 /** The same of float64, times 2^power, where p and the factor have low parts. Returns whether intermediate and final results are in the range. */
@@ -329,9 +330,9 @@ function hasExtremeSquare(temperature: number): boolean {
 }
 
 /** `v / T²` in place, in two steps where T² may leave the range. */
-function divide(v: Float64Array, start: number, end: number, temperature: number): void {
+function divide(v: Float64Array, start: number, end: number, temperature: number, isExtreme: boolean): void {
   const square = temperature * temperature;
-  if (hasExtremeSquare(temperature)) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
+  if (isExtreme) for (let k = start; k < end; k++) v[k] = v[k] / temperature / temperature;
   else if (square !== 1) for (let k = start; k < end; k++) v[k] /= square;
 }
 

@@ -66,7 +66,7 @@ export function weightingOf(
     count = target.kind === 'indices' ? target.counted : outer * inner;
   }
   const undefinedMean = count === 0;
-  const largest = largestOf(weight ?? []);
+  const largest = sizesOf(weight ?? []).most;
   // One class alone has no sum over the classes.
   const terms = target.kind === 'indices' && options.labelSmoothing === 0 ? 0 : classes;
   const scaled = weight ? withinRange(weight, largest, terms, dtype) : { weight, scale: 1 };
@@ -96,13 +96,13 @@ function weightedMean(
   let largest = 0;
   for (const index of indices) if (index !== ignoreIndex) largest = Math.max(largest, Math.abs(weight[index] ?? 0));
   if (largest === 0) return { weight, scale: 0, undefinedMean: true };
-  const most = labelSmoothing > 0 ? largestOf(weight) : largest;
+  const most = labelSmoothing > 0 ? sizesOf(weight).most : largest;
   const scaled = scaledToOne(weight, largest, most, dtype).weight;
   return { weight: scaled, scale: 1 / sumOfTargets(indices, scaled, ignoreIndex), undefinedMean: false };
 }
 
 /** The smallest absolute value that is not 0, infinite without any, and the largest. */
-export function sizesOf(weight: HostArray): { readonly least: number; readonly most: number } {
+export function sizesOf(weight: ArrayLike<number>): { readonly least: number; readonly most: number } {
   let least = Number.POSITIVE_INFINITY;
   let most = 0;
   for (let k = 0; k < weight.length; k++) {
@@ -111,13 +111,6 @@ export function sizesOf(weight: HostArray): { readonly least: number; readonly m
     if (size < least && size !== 0) least = size;
   }
   return { least, most };
-}
-
-/** The largest absolute value. */
-export function largestOf(weight: Iterable<number>): number {
-  let largest = 0;
-  for (const value of weight) largest = Math.max(largest, Math.abs(value));
-  return largest;
 }
 
 /**

@@ -3,7 +3,7 @@ import type { Rows } from '../backend/interface.js';
 import { mostExponent } from '../backend/softmax-terms.js';
 import { type FloatDType, type HostArray, hostArray } from '../tensor/dtype.js';
 import { keeps } from '../tensor/mask.js';
-import { largestOf, sizesOf } from './class-weights.js';
+import { sizesOf } from './class-weights.js';
 import type { TargetCall } from './cross-entropy-call.js';
 import type { Expressions } from './definition.js';
 
@@ -37,7 +37,7 @@ export function targetTotals<B>(m: Expressions<B>, call: TargetCall): Totals<B> 
   // The totals of probabilities are on the device, and as large as the weights.
   const totals = indices
     ? indexTotals(call, indices)
-    : new Float64Array(rows.outer * rows.inner).fill(weightHost === null ? 1 : largestOf(weightHost));
+    : new Float64Array(rows.outer * rows.inner).fill(weightHost === null ? 1 : sizesOf(weightHost).most);
   const ofScale = exponentOf(scale);
   if (!isFarFromOne(totals, ofScale)) {
     const isProduct = indices !== null && weightHost !== null;
