@@ -83,7 +83,7 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
 }
 
 /** The values with ignored rows set to 0, so that their contents have no influence, not even NaN. */
-export function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
+function whereCounted<B>(m: Expressions<B>, { rows, target, ignoreIndex }: TargetCall, x: Value<B>): Value<B> {
   if (target.kind !== 'indices' || target.counted === target.host.length) return x;
   const counts = hostArray(target.host.length, 'bool').map((_, row) => (target.host[row] === ignoreIndex ? 0 : 1));
   return m.select(m.host(counts, [rows.outer, 1, rows.inner], 'bool'), x, 0);
