@@ -65,7 +65,7 @@ export default [
   },
   withoutCpu('tensor, softmax, setBackend of core, with wasm', '69.7 kB', unusedWithFloat64),
   withoutCpu('the same, with wasm for float32 alone', '49 kB', unusedWithoutFloat64),
-  entry('core', 'core/dist/src/index.js', '34.6 kB'),
+  entry('core', 'core/dist/src/index.js', '34.7 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '93 kB'),
   entry('doctor', 'doctor/dist/index.js', '73.4 kB'),
   entry('doctor/code', 'doctor/dist/code.js', '81.2 kB'),

@@ -324,6 +324,46 @@ test('class weights at both ends of the range keep their digits', async () => {
   expect(Array.from(second)).toEqual(half.flatMap((value) => [value, -value]));
 });
 
+test.each(['indices', 'probabilities'] as const)(
+  'second derivatives of a mean over rows whose weights are far apart are those of the rows over its divisor: %s',
+  async (kind) => {
+    const on = { dtype: 'float64', backend: right } as const;
+    const x = tensor(
+      [
+        [0.5, -1, 2],
+        [1, 0.25, -0.5],
+        [-2, 0, 1],
+      ],
+      on,
+    );
+    const t = tensor(
+      [
+        [1, 2, -1],
+        [0.5, -3, 2],
+        [-1, 1, 4],
+      ],
+      on,
+    );
+    const weight = [1.75, 2 ** -60 * 1.5, 3 * 2 ** 50];
+    const target =
+      kind === 'indices'
+        ? [0, 1, 2]
+        : [
+            [0.5, 0.25, 0.25],
+            [0, 1, 0],
+            [0.75, 0.25, 0],
+          ];
+    const divisor = kind === 'indices' ? weight.reduce((sum, value) => sum + value) : 3;
+    const rows = await crossEntropy.hvp(x, target, tensor([1, 1, 1], on), t, { weight, reduction: 'none' }).data();
+    const mean = await crossEntropy.hvp(x, target, 1, t, { weight }).data();
+    for (const [k, value] of rows.entries()) {
+      expect(Math.abs((mean[k] ?? Number.NaN) * divisor - value), `${k}`).toBeLessThanOrEqual(
+        2 ** -48 * Math.max(...rows.slice(k - (k % 3), k - (k % 3) + 3).map(Math.abs)),
+      );
+    }
+  },
+);
+
 test('a large class weight at a tiny temperature does not make products with the gradient overflow', async () => {
   const temperature = 2 ** -1030;
   const backend = delegate(right, { kernels: {} });
