@@ -7,9 +7,10 @@ import { altered, newDevice } from './device.js';
 const rows = { outer: 1, classes: 3, inner: 1 };
 const logits = Float32Array.of(1, 2, 3);
 
-function enqueueSoftmax(backend: Backend<WebgpuBuffer>): WebgpuBuffer {
-  const x = backend.alloc(3, 'float32');
-  const out = backend.alloc(3, 'float32');
+/** @param length elements of each buffer, of which 3 are used */
+function enqueueSoftmax(backend: Backend<WebgpuBuffer>, length = 3): WebgpuBuffer {
+  const x = backend.alloc(length, 'float32');
+  const out = backend.alloc(length, 'float32');
   backend.write(x, logits);
   backend.softmax(out, x, rows, plain);
   backend.free(x);
@@ -286,7 +287,8 @@ describe('work that the device rejects', () => {
     });
     const backend = await webgpu.open({ device: strict });
     wrong = true;
-    const out = enqueueSoftmax(backend);
+    // Larger than the buffers that `open` has measured with: those have bind groups, which the queue keeps.
+    const out = enqueueSoftmax(backend, 2 ** 16);
     await expect(backend.sync()).rejects.toMatchObject({
       code: 'ERR_UNSUPPORTED',
       message: expect.stringContaining('softmax'),
