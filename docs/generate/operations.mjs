@@ -124,10 +124,12 @@ console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); //
         example: `import { crossEntropy } from 'softgrad';
 
 const logits = [[1, 2, 3], [1, 2, 3]];
-const ofRows = { reduction: 'none' } as const;
-console.log((await crossEntropy.loss(logits, [2, -100], ofRows).array()).map((v) => v.toFixed(4)).join(' ')); // 0.4076 0.0000
-const q = [[0, 0.25, 0.75], [0, 0, 0]];
-console.log((await crossEntropy.loss(logits, q, ofRows).array()).map((v) => v.toFixed(4)).join(' ')); // 0.6576 0.0000`,
+const lossesOf = async (target: number[] | number[][]) => {
+  const losses = await crossEntropy.loss(logits, target, { reduction: 'none' }).array();
+  return losses.map((v) => v.toFixed(4)).join(' ');
+};
+console.log(await lossesOf([2, -100])); // 0.4076 0.0000
+console.log(await lossesOf([[0, 0.25, 0.75], [0, 0, 0]])); // 0.6576 0.0000`,
         end: 'Probabilities are not checked, as in PyTorch. Rows that do not add up to 1 and negative entries are used: such targets weight the rows, or correct for noisy labels, and the formulas above hold for them. The logits of a teacher in their place thus give a wrong loss without an error: pass their softmax. A result of logSoftmax is refused.',
       },
       {
