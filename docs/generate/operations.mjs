@@ -28,8 +28,9 @@ const operations = [
 
 const s = softmax([[1, 2, 3]]);
 const dx = softmax.vjp(s, [[0, 0, 1]]);
-console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900 0.2447 0.6652
-console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
+const text = (row: Iterable<number>) => Array.from(row, (v) => v.toFixed(4)).join(' ');
+console.log(text(await s.data())); // 0.0900 0.2447 0.6652
+console.log(text(await dx.data())); // -0.0599 -0.1628 0.2227`,
     misuse:
       'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of logits is an error if one of them is not between 0 and 1: of an array all entries are looked at, of a tensor the first 16 that it was made from. Other logits give wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.\n\nThe softmax of probabilities is not an error, because it has uses: at a low temperature it sharpens them. Where it is a mistake, as in a network that ends with softmax and has another one in its prediction, the probabilities are too equal: at temperature 1 the largest is at most e times the smallest. `crossEntropy` refuses a result of softmax.',
     measured: ['softmax', 'vjp', 'jacobian'],
@@ -52,7 +53,8 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
     example: `import { softmin } from 'softgrad';
 
 const s = softmin([[1, 2, 3]]);
-console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
+const [row] = await s.array();
+console.log(row?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
       'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: `softmin.vjp(x, g)` of logits is an error if one of them is not between 0 and 1 (of a tensor, one of the first 16 that it was made from).',
     measured: [],
@@ -116,7 +118,8 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
 const { loss } = crossEntropy([[1, 2, 3]], [2]);
 const gradient = crossEntropy.gradient([[1, 2, 3]], [2]);
 console.log((await loss.array()).toFixed(4)); // 0.4076
-console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
+const [row] = await gradient.array();
+console.log(row?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
     more: [
       {
         title: 'Target',
@@ -141,7 +144,8 @@ console.log(await lossesOf([[0, 0.25, 0.75], [0, 0, 0]])); // 0.6576 0.0000`,
 const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
 const { loss, gradient } = crossEntropy([[1, 2, 3, 4]], [2], options);
 console.log((await loss.array()).toFixed(4)); // 0.6076
-console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0234 0.1781 -0.2014 0.0000
+const [row] = await gradient.array();
+console.log(row?.map((d) => d.toFixed(4)).join(' ')); // 0.0234 0.1781 -0.2014 0.0000
 
 const three = crossEntropy.loss([[1, 2, 3]], [2], { labelSmoothing: 0.2 });
 console.log((await three.array()).toFixed(4)); // 0.6076`,
