@@ -28,10 +28,11 @@ const operations = [
 
 const s = softmax([[1, 2, 3]]);
 const dx = softmax.vjp(s, [[0, 0, 1]]);
-console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.0900 0.2447 0.6652
-console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.0599 -0.1628 0.2227`,
+const text = (row: Iterable<number>) => Array.from(row, (v) => v.toFixed(4)).join(' ');
+console.log(text(await s.data())); // 0.0900 0.2447 0.6652
+console.log(text(await dx.data())); // -0.0599 -0.1628 0.2227`,
     misuse:
-      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of logits is an error if one of them is not between 0 and 1: of an array all entries are looked at, of a tensor the first 16 that it was made from. Other logits give wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.',
+      'Summing the rows or the columns of J gives 0 up to rounding, always: see [Why is my softmax gradient zero?](../why-zero.md). `s * (1 - s)` is the diagonal of J, the derivative of a sigmoid, and leaves out how each output depends on the other inputs. The derivatives take the probabilities. `softmax.vjp(x, g)` of logits is an error if one of them is not between 0 and 1: of an array all entries are looked at, of a tensor the first 16 that it was made from. Other logits give wrong numbers without an error. Write `softmax.vjp(softmax(x), g)`, or `softmax.linearize(x).vjp(g)`.\n\nThe softmax of probabilities is not an error, because it has uses: at a low temperature it sharpens them. Where it is a mistake, as in a network that ends with softmax and has another one in its prediction, the probabilities are too equal: at temperature 1 the largest is at most e times the smallest. `crossEntropy` refuses a result of softmax.',
     measured: ['softmax', 'vjp', 'jacobian'],
   },
   {
@@ -52,7 +53,8 @@ console.log((await dx.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // -0.05
     example: `import { softmin } from 'softgrad';
 
 const s = softmin([[1, 2, 3]]);
-console.log((await s.array())[0]?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
+const [row] = await s.array();
+console.log(row?.map((p) => p.toFixed(4)).join(' ')); // 0.6652 0.2447 0.0900`,
     misuse:
       'The derivative of softmax has the opposite sign. A result remembers which function made it: `softmax.vjp` of a softmin is refused. The derivatives take the probabilities: `softmin.vjp(x, g)` of logits is an error if one of them is not between 0 and 1 (of a tensor, one of the first 16 that it was made from).',
     measured: [],
@@ -110,14 +112,29 @@ console.log((await logSumExp.gradient(x).array())[0]?.join(' ')); // 0.5 0.5`,
       ['jvp', String.raw`\left\langle \frac{\partial L}{\partial x}, t \right\rangle`],
       ['hvp', String.raw`\frac{g \sum_c q_c}{T^2}\; p \odot (t - \langle p, t \rangle)`],
     ],
-    note: 'These are the formulas of one row; the reduction adds up the rows, and divides. `vjp` takes the upstream gradient g of a loss that is a part of another one. `hvp` with g = 1 is the Hessian times a direction t: Newton and Gauss–Newton steps need it, and it is the Fisher information of softmax regression. q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
+    note: 'These are the formulas of one row; the reduction adds up the rows, and divides. At temperature 1 the gradient is p − q if q adds up to 1: [why](../why-zero.md#cross-entropy-probabilities-minus-target). `vjp` takes the upstream gradient g of a loss that is a part of another one. `hvp` with g = 1 is the Hessian times a direction t: Newton and Gauss–Newton steps need it, and it is the Fisher information of softmax regression. q are the weights of the target: one class, or probabilities, with label smoothing and class weights. The mean has the same divisor as in PyTorch. The axis of the classes is the last by default. In PyTorch it is dim 1, so logits of (N, C, d1, …) need `{ axis: 1 }`; for (N, C) the two agree.',
     example: `import { crossEntropy } from 'softgrad';
 
 const { loss } = crossEntropy([[1, 2, 3]], [2]);
 const gradient = crossEntropy.gradient([[1, 2, 3]], [2]);
 console.log((await loss.array()).toFixed(4)); // 0.4076
-console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
+const [row] = await gradient.array();
+console.log(row?.map((d) => d.toFixed(4)).join(' ')); // 0.0900 0.2447 -0.3348`,
     more: [
+      {
+        title: 'Target',
+        text: 'The target is class indices, integers in the shape of the logits without the axis of the classes, or probabilities, numbers in the shape of the logits. For probabilities, a row of zeros has loss 0 and gradient 0, but counts in the mean:',
+        example: `import { crossEntropy } from 'softgrad';
+
+const logits = [[1, 2, 3], [1, 2, 3]];
+const lossesOf = async (target: number[] | number[][]) => {
+  const losses = await crossEntropy.loss(logits, target, { reduction: 'none' }).array();
+  return losses.map((v) => v.toFixed(4)).join(' ');
+};
+console.log(await lossesOf([2, -100])); // 0.4076 0.0000
+console.log(await lossesOf([[0, 0.25, 0.75], [0, 0, 0]])); // 0.6576 0.0000`,
+        end: 'Probabilities are not checked, as in PyTorch. Rows that do not add up to 1 and negative entries are used: such targets weight the rows, or correct for noisy labels, and the formulas above hold for them. The logits of a teacher in their place thus give a wrong loss without an error: pass their softmax. A result of logSoftmax is refused.',
+      },
       {
         title: 'Label smoothing and masks',
         formula: String.raw`q_c = \alpha_c \left((1 - \varepsilon)\, d_c + \frac{\varepsilon}{K}\right)`,
@@ -127,7 +144,8 @@ console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); //
 const options = { labelSmoothing: 0.2, mask: [[true, true, true, false]] };
 const { loss, gradient } = crossEntropy([[1, 2, 3, 4]], [2], options);
 console.log((await loss.array()).toFixed(4)); // 0.6076
-console.log((await gradient.array())[0]?.map((d) => d.toFixed(4)).join(' ')); // 0.0234 0.1781 -0.2014 0.0000
+const [row] = await gradient.array();
+console.log(row?.map((d) => d.toFixed(4)).join(' ')); // 0.0234 0.1781 -0.2014 0.0000
 
 const three = crossEntropy.loss([[1, 2, 3]], [2], { labelSmoothing: 0.2 });
 console.log((await three.array()).toFixed(4)); // 0.6076`,
@@ -135,7 +153,7 @@ console.log((await three.array()).toFixed(4)); // 0.6076`,
       },
     ],
     misuse:
-      'It takes logits: probabilities in their place are put through softmax twice. A result of softmax is refused; other probabilities give a wrong loss without an error. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.\n\nThe target is held constant in the derivatives. With the probabilities of the same logits as the target, `crossEntropy(z, softmax(z))`, the loss is their entropy, and the gradient is 0 up to rounding, which is not that of the entropy: [Losses of your own](../losses.md#policy-gradient-with-an-entropy-bonus) has it. Probabilities that are a target are not checked, as in PyTorch: the logits of a teacher in their place give a wrong loss without an error.',
+      'It takes logits: probabilities in their place are put through softmax twice. A result of softmax is refused; other probabilities give a wrong loss without an error. The gradient `p − q` is with respect to the logits; multiplying it by the Jacobian of softmax once more is wrong.\n\nThe target is held constant in the derivatives. With the probabilities of the same logits as the target, `crossEntropy(z, softmax(z))`, the loss is their entropy, and the gradient is 0 up to rounding, which is not that of the entropy: [Losses of your own](../losses.md#policy-gradient-with-an-entropy-bonus) has it.',
     measured: ['crossEntropy'],
   },
   {
@@ -194,7 +212,7 @@ const optionTexts = {
   ],
   reduction: [
     '`mean`',
-    '`mean` over the rows that count, with class indices weighted by the weights of their classes; `sum`; or `none`, a loss for each row.',
+    '`mean` over the rows that count, with class indices weighted by the weights of their classes, and NaN if no row counts; `sum`; or `none`, a loss for each row.',
   ],
   out: ['a new tensor', 'A tensor to write the result into; it may be an operand.'],
 };
@@ -288,7 +306,7 @@ function options(name) {
 }
 
 function section({ title, formula, text, example, end }) {
-  return `## ${title}\n\n${display(formula)}\n\n${text}\n\n${code(example)}\n\n${end}\n\n`;
+  return `## ${title}\n\n${formula === undefined ? '' : `${display(formula)}\n\n`}${text}\n\n${code(example)}\n\n${end}\n\n`;
 }
 
 function code(example) {

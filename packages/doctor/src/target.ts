@@ -121,9 +121,11 @@ function oneHot(indices: Float64Array, ignoreIndex: number, keep: Uint8Array | n
 function checkedProbabilities(y: Float64Array, shape: Shape, axis: number): Float64Array {
   const wrong = y.findIndex((value) => !(value >= 0 && Number.isFinite(value)));
   if (wrong < 0) return y;
+  const value = at(y, wrong);
+  const hint = value < 0 ? '; of logits or log-probabilities, pass the softmax' : '';
   throw new SoftgradError(
     'ERR_VALUE',
-    `diagnose: target${placeOf(wrong, shape, axis)} is ${at(y, wrong)}; expected a probability`,
+    `diagnose: target${placeOf(wrong, shape, axis)} is ${value}; expected a probability${hint}`,
   );
 }
 

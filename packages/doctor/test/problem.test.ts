@@ -146,7 +146,7 @@ describe('a target', () => {
         [0, 0, -1],
         [1, 0, 0],
       ],
-      'target[0][2] is -1; expected a probability',
+      'target[0][2] is -1; expected a probability; of logits or log-probabilities, pass the softmax',
     ],
     [
       [

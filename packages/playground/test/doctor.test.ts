@@ -9,6 +9,7 @@ test('every example is answered in three parts', async () => {
     'J.sum(axis=1)': 'summed Jacobian rows',
     'a loop over np.roll': 'summed Jacobian rows',
     's * (1 - s)': 'diagonal only',
+    'J @ (s - y)': 'multiplied by the Jacobian again',
     'the right one': 'right',
     saturated: 'saturated softmax',
     'by its code alone': 'summed Jacobian rows',
@@ -52,6 +53,15 @@ test('an example shows its answer on a phone, where it is below the fields', asy
   await page.getByRole('button', { name: 'saturated', exact: true }).click();
   await expect.poll(() => page.locator('.verdict-tag').textContent()).toBe('saturated softmax');
   await expect.poll(async () => (await page.locator('.verdict-tag').boundingBox())?.y).toBeLessThan(200);
+});
+
+test('the answer is announced: it comes into a live region that is there before', async () => {
+  const page = await open('doctor');
+  const region = await page.locator('.answer [aria-live=polite]').elementHandle();
+  await page.getByRole('button', { name: 'saturated', exact: true }).click();
+  await expect.poll(() => region?.textContent()).toContain('saturated softmax');
+  await page.getByRole('textbox', { name: 'gradient' }).fill('[[');
+  await expect.poll(() => region?.textContent()).toContain('has an error');
 });
 
 test('the heading of the code says what it is for', async () => {

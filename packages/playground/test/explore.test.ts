@@ -434,6 +434,48 @@ test('an upstream gradient of 1 for every class gives the row sums, which are 0,
   await expect.poll(products).toEqual(['NaN', 'NaN']);
 });
 
+test('with the gradient of a cross-entropy the product is the probabilities minus the target, for any logits', async () => {
+  const page = await open('explore?x=0,0,0;1,2,3&g=0,0,0;4,5,6&row=1');
+  await explored(page);
+  const products = () => page.locator('.product-table .strong').allTextContents();
+  const g = (k: string) => page.getByRole('textbox', { name: `upstream gradient ${k}, number` });
+  const upstream = () => Promise.all(['g₀', 'g₁', 'g₂'].map((k) => g(k).inputValue()));
+  const link = () => decodeURIComponent(new URL(page.url()).hash);
+  await page.getByRole('button', { name: 'cross-entropy of class 1' }).click();
+  await expect.poll(products).toEqual(['0.0900', '−0.7553', '0.6652']);
+  expect(await upstream()).toEqual(['0', '-4.0862', '0']); // −1 / 0.2447
+  expect(await page.locator('.product .formula').textContent()).toMatch(/ = s − y$/);
+  // g follows the probabilities, and dx / T.
+  await page.getByRole('textbox', { name: 'logit x₁, number' }).fill('-1');
+  await page.getByRole('textbox', { name: 'temperature, number' }).fill('2');
+  await expect.poll(products).toEqual(['0.1224', '−0.4550', '0.3326']);
+  expect(await upstream()).toEqual(['0', '-11.107', '0']);
+  expect(await page.locator('.product .formula').textContent()).toMatch(/ = \(s − y\) \/ T$/);
+  expect(link()).toContain('loss=crossEntropy');
+  await openItsLink(page);
+  await explored(page);
+  await expect.poll(products).toEqual(['0.1224', '−0.4550', '0.3326']);
+  // A typed entry of g replaces the loss and keeps the others.
+  await g('g₀').fill('1');
+  await expect.poll(products).not.toEqual(['0.1224', '−0.4550', '0.3326']);
+  expect((await upstream()).slice(1)).toEqual(['-11.107', '0']);
+  expect(link()).not.toContain('loss');
+  expect(await page.locator('.product .formula').textContent()).not.toContain('s − y');
+});
+
+test('the cross-entropy of a class of probability 0 has an infinite gradient, and a finite product', async () => {
+  const page = await open('explore?x=-Infinity,1,1&loss=crossEntropy');
+  await explored(page);
+  const products = () => page.locator('.product-table .strong').allTextContents();
+  expect(await products()).toEqual(['−1.000', '0.5000', '0.5000']);
+  const field = page.getByRole('textbox', { name: 'upstream gradient g₀, number' });
+  expect(await field.inputValue()).toBe('−∞');
+  await field.focus();
+  expect(await page.locator('.field-problem').count()).toBe(0);
+  await page.getByRole('textbox', { name: 'upstream gradient g₁, number' }).fill('1');
+  await expect.poll(products).toEqual(['0', '0.2500', '−0.2500']);
+});
+
 test('on a projector the logits stay in sight beside the product, whose sliders and bars can be read', async () => {
   const page = await open('explore');
   await page.setViewportSize({ width: 1024, height: 768 });
@@ -688,11 +730,12 @@ test('a signal too long for a link is undone by Back as a whole, and Forward has
 });
 
 test('an invalid link is an error that names the invalid part, and the rest is shown', async () => {
-  const page = await open('explore?x=1,2;3&t=0x1');
+  const page = await open('explore?x=1,2;3&t=0x1&loss=mse');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
   expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
   expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
+  expect(said).toContain('loss=mse: expected crossEntropy');
 });
 
 test('a link that names a backend which cannot run here is computed on another one, with the reason', async () => {

@@ -15,7 +15,7 @@ export function DiagnosisCard({ diagnosis }: { readonly diagnosis: Diagnosis }) 
   const { verdict, what, why, instead, evidence, matches, text } = diagnosis;
   const good = verdict === 'right';
   return (
-    <section class="card diagnosis" aria-live="polite" aria-labelledby="diagnosis-title">
+    <section class="card diagnosis" aria-labelledby="diagnosis-title">
       <p class={good ? 'verdict-tag good' : 'verdict-tag'}>{verdicts[verdict] ?? matches[0]?.name ?? verdict}</p>
       <h2 id="diagnosis-title">What your numbers are</h2>
       <p class="what">

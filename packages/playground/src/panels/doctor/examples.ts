@@ -1,5 +1,5 @@
-import { openShared, scope, softmax, tensor } from '@softgrad/core';
-import { oneClassARow, sampleSignal } from '../explore/state.js';
+import { crossEntropy, openShared, scope, softmax, tensor } from '@softgrad/core';
+import { classOf, oneClassARow, sampleSignal } from '../explore/state.js';
 import { type DoctorState, empty } from './state.js';
 
 /** An example question with its numbers. */
@@ -27,6 +27,7 @@ export const examples: readonly Example[] = [
       return ask({ gradient: write(diagonal), upstream: write(oneClassARow(sampleSignal)) });
     },
   },
+  { title: 'J @ (s - y)', state: () => twice() },
   { title: 'the right one', state: () => right(values) },
   { title: 'saturated', state: () => right(saturated) },
   { title: 'by its code alone', state: async () => ({ ...empty, gradient: 'J.sum(axis=1)' }) },
@@ -52,6 +53,18 @@ async function right(logits: Float64Array): Promise<DoctorState> {
   });
   const gradient = Float64Array.from(await dx.data());
   return ask({ signal: write(logits), gradient: write(gradient), upstream: write(upstream) });
+}
+
+/** The gradient of the cross-entropy multiplied by the Jacobian, which is in it already. */
+async function twice(): Promise<DoctorState> {
+  const backend = await openShared('cpu');
+  const labels = Array.from({ length: rows }, (_, row) => classOf(row, classes));
+  using dx = scope(() => {
+    const x = tensor(values, { shape: [rows, classes], backend });
+    return softmax.vjp(softmax(x), crossEntropy.gradient(x, labels, { reduction: 'sum' }));
+  });
+  const gradient = Float64Array.from(await dx.data());
+  return ask({ gradient: write(gradient), target: `[${labels.join(', ')}]`, layer: 'cross-entropy' });
 }
 
 /** Each row of each Jacobian summed in an order: the k-th term for entry i is column `order(i, k)`. */

@@ -128,16 +128,19 @@ export function Doctor({ parameters }: { readonly parameters: URLSearchParams })
         </section>
         <div class="answer" ref={answer}>
           <Problem text={error ?? (problem?.field === null ? problem.text : null)} />
-          {refused ? (
-            <p class="card quiet">
-              No answer: a file or a value of the link was not taken, and its field says why. Open another, or type
-              there.
-            </p>
-          ) : diagnosis ? (
-            <DiagnosisCard diagnosis={diagnosis} />
-          ) : (
-            <p class="card quiet">{missing(state, error === null ? (problem?.field ?? null) : null)}</p>
-          )}
+          {/* Screen readers announce what changes in a live region, not one that is new. */}
+          <div aria-live="polite">
+            {refused ? (
+              <p class="card quiet">
+                No answer: a file or a value of the link was not taken, and its field says why. Open another, or type
+                there.
+              </p>
+            ) : diagnosis ? (
+              <DiagnosisCard diagnosis={diagnosis} />
+            ) : (
+              <p class="card quiet">{missing(state, error === null ? (problem?.field ?? null) : null)}</p>
+            )}
+          </div>
         </div>
       </div>
     </div>

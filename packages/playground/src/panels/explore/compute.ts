@@ -1,5 +1,6 @@
 import {
   type Backend,
+  crossEntropy,
   type FloatDType,
   type HostArray,
   isSoftgradError,
@@ -10,7 +11,7 @@ import {
   tensor,
 } from '@softgrad/core';
 import { messageOf } from '../../backends.js';
-import type { ExploreState } from './state.js';
+import { classOf, type ExploreState } from './state.js';
 
 /** A backend's results for the state: numbers of the selected row, except for the probabilities. */
 export interface Results {
@@ -28,6 +29,8 @@ export interface Results {
   readonly roundingNoise: number;
   /** `J.sum(axis=1)`, summed in the dtype. */
   readonly rowSums: readonly number[] | null;
+  /** g of the selected row. */
+  readonly upstream: ArrayLike<number>;
   /** Jᵀ g. */
   readonly product: HostArray;
 }
@@ -43,15 +46,16 @@ const defaults = ['wasm', 'cpu'];
 
 /** @throws ERR_BACKEND_UNAVAILABLE if no backend can run here, ERR_DTYPE, ERR_DEVICE_LOST */
 export async function compute(state: ExploreState): Promise<Results> {
-  const { signal, row, temperature, upstream } = state;
+  const { signal, row, temperature, upstream, loss } = state;
   const { rows, classes } = signal;
+  const ofRow = upstream.subarray(row * classes, (row + 1) * classes);
+  const target = classOf(row, classes);
   const { backend, refusal } = await opened(state.backend);
   const dtype = dtypeOf(backend, state.dtype);
   const drawn = classes <= mostClassesDrawn;
   const made = scope(() => {
     const x = tensor(signal.values, { shape: [rows, classes], dtype, backend });
     const s = softmax(x, { temperature });
-    const g = tensor(upstream.subarray(row * classes, (row + 1) * classes), { shape: [1, classes], dtype, backend });
     const xOfRow = tensor(signal.values.subarray(row * classes, (row + 1) * classes), {
       shape: [1, classes],
       dtype,
@@ -61,7 +65,11 @@ export async function compute(state: ExploreState): Promise<Results> {
     return {
       s,
       J: drawn ? softmax.jacobian(sOfRow, { temperature }) : null,
-      dx: softmax.vjp(sOfRow, g, { temperature }),
+      // Of cross-entropy, g = −y / s is infinite where a probability is 0. Its product is not.
+      dx:
+        loss === null
+          ? softmax.vjp(sOfRow, tensor(ofRow, { shape: [1, classes], dtype, backend }), { temperature })
+          : crossEntropy.gradient(xOfRow, [target], { temperature }),
     };
   });
   try {
@@ -79,6 +87,10 @@ export async function compute(state: ExploreState): Promise<Results> {
       jacobian,
       roundingNoise: jacobian ? 4 * classes * units[dtype] * largestOf(jacobian) : 0,
       rowSums: jacobian && sumRows(jacobian, classes, dtype),
+      upstream:
+        loss === null
+          ? ofRow
+          : Float64Array.from(ofRow, (_, k) => (k === target ? -1 / (probabilities[row * classes + k] ?? 0) : 0)),
       product,
     };
   } finally {

@@ -56,7 +56,7 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
               <ProbabilitiesCard result={result} />
               <JacobianCard result={result} />
             </div>
-            <ProductCard result={result} upstream={upstreamFor(result, state)} onChange={change} />
+            <ProductCard result={result} upstream={upstreamFor(result, state)} loss={state.loss} onChange={change} />
           </>
         )}
       </div>

@@ -4,31 +4,36 @@ import { formatNumber, formatShape, subscript } from '../../format.js';
 import { ClassWindowControls, useClassWindow } from './class-window.js';
 import { isRowNaN, largestOf, type Results } from './compute.js';
 import { RowSum, Zero } from './jacobian.js';
-import type { ExploreState } from './state.js';
+import { classOf, type ExploreState } from './state.js';
 
-interface Props {
+interface Props extends Pick<ExploreState, 'upstream' | 'loss'> {
   readonly result: Results;
-  readonly upstream: Float64Array;
   readonly onChange: (part: Partial<ExploreState>) => void;
 }
 
 /** The upstream gradient, and beside it the row sums and the vector-Jacobian product of the matrix. */
-export function ProductCard({ result, upstream, onChange }: Props) {
+export function ProductCard({ result, upstream, loss, onChange }: Props) {
   const { rows, classes } = result.state.signal;
-  const { row } = result.state;
+  const { row, temperature } = result.state;
+  const target = classOf(row, classes);
   const window = useClassWindow(classes);
   // Where g is the same for every class the product is 0 up to rounding. It is not drawn then: on its own scale the noise would fill the bars.
-  const g = result.state.upstream.subarray(row * classes, (row + 1) * classes);
+  const g = Array.from(result.upstream);
   const isProductZero = g.every((each) => each === g[0]) && Number.isFinite(largestOf(result.product));
   const largest = isProductZero ? 0 : largestOf(result.product);
   const productOf = (k: number) => result.product[k] ?? Number.NaN;
   const isAllNaN = isRowNaN(result);
   // Where the matrix is not drawn, its row sums are not computed.
   const rowSum = (k: number) => result.rowSums?.[k] ?? (isAllNaN ? Number.NaN : 0);
+  // A slider may be ahead of the results. The gradient of a loss follows them.
+  const shownUpstream = (k: number) => (loss === null ? upstream[row * classes + k] : g[k]) ?? Number.NaN;
   const setUpstream = (values: ReadonlyMap<number, number>) => {
     const changed = upstream.slice();
-    for (const [k, value] of values) changed[row * classes + k] = value;
-    onChange({ upstream: changed });
+    for (let k = 0; k < classes; k++) {
+      const shown = shownUpstream(k);
+      changed[row * classes + k] = values.get(k) ?? (Number.isFinite(shown) ? shown : 0);
+    }
+    onChange({ upstream: changed, loss: null });
   };
   const setEvery = (entry: (k: number) => number) =>
     setUpstream(new Map(Array.from({ length: classes }, (_, k) => [k, entry(k)])));
@@ -37,13 +42,19 @@ export function ProductCard({ result, upstream, onChange }: Props) {
       <h2 id="product-title">
         <span class="step">3</span> Back to the shape of x
       </h2>
-      <p class="formula">dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩){result.state.temperature !== 1 && ' / T'}</p>
+      <p class="formula">
+        dx = Jᵀ g = s ⊙ (g − ⟨s, g⟩){temperature !== 1 && ' / T'}
+        {result.state.loss !== null && (temperature === 1 ? ' = s − y' : ' = (s − y) / T')}
+      </p>
       <div class="class-count presets">
         <button type="button" onClick={() => setEvery(() => 1)}>
           g = 1 for every class
         </button>
-        <button type="button" onClick={() => setEvery((k) => (k === row % classes ? 1 : 0))}>
-          g = 1 for class {row % classes}
+        <button type="button" onClick={() => setEvery((k) => (k === target ? 1 : 0))}>
+          g = 1 for class {target}
+        </button>
+        <button type="button" aria-pressed={loss !== null} onClick={() => onChange({ loss: 'crossEntropy' })}>
+          cross-entropy of class {target}
         </button>
       </div>
       <ClassWindowControls window={window} one="class" many="classes" symbol="g" />
@@ -69,11 +80,7 @@ export function ProductCard({ result, upstream, onChange }: Props) {
             <tr key={k}>
               <th scope="row">{k}</th>
               <td class="upstream" data-label="upstream gradient g">
-                <Upstream
-                  k={k}
-                  value={upstream[row * classes + k] ?? Number.NaN}
-                  onChange={(next) => setUpstream(new Map([[k, next]]))}
-                />
+                <Upstream k={k} value={shownUpstream(k)} onChange={(next) => setUpstream(new Map([[k, next]]))} />
               </td>
               <td class="signed" data-label="row sum of J">
                 <span class="signed-pair">
@@ -95,6 +102,13 @@ export function ProductCard({ result, upstream, onChange }: Props) {
           ))}
         </tbody>
       </table>
+      {result.state.loss !== null && !isAllNaN && (
+        <p class="caption">
+          The loss is −log {subscript('s', target)}. Its gradient is g = −y / s with the target y, which is 1 for class{' '}
+          {target} and 0 for the others. So s ⊙ g is −y, ⟨s, g⟩ is −1, and the product is s − y
+          {temperature !== 1 && ' divided by T'}: the probabilities minus the target, for any logits.
+        </p>
+      )}
       <p class="caption">
         Both columns have the shape of the signal, {formatShape([rows, classes])}, and are drawn on one scale
         {largest > 0 && `, from ${formatNumber(-largest)} to ${formatNumber(largest)}`}. A row sum is the product with g
@@ -110,7 +124,9 @@ export function ProductCard({ result, upstream, onChange }: Props) {
 
 function Upstream({ k, value, onChange }: { k: number; value: number; onChange: (value: number) => void }) {
   const label = `upstream gradient ${subscript('g', k)}`;
-  const { reach, keepFor } = useReach(value, Math.max(2, Math.abs(value)));
+  // That of the cross-entropy of a class whose probability is 0 is −Infinity.
+  const finite = Number.isFinite(value) ? value : 0;
+  const { reach, keepFor } = useReach(value, Math.max(2, Math.abs(finite)));
   return (
     <span class="slider">
       <input
@@ -118,7 +134,7 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
         min={-reach}
         max={reach}
         step="any"
-        value={value}
+        value={value === Number.NEGATIVE_INFINITY ? -reach : finite}
         aria-label={label}
         aria-valuetext={formatNumber(value)}
         onInput={({ currentTarget: { valueAsNumber: dragged } }) => {
@@ -126,7 +142,12 @@ function Upstream({ k, value, onChange }: { k: number; value: number; onChange: 
           onChange(dragged);
         }}
       />
-      <NumberField label={`${label}, number`} value={value} onChange={onChange} />
+      <NumberField
+        label={`${label}, number`}
+        value={value}
+        least={value === Number.NEGATIVE_INFINITY ? value : undefined}
+        onChange={onChange}
+      />
     </span>
   );
 }

@@ -14,6 +14,8 @@ export interface ExploreState {
   readonly signal: Signal;
   /** The upstream gradient ∂L/∂s, with the signal's shape. */
   readonly upstream: Float64Array;
+  /** Null if `upstream` is used; otherwise it is that of this loss of the class `classOf(row)`, and follows the probabilities. */
+  readonly loss: 'crossEntropy' | null;
   /** The selected sample. */
   readonly row: number;
   readonly temperature: number;
@@ -40,12 +42,17 @@ export const temperatureRange = { least: 0.05, most: 20 } as const;
 /** The gradient of a loss that depends on one probability of each sample: g is 1 there. */
 export function oneClassARow({ rows, classes }: Signal): Float64Array {
   const upstream = new Float64Array(rows * classes);
-  for (let row = 0; row < rows; row++) upstream[row * classes + (row % classes)] = 1;
+  for (let row = 0; row < rows; row++) upstream[row * classes + classOf(row, classes)] = 1;
   return upstream;
 }
 
+/** The class of a sample that its loss depends on at the start, and of which its cross-entropy is. */
+export function classOf(row: number, classes: number): number {
+  return row % classes;
+}
+
 export function stateOf(signal: Signal): ExploreState {
-  return { signal, upstream: oneClassARow(signal), row: 0, temperature: 1, backend: null, dtype: null };
+  return { signal, upstream: oneClassARow(signal), loss: null, row: 0, temperature: 1, backend: null, dtype: null };
 }
 
 /** The state with another number of classes: the last ones are taken away, or classes with a logit and a gradient of 0 are added to every sample. */
@@ -72,7 +79,15 @@ export function startOf(parameters: URLSearchParams): ReturnType<typeof fromPara
 }
 
 /** The differences from the sample signal's state, as parameters of the URL. */
-export function toParameters({ signal, upstream, row, temperature, backend, dtype }: ExploreState): URLSearchParams {
+export function toParameters({
+  signal,
+  upstream,
+  loss,
+  row,
+  temperature,
+  backend,
+  dtype,
+}: ExploreState): URLSearchParams {
   const parameters = new URLSearchParams();
   const written = linkedRows({ signal, upstream });
   if (written === null) {
@@ -84,6 +99,7 @@ export function toParameters({ signal, upstream, row, temperature, backend, dtyp
     if (g !== formatRows(oneClassARow(signal), signal.classes)) parameters.set('g', g);
     if (row > 0) parameters.set('row', String(row));
   }
+  if (loss !== null) parameters.set('loss', loss);
   if (temperature !== 1) parameters.set('t', String(temperature));
   if (backend !== null) parameters.set('backend', backend);
   if (dtype !== null) parameters.set('dtype', dtype);
@@ -126,10 +142,13 @@ export function fromParameters(parameters: URLSearchParams): {
     return value ?? fallback;
   };
   const dtype = parameters.get('dtype');
+  const loss = parameters.get('loss');
+  if (loss !== null && loss !== 'crossEntropy') problems.push(`loss=${loss}: expected crossEntropy`);
   return {
     state: {
       ...base,
       upstream: upstream !== null && sameShape(upstream, signal) ? upstream.values : base.upstream,
+      loss: loss === 'crossEntropy' ? loss : null,
       row: read('row', 0, { least: 0, most: signal.rows - 1, integer: true }),
       temperature: read('t', 1, temperatureRange),
       backend: parameters.get('backend'),
