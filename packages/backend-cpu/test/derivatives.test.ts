@@ -274,7 +274,7 @@ describe.each(dtypes)('in %s', (dtype) => {
             const s = floats(classes, dtype).fill(0);
             s[at] = top;
             s[(at + 2) % classes] = tiny;
-            s[(at + 1) % classes] = 1 - top - tiny > 0 ? 1 - top - tiny : 0;
+            s[(at + 1) % classes] = Math.max(0, 1 - top - tiny);
             const g = s.map((p) => (p === s[(at + 2) % classes] ? -1 : 2));
             const rows = { outer: 1, classes, inner: 1 };
             const out = computed(classes, g, dtype, (result, v) => backend.vjp(result, s, v, rows, plain));
