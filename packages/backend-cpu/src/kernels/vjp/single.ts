@@ -62,8 +62,8 @@ export function vjpSingle(
       mean += sum0 + sum1;
       total += total0 + total1;
     }
-    // The entries from `peak` on are the four whose sum is above ½.
-    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end - peak > 4 ? (peak + 4) | 0 : end);
+    // From `peak` on are four entries whose sum is above ½, or one that is.
+    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, peak + 4);
     let origin = 0;
     if (top >= 0 && isImprecise(mean - g[top] * total, mean, g[top])) {
       origin = g[top];
