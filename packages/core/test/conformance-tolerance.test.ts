@@ -151,3 +151,16 @@ test.each(['huge', 'lowest'] as const)(
     }
   },
 );
+
+test('the bound of the vjp of logSoftmax has room for the rounding of the others, however large the cotangent of the probability near 1', () => {
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  const y = [0, -600, -600];
+  for (const largest of [1, 1e10, 1e20, 1e30]) {
+    const g = [largest, 3, 0.7];
+    const expected = reference.logSoftmaxVjp(y, g, rows);
+    const bound = tolerance.logSoftmaxVjpTolerance(precision, y, g, expected, rows);
+    expect(expected[0]).toBeCloseTo(-3.7, 12);
+    expect(bound[0]).toBeGreaterThan(2 ** -24 * 3.7);
+    expect(bound[0]).toBeLessThan(2 ** -19 * 3.7);
+  }
+});
