@@ -40,7 +40,8 @@ function periodOf(operands: readonly HostArray[], rows: Rows): number | null {
   const isInLine = rows.inner === 1 || rows.outer === 1;
   const isWhole = operands.every(({ length }) => length === count || length === count * rows.classes);
   if (count < many || !isInLine || !isWhole) return null;
-  for (let period = 1; period <= longest; period++) {
+  // One row of rows side by side would be contiguous.
+  for (let period = rows.inner === 1 ? 1 : 2; period <= longest; period++) {
     if (operands.every((values) => repeats(values, linesOf(values, rows), period))) return period;
   }
   return null;

@@ -162,12 +162,11 @@ export function crossEntropyVjp(
   rows: Rows,
   options: ReferenceCrossEntropyOptions = {},
 ): Float64Array {
-  const gradient = crossEntropyGradient(x, target, rows, options);
-  rowIndices(rows).forEach((at, row) => {
-    const factor = cotangent[cotangent.length === 1 ? 0 : row] ?? Number.NaN;
-    for (const i of at) gradient[i] = (gradient[i] ?? Number.NaN) * factor;
+  const product = new Float64Array(x.length);
+  eachSlope(x, target, rows, options, (row, i, value) => {
+    product[i] = nearest(value) * (cotangent[cotangent.length === 1 ? 0 : row] ?? Number.NaN);
   });
-  return gradient;
+  return product;
 }
 
 /** The change of the loss along a tangent of the logits. */

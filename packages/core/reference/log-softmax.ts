@@ -27,12 +27,13 @@ export function logSoftmax(x: Values, rows: Rows, parameters: ReferenceParameter
 export function logSoftmaxVjp(y: Values, g: Values, rows: Rows, parameters: ReferenceParameters = {}): Float64Array {
   const { temperature = 1 } = parameters;
   return rowwise(y, rows, (at) => {
-    const cotangent = (i: number) => exactly(isMasked(parameters, i) ? 0 : g[i]);
-    const sum = sumOf(at, cotangent);
+    const cotangent = (i: number) => exactly(g[i]);
+    const sum = sumOf(at, cotangent, parameters);
     return (i) => {
+      if (isMasked(parameters, i)) return zero;
       const log = exactly(y[i]);
       if (!isDominant(log)) return divided(sub(cotangent(i), mul(exp(log), sum)), temperature);
-      const others = sumOf(at, (j) => (j === i ? zero : cotangent(j)));
+      const others = sumOf(at, (j) => (j === i ? zero : cotangent(j)), parameters);
       return divided(sub(mul(cotangent(i), complement(log)), mul(exp(log), others)), temperature);
     };
   });

@@ -1,9 +1,10 @@
 import type { Rows } from '../src/backend/interface.js';
 import { curvature } from './centred.js';
-import { add, type DoubleDouble, exactly, mul, nearest, one } from './doubledouble.js';
+import { add, type DoubleDouble, exactly, mul, nearest, one, zero } from './doubledouble.js';
 import { logOfSum, probabilities, rootProbabilities, scaledRow } from './probabilities.js';
 import {
   divided,
+  isMasked,
   type ReferenceParameters,
   type RowEntries,
   rowIndices,
@@ -35,6 +36,7 @@ export function logSumExpVjp(
     const factor = g ? exactly(g[r]) : one;
     const quotient = divided(factor, temperature);
     return (i, c) => {
+      if (isMasked(parameters, i)) return zero;
       const root = roots(i, c);
       // A probability may be so small that it loses digits while p / T would not.
       if (Number.isFinite(quotient.hi)) return mul(root, mul(root, quotient));
@@ -48,14 +50,10 @@ export function logSumExpJvp(x: Values, t: Values, rows: Rows, parameters: Refer
   const { temperature = 1 } = parameters;
   return Float64Array.from(rowIndices(rows), (at) => {
     const p = probabilities(x, at, parameters);
-    const early = sumOf(at, (i, c) => mul(p(i, c), divided(exactly(t[i]), temperature)));
+    const early = sumOf(at, (i, c) => mul(p(i, c), divided(exactly(t[i]), temperature)), parameters);
     if (Number.isFinite(early.hi)) return nearest(early);
-    return nearest(
-      divided(
-        sumOf(at, (i, c) => mul(p(i, c), exactly(t[i]))),
-        temperature,
-      ),
-    );
+    const sum = sumOf(at, (i, c) => mul(p(i, c), exactly(t[i])), parameters);
+    return nearest(divided(sum, temperature));
   });
 }
 

@@ -62,7 +62,8 @@ export function softmaxVjp(s: Values, g: Values, rows: Rows, parameters: Referen
     // Subtract g of the largest probability: a term as small as 1e-84 has only 53 bits in a double-double if 1 is added to it.
     const origin = atLargest(at, (i) => exactly(s[i]), g, parameters);
     // Differences of huge cotangents, and the error terms of their products, would overflow.
-    const unit = at.some((i) => Math.abs(g[i] ?? 0) > 2 ** 900) ? 2 ** -200 : 1;
+    const isLarge = at.some((i) => !isMasked(parameters, i) && Math.abs(g[i] ?? 0) > 2 ** 900);
+    const unit = isLarge ? 2 ** -200 : 1;
     const moved = (i: number) => difference((g[i] ?? Number.NaN) * unit, (origin ?? Number.NaN) * unit);
     const inner = sumOf(at, (i) => mul(exactly(s[i]), moved(i)), parameters);
     return (i) => {

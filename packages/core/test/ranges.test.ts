@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import { exact } from '../conformance/exact.js';
+import { rounded } from '../conformance/inputs.js';
 import { crossEntropy, logSoftmax, logSumExp, sigmoid, softmax, softmin, tensor } from '../src/index.js';
 
 const right = await exact.open();
@@ -59,6 +60,43 @@ describe('composed', () => {
     expect([...(await logSumExp(x, { temperature: 1e-200 }).data())]).toEqual([low, high, nan]);
     expect([...(await logSoftmax(x, { temperature: 1e-200 }).data())]).toEqual([nan, nan, nan, nan, nan, nan]);
   });
+});
+
+describe.each(['float16', 'float32', 'float64'] as const)('the Jacobian of softmax in %s', (dtype) => {
+  const backend = delegate(right, {
+    jacobian: (out, s, rows, parameters) =>
+      parameters.temperature === 1 ? right.jacobian(out, s, rows, parameters) : false,
+  });
+
+  test.each([2 ** -30, 2 ** -33, 1e-38, 1e-77, 1e-78, 1e-200, 1e-300, 5e-324])(
+    'composed at temperature %s is 0 beside a probability of 0',
+    async (temperature) => {
+      const s = tensor(
+        [
+          [0, 1, 0],
+          [0.75, 0, 0.25],
+        ],
+        { backend, dtype },
+      );
+      const values = await softmax.jacobian(s, { temperature }).data();
+      // Without the sign of 0.
+      expect(Array.from(values.subarray(0, 9), Math.abs)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0]);
+      const product = rounded(0.1875 / temperature, dtype);
+      const [first, zero, third, ...rest] = values.subarray(9);
+      expect([zero, ...rest.slice(0, 3), rest[4]].map(Math.abs)).toEqual([0, 0, 0, 0, 0]);
+      const accuracy = dtype === 'float16' ? 2 ** -9 : 2 ** -22;
+      for (const [value, sign] of [
+        [first, 1],
+        [third, -1],
+        [rest[3], -1],
+        [rest[5], 1],
+      ]) {
+        expect(
+          Number.isFinite(product) ? Math.abs((sign * value) / product - 1) < accuracy : sign * value === product,
+        ).toBe(true);
+      }
+    },
+  );
 });
 
 describe('a power of 2 times logits and temperature', () => {

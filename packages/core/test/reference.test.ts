@@ -6,6 +6,18 @@ import { crossEntropyHvp } from '../reference/cross-entropy.js';
 import { exact, Precise } from './decimal.js';
 
 const row = (classes: number) => ({ outer: 1, classes, inner: 1 });
+type Numbers = readonly number[];
+
+/** A derivative of an operand in a direction. */
+type Derivative = (
+  x: Numbers,
+  direction: Numbers,
+  rows: ReturnType<typeof row>,
+  parameters: reference.ReferenceParameters,
+) => ArrayLike<number> & Iterable<number>;
+
+const probabilities = (values: Numbers) => ({ kind: 'probabilities' as const, values });
+
 const logits = fc.array(fc.double({ min: -80, max: 80, noNaN: true }), { minLength: 1, maxLength: 12 });
 
 /** softmax, its denominator's logarithm and log-probabilities, in 120 digits. */
@@ -274,6 +286,45 @@ describe('special values', () => {
     const direction = [nan, infinity, nan];
     const ofNothing = reference.logSumExpHvp([1, 2, 3], [nan], direction, row(3), { mask: [0, 0, 0] });
     expect(Array.from(ofNothing)).toEqual([0, 0, 0]);
+  });
+
+  test.each([
+    ['softmaxVjp', (x, g, rows, p) => reference.softmaxVjp(x, g, rows, p)],
+    ['softmaxHvp', (x, g, rows, p) => reference.softmaxHvp(x, g, g, rows, p)],
+    ['softmaxDoubleBackward', (x, g, rows, p) => reference.softmaxDoubleBackward(x, g, g, rows, p)],
+    ['logSoftmaxVjp', (x, g, rows, p) => reference.logSoftmaxVjp(x, g, rows, p)],
+    ['logSoftmaxJvp', (x, g, rows, p) => reference.logSoftmaxJvp(x, g, rows, p)],
+    ['logSoftmaxHvp', (x, g, rows, p) => reference.logSoftmaxHvp(x, g, g, rows, p)],
+    ['logSumExpVjp', (x, _, rows, p) => reference.logSumExpVjp(x, [2], rows, p)],
+    ['logSumExpJvp', (x, g, rows, p) => reference.logSumExpJvp(x, g, rows, p)],
+    ['logSumExpHvp', (x, g, rows, p) => reference.logSumExpHvp(x, [2], g, rows, p)],
+    ['crossEntropyVjp', (x, _, rows, p) => reference.crossEntropyVjp(x, probabilities(x), [2], rows, p)],
+    ['crossEntropyJvp', (x, g, rows, p) => reference.crossEntropyJvp(x, probabilities(x), g, rows, p)],
+    ['crossEntropyHvp', (x, g, rows, p) => reference.crossEntropyHvp(x, probabilities(x), [2], g, rows, p)],
+  ] satisfies readonly (readonly [string, Derivative])[])(
+    '%s of a row with a masked entry is that of the row without it, and 0 there, whatever the direction is there',
+    (_, derivative) => {
+      const smallest = 2 ** -1000;
+      const parameters = { temperature: 0.25 };
+      const without = [...derivative([0.25, smallest, 0.5], [3, -1, 2], row(3), parameters)];
+      for (const x of [0, 0.75, -2]) {
+        for (const g of [nan, infinity, minus, 7]) {
+          const masked = { ...parameters, mask: [1, 1, 0, 1] };
+          const got = [...derivative([0.25, smallest, x, 0.5], [3, -1, g, 2], row(4), masked)];
+          expect(got).toEqual(without.length === 1 ? without : [...without.slice(0, 2), 0, without[2]]);
+        }
+      }
+    },
+  );
+
+  test('a row whose entries are all masked, and one that is ignored, has derivatives of 0, whatever the directions are', () => {
+    const nothing = { mask: [0, 0] };
+    const directions = [nan, infinity];
+    expect([...reference.logSumExpVjp([1, 2], [nan], row(2), nothing)]).toEqual([0, 0]);
+    expect([...reference.logSumExpJvp([1, 2], directions, row(2), nothing)]).toEqual([0]);
+    expect([...reference.logSoftmaxVjp([1, 2], directions, row(2), nothing)]).toEqual([0, 0]);
+    const ignored = { kind: 'indices' as const, values: [-100] };
+    expect([...reference.crossEntropyVjp([1, 2], ignored, [nan], row(2), { reduction: 'none' })]).toEqual([0, 0]);
   });
 
   test('nothing cancels where a row is nearly one-hot', () => {

@@ -368,6 +368,23 @@ test.each<readonly [string, (x: Tensor) => unknown]>([
   expect(made?.disposed).toBe(true);
 });
 
+test('a scope that refuses a view disposes the tensors beside it in the result, too, whichever was made first', () => {
+  const made: Tensor[] = [];
+  const outside = tensor([5]);
+  const released: Tensor[] = [];
+  const returned = () =>
+    scope(() => {
+      const before = tensor([1, 2]);
+      const own = softmax(before);
+      const after = tensor([3]);
+      made.push(before, own, after);
+      released.push(keep(tensor([4])));
+      return { before, view: own.view(), after, outside, released: released[0] };
+    });
+  expect(returned).toThrow(lostView);
+  expect([...made, outside, ...released].map(({ disposed }) => disposed)).toEqual([true, true, true, false, false]);
+});
+
 test('scope returns copies, views of tensors that live on, and other memory', () => {
   const outer = tensor([1, 2], { dtype: 'float64' });
   const memory = new Float64Array(8);

@@ -130,9 +130,13 @@ export function complement<B>(m: Algebra<B>, p: Value<B>): Value<B> {
   return m.select(top, m.sum(m.select(top, 0, p)), m.sub(1, p));
 }
 
-/** The Jacobian of softmax at a small temperature, from probabilities over √T, whose products lose digits only if the result does. */
+/**
+ * The Jacobian of softmax at a small temperature, from probabilities over √T, whose products lose digits only if the result does. A probability of 1 over it
+ * is finite, because an infinite product with 0 would be NaN.
+ */
 export function jacobianOfSmallTemperature<B>(m: Algebra<B>, s: Value<B>): Value<B> {
-  const root = 2 ** Math.ceil(exponentOf(m.temperature) / 2);
+  const most = Math.ceil(Math.log2(largestFinite(m.dtype))) - 1;
+  const root = 2 ** Math.max(-most, Math.ceil(exponentOf(m.temperature) / 2));
   const over = (p: Value<B>) => m.columns(m.div(p, root));
   const column = over(s);
   const beside = m.neg(m.mul(column, m.transposed(column)));

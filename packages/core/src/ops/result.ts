@@ -29,8 +29,9 @@ export function compute(
     try {
       if (target.size > 0) overwrite(target, inputs, kernel);
     } catch (error) {
-      // Without memory or a basis, nothing is written: the numbers are still those of the call that made them. A thread that is lost leaves a part of the result.
-      if (isSoftgradError(error) && error.code === 'ERR_DEVICE_LOST') target.overwritten(null);
+      // Without memory or a basis, nothing is written: the numbers are still those of the call that made them. A thread that is lost leaves a part of the result,
+      // and so may a kernel that throws anything else.
+      if (!isSoftgradError(error) || error.code === 'ERR_DEVICE_LOST') target.overwritten(null);
       throw error;
     }
     target.overwritten(null);

@@ -171,9 +171,10 @@ function overwrite(target: DeviceTensor, input: TensorInput, options: TensorOpti
       `tensor: out is ${show(target.shape)} ${target.dtype}, the input ${show(host.shape)} ${host.dtype}`,
     );
   }
+  // A result may remember this mask: writing to it must not change the remembered copy. Copied first, because there may be no memory for it.
+  const kept = target.host && host.data.slice();
   target.backend.write(target.buffer, host.data);
   target.overwritten(beginningOf(host.data));
-  // A result may remember this mask: writing to it must not change the remembered copy.
-  if (target.host !== null) target.host = host.data.slice();
+  target.host = kept;
   return target;
 }

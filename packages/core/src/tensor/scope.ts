@@ -31,31 +31,33 @@ export function track<T extends Tracked>(tensor: T): T {
 export function scope<T>(body: () => T): T {
   const frame: Frame = { made: [], released: new Set(), around: shared.innermost };
   shared.innermost = frame;
-  let kept: Contents | undefined;
-  let lost = false;
+  let kept: ReadonlySet<Tracked> | undefined;
   let result: T;
   try {
     result = body();
-    kept = contentsOf(result, 'scope: the result');
+    const contents = contentsOf(result, 'scope: the result');
+    checkViews(frame, contents);
+    kept = contents.tensors;
   } finally {
     shared.innermost = frame.around;
     for (const tensor of frame.made) {
       if (frame.released.has(tensor)) continue;
-      if (kept?.tensors.has(tensor)) {
-        shared.innermost?.made.push(tensor);
-        continue;
-      }
-      lost ||= kept?.arrays.some((array) => tensor.sharesMemory(array)) ?? false;
-      tensor.endScope();
+      if (kept?.has(tensor)) shared.innermost?.made.push(tensor);
+      else tensor.endScope();
     }
   }
-  if (lost) {
+  return result;
+}
+
+/** @throws ERR_VALUE for the view of a tensor that the scope is going to dispose */
+function checkViews({ made, released }: Frame, { tensors, arrays }: Contents): void {
+  for (const array of arrays) {
+    if (!made.some((tensor) => !released.has(tensor) && !tensors.has(tensor) && tensor.sharesMemory(array))) continue;
     throw new SoftgradError(
       'ERR_VALUE',
       'scope: the result contains the view() of a tensor that the scope disposes; return dataSync(), a copy, or the tensor',
     );
   }
-  return result;
 }
 
 /**

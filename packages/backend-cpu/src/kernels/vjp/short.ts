@@ -1,7 +1,7 @@
 import { sumError } from '../../pair.js';
 import type { FloatArray } from '../../storage.js';
 import { type Divisor, scaleRow } from './double.js';
-import { isPrecise, meanCotangent } from './single.js';
+import { isImprecise, meanCotangent } from './single.js';
 
 /** Rows shorter than this have the probability above ½ found without a branch, which is unpredictable. */
 export const leastSearched = 16;
@@ -49,7 +49,7 @@ export function vjpSingleShort(
     const mean = mean0 + mean1;
     const moved = mean - origin * total;
     const slope = total * factor;
-    const constant = (isPrecise(moved, mean, origin) ? moved : meanCotangent(s, g, start, end, origin)) * factor;
+    const constant = (isImprecise(moved, mean, origin) ? meanCotangent(s, g, start, end, origin) : moved) * factor;
     for (k = start; k < lastTwo; k += 2) {
       const l = (k + 1) | 0;
       const dx0 = s[k] * ((g[k] - origin) * slope - constant);

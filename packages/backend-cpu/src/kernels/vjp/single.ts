@@ -4,19 +4,17 @@ import { indexAboveHalf, scaleShifted } from './origin.js';
 /** float32 elements whose products are added up on their own, so that the rounding errors of long rows do not add up. */
 export const blockElements = 128;
 
-/** Σ (s_k + s_k+1)² of rows that are searched for a probability above ½, as every one of 15/16 or more makes it. */
-export const leastSquares = (15 / 16) ** 2;
-
 /** What is left of ⟨s, g⟩ when a multiple of Σ s is taken off has the bits of a float32 if it is at least this share of both. */
 const leastShare = 2 ** -18;
 
-export function isPrecise(moved: number, mean: number, origin: number): boolean {
-  return Math.abs(moved) >= leastShare * (Math.abs(mean) + Math.abs(origin));
+/** False where the mean or the cotangent is not finite: the result is then that of the formula. */
+export function isImprecise(moved: number, mean: number, origin: number): boolean {
+  return Math.abs(moved) < leastShare * (Math.abs(mean) + Math.abs(origin));
 }
 
 /**
- * float64 arithmetic has 25 bits to spare for sums of float32, as many as cotangents that differ can have in common, if g is multiplied by Σ s.
- * So only probabilities that are much nearer to 1 than ½ need the second pass.
+ * float64 arithmetic has bits to spare for sums of float32, if g is multiplied by Σ s. So rows with a probability above ½ need a second pass only
+ * where ⟨s, g⟩ is nearly that entry's cotangent: where it is nearly 1, or has its cotangent in common with all others but tiny ones.
  */
 export function vjpSingle(
   out: FloatArray,
@@ -29,8 +27,8 @@ export function vjpSingle(
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
     let mean = 0;
-    let squares = 0;
     let total = 0;
+    let peak = -1;
     let k = start;
     while (k < end) {
       // Not k + blockElements, which overflows where the row ends at 2^31.
@@ -38,8 +36,6 @@ export function vjpSingle(
       const lastFour = (last - 3) | 0;
       let sum0 = 0;
       let sum1 = 0;
-      let squares0 = 0;
-      let squares1 = 0;
       let total0 = 0;
       let total1 = 0;
       for (; k < lastFour; k += 4) {
@@ -54,28 +50,24 @@ export function vjpSingle(
         sum1 += s2 * g[k2] + s3 * g[k3];
         const first = s0 + s1;
         const second = s2 + s3;
-        squares0 += first * first;
-        squares1 += second * second;
+        peak = first + second > 0.5 ? k : peak;
         total0 += first;
         total1 += second;
       }
       for (; k < last; k++) {
         sum0 += s[k] * g[k];
-        squares0 += s[k] * s[k];
+        if (s[k] > 0.5) peak = k;
         total0 += s[k];
       }
       mean += sum0 + sum1;
-      squares += squares0 + squares1;
       total += total0 + total1;
     }
+    // From `peak` on are four entries whose sum is above ½, or one that is.
+    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, peak + 4);
     let origin = 0;
-    if (squares > leastSquares) {
-      const top = indexAboveHalf(s, start, end);
-      if (top >= 0) {
-        origin = g[top];
-        const moved = mean - origin * total;
-        mean = isPrecise(moved, mean, origin) ? moved : meanCotangent(s, g, start, end, origin);
-      }
+    if (top >= 0 && isImprecise(mean - g[top] * total, mean, g[top])) {
+      origin = g[top];
+      mean = meanCotangent(s, g, start, end, origin);
     }
     if (origin === 0) scaleLinear(out, s, g, start, end, total * factor, mean * factor);
     else scaleShifted(out, s, g, start, end, origin, total, mean, factor);
