@@ -17,7 +17,7 @@ export interface CpuBackend extends Backend<CpuBuffer> {
   readSync(buffer: CpuBuffer): HostArray;
   view(buffer: CpuBuffer): HostArray;
   readonly basis: Basis<CpuBuffer>;
-  readonly kernels: Required<Kernels<CpuBuffer>>;
+  readonly kernels: CpuKernels;
 }
 
 const supports: Supports = {
@@ -58,9 +58,12 @@ export function createBackend(): CpuBackend {
   };
 }
 
+/** Masks are applied before and after `vjp`. */
+type CpuKernels = Required<Omit<Kernels<CpuBuffer>, 'maskedVjp'>>;
+
 const required = takingIntermediates<Pick<CpuBackend, 'softmax' | 'jacobian' | 'vjp'>>({ softmax, jacobian, vjp });
 
-const kernels = takingIntermediates<Required<Kernels<CpuBuffer>>>({
+const kernels = takingIntermediates<CpuKernels>({
   softmaxHvp,
   logSoftmax,
   logSoftmaxVjp,

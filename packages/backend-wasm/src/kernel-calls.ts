@@ -99,6 +99,13 @@ export function createKernels(
       runRows(runner, 'vjp', out, rows, operands, scratch, [temperature]);
     },
     kernels: {
+      maskedVjp(out, probabilities, cotangent, rows, { temperature, mask }) {
+        if (!mask || !isOrdinary(temperature) || rows.inner !== 1) return false;
+        const scratch = goesByRows(rows, temperature) ? 1 : 3;
+        const operands = [out.address, probabilities.address, cotangent.address];
+        const rest = [temperature, mask.buffer.address, mask.outer];
+        runRows(runner, 'masked_vjp', out, rows, operands, scratch, rest);
+      },
       logSoftmax(out, logits, rows, parameters) {
         const { temperature, mask } = parameters;
         if (!isOrdinary(temperature)) return false;

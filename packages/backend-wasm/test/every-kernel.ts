@@ -28,6 +28,10 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     Uint8Array.from({ length: size }, (_, i) => Number(i % 5 !== 0)),
   );
   const masked = { temperature: 2, mask: { buffer: mask, outer } };
+  /** Rows whose masked probabilities are 0 take another way. */
+  const zeroed = x.map((value, i) => (i % 5 ? value : 0));
+  const maskedVjp = (s: typeof x, temperature: number) =>
+    compute(backend, [s, g], (out, a, b) => kernels?.maskedVjp?.(out, a, b, rows, { ...masked, temperature }));
   const scaled = { ...plainCrossEntropy, scale: 0.5 };
   const loss = backend.alloc(outer * inner, dtype);
   backend.write(loss, logits(dtype, outer * inner, 2, 0, 8));
@@ -68,6 +72,7 @@ export function everyKernel(backend: Backend<WasmBuffer>, dtype: FloatDType, row
     compute(backend, [x], (out, input) => backend.softmax(out, input, rows, plain)),
     compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows, plain)),
     compute(backend, [x, g], (out, a, b) => backend.vjp(out, a, b, rows, { temperature: 2 })),
+    ...(inner === 1 ? [x, zeroed].flatMap((s) => [1, 2].map((temperature) => maskedVjp(s, temperature))) : []),
     compute(backend, [x], (out, input) => backend.softmax(out, input, rows, { temperature: -3, mask: null })),
     compute(backend, [x], (out, input) => backend.softmax(out, input, rows, masked)),
     compute(backend, [x], (out, input) => kernels?.logSoftmax?.(out, input, rows, plain)),

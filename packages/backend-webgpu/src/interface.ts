@@ -36,7 +36,7 @@ export interface DeviceOptions {
 }
 
 /** All kernels except the second derivative of sigmoid, which core composes. */
-export type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, 'sigmoidHvp'>>;
+export type WebgpuKernels = Required<Omit<Kernels<WebgpuBuffer>, 'maskedVjp' | 'sigmoidHvp'>>;
 
 /** The webgpu backend, with members beyond the Backend interface. */
 export interface WebgpuBackend extends Backend<WebgpuBuffer> {

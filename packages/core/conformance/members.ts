@@ -19,6 +19,7 @@ const kernels = {
   sigmoidHvp: true,
   relu: true,
   reluVjp: true,
+  maskedVjp: true,
   crossEntropy: true,
 } satisfies Record<keyof Kernels<unknown>, true>;
 

@@ -2,6 +2,7 @@
 // probability is above 1/2, g at its entry is subtracted, because g − ⟨s, g⟩ would cancel otherwise. If the cotangents have a
 // large constant in common, ⟨s, g⟩ is subtracted and the mean of the differences is computed, because ⟨s, g⟩ has the rounding error of
 // the constant.
+#include "mask.h"
 #include "single-rows.h"
 
 // Rows of fewer classes are processed in registers, or in lanes.
@@ -181,9 +182,9 @@ INLINE int near_in_row(const real *s, const real *g, V mean) {
   return all_lanes(near);
 }
 
-// The same for the first entry, which decides for most rows and takes less time. A cotangent of 0 counts as near.
-INLINE int first_is_near(const real *g, real mean) {
-  return !(absolute(g[0] - mean) > absolute(mean * (real)0.25) && *(const word *)g != 0);
+// The same for the first entry, which decides for most rows and takes less time.
+INLINE int first_is_near(const real *s, const real *g, real mean) {
+  return !(absolute(g[0] - mean) > absolute(mean * (real)0.25) && s[0] != 0);
 }
 
 // out = s ⊙ (g − shift − dot); without a shift if it is null.
@@ -215,7 +216,7 @@ INLINE void vjp_row(real *out, const real *s, const real *g, size_t classes) {
   double sum = dot_row(s, g, classes, 0, &top);
   int dominated = any_lane(lt(splat((real)0.5), top));
   V dot = splat((real)sum);
-  if (dominated || (first_is_near(g, (real)sum) && near_in_row(s, g, dot))) {
+  if (dominated || (first_is_near(s, g, (real)sum) && near_in_row(s, g, dot))) {
     vjp_row_shifted(out, s, g, classes, dominated ? splat(g[dominant_of(s, classes)]) : dot);
   } else if (!(__builtin_fabs(sum) < HARMLESS)) {
     vjp_huge(out, s, g, classes, 1, (Scale){splat(1), 0});
@@ -439,4 +440,63 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
   }
 #endif
   if (begin < end) (classes <= FEW ? vjp_few : vjp_lanes)(begin, end, r, out, s, g, scratch, by);
+}
+
+#define vjp_of PASTE(vjp, PASTE(_f, REAL))
+
+// Rows with a mask, by `vjp` of masked cotangents. Entry `at` of the mask, which repeats after `period`, is that of the first.
+COMPACT SHARED void vjp_kept(size_t rows, size_t classes, real *out, const real *s, const real *g, real *scratch,
+                             double temperature, const unsigned char *mask, size_t at, size_t period) {
+  size_t n = rows * classes;
+  fill_repeated(scratch, g, mask, at, n, period, 0);
+  vjp_of(0, (rows + W - 1) / W, rows, classes, 1, out, s, scratch, scratch + n, temperature);
+  fill_repeated(out, out, mask, at, n, period, 0);
+}
+
+#if REAL == 64
+#define EVEN_WORDS(a, b) wasm_i32x4_shuffle(a, b, 0, 2, 4, 6)
+#define narrowed(v) wasm_i16x8_narrow_i32x4(EVEN_WORDS(v[0], v[1]), EVEN_WORDS(v[2], v[3]))
+#define gone_narrow(mask) wasm_i16x8_eq(wasm_i16x8_load8x8(mask), splat(0))
+#else
+#define narrowed(v) wasm_i8x16_narrow_i16x8(wasm_i16x8_narrow_i32x4(v[0], v[1]), wasm_i16x8_narrow_i32x4(v[2], v[3]))
+#define gone_narrow(mask) wasm_i8x16_eq(load(mask), splat(0))
+#endif
+
+// Makes zeros among results, of at least BYTES entries, positive. Returns whether the probabilities that the mask leaves out are all 0. Narrowing the
+// comparisons takes less time than widening the mask.
+SHARED int positive_zeros(real *out, const real *s, const unsigned char *mask, size_t n) {
+  V wrong = splat(0), v[4];
+  for (size_t c = 0, last = n - BYTES;; c = c + BYTES < last ? c + BYTES : last) {
+    EACH(4, v[u] = ne(load(s + c + u * W), splat(0)))
+    wrong = or(wrong, and(gone_narrow(mask + c), narrowed(v)));
+    EACH(4, store(out + c + u * W, add(load(out + c + u * W), splat(0))))
+    if (c == last) return !any_true(wrong);
+  }
+}
+
+// Rows with a mask whose probabilities are 0 wherever it leaves entries out, by `vjp` without it. Returns 0 if they are not, or if a row is NaN, as one is
+// whose cotangents are not finite at such entries. `out` must not be an operand.
+INLINE int vjp_of_zeros(size_t rows, size_t classes, real *out, const real *s, const real *g,
+                        const unsigned char *mask) {
+  vjp_of(0, (rows + W - 1) / W, rows, classes, 1, out, s, g, 0, 1);
+  int right = positive_zeros(out, s, mask, rows * classes);
+  for (size_t row = 0; row < rows; row++) right &= out[row * classes] == out[row * classes];
+  return right;
+}
+
+// Contiguous rows with a mask, in blocks that stay in the first-level cache. Scratch memory: W rows, and that of `vjp`.
+COMPACT KERNEL(masked_vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                           const real *s, const real *g, real *scratch, double temperature, const unsigned char *mask,
+                           size_t mask_outer) {
+  (void)inner;
+  int by_rows = temperature == 1 && classes >= SHORT_TO, apart = out != s && out != g;
+  size_t row = begin * W, last = end * W < outer ? end * W : outer, most = STRETCH / classes / W * W, rows;
+  if (most == 0) most = by_rows ? 1 : W;
+  for (; row < last; row += rows) {
+    size_t at = row * classes, first = row % mask_outer;
+    rows = last - row < most ? last - row : most;
+    if (by_rows && mask_outer - first < rows) rows = mask_outer - first;
+    if (!(by_rows && apart && vjp_of_zeros(rows, classes, out + at, s + at, g + at, mask + first * classes)))
+      vjp_kept(rows, classes, out + at, s + at, g + at, scratch, temperature, mask, at, mask_outer * classes);
+  }
 }

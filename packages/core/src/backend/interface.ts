@@ -143,7 +143,7 @@ export interface Basis<B> {
   transpose(out: B, x: B, rows: Rows): void;
 }
 
-/** Parameters of a derivative. Core has taken care of the mask. */
+/** Parameters of a derivative. Core has taken care of the mask: it is applied before and after the kernel. */
 export interface DerivativeParameters {
   /** Finite and not 0. Negative for softmin, whose rows are shifted by their minimum. */
   readonly temperature: number;
@@ -177,6 +177,11 @@ export interface CrossEntropyParameters<B> extends SoftmaxParameters<B> {
  * In a row that is NaN because of its other entries, masked entries still have probability 0 and log-probability −Infinity.
  */
 export interface Kernels<B> {
+  /**
+   * `vjp` with a mask: masked entries of the cotangent have no influence, not even NaN, and those of `out` are 0, in a row that is NaN too. Without
+   * this kernel, or if it declines, core applies the mask before and after `vjp`.
+   */
+  maskedVjp?(out: B, probabilities: B, cotangent: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /** `out = x/T − log Σ exp(x/T)`. */
   logSoftmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /** `out = (g − exp(y) Σ g) / T`, the sum over the row. */

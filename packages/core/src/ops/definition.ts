@@ -71,6 +71,8 @@ export interface Member {
   readonly isOfQuotient?: true;
   /** The kernel of backends that have one for it. */
   readonly kernel?: Kernel;
+  /** The kernel that takes the mask of a derivative at the output, too. */
+  readonly masked?: Pick<Kernel, 'call'>;
   /** The composition for backends without the kernel, or if it declines. */
   formula<B>(m: Expressions<B>, ...operands: Value<B>[]): Value<B>;
 }

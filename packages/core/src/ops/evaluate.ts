@@ -22,8 +22,7 @@ export interface Call<B = unknown> extends KernelCall<B> {
 /** Runs a function on buffers: by the backend's kernel, or composed from the basis if there is no kernel or it declines. */
 export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly B[]): void {
   const { kernel } = member;
-  const isTried = kernel !== undefined && !isBeyondKernels(call);
-  if (isTried && kernel.call(call.backend, call, out, operands as Operands<B>) !== false) return;
+  if (kernel && isRunBy(kernel, call, out, operands)) return;
   composed(call, (m) => {
     const values = operands.map((buffer, k) =>
       k === 1 && member.cotangent === 'rows' ? m.byRow(buffer) : m.entries(buffer),
@@ -34,10 +33,12 @@ export function run<B>(call: Call<B>, member: Member, out: B, operands: readonly
 }
 
 /**
- * Runs a derivative at the output, whose kernels and formulas take no mask, with the mask of the call: masked entries of the directions have no
- * influence, and those of the result are 0.
+ * Runs a derivative at the output with the mask of the call: masked entries of the directions have no influence, and those of the result are 0. Unless
+ * the backend has a kernel that takes the mask, it is applied before and after the derivative without one.
  */
 export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operands: readonly B[]): void {
+  const { masked } = member;
+  if (masked && isRunBy(masked, maskedCall, out, operands)) return;
   // A kernel is not enough for it.
   const call = { ...maskedCall, kernel: null };
   composed(call, (m) => {
@@ -47,6 +48,11 @@ export function runMasked<B>(maskedCall: Call<B>, member: Member, out: B, operan
     );
     m.assign(out, member.result === 'matrices' ? m.keepMatrices(unmasked) : m.keep(unmasked, 0));
   });
+}
+
+/** Calls a kernel, and returns whether it ran: a backend may not have it, or decline. */
+function isRunBy<B>(kernel: Pick<Kernel, 'call'>, call: Call<B>, out: B, operands: readonly B[]): boolean {
+  return !isBeyondKernels(call) && kernel.call(call.backend, call, out, operands as Operands<B>) !== false;
 }
 
 /** A function of x / T computed at a temperature near 1. The constant that is subtracted from the logits of a row changes log-sum-exp only, and is added again. */

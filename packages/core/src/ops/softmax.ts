@@ -131,6 +131,10 @@ export const softmaxVjp: Member = {
     name: 'vjp',
     call: (backend, call, out, operands) => backend.vjp(out, operands[0], operands[1], call.rows, call),
   },
+  masked: {
+    call: ({ kernels }, call, out, operands) =>
+      kernels?.maskedVjp ? kernels.maskedVjp(out, operands[0], operands[1], call.rows, call) : false,
+  },
   formula: (m, s, g) => quotientOf(m, (v) => m.plain(softmaxVjp, s, v), g, m.temperature),
 };
 
