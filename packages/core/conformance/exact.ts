@@ -127,6 +127,8 @@ const basis: Basis<ExactBuffer> = {
 };
 
 const kernels: Kernels<ExactBuffer> = {
+  maskedVjp: (out, probabilities, cotangent, rows, parameters) =>
+    store(out, ofRows(reference.softmaxVjp, rows, parameters, probabilities, cotangent)),
   logSoftmax: (out, logits, rows, parameters) => store(out, ofRows(reference.logSoftmax, rows, parameters, logits)),
   logSoftmaxVjp: (out, y, cotangent, rows, { temperature }) =>
     store(out, ofRows(reference.logSoftmaxVjp, rows, { temperature }, y, cotangent)),

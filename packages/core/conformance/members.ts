@@ -10,6 +10,7 @@ const kernels = {
   logSoftmaxVjp: true,
   logSoftmaxJvp: true,
   logSoftmaxJacobian: true,
+  maskedVjp: true,
   softmaxHvp: true,
   logSoftmaxHvp: true,
   logSumExp: true,
@@ -19,7 +20,6 @@ const kernels = {
   sigmoidHvp: true,
   relu: true,
   reluVjp: true,
-  maskedVjp: true,
   crossEntropy: true,
 } satisfies Record<keyof Kernels<unknown>, true>;
 

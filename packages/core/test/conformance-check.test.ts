@@ -250,7 +250,7 @@ describe('an account of buffers', () => {
 
 describe('members', () => {
   test('are the kernels and verbs that core calls', () => {
-    expect(kernelNames).toHaveLength(14);
+    expect(kernelNames).toHaveLength(15);
     expect(verbNames).toEqual(['unary', 'binary', 'reduce', 'select', 'transpose']);
   });
 

@@ -9,6 +9,7 @@ import { lawCases } from './laws/all.js';
 import { close, lifecycle } from './lifecycle.js';
 import { manyRows } from './many-rows.js';
 import { manyRowsOfOperations } from './many-rows-of-operations.js';
+import { maskedVjp } from './masked-vjp.js';
 import { nonFiniteCotangents } from './non-finite-cotangents.js';
 import { oneLoss } from './one-loss.js';
 import { crossEntropyValues, values } from './operations.js';
@@ -27,6 +28,7 @@ const behaviour: readonly ConformanceCase[] = [
   ...storageOrder,
   ...softmax,
   ...vjp,
+  ...maskedVjp,
   ...jacobian,
   ...basis,
   ...manyRows,

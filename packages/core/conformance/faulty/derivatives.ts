@@ -1,6 +1,8 @@
 import { rowIndices } from '../../reference/functions.js';
+import type { SoftmaxParameters } from '../../src/index.js';
+import { repeated } from '../../src/tensor/mask.js';
 import type { ExactBuffer } from '../exact.js';
-import { eachRow, type Fault, fault, valueAt } from './fault.js';
+import { eachRow, type Fault, fault, faultyKernels, valueAt } from './fault.js';
 
 const vjpRamp = 'vjp/values:shape=7x5;axis=1;input=ramp;cotangent=uniform';
 const jacobianRamp = 'jacobian/values:shape=7x5;axis=1;input=ramp';
@@ -203,7 +205,50 @@ export const faultyDerivatives: readonly Fault[] = [
       },
     }),
   ),
+  faultyKernels(
+    'masked-vjp-of-the-whole-cotangent',
+    'sets masked entries of the result to 0, but not those of the cotangent: 0 times one that is not finite is NaN.',
+    'laws/masked-directions:operation=softmax.vjp',
+    ({ maskedVjp }) => ({
+      maskedVjp(out, s, g, rows, parameters) {
+        const kept = keptBy(parameters, out.data.length);
+        maskedVjp?.(out, s, g, rows, { ...parameters, mask: null });
+        out.data.set(out.data.map((value, i) => (kept(i) ? value : 0)));
+      },
+    }),
+  ),
+  faultyKernels(
+    'masked-vjp-of-masked-cotangents',
+    'sets masked entries of the cotangent to 0, but not those of the result, which are NaN in a row that is.',
+    'laws/masked-entries:operation=softmax.vjp',
+    ({ maskedVjp }) => ({
+      maskedVjp(out, s, g, rows, parameters) {
+        const kept = keptBy(parameters, g.data.length);
+        const masked = { dtype: g.dtype, data: g.data.map((value, i) => (kept(i) ? value : 0)) };
+        maskedVjp?.(out, s, masked, rows, { ...parameters, mask: null });
+      },
+    }),
+  ),
+  faultyKernels(
+    'masked-vjp-of-the-first-mask',
+    'uses the mask of the first row for all rows.',
+    'vjp/masks:classes=1..300',
+    ({ maskedVjp }) => ({
+      maskedVjp(out, s, g, rows, parameters) {
+        const { mask, temperature } = parameters;
+        const data = mask?.buffer.data.slice(0, rows.classes * rows.inner);
+        if (!mask || !data) return false;
+        maskedVjp?.(out, s, g, rows, { temperature, mask: { buffer: { ...mask.buffer, data }, outer: 1 } });
+      },
+    }),
+  ),
 ];
+
+/** Whether the mask of a call keeps an entry. */
+function keptBy({ mask }: SoftmaxParameters<ExactBuffer>, size: number): (i: number) => boolean {
+  const entries = mask ? repeated(mask.buffer.data, size) : null;
+  return (i) => entries?.[i] !== 0;
+}
 
 function bitsOf(value: number): number {
   return new Int32Array(Float32Array.of(value).buffer)[0] ?? 0;

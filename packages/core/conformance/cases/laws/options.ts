@@ -1,4 +1,5 @@
 import { type Backend, type Tensor, tensor } from '../../../src/index.js';
+import type { Requirements } from '../../case.js';
 import { assertSame, assertThrows } from '../../check.js';
 import { cycled, largestFinite } from '../../inputs.js';
 import { isSecond, type Operation } from '../../operations/operation.js';
@@ -19,19 +20,25 @@ export const optionLaws: readonly Law[] = [
   {
     name: 'masked-directions',
     composable: true,
-    requires: () => ({ kernel: null, ...ieee }),
+    requires: ofMasked,
     appliesTo: takesMaskedDirection,
     run: maskedDirections,
   },
   {
     name: 'masked-entries',
     composable: true,
-    requires: () => ({ kernel: null, ...ieee }),
+    requires: ofMasked,
     appliesTo: ({ takes, member, family }) =>
       takes.includes('mask') && member !== 'values' && !isRowwise(family, member),
     run: maskedEntries,
   },
 ];
+
+/** One kernel of a derivative takes the mask; core composes it for the others. */
+function ofMasked({ family, member }: Operation): Requirements {
+  const isVjp = (family === 'softmax' || family === 'softmin') && (member === 'vjp' || member === 'jvp');
+  return { kernel: isVjp ? 'maskedVjp' : null, ...ieee };
+}
 
 /** A derivative uses the axis, temperature and mask of the call that made its operand, and refuses options that contradict them. */
 async function remembersItsCall(backend: Backend, operation: Operation): Promise<void> {
