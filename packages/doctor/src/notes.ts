@@ -8,7 +8,7 @@ import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Candidate, Kind } from './form.js';
 import { atFittedTemperature } from './found-temperature.js';
 import { labelsOf } from './labels.js';
-import { ofUnitNorm } from './left-open.js';
+import { ofScaledLoss, ofUnitNorm } from './left-open.js';
 import { optionsFound } from './match.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
@@ -131,6 +131,12 @@ export function notesOn(
   if (scale) {
     notes.push(
       `${scale} is a power of 2, as the loss scale of mixed precision is (GradScaler): if the gradient was taken before it was unscaled, divide it by ${scale}.`,
+    );
+  }
+  if (matches.some(({ formula }) => formula === ofScaledLoss)) {
+    const { n, f } = problem;
+    notes.push(
+      `${n === 1 ? 'One row' : `${n} rows`} of ${f} ${f === 1 ? 'class' : 'classes'} ${n === 1 ? 'has' : 'have'} too few numbers to tell why there is a factor: it may belong to the loss, and other mistakes give a multiple of the right gradient by chance. Compare more rows, or another upstream gradient.`,
     );
   }
   if (matches.some(({ formula }) => formula === ofUnitNorm)) {
