@@ -33,7 +33,7 @@ function scopeOf(layer: Layer): Scope {
 
 /** Expressions of one row alone, whose variables have no batch. */
 const ofOneRow =
-  /^(?:J \* g$|np\.diagonal\(J\)|s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
+  /^(?:J \* g$|np\.diagonal\(J\)|s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|\(s - y\) @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
 /** The same, of a column. */
 const ofColumn = /s\.T\b|^np\.diagflat\(softmax/;
 /** Expressions in which y are class indices. */
@@ -80,6 +80,9 @@ const notEvaluated = [
   'torch.nn.utils.clip_grad_norm_(model.parameters(), 1)',
   'torch.nn.utils.clip_grad_value_(model.parameters(), 1)',
   'tf.clip_by_norm(dx, 1)',
+  // Zeros, which say nothing of a target.
+  's - s',
+  '(s - s) / n',
   // Whether these bounds cut some of the numbers, and leave enough, is another question.
   'np.clip(dx, -1, 1)',
   'np.clip(s - y, -1, 1)',

@@ -1,7 +1,7 @@
 import { inOurLetters, nameOfTarget } from '../aliases.js';
 import { functionOf, type Layer, type LossReduction } from '../input.js';
 import { inEachLayer } from '../layer-formulas.js';
-import { lossOtherThanUpstream } from '../mistakes/product.js';
+import { jacobianOfError, lossOtherThanUpstream } from '../mistakes/product.js';
 import { right } from '../mistakes/right.js';
 import { addsUp, rightLoss } from '../mistakes/right-loss.js';
 import type { Problem } from '../problem.js';
@@ -154,7 +154,8 @@ const overRows = normalised('(s - y) / n');
 /** s − y multiplied by the Jacobian, by layer: the gradient of ½‖s − y‖², or of a cross-entropy with one Jacobian too many. Null for other expressions. */
 function squaredError(found: Found, wanted: string, layer: Layer | null): Found | null {
   const ofSlope = layer === 'sigmoid' && slopesOfError.includes(wanted);
-  const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
+  const ofLayer = layer === null || layer === 'softmax' || (layer === 'sigmoid' && /\bJ\b/.test(wanted));
+  const ofJacobian = ofLayer && productsOfError.includes(wanted);
   if (!ofSlope && !ofJacobian) return null;
   const asRight: Found = { ...found, mistake: right, goal: 'product', caveat: ofSquaredError[functionOf(layer)] };
   if (layer === 'softmax') return asRight;
@@ -165,7 +166,7 @@ const ofSquaredError = /* @__PURE__ */ inEachLayer(
   (of) => `That is the gradient of ½‖${of.error}‖²; of the ${of.nameOfLoss} it is ${of.error}.`,
 );
 
-const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
+const productsOfError = jacobianOfError.map((one) => normalised(one));
 const slopesOfError = ['(s - y) * s * (1 - s)', '(s - y) * sigmoid(x) * (1 - sigmoid(x))'].map((one) =>
   normalised(one),
 );

@@ -118,6 +118,9 @@ const columnSum: Mistake = {
   ],
 };
 
+const sumMissing =
+  'The product s * g is not added up over the classes: (s * g).sum(axis=-1, keepdims=True) belongs in its place.';
+
 const diagonal: Mistake = {
   id: 'diagonal',
   name: 'diagonal only',
@@ -135,12 +138,21 @@ const diagonal: Mistake = {
     gradient('s ⊙ (s − 1)', ['s * (s - 1)', 's**2 - s', 's * s - s'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
-    product(
-      'g ⊙ s ⊙ (1 − s)',
-      ['g * s * (1 - s)', 'np.diag(s * (1 - s)) @ g', "np.einsum('nii,ni->ni', J, g)"],
-      (problem, g) =>
-        each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
-    ),
+    {
+      ...product(
+        'g ⊙ s ⊙ (1 − s)',
+        [
+          'g * s * (1 - s)',
+          'np.diag(s * (1 - s)) @ g',
+          "np.einsum('nii,ni->ni', J, g)",
+          's * (g - s * g)',
+          's * g - s * s * g',
+        ],
+        (problem, g) =>
+          each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
+      ),
+      caveats: { 's * (g - s * g)': sumMissing, 's * g - s * s * g': sumMissing },
+    },
     {
       kind: 'gradient',
       expressions: ['(s - y) * s * (1 - s)'],
