@@ -5,8 +5,10 @@ import type { Candidate, Kind, Mistake } from './form.js';
 import { type FoundOptions, hasFewNumbers, type Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { jacobianRows } from './jacobian-rows.js';
+import { appliesTo } from './layer-words.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { clippedGradient } from './mistakes/clipped.js';
+import { rowsShifted } from './mistakes/loops.js';
 import { oneRowOfJacobian } from './mistakes/one-row.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
@@ -14,6 +16,7 @@ import { rightLoss } from './mistakes/right-loss.js';
 import { byIndex, times } from './numbers.js';
 import { precisionOf } from './precision.js';
 import type { Problem } from './problem.js';
+import { shuffledRows } from './shuffled-rows.js';
 
 /** Explanations with something that is taken from the numbers: a constant factor, a bound, options of the loss, the rows that are not finite. */
 
@@ -111,6 +114,18 @@ export function byJacobianRow(
 ): Match | null {
   const candidates = ({ data }: Given) => jacobianRows(problem, data, noise);
   return firstThatFits(problem, readings, { noise, most: mostOf(noise) }, oneRowOfJacobian, candidates, onFit);
+}
+
+/** The right gradient with rows in another order. */
+export function byShuffledRows(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): Match | null {
+  if (!appliesTo(rowsShifted, problem.layer)) return null;
+  const candidates = ({ data }: Given) => shuffledRows(problem, data);
+  return firstThatFits(problem, readings, { noise, most: mostOf(noise) }, rowsShifted, candidates, onFit);
 }
 
 /** The first candidate that fits, in every row too. */
