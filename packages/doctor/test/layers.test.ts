@@ -1,7 +1,8 @@
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { type Diagnosis, diagnose, knownExpressions } from '../src/index.js';
-import { array, decremented, evaluate, type NdArray, nested, type Scope } from './numpy.js';
+import type { NdArray } from '../src/python/nd-array.js';
+import { runCode } from '../src/python/program.js';
 import { normal } from './random.js';
 
 const n = 4;
@@ -15,8 +16,23 @@ const labels = [2, 0, 1, 0];
 const layers = ['log-softmax', 'sigmoid'] as const;
 type Layer = (typeof layers)[number];
 
+type Scope = Readonly<Record<string, NdArray>>;
+
+function array(values: readonly number[] | readonly (readonly number[])[]): NdArray {
+  const [first] = values;
+  return { shape: typeof first === 'number' ? [values.length] : [values.length, f], data: values.flat() };
+}
+const scalar = (value: number): NdArray => ({ shape: [], data: [value] });
+
+/** What code computes of copies of the variables: code may change them. */
+function evaluate(code: string, scope: Scope): NdArray {
+  const own = new Map(Object.entries(scope).map(([name, { shape, data }]) => [name, { shape, data: [...data] }]));
+  const initial = (name: string) => own.get(name) ?? expect.fail(`${name} in ${code}`);
+  return runCode(code, (name) => own.get(name), initial);
+}
+
 const [x, g, target] = [array(logits), array(upstream), array(labels)];
-const size = { n: array(n), f: array(f) };
+const size = { n: scalar(n), f: scalar(f) };
 
 /** The variables of an expression: s are the probabilities of the layer and J its own Jacobian. */
 function scopeOf(layer: Layer): Scope {
@@ -41,31 +57,24 @@ const ofIndices = /\[y [-+] 1\]|y\[:|y\.reshape/;
 
 function numbersOf(expression: string, layer: Layer): NdArray {
   const scope = scopeOf(layer);
-  const statement = /^(\w+)(\.flat)?\[(.*)\] -= 1$/.exec(expression);
-  if (statement) {
-    const [, , flat, index = ''] = statement;
-    const { shape, data } = evaluate('s', scope);
-    const of = decremented(flat ? { shape: [n * f], data } : { shape, data }, index, { ...functionsOf(), ...scope });
-    return { shape, data: of.data };
-  }
+  // What 1 is subtracted from are the probabilities.
+  if (/^dx.* -= 1$/.test(expression)) return evaluate(expression, { ...scope, dx: scope.s });
   const column = ofColumn.test(expression);
   if (!column && !ofOneRow.test(expression)) {
-    return evaluate(expression, ofIndices.test(expression) ? { ...scope, y: target } : scope);
+    // The class after the last one is an error in NumPy, and the first one here.
+    return evaluate(
+      expression.replace('[y + 1]', '[(y + 1) % f]'),
+      ofIndices.test(expression) ? { ...scope, y: target } : scope,
+    );
   }
-  return array(
-    labels.map((label, row) => {
-      const own = (name: string) => evaluate(`${name}[${row}]`, scope);
-      const [J, t] = [own('J'), array(label)];
-      const [rowX, rowG, s, y] = ['x', 'g', 's', 'y'].map((name) =>
-        column ? { ...own(name), shape: [f, 1] } : own(name),
-      );
-      return nested(evaluate(expression, { ...size, J, t, x: rowX, g: rowG, s, y }));
-    }),
-  );
-}
-
-function functionsOf(): Scope {
-  return { 'np.arange': ([count]) => array([...new Array((count as NdArray).data[0]).keys()]) };
+  const rows = labels.map((label, row) => {
+    const own = (name: string) => evaluate(`${name}[${row}]`, scope);
+    const [rowX, rowG, s, y] = ['x', 'g', 's', 'y'].map((name) =>
+      column ? { ...own(name), shape: [f, 1] } : own(name),
+    );
+    return evaluate(expression, { ...size, J: own('J'), t: scalar(label), x: rowX, g: rowG, s, y });
+  });
+  return { shape: [n, ...rows[0].shape], data: rows.flatMap(({ data }) => data) };
 }
 
 /** Expressions that are no array of the variables alone. */

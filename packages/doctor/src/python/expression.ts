@@ -1,5 +1,5 @@
 import { library, ownSoftmax } from '../spelling.js';
-import { asArray, asNumber, type Call, functions, itemsOf, Slice, type Value } from './functions.js';
+import { asArray, asNumber, type Call, flat, functions, itemsOf, Slice, type Value } from './functions.js';
 import {
   built,
   CannotRun,
@@ -44,6 +44,7 @@ const binary: Readonly<Record<string, readonly [binds: number, compute: (a: NdAr
   '*': [3, numeric((a, b) => a * b)],
   '/': [3, numeric((a, b) => a / b)],
   '@': [3, matmul],
+  '%': [3, numeric((a, b) => a - b * Math.floor(a / b))],
   '**': [5, numeric((a, b) => a ** b)],
 };
 const ofSign = 4;
@@ -74,10 +75,13 @@ export function selected({ shape }: NdArray, index: readonly Value[]): { shape: 
     const size = shape[ofAxis.length];
     if (size === undefined) throw new CannotRun('index');
     if (one instanceof Slice) {
-      const ends = [one.start ?? 0, one.stop ?? size].map((end) => Math.min(end < 0 ? end + size : end, size));
-      const [start = 0, stop = 0] = ends;
-      const axis = result.push(Math.max(stop - start, 0)) - 1;
-      ofAxis.push((own) => start + Number(own[axis]));
+      const { step } = one;
+      const within = (end: number) => Math.min(Math.max(end < 0 ? end + size : end, step < 0 ? -1 : 0), size);
+      const start =
+        one.start === null ? (step < 0 ? size - 1 : 0) : Math.min(within(one.start), step < 0 ? size - 1 : size);
+      const stop = one.stop === null ? (step < 0 ? -1 : size) : within(one.stop);
+      const axis = result.push(Math.max(Math.ceil((stop - start) / step), 0)) - 1;
+      ofAxis.push((own) => start + step * Number(own[axis]));
     } else {
       const list = asArray(one);
       lists.push(list);
@@ -118,8 +122,9 @@ export function withoutLibraries(code: string): string {
     .replace(/(?<![\w.])sum(?=\()/g, 'sum_of_items')
     .replace(ofModel, 'logits')
     .replace(library, '')
-    .replace(/(?<![\w.])(?:self|this)\.|\w+::|(?<![\w.])(?:[a-z]+\.)+(?=[A-Z]\w*\()/g, '')
-    .replace(/(?<![\w.)\]])(?:[A-Za-z_]\w*\.)+(?!(?:T|shape|size)\b)(?=[A-Za-z_]\w*(?![\w(]))/g, '')
+    .replace(/(?<![\w.])(?:autograd|jax|losses|metrics)\.(?=\w+\()/g, '')
+    .replace(/(?<![\w.])(?:self|this)\.|[A-Za-z_]\w*::(?=[A-Za-z_])|(?<![\w.])(?:[a-z]+\.)+(?=[A-Z]\w*\()/g, '')
+    .replace(/(?<![\w.)\]])(?:[A-Za-z_]\w*\.)+(?!(?:T|shape|size|flat)\b)(?=[A-Za-z_]\w*(?![\w(]))/g, '')
     .replace(/\.(?=[*/^])/g, '')
     .replace(ownSoftmax, 'softmax(');
 }
@@ -184,7 +189,12 @@ export function compiled(text: string): Code {
     if (accept('for')) return generator(start ?? (() => null));
     if (!accept(':')) return start ?? (() => null);
     const stop = isEnd() ? null : expression();
-    return (scope) => new Slice(start && asNumber(start(scope)), stop && asNumber(stop(scope)));
+    const step = accept(':') && !isEnd() ? expression() : null;
+    return (scope) => {
+      const [from, to, by] = [start, stop, step].map((end) => end && asNumber(end(scope)));
+      if (by === 0) throw new CannotRun('step');
+      return new Slice(from ?? null, to ?? null, by ?? 1);
+    };
   }
 
   function generator(term: Code): Code {
@@ -212,6 +222,7 @@ export function compiled(text: string): Code {
   function postfix(operand: Code): Code {
     if (accept('.')) {
       const name = tokens[next++] ?? '';
+      if (name === 'flat') return postfix((scope) => flat(asArray(operand(scope))));
       if (accept('(')) {
         const { codes, named } = items(')');
         return postfix((scope) => called(functions.get(name), [operand, ...codes], named, scope));
@@ -234,8 +245,22 @@ export function compiled(text: string): Code {
     return operand;
   }
 
+  /** A function of one expression. */
+  function functionOf(names: readonly string[]): Code {
+    const body = expression();
+    return (scope) => (operands) => {
+      scope.step();
+      const variables = new Map(scope.variables);
+      names.forEach((name, k) => {
+        variables.set(name, operands[k] ?? null);
+      });
+      return body({ ...scope, variables });
+    };
+  }
+
   function atom(): Code {
     const token = tokens[next++] ?? '';
+    if (token === 'lambda') return functionOf(namesUpTo(':'));
     if (token === '(' || token === '[') {
       const { codes } = items(token === '(' ? ')' : ']');
       const isOne = codes.length === 1 && token === '(' && tokens[next - 2] !== ',';
@@ -316,7 +341,9 @@ const constants: ReadonlyMap<string, Value> = new Map<string, Value>([
 function valueNamed(name: string, { variables, free }: Scope): Value {
   const value = variables.get(name) ?? constants.get(name);
   if (value !== undefined) return value;
-  const found = free(name);
+  // In a sum over the shifts k, delta is 1 for the shift by 0.
+  const shift = name === 'delta' ? variables.get('k') : undefined;
+  const found = shift === undefined ? free(name) : scalar(Number(asNumber(shift) === 0));
   if (found === undefined) throw new CannotRun(`unknown name ${name}`);
   return found;
 }

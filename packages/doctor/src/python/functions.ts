@@ -17,13 +17,15 @@ export type Value = NdArray | Call | Slice | string | null | readonly Value[];
 /** A function, with its keyword arguments. */
 export type Call = (operands: readonly Value[], named: ReadonlyMap<string, Value>) => Value;
 
-/** `start:stop` in an index. */
+/** `start:stop:step` in an index. */
 export class Slice {
   readonly start: number | null;
   readonly stop: number | null;
-  constructor(start: number | null, stop: number | null) {
+  readonly step: number;
+  constructor(start: number | null, stop: number | null, step = 1) {
     this.start = start;
     this.stop = stop;
+    this.step = step;
   }
 }
 
@@ -114,7 +116,8 @@ const diagonalMatrices = (array: NdArray): NdArray =>
     index.at(-1) === index.at(-2) ? entryOf(array, index.slice(0, -1)) : 0,
   );
 
-const flat = ({ data }: NdArray): NdArray => ({ shape: [data.length], data });
+/** The same data in one dimension. */
+export const flat = ({ data }: NdArray): NdArray => ({ shape: [data.length], data });
 
 const eye: Call = ([size]) => diagonalMatrices(built([asNumber(size)], () => 1));
 
@@ -151,13 +154,42 @@ const diag: Call = ([operand]) => {
   return array.shape.length === 1 ? diagonalMatrices(array) : diagonal(array);
 };
 
+/** @throws for an axis that the array does not have */
+function axisOf({ shape }: NdArray, axis: number): number {
+  const d = axis < 0 ? axis + shape.length : axis;
+  if (shape[d] === undefined) throw new CannotRun('axis');
+  return d;
+}
+
 const roll: Call = ([operand, shift], named) => {
-  const array = asArray(operand);
+  const given = asArray(operand);
   const axis = named.get('axis');
-  if (array.shape.length === 0 || (axis === undefined && array.shape.length > 1)) throw new CannotRun('roll');
-  const d = axis === undefined ? 0 : (asNumber(axis) + array.shape.length) % array.shape.length;
+  // Without an axis, the array is rolled as one row.
+  const array = axis === undefined ? flat(given) : given;
+  const d = axis === undefined ? 0 : axisOf(array, asNumber(axis));
   const size = Number(array.shape[d]);
-  return built(array.shape, (index) => entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift)) % size)));
+  const { data } = built(array.shape, (index) =>
+    entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift)) % size)),
+  );
+  return { shape: given.shape, data };
+};
+
+const cumsum: Call = ([operand, second], named) => {
+  const axis = named.get('axis') ?? named.get('dim') ?? second ?? null;
+  const array = axis === null ? flat(asArray(operand)) : asArray(operand);
+  const d = axis === null ? 0 : axisOf(array, asNumber(axis));
+  return built(array.shape, (index) => {
+    let sum = 0;
+    for (let k = 0; k <= Number(index[d]); k++) sum += entryOf(array, index.with(d, k));
+    return sum;
+  });
+};
+
+const clip: Call = ([operand, least, most], named) => {
+  const bound = (value: Value | undefined, none: number) => (value ? asArray(value) : scalar(none));
+  const lower = bound(named.get('min') ?? named.get('a_min') ?? least, Number.NEGATIVE_INFINITY);
+  const upper = bound(named.get('max') ?? named.get('a_max') ?? most, Number.POSITIVE_INFINITY);
+  return elementwise((a, b, c) => Math.min(Math.max(a, b), c), asArray(operand), lower, upper);
 };
 
 const outer: Call = ([a, b]) => einsum('i,j->ij', flat(asArray(a)), flat(asArray(b)));
@@ -225,9 +257,12 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     bmm: dot,
     backward: ([loss]) => scalar(asNumber(loss)),
     categorical_crossentropy: (operands, options) => kerasLoss(operands, options),
+    clamp: clip,
+    clip,
     clone: copied,
     cross_entropy: crossEntropy,
     copy: copied,
+    cumsum,
     detach: copied,
     diag,
     diag_embed: ([operand]) => diagonalMatrices(asArray(operand)),
@@ -242,6 +277,8 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     exp: mapped(Math.exp),
     expand_dims: withAxis,
     eye,
+    // Of a loss, whose derivative is taken of what it is: of its value, or of a function of the logits.
+    grad: ([loss]) => (typeof loss === 'function' ? loss : scalar(asNumber(loss))),
     flatten: ([operand]) => flat(asArray(operand)),
     float: copied,
     identity: eye,

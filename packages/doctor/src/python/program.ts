@@ -8,7 +8,7 @@ import {
   selected,
   withoutLibraries,
 } from './expression.js';
-import { asArray, asNumber, type Call, itemsOf, type Value } from './functions.js';
+import { asArray, asNumber, type Call, flat, itemsOf, type Value } from './functions.js';
 import { broadcast, CannotRun, entryOf, type NdArray, unravel } from './nd-array.js';
 
 interface Line {
@@ -56,7 +56,7 @@ function linesOf(code: string): readonly Line[] {
 }
 
 /** `a = `, `a[i] -= ` or `a, b = `. */
-const assignment = /^([A-Za-z_]\w*(?:\s*,\s*\w+)*)\s*(\[.*?\])?\s*(\*\*|[-+*/@])?=(?!=)\s*(.+)$/;
+const assignment = /^([A-Za-z_]\w*(?:\s*,\s*\w+)*)(\.flat)?\s*(\[.*?\])?\s*(\*\*|[-+*/@%])?=(?!=)\s*(.+)$/;
 
 /** What is the result of a statement where none is returned. */
 const nothing = Symbol('nothing');
@@ -128,7 +128,7 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
 
   function statement(text: string, scope: Scope): Value {
     const { variables } = scope;
-    const [, names = '', index, operator = '', value = ''] = assignment.exec(text) ?? [];
+    const [, names = '', isFlat, index, operator = '', value = ''] = assignment.exec(text) ?? [];
     if (names === '') return compiled(text)(scope);
     const given = compiled(value)(scope);
     const [name = '', ...others] = names.split(/\s*,\s*/);
@@ -144,8 +144,10 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
     const items = compiledIndex(index.slice(1, -1).replace(/\]\s*\[/g, ','))(scope);
     const array = asArray(variables.get(name) ?? initial(name, items.length));
     variables.set(name, array);
-    const { shape, places } = selected(array, items);
-    const after = operator === '' ? asArray(given) : operated(operator, entriesAt(array, items), given);
+    // Its data are those of the array.
+    const target = isFlat === undefined ? array : flat(array);
+    const { shape, places } = selected(target, items);
+    const after = operator === '' ? asArray(given) : operated(operator, entriesAt(target, items), given);
     const fits = broadcast([shape, after.shape]).every((size, d) => size === shape[d]);
     // A row of a loop is a copy here and a view in NumPy.
     if (!fits || Object.isFrozen(array.data)) throw new CannotRun('assignment');

@@ -126,15 +126,13 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
         if (flat) return { ...rows, shape: [f] };
         return classes === 0 ? transposed(rows) : rows;
       };
+      const ofLabels = (): NdArray => ({ shape: flat ? [] : [n], data: [...labels] });
       const identity = (rows: number) => built([rows, rows], ([i, j]) => Number(i === j));
       const variables: Readonly<Record<string, () => NdArray>> = {
         s: () => ofRows((k) => at(problem.s, k)),
         x: () => asGiven(data),
         g: () => asGiven(upstream.data),
-        y: () =>
-          indices
-            ? { shape: flat ? [] : [n], data: [...labels] }
-            : ofRows((k) => Number(labels[Math.floor(k / f)] === k % f)),
+        y: () => (indices ? ofLabels() : ofRows((k) => Number(labels[Math.floor(k / f)] === k % f))),
         // In code for one row, n is the number of its entries.
         n: () => scalar(n === 1 ? f : n),
         J: () => built(n === 1 ? [f, f] : [n, f, f], (index) => entryOfJ(index.reduce((k, i) => k * f + i, 0))),
@@ -168,6 +166,11 @@ export function* samplesOf(code: string, input: Omit<DiagnoseInput, 'gradient'>)
           return variables[letter]?.();
         }
         if (classCount.test(name)) return scalar(f);
+        // Beside a one-hot y, t is the class index.
+        if (name === 't') {
+          used.add('y');
+          return ofLabels();
+        }
         if (/^(?:dim|axis)$/.test(name)) return scalar(classes === 0 ? 0 : -1);
         if (guard.test(name)) return scalar(1e-12);
         if (name === 'I') return identity(f);
