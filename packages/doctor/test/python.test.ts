@@ -104,6 +104,9 @@ describe('what is not run', () => {
   test.each([
     ['a loop without an end', 'for i in range(10000):\n    for j in range(10000):\n        a = i'],
     ['a sum of a generator without an end', 'sum(sum(i * j for i in range(5000)) for j in range(5000))'],
+    ['a function that calls itself', 'def f(x):\n    return f(x) * s\nf(s)'],
+    ['a lambda that calls itself', 'f = lambda x: f(x) * s\nf(s)'],
+    ['a list in itself', 'a = []\na.append(a)\na'],
     ['a product too large', 'np.ones((100, 100)) @ np.ones((100, 100))'],
     ['an array too large', 'np.zeros((1000, 1000))'],
     ['an assignment into a row of a loop, which is a view in NumPy', 'for row in s:\n    row[0] = 1\ns'],

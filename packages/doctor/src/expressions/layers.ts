@@ -39,7 +39,7 @@ const ofSigmoid = table([
   ],
   [['sigmoid(x) - y', 's - y', '(s - y) / n'], 'loss'],
   [['-y * s * (1 - s)', 'J[np.arange(n), target]'], 'product'],
-  [['s * (s - 1)', 's**2 - s', 's * s - s'], { id: 'sign-flipped' }],
+  [['s * (s - 1)', 's**2 - s', 's * s - s', '(y - s) * s * (1 - s)'], { id: 'sign-flipped' }],
   [['J.mean(axis=1)', 'J.mean(axis=2)'], { id: 'batch-size' }],
   [['J @ J @ g'], { id: 'slope-twice', form: 0 }],
   [['x * (1 - x)', 'g * x * (1 - x)', 'x - y', '(x - y) / n'], { id: 'logits-for-sigmoid' }],

@@ -89,7 +89,7 @@ export function lookUpInCode(
     const last = lastExpression(code);
     // In code with another function, s may be its output.
     const other = said.layer === null || said.layer === 'softmax' || said.layer === 'cross-entropy';
-    if (last === null || (other && /sigmoid|log_?softmax/i.test(code))) throw error;
+    if (last === null || (other && /sigmoid|log_?softmax/i.test(code)) || ofMatrices.test(code)) throw error;
     try {
       return { expression: last, found: lookUp(last, scaling, said), picked: true };
     } catch {
@@ -97,6 +97,9 @@ export function lookUpInCode(
     }
   }
 }
+
+/** Libraries of C++ in which * is the product of matrices. */
+const ofMatrices = /\b(?:Eigen|arma)::|\b(?:Matrix|Vector)X/;
 
 /** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */
 function judged(found: Found, expression: string, wanted: string, said: Said): Found {

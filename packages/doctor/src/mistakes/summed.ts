@@ -155,17 +155,17 @@ const diagonal: Mistake = {
     },
     {
       kind: 'gradient',
-      expressions: ['(s - y) * s * (1 - s)'],
+      expressions: ['(s - y) * s * (1 - s)', '(y - s) * s * (1 - s)'],
       gives: (problem) => {
         const { s, y, temperature } = problem;
         if (!y) return [];
         const values = lossGradient(problem, y).map((value, k) => value * at(s, k) * (1 - at(s, k)));
         const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };
-        // Those of ½‖s − y‖² and of ‖s − y‖².
-        const all = [1, 2].flatMap((times) =>
+        // Those of ½‖s − y‖² and of ‖s − y‖², and with the error as y − s, as where the update is added.
+        const all = [1, 2, -1].flatMap((times) =>
           averages(problem).map(([divisor, over]) => ({
             factor: times / divisor,
-            formula: `${times === 1 ? '' : `${times} `}${unscaled.formula}${over}`,
+            formula: `${times === 1 ? '' : times < 0 ? '−' : `${times} `}${unscaled.formula}${over}`,
           })),
         );
         return all
