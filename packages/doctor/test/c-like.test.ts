@@ -183,6 +183,76 @@ for (int i = 0; i < n; i++) {
 }`,
     ['&& !(', '|| !(', 'target-indexing'],
   ],
+  'the rows of a batch one after the other': [
+    `for (let b = 0; b < rows; b++) {
+  for (let c = 0; c < cols; c++) {
+    dx[b * cols + c] = probs[b * cols + c] - (c === labels[b] ? 1 : 0);
+  }
+}`,
+    ['- (c ===', '+ (c ===', 'target-added'],
+    ['dx[b * cols + c]', 'dx[c * rows + b]', 'transposed'],
+  ],
+  'the product, row by row': [
+    `for (let row = 0; row < batch; row++) {
+  const offset = row * numClasses;
+  let dot = 0;
+  for (let i = 0; i < numClasses; i++) dot += gradOutput[offset + i] * output[offset + i];
+  for (let i = 0; i < numClasses; i++) gradInput[offset + i] = output[offset + i] * (gradOutput[offset + i] - dot);
+}`,
+    ['let dot = 0;\n', 'dot = dot || 0;\n', 'unknown'],
+    ['- dot', '', 'inner-product-missing'],
+  ],
+  'a sum by forEach, without braces': [
+    `export function gradientOf(logits, oneHot) {
+  const exponentials = logits.map((value) => Math.exp(value));
+  let total = 0;
+  exponentials.forEach((value) => total += value);
+  return exponentials.map((value, i) => value / total - oneHot[i]);
+}`,
+    ['total += value', 'total += value * value', 'unknown'],
+    ['let total = 0', 'let total = 1', 'unknown'],
+  ],
+  'a matrix class of C++': [
+    `matrix backward(const matrix &softmax_out, const matrix &dOut) {
+    matrix dScores(softmax_out.rows, softmax_out.cols);
+    for (int i = 0; i < softmax_out.rows; i++) {
+        double dot = 0.0;
+        for (int j = 0; j < softmax_out.cols; j++) dot += dOut(i,j) * softmax_out(i,j);
+        for (int j = 0; j < softmax_out.cols(); j++) dScores(i,j) = softmax_out(i,j) * (dOut(i,j) - dot);
+    }
+    return dScores;
+}`,
+    ['double dot = 0.0;', 'double dot = dOut(i,0);', 'unknown'],
+    ['(dOut(i,j) - dot)', '(dOut(i,j) + dot)', 'outer-product-added'],
+  ],
+  'a vector whose logits have a name of their own': [
+    `float sum = 0.0f;
+for (unsigned int i = 0; i < vec.GetSize(); ++i) {
+    retV[i] = exp(vec[i]);
+    sum += retV[i];
+}
+for (unsigned int i = 0; i < retV.GetSize(); ++i) {
+    retV[i] = retV[i] / sum - target[i];
+}`,
+    ['retV[i] / sum - target[i]', 'retV[i] / sum - (retV[i] / sum) * (retV[i] / sum)', 'diagonal'],
+  ],
+  'a method of an object': [
+    `backward: function (target) {
+  const dx = [];
+  for (let i = 0; i < this.probs.length; i++) {
+    const indicator = i === target ? 1.0 : 0.0;
+    dx[i] = -(indicator - this.probs[i]);
+  }
+  return dx;
+},`,
+    ['-(indicator', '(indicator', 'sign-flipped'],
+  ],
+  'the error, and the slope of a sigmoid that does not belong there': [
+    `const errors = targets.map((t, i) => outputs[i] - t);
+const gradients = errors.map((e, i) => e);`,
+    ['=> e)', '=> e * outputs[i] * (1 - outputs[i]))', 'diagonal'],
+    ['outputs[i] - t', '(t - outputs[i]) * outputs[i] * (1 - outputs[i])', 'diagonal'],
+  ],
   'a loss and its gradient': [
     `function loss(logits, target) {
   const e = logits.map((x) => Math.exp(x)), total = e.reduce((a, b) => a + b, 0);
