@@ -134,6 +134,10 @@ for (let i = 0; i < s.length; ++i)
     ['dy.sub', 'dy.add', 'outer-product-added'],
     ['.sum(-1', '.sum(0', 'wrong-axis'],
   ],
+  'one-hot tensors of TensorFlow.js': [
+    'const grad = tf.sub(probs, tf.oneHot(labels, 10)).div(tf.scalar(batchSize));',
+    ['tf.sub(', 'tf.add(', 'target-added'],
+  ],
   'a method of Java': [
     `public double[] backward(double[] probs, int target) {
     double[] grad = new double[probs.length];

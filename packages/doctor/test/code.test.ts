@@ -235,6 +235,8 @@ dx = s * (dL - np.sum(dL * s, axis=1, keepdims=True))`,
   'the gradient of dist, named after it': `def softmax_backward(dist: np.ndarray, dL_ddist: np.ndarray) -> np.ndarray:
     inner = float(np.dot(dL_ddist, dist))
     return dist * (dL_ddist - inner)`,
+  'the gradient in the probabilities by its name': `dL_dp = dL_dp * 1
+grad = np.einsum('bi,bij->bj', dL_dp, np.einsum('bi,ij->bij', p, np.eye(p.shape[1])) - np.einsum('bi,bj->bij', p, p))`,
   'T for something else': `T = np.exp(Z)
 A = T / np.sum(T, axis=1, keepdims=True)
 dZ = A - Y`,
@@ -429,6 +431,10 @@ dW += reg*W`;
     expect(verdictOf('q[i] * ((i == j) - q[j])')).toBe('right');
     expect(verdictOf('q[i] * ((i == j) + q[j])')).toBe('outer-product-added');
     expect(verdictOf('self.value[i] * (1 - self.input[i])')).toBe('logits-for-probabilities');
+  });
+
+  test('has a target that is not its own reversal', () => {
+    expect(verdictOf('d = y[::-1]\ns - d')).toBe('rows-shifted');
   });
 
   test('is preferred to its last expression, which the code before it may have changed', () => {
