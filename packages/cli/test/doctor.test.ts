@@ -288,7 +288,7 @@ test('the options that a note asks for are those of the command', async () => {
   const args = ['doctor', '--logits', logits, '--grad', gradient, '--target', files.labels];
   for (const more of [[], ['--json']]) {
     const { stdout } = await softgrad([...args, ...more]);
-    expect(stdout).toContain('Give all options that it has: --label-smoothing, --weight, --ignore-index, --mask.');
+    expect(stdout).toContain('Give all options that it has (--label-smoothing, --weight, --ignore-index, --mask)');
   }
   const ignored = folder.writeNpy(
     'ignored.npy',

@@ -6,8 +6,8 @@ import { type OfSample, samplesOf } from './python/samples.js';
 import { formatDiagnosis } from './report.js';
 
 /**
- * The same as `diagnose` for Python code, also for code that is none of the known expressions: it is run, by an interpreter of what gradients are
- * written with, with made-up numbers, and what it computes is diagnosed. Of code that computes a loss, its derivative is.
+ * The same as `diagnose` for code, also for code that is none of the known expressions: Python, JavaScript, TypeScript, and loops as in Java and C++. It is
+ * run, by an interpreter of what gradients are written with, with made-up numbers, and what it computes is diagnosed. Of code that computes a loss, its derivative is.
  *
  * Names are read as those of known expressions are. Nothing is run but arithmetic on small arrays.
  *
@@ -28,9 +28,10 @@ export function diagnoseCode(input: DiagnoseInput & { readonly gradient: string 
     if (!found || found.verdict === 'unknown') throw error;
     return found;
   }
-  // The last expression of code may be right of the letters in it, which the code before it has changed: then nothing may be known of the whole.
-  const isPart = known.verdict === right.id && known.evidence.notes.includes(ofStatements) && /\n/.test(code);
-  return (isPart && ofSamples(input)) || known;
+  // The last expression of code is of the letters in it, which the code before it may have changed. Where it alone would be right, nothing may be known of the whole.
+  const isPart = known.evidence.notes.includes(ofStatements) && /\n/.test(code);
+  const found = isPart ? ofSamples(input) : null;
+  return found && (found.verdict !== 'unknown' || known.verdict === right.id) ? found : known;
 }
 
 /** Code that is right of another shape than the first that it runs with is not called a mistake alone. Null if it cannot be run. */

@@ -94,7 +94,11 @@ function readProblemOf(input: DiagnoseInput & { readonly gradient: TensorInput }
 /** Looking up an expression takes time that grows with the square of its length: a whole program would take minutes. */
 const longestExpression = 4000;
 
-function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
+/** The product of log-softmax by its name, which says the layer. */
+const ofLogSoftmax = /\blog_?softmax\.vjp\(/i;
+
+function ofExpression(code: string, said: DiagnoseInput): Diagnosis {
+  const input = said.layer === undefined && ofLogSoftmax.test(code) ? { ...said, layer: 'log-softmax' as const } : said;
   if (code.length > longestExpression) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -102,12 +106,17 @@ function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
     );
   }
   const hasData = input.logits !== undefined || input.probabilities !== undefined;
-  const { layer, reduction: said } = readOptions(input);
+  const { layer, reduction: reductionSaid } = readOptions(input);
   if (!hasData) checkWithoutData(input);
   const problem = hasData ? readProblem(input) : null;
   const asked = scalingOf(problem, input);
   const setting = problem ? settingFor(problem, input) : { ...settingOf(asked.axis, asked.temperature, true), layer };
-  const { expression, found, picked } = lookUpInCode(code, asked, { problem, setting, layer, reduction: said });
+  const { expression, found, picked } = lookUpInCode(code, asked, {
+    problem,
+    setting,
+    layer,
+    reduction: reductionSaid,
+  });
   const { mistake, form, caveat, goal, reduction, scaling, also } = found;
   const example =
     problem &&
@@ -135,7 +144,11 @@ function ofExpression(code: string, input: DiagnoseInput): Diagnosis {
     evidence: { ...nothing, rows: problem?.n ?? 0, largest, notes },
     what: `\`${expression.trim()}\` is ${words.map(({ what }) => what).join('; or ')}.`,
     why: words.at(-1)?.why ?? '',
-    instead: remedyFor(wanted, problem ? setting : { ...settingOf(axis, temperature, true), layer }, said ?? reduction),
+    instead: remedyFor(
+      wanted,
+      problem ? setting : { ...settingOf(axis, temperature, true), layer },
+      reductionSaid ?? reduction,
+    ),
     insteadIsTheSame: mistake.id === right.id && !also,
   });
 }

@@ -2,11 +2,13 @@ import { explanations } from './catalogue.js';
 import { boundOfNorm, clippedByRow, clippedByValue, roundNormOf } from './clipped-gradient.js';
 import { fitFactor, type Given, measure, type Noise, relativeErrors, standsOut } from './compare.js';
 import type { Candidate, Kind, Mistake } from './form.js';
-import type { FoundOptions, Inferred } from './found-options.js';
+import { type FoundOptions, hasFewNumbers, type Inferred } from './found-options.js';
 import { inferredRights, leftOutRows } from './inferred.js';
 import { jacobianRows } from './jacobian-rows.js';
+import { appliesTo } from './layer-words.js';
 import { exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
 import { clippedGradient } from './mistakes/clipped.js';
+import { rowsShifted } from './mistakes/loops.js';
 import { oneRowOfJacobian } from './mistakes/one-row.js';
 import { brokenRows } from './mistakes/overflow.js';
 import { right, rightJacobian, rightProduct } from './mistakes/right.js';
@@ -14,6 +16,7 @@ import { rightLoss } from './mistakes/right-loss.js';
 import { byIndex, times } from './numbers.js';
 import { precisionOf } from './precision.js';
 import type { Problem } from './problem.js';
+import { shuffledRows } from './shuffled-rows.js';
 
 /** Explanations with something that is taken from the numbers: a constant factor, a bound, options of the loss, the rows that are not finite. */
 
@@ -26,9 +29,6 @@ const fitsWithSlack = 5e-4;
 /** Constants that differ from 1 by no more than this may come from computing in half precision, whatever the printout. */
 const nearOne = 1e-2;
 
-/** The fewest degrees of freedom for which a constant factor is fitted. */
-const enough = 4;
-
 /** The correct derivative times a fitted constant; `gradient-clipped` where that constant makes its norm a common bound. */
 export function byFactor(
   problem: Problem,
@@ -36,10 +36,11 @@ export function byFactor(
   noise: Noise,
   onFit: () => void,
 ): Match | null {
-  const { n, f } = problem;
-  if (n * (f - 1) < enough) return null;
+  // One number of a sigmoid, and the Jacobian of one row of two classes, are a multiple of every other.
+  if (problem.f < 2 && (problem.n < 2 || problem.layer !== 'sigmoid')) return null;
   const most = mostOf(noise);
   for (const { kind, given } of readings) {
+    if (kind === 'jacobian' && problem.f < 3 && hasFewNumbers(problem)) continue;
     const scaled = rights(problem, kind).flatMap(({ formula, values, terms }) => {
       const factor = fitFactor(given, { formula, values, terms });
       onFit();
@@ -113,6 +114,18 @@ export function byJacobianRow(
 ): Match | null {
   const candidates = ({ data }: Given) => jacobianRows(problem, data, noise);
   return firstThatFits(problem, readings, { noise, most: mostOf(noise) }, oneRowOfJacobian, candidates, onFit);
+}
+
+/** The right gradient with rows in another order. */
+export function byShuffledRows(
+  problem: Problem,
+  readings: readonly GivenReading[],
+  noise: Noise,
+  onFit: () => void,
+): Match | null {
+  if (!appliesTo(rowsShifted, problem.layer)) return null;
+  const candidates = ({ data }: Given) => shuffledRows(problem, data);
+  return firstThatFits(problem, readings, { noise, most: mostOf(noise) }, rowsShifted, candidates, onFit);
 }
 
 /** The first candidate that fits, in every row too. */

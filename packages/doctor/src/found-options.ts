@@ -1,4 +1,5 @@
 import type { Candidate, Goal, Mistake } from './form.js';
+import type { Problem } from './problem.js';
 
 /** Options that were fitted to the numbers. */
 export interface FoundOptions {
@@ -37,6 +38,11 @@ export interface Inferred extends Candidate {
 
 /** The least number of degrees of freedom that must remain after fitting. */
 export const enough = 4;
+
+/** True if so few numbers differ freely that they may be a multiple of the right gradient by chance: those of a row add up to 0, except after a sigmoid. */
+export function hasFewNumbers({ n, f, layer }: Problem): boolean {
+  return n * (layer === 'sigmoid' ? f : f - 1) < enough;
+}
 
 /** Weights and entries of a mask are written in the code up to this many. */
 export const mostInCode = 10;

@@ -3,6 +3,7 @@ import { fitFactor, largestOf, measure, rangeOf } from './compare.js';
 import { saturatedRows } from './condition.js';
 import { lossGradient } from './derivatives.js';
 import type { Form, Mistake } from './form.js';
+import { hasFewNumbers } from './found-options.js';
 import { functionOf } from './input.js';
 import { labelOf } from './labels.js';
 import { productOf } from './layer-formulas.js';
@@ -50,10 +51,15 @@ export interface OpenRight {
 /** The gradient of a loss that is divided by the norm of its gradient. */
 export const ofUnitNorm = '(s − y) / ‖s − y‖';
 
+/** The gradient of a loss that has the factor in it. */
+export const ofScaledLoss = 'the right gradient of a loss that has this factor';
+
 /** A correct gradient that the numbers can be as well as the mistake that fits; null if the numbers rule that out. */
 export function rightLeftOpen(problem: Problem, { kind, data }: Reading, agreement: Agreement): OpenRight | null {
-  if (problem.g || kind !== 'gradient' || !data.every(Number.isFinite)) return null;
+  if (kind !== 'gradient' || !data.every(Number.isFinite)) return null;
   const as = (formula: string): OpenRight => ({ mistake: right, formula });
+  if (agreement.id === 'scaled' && hasFewNumbers(problem)) return as(ofScaledLoss);
+  if (problem.g) return null;
   if (isMultiple(problem, data, agreement)) {
     const label = onlyClass(problem, data);
     if (label !== null) return as(`w (s − y) with a weight w of class ${label}, the only one of the rows that count`);

@@ -1,6 +1,6 @@
 import { placeOf } from './arrays.js';
 import { at } from './at.js';
-import { largestOf, measure, noiseLevels, relativeErrors } from './compare.js';
+import { largestOf, measure, noiseLevels, rangeOf, relativeErrors } from './compare.js';
 import { degeneracies, looksLikeProbabilities, oneRow, saturatedBelow } from './condition.js';
 import { whatCounts } from './cotangents.js';
 import { candidate } from './define-form.js';
@@ -8,17 +8,19 @@ import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Candidate, Kind } from './form.js';
 import { atFittedTemperature } from './found-temperature.js';
 import { labelsOf } from './labels.js';
-import { ofUnitNorm } from './left-open.js';
+import { ofScaledLoss, ofUnitNorm } from './left-open.js';
 import { optionsFound } from './match.js';
 import { binaryThroughSoftmax } from './mistakes/loss.js';
 import { right } from './mistakes/right.js';
 import { addsUp, followsUpstream, rightLoss, rightProbabilityLoss } from './mistakes/right-loss.js';
 import { rowsRescaled, rowsSkipped } from './mistakes/rows.js';
+import { each } from './numbers.js';
 import { hasFewDecimals, precisionOf } from './precision.js';
 import { batchSize, type Problem } from './problem.js';
 import type { Reading } from './reading.js';
 import { countsFrom1, formatError, hasFoundOptions, otherDivisor } from './report.js';
 import { exactSum, isWithinDouble } from './row-sum.js';
+import { some } from './rows-of-loss.js';
 import type { Findings } from './search.js';
 
 /** The nearest explanation that does not fit; none that is right, beside a right gradient with options that were found. */
@@ -131,6 +133,12 @@ export function notesOn(
   if (scale) {
     notes.push(
       `${scale} is a power of 2, as the loss scale of mixed precision is (GradScaler): if the gradient was taken before it was unscaled, divide it by ${scale}.`,
+    );
+  }
+  if (matches.some(({ formula }) => formula === ofScaledLoss)) {
+    const { n, f } = problem;
+    notes.push(
+      `${n === 1 ? 'One row' : `${n} rows`} of ${f} ${f === 1 ? 'class' : 'classes'} ${n === 1 ? 'has' : 'have'} too few numbers to tell why there is a factor: it may belong to the loss, and other mistakes give a multiple of the right gradient by chance. Compare more rows, or another upstream gradient.`,
     );
   }
   if (matches.some(({ formula }) => formula === ofUnitNorm)) {
@@ -248,6 +256,11 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
     const which = wrong.slice(0, 5).join(', ');
     notes.push(`${n - wrong.length} of ${n} rows are right; these are not: ${which}${wrong.length > 5 ? ' …' : ''}.`);
   }
+  const classes = otherTarget(problem, data);
+  if (classes !== null)
+    notes.push(
+      `Every row is right of another target than the one that was given: of the classes ${some(classes.map(String))}.`,
+    );
   const temperature = problem.temperatureGiven ? otherTemperature(problem, data) : null;
   if (temperature !== null)
     notes.push(`They are right at the temperature ${temperature}, which is not the one that was given.`);
@@ -257,13 +270,27 @@ function unknownNotes(problem: Problem, kind: Kind, data: Float64Array): string[
   if (f > 1 && problem.layer !== 'sigmoid' && !followsUpstream(problem) && rowsCancel(data, n, f)) {
     if (!problem.y) {
       notes.push('Each row adds up to 0, as a right product does: `upstream` or `target` tells.');
-    } else if (target?.indices && (target.labelSmoothing === null || !target.weight)) {
+    } else if (classes === null && target?.indices && (target.labelSmoothing === null || !target.weight)) {
       notes.push(
-        'Each row adds up to 0, as the gradient of a cross-entropy does: the loss may have label smoothing together with class weights, which only the options say. Give all options that it has: `labelSmoothing`, `weight`, `ignoreIndex`, `mask`.',
+        'Each row adds up to 0, as every right gradient does: the loss may have more in it than this cross-entropy, such as an entropy term, advantages (a policy gradient), or label smoothing together with class weights. Give all options that it has (`labelSmoothing`, `weight`, `ignoreIndex`, `mask`), or its upstream gradient.',
       );
     }
   }
   return notes;
+}
+
+/** The classes of the target of which every row is right; null if there is none. */
+function otherTarget(problem: Problem, data: Float64Array): readonly number[] | null {
+  const { n, f, target } = problem;
+  if (!labelsOf(problem) || target?.weight || target?.labelSmoothing || target?.counted) return null;
+  // s − y is negative at the target alone.
+  const classes = Array.from({ length: n }, (_, row) => {
+    const own = data.subarray(row * f, (row + 1) * f);
+    return own.indexOf(rangeOf(own).least);
+  });
+  const y = each(problem, (_, row, i) => (classes[row] === i ? 1 : 0));
+  const fits = rightLoss.gives({ ...problem, y }).some((one) => rowsOff(problem, data, one).length === 0);
+  return fits ? classes : null;
 }
 
 /** True if numbers after a sigmoid are 0 within the rounding of float64 where its slope is not. */

@@ -74,10 +74,17 @@ export function settingOf(axis: number, temperature: number, indices: boolean): 
   return { shape: { length: axis === -1 ? 1 : axis + 2 }, axis: axis === -1 ? 0 : axis, temperature, indices };
 }
 
-/** True if the text is one of the lines. The line for softmax itself must match with its assignment: without it, it normalises to `s`. */
+/**
+ * True if the text is one of the lines. The line for softmax itself must match with its assignment: without it, it normalises to `s`. That of crossEntropy, which
+ * takes any target, is not the same as s − y.
+ */
 function says({ typescript, numpy }: Remedy, goal: Goal, text: string, wanted: string): boolean {
   if ([typescript, numpy].some((line) => spaceless(line) === text)) return true;
-  return goal !== 'softmax' && [typescript, numpy].some((line) => normalised(line) === wanted);
+  const isCall = text.includes('crossEntropy');
+  return (
+    goal !== 'softmax' &&
+    [typescript, numpy].some((line) => (isCall || !line.includes('crossEntropy')) && normalised(line) === wanted)
+  );
 }
 
 function spaceless(text: string): string {

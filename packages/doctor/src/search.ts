@@ -1,6 +1,14 @@
 import { cut, isFloat32, measure, type Noise, noiseLevels, precisionLevels } from './compare.js';
 import type { DiagnoseOptions } from './diagnosis.js';
-import { byClipping, byFactor, byInference, byJacobianRow, byLeftOutRows, byPattern } from './fitted.js';
+import {
+  byClipping,
+  byFactor,
+  byInference,
+  byJacobianRow,
+  byLeftOutRows,
+  byPattern,
+  byShuffledRows,
+} from './fitted.js';
 import { inputRounding } from './input-rounding.js';
 import { rightLeftOpen, rightOfBinary, rightOfTargetFrom1, rightOfUnlikelihood } from './left-open.js';
 import { type Divided, exactly, fits, type GivenReading, type Match, scaledMistake, unnamed } from './match.js';
@@ -129,7 +137,7 @@ function explain(problem: Problem, readings: readonly Reading[], onProgress: Dia
 
 /**
  * The explanations with something that is taken from the numbers: those with one number, a factor or the bound of the norm of each row, before options of the
- * loss, which have several; and a bound of the entries and the picked rows of a Jacobian, which fit nothing else by chance, after them.
+ * loss, which have several; and a bound of the entries, the picked rows of a Jacobian and an order of the rows, which fit nothing else by chance, after them.
  */
 function fittedTo(
   problem: Problem,
@@ -145,7 +153,10 @@ function fittedTo(
   if (scaled) return [scaled];
   const inferred = byInference(problem, given, noise, onFit);
   if (inferred || !withFactors) return inferred;
-  const other = byClipping(problem, given, noise, 'entries', onFit) ?? byJacobianRow(problem, given, noise, onFit);
+  const other =
+    byClipping(problem, given, noise, 'entries', onFit) ??
+    byJacobianRow(problem, given, noise, onFit) ??
+    byShuffledRows(problem, given, noise, onFit);
   return other && [other];
 }
 

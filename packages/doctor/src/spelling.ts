@@ -39,7 +39,7 @@ export function normalised(expression: string, classesFirst = false): string {
     )
     .replace(/(?<![\w.])(\d+)\.0*(?!\w)/g, '$1')
     .replace(/\.ravel\(\)|\.reshape\(-1\)/g, '.flatten()');
-  const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(text)))))
+  const spelt = withoutOuterParentheses(asOperators(asMethods(asLetters(asArithmetic(asFormulas(text))))))
     .replace(/\.(sum|mean|max|argmax)\((-?\d|\{)/g, '.$1(axis=$2')
     .replace(/(\.(?:sum|mean|max)\(axis=(?:-?\d|\{[^}]*\})),(?=True|true|1)/g, '$1,keepdims=')
     .replace(/keepdims=(?:1|true)\b/g, 'keepdims=True')
@@ -113,7 +113,7 @@ const jacobianOfRow =
 const jacobianOverAxis0 = new RegExp(`${jacobianOfRow.source}\\.(sum|mean)\\(axis=0`, 'g');
 
 /** Conversions of the dtype, which do not change the formula. */
-const conversions = /\.(?:float|double|half)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;
+const conversions = /\.(?:float|double|half|detach|clone|copy)\(\)|\.(?:astype|to|cast|asType)\([^()]*\)/g;
 
 /** In y (1 − y), y is the output: for a one-hot target the product would be 0. */
 function outputAsS(text: string): string {
@@ -172,6 +172,21 @@ const operators: Readonly<Record<string, string>> = {
   div: '/',
   divide: '/',
 };
+
+/** Rewrites the calls of softgrad's derivatives as their formulas: `softmax.vjp(s, g)`, `logSoftmax.vjp(y, g)` and `crossEntropy.gradient(x, y)`. */
+function asFormulas(text: string): string {
+  const call = /(?<![\w.])(softmax\.vjp|log_?[sS]oftmax\.vjp|crossEntropy(?:\.gradient)?)\(/;
+  return rewritten(text, call, (name, [first, second = '', ...others]) => {
+    const ofSum = others.join() === "{reduction:'sum'}";
+    if (second === '' || (others.length > 0 && !(ofSum && name.startsWith('c'))))
+      return `${name}(${[first, second, ...others].filter(Boolean).join(',')})`;
+    const [a, b] = [factor(first), factor(second)];
+    if (name === 'softmax.vjp') return `${a}*(${b}-(${a}*${b}).sum(axis=1,keepdims=True))`;
+    if (name.startsWith('c')) return ofSum ? `softmax(${first})-${b}` : `(softmax(${first})-${b})/n`;
+    const isOutput = /^(?:y|log_?(?:p\w*|s|softmax))$|^log_?softmax\(x\)$/i.test(first);
+    return `${b}-${isOutput ? 's' : `exp(${first})`}*${b}.sum(axis=1,keepdims=True)`;
+  });
+}
 
 /** Rewrites `a.sub(b)`, `tf.sub(a, b)` and `a.neg()` as `(a-b)` and `(-a)`, the last call first, because it may be an argument of another. */
 function asArithmetic(text: string): string {
@@ -288,6 +303,7 @@ function asLetters(text: string): string {
     .replace(reluOfLogits, 'relu(x)')
     .replace(/(?<![\w.])softmax\(relu\(x\)(?:,(?:axis=)?-?1)?\)/g, 'softmax(relu(x))')
     .replace(/(?<![\w.])softmax\(x(?:,(?:axis=)?-?1)?\)|(?<![\w.])x\.softmax\((?:(?:axis=)?-?1)?\)/g, 's')
+    .replace(/(?<![\w.])log_?softmax\(x(?:,(?:axis=)?-?1)?\)/gi, 'log(s)')
     .replace(/\((?:s|x)\.size\/(?:s|x)\.shape\[1\]\)|(?<![\w.])(?:s|x|y)\.shape\[0\]/g, 'n')
     .replace(/(?<=roll\(s,)i\b|(?<=\bfor)i(?=inrange)|\bi(?===0)/g, 'k')
     .replace(/\(k==0\)(?=-roll)/g, 'delta')

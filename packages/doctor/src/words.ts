@@ -2,6 +2,7 @@ import { saturatedBelow } from './condition.js';
 import type { DiagnosisEvidence } from './diagnosis.js';
 import type { Goal } from './form.js';
 import { whyRight, wordsOf } from './layer-words.js';
+import { ofScaledLoss } from './left-open.js';
 import { underflow } from './mistakes/overflow.js';
 import { right, whatRight } from './mistakes/right.js';
 import type { Problem } from './problem.js';
@@ -55,7 +56,10 @@ export function wordsFor(
   }
   if (verdict === 'ambiguous') {
     const names = matches.map(({ mistake }) => mistake.name);
-    const decides = problem.g ? '' : ': `upstream` can, or `target` with `layer`';
+    const decides =
+      problem.g || matches.some(({ formula }) => formula === ofScaledLoss)
+        ? ''
+        : ': `upstream` can, or `target` with `layer`';
     return {
       what: `${names.length} explanations give these numbers: ${names.join('; ')}.`,
       why: `${wordsOf(best.mistake, layer).why} Nothing in the numbers tells it from ${names.length > 3 ? 'the others' : alike.map(({ mistake }) => mistake.name).join(' or from ')}${decides}.`,

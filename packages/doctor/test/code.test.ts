@@ -216,6 +216,30 @@ return np.array(dx)`,
 dL[np.arange(len(y)), y] = -1 / s[np.arange(len(y)), y]
 dx = s * (dL - np.sum(dL * s, axis=1, keepdims=True))`,
   'a loss of log-probabilities': 'loss = -np.mean(np.log(probs[range(n), y]))',
+  'types of parameters and of the result': `def softmax_derivative(x: list[float], axis: int = 0) -> list[list[float]]:
+    x = np.array(x, dtype=float)
+    # J = diag(s) - s s^T
+    e = np.exp(x - np.max(x))
+    s = e / np.sum(e)
+    J = np.diag(s) - np.outer(s, s)
+    return J.tolist()`,
+  'an entry by its indices': `def softmax_derivative(z, i, j):
+    s = softmax(z)
+    if i == j:
+        return s[i] * (1 - s[i])
+    else:
+        return -s[i] * s[j]`,
+  'the gradient of b, named after it': `def softmax_backward(b, gb):
+    jacobian = np.diag(b) - np.outer(b, b)
+    return np.dot(gb.transpose(), jacobian)`,
+  'the gradient of dist, named after it': `def softmax_backward(dist: np.ndarray, dL_ddist: np.ndarray) -> np.ndarray:
+    inner = float(np.dot(dL_ddist, dist))
+    return dist * (dL_ddist - inner)`,
+  'the gradient in the probabilities by its name': `dL_dp = dL_dp * 1
+grad = np.einsum('bi,bij->bj', dL_dp, np.einsum('bi,ij->bij', p, np.eye(p.shape[1])) - np.einsum('bi,bj->bij', p, p))`,
+  'T for something else': `T = np.exp(Z)
+A = T / np.sum(T, axis=1, keepdims=True)
+dZ = A - Y`,
   'a softmax of its own': `exps = np.exp(x - np.max(x))
 s = exps / np.sum(exps)
 s = s.reshape(-1, 1)
@@ -238,6 +262,11 @@ describe('right code', () => {
       ['samples in columns', 'A2 - Y', 'Y - A2', 'sign-flipped'],
       ['a list of products', '- np.outer', '+ np.outer', 'outer-product-added'],
       ['a comprehension', 'else -p', 'else p', 'outer-product-added'],
+      ['types of parameters and of the result', 'np.diag(s) -', 'np.diag(s) +', 'outer-product-added'],
+      ['an entry by its indices', 'return -s', 'return s', 'outer-product-added'],
+      ['the gradient of b, named after it', '- np.outer', '+ np.outer', 'outer-product-added'],
+      ['the gradient of dist, named after it', '- inner', '+ inner', 'outer-product-added'],
+      ['T for something else', 'A - Y', 'Y - A', 'sign-flipped'],
       ['attention', '.sum(-1', '.mean(-1', 'inner-product-wrong'],
       ['the gradient of the loss first', 'dx = s * (dL - np.sum', 'dx = s * (dL + np.sum', 'outer-product-added'],
       ['a loss of log-probabilities', 'np.log(probs[range(n), y])', 'probs[range(n), y]', 'ambiguous'],
@@ -253,10 +282,39 @@ describe('right code', () => {
   });
 });
 
+/** Right of one row, or of one row as a column. */
+const rightOfRow: Readonly<Record<string, string>> = {
+  'probabilities by another name, changed in place': `def softmaxBackward(Y: int, YGama):
+    YGama[Y] -= 1
+    return YGama`,
+  'a function of a class, and a copy of the logits': `def softmax_backward(dA, cache):
+    Z = cache
+    s = Activations.softmax(Z)
+    dZ = np.zeros_like(s)
+    for i in range(dA.shape[1]):
+        dZ[:, i] = np.dot(np.diag(s[:, i]), dA[:, i]) - np.outer(s[:, i], s[:, i]) @ dA[:, i]
+    return dZ`,
+};
+
+describe('code for one row', () => {
+  test.each(Object.entries(rightOfRow))('%s', (_, code) => {
+    expect(diagnoseCode({ gradient: code }).matches.map(({ id }) => id)).toContain('right');
+    const slip = code.replace('-= 1', '+= 1').replace('- np.outer', '+ np.outer');
+    expect(slip).not.toBe(code);
+    let ids: readonly string[] = [];
+    try {
+      ids = diagnoseCode({ gradient: slip }).matches.map(({ id }) => id);
+    } catch {}
+    expect(ids).not.toContain('right');
+  });
+});
+
 describe('what is run', () => {
   test('says of every known expression what the catalogue does, if it says anything', () => {
     let found = 0;
     for (const { expression, id } of knownExpressions()) {
+      // The bounds are no smaller than any s − y.
+      if (expression === 'np.clip(s - y, -1, 1)') continue;
       // A factor that no known expression has.
       const code = `one = 1\nresult = (${expression}) * one`;
       let ids: readonly string[];
@@ -373,6 +431,19 @@ dW += reg*W`;
     expect(verdictOf('q[i] * ((i == j) - q[j])')).toBe('right');
     expect(verdictOf('q[i] * ((i == j) + q[j])')).toBe('outer-product-added');
     expect(verdictOf('self.value[i] * (1 - self.input[i])')).toBe('logits-for-probabilities');
+  });
+
+  test('has a target that is not its own reversal', () => {
+    expect(verdictOf('d = y[::-1]\ns - d')).toBe('rows-shifted');
+  });
+
+  test('is preferred to its last expression, which the code before it may have changed', () => {
+    const code = 's = softmax(s)\ndx = s * (1 - s)';
+    expect(diagnose({ gradient: code }).verdict).toBe('diagonal');
+    expect(() => diagnose({ gradient: 'Eigen::MatrixXd jac = f(s);\nreturn jac * grad;' })).toThrow(
+      'unknown expression',
+    );
+    expect(verdictOf('p = s * 2\nq = p / 2\ndx = p * (1 - p)')).toBe('diagonal');
   });
 
   test('never begins with what it should compute', () => {

@@ -427,3 +427,83 @@ test('a whole program is refused at once, with what is expected', () => {
   expect(diagnose({ gradient: `${' '.repeat(3987)}J.sum(axis=1)` }).verdict).toBe('row-sum');
   expect(() => diagnose({ gradient: `${' '.repeat(3988)}J.sum(axis=1)` })).toThrow('an expression of 4001 characters');
 });
+
+describe('calls of softgrad, of which the arguments decide', () => {
+  test.each<[string, string]>([
+    ['softmax.vjp(softmax(x), dout)', 'right'],
+    ['softmax.vjp(logSoftmax(x), g)', 'logarithms-for-probabilities'],
+    ['softmax.vjp(probs, probs.sub(onehot))', 'right,jacobian-twice'],
+    ['logSoftmax.vjp(logSoftmax(logits), g)', 'right'],
+    ['logSoftmax.vjp(y, g)', 'right'],
+    ['logSoftmax.vjp(logProbs, dout)', 'right'],
+    ['logSoftmax.vjp(s, g)', 'exponential-twice'],
+    ['const dx = logSoftmax.vjp(softmax(logits), dout);', 'exponential-twice'],
+    ['logSoftmax.vjp(logits, g)', 'normalisation-missing'],
+    ['crossEntropy.gradient(logits, labels)', 'right'],
+    ['crossEntropy.gradient(softmax(x), y)', 'softmax-twice'],
+    ['const { loss, gradient } = crossEntropy(softmax(logits), target);', 'softmax-twice'],
+    ["crossEntropy.gradient(probs, labels, { reduction: 'sum' })", 'softmax-twice'],
+    ['crossEntropy(x, softmax(x))', 'predicted-class'],
+  ])('%s: %s', (gradient, ids) => {
+    const { matches } = diagnose({ gradient });
+    expect(matches.map(({ id }) => id).join()).toBe(ids);
+  });
+
+  test('of which the reduction is that of the mean, unless another is said', () => {
+    const of = (options: string) =>
+      diagnose({ gradient: `crossEntropy.gradient(logits, labels${options})`, reduction: 'sum' }).verdict;
+    expect([of(''), of(", { reduction: 'sum' }")]).toEqual(['batch-size', 'right']);
+  });
+
+  test('of log-softmax say the layer, unless another is said', () => {
+    const of = (layer?: 'softmax' | 'sigmoid') => diagnose({ gradient: 'logSoftmax.vjp(y, g)', layer }).verdict;
+    expect([of(), of('softmax'), of('sigmoid')]).toEqual(['right', 'log-softmax', 'log-softmax']);
+    expect(diagnose({ gradient: 'logSoftmax.vjp(s, g)' }).instead.typescript).toBe(
+      'const dx = logSoftmax.vjp(logSoftmax(logits), g);',
+    );
+  });
+
+  test.each(['softmax.vjp(s)', 'crossEntropy.gradient(x, y, { weight })', 'logSoftmax.vjp(s, g, other)'])(
+    '%s stays unknown',
+    (gradient) => {
+      expect(() => diagnose({ gradient })).toThrow('unknown expression');
+    },
+  );
+});
+
+describe('a Jacobian on a gradient that is complete', () => {
+  test.each([
+    'J.T @ (s - y)',
+    '(p - y) @ J',
+    "np.einsum('bij,bi->bj', jac, probs - onehot)",
+    's * ((s - y) - (s * (s - y)).sum(axis=1, keepdims=True))',
+  ])('%s', (gradient) => {
+    const of = (layer?: 'softmax' | 'cross-entropy' | 'log-softmax') =>
+      diagnose({ gradient, layer })
+        .matches.map(({ id }) => id)
+        .join();
+    expect([of(), of('softmax'), of('cross-entropy')]).toEqual(['right,jacobian-twice', 'right', 'jacobian-twice']);
+    // Jᵀ (s − y) = s − y − s Σ (s − y) of a log-softmax, and the sum is 0.
+    expect(of('log-softmax')).toBe(gradient.startsWith('s *') ? 'softmax-derivative,right' : 'right');
+  });
+});
+
+test.each(['s * (g - s * g)', 'p*(dout - p*dout)', 'probs * dout - probs * probs * dout'])(
+  'the product in place of its sum, %s, leaves the diagonal, which is right after a sigmoid',
+  (gradient) => {
+    const { verdict, evidence } = diagnose({ gradient });
+    expect(verdict).toBe('diagonal');
+    expect(evidence.notes.join()).toContain('(s * g).sum(axis=-1, keepdims=True) belongs in its place');
+    expect(diagnose({ gradient, layer: 'sigmoid' }).verdict).toBe('right');
+  },
+);
+
+test.each(['s - s', 'probs - softmax(x)', '(p - p.detach()) / n'])('a target that is the output: %s', (gradient) => {
+  for (const layer of ['softmax', 'log-softmax', 'sigmoid'] as const) {
+    const { verdict, evidence, instead } = diagnose({ gradient, layer });
+    if (layer === 'sigmoid' && gradient.includes('softmax')) continue;
+    expect(verdict).toBe('predicted-class');
+    expect(evidence.notes.join()).toContain('identically 0');
+    expect(instead).toEqual(diagnose({ gradient: 'y - s', layer }).instead);
+  }
+});

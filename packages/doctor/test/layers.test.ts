@@ -1,7 +1,8 @@
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { type Diagnosis, diagnose, knownExpressions } from '../src/index.js';
-import { array, decremented, evaluate, type NdArray, nested, type Scope } from './numpy.js';
+import type { NdArray } from '../src/python/nd-array.js';
+import { runCode } from '../src/python/program.js';
 import { normal } from './random.js';
 
 const n = 4;
@@ -15,8 +16,23 @@ const labels = [2, 0, 1, 0];
 const layers = ['log-softmax', 'sigmoid'] as const;
 type Layer = (typeof layers)[number];
 
+type Scope = Readonly<Record<string, NdArray>>;
+
+function array(values: readonly number[] | readonly (readonly number[])[]): NdArray {
+  const [first] = values;
+  return { shape: typeof first === 'number' ? [values.length] : [values.length, f], data: values.flat() };
+}
+const scalar = (value: number): NdArray => ({ shape: [], data: [value] });
+
+/** What code computes of copies of the variables: code may change them. */
+function evaluate(code: string, scope: Scope): NdArray {
+  const own = new Map(Object.entries(scope).map(([name, { shape, data }]) => [name, { shape, data: [...data] }]));
+  const initial = (name: string) => own.get(name) ?? expect.fail(`${name} in ${code}`);
+  return runCode(code, (name) => own.get(name), initial);
+}
+
 const [x, g, target] = [array(logits), array(upstream), array(labels)];
-const size = { n: array(n), f: array(f) };
+const size = { n: scalar(n), f: scalar(f) };
 
 /** The variables of an expression: s are the probabilities of the layer and J its own Jacobian. */
 function scopeOf(layer: Layer): Scope {
@@ -33,7 +49,7 @@ function scopeOf(layer: Layer): Scope {
 
 /** Expressions of one row alone, whose variables have no batch. */
 const ofOneRow =
-  /^(?:J \* g$|np\.diagonal\(J\)|s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
+  /^(?:J \* g$|np\.diagonal\(J\)|s \* \(g - (?:s @ g|g @ s)\)|(?:J|J\.T|J @ J) @ (?:g|\(s - y\))|g @ J|\(s - y\) @ J|np\.einsum\('ij,.*|-?np\.outer\(.*|np\.diag\((?!s\.flatten).*|np\.eye\(f\) - s|s\[t\] .*|sum\(s \* \(delta - np\.roll\(s, k\)\) .*)$/;
 /** The same, of a column. */
 const ofColumn = /s\.T\b|^np\.diagflat\(softmax/;
 /** Expressions in which y are class indices. */
@@ -41,31 +57,24 @@ const ofIndices = /\[y [-+] 1\]|y\[:|y\.reshape/;
 
 function numbersOf(expression: string, layer: Layer): NdArray {
   const scope = scopeOf(layer);
-  const statement = /^(\w+)(\.flat)?\[(.*)\] -= 1$/.exec(expression);
-  if (statement) {
-    const [, , flat, index = ''] = statement;
-    const { shape, data } = evaluate('s', scope);
-    const of = decremented(flat ? { shape: [n * f], data } : { shape, data }, index, { ...functionsOf(), ...scope });
-    return { shape, data: of.data };
-  }
+  // What 1 is subtracted from are the probabilities.
+  if (/^dx.* -= 1$/.test(expression)) return evaluate(expression, { ...scope, dx: scope.s });
   const column = ofColumn.test(expression);
   if (!column && !ofOneRow.test(expression)) {
-    return evaluate(expression, ofIndices.test(expression) ? { ...scope, y: target } : scope);
+    // The class after the last one is an error in NumPy, and the first one here.
+    return evaluate(
+      expression.replace('[y + 1]', '[(y + 1) % f]'),
+      ofIndices.test(expression) ? { ...scope, y: target } : scope,
+    );
   }
-  return array(
-    labels.map((label, row) => {
-      const own = (name: string) => evaluate(`${name}[${row}]`, scope);
-      const [J, t] = [own('J'), array(label)];
-      const [rowX, rowG, s, y] = ['x', 'g', 's', 'y'].map((name) =>
-        column ? { ...own(name), shape: [f, 1] } : own(name),
-      );
-      return nested(evaluate(expression, { ...size, J, t, x: rowX, g: rowG, s, y }));
-    }),
-  );
-}
-
-function functionsOf(): Scope {
-  return { 'np.arange': ([count]) => array([...new Array((count as NdArray).data[0]).keys()]) };
+  const rows = labels.map((label, row) => {
+    const own = (name: string) => evaluate(`${name}[${row}]`, scope);
+    const [rowX, rowG, s, y] = ['x', 'g', 's', 'y'].map((name) =>
+      column ? { ...own(name), shape: [f, 1] } : own(name),
+    );
+    return evaluate(expression, { ...size, J: own('J'), t: scalar(label), x: rowX, g: rowG, s, y });
+  });
+  return { shape: [n, ...rows[0].shape], data: rows.flatMap(({ data }) => data) };
 }
 
 /** Expressions that are no array of the variables alone. */
@@ -80,6 +89,9 @@ const notEvaluated = [
   'torch.nn.utils.clip_grad_norm_(model.parameters(), 1)',
   'torch.nn.utils.clip_grad_value_(model.parameters(), 1)',
   'tf.clip_by_norm(dx, 1)',
+  // Zeros, which say nothing of a target.
+  's - s',
+  '(s - s) / n',
   // Whether these bounds cut some of the numbers, and leave enough, is another question.
   'np.clip(dx, -1, 1)',
   'np.clip(s - y, -1, 1)',
@@ -120,6 +132,9 @@ function explanationsOfNumbers(known: ReturnType<typeof knownFor>, values: NdArr
 /** These are said of every layer, or have softmax's formula, but numbers are compared with some of them for a softmax only. */
 const saidOnly = ['batch-contracted', 'batch-jacobian', 'not-reset', 'softmax-derivative'];
 
+/** The gradient of ½‖σ − y‖² with the opposite sign, which numbers are not compared with. */
+const ofSquaredError = '(y - s) * s * (1 - s)';
+
 /** Which class a sigmoid predicts is a question of a threshold, so numbers are not compared with the largest. */
 const ofArgmax = /^\(?s - np\.eye.*argmax|^s\[.*argmax/;
 
@@ -140,7 +155,11 @@ describe.each(layers)('after a %s', (layer) => {
     const numbers = explanationsOfNumbers(known, values);
     const isOfSoftmaxOnly = said.what.includes(`is no derivative of a ${layer}; for a softmax it would be`);
     const may = isOfSoftmaxOnly || saidOnly.includes(said.verdict) || forward.test(expression);
-    if (numbers.length === 0 && (may || (layer === 'sigmoid' && ofArgmax.test(expression)))) return;
+    if (
+      numbers.length === 0 &&
+      (may || (layer === 'sigmoid' && (ofArgmax.test(expression) || expression === ofSquaredError)))
+    )
+      return;
     expect(numbers, said.text).toEqual(expect.arrayContaining([expect.toBeOneOf(idsOf(said))]));
     if (said.verdict === 'right') expect(numbers[0]).toBe('right');
     expect(isOfSoftmaxOnly, said.text).toBe(false);

@@ -12,7 +12,7 @@ function problem(n: number, f: number) {
     row.map((p, i) => p * (upstream[k][i] - row.reduce((sum, q, j) => sum + q * upstream[k][j], 0))),
   );
   const verdict = (gradient: Matrix) => diagnose({ logits, upstream, gradient: gradient as number[][] }).verdict;
-  return { product, verdict, s, upstream };
+  return { product, verdict, s, upstream, logits };
 }
 
 test('an explanation fits up to a relative error of a thousandth', () => {
@@ -50,17 +50,65 @@ test('an explanation does not fit if a small entry is off by more than a hundred
   expect([0.0099, 0.0101].map((share) => verdictAt(share) === 'right')).toEqual([true, false]);
 });
 
-test('a factor is found in four numbers that differ freely, and not in three', () => {
-  for (const [n, f, expected] of [
-    [2, 3, 'scaled'],
-    [1, 5, 'scaled'],
-    [4, 2, 'scaled'],
-    [1, 4, 'unknown'],
-    [3, 2, 'unknown'],
-  ] as const) {
-    const { product, verdict } = problem(n, f);
-    expect([n, f, verdict(product.map((row) => row.map((value) => 0.0123 * value)))]).toEqual([n, f, expected]);
-  }
+describe('a factor', () => {
+  const found = (n: number, f: number, layer: 'softmax' | 'sigmoid' = 'softmax') => {
+    const { product, upstream, logits } = problem(n, f);
+    const slopes = logits.map((row, k) => row.map((x, i) => (upstream[k][i] * Math.exp(-x)) / (1 + Math.exp(-x)) ** 2));
+    const gradient = (layer === 'sigmoid' ? slopes : product).map((row) => row.map((value) => 0.0123 * value));
+    const { verdict, matches, text } = diagnose({ logits, upstream, layer, gradient });
+    return {
+      verdict,
+      ids: matches.map(({ id }) => id).join(),
+      asks: /(One row|\d rows) of .*Compare more rows/.exec(text)?.[1],
+    };
+  };
+
+  test.each([
+    [2, 3],
+    [1, 5],
+    [4, 2],
+  ])('is one in four numbers that differ freely: %i rows of %i', (n, f) => {
+    expect(found(n, f)).toEqual({ verdict: 'scaled', ids: 'scaled', asks: undefined });
+  });
+
+  test.each([
+    [1, 4, 'One row'],
+    [1, 3, 'One row'],
+    [1, 2, 'One row'],
+    [3, 2, '3 rows'],
+  ])('may belong to the loss in fewer: %i rows of %i', (n, f, asks) => {
+    expect(found(n, f)).toEqual({ verdict: 'ambiguous', ids: 'scaled,right', asks });
+  });
+
+  test('after a sigmoid, whose numbers all differ freely, is found by that rule, and in one number it is none', () => {
+    const verdicts = [
+      [2, 2],
+      [4, 1],
+      [3, 1],
+      [1, 2],
+      [1, 1],
+    ].map(([n = 0, f = 0]) => found(n, f, 'sigmoid').verdict);
+    expect(verdicts).toEqual(['scaled', 'scaled', 'ambiguous', 'ambiguous', 'unknown']);
+  });
+
+  test('of a target needs no upstream gradient, and is none of rows that do not add up to 0', () => {
+    const verdictOf = (last: number) =>
+      diagnose({ probabilities: [[0.2, 0.3, 0.5]], target: [1], gradient: [[0.14, -0.49, last]] }).verdict;
+    expect([0.35, 0.36].map(verdictOf)).toEqual(['ambiguous', 'unknown']);
+  });
+
+  test('of a Jacobian is none where there are two classes, whose Jacobians are all multiples of each other', () => {
+    const verdictOf = (p: number[]) => {
+      const jacobian = p.map((a, i) => p.map((b, j) => 0.3 * (i === j ? a * (1 - a) : -a * b)));
+      return diagnose({ probabilities: [p], gradient: [jacobian] }).verdict;
+    };
+    expect(
+      [
+        [0.3, 0.7],
+        [0.2, 0.3, 0.5],
+      ].map(verdictOf),
+    ).toEqual(['unknown', 'scaled']);
+  });
 });
 
 describe('a constant factor', () => {

@@ -34,7 +34,7 @@ describe('a sentence is there where it applies, and only there', () => {
 
   describe('label smoothing together with class weights, which are not inferred together', () => {
     const weight = [1, 2, 0.5];
-    const said = 'the loss may have label smoothing together with class weights';
+    const said = 'or label smoothing together with class weights';
     const gradient = s.map((row, n) => {
       const q = row.map((_, i) => ((i === target[n] ? 0.9 : 0) + 0.1 / 3) * weight[i]);
       const sum = q.reduce((a, b) => a + b);

@@ -92,8 +92,8 @@ Files are .npy, .npz, .safetensors, .json, .csv, .tsv or .txt, or - for text on
 standard input; FILE.npz:name picks an array, also of .safetensors and .json.
 
 In --did s are the probabilities, x the logits, g the upstream gradient, y the
-one-hot target and J the Jacobian, under these or other usual names. Python code
-that --list does not have, also of a loss, is run with made-up numbers.
+one-hot target and J the Jacobian, under these or other usual names. Other code,
+in Python or TypeScript, also of a loss, is run with made-up numbers.
 
 Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
 'unknown' (none does): see .verdict of --json. 2: wrong input or options.`,

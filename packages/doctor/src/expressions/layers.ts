@@ -1,5 +1,7 @@
 import type { Form, Goal } from '../form.js';
 import type { Layer } from '../input.js';
+import { predictedClass } from '../mistakes/loss.js';
+import { errorThroughSoftmax } from '../mistakes/product.js';
 import { right, rightProduct, slope } from '../mistakes/right.js';
 import { normalised } from '../spelling.js';
 import { as, type Found } from './found.js';
@@ -25,10 +27,19 @@ const ofSigmoid = table([
   // Its Jacobian is diagonal.
   [['np.diagonal(J, axis1=1, axis2=2)', 'np.diagonal(J)', 'J.sum(axis=1)', 'J.sum(axis=2)'], 'jacobian'],
   [['J.sum(axis=1) * g', "np.einsum('nij,ni->ni', J, g)", "np.einsum('nii,ni->ni', J, g)"], 'product'],
-  [['g * s * (1 - s)', 'np.diag(s * (1 - s)) @ g', 'g * sigmoid(x) * (1 - sigmoid(x))'], 'product'],
+  [
+    [
+      's * (g - s * g)',
+      's * g - s * s * g',
+      'g * s * (1 - s)',
+      'np.diag(s * (1 - s)) @ g',
+      'g * sigmoid(x) * (1 - sigmoid(x))',
+    ],
+    'product',
+  ],
   [['sigmoid(x) - y', 's - y', '(s - y) / n'], 'loss'],
   [['-y * s * (1 - s)', 'J[np.arange(n), target]'], 'product'],
-  [['s * (s - 1)', 's**2 - s', 's * s - s'], { id: 'sign-flipped' }],
+  [['s * (s - 1)', 's**2 - s', 's * s - s', '(y - s) * s * (1 - s)'], { id: 'sign-flipped' }],
   [['J.mean(axis=1)', 'J.mean(axis=2)'], { id: 'batch-size' }],
   [['J @ J @ g'], { id: 'slope-twice', form: 0 }],
   [['x * (1 - x)', 'g * x * (1 - x)', 'x - y', '(x - y) / n'], { id: 'logits-for-sigmoid' }],
@@ -41,6 +52,8 @@ const ofSigmoid = table([
 ]);
 
 const ofLogSoftmax = table([
+  // The product with the transposed Jacobian is s − y − s Σ (s − y), and the sum is 0.
+  [['J.T @ (s - y)', '(s - y) @ J', "np.einsum('nij,ni->nj', J, s - y)"], 'loss'],
   [['J.sum(axis=1)'], { id: 'column-sum', form: 0 }],
   [['J.mean(axis=1)'], { id: 'column-sum', form: 1 }],
   [['J.sum(axis=1) * g'], { id: 'column-sum', form: 2 }],
@@ -57,8 +70,12 @@ const lossesOfSigmoid = new Map([
   [normalised('J[np.arange(n), target]'), 'That is the gradient of the loss Σ y σ.'],
 ]);
 
-const ofWeightedRows = 'It is right of a loss whose rows have the weights −s_t.';
+/** Losses of the probabilities, of which a softmax's derivative is right after another layer too. */
 const rowOfTarget = normalised('s[t] * (y - s)');
+const lossesOfProbabilities = new Map([
+  [rowOfTarget, 'It is right of a loss whose rows have the weights −s_t.'],
+  [normalised(errorThroughSoftmax), 'After a log-softmax it is right of the loss ½‖s − y‖².'],
+]);
 
 /** The products with the transposed Jacobian: of softmax they are all the same, because its Jacobian is symmetric. */
 const transposedProducts = ['J.T @ g', 'g @ J', "np.einsum('nij,ni->nj', J, g)", "np.einsum('ij,i->j', J, g)"].map(
@@ -96,7 +113,10 @@ export function forLayer(found: Found, layer: Layer | null, wanted: string, expl
   });
   const ofSoftmax = goal === 'product' || goal === 'jacobian';
   if (explicit) return ofSoftmax ? as('softmax-derivative', found) : found;
-  if (wanted === rowOfTarget) return { ...as('softmax-derivative', found), also: right, caveat: ofWeightedRows };
+  const loss = lossesOfProbabilities.get(wanted);
+  if (loss && (layer === 'log-softmax' || wanted === rowOfTarget))
+    return { ...as('softmax-derivative', found), also: right, caveat: loss };
+  if (loss) return as('softmax-derivative', found);
   const own = (layer === 'sigmoid' ? ofSigmoid : ofLogSoftmax).get(wanted);
   if (own !== undefined) return typeof own === 'string' ? asRight(own) : withForm(found, own.id, own.form);
   if (goal === 'product' && /\bJ\b/.test(wanted)) {
@@ -106,6 +126,7 @@ export function forLayer(found: Found, layer: Layer | null, wanted: string, expl
   if (layer === 'log-softmax' && mistake.id === 'log-softmax')
     return asRight(form.kind === 'jacobian' ? 'jacobian' : 'product');
   if (ofSoftmax) return as('softmax-derivative', found);
-  // The conditions of mistakes are about softmax's Jacobian, except those of sums over np.roll.
-  return goal === null && !(layer === 'log-softmax' && mistake.id === 'row-sum') ? { ...found, caveat: null } : found;
+  // The conditions of mistakes are about softmax's Jacobian, except those of the prediction as target and of sums over np.roll.
+  const ofAnyLayer = mistake.id === predictedClass.id || (layer === 'log-softmax' && mistake.id === 'row-sum');
+  return goal === null && !ofAnyLayer ? { ...found, caveat: null } : found;
 }

@@ -1,7 +1,7 @@
 import { inOurLetters, nameOfTarget } from '../aliases.js';
 import { functionOf, type Layer, type LossReduction } from '../input.js';
 import { inEachLayer } from '../layer-formulas.js';
-import { lossOtherThanUpstream } from '../mistakes/product.js';
+import { jacobianOfError, lossOtherThanUpstream } from '../mistakes/product.js';
 import { right } from '../mistakes/right.js';
 import { addsUp, rightLoss } from '../mistakes/right-loss.js';
 import type { Problem } from '../problem.js';
@@ -89,7 +89,7 @@ export function lookUpInCode(
     const last = lastExpression(code);
     // In code with another function, s may be its output.
     const other = said.layer === null || said.layer === 'softmax' || said.layer === 'cross-entropy';
-    if (last === null || (other && /sigmoid|log_?softmax/i.test(code))) throw error;
+    if (last === null || (other && /sigmoid|log_?softmax/i.test(code)) || ofMatrices.test(code)) throw error;
     try {
       return { expression: last, found: lookUp(last, scaling, said), picked: true };
     } catch {
@@ -97,6 +97,9 @@ export function lookUpInCode(
     }
   }
 }
+
+/** Libraries of C++ in which * is the product of matrices. */
+const ofMatrices = /\b(?:Eigen|arma)::|\b(?:Matrix|Vector)X/;
 
 /** The diagnosis of an expression that is right for some loss, given what was said of the layer, the loss and its reduction. */
 function judged(found: Found, expression: string, wanted: string, said: Said): Found {
@@ -154,7 +157,8 @@ const overRows = normalised('(s - y) / n');
 /** s − y multiplied by the Jacobian, by layer: the gradient of ½‖s − y‖², or of a cross-entropy with one Jacobian too many. Null for other expressions. */
 function squaredError(found: Found, wanted: string, layer: Layer | null): Found | null {
   const ofSlope = layer === 'sigmoid' && slopesOfError.includes(wanted);
-  const ofJacobian = jacobianOfError.includes(wanted) && layer !== 'cross-entropy' && layer !== 'log-softmax';
+  const ofLayer = layer === null || layer === 'softmax' || (layer === 'sigmoid' && /\bJ\b/.test(wanted));
+  const ofJacobian = ofLayer && productsOfError.includes(wanted);
   if (!ofSlope && !ofJacobian) return null;
   const asRight: Found = { ...found, mistake: right, goal: 'product', caveat: ofSquaredError[functionOf(layer)] };
   if (layer === 'softmax') return asRight;
@@ -165,7 +169,7 @@ const ofSquaredError = /* @__PURE__ */ inEachLayer(
   (of) => `That is the gradient of ½‖${of.error}‖²; of the ${of.nameOfLoss} it is ${of.error}.`,
 );
 
-const jacobianOfError = ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"].map((one) => normalised(one));
+const productsOfError = jacobianOfError.map((one) => normalised(one));
 const slopesOfError = ['(s - y) * s * (1 - s)', '(s - y) * sigmoid(x) * (1 - sigmoid(x))'].map((one) =>
   normalised(one),
 );

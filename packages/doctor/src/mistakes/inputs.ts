@@ -25,7 +25,7 @@ const softmaxTwice: Mistake = {
   forms: [
     {
       kind: 'gradient',
-      expressions: ['softmax(s) - y', 's2 * (g - (s2 * g).sum(axis=1, keepdims=True))'],
+      expressions: ['softmax(s) - y', '(softmax(s) - y) / n', 's2 * (g - (s2 * g).sum(axis=1, keepdims=True))'],
       gives: (problem) => {
         const { s, g, y } = problem;
         const twice = softmaxRows(s, rowsOf(problem));
@@ -125,7 +125,7 @@ const logitsForProbabilities: Mistake = {
         );
       },
     },
-    product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))', 'softmax.vjp(x, g)'], (problem, g) => {
+    product('x ⊙ (g − ⟨x, g⟩)', ['x * (g - (x * g).sum(axis=1, keepdims=True))'], (problem, g) => {
       const x = finiteLogits(problem);
       return x && scaledByLogits(problem, x, g.values);
     }),
@@ -325,10 +325,18 @@ const normalisationMissing: Mistake = {
   forms: [
     {
       kind: 'gradient',
-      expressions: ['np.exp(x) - y', 'np.exp(x)', 'np.exp(x) * (1 - np.exp(x))'],
+      expressions: [
+        'np.exp(x) - y',
+        'np.exp(x)',
+        'np.exp(x) * (1 - np.exp(x))',
+        'g - np.exp(x) * g.sum(axis=1, keepdims=True)',
+      ],
       gives: (problem) => {
-        const { g, y, temperature } = problem;
+        const { g, y, layer, temperature } = problem;
         return exponentials(problem).flatMap(({ e, written }): Candidate[] => [
+          ...(g && layer === 'log-softmax'
+            ? [candidate(`g − e Σ g, e = ${written}`, vjpOfLogSoftmax({ ...problem, s: e }, g))]
+            : []),
           candidate(
             `e ⊙ (1 − e), e = ${written}`,
             e.map((value) => (value * (1 - value)) / temperature),

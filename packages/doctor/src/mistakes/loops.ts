@@ -239,11 +239,11 @@ const moves = [
   { by: -1, words: 'the row after' },
 ] as const;
 
-const rowsShifted: Mistake = {
+export const rowsShifted: Mistake = {
   id: 'rows-shifted',
-  name: 'rows off by one',
-  what: 'the probabilities, the upstream gradient, the target or the whole gradient of the row before or after',
-  why: 'Row n of the gradient belongs to row n of the logits, of the upstream gradient and of the target: dx_n = J_n g_n. An index that is one too high or too low, np.roll, or a target that was read from the next batch line shifts one against the other.',
+  name: 'rows of other samples',
+  what: 'the probabilities, the upstream gradient, the target or the whole gradient of other rows: of the row before or after, or in another order',
+  why: 'Row n of the gradient belongs to row n of the logits, of the upstream gradient and of the target: dx_n = J_n g_n. An index that is one too high or too low, np.roll, or a target that was read from the next batch line shifts one against the other; shuffling or sorting one of them alone mixes them.',
   forms: [
     unlessRight({
       gives: (problem) => {

@@ -38,11 +38,15 @@ function predictedOf(problem: Problem): Float64Array {
   return each(problem, (_, row, i) => (at(predicted, row) === i ? 1 : 0));
 }
 
-const predictedClass: Mistake = {
+const ofOwnOutput =
+  'It is identically 0, whatever the probabilities are: the target must come from the data, or from another model.';
+
+export const predictedClass: Mistake = {
   id: 'predicted-class',
+  goal: 'loss',
   layers: everyLayer,
-  name: 'predicted class in place of the probabilities or of the target',
-  what: 'the one-hot row of the predicted class in place of the probabilities, which leaves 1, 0 and −1 only, or in place of the target',
+  name: 'prediction in place of the probabilities or of the target',
+  what: 'the one-hot row of the predicted class in place of the probabilities, which leaves 1, 0 and −1 only, or the prediction in place of the target',
   why: inEachLayer(
     (of) =>
       `The argmax has no derivative; the gradient of ${of.loss} is ${of.error}, with the probabilities themselves and the given target. The one-hot difference is the update of a perceptron, and s − onehot(argmax s) makes each prediction more certain, right or wrong: if these pseudo-labels are the target on purpose, give them as the target.`,
@@ -69,6 +73,13 @@ const predictedClass: Mistake = {
         return each(problem, (k) => (at(problem.s, k) - at(predicted, k)) / problem.temperature);
       },
     ),
+    // Numbers that are all 0 say nothing of a target.
+    {
+      kind: 'gradient',
+      expressions: ['s - s', '(s - s) / n'],
+      caveats: { 's - s': ofOwnOutput, '(s - s) / n': ofOwnOutput },
+      gives: () => [],
+    },
   ],
 };
 

@@ -131,6 +131,19 @@ const jacobianSkipped: Mistake = {
   ],
 };
 
+/** softmax.vjp(s, s − y), which has the Jacobian of softmax written out. */
+export const errorThroughSoftmax = 's * ((s - y) - (s * (s - y)).sum(axis=1, keepdims=True))';
+
+/** J (s − y), which is also the gradient of ½‖s − y‖². */
+export const jacobianOfError: readonly string[] = [
+  'J @ (s - y)',
+  'J.T @ (s - y)',
+  '(s - y) @ J',
+  "np.einsum('nij,nj->ni', J, s - y)",
+  "np.einsum('nij,ni->nj', J, s - y)",
+  errorThroughSoftmax,
+];
+
 const jacobianTwice: Mistake = {
   id: 'jacobian-twice',
   layers: ofCrossEntropy,
@@ -152,7 +165,7 @@ const jacobianTwice: Mistake = {
     }),
     {
       kind: 'gradient',
-      expressions: ['J @ (s - y)', "np.einsum('nij,nj->ni', J, s - y)"],
+      expressions: jacobianOfError,
       gives: (problem) => {
         const { y, layer } = problem;
         // Of layer 'softmax' it is the gradient of the loss ½‖s − y‖².

@@ -1,7 +1,7 @@
 import { at } from '../at.js';
-import { lossFactors } from '../cotangents.js';
+import { cotangents, lossFactors } from '../cotangents.js';
 import { candidate, gradient, jacobian, loss, product } from '../define-form.js';
-import { vjp } from '../derivatives.js';
+import { vjp, vjpOfLogSoftmax } from '../derivatives.js';
 import type { Candidate, Form, Mistake } from '../form.js';
 import { dividedBy } from '../formula.js';
 import { innerProducts, rowSums, softmaxRows } from '../host-softmax.js';
@@ -180,11 +180,43 @@ const logarithmsForProbabilities: Mistake = {
         return log && each(problem, (k) => (at(log, k) - at(y, k)) / problem.temperature);
       }),
     ),
-    gradient('log s ⊙ (g − ⟨log s, g⟩)', [], (problem) => {
-      const { g } = problem;
-      const log = logarithms(problem);
-      return g && log && vjp(problem, g, log);
+    gradient(
+      'log s ⊙ (g − ⟨log s, g⟩)',
+      ['np.log(s) * (g - (np.log(s) * g).sum(axis=1, keepdims=True))'],
+      (problem) => {
+        const { g } = problem;
+        const log = logarithms(problem);
+        return g && log && vjp(problem, g, log);
+      },
+    ),
+  ],
+};
+
+const exponentialTwice: Mistake = {
+  id: 'exponential-twice',
+  layers: ofCrossEntropy,
+  name: 'probabilities in place of log-probabilities',
+  what: 'the formula with exp(s) where the probabilities s belong: the exponential of probabilities, as if they were the output of log-softmax',
+  why: {
+    softmax: 'exp of the output of log-softmax gives the probabilities; of the probabilities it gives numbers above 1.',
+    'log-softmax':
+      'exp of the output of log-softmax gives the probabilities. What takes that output, as logSoftmax.vjp does, is passed logSoftmax(logits); with s at hand, dx = g − s Σ g needs no exp.',
+  },
+  forms: [
+    unlessRight({
+      expressions: ['g - np.exp(s) * g.sum(axis=1, keepdims=True)'],
+      gives: (problem) => {
+        const { s, f, layer } = problem;
+        if (f < 2 || layer !== 'log-softmax') return [];
+        const exponentials = { ...problem, s: s.map(Math.exp) };
+        return cotangents(problem).map(({ symbol, values }) =>
+          candidate(`g − exp(s) Σ g, g = ${symbol}`, vjpOfLogSoftmax(exponentials, values)),
+        );
+      },
     }),
+    loss('exp(s) − y', ['np.exp(s) - y'], ({ s, f, temperature }, y) =>
+      f < 2 ? null : s.map((value, k) => (Math.exp(value) - at(y, k)) / temperature),
+    ),
   ],
 };
 
@@ -313,6 +345,7 @@ export const slips: readonly Mistake[] = [
   probabilitiesTwice,
   targetAdded,
   logarithmsForProbabilities,
+  exponentialTwice,
   lossForGradient,
   otherExponential,
   reluOnLogits,

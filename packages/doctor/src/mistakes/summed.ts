@@ -118,6 +118,9 @@ const columnSum: Mistake = {
   ],
 };
 
+const sumMissing =
+  'The product s * g is not added up over the classes: (s * g).sum(axis=-1, keepdims=True) belongs in its place.';
+
 const diagonal: Mistake = {
   id: 'diagonal',
   name: 'diagonal only',
@@ -135,25 +138,34 @@ const diagonal: Mistake = {
     gradient('s ⊙ (s − 1)', ['s * (s - 1)', 's**2 - s', 's * s - s'], ({ s, temperature }) =>
       s.map((value) => (value * (value - 1)) / temperature),
     ),
-    product(
-      'g ⊙ s ⊙ (1 − s)',
-      ['g * s * (1 - s)', 'np.diag(s * (1 - s)) @ g', "np.einsum('nii,ni->ni', J, g)"],
-      (problem, g) =>
-        each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
-    ),
+    {
+      ...product(
+        'g ⊙ s ⊙ (1 − s)',
+        [
+          'g * s * (1 - s)',
+          'np.diag(s * (1 - s)) @ g',
+          "np.einsum('nii,ni->ni', J, g)",
+          's * (g - s * g)',
+          's * g - s * s * g',
+        ],
+        (problem, g) =>
+          each(problem, (k) => (at(g.values, k) * at(problem.s, k) * (1 - at(problem.s, k))) / problem.temperature),
+      ),
+      caveats: { 's * (g - s * g)': sumMissing, 's * g - s * s * g': sumMissing },
+    },
     {
       kind: 'gradient',
-      expressions: ['(s - y) * s * (1 - s)'],
+      expressions: ['(s - y) * s * (1 - s)', '(y - s) * s * (1 - s)'],
       gives: (problem) => {
         const { s, y, temperature } = problem;
         if (!y) return [];
         const values = lossGradient(problem, y).map((value, k) => value * at(s, k) * (1 - at(s, k)));
         const unscaled = { formula: '(s − y) ⊙ s ⊙ (1 − s)', values, terms: s.map((value) => value / temperature) };
-        // Those of ½‖s − y‖² and of ‖s − y‖².
-        const all = [1, 2].flatMap((times) =>
+        // Those of ½‖s − y‖² and of ‖s − y‖², and with the error as y − s, as where the update is added.
+        const all = [1, 2, -1].flatMap((times) =>
           averages(problem).map(([divisor, over]) => ({
             factor: times / divisor,
-            formula: `${times === 1 ? '' : `${times} `}${unscaled.formula}${over}`,
+            formula: `${times === 1 ? '' : times < 0 ? '−' : `${times} `}${unscaled.formula}${over}`,
           })),
         );
         return all

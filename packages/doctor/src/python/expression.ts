@@ -1,5 +1,5 @@
 import { library, ownSoftmax } from '../spelling.js';
-import { asArray, asNumber, type Call, functions, itemsOf, Slice, type Value } from './functions.js';
+import { asArray, asNumber, type Call, flat, functions, itemsOf, Slice, type Value } from './functions.js';
 import {
   built,
   CannotRun,
@@ -15,6 +15,8 @@ import {
 /** The variables of running code, and what a name stands for that nothing has been assigned to. */
 export interface Scope {
   readonly variables: Map<string, Value>;
+  /** True if operators take numbers alone, as those of JavaScript do. */
+  readonly ofNumbers: boolean;
   free(name: string): Value | undefined;
   /** Counts a step of a loop. @throws after more than code has that computes a derivative of a sample */
   step(): void;
@@ -44,6 +46,7 @@ const binary: Readonly<Record<string, readonly [binds: number, compute: (a: NdAr
   '*': [3, numeric((a, b) => a * b)],
   '/': [3, numeric((a, b) => a / b)],
   '@': [3, matmul],
+  '%': [3, numeric((a, b) => a - b * Math.floor(a / b))],
   '**': [5, numeric((a, b) => a ** b)],
 };
 const ofSign = 4;
@@ -74,10 +77,13 @@ export function selected({ shape }: NdArray, index: readonly Value[]): { shape: 
     const size = shape[ofAxis.length];
     if (size === undefined) throw new CannotRun('index');
     if (one instanceof Slice) {
-      const ends = [one.start ?? 0, one.stop ?? size].map((end) => Math.min(end < 0 ? end + size : end, size));
-      const [start = 0, stop = 0] = ends;
-      const axis = result.push(Math.max(stop - start, 0)) - 1;
-      ofAxis.push((own) => start + Number(own[axis]));
+      const { step } = one;
+      const within = (end: number) => Math.min(Math.max(end < 0 ? end + size : end, step < 0 ? -1 : 0), size);
+      const start =
+        one.start === null ? (step < 0 ? size - 1 : 0) : Math.min(within(one.start), step < 0 ? size - 1 : size);
+      const stop = one.stop === null ? (step < 0 ? -1 : size) : within(one.stop);
+      const axis = result.push(Math.max(Math.ceil((stop - start) / step), 0)) - 1;
+      ofAxis.push((own) => start + step * Number(own[axis]));
     } else {
       const list = asArray(one);
       lists.push(list);
@@ -104,7 +110,7 @@ export function entriesAt(array: NdArray, index: readonly Value[]): NdArray {
   return { shape, data: places.data.map((place) => Number(array.data[place])) };
 }
 
-const tokenOf = /\d+\.?\d*(?:e[-+]?\d+)?f?|\.\d+|'[^']*'|"[^"]*"|[A-Za-z_]\w*|\.\.\.|\*\*|[<>=!]=|\S/g;
+const tokenOf = /\d+\.?\d*(?:e[-+]?\d+)?f?|\.\d+|'[^']*'|"[^"]*"|[A-Za-z_]\w*|\.\.\.|\*\*|=>|[<>=!]=|\S/g;
 
 /** Calls of a model or one of its layers, whose results are the logits. */
 const ofModel = /(?<![\w.])(?:self\.)?(?:model|net|network|linear\w*|fc\w?|encoder|forward|layers?\d?)\(\w+\)/g;
@@ -118,8 +124,12 @@ export function withoutLibraries(code: string): string {
     .replace(/(?<![\w.])sum(?=\()/g, 'sum_of_items')
     .replace(ofModel, 'logits')
     .replace(library, '')
-    .replace(/(?<![\w.])(?:self|this)\.|\w+::|(?<![\w.])(?:[a-z]+\.)+(?=[A-Z]\w*\()/g, '')
-    .replace(/(?<![\w.)\]])(?:[A-Za-z_]\w*\.)+(?!(?:T|shape|size)\b)(?=[A-Za-z_]\w*(?![\w(]))/g, '')
+    .replace(/(?<![\w.])(?:(?:autograd|jax|losses|metrics)\.(?=\w+\()|[A-Z][a-z]\w+\.(?=softmax\())/g, '')
+    .replace(/(?<![\w.])(?:self|this)\.|[A-Za-z_]\w*::(?=[A-Za-z_])|(?<![\w.])(?:[a-z]+\.)+(?=[A-Z]\w*\()/g, '')
+    .replace(
+      /(?<![\w.)\]])(?:[A-Za-z_]\w*\.)+(?!(?:T|shape|size|flat|length|rows|cols)\b)(?=[A-Za-z_]\w*(?![\w(]))/g,
+      '',
+    )
     .replace(/\.(?=[*/^])/g, '')
     .replace(ownSoftmax, 'softmax(');
 }
@@ -134,12 +144,31 @@ export function compiled(text: string): Code {
   };
 
   function expression(): Code {
-    const value = operation(0);
-    if (!accept('if')) return value;
-    const condition = operation(0);
-    expect('else');
+    const value = logical('or');
+    const isFirst = accept('?');
+    if (!isFirst && !accept('if')) return value;
+    const [condition, first] = isFirst ? [value, expression()] : [logical('or'), value];
+    expect(isFirst ? ':' : 'else');
     const other = expression();
-    return (scope) => (asNumber(condition(scope)) ? value : other)(scope);
+    return (scope) => (asNumber(condition(scope)) ? first : other)(scope);
+  }
+
+  function logical(operator: 'or' | 'and'): Code {
+    let left = operator === 'or' ? logical('and') : negation();
+    while (accept(operator)) {
+      const [a, b] = [left, operator === 'or' ? logical('and') : negation()];
+      left = (scope) => {
+        const value = a(scope);
+        return (asNumber(value) !== 0) === (operator === 'or') ? value : b(scope);
+      };
+    }
+    return left;
+  }
+
+  function negation(): Code {
+    if (!accept('not')) return operation(0);
+    const operand = negation();
+    return (scope) => scalar(Number(asNumber(operand(scope)) === 0));
   }
 
   function operation(least: number): Code {
@@ -150,11 +179,16 @@ export function compiled(text: string): Code {
       if (binds <= least) return left;
       next++;
       const [a, b] = [left, operation(operator === '**' ? ofSign - 1 : binds)];
-      left = (scope) => operated(operator, a(scope), b(scope));
+      left = (scope) => {
+        const operands = [a(scope), b(scope)] as const;
+        if (scope.ofNumbers && operands.some((one) => asArray(one).shape.length > 0)) throw new CannotRun('no numbers');
+        return operated(operator, ...operands);
+      };
     }
   }
 
   function sign(): Code {
+    if (accept('+')) return sign();
     if (!accept('-')) return postfix(atom());
     const operand = operation(ofSign);
     return (scope) => elementwise((value) => -value, asArray(operand(scope)));
@@ -184,7 +218,12 @@ export function compiled(text: string): Code {
     if (accept('for')) return generator(start ?? (() => null));
     if (!accept(':')) return start ?? (() => null);
     const stop = isEnd() ? null : expression();
-    return (scope) => new Slice(start && asNumber(start(scope)), stop && asNumber(stop(scope)));
+    const step = accept(':') && !isEnd() ? expression() : null;
+    return (scope) => {
+      const [from, to, by] = [start, stop, step].map((end) => end && asNumber(end(scope)));
+      if (by === 0) throw new CannotRun('step');
+      return new Slice(from ?? null, to ?? null, by ?? 1);
+    };
   }
 
   function generator(term: Code): Code {
@@ -212,6 +251,7 @@ export function compiled(text: string): Code {
   function postfix(operand: Code): Code {
     if (accept('.')) {
       const name = tokens[next++] ?? '';
+      if (name === 'flat' && tokens[next] !== '(') return postfix((scope) => flat(asArray(operand(scope))));
       if (accept('(')) {
         const { codes, named } = items(')');
         return postfix((scope) => called(functions.get(name), [operand, ...codes], named, scope));
@@ -234,8 +274,35 @@ export function compiled(text: string): Code {
     return operand;
   }
 
+  /** True if what follows are the parameters of an arrow function. */
+  function isArrow(): boolean {
+    let end = next;
+    while (/^(?:\w+|,)$/.test(tokens[end] ?? '')) end++;
+    return tokens[end] === ')' && tokens[end + 1] === '=>';
+  }
+
+  /** A function of one expression. */
+  function functionOf(names: readonly string[]): Code {
+    const body = expression();
+    return (scope) => (operands) => {
+      scope.step();
+      const variables = new Map(scope.variables);
+      names.forEach((name, k) => {
+        variables.set(name, operands[k] ?? null);
+      });
+      return body({ ...scope, variables });
+    };
+  }
+
   function atom(): Code {
     const token = tokens[next++] ?? '';
+    if (token === 'lambda') return functionOf(namesUpTo(':'));
+    if (accept('=>')) return functionOf([token]);
+    if (token === '(' && isArrow()) {
+      const names = namesUpTo(')');
+      expect('=>');
+      return functionOf(names);
+    }
     if (token === '(' || token === '[') {
       const { codes } = items(token === '(' ? ')' : ']');
       const isOne = codes.length === 1 && token === '(' && tokens[next - 2] !== ',';
@@ -250,6 +317,7 @@ export function compiled(text: string): Code {
     if (token === '...') return () => token;
     if (/^['"]/.test(token)) return () => token.slice(1, -1);
     if (/^[\d.]/.test(token)) return () => scalar(Number.parseFloat(token));
+    if (!/^[A-Za-z_]/.test(token)) throw new CannotRun(`unexpected ${token}`);
     // A name may be that of a function and of a variable, as softmax is.
     if (tokens[next] === '(') return (scope) => scope.variables.get(token) ?? functions.get(token) ?? null;
     return (scope) => valueNamed(token, scope);
@@ -302,6 +370,8 @@ function called(
 function attribute(array: NdArray, name: string): Value {
   if (name === 'T') return transposed(array);
   if (name === 'size') return scalar(array.data.length);
+  if (name === 'length' || name === 'rows') return scalar(Number(array.shape[0]));
+  if (name === 'cols') return scalar(Number(array.shape[1]));
   if (name === 'shape') return { shape: [array.shape.length], data: [...array.shape] };
   throw new CannotRun(name);
 }
@@ -311,12 +381,17 @@ const constants: ReadonlyMap<string, Value> = new Map<string, Value>([
   ['newaxis', null],
   ['True', scalar(1)],
   ['False', scalar(0)],
+  ['true', scalar(1)],
+  ['false', scalar(0)],
+  ['null', null],
 ]);
 
 function valueNamed(name: string, { variables, free }: Scope): Value {
   const value = variables.get(name) ?? constants.get(name);
   if (value !== undefined) return value;
-  const found = free(name);
+  // In a sum over the shifts k, delta is 1 for the shift by 0.
+  const shift = name === 'delta' ? variables.get('k') : undefined;
+  const found = shift === undefined ? (free(name) ?? functions.get(name)) : scalar(Number(asNumber(shift) === 0));
   if (found === undefined) throw new CannotRun(`unknown name ${name}`);
   return found;
 }

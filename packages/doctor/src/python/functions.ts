@@ -17,13 +17,15 @@ export type Value = NdArray | Call | Slice | string | null | readonly Value[];
 /** A function, with its keyword arguments. */
 export type Call = (operands: readonly Value[], named: ReadonlyMap<string, Value>) => Value;
 
-/** `start:stop` in an index. */
+/** `start:stop:step` in an index. */
 export class Slice {
   readonly start: number | null;
   readonly stop: number | null;
-  constructor(start: number | null, stop: number | null) {
+  readonly step: number;
+  constructor(start: number | null, stop: number | null, step = 1) {
     this.start = start;
     this.stop = stop;
+    this.step = step;
   }
 }
 
@@ -61,9 +63,9 @@ export function itemsOf(value: Value | undefined): readonly Value[] {
 
 const reduction =
   (reduce: (values: readonly number[]) => number): Call =>
-  ([operand, second], named) => {
+  ([operand, second, third], named) => {
     const axis = named.get('axis') ?? named.get('dim') ?? second ?? null;
-    const keep = named.get('keepdims') ?? named.get('keepdim');
+    const keep = named.get('keepdims') ?? named.get('keepdim') ?? third;
     return reduced(
       asArray(operand),
       axis === null ? null : asNumber(axis),
@@ -77,6 +79,7 @@ const largest = (values: readonly number[]): number => Math.max(...values);
 const sum = reduction(total);
 const mean = reduction((values) => total(values) / values.length);
 const max = reduction(largest);
+const min = reduction((values) => Math.min(...values));
 
 const mapped =
   (compute: (...values: number[]) => number): Call =>
@@ -114,7 +117,8 @@ const diagonalMatrices = (array: NdArray): NdArray =>
     index.at(-1) === index.at(-2) ? entryOf(array, index.slice(0, -1)) : 0,
   );
 
-const flat = ({ data }: NdArray): NdArray => ({ shape: [data.length], data });
+/** The same data in one dimension. */
+export const flat = ({ data }: NdArray): NdArray => ({ shape: [data.length], data });
 
 const eye: Call = ([size]) => diagonalMatrices(built([asNumber(size)], () => 1));
 
@@ -151,14 +155,65 @@ const diag: Call = ([operand]) => {
   return array.shape.length === 1 ? diagonalMatrices(array) : diagonal(array);
 };
 
+/** @throws for an axis that the array does not have */
+function axisOf({ shape }: NdArray, axis: number): number {
+  const d = axis < 0 ? axis + shape.length : axis;
+  if (shape[d] === undefined) throw new CannotRun('axis');
+  return d;
+}
+
 const roll: Call = ([operand, shift], named) => {
-  const array = asArray(operand);
+  const given = asArray(operand);
   const axis = named.get('axis');
-  if (array.shape.length === 0 || (axis === undefined && array.shape.length > 1)) throw new CannotRun('roll');
-  const d = axis === undefined ? 0 : (asNumber(axis) + array.shape.length) % array.shape.length;
+  // Without an axis, the array is rolled as one row.
+  const array = axis === undefined ? flat(given) : given;
+  const d = axis === undefined ? 0 : axisOf(array, asNumber(axis));
   const size = Number(array.shape[d]);
-  return built(array.shape, (index) => entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift)) % size)));
+  const { data } = built(array.shape, (index) =>
+    entryOf(array, index.with(d, (Number(index[d]) - asNumber(shift)) % size)),
+  );
+  return { shape: given.shape, data };
 };
+
+const cumsum: Call = ([operand, second], named) => {
+  const axis = named.get('axis') ?? named.get('dim') ?? second ?? null;
+  const array = axis === null ? flat(asArray(operand)) : asArray(operand);
+  const d = axis === null ? 0 : axisOf(array, asNumber(axis));
+  return built(array.shape, (index) => {
+    let sum = 0;
+    for (let k = 0; k <= Number(index[d]); k++) sum += entryOf(array, index.with(d, k));
+    return sum;
+  });
+};
+
+const clip: Call = ([operand, least, most], named) => {
+  const bound = (value: Value | undefined, none: number) => (value ? asArray(value) : scalar(none));
+  const lower = bound(named.get('min') ?? named.get('a_min') ?? least, Number.NEGATIVE_INFINITY);
+  const upper = bound(named.get('max') ?? named.get('a_max') ?? most, Number.POSITIVE_INFINITY);
+  return elementwise((a, b, c) => Math.min(Math.max(a, b), c), asArray(operand), lower, upper);
+};
+
+function functionIn(value: Value | undefined): Call {
+  if (typeof value !== 'function') throw new CannotRun('no function');
+  return value;
+}
+
+const eachItem: Call = ([operand, each], named) => {
+  const call = functionIn(each);
+  return itemsOf(operand).map((item, k) => call([item, scalar(k)], named));
+};
+
+const folded: Call = ([operand, combine, initial], named) => {
+  const call = functionIn(combine);
+  const items = itemsOf(operand);
+  const [first = null, ...others] = initial === undefined ? items : [initial, ...items];
+  const from = items.length - others.length;
+  return others.reduce<Value>((all, item, k) => call([all, item, scalar(k + from)], named), first);
+};
+
+/** An array of JavaScript: of so many zeros, or a copy. */
+const newArray: Call = ([operand], named) =>
+  asArray(operand).shape.length === 0 ? filled(0)([asArray(operand)], named) : copied([asArray(operand)], named);
 
 const outer: Call = ([a, b]) => einsum('i,j->ij', flat(asArray(a)), flat(asArray(b)));
 const dot: Call = ([a, b]) => {
@@ -202,6 +257,12 @@ const oneHot: Call = ([operand]) => {
   );
 };
 
+const append: Call = ([list, item]) => {
+  if (!Array.isArray(list)) throw new CannotRun('append');
+  list.push(item);
+  return list;
+};
+
 /** The functions of NumPy, PyTorch and Python that gradients are written with; also as methods of their first operand. */
 export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
   Object.entries({
@@ -211,28 +272,36 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     NLLLoss: () => nllLoss,
     SparseCategoricalCrossentropy: (_, options) => (operands) => kerasLoss(operands, options),
     Softmax: (_, named) => (operands) => softmax(operands, named),
+    Array: newArray,
+    Number: copied,
+    flat: ([operand]) => flat(asArray(operand)),
+    Float32Array: newArray,
+    Float64Array: newArray,
+    abs: mapped(Math.abs),
     add: mapped((a, b) => a + b),
-    append: ([list, item]) => {
-      if (!Array.isArray(list)) throw new CannotRun('append');
-      list.push(item);
-      return list;
-    },
+    append,
     arange: range,
     argmax: reduction((values) => values.indexOf(largest(values))),
     array: copied,
+    array_from: (operands, named) => (operands[1] === undefined ? copied : eachItem)(operands, named),
+    arraySync: copied,
     asarray: copied,
     astype: copied,
     bmm: dot,
     backward: ([loss]) => scalar(asNumber(loss)),
     categorical_crossentropy: (operands, options) => kerasLoss(operands, options),
+    clamp: clip,
+    clip,
     clone: copied,
     cross_entropy: crossEntropy,
     copy: copied,
+    cumsum,
     detach: copied,
     diag,
     diag_embed: ([operand]) => diagonalMatrices(asArray(operand)),
     diagflat: ([operand]) => diagonalMatrices(flat(asArray(operand))),
     diagonal: ([operand]) => diagonal(asArray(operand)),
+    div: mapped((a, b) => a / b),
     divide: mapped((a, b) => a / b),
     dot,
     einsum: ([text, ...operands]) => einsum(`${text}`, ...operands.map(asArray)),
@@ -240,8 +309,12 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     empty_like: filledLike(0),
     enumerate: ([operand]) => itemsOf(operand).map((item, k) => [scalar(k), item]),
     exp: mapped(Math.exp),
+    expandDims: withAxis,
     expand_dims: withAxis,
     eye,
+    fill: ([operand, value]) => elementwise((_, one) => one, asArray(operand), value ? asArray(value) : scalar(0)),
+    // Of a loss, whose derivative is taken of what it is: of its value, or of a function of the logits.
+    grad: ([loss]) => (typeof loss === 'function' ? loss : scalar(asNumber(loss))),
     flatten: ([operand]) => flat(asArray(operand)),
     float: copied,
     identity: eye,
@@ -254,30 +327,46 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
         Math.log,
         asArray(sum([asArray(mapped(Math.exp)(operands.slice(0, 1), named)), ...operands.slice(1)], named)),
       ),
+    map: eachItem,
+    matMul: dot,
     matmul: dot,
     max,
     maximum: mapped(Math.max),
     mean,
+    min,
+    minimum: mapped(Math.min),
     mul: mapped((a, b) => a * b),
     multiply: mapped((a, b) => a * b),
+    neg: mapped((a) => -a),
     negative: mapped((a) => -a),
     nll_loss: nllLoss,
+    oneHot,
     one_hot: oneHot,
     ones: filled(1),
     ones_like: filledLike(1),
     outer,
+    pow: mapped((a, b) => a ** b),
     power: mapped((a, b) => a ** b),
+    push: append,
     range,
     ravel: ([operand]) => flat(asArray(operand)),
+    reduce: folded,
     relu: mapped((a) => Math.max(a, 0)),
     reshape,
+    slice: copied,
     roll,
+    scalar: copied,
     sigmoid: mapped((a) => 1 / (1 + Math.exp(-a))),
+    rows: ([operand]) => scalar(Number(asArray(operand).shape[0])),
+    cols: ([operand]) => scalar(Number(asArray(operand).shape[1])),
     size: ([operand, axis]) => scalar(Number(asArray(operand).shape.at(axis === undefined ? 0 : asNumber(axis)))),
     softmax,
     softmax_cross_entropy_with_logits: crossEntropy,
+    softmaxCrossEntropy: ([labels, logits]) => crossEntropy([logits ?? null, labels ?? null], new Map()),
+    sqrt: mapped(Math.sqrt),
     square: mapped((a) => a * a),
     squeeze,
+    sub: mapped((a, b) => a - b),
     subtract: mapped((a, b) => a - b),
     reduce_mean: mean,
     reduce_sum: sum,
@@ -289,6 +378,10 @@ export const functions: ReadonlyMap<string, Call> = new Map<string, Call>(
     tanh: mapped(Math.tanh),
     transpose: ([operand]) => transposed(asArray(operand)),
     unsqueeze: withAxis,
+    tolist: copied,
+    tensor1d: copied,
+    tensor2d: copied,
+    tidy: ([call], named) => functionIn(call)([], named),
     view: reshape,
     where: mapped((condition, a, b) => (condition ? a : b)),
     xrange: range,

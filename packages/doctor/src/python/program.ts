@@ -8,7 +8,7 @@ import {
   selected,
   withoutLibraries,
 } from './expression.js';
-import { asArray, asNumber, type Call, itemsOf, type Value } from './functions.js';
+import { asArray, asNumber, type Call, flat, itemsOf, type Value } from './functions.js';
 import { broadcast, CannotRun, entryOf, type NdArray, unravel } from './nd-array.js';
 
 interface Line {
@@ -26,11 +26,20 @@ interface Defined {
 /** More statements than a loop over the entries of a sample has. */
 const mostSteps = 3000;
 
+/** Functions without the types of their parameters and of their result. */
+function withoutAnnotations(code: string): string {
+  return code.replace(
+    /^(\s*def\s+\w+\()([^()]*)\)(?:\s*->[^\n]*?)?(?=:)/gm,
+    (_, start: string, parameters: string) =>
+      `${start}${parameters.replace(/:\s*[\w.]+(?:\[[^=]*?\])?(?=\s*(?:[,=]|$))/g, '')})`,
+  );
+}
+
 /** Lines without comments; one statement each, also where it is broken within brackets. */
 function linesOf(code: string): readonly Line[] {
   const lines: Line[] = [];
   let text = '';
-  for (const line of code.replace(/#.*|"""[\s\S]*?"""|\\\n/g, '').split('\n')) {
+  for (const line of withoutAnnotations(code.replace(/#.*|"""[\s\S]*?"""|\\\n/g, '')).split('\n')) {
     text += text === '' ? line : ` ${line.trim()}`;
     if (text.split(/[([{]/).length > text.split(/[)\]}]/).length) continue;
     const indent = text.search(/\S/);
@@ -56,7 +65,7 @@ function linesOf(code: string): readonly Line[] {
 }
 
 /** `a = `, `a[i] -= ` or `a, b = `. */
-const assignment = /^([A-Za-z_]\w*(?:\s*,\s*\w+)*)\s*(\[.*?\])?\s*(\*\*|[-+*/@])?=(?!=)\s*(.+)$/;
+const assignment = /^([A-Za-z_]\w*(?:\s*,\s*\w+)*)(\.flat)?\s*(\[.*?\])?\s*(\*\*|[-+*/@%])?=(?!=)\s*(.+)$/;
 
 /** What is the result of a statement where none is returned. */
 const nothing = Symbol('nothing');
@@ -64,11 +73,17 @@ type Result = Value | typeof nothing;
 
 /**
  * Runs Python code of assignments, loops, conditions and functions, and returns what it returns, or what was assigned last; of code that only defines
- * functions, what the last one returns for parameters that are free names. `initial` is the array of a name to whose entries is assigned before it is.
+ * functions, what the last one returns for parameters that are free names. `initial` is the array of a name to whose entries is assigned before it is. With `ofNumbers`, operators
+ * take numbers alone.
  *
  * @throws for everything else
  */
-export function runCode(code: string, free: Scope['free'], initial: (name: string, axes: number) => NdArray): NdArray {
+export function runCode(
+  code: string,
+  free: Scope['free'],
+  initial: (name: string, axes: number) => NdArray,
+  ofNumbers = false,
+): NdArray {
   const lines = linesOf(withoutLibraries(code));
   const defined: Defined[] = [];
   let steps = 0;
@@ -128,7 +143,7 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
 
   function statement(text: string, scope: Scope): Value {
     const { variables } = scope;
-    const [, names = '', index, operator = '', value = ''] = assignment.exec(text) ?? [];
+    const [, names = '', isFlat, index, operator = '', value = ''] = assignment.exec(text) ?? [];
     if (names === '') return compiled(text)(scope);
     const given = compiled(value)(scope);
     const [name = '', ...others] = names.split(/\s*,\s*/);
@@ -142,10 +157,14 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
       return result;
     }
     const items = compiledIndex(index.slice(1, -1).replace(/\]\s*\[/g, ','))(scope);
-    const array = asArray(variables.get(name) ?? initial(name, items.length));
+    // What 1 is subtracted from was there before.
+    const wasThere = operator === '-' && isOne(given);
+    const array = asArray(variables.get(name) ?? (wasThere ? free(name) : undefined) ?? initial(name, items.length));
     variables.set(name, array);
-    const { shape, places } = selected(array, items);
-    const after = operator === '' ? asArray(given) : operated(operator, entriesAt(array, items), given);
+    // Its data are those of the array.
+    const target = isFlat === undefined ? array : flat(array);
+    const { shape, places } = selected(target, items);
+    const after = operator === '' ? asArray(given) : operated(operator, entriesAt(target, items), given);
     const fits = broadcast([shape, after.shape]).every((size, d) => size === shape[d]);
     // A row of a loop is a copy here and a view in NumPy.
     if (!fits || Object.isFrozen(array.data)) throw new CannotRun('assignment');
@@ -159,14 +178,27 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
   const step = () => {
     if (++steps > mostSteps) throw new CannotRun('too long');
   };
-  const scope: Scope = { variables: new Map(), free, step };
-  const result = block(0, lines.length, scope);
-  if (result !== nothing) return arrayIn(result);
-  if (last !== undefined) return arrayIn(last);
-  const main = defined.at(-1);
-  if (!main) throw new CannotRun('nothing is computed');
-  const returned = block(main.from, main.to, scope);
-  return arrayIn(returned === nothing ? last : returned);
+  const scope: Scope = { variables: new Map(), ofNumbers, free, step };
+  const main = () => {
+    const result = block(0, lines.length, scope);
+    if (result !== nothing) return result;
+    if (last !== undefined && typeof last !== 'function') return last;
+    const own = defined.at(-1);
+    if (!own) throw new CannotRun('nothing is computed');
+    const returned = block(own.from, own.to, scope);
+    return returned === nothing ? last : returned;
+  };
+  try {
+    return arrayIn(main());
+  } catch (error) {
+    // Of a function that calls itself, and of a list in itself.
+    throw error instanceof RangeError ? new CannotRun('too deep') : error;
+  }
+}
+
+function isOne(value: Value): boolean {
+  const { shape, data } = asArray(value);
+  return shape.length === 0 && data[0] === 1;
 }
 
 /** The array that is returned; of a loss and derivatives, as in `return loss, dx`, the first derivative. */
