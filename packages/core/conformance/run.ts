@@ -4,6 +4,7 @@ import { type ConformanceCase, unmet } from './case.js';
 import { cases, casesBeforeClose } from './cases/all.js';
 import { close } from './cases/lifecycle.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
+import { exceededLimit } from './exceeded.js';
 import { defaultLimitMs, within } from './limit.js';
 import { completeCase, missingMembers } from './structure.js';
 
@@ -16,7 +17,7 @@ export interface BoundCase {
   /** Why the case does not apply here, or null if it does. */
   readonly skip: string | null;
   run(): Promise<void>;
-  /** After `run`: `declines a call of logSoftmax, and has no basis` if that call could not be compared, or null. */
+  /** After `run`: `declines a call of logSoftmax, and has no basis`, or `limits buffers to 4096 elements`, if a call could not be compared, or null. */
   declined?(): string | null;
 }
 
@@ -121,15 +122,15 @@ function bind(conformanceCase: ConformanceCase, backend: Backend, label: string,
   };
 }
 
-/** Runs one case, which must settle and free all of its buffers. Resolves to the reason if a kernel declined. */
+/** Runs one case, which must settle and free all of its buffers. Resolves to the reason if a call was refused that need not be possible. */
 async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<string | null> {
   const before = liveBuffers(backend);
   try {
     await within(conformanceCase.id, timeoutMs, conformanceCase.run(backend));
   } catch (error) {
     freeAll(backend);
-    if (declined(error, conformanceCase, backend))
-      return `declines a call of ${conformanceCase.requires.kernel}, and has no basis`;
+    const reason = notCompared(error, conformanceCase, backend);
+    if (reason !== null) return reason;
     throw error;
   }
   const left = liveBuffers(backend) - before;
@@ -138,8 +139,13 @@ async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeo
   throw new Error(`${left} buffers were allocated and not freed`);
 }
 
-/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then the correct result. */
-function declined(error: unknown, { requires }: ConformanceCase, backend: Backend): boolean {
-  if (backend.basis || !requires.kernel) return false;
-  return isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';
+/**
+ * The reason why a call that was refused is not a failure, or null if it is one. A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then
+ * the correct result. So is the refusal of a call that is larger than the backend announces.
+ */
+function notCompared(error: unknown, { requires }: ConformanceCase, backend: Backend): string | null {
+  const limit = exceededLimit(error, backend.supports.limits);
+  if (limit !== null || backend.basis || !requires.kernel) return limit;
+  const isUnsupported = isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';
+  return isUnsupported ? `declines a call of ${requires.kernel}, and has no basis` : null;
 }
