@@ -52,7 +52,10 @@ export async function conformance<B, O>(
   if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
   const lacking = missingMembers(opened.backend);
   if (lacking.length > 0) return incompleteCases(target.name, opened.backend, lacking);
-  const backend = counted(opened.backend);
+  const backend = counted(
+    opened.backend,
+    'open' in target ? async () => (await target.open(options.open)) as Backend : null,
+  );
   const fused = casesBeforeClose.map((c) => bind(c, backend, backend.name, timeoutMs));
   const again = composed && backend.basis && backend.kernels ? composedCases(backend, timeoutMs) : [];
   return [...fused, ...again, bind(close, backend, backend.name, timeoutMs)];

@@ -219,7 +219,7 @@ describe('an account of buffers', () => {
       kernels: kernels as NonNullable<Backend['kernels']>,
     });
     expect(() => call(counted(backend))).toThrow(
-      `${name} returned a promise; expected a function that enqueues its work: only open, read, sync and close may wait`,
+      `${name} returned a promise; only open, read, sync and close may wait: the other functions enqueue their work, or have their result at once`,
     );
   });
 
