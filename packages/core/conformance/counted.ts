@@ -16,7 +16,9 @@ export function counted(backend: Backend, open: (() => Promise<Backend>) | null 
   const { basis, kernels, readSync, view } = backend;
   const counting = delegate(backend, {
     alloc(length, dtype, use) {
-      const buffer = atOnce('alloc', backend.alloc(length, dtype, use));
+      const buffer: unknown = atOnce('alloc', backend.alloc(length, dtype, use));
+      if (buffer === undefined || buffer === null)
+        throw new Error(`alloc returned ${buffer}; expected a buffer (${length} ${dtype})`);
       if (buffers.has(buffer)) throw new Error(`alloc returned a buffer that is still in use (${length} ${dtype})`);
       buffers.add(buffer);
       return buffer;

@@ -299,7 +299,7 @@ describe('a limit of time', () => {
 
   test('names the call that did not end, and what to do', async () => {
     expect(await messageOf(() => within('storage/order', 2, never))).toBe(
-      'storage/order did not end within 0.002 s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
+      'storage/order did not end within 0.002 s: a promise of the backend (open, read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
     );
     expect(defaultLimitMs).toBe(120_000);
   });

@@ -157,6 +157,18 @@ export const faultyStorage: readonly Fault[] = [
       }),
     ),
   },
+  fault('leaves-reads-waiting', 'never settles a read that waits when it is closed.', 'lifecycle/close', (right) => ({
+    async read(buffer) {
+      await right.sync();
+      return right.closed ? new Promise(() => {}) : right.read(buffer);
+    },
+  })),
+  fault('alloc-gives-nothing', 'returns no buffer.', 'storage/round-trip:dtype=float32', () => ({
+    alloc: () => undefined as never,
+  })),
+  fault('reads-nothing', 'returns nothing.', 'storage/round-trip:dtype=float32', () => ({
+    read: async () => undefined as never,
+  })),
   fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault('always-lost', 'says that its device is lost.', 'lifecycle/close', () => ({ lost: true })),
   fault(
