@@ -331,8 +331,9 @@ test('--only runs the cases of a section, or with a text in their id, fused and 
   const run = async (...args: readonly string[]) => {
     const opened: Backend[] = [];
     const open = async () => {
-      opened.push(await cpu.open());
-      return opened.at(-1);
+      const backend = await cpu.open();
+      opened.push(backend);
+      return backend;
     };
     const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open } });
     const { status, stdout } = await softgrad(['conformance', '--backend', 'cpu', '--json', ...args], { backends });
