@@ -42,8 +42,13 @@ export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as c
           const buffer = upload(backend, { values, dtype });
           assert(backend.readSync !== undefined, 'the backend has no readSync');
           assertSame('readSync', backend.readSync(buffer), values);
-          backend.readSync(buffer).fill(1);
+          const first = backend.readSync(buffer);
+          first.fill(1);
           assertSame('a second readSync, after the first array changed', backend.readSync(buffer), values);
+          assert(
+            first.every((value) => value === 1),
+            'a second readSync changed the array of the first',
+          );
           backend.free(buffer);
         },
       ),

@@ -72,6 +72,20 @@ export const faultyStorage: readonly Fault[] = [
     'storage/read-sync:dtype=float32',
     () => ({ readSync: ({ data }) => (data.length > 4096 ? data : data.slice()) }),
   ),
+  fault(
+    'sync-reads-share-an-array',
+    'returns one array each time, with what is read last.',
+    'storage/read-sync:dtype=float32',
+    () => {
+      const scratch = new Float32Array(2 ** 16);
+      return {
+        readSync({ data }) {
+          scratch.set(data);
+          return scratch.subarray(0, data.length);
+        },
+      };
+    },
+  ),
   fault('read-sync-waits', 'returns a promise.', 'storage/read-sync:dtype=float32', ({ read }) => ({
     readSync: read as never,
   })),
