@@ -23,6 +23,26 @@ export function firstToFix(failures: readonly CaseReport[]): CaseReport | null {
   return alike.reduce((plainest, one) => (intricacy(one.id) < intricacy(plainest.id) ? one : plainest));
 }
 
+/** How many cases must fail before it is said that nothing works from the first of them on. */
+const fewestAfterwards = 20;
+/** How many times the failures before it those are at least. */
+const timesThoseBefore = 10;
+
+/**
+ * The failed case from which on the backend does nothing, in the order in which the cases ran, as where a device was lost; null if there is none. From there on
+ * every case of storage fails, which spread over the suite are a sample of it; cases that core answers alone may still pass.
+ */
+export function lastingFailure<C extends CaseReport>(
+  ran: readonly C[],
+): { readonly from: C; readonly more: number } | null {
+  const lastStored = ran.findLastIndex(({ section, outcome }) => section === 'storage' && outcome === 'passed');
+  const failed = (some: readonly C[]) => some.filter(({ outcome }) => outcome === 'failed');
+  const before = failed(ran.slice(0, lastStored + 1)).length;
+  const [from, ...after] = failed(ran.slice(lastStored + 1));
+  if (from === undefined || after.length < Math.max(fewestAfterwards, timesThoseBefore * before)) return null;
+  return lastStored >= 0 && after.some(({ section }) => section === 'storage') ? { from, more: after.length } : null;
+}
+
 /**
  * How much there is in a case that may have nothing to do with a failure: each parameter, rows whose elements are not adjacent, and, before all
  * of these, NaN and infinities among the numbers.

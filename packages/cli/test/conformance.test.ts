@@ -1,12 +1,13 @@
 import { mkdirSync, mkdtempSync, realpathSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
-import { SoftgradError } from '@softgrad/core';
+import { type Backend, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceReport } from '@softgrad/core/conformance';
 import { cases, conformance as suite } from '@softgrad/core/conformance';
 import { afterAll, describe, expect, test } from 'vitest';
 import { ownBackends } from '../src/backend.js';
 import { formatReport } from '../src/commands/conformance.js';
+import { lastingFailure } from '../src/conformance-advice.js';
 import { spread, watchTime } from '../src/conformance-cost.js';
 import { hintOf } from '../src/module.js';
 import { codeFolders, framesOf } from '../src/stack.js';
@@ -90,6 +91,60 @@ test('a wrong softmax fails cases of storage, too, and the failure to start with
   const { stdout } = await conformance('--module', file, '--only', 'supports,storage,softmax');
   expect(stdout).toMatch(/^✗ right: storage\//m);
   expect(stdout).toMatch(/\nstart with: softmax\//);
+});
+
+test('where a device is lost, the case that lost it is the one to start with, although every section fails from then on', async () => {
+  const file = module(
+    'dying.mjs',
+    `export default { ...provider, name: 'dying', open: async () => {
+      const right = await provider.open();
+      const alive = (verb) => (...args) => {
+        if (verb === 'jacobian' && args[2].classes > 60) dead = true;
+        if (dead) throw new Error('the device is gone');
+        return right[verb](...args);
+      };
+      let dead = false;
+      const verbs = ['alloc', 'write', 'read', 'softmax', 'jacobian', 'vjp'];
+      return Object.assign(Object.create(right), Object.fromEntries(verbs.map((verb) => [verb, alive(verb)])));
+    } };`,
+  );
+  const { status, stdout } = await conformance('--module', file);
+  expect(status).toBe(1);
+  const found =
+    /\nstart with: (.*)\nit fails \(.*the device is gone\), and so do (\d+) of the cases that ran after it, all of storage among them, as if the device were lost there\n/.exec(
+      stdout,
+    );
+  const [, from, more] = found ?? [];
+  expect(from).toMatch(/^jacobian\//);
+  const [, failed] = /\ndying: \d+ passed, (\d+) failed/.exec(stdout) ?? [];
+  expect(Number(more)).toBe(Number(failed) - 1);
+  expect(Number(more)).toBeGreaterThan(100);
+});
+
+describe('failures from which on a backend does nothing', () => {
+  // s and S: a case of storage that passes or fails; . and x: another one; -: one that is skipped
+  const ran = (outcomes: string) =>
+    [...outcomes].map((letter, k): CaseReport => {
+      const section = /s/i.test(letter) ? 'storage' : 'vjp';
+      const outcome = letter === '-' ? 'skipped' : /[xS]/.test(letter) ? 'failed' : 'passed';
+      return { name: `a: ${section}/${k}`, id: `${section}/${k}`, section, outcome, reason: null } as CaseReport;
+    });
+  test.for([
+    [`..xs.${'x'.repeat(20)}S`, 'vjp/5', 20],
+    [`..s..x-${'x'.repeat(10)}.S${'x'.repeat(9)}--`, 'vjp/5', 20],
+    // Too few of them, or too few beside those before.
+    [`..xs.${'x'.repeat(19)}S`, null, 0],
+    [`.xxxs.${'x'.repeat(29)}S`, null, 0],
+    [`.xxxs.${'x'.repeat(30)}S`, 'vjp/6', 30],
+    // Storage works, or was not tested.
+    [`..s..${'x'.repeat(30)}`, null, 0],
+    [`..s..${'x'.repeat(30)}s`, null, 0],
+    [`.${'x'.repeat(30)}S`, null, 0],
+    ['', null, 0],
+  ] as const)('%s: from %s, %i more', ([outcomes, from, more]) => {
+    const found = lastingFailure(ran(outcomes));
+    expect([found?.from.id ?? null, found?.more ?? 0]).toEqual([from, more]);
+  });
 });
 
 test('the printed command shows the failure to start with', async () => {
@@ -274,10 +329,16 @@ test('--only runs the cases of a section, or with a text in their id, fused and 
   const whole = await suite(cpu);
   await whole.at(-1)?.run();
   const run = async (...args: readonly string[]) => {
-    const opened = await cpu.open();
-    const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open: async () => opened } });
+    const opened: Backend[] = [];
+    const open = async () => {
+      const backend = await cpu.open();
+      opened.push(backend);
+      return backend;
+    };
+    const backends = fakeBackends({ cpu: { ...cpu, unavailable: async () => null, open } });
     const { status, stdout } = await softgrad(['conformance', '--backend', 'cpu', '--json', ...args], { backends });
-    expect([status, opened.closed]).toEqual([0, true]);
+    // The last case opens a second backend, which must be another one.
+    expect([status, ...opened.map(({ closed }) => closed)]).toEqual([0, true, true]);
     const [{ cases: reported, total }]: ConformanceReport[] = JSON.parse(stdout);
     expect(total).toBe(whole.length);
     return reported.map(({ name }) => name);
@@ -524,7 +585,8 @@ test('a backend is opened with the options after its name, and reported with the
   );
   expect(await run('softmax', '1,1', '--backend', name)).toMatchObject({ stdout: '[0.5,0.5]\n', status });
   const options = { threads: 2, fast: true, mode: 'a' };
-  expect(opened).toEqual([undefined, options, options]);
+  // The suite opens each twice: its last case tests whether one that is closed leaves the other open.
+  expect(opened).toEqual([undefined, undefined, options, options, options]);
 });
 
 test('invalid options are one-line errors with exit code 2', async () => {
@@ -601,7 +663,11 @@ test('the error for TypeScript that node cannot load says what to do', () => {
 test('a module that throws, hangs or provides no backend is named in the error, exit code 2', async () => {
   const cases = [
     ['async () => null', "async () => { throw new TypeError('kaboom'); }", /provides no backend: kaboom\n$/],
-    ['async () => null', "async () => { throw 'kaboom'; }", /provides no backend: kaboom\n$/],
+    [
+      'async () => null',
+      "async () => { throw 'kaboom'; }",
+      /provides no backend: the text "kaboom" was thrown; expected an Error\n$/,
+    ],
     [
       'async () => null',
       '() => new Promise(() => {})',
@@ -635,7 +701,7 @@ test('a module that throws, hangs or provides no backend is named in the error, 
   }
 });
 
-test('reads that never end fail individually after the time limit', async () => {
+test('reads that never end fail individually after the time limit, and after three of them no more cases run', async () => {
   const never = 'read: () => new Promise(() => {})';
   const code = `export default { ...provider, open: async () => ({ ...(await provider.open()), ${never} }) };`;
   const { status, stdout } = await conformance(
@@ -647,10 +713,12 @@ test('reads that never end fail individually after the time limit', async () => 
     '--only',
     'storage',
   );
-  expect(stdout).toMatch(
-    /✗ right: storage\/order\n {2}storage\/order did not end within 0\.002 s: .*--timeout SECONDS/,
-  );
-  expect(stdout).toMatch(/\nright: [1-9]\d* passed, [1-9]\d* failed, \d+ do not apply; only \d+ of /);
+  const overdue =
+    stdout.match(/✗ right: (storage\/.*)\n {2}\1 did not end within 0\.002 s: .*--timeout SECONDS/g) ?? [];
+  expect(overdue).toHaveLength(3);
+  const [, failed] = /\nright: \d+ passed, (\d+) failed, \d+ do not apply; only \d+ of /.exec(stdout) ?? [];
+  const notRun = stdout.match(/✗ right: storage\/.*\n {2}not run, because 3 other cases did not end: /g) ?? [];
+  expect([notRun.length > 0, overdue.length + notRun.length]).toEqual([true, Number(failed)]);
   expect(status).toBe(1);
 });
 

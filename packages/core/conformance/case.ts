@@ -1,5 +1,6 @@
 import type { Backend, FloatDType, KernelName } from '../src/index.js';
 import { hasKernel } from '../src/ops/evaluate.js';
+import { limitedClasses, limitedElements } from './exceeded.js';
 
 /** One statement about a backend, as data that any test runner, the CLI or a page can show and run. */
 export interface ConformanceCase {
@@ -73,8 +74,8 @@ export function unmet(requires: Requirements, backend: Backend): string | null {
   }
   if (requires.lacksDType && dtypes.includes(requires.lacksDType)) return `has ${requires.lacksDType}`;
   if (weakness && announces[weakness](backend)) return `announces ${weakness}`;
-  if (classes > limits.classes) return `${classes} classes are more than its limit of ${limits.classes}`;
-  if (elements > limits.elements) return `${elements} elements are more than its limit of ${limits.elements}`;
+  if (classes > limits.classes) return limitedClasses(limits.classes);
+  if (elements > limits.elements) return limitedElements(limits.elements);
   return null;
 }
 

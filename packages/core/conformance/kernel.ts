@@ -1,3 +1,4 @@
+import { allocate } from '../src/backend/limits.js';
 import { type Backend, type DType, type HostArray, hostArray, isFloat } from '../src/index.js';
 import { poison } from './check.js';
 
@@ -37,9 +38,9 @@ export function hostOf({ values, dtype }: HostOperand): HostArray {
   return host;
 }
 
-/** A buffer with these values. */
+/** A buffer with these values. @throws ERR_OUT_OF_MEMORY for more than the backend announces */
 export function upload(backend: Backend, operand: HostOperand): unknown {
-  const buffer = backend.alloc(operand.values.length, operand.dtype);
+  const buffer = allocate(backend, operand.values.length, operand.dtype);
   backend.write(buffer, hostOf(operand));
   return buffer;
 }

@@ -9,10 +9,13 @@ export const defaultLimitMs = 120_000;
 
 const longestTimer = 2 ** 31 - 1;
 
+/** A promise that did not settle in time. */
+export class OverdueError extends Error {}
+
 /**
  * The result of a promise if it settles within the limit. The timer does not keep a process alive.
  *
- * @throws Error after the limit
+ * @throws OverdueError after the limit
  */
 export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
   if (typeof limitMs !== 'number' || !(limitMs > 0))
@@ -20,7 +23,7 @@ export async function within<T>(what: string, limitMs: number, promise: Promise<
   if (limitMs > longestTimer) return promise;
   let timer: unknown;
   const over = new Promise<never>((_resolve, reject) => {
-    const fail = () => reject(new Error(overdue(what, limitMs)));
+    const fail = () => reject(new OverdueError(overdue(what, limitMs)));
     timer = setTimeout(fail, limitMs);
     // A number in browsers.
     (timer as { unref?: () => void }).unref?.();
@@ -33,5 +36,5 @@ export async function within<T>(what: string, limitMs: number, promise: Promise<
 }
 
 function overdue(what: string, limitMs: number): string {
-  return `${what} did not end within ${limitMs / 1000} s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)`;
+  return `${what} did not end within ${limitMs / 1000} s: a promise of the backend (open, read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)`;
 }

@@ -4,8 +4,9 @@ import { type ConformanceCase, unmet } from './case.js';
 import { cases, casesBeforeClose } from './cases/all.js';
 import { close } from './cases/lifecycle.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
-import { defaultLimitMs, within } from './limit.js';
-import { completeCase, missingMembers } from './structure.js';
+import { exceededLimit } from './exceeded.js';
+import { defaultLimitMs, OverdueError, within } from './limit.js';
+import { completeCase, missingMembers, missingOfProvider } from './structure.js';
 
 /** A case bound to a backend: pass `name` and `run` to any test runner. */
 export interface BoundCase {
@@ -16,7 +17,7 @@ export interface BoundCase {
   /** Why the case does not apply here, or null if it does. */
   readonly skip: string | null;
   run(): Promise<void>;
-  /** After `run`: `declines a call of logSoftmax, and has no basis` if that call could not be compared, or null. */
+  /** After `run`: `declines a call of logSoftmax, and has no basis`, or `limits buffers to 4096 elements`, if a call could not be compared, or null. */
   declined?(): string | null;
 }
 
@@ -47,14 +48,35 @@ export async function conformance<B, O>(
   options: ConformanceOptions<O> = {},
 ): Promise<readonly BoundCase[]> {
   const { composed = true, timeoutMs = defaultLimitMs } = checkOptions('conformance', options, optionNames);
-  const opened = await within(`opening ${target.name}`, timeoutMs, openTarget(target, options));
+  checkTarget(target);
+  const opened = await within(`opening ${target.name}`, timeoutMs, openTarget(target, options).catch(rethrown));
   if ('unavailable' in opened) return unavailableCases(target.name, opened.unavailable, options.required ?? false);
   const lacking = missingMembers(opened.backend);
   if (lacking.length > 0) return incompleteCases(target.name, opened.backend, lacking);
-  const backend = counted(opened.backend);
-  const fused = casesBeforeClose.map((c) => bind(c, backend, backend.name, timeoutMs));
-  const again = composed && backend.basis && backend.kernels ? composedCases(backend, timeoutMs) : [];
-  return [...fused, ...again, bind(close, backend, backend.name, timeoutMs)];
+  if (opened.backend.closed) throw new Error(`${target.name} is closed; expected a backend that is open`);
+  const backend = counted(
+    opened.backend,
+    'open' in target ? async () => (await target.open(options.open)) as Backend : null,
+  );
+  const limit = { timeoutMs, overdue: [] };
+  const fused = casesBeforeClose.map((c) => bind(c, backend, backend.name, limit));
+  const again = composed && backend.basis && backend.kernels ? composedCases(backend, limit) : [];
+  return [...fused, ...again, bind(close, backend, backend.name, limit)];
+}
+
+/** @throws Error for anything but a backend, which `supports/complete` examines, or a complete provider */
+function checkTarget(target: object): void {
+  if (typeof target !== 'object' || target === null)
+    throw new Error(`conformance: the target is ${describe(target)}; expected a provider or an open backend`);
+  if ('supports' in target) return;
+  const lacking = missingOfProvider(target);
+  if (lacking.length > 0) throw new Error(`conformance: the provider lacks ${lacking.join(', ')}`);
+}
+
+/** @throws Error for a value that is no error: a test runner would show it without a message. Otherwise the error itself */
+function rethrown(error: unknown): never {
+  if (error instanceof Error) throw error;
+  throw new Error(`${describe(error)} was thrown; expected an Error`, { cause: error });
 }
 
 type Opened = { readonly backend: Backend } | { readonly unavailable: string };
@@ -65,7 +87,7 @@ async function openTarget<B, O>(
 ): Promise<Opened> {
   if (!('open' in target)) return { backend: target as Backend };
   const reason: unknown = await target.unavailable();
-  if (typeof reason === 'string') return { unavailable: reason };
+  if (typeof reason === 'string' && reason !== '') return { unavailable: reason };
   if (reason !== null)
     throw new Error(`unavailable returned ${describe(reason)}; expected null, or a text that says what is missing`);
   const backend = (await target.open(open)) as Backend | null | undefined;
@@ -99,14 +121,23 @@ function incompleteCases(name: string, backend: Backend, lacking: readonly strin
   });
 }
 
-function composedCases(backend: Backend, timeoutMs: number): readonly BoundCase[] {
+/** The time limit of a case, and the ids of those that did not end. */
+interface Limit {
+  readonly timeoutMs: number;
+  readonly overdue: string[];
+}
+
+/** So many cases may take the whole time limit. The others are not run: in a suite of thousands each would, where a device is stuck. */
+const mostOverdue = 3;
+
+function composedCases(backend: Backend, limit: Limit): readonly BoundCase[] {
   const composed = withoutKernels(backend);
   return cases
     .filter(({ composable }) => composable)
-    .map((c) => bind(c, composed, `${backend.name} (composed)`, timeoutMs));
+    .map((c) => bind(c, composed, `${backend.name} (composed)`, limit));
 }
 
-function bind(conformanceCase: ConformanceCase, backend: Backend, label: string, timeoutMs: number): BoundCase {
+function bind(conformanceCase: ConformanceCase, backend: Backend, label: string, limit: Limit): BoundCase {
   const { id, section, requires } = conformanceCase;
   let reason: string | null = null;
   return {
@@ -115,22 +146,30 @@ function bind(conformanceCase: ConformanceCase, backend: Backend, label: string,
     name: `${label}: ${id}`,
     skip: unmet(requires, backend),
     async run() {
-      reason = await runCase(conformanceCase, backend, timeoutMs);
+      reason = await runCase(conformanceCase, backend, limit);
     },
     declined: () => reason,
   };
 }
 
-/** Runs one case, which must settle and free all of its buffers. Resolves to the reason if a kernel declined. */
-async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeoutMs: number): Promise<string | null> {
+/** Runs one case, which must settle and free all of its buffers. Resolves to the reason if a call was refused that need not be possible. */
+async function runCase(
+  conformanceCase: ConformanceCase,
+  backend: Backend,
+  { timeoutMs, overdue }: Limit,
+): Promise<string | null> {
+  // The last case closes the backend in any case.
+  if (overdue.length >= mostOverdue && conformanceCase !== close)
+    throw new Error(`not run, because ${overdue.length} other cases did not end: ${overdue.join(', ')}`);
   const before = liveBuffers(backend);
   try {
     await within(conformanceCase.id, timeoutMs, conformanceCase.run(backend));
   } catch (error) {
+    if (error instanceof OverdueError) overdue.push(conformanceCase.id);
     freeAll(backend);
-    if (declined(error, conformanceCase, backend))
-      return `declines a call of ${conformanceCase.requires.kernel}, and has no basis`;
-    throw error;
+    const reason = notCompared(error, conformanceCase, backend);
+    if (reason !== null) return reason;
+    return rethrown(error);
   }
   const left = liveBuffers(backend) - before;
   if (left === 0) return null;
@@ -138,8 +177,13 @@ async function runCase(conformanceCase: ConformanceCase, backend: Backend, timeo
   throw new Error(`${left} buffers were allocated and not freed`);
 }
 
-/** A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then the correct result. */
-function declined(error: unknown, { requires }: ConformanceCase, backend: Backend): boolean {
-  if (backend.basis || !requires.kernel) return false;
-  return isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';
+/**
+ * The reason why a call that was refused is not a failure, or null if it is one. A fused kernel may decline; without a basis to compose from, ERR_UNSUPPORTED is then
+ * the correct result. So is the refusal of a call that is larger than the backend announces.
+ */
+function notCompared(error: unknown, { requires }: ConformanceCase, backend: Backend): string | null {
+  const limit = exceededLimit(error, backend.supports.limits);
+  if (limit !== null || backend.basis || !requires.kernel) return limit;
+  const isUnsupported = isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';
+  return isUnsupported ? `declines a call of ${requires.kernel}, and has no basis` : null;
 }

@@ -1,7 +1,7 @@
-import type { Backend, Supports } from '../src/index.js';
+import type { Backend, BackendProvider, Supports } from '../src/index.js';
 import { defineKernelCase } from './case.js';
 import { assert } from './check.js';
-import { verbNames } from './members.js';
+import { kernelNames, verbNames } from './members.js';
 
 type Kind = 'function' | 'boolean' | 'number' | 'string' | 'array';
 
@@ -19,7 +19,18 @@ const members = {
   vjp: 'function',
 } satisfies Partial<Record<keyof Backend, Kind>>;
 
-const optional = { lost: 'boolean' } satisfies Partial<Record<keyof Backend, Kind>>;
+const optional = {
+  lost: 'boolean',
+  readSync: 'function',
+  view: 'function',
+  bufferInfo: 'function',
+  memory: 'function',
+} satisfies Partial<Record<keyof Backend, Kind>>;
+
+const provider = { name: 'string', unavailable: 'function', open: 'function' } satisfies Record<
+  keyof BackendProvider,
+  Kind
+>;
 
 const announcements = {
   dtypes: 'array',
@@ -31,7 +42,12 @@ const announcements = {
 
 const limits = { elements: 'number', classes: 'number' } satisfies Record<keyof Supports['limits'], Kind>;
 const expUlp = { base: 'number', slope: 'number' } satisfies Record<keyof Supports['expUlp'], Kind>;
-const verbs = Object.fromEntries(verbNames.map((name) => [name, 'function' as const]));
+const verbs = functions(verbNames);
+const kernels = functions(kernelNames);
+
+function functions(names: readonly string[]): Readonly<Record<string, Kind>> {
+  return Object.fromEntries(names.map((name) => [name, 'function' as const]));
+}
 
 /** The first case of the suite: the others call the functions that it checks. */
 export const completeCase = defineKernelCase('supports/complete', {}, async (backend) => {
@@ -44,12 +60,24 @@ export function missingMembers(backend: Backend): readonly string[] {
   const { supports, basis } = backend;
   return [
     ...missing('', backend, members),
-    ...(backend.lost === undefined ? [] : missing('', backend, optional)),
+    ...missing('', backend, given(backend, optional)),
     ...missing('supports.', supports, announcements),
     ...missing('supports.limits.', supports?.limits, limits),
     ...missing('supports.expUlp.', supports?.expUlp, expUlp),
     ...(basis === undefined ? [] : missing('basis.', basis, verbs)),
+    ...(backend.kernels === undefined ? [] : missing('kernels.', backend.kernels, given(backend.kernels, kernels))),
   ];
+}
+
+/** The members that a provider lacks, or that have another type. */
+export function missingOfProvider(target: object): readonly string[] {
+  return missing('', target, provider);
+}
+
+/** Those members that are there, whatever their type. */
+function given(part: unknown, kinds: Readonly<Record<string, Kind>>): Readonly<Record<string, Kind>> {
+  const found = Object(part) as Readonly<Record<string, unknown>>;
+  return Object.fromEntries(Object.entries(kinds).filter(([name]) => found[name] !== undefined));
 }
 
 function missing(path: string, part: unknown, kinds: Readonly<Record<string, Kind>>): readonly string[] {

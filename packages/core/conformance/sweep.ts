@@ -1,5 +1,6 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
 import { type Mismatch, mismatchOf } from './check.js';
+import { limitIn } from './exceeded.js';
 import { layout } from './inputs.js';
 
 /** From the first to the last, inclusive. */
@@ -100,7 +101,8 @@ export async function checkSweep(sweep: Sweep, check: (shape: readonly number[])
     sweep.map((size) => (typeof size === 'number' ? size : first + i)),
   );
   const outcomes = await Promise.allSettled(shapes.map(check));
-  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
+  const errors: readonly unknown[] = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  if (errors.length > 0) throw errors.find((error) => limitIn(error) === null) ?? errors[0];
 }
 
 /**
@@ -122,8 +124,10 @@ export async function checkEach<T>(
     ),
   );
   const failures = outcomes.flat();
-  // Without a basis, a kernel that declines an item says nothing about the others.
-  const own = failures.filter(({ error }) => !(isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'));
+  // Without a basis, a kernel that declines an item says nothing about the others; nor does an item that is larger than the backend announces.
+  const own = failures.filter(
+    ({ error }) => limitIn(error) === null && !(isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'),
+  );
   const [first] = own;
   if (first === undefined) {
     if (failures[0] !== undefined) throw failures[0].error;

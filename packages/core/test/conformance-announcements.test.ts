@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 import { delegate } from '../conformance/delegate.js';
 import type { ExactBuffer } from '../conformance/exact.js';
 import { cases, conformance, exact, faulty } from '../conformance/index.js';
-import type { Backend } from '../src/index.js';
+import { type Backend, SoftgradError } from '../src/index.js';
 import { recording } from './recording.js';
 
 /**
@@ -13,7 +13,13 @@ const misannounced: Readonly<
   Record<string, { readonly strength: readonly string[]; readonly weakness: readonly string[] | null }>
 > = {
   dtypes: {
-    strength: ['float64-that-is-float32', 'computes-float64-in-float32', 'unknown-dtype', 'no-dtype'],
+    strength: [
+      'float16-that-is-float32',
+      'float64-that-is-float32',
+      'computes-float64-in-float32',
+      'unknown-dtype',
+      'no-dtype',
+    ],
     weakness: null,
   },
   inPlace: { strength: ['not-in-place', 'vjp-not-in-place', 'basis-not-in-place'], weakness: null },
@@ -66,6 +72,43 @@ describe('a false announcement', () => {
     const [sums] = cases.filter(({ id }) => id === 'softmax/sums');
     await sums.run(backend);
     expect(reads).toEqual(lengths);
+  });
+
+  test.for([
+    [{ elements: 1000, classes: 1024 }, 'vjp/huge-cotangents:axis=1', 'limits buffers to 1000 elements'],
+    [{ elements: 4096, classes: 4096 }, 'extremes/softmax-jacobian', 'limits buffers to 4096 elements'],
+    [
+      { elements: 4096, classes: 4096 },
+      'softmax/values:shape=1x65537;axis=1;input=spread',
+      'limits rows to 4096 classes',
+    ],
+    [{ elements: 100, classes: 64 }, 'softmax/lengths:rows=32..1023;classes=3', 'limits buffers to 100 elements'],
+    [{ elements: 2 ** 28, classes: 64 }, 'vjp/huge-cotangents:axis=0', 'limits rows to 64 classes'],
+    [{ elements: 2 ** 28, classes: 1024 }, 'vjp/huge-cotangents:axis=0', null],
+  ] as const)('of small limits is no failure of a case that exceeds them: %j, %s', async ([limits, id, reason]) => {
+    const right = (await exact.open()) as Backend;
+    const small = delegate(right, { supports: { ...right.supports, limits } });
+    const [found] = (await conformance(small, { composed: false })).filter((c) => c.id === id);
+    if (found.skip === null) await found.run();
+    expect(found.skip ?? found.declined?.() ?? null).toBe(reason);
+  });
+
+  test('of a limit of memory that is lower than announced is a failure, whatever the error says', async () => {
+    const right = (await exact.open()) as Backend;
+    const limits = { elements: 2 ** 16, classes: 2 ** 16 };
+    const message = (length: number) => `exact holds at most 100 elements in one buffer; ${length} were asked for`;
+    const small = delegate(right, {
+      supports: { ...right.supports, limits },
+      alloc(length, dtype, use) {
+        if (length > 100) throw new SoftgradError('ERR_OUT_OF_MEMORY', message(length));
+        return right.alloc(length, dtype, use);
+      },
+    });
+    const cases = await conformance(small, { composed: false });
+    for (const id of ['vjp/huge-cotangents:axis=1', 'softmax/lengths:rows=32..1023;classes=3']) {
+      const [found] = cases.filter((c) => c.id === id);
+      await expect(found.run()).rejects.toThrow('at most 100 elements');
+    }
   });
 
   test('of subnormals that are flushed is right if one of the three kernels flushes them', async () => {

@@ -219,7 +219,7 @@ describe('an account of buffers', () => {
       kernels: kernels as NonNullable<Backend['kernels']>,
     });
     expect(() => call(counted(backend))).toThrow(
-      `${name} returned a promise; expected a function that enqueues its work: only open, read, sync and close may wait`,
+      `${name} returned a promise; only open, read, sync and close may wait: the other functions enqueue their work, or have their result at once`,
     );
   });
 
@@ -299,7 +299,7 @@ describe('a limit of time', () => {
 
   test('names the call that did not end, and what to do', async () => {
     expect(await messageOf(() => within('storage/order', 2, never))).toBe(
-      'storage/order did not end within 0.002 s: a promise of the backend (read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
+      'storage/order did not end within 0.002 s: a promise of the backend (open, read, sync, …) never settles, or this device needs a longer limit (timeoutMs; softgrad conformance --timeout SECONDS)',
     );
     expect(defaultLimitMs).toBe(120_000);
   });

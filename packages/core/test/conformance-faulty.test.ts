@@ -30,6 +30,16 @@ const messages: Readonly<Record<string, string | RegExp>> = {
   'no-jacobian': 'the backend lacks jacobian (a function)',
   'lost-as-promise': 'the backend lacks lost (a boolean)',
   'always-lost': 'lost is true on a device that works',
+  'opens-one-backend':
+    'open returned the backend that is open already; expected another one, which is closed by itself',
+  'closes-every-backend': 'closed is true after another backend of the provider was closed',
+  'closes-once': 'a second close, which must change nothing: it is closed',
+  'alloc-gives-nothing': 'alloc returned undefined; expected a buffer (0 float32)',
+  'reads-nothing': 'read returns undefined for float32',
+  'read-sync-waits':
+    'readSync returned a promise; only open, read, sync and close may wait: the other functions enqueue their work, or have their result at once',
+  'float16-that-is-float32': 'float16 keeps 1.000244140625, which half precision cannot represent',
+  'memory-of-four-bytes': /^memory counts \d+ bytes with 2 buffers of float64; expected at least 160024$/,
   'no-exp-ulp': 'the backend lacks supports.expUlp (an object)',
   'half-a-basis': 'the backend lacks basis.select (a function)',
   'misspelt-kernel':
@@ -61,7 +71,7 @@ describe('every classic mistake is caught by the case named for it', () => {
   const selected = inject('everything') ? faulty : onePerCase;
 
   test('by one for each case, and by those whose message is known', () =>
-    expect(selected).toHaveLength(inject('everything') ? 331 : 208));
+    expect(selected).toHaveLength(inject('everything') ? 349 : 216));
 
   test.for(selected)('$name: $caughtBy', async ({ name, caughtBy, provider }) => {
     const bound = caseOf(await conformance(provider, { composed: false }), caughtBy);

@@ -173,6 +173,23 @@ describe('a suite is data', () => {
     await expect(conformance(forgetful)).rejects.toThrow('unavailable returned undefined; expected null, or a text');
   });
 
+  test.each<[string, object | undefined, string]>([
+    ['no target', undefined, 'conformance: the target is undefined; expected a provider or an open backend'],
+    ['a class', class {}, 'conformance: the target is function; expected a provider or an open backend'],
+    ['nothing', {}, 'conformance: the provider lacks name (a string), unavailable (a function), open (a function)'],
+    ['no open', { ...minimal, open: 3 }, 'conformance: the provider lacks open (a function)'],
+    ['no reason', { ...minimal, unavailable: async () => '' }, 'unavailable returned the text ""; expected null, or'],
+    [
+      'thrown text',
+      { ...minimal, open: () => Promise.reject('no chip') },
+      'the text "no chip" was thrown; expected an',
+    ],
+    ['nothing thrown', { ...minimal, open: () => Promise.reject() }, 'undefined was thrown; expected an Error'],
+    ['closed', { ...minimal, open: async () => delegate(await exact.open(), { closed: true }) }, 'mine is closed;'],
+  ])('%s is told', async (_, target, message) => {
+    await expect(conformance(target as never)).rejects.toThrow(message);
+  });
+
   test('an opened backend is a target as well', async () => {
     const backend = await exact.open();
     for (const c of (await conformance(backend)).slice(-1)) await c.run();
@@ -215,6 +232,11 @@ describe('a backend that is incomplete', () => {
   test.each([
     [{ supports: undefined }, 'lacks supports (an object), supports.limits (an object), supports.expUlp (an object)'],
     [{ read: undefined, free: 1, close: null }, 'lacks read (a function), free (a function), close (a function)'],
+    [{ kernels: null, bufferInfo: {} }, 'lacks bufferInfo (a function), kernels (an object)'],
+    [
+      { kernels: { relu: 1 }, view: 'x', memory: 0 },
+      'lacks view (a function), memory (a function), kernels.relu (a function)',
+    ],
     [{ basis: {} }, 'lacks basis.unary (a function), basis.binary (a function), basis.reduce (a function) and 2 more'],
   ])('%o', async (overrides, reason) => {
     const { bound } = await incomplete(overrides);
@@ -292,8 +314,28 @@ describe('promises that never settle fail by name, even if something keeps the p
     const open = async () => delegate(await exact.open(), { read: never }) as Backend;
     const bound = await conformance({ ...minimal, name: 'hanging', open }, { timeoutMs: 1 });
     await expect(bound.find(({ id }) => id === 'storage/order')?.run()).rejects.toThrow(
-      /^storage\/order did not end within 0.001 s: a promise of the backend \(read, sync, …\) never settles/,
+      /^storage\/order did not end within 0.001 s: a promise of the backend \(open, read, sync, …\) never settles/,
     );
+  });
+
+  test('and after three of them the other cases are not run, but the backend is closed', async () => {
+    const open = async () => delegate(await exact.open(), { read: never }) as Backend;
+    const bound = await conformance({ ...minimal, name: 'hanging', open }, { timeoutMs: 5 });
+    const outcomes: (string | null)[] = [];
+    for (const { id, skip, run } of bound) {
+      if (skip !== null || !/^storage\/|^lifecycle\/close/.test(id)) continue;
+      outcomes.push(
+        await run().then(
+          () => null,
+          ({ message }: Error) => message,
+        ),
+      );
+    }
+    expect(outcomes.slice(0, 3).every((message) => message?.includes('did not end'))).toBe(true);
+    const notRun = /^not run, because 3 other cases did not end: storage\/\S+, storage\/\S+, storage\/\S+$/;
+    expect(outcomes.slice(3, -1).length).toBeGreaterThan(10);
+    for (const message of outcomes.slice(3, -1)) expect(message).toMatch(notRun);
+    expect(outcomes.at(-1)).toContain('did not end');
   });
 
   test('opening', async () => {

@@ -2,7 +2,7 @@ import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } fr
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { checkNoModule, checkOneBackend, loadDefault, loadWithOptions, moduleAdvice } from '../backend.js';
-import { commonCauses, firstToFix } from '../conformance-advice.js';
+import { commonCauses, firstToFix, lastingFailure } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { type Part, partOf } from '../conformance-part.js';
 import type { Backends, Session } from '../context.js';
@@ -32,6 +32,8 @@ interface Reported extends CaseReport {
 
 interface Report extends ConformanceReport {
   readonly cases: readonly Reported[];
+  /** The id of the case from which on the backend did nothing, in the order in which the cases ran, and how many others failed. */
+  readonly lasting?: { readonly id: string; readonly more: number };
 }
 
 export function conformanceCommand(session: Session): Command {
@@ -233,7 +235,14 @@ async function runSuite(
   // The last case closes the backend. If it was not asked for, its outcome is not part of the report.
   if (close && !reports.has(close)) await settled(close.run(), session).catch(() => {});
   const cases = bound.flatMap((one) => reports.get(one) ?? []);
-  return { backend: target.name, unavailable: null, total: suite.length, cases };
+  const lasting = lastingFailure([...reports.values()]);
+  return {
+    backend: target.name,
+    unavailable: null,
+    total: suite.length,
+    cases,
+    ...(lasting && { lasting: { id: lasting.from.id, more: lasting.more } }),
+  };
 }
 
 /** The only case that runs on an incomplete backend, if it is one. Without it, a part of the suite would pass there because nothing ran. */
@@ -265,7 +274,7 @@ interface Format {
   readonly source?: string;
 }
 
-export function formatReport({ backend, unavailable, total, cases }: Report, format: Format = {}): string {
+export function formatReport({ backend, unavailable, total, cases, lasting }: Report, format: Format = {}): string {
   const { prose = (text) => text } = format;
   if (unavailable !== null) return `${prose(`${backend}: not run: ${unavailable}`)}\n\n`;
   const numbers = (some: readonly CaseReport[]) =>
@@ -282,9 +291,16 @@ export function formatReport({ backend, unavailable, total, cases }: Report, for
   );
   // The table is last: after many failures, the beginning is out of sight.
   lines.push(formatTable([backend, 'passed', 'failed', 'does not apply'], rows));
-  const first = firstToFix(failures);
+  const first = failures.find(({ id }) => id === lasting?.id) ?? firstToFix(failures);
   if (first !== null) {
     lines.push(`start with: ${first.id}`);
+    if (lasting) {
+      lines.push(
+        prose(
+          `it fails (${first.reason}), and so do ${lasting.more.toLocaleString('en')} of the cases that ran after it, all of storage among them, as if the device were lost there`,
+        ),
+      );
+    }
     if (format.source !== undefined)
       lines.push(`its input and its wrong elements: softgrad report ${format.source} --id '${first.id}'`);
   }

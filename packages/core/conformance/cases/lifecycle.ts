@@ -3,7 +3,9 @@ import {
   bufferOf,
   byteSize,
   crossEntropy,
+  type DType,
   fromBuffer,
+  isSoftgradError,
   relu,
   scope,
   softmax,
@@ -11,10 +13,12 @@ import {
 } from '../../src/index.js';
 import { type ConformanceCase, defineCase, defineKernelCase, firstDType } from '../case.js';
 import { assert, assertClose, assertSame, assertThrows } from '../check.js';
-import { liveBuffers } from '../counted.js';
+import { isSame, liveBuffers, openAgain } from '../counted.js';
 import { exact } from '../exact.js';
 import { upload } from '../kernel.js';
+import { within } from '../limit.js';
 import { operationPrecision } from '../precision.js';
+import { longBuffer } from './storage.js';
 
 /** Tensors from creation to disposal. */
 export const lifecycle: readonly ConformanceCase[] = [
@@ -61,24 +65,7 @@ export const lifecycle: readonly ConformanceCase[] = [
     await assertKnowsBuffers(backend);
   }),
   defineKernelCase('lifecycle/memory', {}, async (backend) => {
-    if (!backend.memory) return;
-    const dtype = firstDType(backend);
-    const before = backend.memory();
-    const buffers = [backend.alloc(3, dtype), backend.alloc(100, dtype)];
-    const held = backend.memory();
-    const least = before.bytes + 103 * byteSize(dtype);
-    assert(
-      held.buffers === before.buffers + 2,
-      `memory counts ${held.buffers - before.buffers} buffers, of 2 that are new`,
-    );
-    assert(held.bytes >= least, `memory counts ${held.bytes} bytes; expected at least ${least}`);
-    for (const buffer of buffers) backend.free(buffer);
-    const after = backend.memory();
-    const counts = ({ buffers, bytes }: typeof after) => `${buffers} buffers of ${bytes} bytes`;
-    assert(
-      counts(after) === counts(before),
-      `memory counts ${counts(after)} once they are freed; expected ${counts(before)}`,
-    );
+    for (const dtype of [...backend.supports.dtypes, 'int32', 'bool'] as const) assertCountsMemory(backend, dtype);
   }),
   defineKernelCase('lifecycle/failure-frees', {}, async (backend) => {
     const dtype = firstDType(backend);
@@ -99,9 +86,39 @@ export const lifecycle: readonly ConformanceCase[] = [
     const { loss, gradient } = crossEntropy(x, Int32Array.of(-100));
     assertSame('the mean over rows that are all ignored', await loss.data(), [Number.NaN]);
     assertSame('its gradient', await gradient.data(), [0, 0, 0]);
-    for (const y of [x, loss, gradient]) y.dispose();
+    // A class as the only option: a kernel may have declined all cases in which another index is combined with other options.
+    const one = crossEntropy(x, Int32Array.of(1), { ignoreIndex: 1, reduction: 'none' });
+    assertSame('the loss of a row that is ignored because of ignoreIndex: 1', await one.loss.data(), [0]);
+    assertSame('its gradient', await one.gradient.data(), [0, 0, 0]);
+    for (const y of [loss, gradient, one.loss, one.gradient]) y.dispose();
+    x.dispose();
   }),
 ];
+
+/** If the backend counts its memory, it counts short and long buffers of a dtype until they are freed. */
+function assertCountsMemory(backend: Backend, dtype: DType): void {
+  if (!backend.memory) return;
+  const before = backend.memory();
+  const lengths = [3, longBuffer(backend)];
+  const buffers = lengths.map((length) => backend.alloc(length, dtype));
+  const held = backend.memory();
+  const least = before.bytes + lengths.reduce((sum, length) => sum + length * byteSize(dtype), 0);
+  assert(
+    held.buffers === before.buffers + 2,
+    `memory counts ${held.buffers - before.buffers} buffers of ${dtype}, of 2 that are new`,
+  );
+  assert(
+    held.bytes >= least,
+    `memory counts ${held.bytes} bytes with 2 buffers of ${dtype}; expected at least ${least}`,
+  );
+  for (const buffer of buffers) backend.free(buffer);
+  const after = backend.memory();
+  const counts = ({ buffers, bytes }: typeof after) => `${buffers} buffers of ${bytes} bytes`;
+  assert(
+    counts(after) === counts(before),
+    `memory counts ${counts(after)} once 2 buffers of ${dtype}, of ${lengths.join(' and ')} elements, are freed; expected ${counts(before)}`,
+  );
+}
 
 /** If the backend can be asked about its buffers, it knows their lengths and dtypes, and core refuses any other to `fromBuffer`. */
 async function assertKnowsBuffers(backend: Backend): Promise<void> {
@@ -185,18 +202,69 @@ async function crossEntropyIntoItsLogits(backend: Backend): Promise<void> {
   }
 }
 
-/** The last case: no buffer is left allocated, the backend closes permanently, and core refuses its tensors. */
+/** The last case: no buffer is left allocated, the backend closes permanently and alone, and core refuses its tensors. */
 export const close: ConformanceCase = defineKernelCase('lifecycle/close', {}, async (backend) => {
   const dtype = firstDType(backend);
-  assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are still allocated after all cases`);
-  assert(!backend.closed, 'closed is true before close was called');
-  assert(!backend.lost, 'lost is true on a device that works');
+  try {
+    assert(liveBuffers(backend) === 0, `${liveBuffers(backend)} buffers are still allocated after all cases`);
+    assert(!backend.closed, 'closed is true before close was called');
+    assert(!backend.lost, 'lost is true on a device that works');
+    await assertIndependent(backend);
+  } catch (error) {
+    await backend.close();
+    throw error;
+  }
   const x = tensor([[1, 2]], { backend, dtype });
   await backend.close();
   assert(backend.closed, 'closed is false after close');
-  await backend.close();
+  await during('a second close, which must change nothing', () => backend.close());
   await assertThrows('softmax of a tensor of a closed backend', 'ERR_DISPOSED', () => softmax(x));
   await assertThrows('data of a tensor of a closed backend', 'ERR_DISPOSED', () => x.data());
   await assertThrows('a new tensor on a closed backend', 'ERR_DISPOSED', () => tensor([1], { backend, dtype }));
   x.dispose();
 });
+
+/** A second backend of the same provider is another one: closing it leaves the first as it was. A device that only one backend can use is unavailable to a second. */
+async function assertIndependent(backend: Backend): Promise<void> {
+  const second = await during('opening the provider again', () => openAgain(backend));
+  if (second === null) return;
+  assert(
+    !isSame(backend, second),
+    'open returned the backend that is open already; expected another one, which is closed by itself',
+  );
+  await assertStores('a second backend of the provider', second);
+  await closeWhileReading(second);
+  assert(!backend.closed, 'closed is true after another backend of the provider was closed');
+  await assertStores('the backend after another one of the provider was closed', backend);
+}
+
+/** Closes a backend during a read, which must settle: with its data, or because the backend was closed. */
+async function closeWhileReading(backend: Backend): Promise<void> {
+  const outcome = tensor([0.5], { backend, dtype: firstDType(backend) })
+    .data()
+    .then(
+      () => null,
+      (error: unknown) => error,
+    );
+  await backend.close();
+  const what = 'a read that waited when the backend was closed';
+  const error = await within(what, 5_000, outcome);
+  const isExpected = error === null || (isSoftgradError(error) && /^ERR_(DISPOSED|DEVICE_LOST)$/.test(error.code));
+  assert(isExpected, `${what}: expected its data, ERR_DISPOSED or ERR_DEVICE_LOST, got ${String(error)}`);
+}
+
+/** A number that is written is read again. Kernels are left to other cases, which would not be the only ones to fail. */
+async function assertStores(what: string, backend: Backend): Promise<void> {
+  const x = await during(what, () => tensor([0.5], { backend, dtype: firstDType(backend) }));
+  assertSame(`data of ${what}`, await during(what, () => x.data()), [0.5]);
+  x.dispose();
+}
+
+/** What `action` results in. @throws Error saying during what it throws */
+async function during<T>(what: string, action: () => T | Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    throw new Error(`${what}: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+  }
+}

@@ -11,49 +11,70 @@ export const storage: readonly ConformanceCase[] = [...floatDTypes, 'int32' as c
     const parameter = `dtype=${dtype}`;
     return [
       defineKernelCase(`storage/round-trip:${parameter}`, requires, (backend) => roundTrip(backend, dtype)),
-      defineKernelCase(`storage/write-copies:${parameter}`, requires, async (backend) => {
-        const values = sample(dtype, 33);
+      lengthsCase(`storage/write-copies:${parameter}`, requires, async (backend, length) => {
+        const values = sample(dtype, length);
         const host = hostOf({ values, dtype });
-        const buffer = backend.alloc(33, dtype);
+        const buffer = backend.alloc(length, dtype);
         backend.write(buffer, host);
+        assertSame('the host array after write', host, values);
         host.fill(1);
         assertSame('written values, after the host array changed', await backend.read(buffer), values);
         backend.free(buffer);
       }),
-      defineKernelCase(`storage/read-copies:${parameter}`, requires, async (backend) => {
-        const values = sample(dtype, 33);
+      lengthsCase(`storage/read-copies:${parameter}`, requires, async (backend, length) => {
+        const values = sample(dtype, length);
         const buffer = upload(backend, { values, dtype });
         const first = await backend.read(buffer);
         first.fill(1);
         assertSame('a second read, after the first array changed', await backend.read(buffer), values);
-        backend.write(buffer, garbage(33, dtype));
+        backend.write(buffer, garbage(length, dtype));
         assert(
           first.every((value) => value === 1),
           'a write changed an array that was read before',
         );
         backend.free(buffer);
       }),
-      defineKernelCase(`storage/read-sync:${parameter}`, { ...requires, features: ['readSync'] }, async (backend) => {
-        const values = sample(dtype, 33);
-        const buffer = upload(backend, { values, dtype });
-        assert(backend.readSync !== undefined, 'the backend has no readSync');
-        assertSame('readSync', backend.readSync(buffer), values);
-        backend.readSync(buffer).fill(1);
-        assertSame('a second readSync, after the first array changed', backend.readSync(buffer), values);
-        backend.free(buffer);
-      }),
-      defineKernelCase(`storage/view:${parameter}`, { ...requires, features: ['view'] }, async (backend) => {
-        const values = sample(dtype, 33);
+      lengthsCase(
+        `storage/read-sync:${parameter}`,
+        { ...requires, features: ['readSync'] },
+        async (backend, length) => {
+          const values = sample(dtype, length);
+          const buffer = upload(backend, { values, dtype });
+          assert(backend.readSync !== undefined, 'the backend has no readSync');
+          assertSame('readSync', backend.readSync(buffer), values);
+          const first = backend.readSync(buffer);
+          first.fill(1);
+          assertSame('a second readSync, after the first array changed', backend.readSync(buffer), values);
+          assert(
+            first.every((value) => value === 1),
+            'a second readSync changed the array of the first',
+          );
+          backend.free(buffer);
+        },
+      ),
+      lengthsCase(`storage/view:${parameter}`, { ...requires, features: ['view'] }, async (backend, length) => {
+        const values = sample(dtype, length);
         const buffer = upload(backend, { values, dtype });
         assert(backend.view !== undefined, 'the backend has no view');
         assertSame('view', backend.view(buffer), values);
         backend.view(buffer).fill(1);
-        assertSame('values written through the view', await backend.read(buffer), new Array(33).fill(1));
+        assertSame('values written through the view', await backend.read(buffer), new Array(length).fill(1));
         backend.free(buffer);
       }),
     ];
   },
 );
+
+/** A case for a short buffer, and for one so long that a backend may share its memory where it copies a short one. */
+function lengthsCase(
+  id: string,
+  requires: Requirements,
+  run: (backend: Backend, length: number) => Promise<void>,
+): ConformanceCase {
+  return defineKernelCase(id, requires, async (backend) => {
+    for (const length of [33, longBuffer(backend)]) await run(backend, length);
+  });
+}
 
 /** Requirements that do not depend on the dtype. */
 export const storageOrder: readonly ConformanceCase[] = [
@@ -103,6 +124,11 @@ export const storageOrder: readonly ConformanceCase[] = [
   }),
 ];
 
+/** More elements than fit into a page of memory or a message that is sent by value. */
+export function longBuffer({ supports }: Backend): number {
+  return Math.min(20_000, supports.limits.elements);
+}
+
 /** These cases check which operations a result includes, not how accurate it is. */
 function assertRow(what: string, actual: ArrayLike<number>, expected: readonly number[]): void {
   assertClose(what, actual, expected, [0.01, 0.01]);
@@ -113,13 +139,17 @@ async function roundTrip(backend: Backend, dtype: DType): Promise<void> {
     const values = sample(dtype, length, backend.supports.nonFinite === 'ieee');
     const buffer = upload(backend, { values, dtype });
     const read = await backend.read(buffer);
-    assert(
-      read.constructor === hostOf({ values: [], dtype }).constructor,
-      `read returns ${read.constructor.name} for ${dtype}`,
-    );
+    const found = Object(read).constructor;
+    assert(found === hostOf({ values: [], dtype }).constructor, `read returns ${read && found.name} for ${dtype}`);
     assertSame(`${length} elements of ${dtype}`, read, values);
     backend.free(buffer);
   }
+  if (dtype !== 'float16') return;
+  const between = 1 + 2 ** -12; // between 1 and the next number in half precision, 1 + 2⁻¹⁰
+  const buffer = upload(backend, { values: [between], dtype });
+  const [stored] = await backend.read(buffer);
+  assert(stored !== between, `float16 keeps ${between}, which half precision cannot represent`);
+  backend.free(buffer);
 }
 
 /** Values that a dtype represents exactly, including ones that are easily lost. */

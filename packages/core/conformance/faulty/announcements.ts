@@ -61,6 +61,14 @@ export const faultyAnnouncements: readonly Fault[] = [
       write: (buffer, host) => write(buffer, buffer.dtype === 'float64' ? host.map(Math.fround) : host),
     }),
   ),
+  fault(
+    'float16-that-is-float32',
+    'announces float16, but stores float32.',
+    'storage/round-trip:dtype=float16',
+    () => ({
+      write: (buffer, host) => buffer.data.set(host),
+    }),
+  ),
   fault('unknown-dtype', 'announces a dtype that core does not have.', 'supports/plain-data', ({ supports }) => ({
     supports: { ...supports, dtypes: ['float32', 'bfloat16' as never] },
   })),

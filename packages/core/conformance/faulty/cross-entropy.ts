@@ -166,6 +166,18 @@ export const faultyCrossEntropy: readonly Fault[] = [
     }),
   ),
   faultyKernels(
+    'ignores-minus-100-alone',
+    'ignores rows with the index −100, whatever ignoreIndex is, in a kernel that declines every other option.',
+    'cross-entropy/nothing-counted',
+    ({ crossEntropy }) => ({
+      crossEntropy(out, x, rows, parameters) {
+        const { temperature, mask, weight, labelSmoothing } = parameters;
+        if (temperature !== 1 || mask || weight || labelSmoothing !== 0) return false;
+        return crossEntropy?.(out, x, rows, { ...parameters, ignoreIndex: -100 });
+      },
+    }),
+  ),
+  faultyKernels(
     'counts-ignored-rows',
     'treats an ignored row as one of class 0.',
     `cross-entropy/gradient:target=ignored;${small}`,

@@ -1,7 +1,19 @@
-import { type Backend, byteSize, hostArray, type Operand, SoftgradError } from '../../src/index.js';
-import type { ExactBuffer } from '../exact.js';
+import {
+  type Backend,
+  type BackendProvider,
+  byteSize,
+  type DType,
+  hostArray,
+  type Operand,
+  SoftgradError,
+} from '../../src/index.js';
+import { delegate } from '../delegate.js';
+import { type ExactBuffer, exact } from '../exact.js';
 import { cycled } from '../inputs.js';
 import { type Fault, fault } from './fault.js';
+
+// Every runtime has it, but core is compiled without the types of any runtime.
+declare function structuredClone<T>(value: T, options: { readonly transfer: readonly unknown[] }): T;
 
 /** Mistakes about storage, the order of execution, and the basis. */
 export const faultyStorage: readonly Fault[] = [
@@ -24,8 +36,58 @@ export const faultyStorage: readonly Fault[] = [
       };
     },
   ),
+  fault(
+    'write-keeps-long-host-arrays',
+    'copies a short array and keeps a long one.',
+    'storage/write-copies:dtype=float32',
+    () => ({
+      write(buffer, host) {
+        if (host.length > 4096) Object.assign(buffer, { data: host });
+        else buffer.data.set(host);
+      },
+    }),
+  ),
+  fault(
+    'write-detaches-the-host-array',
+    'transfers the memory of the array to its device, which leaves the array empty.',
+    'storage/write-copies:dtype=float32',
+    () => ({
+      write(buffer, host) {
+        buffer.data.set(structuredClone(host, { transfer: [host.buffer] }));
+      },
+    }),
+  ),
   fault('read-gives-its-own-memory', 'returns its own memory.', 'storage/read-copies:dtype=float32', () => ({
     read: async (buffer) => buffer.data,
+  })),
+  fault(
+    'long-reads-give-its-own-memory',
+    'copies what it returns only if that is short.',
+    'storage/read-copies:dtype=float32',
+    () => ({ read: async ({ data }) => (data.length > 4096 ? data : data.slice()) }),
+  ),
+  fault(
+    'long-sync-reads-give-its-own-memory',
+    'copies what it returns without waiting only if that is short.',
+    'storage/read-sync:dtype=float32',
+    () => ({ readSync: ({ data }) => (data.length > 4096 ? data : data.slice()) }),
+  ),
+  fault(
+    'sync-reads-share-an-array',
+    'returns one array each time, with what is read last.',
+    'storage/read-sync:dtype=float32',
+    () => {
+      const scratch = new Float32Array(2 ** 16);
+      return {
+        readSync({ data }) {
+          scratch.set(data);
+          return scratch.subarray(0, data.length);
+        },
+      };
+    },
+  ),
+  fault('read-sync-waits', 'returns a promise.', 'storage/read-sync:dtype=float32', ({ read }) => ({
+    readSync: read as never,
   })),
   fault('read-sync-gives-its-own-memory', 'returns its own memory.', 'storage/read-sync:dtype=float32', () => ({
     readSync: (buffer) => buffer.data,
@@ -33,6 +95,10 @@ export const faultyStorage: readonly Fault[] = [
   fault('view-is-a-copy', 'returns a copy instead of a view.', 'storage/view:dtype=float32', () => ({
     view: (buffer) => buffer.data.slice(),
   })),
+  fault('view-of-much-is-a-copy', 'returns a copy of a long buffer.', 'storage/view:dtype=float32', () => ({
+    view: ({ data }) => (data.length > 4096 ? data.slice() : data),
+  })),
+  fault('view-waits', 'returns a promise.', 'storage/view:dtype=float32', ({ read }) => ({ view: read as never })),
   fault('int32-through-float32', 'stores integers as float32.', 'storage/round-trip:dtype=int32', () => ({
     write: (buffer, host) => buffer.data.set(host.map(Math.fround)),
   })),
@@ -71,6 +137,52 @@ export const faultyStorage: readonly Fault[] = [
       memory: () => ({ buffers, bytes }),
     };
   }),
+  fault('memory-keeps-long-buffers', 'counts long buffers that were freed.', 'lifecycle/memory', (right) =>
+    countingMemory(right, {
+      bytesOf: (length, dtype) => length * byteSize(dtype),
+      isCounted: (length) => length <= 4096,
+    }),
+  ),
+  fault('memory-of-four-bytes', 'counts four bytes for an element of any dtype.', 'lifecycle/memory', (right) =>
+    countingMemory(right, { bytesOf: (length) => 4 * length, isCounted: () => true }),
+  ),
+  fault('closes-once', 'throws when it is closed again.', 'lifecycle/close', (right) => ({
+    close() {
+      if (right.closed) throw new Error('it is closed');
+      return right.close();
+    },
+  })),
+  {
+    ...fault('opens-one-backend', 'opens the backend that is open already.', 'lifecycle/close', () => ({})),
+    provider: providerOf('opens-one-backend', (open) => open[0]),
+  },
+  {
+    ...fault(
+      'closes-every-backend',
+      'closes all backends of the provider with one of them.',
+      'lifecycle/close',
+      () => ({}),
+    ),
+    provider: providerOf('closes-every-backend', (open, right) =>
+      delegate(right, {
+        async close() {
+          for (const one of open.splice(0)) await one.close();
+        },
+      }),
+    ),
+  },
+  fault('leaves-reads-waiting', 'never settles a read that waits when it is closed.', 'lifecycle/close', (right) => ({
+    async read(buffer) {
+      await right.sync();
+      return right.closed ? new Promise(() => {}) : right.read(buffer);
+    },
+  })),
+  fault('alloc-gives-nothing', 'returns no buffer.', 'storage/round-trip:dtype=float32', () => ({
+    alloc: () => undefined as never,
+  })),
+  fault('reads-nothing', 'returns nothing.', 'storage/round-trip:dtype=float32', () => ({
+    read: async () => undefined as never,
+  })),
   fault('never-closes', 'does nothing when it is closed.', 'lifecycle/close', () => ({ close: () => {} })),
   fault('always-lost', 'says that its device is lost.', 'lifecycle/close', () => ({ lost: true })),
   fault(
@@ -131,6 +243,43 @@ export const faultyStorage: readonly Fault[] = [
     }),
   ),
 ];
+
+/** Counts memory in a wrong way: `bytesOf` a buffer, and whether it is counted that a buffer of this length was freed. */
+function countingMemory(
+  right: Backend<ExactBuffer>,
+  { bytesOf, isCounted }: { bytesOf: (length: number, dtype: DType) => number; isCounted: (length: number) => boolean },
+): Partial<Backend<ExactBuffer>> {
+  const held = new Map<ExactBuffer, number>();
+  return {
+    alloc(length, dtype, use) {
+      const buffer = right.alloc(length, dtype, use);
+      held.set(buffer, bytesOf(length, dtype));
+      return buffer;
+    },
+    free(buffer) {
+      if (isCounted(buffer.data.length)) held.delete(buffer);
+      right.free(buffer);
+    },
+    memory: () => ({ buffers: held.size, bytes: [...held.values()].reduce((sum, bytes) => sum + bytes, 0) }),
+  };
+}
+
+/** A provider that has a list of its backends that are open, the new one last. */
+function providerOf(
+  name: string,
+  opened: (open: Backend<ExactBuffer>[], right: Backend<ExactBuffer>) => Backend<ExactBuffer> | undefined,
+): BackendProvider<ExactBuffer> {
+  const all: Backend<ExactBuffer>[] = [];
+  return {
+    name,
+    unavailable: async () => null,
+    async open() {
+      const right = await exact.open();
+      all.splice(0, all.length, ...all.filter(({ closed }) => !closed), right);
+      return required(opened(all, right));
+    },
+  };
+}
 
 /** Work runs when data is read or written; free clears the memory at once. */
 function enqueuing(right: Backend<ExactBuffer>): Partial<Backend<ExactBuffer>> {

@@ -67,7 +67,7 @@ export interface Backend<B = unknown> {
   memory?(): { readonly buffers: number; readonly bytes: number };
   /** Resolves when all enqueued work is done; rejects with ERR_DEVICE_LOST if it can't be. */
   sync(): Promise<void>;
-  /** Frees everything and ends workers; twice is harmless. */
+  /** Frees everything and ends workers; twice is harmless. A `read` that waits settles, with its data or ERR_DISPOSED. Other backends of the provider stay open. */
   close(): Promise<void> | void;
 
   /** `out[o,c,i] = exp(x[o,c,i] / T) / Σ_k exp(x[o,k,i] / T)` over the entries that the mask keeps, shifted by the row's maximum. */
@@ -184,7 +184,10 @@ export interface Kernels<B> {
   maskedVjp?(out: B, probabilities: B, cotangent: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /** `out = x/T − log Σ exp(x/T)`. */
   logSoftmax?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
-  /** `out = (g − exp(y) Σ g) / T`, the sum over the row. */
+  /**
+   * `out = (g − exp(y) Σ g) / T`, the sum over the row. Where y is near 0 this cancels: `1 − exp(y)` is `−expm1(y)`, and the sum is that over the other
+   * entries.
+   */
   logSoftmaxVjp?(out: B, logProbabilities: B, cotangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
   /** `out = (t − ⟨exp(y), t⟩) / T`. */
   logSoftmaxJvp?(out: B, logProbabilities: B, tangent: B, rows: Rows, parameters: DerivativeParameters): void | false;
@@ -223,7 +226,7 @@ export interface Kernels<B> {
     rows: Rows,
     parameters: SoftmaxParameters<B>,
   ): void | false;
-  /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`. */
+  /** `out[o,i] = log Σ_k exp(x[o,k,i] / T)`: NaN if an entry is NaN, otherwise Infinity if one is, and −Infinity if all are −Infinity. */
   logSumExp?(out: B, logits: B, rows: Rows, parameters: SoftmaxParameters<B>): void | false;
   /**
    * Over each row, with p = softmax(x/T), `loss[o,i] = −scale Σ_c q_c log p_c` (terms with q = 0 are 0) and
