@@ -495,6 +495,11 @@ test('backends are tested by name, all of them, or the default', async () => {
   expect((await run('--backend', 'right')).stdout).toMatch(/\nright: 0 passed, 1 failed, /);
   const two = await run('--backend', 'right,cpu');
   expect([two.status, two.stdout.match(/\nright: 0 passed, 1 failed, /g)?.length]).toEqual([1, 2]);
+  // Beside names, all stands for the others.
+  const others: ConformanceReport[] = JSON.parse((await run('--backend', 'cpu,all', '--json')).stdout);
+  expect(others.map(({ unavailable }) => unavailable)).toEqual([null, 'no such chip', null, missing.message]);
+  expect((await run('--backend', 'all,absent')).stderr).toBe('softgrad: absent cannot run here: no such chip\n');
+  expect(await run('--backend', '')).toMatchObject({ status: 2, stdout: '' });
   // Named backends have to run: nothing is tested if one cannot.
   const part = await run('--backend', 'right,absent');
   expect(part).toEqual({ status: 2, stdout: '', stderr: 'softgrad: absent cannot run here: no such chip\n' });
@@ -557,7 +562,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],
     [['--only', 'vjp,vjb'], /--only vjb: no case/],
-    [['--only', ','], /Expected sections or parts of ids\./],
+    [['--only', ','], /Expected one or more, with commas between them\./],
     [['--list', '--backend', 'cpu'], /'--list' cannot be used with option '--backend <list>'\n$/],
     [['--timeout', '0'], /Expected a finite number above 0/],
   ] as const) {
