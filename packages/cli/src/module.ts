@@ -148,7 +148,11 @@ export function hintOf(file: string, cause: unknown): string {
   if (!typescript.test(file)) return '';
   const ofLoading = ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'];
   if (!ofLoading.includes(codeOf(cause)) && !(cause instanceof SyntaxError)) return '';
-  return '; compile it to JavaScript first (tsc) and pass the result';
+  const compile =
+    '; compile it to JavaScript first (esbuild --bundle --packages=external --format=esm) and pass the result';
+  // No version of node loads .tsx.
+  const loadable = codeOf(cause) === 'ERR_UNKNOWN_FILE_EXTENSION' && !file.endsWith('x');
+  return loadable ? `${compile}, or use Node 22.18 or newer, which loads TypeScript` : compile;
 }
 
 /** The time limit of a case in milliseconds, unless another is given. */

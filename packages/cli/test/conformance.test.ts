@@ -576,11 +576,15 @@ test('invalid options are one-line errors with exit code 2', async () => {
 
 test('the error for TypeScript that node cannot load says what to do', () => {
   const failure = (code: string) => Object.assign(new Error('no'), { code });
-  const hint = '; compile it to JavaScript first (tsc) and pass the result';
+  const hint =
+    '; compile it to JavaScript first (esbuild --bundle --packages=external --format=esm) and pass the result';
+  const newer = ', or use Node 22.18 or newer, which loads TypeScript';
+  expect(hintOf('mine.tsx', failure('ERR_UNKNOWN_FILE_EXTENSION'))).toBe(hint);
+  for (const file of ['mine.ts', 'mine.mts', 'mine.cts'])
+    expect(hintOf(file, failure('ERR_UNKNOWN_FILE_EXTENSION'))).toBe(`${hint}${newer}`);
   for (const file of ['mine.ts', 'mine.tsx', 'mine.mts', 'mine.cts']) {
-    for (const code of ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX']) {
+    for (const code of ['ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'])
       expect(hintOf(file, failure(code))).toBe(hint);
-    }
     expect(hintOf(file, new SyntaxError('no'))).toBe(hint);
     // An error in its code is not an error of loading.
     expect(hintOf(file, failure('ENOENT'))).toBe('');

@@ -141,7 +141,7 @@ test('a module that node cannot load is an error, which for TypeScript says what
   folder.write('mine.tsx', 'export default {};');
   for (const [name, message] of [
     ['broken.mjs', /broken\.mjs: did not load: Cannot find package 'no-such-package' imported from .*broken\.mjs\n$/],
-    ['mine.tsx', /mine\.tsx: did not load: .*; compile it to JavaScript first \(tsc\) and pass the result\n$/],
+    ['mine.tsx', /mine\.tsx: did not load: .*; compile it to JavaScript first \(esbuild .*\) and pass the result\n$/],
   ] as const) {
     const { status, stderr } = await folder.softgrad(['conformance', '--module', name]);
     expect(stderr).toMatch(message);
