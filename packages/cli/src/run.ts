@@ -189,6 +189,12 @@ function readable(message: string): string {
   return message.replace(/\S{301,}/g, (word) => shortened(word, 300));
 }
 
+/** What Node reports where it resolves a relative path in a folder that another process has deleted. */
+function deletedFolder(error: unknown): string | null {
+  const isCwd = error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+  return isCwd ? 'the current folder was deleted; change to one that exists' : null;
+}
+
 /** Prints the error in one line and returns the exit code. */
 function report(error: unknown, { stderr, env }: Context): number {
   // Commander has already printed the message.
@@ -197,9 +203,9 @@ function report(error: unknown, { stderr, env }: Context): number {
   // With its stack, its code and what caused it.
   if (debug) stderr.write(`${inspect(error)}\n`);
   const message = readable((error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' '));
-  const denied = isSoftgradError(error) ? message : missingPermission(error);
-  if (denied !== null) {
-    stderr.write(`${formatProse(`softgrad: ${denied}`, stderr)}\n`);
+  const known = isSoftgradError(error) ? message : (missingPermission(error) ?? deletedFolder(error));
+  if (known !== null) {
+    stderr.write(`${formatProse(`softgrad: ${known}`, stderr)}\n`);
     return exitInput;
   }
   const defect = `softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}`;

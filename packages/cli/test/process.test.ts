@@ -1,6 +1,6 @@
 import { execFile, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, watch, writeFileSync } from 'node:fs';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
 import { afterAll, describe, expect, inject, test } from 'vitest';
@@ -133,6 +133,18 @@ describe('a kernel that never returns', () => {
       expect(temporaries()).toEqual([]);
     },
   );
+});
+
+test('where the folder in which a command runs has been deleted, it says so', () => {
+  const gone = folder.at('gone');
+  mkdirSync(gone);
+  const before = `import { rmdirSync } from 'node:fs'; process.chdir(${JSON.stringify(gone)}); rmdirSync(${JSON.stringify(gone)});`;
+  const { status, stdout, stderr } = softgrad(['softmax', '1,2', '--module', 'mine.mjs'], { before });
+  expect([status, stdout, stderr]).toEqual([
+    2,
+    '',
+    'softgrad: the current folder was deleted; change to one that exists\n',
+  ]);
 });
 
 test('a module that node cannot load is an error, which for TypeScript says what to do', async () => {
