@@ -52,6 +52,12 @@ function recording(store: Store): { readonly store: Store; readonly calls: strin
 
 const write = (work: Workspace, path: string, value: unknown) => writeFileSync(work.path(path), JSON.stringify(value));
 
+/** The logits of a plan with another number of rows. */
+const sized = ({ inputs: { logits } }: Plan, rows: number) => ({
+  ...logits,
+  files: logits.files.map((file) => ({ ...file, shape: [rows, ...file.shape.slice(1)] })),
+});
+
 describe('the block of an array', () => {
   const rows = 4;
   const columns = 4;
@@ -415,10 +421,23 @@ describe('a file of a run that is not what it should be', () => {
     expect((await refusal(readPlan(store, 'out')))[1]).toMatch(
       /^out\/plan\.json: block\.rows: .*; expected the plan of a run$/,
     );
+    write(work, 'out/plan.json', { ...plan, block: { rows: 1, classes: 1 }, inputs: { logits: sized(plan, 1e15) } });
+    expect(await refusal(readPlan(store, 'out'))).toEqual([
+      'ERR_VALUE',
+      'out/plan.json: 1000000000000000 shards; expected at most 1000000',
+    ]);
     for (const out of ['/x', 'a/../x', 'a\\x', 'a\0x', '']) {
       write(work, 'out/plan.json', { ...plan, out });
       expect((await refusal(readPlan(store, 'out')))[1]).toMatch(/^out\/plan\.json: out: /);
     }
+    write(work, 'out/plan.json', plan);
+    const root = work.path('').replace(/\/$/, '');
+    expect((await refusal(readPlan(folderStore(work.path('out')), '.')))[1]).toBe(
+      `plan.json: the plan of results in out; expected --root ${root}/, to which its paths are relative`,
+    );
+    expect((await refusal(putPlan(folderStore(work.path('')), { ...plan, out: 'logits.npy' })))[1]).toBe(
+      'logits.npy/plan.json: cannot be written: a part of the path is not a directory',
+    );
     writeFileSync(work.path('out/pins.json'), '{');
     expect((await refusal(readPins(store, 'out')))[1]).toMatch(
       /^out\/pins\.json: not JSON \(.+\); expected the pins of a run$/,
