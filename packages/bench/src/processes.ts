@@ -1,6 +1,6 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
-import { checkOptions, namesOf } from '@softgrad/core';
+import { checkOptions, namesOf, SoftgradError } from '@softgrad/core';
 import type { Signal } from './platform.js';
 import type { Answer, ContenderNames, Request } from './process-messages.js';
 import type { BenchReport, RawWorkload } from './report.js';
@@ -30,11 +30,14 @@ const optionNames = namesOf<ProcessesOptions>({
   execArgv: true,
 });
 
+/** All of them are open at once, each with every engine. */
+const mostProcesses = 100;
+
 /**
  * `runBench` in several Node processes, whose rounds are combined, so that the intervals include what varies from process to process (memory
  * layout, allocators, JIT compilation). For each workload the processes run one after the other.
  *
- * @throws ERR_VALUE for an unknown option; the reason of the `signal` when it is aborted; an Error with what a process wrote if it fails
+ * @throws ERR_VALUE for an unknown option, for more than 100 processes and for options with which node ends; the reason of the `signal` when it is aborted; an Error with what a process wrote if it fails
  * @example
  * const report = await runBenchInProcesses({
  *   workloads: selectWorkloads({ ops: ['softmax'], shapes: ['64x10'] }),
@@ -50,6 +53,12 @@ export async function runBenchInProcesses(
   checkOptions('runBenchInProcesses', options, optionNames);
   const { workloads, contenders, setup, processes, execArgv, ...method } = options;
   const { rounds = defaultRounds, sampleMs = defaultSampleMs, baseline, signal } = method;
+  if (!(Number.isInteger(processes) && processes >= 1 && processes <= mostProcesses)) {
+    throw new SoftgradError(
+      'ERR_VALUE',
+      `runBenchInProcesses: processes ${processes}; expected an integer from 1 to ${mostProcesses}`,
+    );
+  }
   const children: Child[] = [];
   const close = async () => {
     for (const child of children.splice(0)) child.end();
@@ -66,7 +75,7 @@ export async function runBenchInProcesses(
       if (answer.type === 'opened') opened.push(answer);
     }
     const [first] = opened;
-    if (first === undefined) throw new Error(`${processes} processes: expected at least one`);
+    if (first === undefined) throw new Error('no measuring process has opened its contenders');
     const runner: Runner = {
       contenders: first.contenders,
       unavailable: first.unavailable,
@@ -90,6 +99,16 @@ async function runInTurn(children: readonly Child[], workload: Workload, report:
   return mergeProcesses(parts);
 }
 
+/** A process that ends by itself has an error of ours, unless the user chose how node runs. */
+function endedEarly(how: string, written: string, execArgv: readonly string[]): Error {
+  if (execArgv.length === 0) return new Error(`a measuring process ended (${how}): ${written}`);
+  const wrote = written === '' ? 'it wrote no error' : written;
+  return new SoftgradError(
+    'ERR_VALUE',
+    `node with '${execArgv.join(' ')}' ended (${how}): ${wrote}; expected options with which node runs a module`,
+  );
+}
+
 interface Child {
   /** Sends a request and waits for its answer; progress messages go to `report`. */
   ask(request: Request, report: Report): Promise<Exclude<Answer, { type: 'progress' | 'failed' }>>;
@@ -110,9 +129,7 @@ function startChild(execArgv: readonly string[], signal: Signal | undefined): Ch
   });
   // 'close' is emitted after all of standard error has been read, 'exit' may be emitted before.
   const ended = new Promise<never>((_, reject) => {
-    child.on('close', (code) =>
-      reject(new Error(`a measuring process ended (exit code ${code}): ${errorOutput.trim()}`)),
-    );
+    child.on('close', (code, cause) => reject(endedEarly(cause ?? `exit code ${code}`, errorOutput.trim(), execArgv)));
     child.on('error', reject);
   });
   const aborted = new Promise<never>((_, reject) => {

@@ -1,4 +1,5 @@
 import { runBenchInProcesses } from '@softgrad/bench/processes';
+import { isSoftgradError } from '@softgrad/core';
 import { expect, test } from 'vitest';
 import { small } from './contenders.js';
 
@@ -39,8 +40,25 @@ test('cancelling ends the processes', async () => {
   await expect(run).rejects.toThrow('enough');
 });
 
-test("unknown Node options are an error with Node's message", async () => {
-  await expect(runBenchInProcesses({ ...options, execArgv: ['--no-such-option'] })).rejects.toThrow(
-    /exit code 9.*bad option/,
-  );
+test.each([
+  ['--no-such-option', /^node with '--no-such-option' ended \(exit code 9\): .*bad option/s],
+  ['--version', /^node with '--version' ended \(exit code 0\): it wrote no error; expected options with which/],
+])('an option with which node ends, %s, is an error of the caller', async (option, message) => {
+  const run = runBenchInProcesses({ ...options, execArgv: [option] });
+  await expect(run).rejects.toMatchObject({ code: 'ERR_VALUE', message: expect.stringMatching(message) });
+});
+
+test('a process that is killed is named with the signal, and without options of node this is no error of the caller', async () => {
+  const setup = "data:text/javascript,process.kill(process.pid, 'SIGKILL')";
+  const error = await runBenchInProcesses({ ...options, setup }).catch((thrown: unknown) => thrown);
+  expect(isSoftgradError(error)).toBe(false);
+  expect(String(error)).toBe('Error: a measuring process ended (SIGKILL): ');
+});
+
+test.each([0, -1, 1.5, 101, Number.NaN])('%s processes are refused before any is started', async (processes) => {
+  const run = runBenchInProcesses({ ...options, processes, execArgv: ['--no-such-option'] });
+  await expect(run).rejects.toMatchObject({
+    code: 'ERR_VALUE',
+    message: `runBenchInProcesses: processes ${processes}; expected an integer from 1 to 100`,
+  });
 });

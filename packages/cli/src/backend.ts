@@ -32,6 +32,17 @@ export const ownBackends: Backends = {
   },
 };
 
+/** The names of a list in which `all` stands for every backend, as it opens without options. */
+export function withAll(names: readonly string[], backends: Backends): readonly string[] {
+  return [...new Set(names.flatMap((name) => (name === 'all' ? backends.names() : [name])))];
+}
+
+/** @throws ERR_VALUE if there is nothing to compare: `--backends none` without another library or a module */
+export function checkSomeContender(backends: readonly string[], peers: readonly string[]): void {
+  if (backends.length + peers.length > 0) return;
+  throw new SoftgradError('ERR_VALUE', '--backends none: nothing is left to measure; expected --peers or --module');
+}
+
 /** Tried in this order if no backend is named. */
 const defaults = ['wasm', 'cpu'];
 

@@ -14,7 +14,7 @@ export const descriptor = 3;
 export function mayOpenWebgpu([command = '', ...args]: readonly string[]): boolean {
   // This command opens engines in other processes.
   if (command === 'backends') return false;
-  const names = args.flatMap((argument) => argument.split(/[=,:]/));
+  const names = args.flatMap((argument) => argument.split(/[=,:\s]/));
   if (names.includes('webgpu')) return true;
   const many = ['accuracy', 'bench', 'conformance'].includes(command);
   const byDefault = command === 'accuracy' || command === 'bench';

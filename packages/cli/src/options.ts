@@ -112,9 +112,18 @@ export function decimal(text: string): number {
   return /^\s*[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?\s*$/i.test(text) ? Number(text) : Number.NaN;
 }
 
-/** Names between commas. */
+/** Names between commas, each once; an empty list would be a run that measures or checks nothing. */
 export function list(text: string): readonly string[] {
-  return text.split(',').filter((name) => name !== '');
+  const names = text.split(',').map((name) => name.trim());
+  const named = [...new Set(names)].filter((name) => name !== '');
+  if (named.length === 0) throw new InvalidArgumentError('Expected one or more, with commas between them.');
+  return named;
+}
+
+/** The same, and `none` for no name. */
+export function listOrNone(text: string): readonly string[] {
+  const names = list(text);
+  return names.length === 1 && names[0] === 'none' ? [] : names;
 }
 
 /** Of commands that have `--root`, which it takes the place of. */

@@ -1,7 +1,7 @@
 import { createRequire } from 'node:module';
 import type { Context } from './context.js';
 
-/** A progress bar on standard error for long runs; nothing unless standard error is a terminal. */
+/** A progress bar on standard error for long runs; nothing unless standard error is a terminal that can move its cursor. */
 export interface Progress {
   /** The label is the current step, if there are several. */
   update(done: number, label?: string): void;
@@ -12,7 +12,12 @@ export interface Progress {
 
 const require = createRequire(import.meta.url);
 
-type Streams = Pick<Context, 'stdout' | 'stderr' | 'now' | 'after'>;
+type Streams = Pick<Context, 'stdout' | 'stderr' | 'env' | 'now' | 'after'>;
+
+/** Terminals like Emacs's shell call themselves dumb: they print the sequences that move the cursor. */
+function hasBar({ stderr, env }: Streams): boolean {
+  return stderr.isTTY === true && env.TERM !== 'dumb';
+}
 
 /** Milliseconds after which a bar is shown: with the start of the process, a command is not silent for much longer than a second. */
 const patience = 700;
@@ -29,7 +34,7 @@ function silent({ stdout }: Streams): Progress {
 
 /** A bar for a run that takes at least seconds. */
 export function startProgress(label: string, total: number, context: Streams): Progress {
-  return context.stderr.isTTY ? bar(label, total, context, context.now()) : silent(context);
+  return hasBar(context) ? bar(label, total, context, context.now()) : silent(context);
 }
 
 /** Synchronous steps over at least this many bytes take seconds: no timer fires meanwhile, so that the bar is shown before. */
@@ -41,7 +46,7 @@ const longStep = 2 ** 25;
  */
 export function startLateProgress(label: string, total: number, context: Streams, bytesOfStep = 0): Progress {
   if (bytesOfStep >= longStep) return startProgress(label, total, context);
-  if (!context.stderr.isTTY) return silent(context);
+  if (!hasBar(context)) return silent(context);
   const began = context.now();
   let at: readonly [done: number, label?: string] = [0];
   let shown: Progress | null = null;

@@ -7,6 +7,7 @@ import type { Context, OutputStream, Session } from './context.js';
 import { exitDefect, exitInput } from './exit-codes.js';
 import { decimal } from './options.js';
 import { missingPermission } from './permission.js';
+import { framesOf } from './stack.js';
 import { formatProse } from './table.js';
 
 /** Runs one command line (without the names of node and the command) and returns its exit code; never throws. */
@@ -113,6 +114,8 @@ function inOneLine(original: string, command: Command): string {
     return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
   if (/^error: too many arguments/.test(text) && command.args.every((argument) => Number.isFinite(decimal(argument))))
     return `softgrad: too many arguments; expected numbers with commas between them, as in ${command.args.join(',')}\n`;
+  if (/^error: unknown option '-:/.test(text))
+    return `${line.trimEnd()}; names follow those of files alone: save standard input as FILE.json, and choose FILE.json:NAME\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   const required = /^error: required option '(--[\w-]+)/.exec(text)?.[1];
@@ -184,22 +187,49 @@ function optionNames(command: Command): readonly string[] {
   return options.flatMap(({ long }) => long ?? []);
 }
 
-/** A message with long words cut, such as the text of a file that was passed instead of its name. Paths are rarely longer than that. */
+/** Control characters, such as a file's name may have, could hide the message or move the cursor of a terminal. */
+const controls = /[^\P{Cc}\t\n]/gu;
+
+/**
+ * A message with control characters escaped and long words cut, such as the text of a file that was passed instead of its name. Paths are rarely
+ * longer than that.
+ */
 function readable(message: string): string {
-  return message.replace(/\S{301,}/g, (word) => shortened(word, 300));
+  const visible = message.replace(controls, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return visible.replace(/\S{301,}/g, (word) => shortened(word, 300));
+}
+
+/** What Node reports where it resolves a relative path in a folder that another process has deleted. */
+function deletedFolder(error: unknown): string | null {
+  const isCwd = error instanceof Error && 'syscall' in error && error.syscall === 'uv_cwd';
+  return isCwd ? 'the current folder was deleted; change to one that exists' : null;
+}
+
+/**
+ * Prints an error that was thrown where no caller could catch it, as by a timer or a promise that nobody awaits, and returns the exit code. With a frame
+ * in a file that is not softgrad's, it is that of a module, whose place is shown.
+ */
+export function reportUncaught(error: unknown, context: Pick<Context, 'stderr' | 'env'>): number {
+  const [frame] = framesOf(error);
+  if (frame === undefined || isSoftgradError(error)) return report(error, context);
+  const message = error instanceof Error ? error.message : String(error);
+  return report(
+    new SoftgradError('ERR_VALUE', `an error that nothing caught: ${message} ${frame}`, { cause: error }),
+    context,
+  );
 }
 
 /** Prints the error in one line and returns the exit code. */
-function report(error: unknown, { stderr, env }: Context): number {
+function report(error: unknown, { stderr, env }: Pick<Context, 'stderr' | 'env'>): number {
   // Commander has already printed the message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitInput;
   const debug = env.SOFTGRAD_DEBUG;
   // With its stack, its code and what caused it.
   if (debug) stderr.write(`${inspect(error)}\n`);
   const message = readable((error instanceof Error ? error.message : String(error)).replace(/\s*\n\s*/g, ' '));
-  const denied = isSoftgradError(error) ? message : missingPermission(error);
-  if (denied !== null) {
-    stderr.write(`${formatProse(`softgrad: ${denied}`, stderr)}\n`);
+  const known = isSoftgradError(error) ? message : (missingPermission(error) ?? deletedFolder(error));
+  if (known !== null) {
+    stderr.write(`${formatProse(`softgrad: ${known}`, stderr)}\n`);
     return exitInput;
   }
   const defect = `softgrad: a defect of softgrad: ${message}${debug ? '' : ' (SOFTGRAD_DEBUG=1 shows where)'}`;

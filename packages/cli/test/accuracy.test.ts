@@ -90,6 +90,25 @@ test('without --backends all are measured, one that cannot run is named with the
   expect(new Set(report.results.map(({ dtype }) => dtype))).toEqual(new Set(['float32', 'float64']));
 });
 
+test('a run in which nothing is measured is an error with the reasons, after the report', async () => {
+  const cpu = await ownBackends.load('cpu');
+  register('broken', async () => ({ default: { ...cpu, name: 'broken', unavailable: async () => 'no such chip' } }));
+  const size = ['--classes', '2', '--results', '2', '--dtype', 'float64'];
+  const run = (...more: readonly string[]) => softgrad(['accuracy', ...size, '--backends', ...more]);
+  const broken = await run('broken');
+  expect(broken.stdout).toMatch(/\nbroken: not run: .*no such chip\n$/);
+  expect(broken.stderr).toMatch(/^softgrad: accuracy: nothing was measured: broken: .*no such chip\n$/);
+  expect(broken.status).toBe(2);
+  const json = folder.at('unsupported.json');
+  const unsupported = await run('gpujs:mode=cpu', '--json', json);
+  expect(unsupported.stderr).toBe(
+    'softgrad: accuracy: nothing was measured: gpujs:mode=cpu: softmax in float64 is not supported\n',
+  );
+  expect(unsupported.status).toBe(2);
+  expect(JSON.parse(readFileSync(json, 'utf8')).contenders).toHaveLength(1);
+  expect((await run('gpujs:mode=cpu,cpu', '--peers', 'none')).status).toBe(0);
+});
+
 test('all ops of all backends can be selected by name', async () => {
   const { status, stdout } = await softgrad([
     ...[
@@ -148,6 +167,12 @@ test('unknown options are one-line errors', async () => {
     [['--results', 'few'], /--results.*whole number above 0/],
     [['--dtype', 'float8'], /--dtype.*Expected float32, float64/],
     [['--classes', 'many'], /--classes.*whole number above 0/],
+    [['--backends', ''], /--backends.*one or more, with commas between them/],
+    [['--backends', 'none'], /--backends none: nothing is left to measure; expected --peers or --module\n$/],
+    [
+      ['--json', folder.at('one'), '--md', `${folder.path}/./one`],
+      /one: two results would be written to it; expected a file for each\n$/,
+    ],
     [['--json', '-', '--md', '-'], /only one of --json and --md can be - \(standard output\)\n$/],
     [['--json', folder.at('nowhere/x.json')], /nowhere\/x\.json: cannot be written: no such file or directory\n$/],
     [['--md', folder.path], /: cannot be written: is a directory\n$/],

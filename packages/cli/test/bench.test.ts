@@ -191,6 +191,22 @@ describe('invalid options are one-line errors before anything is measured', () =
     [['--dtype', 'float8'], /float8/],
     [['--ops', 'jacobian', '--shapes', '1x10000000'], /jacobian of shape 1x10000000 has 100000000000000 results/],
     [['--peers', 'nobody'], /unknown peer 'nobody'/],
+    [['--peers', 'naive,none'], /unknown peer 'none'/],
+    [['--ops', ''], /--ops.*one or more, with commas between them/],
+    [
+      ['--backends', 'none', '--peers', 'none'],
+      /--backends none: nothing is left to measure; expected --peers or --module/,
+    ],
+    [['--processes', '101'], /processes 101; expected an integer from 1 to 100\n$/],
+    [
+      ['--node-option', '--zzz'],
+      /node with '--zzz' ended \(exit code 9\): .*bad option: --zzz; expected options with which node runs a module\n$/,
+    ],
+    [['--node-option=--version'], /node with '--version' ended \(exit code 0\): it wrote no error; expected/],
+    [
+      ['--json', folder.at('one'), '--md', folder.symlink('same', folder.at('one'))],
+      /same: two results would be written to it; expected a file for each\n$/,
+    ],
     [['--backends', 'wasm:2'], /expected options like wasm:threads=2/],
     [['--backends', 'cpu,mine.js'], /^softgrad: --backends mine\.js: looks like a file; expected --module mine\.js\n$/],
     [['--module', folder.at('nowhere.mjs')], /--module .*nowhere\.mjs: no such file or directory\n$/],

@@ -136,7 +136,7 @@ describe('what is left is told to a factor of 1.5, or to a second, from a tenth 
 function secondsOn(elapsed: number, share: number): number {
   let at = 0;
   const stderr = recorder(true);
-  const streams = { stdout: recorder(true), stderr, now: () => at, after: () => () => {} };
+  const streams = { stdout: recorder(true), stderr, env: {}, now: () => at, after: () => () => {} };
   const progress = startProgress('conformance', 1, streams);
   at = elapsed;
   progress.update(share);

@@ -556,6 +556,11 @@ test('backends are tested by name, all of them, or the default', async () => {
   expect((await run('--backend', 'right')).stdout).toMatch(/\nright: 0 passed, 1 failed, /);
   const two = await run('--backend', 'right,cpu');
   expect([two.status, two.stdout.match(/\nright: 0 passed, 1 failed, /g)?.length]).toEqual([1, 2]);
+  // Beside names, all stands for the others.
+  const others: ConformanceReport[] = JSON.parse((await run('--backend', 'cpu,all', '--json')).stdout);
+  expect(others.map(({ unavailable }) => unavailable)).toEqual([null, 'no such chip', null, missing.message]);
+  expect((await run('--backend', 'all,absent')).stderr).toBe('softgrad: absent cannot run here: no such chip\n');
+  expect(await run('--backend', '')).toMatchObject({ status: 2, stdout: '' });
   // Named backends have to run: nothing is tested if one cannot.
   const part = await run('--backend', 'right,absent');
   expect(part).toEqual({ status: 2, stdout: '', stderr: 'softgrad: absent cannot run here: no such chip\n' });
@@ -619,7 +624,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--backend', 'cpu', '--module', empty], /--backend and --module cannot both be given: expected one of them\n$/],
     [['--only', 'vjb'], /--only vjb: no case has this in its id; .* sections supports, storage, .*, lifecycle\n$/],
     [['--only', 'vjp,vjb'], /--only vjb: no case/],
-    [['--only', ','], /Expected sections or parts of ids\./],
+    [['--only', ','], /Expected one or more, with commas between them\./],
     [['--list', '--backend', 'cpu'], /'--list' cannot be used with option '--backend <list>'\n$/],
     [['--timeout', '0'], /Expected a finite number above 0/],
   ] as const) {
@@ -633,11 +638,15 @@ test('invalid options are one-line errors with exit code 2', async () => {
 
 test('the error for TypeScript that node cannot load says what to do', () => {
   const failure = (code: string) => Object.assign(new Error('no'), { code });
-  const hint = '; compile it to JavaScript first (tsc) and pass the result';
+  const hint =
+    '; compile it to JavaScript first (esbuild --bundle --packages=external --format=esm) and pass the result';
+  const newer = ', or use Node 22.18 or newer, which loads TypeScript';
+  expect(hintOf('mine.tsx', failure('ERR_UNKNOWN_FILE_EXTENSION'))).toBe(hint);
+  for (const file of ['mine.ts', 'mine.mts', 'mine.cts'])
+    expect(hintOf(file, failure('ERR_UNKNOWN_FILE_EXTENSION'))).toBe(`${hint}${newer}`);
   for (const file of ['mine.ts', 'mine.tsx', 'mine.mts', 'mine.cts']) {
-    for (const code of ['ERR_UNKNOWN_FILE_EXTENSION', 'ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX']) {
+    for (const code of ['ERR_MODULE_NOT_FOUND', 'ERR_UNSUPPORTED_TYPESCRIPT_SYNTAX'])
       expect(hintOf(file, failure(code))).toBe(hint);
-    }
     expect(hintOf(file, new SyntaxError('no'))).toBe(hint);
     // An error in its code is not an error of loading.
     expect(hintOf(file, failure('ENOENT'))).toBe('');

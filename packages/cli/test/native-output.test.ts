@@ -52,6 +52,7 @@ test.each([
   ['accuracy --backends cpu,wasm', false],
   ['accuracy --backends=cpu', false],
   ['accuracy --backends cpu,all', true],
+  ['conformance --backend cpu,\tall', true],
   ['bench --quick', true],
   ['bench --backends cpu,webgpu', true],
   ['bench --backends wasm:threads=2', false],

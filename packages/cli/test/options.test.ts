@@ -1,6 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 import { expect, test } from 'vitest';
-import { fraction, integer, list, placeOf, positive, positiveInteger } from '../src/options.js';
+import { fraction, integer, list, listOrNone, placeOf, positive, positiveInteger } from '../src/options.js';
 
 /** Numbers in JavaScript or in other languages that are not decimal. */
 const notDecimal = ['0x10', '0X10', '0b11', '0o17', '1_0', '1,5', '10n', '1e', '.', '1 0', '\t'] as const;
@@ -32,10 +32,21 @@ test.each([
   }
 });
 
-test('a list has names between commas', () => {
+test('a list has names between commas, each once, and at least one: with none, a check would pass because nothing ran', () => {
   expect(list('a,b-c')).toEqual(['a', 'b-c']);
   expect(list(',a,,b,')).toEqual(['a', 'b']);
-  expect(list('')).toEqual([]);
+  expect(list(' a , b,a')).toEqual(['a', 'b']);
+  expect(list('none')).toEqual(['none']);
+  for (const text of ['', ' ', ',', ' , ']) {
+    const error = new InvalidArgumentError('Expected one or more, with commas between them.');
+    for (const parse of [list, listOrNone]) expect(() => parse(text), JSON.stringify(text)).toThrow(error);
+  }
+});
+
+test('none stands for an empty list only alone', () => {
+  expect(listOrNone('none')).toEqual([]);
+  expect(listOrNone('none,a')).toEqual(['none', 'a']);
+  expect(listOrNone('a')).toEqual(['a']);
 });
 
 test('a store is s3:// or a folder, whatever the folder is called; other URLs are refused', () => {

@@ -11,7 +11,7 @@ afterAll(folder.remove);
 const clearLine = '\u001b[2K';
 
 /** The output of the bar on standard error so far, and that on standard output; the test sets the clock. */
-function start(label: string, total: number, terminal = true, begin = startProgress) {
+function start(label: string, total: number, terminal = true, begin = startProgress, env = {}) {
   const stdout = recorder(terminal);
   const stderr = recorder(terminal);
   // The clock of a process does not begin at 0 when a command does.
@@ -20,7 +20,7 @@ function start(label: string, total: number, terminal = true, begin = startProgr
     clock.timers.set(milliseconds, listener);
     return () => clock.timers.delete(milliseconds);
   };
-  const progress = begin(label, total, { stdout, stderr, now: () => clock.at, after });
+  const progress = begin(label, total, { stdout, stderr, env, now: () => clock.at, after });
   return { progress, clock, drawn: stderr.text, printed: stdout.text };
 }
 
@@ -54,6 +54,23 @@ test('lines for standard output are printed without disturbing the bar, which co
   expect(redrawn).toMatch(/a shape \S{30} 75% /);
   progress.stop();
   expect(drawn()).not.toContain('a table');
+});
+
+test('nothing is drawn on a terminal that cannot move its cursor', () => {
+  for (const begin of [startProgress, startLateProgress]) {
+    for (const [TERM, draws] of [
+      ['dumb', false],
+      ['xterm', true],
+    ] as const) {
+      const { progress, clock, drawn, printed } = start('softmax', 4, true, begin, { TERM });
+      clock.at += 60_000;
+      progress.update(2);
+      progress.print('a table\n');
+      progress.stop();
+      expect(drawn() !== '', TERM).toBe(draws);
+      expect(printed()).toBe('a table\n');
+    }
+  }
 });
 
 test('nothing is drawn if standard error is not a terminal, and lines are printed nevertheless', () => {

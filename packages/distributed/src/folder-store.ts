@@ -281,6 +281,8 @@ const reasons: ReadonlyMap<string | undefined, string> = new Map([
   ['EPERM', 'permission denied'],
   ['EISDIR', 'is a directory'],
   ['ENOTDIR', 'a part of the path is not a directory'],
+  // Of mkdir, where it is the last part that is a file.
+  ['EEXIST', 'a part of the path is not a directory'],
   ['ENOSPC', 'no space left on the device; free some, and continue the run'],
   ['EDQUOT', 'the disk quota is used up'],
   ['EFBIG', 'larger than the file system, or the limit of this process (ulimit -f), allows'],

@@ -12,7 +12,7 @@ import { matrixOf, namesOf } from './block.js';
 import { countTargets, readWeights } from './divisor.js';
 import { checkShape, inspect, inspectMask, inspectTarget, inspectWeight } from './inputs.js';
 import { type Input, longestPath, type Operation, type Plan, planSchema } from './schema.js';
-import { directed } from './shards.js';
+import { checkShardCount, directed } from './shards.js';
 import type { Store } from './store.js';
 import { version } from './version.js';
 
@@ -124,6 +124,8 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
     target?.kind === 'probabilities'
       ? { counted: sizeOf(withoutAxis(logits.shape, axis)), weightsCancel: false }
       : target && (await countTargets(store, target.input, classes, ignoreIndex, weights));
+  const block = blockOf(logits, by, shardBytes);
+  checkShardCount({ inputs: { logits }, by, block }, `${namesOf(logits.files)}, with ${shardBytes} bytes in a shard`);
   const plan = {
     format: 'softgrad-plan/1',
     version,
@@ -146,7 +148,7 @@ export async function createPlan(store: Store, options: RunOptions): Promise<Pla
       ...(target ? { target: target.input } : {}),
       ...(weight ? { weight } : {}),
     },
-    block: blockOf(logits, by, shardBytes),
+    block,
     out,
   };
   return planSchema.parse(plan);

@@ -14,7 +14,7 @@ import {
   type Step,
   type Task,
 } from './schema.js';
-import { applyShards, idOf, numbered, rowBlocks, shardName } from './shards.js';
+import { applyShards, checkShardCount, idOf, numbered, rowBlocks, shardName } from './shards.js';
 import { getWhole, type Store, type StoredObject } from './store.js';
 
 /** The paths of the files of a run within the folder of its results. */
@@ -57,7 +57,7 @@ export async function putPlan(store: Store, plan: Plan): Promise<void> {
  */
 export async function readPlan(store: Store, folder: string): Promise<Plan> {
   const out = store.locate(folder);
-  const path = runFiles.plan(out);
+  const path = out === '' ? 'plan.json' : runFiles.plan(out);
   if ((await store.stat(path)) === null) {
     throw new SoftgradError(
       'ERR_VALUE',
@@ -65,8 +65,11 @@ export async function readPlan(store: Store, folder: string): Promise<Plan> {
     );
   }
   const plan = await readJson(store, path, planSchema, 'the plan of a run');
+  checkShardCount(plan, path);
   if (plan.out === out) return plan;
-  const [above] = `/${out}`.endsWith(`/${plan.out}`) ? [out.slice(0, -plan.out.length)] : [];
+  // The folder itself may be the root, as that of a command that runs in it.
+  const place = out === '' ? store.name : out;
+  const [above] = `/${place}`.endsWith(`/${plan.out}`) ? [place.slice(0, -plan.out.length)] : [];
   throw new SoftgradError(
     'ERR_VALUE',
     `${path}: the plan of results in ${plan.out}; expected ${above ? `--root ${above}, to which its paths are relative` : 'the folder at the place where the run wrote it'}`,

@@ -1,3 +1,4 @@
+import { SoftgradError } from '@softgrad/core';
 import { matrixOf, type Range } from './block.js';
 import { hashOf } from './hash.js';
 import type { Operation, Plan, Step } from './schema.js';
@@ -66,6 +67,30 @@ export const blocksOf = perPlan((plan: Plan): readonly Range[] => {
   const classRanges = columns === 0 ? [[0, 0] as const] : boundaries(widths, block.classes);
   return boundaries([rows], block.rows).flatMap((range) => classRanges.map((part) => ({ rows: range, columns: part })));
 });
+
+/** Every shard has an object in the store, and every process of a run has the list of them. */
+const mostShards = 1_000_000;
+
+/** @throws ERR_VALUE beginning with `what`, if the plan has too many blocks to list */
+export function checkShardCount({ inputs, by, block }: Pick<Plan, 'inputs' | 'by' | 'block'>, what: string): void {
+  const pieces = (lengths: readonly number[], most: number) =>
+    lengths.reduce((sum, length) => sum + Math.ceil(length / most), 0);
+  const { files } = inputs.logits;
+  const [rows] = matrixOf(inputs.logits);
+  const shards =
+    by === 'rows'
+      ? pieces(
+          files.map(({ shape }) => shape[0] ?? 1),
+          block.rows,
+        )
+      : pieces([rows], block.rows) *
+        pieces(
+          files.map(({ shape }) => shape.at(-1) ?? 1),
+          block.classes,
+        );
+  if (shards <= mostShards) return;
+  throw new SoftgradError('ERR_VALUE', `${what}: ${shards} shards; expected at most ${mostShards}`);
+}
 
 /** Cached for each plan, because each of many shards needs the list. */
 function perPlan<T>(make: (plan: Plan) => T): (plan: Plan) => T {

@@ -69,6 +69,24 @@ describe('a plan', () => {
     expect(block).toEqual({ rows: 3, classes: 100_000 });
   });
 
+  test('has at most a million shards, which are counted before they are listed', async () => {
+    using work = workspace();
+    work.write('zeros.npy', [1_000_001, 1], new Float32Array(1_000_001));
+    const logits = ['zeros.npy'];
+    await expect(work.plan({ operation: 'softmax', logits, shardBytes: 4 })).rejects.toMatchObject({
+      code: 'ERR_VALUE',
+      message: 'zeros.npy, with 4 bytes in a shard: 1000001 shards; expected at most 1000000',
+    });
+    expect(stepsOf(await work.plan({ operation: 'softmax', logits, shardBytes: 8 })).apply).toBe(500_001);
+    // 1024 blocks of rows, each in 1024 of classes.
+    work.write('square.npy', [1024, 1024], new Float32Array(1024 * 1024));
+    const square = { operation: 'softmax', logits: ['square.npy'], shardClasses: true } as const;
+    await expect(work.plan({ ...square, shardBytes: 4 })).rejects.toThrow(
+      'square.npy, with 4 bytes in a shard: 1048576 shards; expected at most 1000000',
+    );
+    expect(stepsOf(await work.plan({ ...square, shardBytes: 64 })).apply).toBe(65_536);
+  });
+
   test('is the same for the same files and options, and differs if a file changes', async () => {
     using work = workspace();
     work.write('logits.npy', [4, 4], new Float32Array(16));

@@ -88,6 +88,8 @@ describe('other libraries and languages', () => {
     ['std::exp(x) * 2.f', 'np.exp(x) * 2'],
     ['import numpy as np\nfrom math import exp\nprint(s)\ns * 2', 's * 2'],
     ['def f(a):\n    """What it does."""\n    return a * 2\nf(s)', 's * 2'],
+    ['def f(a):\n    return a * 2\nb = 0\nfor i in range(100):\n    b = f(s)\nb', 's * 2'],
+    [`${'('.repeat(60)}s${')'.repeat(60)} * ${'-'.repeat(60)}g`, 's * g'],
     ['class Layer:\n    def backward(self, g):\n        return g * s', 'g * s'],
   ];
 
@@ -119,6 +121,14 @@ describe('what is not run', () => {
     ['nothing', 'import numpy as np'],
     ['text', 'the derivative of softmax'],
     ['brackets that are not closed', 's * (1 - s'],
+    ['a function that calls itself', 'def f(a):\n    return f(a)\nf(s)'],
+    ['functions that call each other', 'def f(a):\n    return h(a)\ndef h(a):\n    return f(a)\nf(s)'],
+    ['signs nested too deeply', `${'-'.repeat(3900)}s`],
+    ['brackets nested too deeply', `${'('.repeat(1900)}s${')'.repeat(1900)}`],
+    ['lists nested too deeply', `${'['.repeat(1900)}1${']'.repeat(1900)}`],
+    ['an array of too many dimensions', 'a = 1\nfor i in range(9):\n    a = [a, a]\na'],
+    ['a list of lists that are the same one', 'a = [s, s]\nfor i in range(60):\n    a = [a, a]\na'],
+    ['the same of empty ones', 'a = []\nfor i in range(60):\n    a = [a, a]\na'],
   ])('%s', (_, code) => {
     expect(() => run(code)).toThrow(CannotRun);
   });

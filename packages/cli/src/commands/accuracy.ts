@@ -1,13 +1,13 @@
-import type { BenchDType } from '@softgrad/bench';
+import type { AccuracyReport, BenchDType } from '@softgrad/bench';
 import { SoftgradError } from '@softgrad/core';
 import { Command, InvalidArgumentError, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
-import { checkNoModule } from '../backend.js';
+import { checkNoModule, checkSomeContender, withAll } from '../backend.js';
 import type { Session } from '../context.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { computing, registerModule } from '../module.js';
 import { checkOps } from '../near-ops.js';
-import { list, positiveInteger } from '../options.js';
+import { list, listOrNone, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatTextTable } from './bench.js';
 
@@ -59,16 +59,19 @@ export function accuracyCommand(session: Session): Command {
     .option(
       '--backends <list>',
       'names as `softgrad backends` lists them, with options like gpujs:mode=webasm or tfjs:engine=cpu; all stands for each of them as it opens ' +
-        'without options; default: all',
-      list,
+        'without options; or none; default: all',
+      listOrNone,
     )
     .option(
       '--module <file>',
       'also measures the backend of a JavaScript file or a package, as for conformance; --backends then defaults to none',
     )
     .addOption(
-      new Option('--peers <list>', 'from naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, gpu.js')
-        .argParser(list)
+      new Option(
+        '--peers <list>',
+        'of naive, tfjs-cpu, tfjs-wasm, onnxruntime-node, onnxruntime-web, jax, gpu.js; or none',
+      )
+        .argParser(listOrNone)
         .default([], 'none'),
     )
     .option('--details', 'also prints a table of every input')
@@ -133,6 +136,20 @@ async function run(options: Options, session: Session): Promise<void> {
     if (file === '-') stdout.write(text);
     else if (file !== undefined) await writeTextFile(file, text);
   }
+  checkMeasured(report);
+}
+
+/** A run in which nothing was measured, with the reasons above, is an error. */
+function checkMeasured({ results, unavailable }: AccuracyReport): void {
+  if (results.some(({ worstUlp }) => worstUlp !== null)) return;
+  const reasons = [
+    ...unavailable.map(({ name, reason }) => `${name}: ${reason}`),
+    ...results.map(({ contender, op, dtype }) => `${contender}: ${op} in ${dtype} is not supported`),
+  ];
+  throw new SoftgradError(
+    'ERR_BACKEND_UNAVAILABLE',
+    `accuracy: nothing was measured: ${[...new Set(reasons)].join('; ')}`,
+  );
 }
 
 async function measure(options: Options, session: Session, update: (done: number, label: string) => void) {
@@ -144,8 +161,9 @@ async function measure(options: Options, session: Session, update: (done: number
   registerBackends();
   const modules = options.module === undefined ? [] : [await registerModule(options.module, session)];
   const names = options.backends ?? (modules.length > 0 ? [] : ['all']);
-  const chosen = names.flatMap((name) => (name === 'all' ? session.backends.names() : [name]));
-  const contenders = bench.selectContenders([...new Set([...modules, ...chosen])], options.peers);
+  const chosen = [...new Set([...modules, ...withAll(names, session.backends)])];
+  checkSomeContender(chosen, options.peers);
+  const contenders = bench.selectContenders(chosen, options.peers);
   const { dtype: dtypes, classes, results } = options;
   const report = await computing(options.module, session, () =>
     bench.measureAccuracy({ contenders, ops, dtypes, classes, results }, ({ done, total, label }) =>

@@ -4,13 +4,13 @@ import { SoftgradError } from '@softgrad/core';
 import { adviceOnName } from '@softgrad/formats';
 import { Command, Option } from 'commander';
 import { registerBackends } from 'softgrad/backends';
-import { backendsModule, checkNoModule } from '../backend.js';
+import { backendsModule, checkNoModule, checkSomeContender, withAll } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { systemReason } from '../files/open.js';
 import { checkWritable, writeTextFile } from '../files/output.js';
 import { registerModule } from '../module.js';
 import { checkOps } from '../near-ops.js';
-import { list, positiveInteger } from '../options.js';
+import { list, listOrNone, positiveInteger } from '../options.js';
 import { startProgress } from '../progress.js';
 import { formatFitting, formatProse } from '../table.js';
 
@@ -53,8 +53,8 @@ export function benchCommand(session: Session): Command {
     .addOption(new Option('--dtype <list>', 'of float32,float64').argParser(list).default(['float32'], 'float32'))
     .option(
       '--backends <list>',
-      'names as `softgrad backends` lists them, with options like wasm:threads=2; default: all',
-      list,
+      'names as `softgrad backends` lists them, with options like wasm:threads=2; all stands for each of them as it opens without options; or none; default: all',
+      listOrNone,
     )
     .option(
       '--module <file>',
@@ -65,7 +65,7 @@ export function benchCommand(session: Session): Command {
         '--peers <list>',
         'of naive, tfjs-cpu, tfjs-wasm, tfjs-webgl, tfjs-webgpu, onnxruntime-node, onnxruntime-node-2t, onnxruntime-web, jax, gpu.js; or none',
       )
-        .argParser(list)
+        .argParser(listOrNone)
         .default(['naive', 'tfjs-cpu'], 'naive,tfjs-cpu'),
     )
     .option('--baseline <name>', 'the baseline of speed-ups; default: naive, otherwise the first')
@@ -129,10 +129,11 @@ async function run(options: Options, session: Session): Promise<void> {
   const modules = options.module === undefined ? [] : [await registerModule(options.module, session)];
   const others = options.backends ?? (modules.length > 0 ? [] : session.backends.names());
   const contenders = {
-    backends: [...modules, ...others],
-    peers: options.peers.filter((name) => name !== 'none'),
+    backends: [...modules, ...withAll(others, session.backends)],
+    peers: options.peers,
     composed: options.composed ?? false,
   };
+  checkSomeContender(contenders.backends, contenders.peers);
   const sources = bench.selectContenders(contenders.backends, contenders.peers, contenders.composed);
   const toStandardOutput = [options.json, options.md, options.html].filter((file) => file === '-').length;
   if (toStandardOutput > 1)

@@ -1,7 +1,7 @@
 import { type Backend, type BackendProvider, isSoftgradError, SoftgradError } from '@softgrad/core';
 import type { BoundCase, CaseReport, ConformanceCase, ConformanceReport } from '@softgrad/core/conformance';
-import { Command, InvalidArgumentError, Option } from 'commander';
-import { checkNoModule, checkOneBackend, loadDefault, loadWithOptions, moduleAdvice } from '../backend.js';
+import { Command, Option } from 'commander';
+import { checkNoModule, checkOneBackend, loadDefault, loadWithOptions, moduleAdvice, withAll } from '../backend.js';
 import { commonCauses, firstToFix, lastingFailure } from '../conformance-advice.js';
 import { spread, watchTime } from '../conformance-cost.js';
 import { type Part, partOf } from '../conformance-part.js';
@@ -44,7 +44,7 @@ export function conformanceCommand(session: Session): Command {
     )
     .option(
       '--backend <list>',
-      'names of backends, also with options, as wasm:threads=2; or all; default: wasm where it can run, else cpu',
+      'names of backends, also with options, as wasm:threads=2; all stands for every one that can run here; default: wasm where it can run, else cpu',
       list,
     )
     .option(
@@ -132,9 +132,7 @@ function quoted(file: string): string {
 
 /** The values of `--only`, each of which may be several. */
 function parts(text: string, before: readonly string[] = []): readonly string[] {
-  const names = list(text);
-  if (names.length === 0) throw new InvalidArgumentError('Expected sections or parts of ids.');
-  return [...before, ...names];
+  return [...before, ...list(text)];
 }
 
 /** The cases that apply to a module's backend, each once. */
@@ -168,9 +166,12 @@ async function findTargets({ backend, module }: Options, session: Session): Prom
   if (module !== undefined) return [await loadModule(module, session)];
   const { backends } = session;
   if (backend === undefined) return [await loadDefault(session)];
-  if (backend.length === 1 && backend[0] === 'all')
-    return Promise.all(backends.names().map((name) => findAvailable(name, backends)));
-  return Promise.all(backend.map((name) => findRequired(name, backends)));
+  const named = backend.filter((name) => name !== 'all');
+  const others = withAll(backend, backends).filter((name) => !named.includes(name));
+  return Promise.all([
+    ...named.map((name) => findRequired(name, backends)),
+    ...others.map((name) => findAvailable(name, backends)),
+  ]);
 }
 
 /** For `--backend all`: a backend that cannot run here is listed with the reason. */

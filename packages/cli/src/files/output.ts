@@ -107,12 +107,22 @@ export async function writeTextFile(path: string, text: string): Promise<void> {
   }
 }
 
-/** For results that take long: before they are computed. Standard output, -, is no file. @throws ERR_VALUE if a file cannot be written */
+/**
+ * For results that take long: before they are computed. Standard output, -, is no file.
+ *
+ * @throws ERR_VALUE if a file cannot be written, or if two results would be written to the same one
+ */
 export async function checkWritable(paths: readonly (string | undefined)[]): Promise<void> {
+  const targets = new Set<string>();
   for (const path of paths) {
     if (path === undefined || path === '-') continue;
     const output = await fileOutput(path);
     await output.abort();
+    const target = resolve(await destination(path));
+    if (targets.has(target)) {
+      throw new SoftgradError('ERR_VALUE', `${path}: two results would be written to it; expected a file for each`);
+    }
+    targets.add(target);
   }
 }
 

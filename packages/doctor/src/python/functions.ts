@@ -5,6 +5,7 @@ import {
   elementwise,
   entryOf,
   matmul,
+  mostEntries,
   type NdArray,
   product,
   reduced,
@@ -29,14 +30,20 @@ export class Slice {
   }
 }
 
+/** More dimensions than an array of a sample has. */
+const mostAxes = 8;
+
 /** The array of a value; of a sequence, of its items. @throws for any other value */
 export function asArray(value: Value | undefined): NdArray {
   if (Array.isArray(value)) {
-    const items = value.map(asArray);
+    const items = value.map((item) => asArray(item));
     const [first] = items;
     if (items.some(({ shape }) => String(shape) !== String(first?.shape)))
       throw new CannotRun('rows of several lengths');
-    return { shape: [items.length, ...(first?.shape ?? [])], data: items.flatMap(({ data }) => data) };
+    const shape = [items.length, ...(first?.shape ?? [])];
+    // A list that has another one twice, and so on, is as large as two to the power of its depth.
+    if (product(shape) > mostEntries || shape.length > mostAxes) throw new CannotRun('too large');
+    return { shape, data: items.flatMap(({ data }) => data) };
   }
   if (value && typeof value === 'object' && 'data' in value) return value;
   throw new CannotRun('no array');
