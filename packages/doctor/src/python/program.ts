@@ -26,9 +26,6 @@ interface Defined {
 /** More statements than a loop over the entries of a sample has. */
 const mostSteps = 3000;
 
-/** More calls within each other than a gradient has: recursion would exhaust the stack. */
-const mostCalls = 8;
-
 /** Functions without the types of their parameters and of their result. */
 function withoutAnnotations(code: string): string {
   return code.replace(
@@ -90,7 +87,6 @@ export function runCode(
   const lines = linesOf(withoutLibraries(code));
   const defined: Defined[] = [];
   let steps = 0;
-  let calls = 0;
   let last: Value | undefined;
 
   /** Runs the lines of a block; the result is what is returned. */
@@ -138,9 +134,7 @@ export function runCode(
         const value = operands[k];
         if (value !== undefined) variables.set(one, value);
       });
-      if (++calls > mostCalls) throw new CannotRun('nested too deeply');
       const result = block(from, to, { ...scope, variables });
-      calls--;
       if (result === nothing) throw new CannotRun('nothing is returned');
       return result;
     };
@@ -185,13 +179,21 @@ export function runCode(
     if (++steps > mostSteps) throw new CannotRun('too long');
   };
   const scope: Scope = { variables: new Map(), ofNumbers, free, step };
-  const result = block(0, lines.length, scope);
-  if (result !== nothing) return arrayIn(result);
-  if (last !== undefined && typeof last !== 'function') return arrayIn(last);
-  const own = defined.at(-1);
-  if (!own) throw new CannotRun('nothing is computed');
-  const returned = block(own.from, own.to, scope);
-  return arrayIn(returned === nothing ? last : returned);
+  const main = () => {
+    const result = block(0, lines.length, scope);
+    if (result !== nothing) return result;
+    if (last !== undefined && typeof last !== 'function') return last;
+    const own = defined.at(-1);
+    if (!own) throw new CannotRun('nothing is computed');
+    const returned = block(own.from, own.to, scope);
+    return returned === nothing ? last : returned;
+  };
+  try {
+    return arrayIn(main());
+  } catch (error) {
+    // Of a function that calls itself, and of a list in itself.
+    throw error instanceof RangeError ? new CannotRun('nested too deeply') : error;
+  }
 }
 
 function isOne(value: Value): boolean {
