@@ -36,8 +36,8 @@ const leftOut = (largest: number) => [Number.NaN, Number.POSITIVE_INFINITY, larg
 interface Settings {
   /** Rows after which the mask repeats. */
   readonly period: number;
-  /** Whether probabilities are 0 where the mask leaves them out, as in a result of softmax. */
-  readonly zeros: boolean;
+  /** The rows whose probabilities are 0 where the mask leaves them out, as in a result of softmax. */
+  readonly zeros: 'all' | 'none' | 'until the mask repeats';
   /** Whether cotangents are ordinary where the mask leaves them out. */
   readonly ordinary: boolean;
 }
@@ -48,7 +48,11 @@ function problem(dtype: FloatDType, outer: number, classes: number, { period, ze
     dtype === 'float64' ? new Float64Array(outer * classes) : new Float32Array(outer * classes);
   const largest = dtype === 'float64' ? Number.MAX_VALUE : (2 - 2 ** -23) * 2 ** 127;
   const others = ordinary ? [1, -1, 0] : leftOut(largest);
-  const mask = Uint8Array.from({ length: period * classes }, () => Number(next() < 0.7));
+  // If the first row of the mask keeps everything, it cannot stand for the others.
+  const isWhole = zeros === 'none' && period > 1;
+  const mask = Uint8Array.from({ length: period * classes }, (_, i) =>
+    Number(next() < 0.7 || (isWhole && i < classes)),
+  );
   const [s, g] = [host(), host()];
   for (let row = 0; row < outer; row++) {
     const cotangent = cotangents[ordinary ? row % 2 : row % cotangents.length](next, largest);
@@ -56,9 +60,10 @@ function problem(dtype: FloatDType, outer: number, classes: number, { period, ze
     for (let c = 0; c < classes; c++) {
       const i = row * classes + c;
       const isKept = mask[i % mask.length] !== 0;
+      const isZero = zeros === 'all' || (zeros === 'until the mask repeats' && (row === 0 || row % period !== 0));
       // Every third row has a probability above one half, where the mask keeps it.
       const weight = row % 3 === 2 && c === 1 ? 50 * classes : next();
-      s[i] = isKept || !zeros ? weight : 0;
+      s[i] = isKept || !isZero ? weight : 0;
       sum += s[i];
       g[i] = isKept ? cotangent(c) : others[(row + c) % others.length];
     }
@@ -105,8 +110,12 @@ function masked(
   place: 'apart' | 'in s' | 'in g',
 ): Host {
   const { outer, classes, mask, s, g } = of;
-  const buffer = backend.alloc(mask.length, 'bool');
-  backend.write(buffer, mask);
+  // A mask that was read beyond its end would keep the entries there.
+  const buffer = backend.alloc(mask.length + 8 * classes, 'bool');
+  backend.write(
+    buffer,
+    Uint8Array.from({ length: buffer.length }, (_, i) => mask[i] ?? 1),
+  );
   const result = run(backend, s, g, place, (out, a, b) => {
     const parameters = { temperature, mask: { buffer, outer: mask.length / classes } };
     const ran = backend.kernels?.maskedVjp?.(out, a, b, { outer, classes, inner: 1 }, parameters);
@@ -126,10 +135,11 @@ const periods = (outer: number) => [...new Set([outer, 1, Math.max(1, outer - 1)
 const temperatures = (classes: number) => (classes < 40 || inject('everything') ? [1, -0.5] : [1]);
 
 const settings = [
-  { zeros: true, ordinary: true },
-  { zeros: true, ordinary: false },
-  { zeros: false, ordinary: false },
-];
+  { zeros: 'all', ordinary: true },
+  { zeros: 'all', ordinary: false },
+  { zeros: 'none', ordinary: false },
+  { zeros: 'until the mask repeats', ordinary: true },
+] as const;
 
 describe.each(['simd', 'relaxed'] as const)('%s', (build) => {
   test.each(['float32', 'float64'] as const)(

@@ -51,13 +51,21 @@ COMPACT KERNEL(exponential)(size_t begin, size_t end, real *out, const real *x) 
 #endif
 
 // g t y (1 − y)(1 − 2y), y the output of sigmoid. In float64, in which no product of float32 overflows, so that results
-// of float32 are rounded once.
+// of float32 are rounded once. If g t overflows, g is multiplied by the rest first.
 COMPACT KERNEL(sigmoid_hvp)(size_t begin, size_t end, real *out, const real *y, const real *g, const real *t) {
   V one = wasm_f64x2_const_splat(1);
   for (size_t i = begin; i < end; i += 2) {
     V a = load_pair(y + i), upstream = wasm_f64x2_mul(load_pair(g + i), load_pair(t + i));
-    V slope = wasm_f64x2_mul(a, wasm_f64x2_sub(one, a));
-    V v = wasm_f64x2_mul(wasm_f64x2_mul(upstream, slope), wasm_f64x2_sub(one, wasm_f64x2_add(a, a)));
+    V slope = wasm_f64x2_mul(a, wasm_f64x2_sub(one, a)), bend = wasm_f64x2_sub(one, wasm_f64x2_add(a, a));
+    V v = wasm_f64x2_mul(wasm_f64x2_mul(upstream, slope), bend);
+#if REAL == 64
+    V is_infinite = eq(vabs(upstream), splat(__builtin_inf()));
+    if (any_true(is_infinite)) {
+      V b = load_pair(g + i), c = load_pair(t + i), is_less = lt(vabs(b), vabs(c));
+      V larger = select(is_less, c, b), smaller = select(is_less, b, c);
+      v = select(is_infinite, mul(mul(mul(slope, bend), larger), smaller), v);
+    }
+#endif
     if (end - i < 2)
       store_first(out + i, v);
     else
