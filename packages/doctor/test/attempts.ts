@@ -965,27 +965,6 @@ const replaced: readonly Attempt[] = [
     const log = map(probabilities(d), d.round, (value) => Math.log(value));
     return map(log, d.round, (value, n, i) => (value * (d.g[n][i] - dot(log[n], d.g[n], d.round))) / d.temperature);
   }),
-  attempt('exponential-twice', 'target', (d) =>
-    fused(
-      d,
-      map(probabilities(d), d.round, (value) => Math.exp(value)),
-    ),
-  ),
-  // After a log-softmax, with exp of what is not its output: of the probabilities, and of the logits.
-  ...(['exponential-twice', 'normalisation-missing'] as const).map((id) =>
-    attempt(
-      id,
-      'upstream',
-      (d) => {
-        const passed = id === 'exponential-twice' ? probabilities(d) : map(d.x, d.round, (x) => x / d.temperature);
-        return map(passed, d.round, (value, n, i) => {
-          const sum = d.g[n].reduce((total, g) => d.round(total + g), 0);
-          return (d.g[n][i] - Math.exp(value) * sum) / d.temperature;
-        });
-      },
-      { given: () => ({ layer: 'log-softmax' }) },
-    ),
-  ),
   attempt('loss-for-gradient', 'target', (d) =>
     map(probabilities(d), d.round, (value, n, i) => (d.y[n][i] === 0 ? 0 : -Math.log(value))),
   ),
@@ -1322,6 +1301,27 @@ export const attempts: readonly Attempt[] = [
 
   attempt('binary-cross-entropy', 'target', (d) =>
     map(probabilities(d), d.round, (value, n, i) => -(d.y[n][i] / value + (1 - d.y[n][i]) / (1 - value))),
+  ),
+  attempt('exponential-twice', 'target', (d) =>
+    fused(
+      d,
+      map(probabilities(d), d.round, (value) => Math.exp(value)),
+    ),
+  ),
+  // After a log-softmax, with exp of what is not its output: of the probabilities, and of the logits.
+  ...(['exponential-twice', 'normalisation-missing'] as const).map((id) =>
+    attempt(
+      id,
+      'upstream',
+      (d) => {
+        const passed = id === 'exponential-twice' ? probabilities(d) : map(d.x, d.round, (x) => x / d.temperature);
+        return map(passed, d.round, (value, n, i) => {
+          const sum = d.g[n].reduce((total, g) => d.round(total + g), 0);
+          return (d.g[n][i] - Math.exp(value) * sum) / d.temperature;
+        });
+      },
+      { given: () => ({ layer: 'log-softmax' }) },
+    ),
   ),
 ];
 
