@@ -41,10 +41,10 @@ export async function loadModule(
     );
     if (reason === null) return target;
     // A function in JavaScript that forgets to return null returns undefined.
-    if (typeof reason !== 'string')
+    if (typeof reason !== 'string' || reason === '')
       throw new SoftgradError(
         'ERR_VALUE',
-        `--module ${file}: unavailable() of ${target.name} returned ${reason}; expected null, or a sentence that says what is missing`,
+        `--module ${file}: unavailable() of ${target.name} returned ${reason === '' ? 'an empty text' : reason}; expected null, or a sentence that says what is missing`,
       );
     throw new SoftgradError('ERR_BACKEND_UNAVAILABLE', `--module ${file}: ${target.name} cannot run here: ${reason}`);
   }

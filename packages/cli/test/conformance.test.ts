@@ -602,6 +602,10 @@ test('invalid options are one-line errors with exit code 2', async () => {
     "export default { ...provider, name: 'absent', unavailable: async () => 'no such chip; buy one' };",
   );
   const silent = module('silent.mjs', "export default { ...provider, name: 'silent', unavailable: async () => {} };");
+  const wordless = module(
+    'wordless.mjs',
+    "export default { ...provider, name: 'wordless', unavailable: async () => '' };",
+  );
   const broken = folder.write('broken.mjs', "throw new Error('kaboom');");
   const expected =
     /expected a provider .* or a backend .* as default export, or exactly one export that is a provider\n$/;
@@ -611,6 +615,7 @@ test('invalid options are one-line errors with exit code 2', async () => {
     [['--module', nothing], expected],
     [['--module', broken], /broken\.mjs: did not load: kaboom\n$/],
     [['--module', absent], /absent\.mjs: absent cannot run here: no such chip; buy one\n$/],
+    [['--module', wordless], /wordless\.mjs: unavailable\(\) of wordless returned an empty text; expected null, or/],
     [['--module', silent], /silent\.mjs: unavailable\(\) of silent returned undefined; expected null, or a sentence/],
     [
       ['--backend', 'abacus'],

@@ -13,11 +13,12 @@ const longestTimer = 2 ** 31 - 1;
 export class OverdueError extends Error {}
 
 /**
- * The result of a promise if it settles within the limit. The timer does not keep a process alive.
+ * The result of a promise if it settles within the limit. The timer does not keep a process alive, unless that is asked for: whoever runs the suite may have an error of
+ * their own for a process that has nothing left to wait for.
  *
  * @throws OverdueError after the limit
  */
-export async function within<T>(what: string, limitMs: number, promise: Promise<T>): Promise<T> {
+export async function within<T>(what: string, limitMs: number, promise: Promise<T>, keepsAlive = false): Promise<T> {
   if (typeof limitMs !== 'number' || !(limitMs > 0))
     throw new Error(`timeoutMs is ${describe(limitMs)}; expected milliseconds above 0`);
   if (limitMs > longestTimer) return promise;
@@ -26,7 +27,7 @@ export async function within<T>(what: string, limitMs: number, promise: Promise<
     const fail = () => reject(new OverdueError(overdue(what, limitMs)));
     timer = setTimeout(fail, limitMs);
     // A number in browsers.
-    (timer as { unref?: () => void }).unref?.();
+    if (!keepsAlive) (timer as { unref?: () => void }).unref?.();
   });
   try {
     return await Promise.race([promise, over]);

@@ -101,8 +101,7 @@ export async function checkSweep(sweep: Sweep, check: (shape: readonly number[])
     sweep.map((size) => (typeof size === 'number' ? size : first + i)),
   );
   const outcomes = await Promise.allSettled(shapes.map(check));
-  const errors: readonly unknown[] = outcomes.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
-  if (errors.length > 0) throw errors.find((error) => limitIn(error) === null) ?? errors[0];
+  for (const outcome of outcomes) if (outcome.status === 'rejected') throw outcome.reason;
 }
 
 /**

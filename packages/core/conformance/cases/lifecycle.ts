@@ -248,7 +248,7 @@ async function closeWhileReading(backend: Backend): Promise<void> {
     );
   await backend.close();
   const what = 'a read that waited when the backend was closed';
-  const error = await within(what, 5_000, outcome);
+  const error = await within(what, 2_000, outcome, true);
   const isExpected = error === null || (isSoftgradError(error) && /^ERR_(DISPOSED|DEVICE_LOST)$/.test(error.code));
   assert(isExpected, `${what}: expected its data, ERR_DISPOSED or ERR_DEVICE_LOST, got ${String(error)}`);
 }
