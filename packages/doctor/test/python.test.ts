@@ -89,7 +89,12 @@ describe('other libraries and languages', () => {
     ['import numpy as np\nfrom math import exp\nprint(s)\ns * 2', 's * 2'],
     ['def f(a):\n    """What it does."""\n    return a * 2\nf(s)', 's * 2'],
     ['def f(a):\n    return a * 2\nb = 0\nfor i in range(100):\n    b = f(s)\nb', 's * 2'],
-    [`${'('.repeat(60)}s${')'.repeat(60)} * ${'-'.repeat(60)}g`, 's * g'],
+    [`${'('.repeat(450)}s${')'.repeat(450)} * g`, 's * g'],
+    [`${'-'.repeat(900)}s`, 's'],
+    [
+      'def a(x):\n    return x\ndef b(x):\n    return a(x)\ndef c(x):\n    return b(x)\ndef d(x):\n    return c(x)\nd(s)',
+      's',
+    ],
     ['class Layer:\n    def backward(self, g):\n        return g * s', 'g * s'],
   ];
 
@@ -126,7 +131,12 @@ describe('what is not run', () => {
     ['signs nested too deeply', `${'-'.repeat(3900)}s`],
     ['brackets nested too deeply', `${'('.repeat(1900)}s${')'.repeat(1900)}`],
     ['lists nested too deeply', `${'['.repeat(1900)}1${']'.repeat(1900)}`],
-    ['an array of too many dimensions', 'a = 1\nfor i in range(9):\n    a = [a, a]\na'],
+    ['signs nested in a function that calls itself', `def f(a):\n    return ${'-'.repeat(980)}f(a)\nf(s)`],
+    [
+      'brackets nested in a function that calls itself',
+      `def f(a):\n    return ${'f('.repeat(330)}a${')'.repeat(330)}\nf(s)`,
+    ],
+    ['lists nested in one', `def f(a):\n    return ${'['.repeat(490)}f(a)${']'.repeat(490)}\nf(s)`],
     ['a list of lists that are the same one', 'a = [s, s]\nfor i in range(60):\n    a = [a, a]\na'],
     ['the same of empty ones', 'a = []\nfor i in range(60):\n    a = [a, a]\na'],
   ])('%s', (_, code) => {

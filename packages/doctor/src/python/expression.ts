@@ -134,14 +134,14 @@ export function withoutLibraries(code: string): string {
     .replace(ownSoftmax, 'softmax(');
 }
 
-/** More operations within each other than a gradient has. */
-const mostNested = 200;
+/** More tokens than an expression of a gradient has: were each of them nested in the one before, they would exhaust the stack. */
+const mostTokens = 1e3;
 
 /** Compiles a Python expression. @throws for what is none, or has something in it that gradients are seldom written with */
 export function compiled(text: string): Code {
   const tokens = text.match(tokenOf) ?? [];
+  if (tokens.length > mostTokens) throw new CannotRun('too large');
   let next = 0;
-  let depth = 0;
   const accept = (token: string): boolean => tokens[next] === token && next++ >= 0;
   const expect = (token: string): void => {
     if (!accept(token)) throw new CannotRun(`expected ${token}`);
@@ -176,14 +176,6 @@ export function compiled(text: string): Code {
   }
 
   function operation(least: number): Code {
-    // Recursion would exhaust the stack.
-    if (++depth > mostNested) throw new CannotRun('nested too deeply');
-    const code = operationOf(least);
-    depth--;
-    return code;
-  }
-
-  function operationOf(least: number): Code {
     let left = sign();
     for (;;) {
       const operator = tokens[next] ?? '';

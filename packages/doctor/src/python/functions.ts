@@ -30,9 +30,6 @@ export class Slice {
   }
 }
 
-/** More dimensions than an array of a sample has. */
-const mostAxes = 8;
-
 /** The array of a value; of a sequence, of its items. @throws for any other value */
 export function asArray(value: Value | undefined): NdArray {
   if (Array.isArray(value)) {
@@ -42,7 +39,7 @@ export function asArray(value: Value | undefined): NdArray {
       throw new CannotRun('rows of several lengths');
     const shape = [items.length, ...(first?.shape ?? [])];
     // A list that has another one twice, and so on, is as large as two to the power of its depth.
-    if (product(shape) > mostEntries || shape.length > mostAxes) throw new CannotRun('too large');
+    if (product(shape.filter(Boolean)) > mostEntries) throw new CannotRun('too large');
     return { shape, data: items.flatMap(({ data }) => data) };
   }
   if (value && typeof value === 'object' && 'data' in value) return value;
