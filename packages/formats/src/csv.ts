@@ -2,7 +2,7 @@ import { checkAttached, SoftgradError } from '@softgrad/core';
 import { type FileArray, sizeOf } from './array.js';
 import { type Delimiter, nameOf } from './delimiter.js';
 import { indexDetector, refuseColumnNumbers, refuseIndex, refuseLabels, refuseUnevenNames } from './labels.js';
-import { expectedInstead, isComment, isHeader } from './misspelled.js';
+import { expectedInstead, isComment, isHeader, isName } from './misspelled.js';
 import { isEllipsis, parseEntry, printWhole } from './number.js';
 import { quote } from './quote.js';
 import type { RowReader } from './row-reader.js';
@@ -127,7 +127,8 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
         }
         for (const [column, cell] of cells.entries()) {
           const value = parseEntry(cell, booleans);
-          values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, line === first.line ? advice : ''));
+          const more = line === first.line ? advice : line === firstLine && isName(cell) ? ', no label' : '';
+          values.push(value ?? refuseCell(cell, `${name}: line ${line}`, column, more));
         }
         index.add({ cells, line });
         lines.add(line);

@@ -120,6 +120,11 @@ describe('invalid tables are errors that say where and why', () => {
   const twoRows = counts(1, '0, 1', '0.0 for a 0').replace('with decimals', 'with many digits');
   test.each<[string, string, Delimiter?]>([
     ['1,2\n3,x', 'x.csv: line 2, column 2 is "x"; expected a number'],
+    ['name,a\nx,1', 'x.csv: line 2, column 1 is "x"; expected a number, no label'],
+    ['a,b\n1,true', 'x.csv: line 2, column 2 is "true"; expected a number, as in 1'],
+    ['a,class\n1,Oslo', 'x.csv: line 2, column 2 is "Oslo"; expected a number, no label'],
+    ['a,b\nx,y', 'x.csv: line 2, column 1 is "x"; expected a number, no label'],
+    ['a,b\n1,2\n3,x', 'x.csv: line 3, column 2 is "x"; expected a number'],
     ['id,a,b\n7,1.5,2.5', `x.csv: line 1 calls column 1 "id": ${leaveOut}`],
     ['# words\na,b,Row_Names\n1.5,2.5,Oslo', `x.csv: line 2 calls column 3 "Row_Names": ${leaveOut}`],
     ['Unnamed: 0,a\n0,1.5', `x.csv: line 1 calls column 1 "Unnamed: 0": ${leaveOut}`],
@@ -400,7 +405,7 @@ describe('a first row is the header only if its cells look like names', () => {
     expect(await refusal(',2.5\n1,2', ',', options)).toMatch(/column 1 is empty; .*missing value\) \(see --header\)$/);
     expect(await refusal('0,1\n1.5,2.5', ',', options)).toMatch(/a 0 that is a logit\) \(see --header\)$/);
     expect(await refusal('1,2\n3,x', ',', options)).toBe('x.csv: line 2, column 2 is "x"; expected a number');
-    expect(await refusal('a,b\n3,x', ',', options)).toBe('x.csv: line 2, column 2 is "x"; expected a number');
+    expect(await refusal('a,b\n3,x', ',', options)).toBe('x.csv: line 2, column 2 is "x"; expected a number, no label');
   });
 });
 
