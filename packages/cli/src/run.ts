@@ -113,6 +113,8 @@ function inOneLine(original: string, command: Command): string {
     return `${line.trimEnd()}; expected a file, - for standard input, or numbers between commas\n`;
   if (/^error: too many arguments/.test(text) && command.args.every((argument) => Number.isFinite(decimal(argument))))
     return `softgrad: too many arguments; expected numbers with commas between them, as in ${command.args.join(',')}\n`;
+  if (/^error: unknown option '-:/.test(text))
+    return `${line.trimEnd()}; names follow those of files alone: save standard input as FILE.json, and choose FILE.json:NAME\n`;
   if (/^error: unknown option '-[\d.]/.test(text))
     return `${line.trimEnd()}; numbers that begin with a minus follow --, as in -- -1,2\n`;
   const required = /^error: required option '(--[\w-]+)/.exec(text)?.[1];
@@ -184,9 +186,16 @@ function optionNames(command: Command): readonly string[] {
   return options.flatMap(({ long }) => long ?? []);
 }
 
-/** A message with long words cut, such as the text of a file that was passed instead of its name. Paths are rarely longer than that. */
+/** Control characters, such as a file's name may have, could hide the message or move the cursor of a terminal. */
+const controls = /[^\P{Cc}\t\n]/gu;
+
+/**
+ * A message with control characters escaped and long words cut, such as the text of a file that was passed instead of its name. Paths are rarely
+ * longer than that.
+ */
 function readable(message: string): string {
-  return message.replace(/\S{301,}/g, (word) => shortened(word, 300));
+  const visible = message.replace(controls, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return visible.replace(/\S{301,}/g, (word) => shortened(word, 300));
 }
 
 /** What Node reports where it resolves a relative path in a folder that another process has deleted. */

@@ -45,7 +45,7 @@ const widest = folder.write('widest.npy', npyHeader('<f4', [1, 1_000_000]));
 truncateSync(widest, readFileSync(widest).length + 4e6);
 
 describe('errors are one line on standard error with exit code 2, and an existing output is unchanged', () => {
-  test.each<[string, readonly string[], RegExp]>([
+  test.each<[string, readonly string[], RegExp | string]>([
     [
       'a URL',
       ['softmax', 'https://example.com/logits.npy'],
@@ -86,6 +86,37 @@ describe('errors are one line on standard error with exit code 2, and an existin
         /: no such file or directory; expected numbers with commas alone between them, as in 1,-2\.5,3\n$/,
       ],
     ),
+    ...(
+      [
+        ['1e400', "'1e400' cannot be read as a number"],
+        ['1,-1e400', "'-1e400' cannot be read as a number"],
+        ['0x10,1', "'0x10' cannot be read as a number"],
+        ['1,2.5.6', "'2.5.6' cannot be read as a number"],
+        ['.5,none', "'none' cannot be read as a number"],
+        ['1,,2', 'a number is missing beside a comma'],
+        ['1,2,', 'a number is missing beside a comma'],
+      ] as const
+    ).map(([text, found]): [string, string[], string] => [
+      `numbers of which one cannot be read: ${text}`,
+      ['softmax', text],
+      `softgrad: ${text}: no such file or directory; ${found}; expected decimal numbers in the range of float64, nan, inf or -inf, with commas between them\n`,
+    ]),
+    ...['3.npy', '1,2.csv', '1e5x', ',', 'inf', 'a,b', '2024/x'].map((text): [string, string[], RegExp] => [
+      `a name that has digits or commas: ${text}`,
+      ['softmax', text],
+      /: (no such file or directory|unknown ending \S+); expected \.npy/,
+    ]),
+    [
+      'an array of standard input by its name',
+      ['softmax', '-:logits'],
+      "softgrad: unknown option '-:logits'; names follow those of files alone: save standard input as FILE.json, and choose FILE.json:NAME\n",
+    ],
+    [
+      'a name with control characters, which a terminal would obey',
+      ['softmax', 'a\u001b[2K\u0007\u009b.npy'],
+      /^softgrad: a\\x1b\[2K\\x07\\x9b\.npy: no such file or directory; /,
+    ],
+    ['the same in the name of a command', ['\u001b[31m'], /^softgrad: unknown command '\\x1b\[31m'; /],
     [
       'the same of an option',
       ['vjp', good, '--upstream', '[1, 2]'],
@@ -154,7 +185,11 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['softmax', good, '--temperature', '0x10'],
       /'0x10' is invalid\. Expected a finite number above 0\./,
     ],
-    ['numbers that are not decimal', ['softmax', '0x10,2'], /^softgrad: 0x10,2: no such file or directory; expected/],
+    [
+      'numbers that are not decimal',
+      ['softmax', '0x10,2'],
+      /^softgrad: 0x10,2: no such file or directory; '0x10' cannot be read as a number; expected/,
+    ],
     ['a temperature of NaN', ['softmax', good, '--temperature', 'nan'], /'nan' is invalid/],
     [
       'an unknown dtype',

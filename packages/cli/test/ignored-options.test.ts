@@ -83,6 +83,7 @@ test.each<readonly [args: readonly string[], message: string]>([
   ).map(
     ([name, ...value]) => [[...planned, name, ...value], `softmax: ${name} is an option of cross-entropy`] as const,
   ),
+  [[...planned, '--upstream', 'x.npy'], 'softmax: --upstream is an option of vjp and jvp'],
   [[...planned, '--pass', 'apply'], '--pass apply: expected --shard too, and a run by --shard-classes'],
   [
     [...planned, '--shard', '0/1', '--pass', 'statistics'],

@@ -237,6 +237,8 @@ async function planOf(
   if (known !== 'cross-entropy' && ofLoss)
     throw new SoftgradError('ERR_VALUE', `run: ${known}: ${ofLoss[0]} is an option of cross-entropy`);
   const needed = neededOptions[known];
+  if (needed !== 'upstream' && options.upstream !== undefined)
+    throw new SoftgradError('ERR_VALUE', `run: ${known}: --upstream is an option of vjp and jvp`);
   if (needed !== undefined && options[needed] === undefined)
     throw new SoftgradError(
       'ERR_VALUE',

@@ -163,9 +163,24 @@ function reasonNotOpened(path: string, cause: unknown): string {
   const numbers = withCommas(path);
   if (numbersIn(numbers))
     return `${reason}; expected numbers with commas alone between them, as in ${shortened(numbers)}`;
+  const misspelled = misspelledNumber(path);
+  if (misspelled !== null) return `${reason}; ${misspelled}`;
   return /^\s*\[.*\]\s*$/s.test(path)
     ? `${reason}; lists are read from standard input, as in echo '${shortened(path)}' | softgrad softmax -`
     : `${reason}; ${expected}`;
+}
+
+/** What is wrong with a number on the command line, if all that is between commas looks like numbers, or is missing. */
+function misspelledNumber(argument: string): string | null {
+  const parts = argument.split(',').map((text) => text.trim());
+  const alike = parts.every((text) =>
+    /^(?:[-+]?(?:\d[\d.]*|\.\d+)(?:[ex][-+]?[\da-f]+)?|[-+]?[a-z]{3,8}|)$/i.test(text),
+  );
+  const wrong = parts.find((text) => numbersIn(`0,${text}`) === null);
+  if (!alike || wrong === undefined || !/\d/.test(argument)) return null;
+  const found =
+    wrong === '' ? 'a number is missing beside a comma' : `'${shortened(wrong)}' cannot be read as a number`;
+  return `${found}; expected decimal numbers in the range of float64, nan, inf or -inf, with commas between them`;
 }
 
 /** Numbers between blanks or semicolons, or in the brackets of a list, as they are read from the command line. */
