@@ -205,6 +205,66 @@ describe('the results of a run', () => {
     expect(await scalar.next(5)).toMatchObject({ shape: [], data: { length: 1 } });
     expect(await scalar.next(5)).toBeNull();
   });
+
+  test('are not read as one array if the manifest lacks a part or has it at another place', async () => {
+    using work = workspace();
+    work.write('logits.npy', [32, 4], Float32Array.from(noise(128)));
+    // Two blocks of rows, each in two of classes.
+    const plan = await work.plan({ operation: 'softmax', shardClasses: true, shardBytes: 4 * 32 });
+    expect(plan.block).toEqual({ rows: 16, classes: 2 });
+    await work.compute(plan);
+    const manifest = await readManifest(work.store, 'out');
+    const { softmax } = manifest?.arrays ?? {};
+    const [first, second, third, fourth] = softmax.parts;
+    const read = async (changed: Partial<typeof softmax>) => {
+      write(work, 'out/manifest.json', { ...manifest, arrays: { softmax: { ...softmax, ...changed } } });
+      const reader = await partsReader(folderStore(work.path('out')), undefined);
+      return (await reader.next(32))?.shape;
+    };
+    expect(await read({})).toEqual([32, 4]);
+    const at = (shape: string, found: string, place: string): readonly string[] => [
+      'ERR_VALUE',
+      `manifest.json: softmax of shape ${shape}: ${found}; expected one at ${place}; softgrad run --resume writes the manifest again`,
+    ];
+    const part = (k: number, shape: string, start: string) =>
+      `softmax/part-00000${k}.npy of shape ${shape} at ${start}`;
+    for (const [changed, expected] of [
+      [{ parts: [first, second, third] }, at('(32, 4)', '3 parts end before', '[16, 2]')],
+      [{ parts: [first, second] }, at('(32, 4)', '2 parts end before', '[16, 0]')],
+      [{ parts: [] }, at('(32, 4)', '0 parts end before', '[0, 0]')],
+      [{ parts: [second, first, third, fourth] }, at('(32, 4)', part(1, '(16, 2)', '[0, 2]'), '[0, 0]')],
+      [{ parts: [first, fourth, third, second] }, at('(32, 4)', part(3, '(16, 2)', '[16, 2]'), '[0, 2]')],
+      [{ parts: [...softmax.parts, fourth] }, at('(32, 4)', part(3, '(16, 2)', '[16, 2]'), '[32, 0]')],
+      [{ shape: [32, 5] }, at('(32, 5)', part(2, '(16, 2)', '[16, 0]'), '[0, 4]')],
+      [{ shape: [31, 4] }, at('(31, 4)', part(2, '(16, 2)', '[16, 0]'), '[16, 0]')],
+      [{ shape: [128] }, at('(128,)', part(0, '(16, 2)', '[0, 0]'), '[0]')],
+      [{ shape: [32, 2, 2] }, at('(32, 2, 2)', part(0, '(16, 2)', '[0, 0]'), '[0, 0]')],
+      [
+        { parts: [first, { ...second, shape: [15, 2] }, third, fourth] },
+        at('(32, 4)', part(1, '(15, 2)', '[0, 2]'), '[0, 2]'),
+      ],
+    ] as const)
+      expect(await refusal(read(changed))).toEqual(expected);
+    work.write('cube.npy', [4, 2, 2], Float32Array.from(noise(16)));
+    await work.compute(await work.plan({ operation: 'softmax', logits: ['cube.npy'], out: 'cube', shardBytes: 32 }));
+    expect((await (await partsReader(folderStore(work.path('cube')), undefined)).next(9))?.shape).toEqual([4, 2, 2]);
+  });
+
+  test('are not read from a part that was replaced by one of another shape, or by the name of something else', async () => {
+    using work = workspace();
+    work.write('logits.npy', [4, 4], Float32Array.from(noise(16)));
+    await work.compute(await work.plan({ operation: 'softmax' }));
+    work.write('out/softmax/part-000000.npy', [2, 8], new Float32Array(16));
+    const results = folderStore(work.path('out'));
+    expect(await refusal(partsReader(results, undefined).then((reader) => reader.next(4)))).toEqual([
+      'ERR_VALUE',
+      'softmax/part-000000.npy: shape (2, 8); expected (4, 4), as the run wrote it',
+    ]);
+    expect(await refusal(partsReader(results, 'constructor'))).toEqual([
+      'ERR_VALUE',
+      `${results.name}: no array constructor; expected one of :softmax`,
+    ]);
+  });
 });
 
 describe('a .npy file that is written piece by piece', () => {
