@@ -80,6 +80,13 @@ describe('other libraries and languages', () => {
     ['std::exp(x) * 2.f', 'np.exp(x) * 2'],
     ['import numpy as np\nfrom math import exp\nprint(s)\ns * 2', 's * 2'],
     ['def f(a):\n    """What it does."""\n    return a * 2\nf(s)', 's * 2'],
+    ['def f(a):\n    return a * 2\nb = 0\nfor i in range(100):\n    b = f(s)\nb', 's * 2'],
+    [`${'('.repeat(450)}s${')'.repeat(450)} * g`, 's * g'],
+    [`${'-'.repeat(900)}s`, 's'],
+    [
+      'def a(x):\n    return x\ndef b(x):\n    return a(x)\ndef c(x):\n    return b(x)\ndef d(x):\n    return c(x)\nd(s)',
+      's',
+    ],
     ['class Layer:\n    def backward(self, g):\n        return g * s', 'g * s'],
   ];
 
@@ -108,6 +115,19 @@ describe('what is not run', () => {
     ['nothing', 'import numpy as np'],
     ['text', 'the derivative of softmax'],
     ['brackets that are not closed', 's * (1 - s'],
+    ['a function that calls itself', 'def f(a):\n    return f(a)\nf(s)'],
+    ['functions that call each other', 'def f(a):\n    return h(a)\ndef h(a):\n    return f(a)\nf(s)'],
+    ['signs nested too deeply', `${'-'.repeat(3900)}s`],
+    ['brackets nested too deeply', `${'('.repeat(1900)}s${')'.repeat(1900)}`],
+    ['lists nested too deeply', `${'['.repeat(1900)}1${']'.repeat(1900)}`],
+    ['signs nested in a function that calls itself', `def f(a):\n    return ${'-'.repeat(980)}f(a)\nf(s)`],
+    [
+      'brackets nested in a function that calls itself',
+      `def f(a):\n    return ${'f('.repeat(330)}a${')'.repeat(330)}\nf(s)`,
+    ],
+    ['lists nested in one', `def f(a):\n    return ${'['.repeat(490)}f(a)${']'.repeat(490)}\nf(s)`],
+    ['a list of lists that are the same one', 'a = [s, s]\nfor i in range(60):\n    a = [a, a]\na'],
+    ['the same of empty ones', 'a = []\nfor i in range(60):\n    a = [a, a]\na'],
   ])('%s', (_, code) => {
     expect(() => run(code)).toThrow(CannotRun);
   });

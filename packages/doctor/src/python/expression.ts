@@ -124,9 +124,13 @@ export function withoutLibraries(code: string): string {
     .replace(ownSoftmax, 'softmax(');
 }
 
+/** More tokens than an expression of a gradient has: were each of them nested in the one before, they would exhaust the stack. */
+const mostTokens = 1e3;
+
 /** Compiles a Python expression. @throws for what is none, or has something in it that gradients are seldom written with */
 export function compiled(text: string): Code {
   const tokens = text.match(tokenOf) ?? [];
+  if (tokens.length > mostTokens) throw new CannotRun('too large');
   let next = 0;
   const accept = (token: string): boolean => tokens[next] === token && next++ >= 0;
   const expect = (token: string): void => {

@@ -5,6 +5,7 @@ import {
   elementwise,
   entryOf,
   matmul,
+  mostEntries,
   type NdArray,
   product,
   reduced,
@@ -34,7 +35,10 @@ export function asArray(value: Value | undefined): NdArray {
     const [first] = items;
     if (items.some(({ shape }) => String(shape) !== String(first?.shape)))
       throw new CannotRun('rows of several lengths');
-    return { shape: [items.length, ...(first?.shape ?? [])], data: items.flatMap(({ data }) => data) };
+    const shape = [items.length, ...(first?.shape ?? [])];
+    // A list that has another one twice, and so on, is as large as two to the power of its depth.
+    if (product(shape.filter(Boolean)) > mostEntries) throw new CannotRun('too large');
+    return { shape, data: items.flatMap(({ data }) => data) };
   }
   if (value && typeof value === 'object' && 'data' in value) return value;
   throw new CannotRun('no array');

@@ -9,7 +9,7 @@ export interface NdArray {
 }
 
 /** More numbers than an array of a sample has: code that makes larger ones computes something else. */
-const mostEntries = 1e4;
+export const mostEntries = 1e4;
 
 /** More products than a contraction of a sample has. */
 const mostTerms = 1e5;

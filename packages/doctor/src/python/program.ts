@@ -26,6 +26,9 @@ interface Defined {
 /** More statements than a loop over the entries of a sample has. */
 const mostSteps = 3000;
 
+/** More calls within each other than a gradient has: recursion would exhaust the stack. */
+const mostCalls = 4;
+
 /** Lines without comments; one statement each, also where it is broken within brackets. */
 function linesOf(code: string): readonly Line[] {
   const lines: Line[] = [];
@@ -72,6 +75,7 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
   const lines = linesOf(withoutLibraries(code));
   const defined: Defined[] = [];
   let steps = 0;
+  let calls = 0;
   let last: Value | undefined;
 
   /** Runs the lines of a block; the result is what is returned. */
@@ -119,7 +123,8 @@ export function runCode(code: string, free: Scope['free'], initial: (name: strin
         const value = operands[k];
         if (value !== undefined) variables.set(one, value);
       });
-      const result = block(from, to, { ...scope, variables });
+      const result = ++calls > mostCalls ? nothing : block(from, to, { ...scope, variables });
+      calls--;
       if (result === nothing) throw new CannotRun('nothing is returned');
       return result;
     };
