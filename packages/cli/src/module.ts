@@ -27,7 +27,7 @@ export async function loadModule(
   const path = pathOf(file, folder);
   let module: Readonly<Record<string, unknown>>;
   try {
-    module = await import(pathToFileURL(path).href);
+    module = await settled(import(pathToFileURL(path).href), waiting);
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause);
     throw new SoftgradError('ERR_VALUE', `--module ${file}: did not load: ${reason}${hintOf(file, cause)}`, { cause });
@@ -58,13 +58,31 @@ export async function loadModule(
 /** Opens the backend of `--module`. @throws what `loadModule` throws, ERR_VALUE if it does not open */
 export async function openModule(file: string, waiting: Waiting): Promise<Backend> {
   const target = await loadModule(file, waiting);
-  if (!('open' in target)) return target;
+  if (!('open' in target)) return whole(file, target);
   const opening = Promise.resolve().then(async () => {
     const opened: unknown = await target.open();
     if (isBackend(opened)) return opened;
     throw new Error(`open returned ${opened}; expected a backend`);
   });
-  return blaming(file, waiting, opening);
+  return whole(file, await blaming(file, waiting, opening));
+}
+
+/** What every command calls of a backend, before any operation of its own and in its end. */
+const methods = ['alloc', 'write', 'read', 'free', 'sync', 'close', 'softmax', 'jacobian', 'vjp'] as const;
+
+/** The backend itself. @throws ERR_VALUE if it lacks what computing on it needs; all that it lacks, conformance lists */
+function whole(file: string, backend: Backend): Backend {
+  const { supports }: { readonly supports?: Partial<Backend['supports']> | null } = backend;
+  const lacking = [
+    ...methods.filter((name) => typeof backend[name] !== 'function').map((name) => `${name} (a function)`),
+    ...(Array.isArray(supports?.dtypes) ? [] : ['supports.dtypes (an array)']),
+    ...(typeof supports?.limits === 'object' ? [] : ['supports.limits (an object)']),
+  ];
+  if (lacking.length === 0) return backend;
+  throw new SoftgradError(
+    'ERR_VALUE',
+    `--module ${file}: ${backend.name} lacks ${lacking.join(', ')}; softgrad conformance --module checks all of it`,
+  );
 }
 
 /** A file, or else the entry of the package of that name that is installed where the command runs. @throws ERR_VALUE if there is neither */
@@ -113,8 +131,12 @@ export async function registerModule(file: string, waiting: Waiting): Promise<st
   const target = await loadModule(file, waiting);
   const own = target.name.replaceAll(':', '-');
   const name = own in backends ? `${own} (module)` : own;
-  const provider: BackendProvider =
-    'open' in target ? target : { name, unavailable: async () => null, open: async () => target };
+  const provider: BackendProvider = {
+    name,
+    unavailable: async () => ('open' in target ? target.unavailable() : null),
+    open: async (options?: Readonly<Record<string, unknown>>) =>
+      whole(file, 'open' in target ? await target.open(options) : target),
+  };
   register(name, async () => ({ default: provider }));
   return name;
 }
@@ -182,11 +204,15 @@ function onlyProvider(module: Readonly<Record<string, unknown>>): unknown {
 }
 
 function isProvider(value: unknown): value is BackendProvider {
-  return typeof value === 'object' && value !== null && 'open' in value && 'unavailable' in value && 'name' in value;
+  return isNamed(value) && 'open' in value && 'unavailable' in value;
 }
 
 function isBackend(value: unknown): value is Backend {
-  return typeof value === 'object' && value !== null && 'supports' in value && 'alloc' in value && 'name' in value;
+  return isNamed(value) && 'supports' in value && 'alloc' in value;
+}
+
+function isNamed(value: unknown): value is { readonly name: string } {
+  return typeof value === 'object' && value !== null && 'name' in value && typeof value.name === 'string';
 }
 
 /** The value of the promise. If it rejects in a user's module, that is not reported as a defect of softgrad. */

@@ -11,12 +11,14 @@ import { removeTemporariesOn } from './files/output.js';
 import { limitsOf } from './limits.js';
 import { thisMachine } from './machine.js';
 import { openErrorStream } from './native-output.js';
-import { run } from './run.js';
+import { reportUncaught, run } from './run.js';
 import { signalsOf } from './signals.js';
 
 const stderr = openErrorStream(process);
+let ended = false;
 // Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  ended = true;
   if (error.code === 'EPIPE') process.exit(0);
   stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
@@ -25,6 +27,19 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 process.stderr.on('error', () => {});
 const signals = signalsOf(process);
 removeTemporariesOn(signals);
+process.on('uncaughtException', (error) => {
+  const status = reportUncaught(error, { stderr, env: process.env });
+  ended = true;
+  signals.cleanUp();
+  process.exit(status);
+});
+// A check would pass, because it did not run.
+process.on('exit', (status) => {
+  if (ended || status !== 0) return;
+  signals.cleanUp();
+  stderr.write('softgrad: ended by process.exit, which the code of a module called, before the command was done\n');
+  process.exitCode = exitInput;
+});
 
 function apart(args: readonly string[], onLine: (line: string) => void): Promise<Apart> {
   const command = [...process.execArgv, fileURLToPath(new URL('./main.js', import.meta.url)), ...args];
@@ -66,5 +81,6 @@ const exitCode = await run(process.argv.slice(2), {
     return () => process.off('beforeExit', listener);
   },
 });
+ended = true;
 // Set instead of calling process.exit, because output to a pipe may not be written yet.
 if (exitCode !== 0) process.exitCode = exitCode;

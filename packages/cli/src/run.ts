@@ -7,6 +7,7 @@ import type { Context, OutputStream, Session } from './context.js';
 import { exitDefect, exitInput } from './exit-codes.js';
 import { decimal } from './options.js';
 import { missingPermission } from './permission.js';
+import { framesOf } from './stack.js';
 import { formatProse } from './table.js';
 
 /** Runs one command line (without the names of node and the command) and returns its exit code; never throws. */
@@ -204,8 +205,22 @@ function deletedFolder(error: unknown): string | null {
   return isCwd ? 'the current folder was deleted; change to one that exists' : null;
 }
 
+/**
+ * Prints an error that was thrown where no caller could catch it, as by a timer or a promise that nobody awaits, and returns the exit code. With a frame
+ * in a file that is not softgrad's, it is that of a module, whose place is shown.
+ */
+export function reportUncaught(error: unknown, context: Pick<Context, 'stderr' | 'env'>): number {
+  const [frame] = framesOf(error);
+  if (frame === undefined || isSoftgradError(error)) return report(error, context);
+  const message = error instanceof Error ? error.message : String(error);
+  return report(
+    new SoftgradError('ERR_VALUE', `an error that nothing caught: ${message} ${frame}`, { cause: error }),
+    context,
+  );
+}
+
 /** Prints the error in one line and returns the exit code. */
-function report(error: unknown, { stderr, env }: Context): number {
+function report(error: unknown, { stderr, env }: Pick<Context, 'stderr' | 'env'>): number {
   // Commander has already printed the message.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : exitInput;
   const debug = env.SOFTGRAD_DEBUG;

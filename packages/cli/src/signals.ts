@@ -17,6 +17,8 @@ export interface Signals {
   interrupt(listener: (exitCode: number) => void): () => void;
   /** Until the returned function is called, a signal calls `action` before it ends the process. */
   beforeEnd(action: () => void): () => void;
+  /** Calls these actions, before the process ends without a signal. */
+  cleanUp(): void;
 }
 
 /**
@@ -36,8 +38,12 @@ export function signalsOf(process: SignalledProcess): Signals {
       for (const interrupt of interrupts) interrupt(exitCodes[signal]);
       return;
     }
-    for (const action of actions) action();
+    cleanUp();
     process.exit(exitCodes[signal]);
+  }
+
+  function cleanUp(): void {
+    for (const action of actions) action();
   }
 
   function until<T>(entries: Set<T>, entry: T): () => void {
@@ -51,5 +57,6 @@ export function signalsOf(process: SignalledProcess): Signals {
   return {
     interrupt: (listener) => until(interrupts, listener),
     beforeEnd: (action) => until(actions, action),
+    cleanUp,
   };
 }

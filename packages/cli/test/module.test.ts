@@ -35,6 +35,46 @@ describe('a command computes on the backend of --module', () => {
     }
   });
 
+  test.each([
+    ['close', 'close: undefined', 'close (a function)'],
+    [
+      'everything',
+      'supports: null, free: 1, vjp: undefined',
+      'free (a function), vjp (a function), supports.dtypes (an array), supports.limits (an object)',
+    ],
+    ['limits', 'supports: { dtypes: [] }', 'supports.limits (an object)'],
+  ])('or is told what it lacks: %s', async (name, changes, lacking) => {
+    const expected = (file: string) =>
+      `--module ${file}: right lacks ${lacking}; softgrad conformance --module checks all of it\n`;
+    const size = ['--shapes', '4x4', '--rounds', '1', '--peers', 'none', '--ops', 'softmax'];
+    for (const file of [
+      module(`lacks-${name}`, opening(changes)),
+      module(`open-${name}`, `{ ...backend, ${changes} }`),
+    ]) {
+      const computed = await softgrad(['softmax', input, '--module', file], { backends });
+      expect(computed).toEqual({ status: 2, stdout: '', stderr: `softgrad: ${expected(file)}` });
+      for (const args of [
+        ['bench', ...size],
+        ['accuracy', '--classes', '2'],
+      ]) {
+        const { status, stderr } = await softgrad([...args, '--module', file], { backends });
+        expect([status, stderr.split(': right: ')[1]]).toEqual([2, expected(file)]);
+      }
+    }
+  });
+
+  test('which has a name', async () => {
+    for (const name of ['5', 'undefined', "Symbol('x')"]) {
+      const file = module(`named-${name.replace(/\W/g, '')}`, `{ ...provider, name: ${name} }`);
+      for (const command of ['softmax', 'report', 'conformance', 'accuracy']) {
+        const args = command === 'softmax' ? [command, input] : [command];
+        const { status, stderr } = await softgrad([...args, '--module', file], { backends });
+        expect(stderr).toMatch(/: expected a provider \(\{ name, unavailable, open \}\) or a backend/);
+        expect(status).toBe(2);
+      }
+    }
+  });
+
   test('as it was written, and closes it', async () => {
     const log = folder.at('log.txt');
     const file = module(

@@ -135,6 +135,42 @@ describe('a kernel that never returns', () => {
   );
 });
 
+test('a module that ends the process, or throws where nothing can catch it, is an error, and leaves no file behind', () => {
+  const backend = `{
+    name: 'x', supports: { dtypes: ['float64'], limits: { elements: 9 }, subnormals: true, nonFinite: true }, closed: false,
+    alloc: () => ({}), write() {}, read: async () => new Float64Array(2), free() {}, sync: async () => {}, close: async () => {}, softmax() {}, jacobian() {}, vjp() {},
+  }`;
+  const later = "throw new Error('too late')";
+  for (const [name, code, message] of [
+    ['ends', 'process.exit(0)', /^softgrad: ended by process\.exit, which the code of a module called, before /],
+    [
+      'never',
+      'await new Promise(() => {})',
+      /--module never\.mjs: did not load: waits for a promise that can never settle/,
+    ],
+    [
+      'timer',
+      `setTimeout(() => { ${later} }); await new Promise((done) => setTimeout(done, 5000));`,
+      /^softgrad: an error that nothing caught: too late at .*timer\.mjs:1:/,
+    ],
+    [
+      'forgotten',
+      `export default ${backend}; setTimeout(async () => { ${later} }); await new Promise((done) => setTimeout(done, 5000));`,
+      /^softgrad: an error that nothing caught: too late at .*forgotten\.mjs:\d+:/,
+    ],
+  ] as const) {
+    folder.write(`${name}.mjs`, code);
+    const { status, stdout, stderr } = softgrad(['conformance', '--only', 'relu/', '--module', `${name}.mjs`]);
+    expect(stderr, name).toMatch(message);
+    expect(stderr.trimEnd()).not.toContain('\n');
+    expect([status, stdout], name).toEqual([2, '']);
+  }
+  folder.write('as-json.mjs', `export default ${backend.replace('softmax() {}', 'softmax() { process.exit(0); }')}`);
+  const left = softgrad(['softmax', '1,2', '--module', 'as-json.mjs', '--out', 'never.npy']);
+  expect([left.status, left.stdout]).toEqual([2, '']);
+  expect(temporaries()).toEqual([]);
+});
+
 test('where the folder in which a command runs has been deleted, it says so', () => {
   const gone = folder.at('gone');
   mkdirSync(gone);

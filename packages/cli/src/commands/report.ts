@@ -74,8 +74,8 @@ async function inspectModule(file: string, session: Session): Promise<BackendRep
   });
   if (isSoftgradError(target)) return cannotRun('of --module', target.message);
   const name = `${target.name} (--module)`;
-  if (!('open' in target)) return described(name, target);
   try {
+    if (!('open' in target)) return described(name, target);
     const opened = await blaming(file, session, target.open());
     try {
       return described(name, opened);
