@@ -20,7 +20,7 @@ export interface EmbeddedOptions {
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core. */
   readonly backends: string;
-  /** Default: one for each core. */
+  /** Default: one for each core; at most 1024 are started. */
   readonly threads?: number | undefined;
   readonly onProgress?: ((progress: Progress) => void) | undefined;
   /** Ends the run with an error after the shards that are being computed; call `runEmbedded` again to continue. */
@@ -84,7 +84,7 @@ async function runAll(
   step: Step,
   indices: readonly number[],
   pool: Pool,
-  { onProgress, signal, threads = availableParallelism() }: EmbeddedOptions,
+  { onProgress, signal }: EmbeddedOptions,
 ): Promise<void> {
   const run = idOf(plan);
   const total = stepsOf(plan)[step];
@@ -104,7 +104,7 @@ async function runAll(
       }
     }
   };
-  await Promise.all(Array.from({ length: Math.min(threads, indices.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(pool.threads, indices.length) }, lane));
   if (signal?.aborted)
     throw new SoftgradError('ERR_VALUE', `interrupted; softgrad run --resume ${plan.out} continues the run`);
   const [first] = failures;

@@ -6,6 +6,8 @@ import type { ThreadResult, ThreadTask } from './thread.js';
 
 /** Threads that run shards, so that the event loop of the process stays responsive. */
 export interface Pool {
+  /** How many of them compute at once, at most. */
+  readonly threads: number;
   /**
    * @throws MismatchError if this machine must not compute the shard, SoftgradError for an error in the inputs or the store,
    *   Error if the thread ended
@@ -15,11 +17,15 @@ export interface Pool {
   close(): Promise<void>;
 }
 
+/** Each thread holds a shard and an engine in memory. */
+export const mostThreads = 1024;
+
 export interface PoolOptions {
   /** The location of the store. */
   readonly root: string;
   /** The URL of a module that registers backends with `register` of @softgrad/core: threads share no memory with this one. */
   readonly backends: string;
+  /** As many as there are shards, and `mostThreads`, are started at most. */
   readonly threads: number;
 }
 
@@ -33,15 +39,17 @@ export function openPool({ root, backends, threads }: PoolOptions): Pool {
       "Node's permission model denies starting a worker thread; the option --allow-worker of node allows it",
     );
   }
+  const maxThreads = Math.min(threads, mostThreads);
   const pool = new Piscina<ThreadTask, ThreadResult>({
     filename: threadModule,
     minThreads: 0,
-    maxThreads: threads,
+    maxThreads,
     // One shard at a time for each thread: more would only use memory.
     concurrentTasksPerWorker: 1,
     idleTimeout: Number.POSITIVE_INFINITY,
   });
   return {
+    threads: maxThreads,
     async run(task) {
       const result = await pool.run({ ...task, root, backends });
       if (result.kind === 'done') return;

@@ -4,7 +4,7 @@ import { openStore } from '../open-store.js';
 import { pendingOf } from '../pending.js';
 import { MismatchError } from '../pins.js';
 import { reached } from '../points.js';
-import { openPool } from '../pool.js';
+import { mostThreads, openPool } from '../pool.js';
 import { isDone, readPlan, runFiles } from '../run-folder.js';
 import { type Task, taskSchema } from '../schema.js';
 import { idOf, shardName } from '../shards.js';
@@ -61,9 +61,6 @@ export interface RunningWorker {
 
 /** A shard that ends its process every time must not be retried forever. */
 const defaultStalledCount = 20;
-
-/** Each thread holds a shard and an engine in memory. */
-const mostThreads = 1024;
 
 /**
  * Takes shards of runs of this version and backend until the worker is closed.
