@@ -86,7 +86,7 @@ export async function csvRows(source: CsvSource): Promise<RowReader> {
   if (!first || !pending) throw new SoftgradError('ERR_VALUE', `${name}: no row of numbers; expected ${expected}`);
   if (header !== 'no') refuseIndex(first, pending, name);
   if (named) {
-    refuseLabels(first, pending, name, booleans);
+    refuseLabels(first, pending, name);
     if (delimiter.trim() !== '' || delimiter === '\t') refuseUnevenNames(first, pending, name);
   }
   const index = indexDetector(name);

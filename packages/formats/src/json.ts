@@ -75,32 +75,22 @@ function member(root: JsonObject, entry: string | undefined, name: string, onSha
   const known = names.slice(0, shownNames).map((each) => quote(each));
   const listed = `${known.join(', ')}${names.length > known.length ? ', …' : ''}`;
   if (entry === undefined && others.length > 0) {
-    // Names follow those of files alone.
-    const choose = /\.json$/i.test(name)
-      ? `choose one, as in ${name}`
-      : 'save it as .json and choose one, as in FILE.json';
+    const file = /\.json$/i.test(name) ? name : 'FILE.json';
     throw new SoftgradError(
       'ERR_VALUE',
-      `${name}: an object of ${names.length} (${listed}); ${choose}:${/^[\w.-]+$/.test(first) ? first : 'NAME'}`,
+      `${name}: an object of ${names.length} (${listed}); choose one, as in ${file}:${/^[\w.-]+$/.test(first) ? first : 'NAME'}`,
     );
   }
   const chosen = entry ?? first;
   if (!Object.hasOwn(root, chosen)) {
-    const outer = names.find((each) => isObject(root[each]) && chosen.startsWith(each));
-    const inside = outer === undefined ? '' : `; ${quote(outer)} is an object, ${outermost}`;
-    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${listed}${inside}`);
+    throw new SoftgradError('ERR_VALUE', `${name}: has no array ${quote(chosen)}; it holds ${listed}`);
   }
   const value = root[chosen];
   const label = entry === undefined ? name : `${name}:${entry}`;
   if (!isObject(value)) return jsonArray(value, label, { onShare });
   if (isFlat(value)) return flatArray(value, label, onShare);
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${label}: ${quote(chosen)} is an object; expected nested lists of numbers, ${outermost}`,
-  );
+  throw new SoftgradError('ERR_VALUE', `${label}: ${quote(chosen)} is an object; expected nested lists of numbers`);
 }
-
-const outermost = 'and only members of the outermost object can be chosen';
 
 /** The largest number of names in a message. */
 const shownNames = 8;

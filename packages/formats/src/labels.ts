@@ -1,5 +1,5 @@
 import { SoftgradError } from '@softgrad/core';
-import { isHeader, isName } from './misspelled.js';
+import { isHeader } from './misspelled.js';
 import { parseEntry } from './number.js';
 import { quote } from './quote.js';
 
@@ -29,8 +29,8 @@ const names: readonly (readonly [pattern: RegExp, what: string, advice: string])
 
 const integer = /^[-+]?\d+$/;
 
-/** @throws ERR_VALUE for a header that names such a column beside others, or any that has texts beside numbers */
-export function refuseLabels(header: Row, first: Row, name: string, booleans: boolean | undefined): void {
+/** @throws ERR_VALUE for a header that names such a column beside others */
+export function refuseLabels(header: Row, first: Row, name: string): void {
   if (header.cells.length < 2) return;
   for (const [column, cell] of header.cells.entries()) {
     const [, what, advice] = names.find(([pattern]) => pattern.test(cell)) ?? [];
@@ -42,12 +42,6 @@ export function refuseLabels(header: Row, first: Row, name: string, booleans: bo
       `${name}: line ${header.line} calls column ${column + 1} ${quote(cell)}: ${what}; ${advice} (or rename it if it is a class)`,
     );
   }
-  const text = first.cells.findIndex((cell) => isName(cell) && parseEntry(cell, booleans) === null);
-  if (text < 0 || !first.cells.some((cell) => parseEntry(cell, booleans) !== null)) return;
-  throw new SoftgradError(
-    'ERR_VALUE',
-    `${name}: line ${first.line}, column ${text + 1} is ${quote(first.cells[text] ?? '')}; expected a number; if the column has labels, leave it out`,
-  );
 }
 
 /** How many rows have to be numbered in order: fewer may be by chance. */
