@@ -4,7 +4,7 @@ import { type ConformanceCase, unmet } from './case.js';
 import { cases, casesBeforeClose } from './cases/all.js';
 import { close } from './cases/lifecycle.js';
 import { counted, freeAll, liveBuffers, withoutKernels } from './counted.js';
-import { exceededLimit } from './exceeded.js';
+import { exceededElements, limitedElements } from './exceeded.js';
 import { defaultLimitMs, OverdueError, within } from './limit.js';
 import { completeCase, missingMembers, missingOfProvider } from './structure.js';
 
@@ -182,8 +182,9 @@ async function runCase(
  * the correct result. So is the refusal of a call that is larger than the backend announces.
  */
 function notCompared(error: unknown, { requires }: ConformanceCase, backend: Backend): string | null {
-  const limit = exceededLimit(error, backend.supports.limits);
-  if (limit !== null || backend.basis || !requires.kernel) return limit;
+  const { elements } = backend.supports.limits;
+  if (exceededElements(error) === elements) return limitedElements(elements);
+  if (backend.basis || !requires.kernel) return null;
   const isUnsupported = isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED';
   return isUnsupported ? `declines a call of ${requires.kernel}, and has no basis` : null;
 }

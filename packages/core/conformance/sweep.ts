@@ -1,6 +1,6 @@
 import { type FloatDType, isSoftgradError } from '../src/index.js';
 import { type Mismatch, mismatchOf } from './check.js';
-import { limitIn } from './exceeded.js';
+import { exceededElements } from './exceeded.js';
 import { layout } from './inputs.js';
 
 /** From the first to the last, inclusive. */
@@ -125,7 +125,7 @@ export async function checkEach<T>(
   const failures = outcomes.flat();
   // Without a basis, a kernel that declines an item says nothing about the others; nor does an item that is larger than the backend announces.
   const own = failures.filter(
-    ({ error }) => limitIn(error) === null && !(isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'),
+    ({ error }) => exceededElements(error) === null && !(isSoftgradError(error) && error.code === 'ERR_UNSUPPORTED'),
   );
   const [first] = own;
   if (first === undefined) {
