@@ -17,7 +17,8 @@ export interface CpuBackend extends Backend<CpuBuffer> {
   readSync(buffer: CpuBuffer): HostArray;
   view(buffer: CpuBuffer): HostArray;
   readonly basis: Basis<CpuBuffer>;
-  readonly kernels: CpuKernels;
+  /** Masks are applied before and after `vjp`. */
+  readonly kernels: Required<Omit<Kernels<CpuBuffer>, 'maskedVjp'>>;
 }
 
 const supports: Supports = {
@@ -58,12 +59,9 @@ export function createBackend(): CpuBackend {
   };
 }
 
-/** Masks are applied before and after `vjp`. */
-type CpuKernels = Required<Omit<Kernels<CpuBuffer>, 'maskedVjp'>>;
-
 const required = takingIntermediates<Pick<CpuBackend, 'softmax' | 'jacobian' | 'vjp'>>({ softmax, jacobian, vjp });
 
-const kernels = takingIntermediates<CpuKernels>({
+const kernels = takingIntermediates<CpuBackend['kernels']>({
   softmaxHvp,
   logSoftmax,
   logSoftmaxVjp,

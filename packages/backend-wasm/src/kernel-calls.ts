@@ -178,7 +178,7 @@ function crossEntropyInto(
 ): void {
   const { kind, buffer } = target;
   const operands = [out.loss?.address ?? 0, out.gradient?.address ?? 0, logits.address];
-  runRows(runner, 'cross_entropy', logits, rows, operands, 3, [
+  runRows(runner, 'cross_entropy', logits, rows, operands, mask ? 4 : 3, [
     kind === 'indices' ? buffer.address : 0,
     kind === 'probabilities' ? buffer.address : 0,
     weight?.address ?? 0,

@@ -48,11 +48,9 @@ function problem(dtype: FloatDType, outer: number, classes: number, { period, ze
     dtype === 'float64' ? new Float64Array(outer * classes) : new Float32Array(outer * classes);
   const largest = dtype === 'float64' ? Number.MAX_VALUE : (2 - 2 ** -23) * 2 ** 127;
   const others = ordinary ? [1, -1, 0] : leftOut(largest);
-  // If the first row of the mask keeps everything, it cannot stand for the others.
-  const isWhole = zeros === 'none' && period > 1;
-  const mask = Uint8Array.from({ length: period * classes }, (_, i) =>
-    Number(next() < 0.7 || (isWhole && i < classes)),
-  );
+  // Where the first rows of the mask keep everything, they cannot stand for the others.
+  const whole = zeros === 'none' ? Math.min(3, period - 1) * classes : 0;
+  const mask = Uint8Array.from({ length: period * classes }, (_, i) => Number(next() < 0.7 || i < whole));
   const [s, g] = [host(), host()];
   for (let row = 0; row < outer; row++) {
     const cotangent = cotangents[ordinary ? row % 2 : row % cotangents.length](next, largest);
@@ -137,6 +135,7 @@ const temperatures = (classes: number) => (classes < 40 || inject('everything') 
 const settings = [
   { zeros: 'all', ordinary: true },
   { zeros: 'all', ordinary: false },
+  { zeros: 'none', ordinary: true },
   { zeros: 'none', ordinary: false },
   { zeros: 'until the mask repeats', ordinary: true },
 ] as const;

@@ -14,28 +14,26 @@ INLINE V index_lanes(const int *indices, const Group *g) {
 #endif
 }
 
-// All ones in the lanes whose row keeps class c.
-INLINE V kept(const Target *t, const Group *g, Rows r, size_t c) {
-  size_t block = r.classes * r.inner, wrap = t->mask_outer * block;
+// All ones in the lanes whose row keeps a class, which is `step` elements after `at`, those of the first class in the mask.
+INLINE V kept_at(const unsigned char *mask, const size_t *at, size_t step) {
 #if REAL == 32
   int v[4];
 #else
   long long v[2];
 #endif
-  for (int l = 0; l < W; l++) v[l] = t->mask[(g->base[l] + c * g->step) % wrap] ? -1 : 0;
+  for (int l = 0; l < W; l++) v[l] = mask[at[l] + step] ? -1 : 0;
   return load(v);
 }
 
-SHARED V target_weight(const Target *t, const Group *g, Rows r, size_t c, V index, Lanes q, V share) {
+// The weights of a class, in which masked ones are not yet 0.
+INLINE V target_weight(const Target *t, size_t c, V index, Lanes q, V share) {
   V v = t->indices ? and(same_index(index, index_splat(c)), splat(1)) : lanes_load(q, c);
   if (t->smoothing != 0) {
     // What the factor loses by rounding is added to the share.
     double factor = (real)(1 - t->smoothing);
     v = add(mul(v, splat((real)factor)), add(mul(v, splat((real)(1 - factor - t->smoothing))), share));
   }
-  if (t->weight) v = mul(v, splat(t->weight[c]));
-  if (t->mask) v = and(v, kept(t, g, r, c));
-  return v;
+  return t->weight ? mul(v, splat(t->weight[c])) : v;
 }
 
 #define FAR 0x1p64
@@ -76,6 +74,7 @@ COMPACT SHARED void gradient_out(real *gradient, const Group *g, size_t classes,
     lanes_out(gradient, g, classes, e);
 }
 
+// Scratch memory: of each class a vector of logits, exponentials, weights, and, with a mask, which lanes it keeps.
 COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *loss, real *gradient,
                                         const real *logits, real *scratch, const Target *target, const Temperature *t) {
   size_t size = r.classes * W;
@@ -84,6 +83,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch), e = {scratch + size, W}, q = {0, 0};
+    Lanes weights = {scratch + 2 * size, W}, keep = {scratch + 3 * size, W};
     if (target->probabilities) q = lanes_in(target->probabilities, &g, r.classes, scratch + 2 * size);
     V index = splat(0), ignored = splat(0), share = splat((real)(target->smoothing / r.classes));
     if (target->indices) {
@@ -93,10 +93,13 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     if (target->mask) {
       V count = splat(0), gone = splat((real)-__builtin_inf());
       Lanes all = {scratch, W};
+      size_t starts[W];
+      for (int l = 0; l < W; l++) starts[l] = g.base[l] % (target->mask_outer * r.classes * r.inner);
       for (size_t c = 0; c < r.classes; c++) {
-        V keep = kept(target, &g, r, c);
-        count = add(count, and(keep, splat(1)));
-        lanes_store(all, c, select(keep, lanes_load(x, c), xor(gone, t->sign)));
+        V is_kept = kept_at(target->mask, starts, c * g.step);
+        count = add(count, and(is_kept, splat(1)));
+        lanes_store(keep, c, is_kept);
+        lanes_store(all, c, select(is_kept, lanes_load(x, c), xor(gone, t->sign)));
       }
       x = all;
       share = div(splat((real)target->smoothing), count);
@@ -106,7 +109,9 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     logarithm(&l, &p, x, r.classes, t);
     Sum total = sum_zero(), dot = sum_zero();
     for (size_t c = 0; c < r.classes; c++) {
-      V w = target_weight(target, &g, r, c, index, q, share);
+      V w = target_weight(target, c, index, q, share);
+      if (target->mask) w = and(w, lanes_load(keep, c));
+      lanes_store(weights, c, w);
       total = sum_add(total, w);
 #if REAL == 32
       // In float64, in which nothing overflows. An infinite logarithm counts for nothing if its weight is 0.
@@ -132,7 +137,7 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
       // Again for rows where x/T − max overflows but its product with w may not.
       Sum small = sum_zero();
       for (size_t c = 0; c < r.classes; c++) {
-        V w = target_weight(target, &g, r, c, index, q, share);
+        V w = lanes_load(weights, c);
         V d = add(far_gap(p.max, logit(x, c, 1, t), t), mul(l.log, splat(1 / FAR)));
         small = sum_add(small, andnot(mul(w, d), eq(w, splat(0))));
       }
@@ -155,17 +160,17 @@ COMPACT SHARED void cross_entropy_lanes(size_t begin, size_t end, Rows r, real *
     if (any_true(dominated)) {
       Sum rest = sum_zero();
       for (size_t c = 0; c < r.classes; c++) {
-        V w = target_weight(target, &g, r, c, index, q, share);
+        V w = lanes_load(weights, c);
         rest = sum_add(rest, andnot(w, lt(half, mul(lanes_load(e, c), recip.whole))));
       }
       others = sum_rounded(rest);
     }
     for (size_t c = 0; c < r.classes; c++) {
-      V w = target_weight(target, &g, r, c, index, q, share), probability = mul(lanes_load(e, c), recip.whole);
+      V w = lanes_load(weights, c), probability = mul(lanes_load(e, c), recip.whole);
       V plain = sub(mul(probability, sum), w);
       V near = sub(others, mul(l.remainder, sum));
       V d = andnot(mul(select(and(dominated, lt(half, probability)), near, plain), first), ignored);
-      if (target->mask) d = and(d, kept(target, &g, r, c));
+      if (target->mask) d = and(d, lanes_load(keep, c));
       lanes_store(e, c, d);
     }
     gradient_out(gradient, &g, r.classes, e, splat(per.second));
