@@ -164,3 +164,20 @@ test('the bound of the vjp of logSoftmax has room for the rounding of the others
     expect(bound[0]).toBeLessThan(2 ** -19 * 3.7);
   }
 });
+
+test('the bound of the jvp of logSoftmax has room for 0 where all tangents are equal', () => {
+  const rows = { outer: 1, classes: 3, inner: 1 };
+  for (const [dtype, y] of [
+    ['float64', [-0.38203679348020025, -1.1471827952156193, -26.54493614899756]],
+    ['float32', [-0.694037914276123, -0.6922572255134583, Number.NEGATIVE_INFINITY]],
+  ] as const) {
+    for (const temperature of [1, 0.5, 0.07]) {
+      const t = [2, 2, 2];
+      const expected = reference.logSoftmaxJvp(y, t, rows, { temperature });
+      const of = tolerance.precisionOf(announced, dtype);
+      const bound = tolerance.logSoftmaxJvpTolerance(of, y, t, expected, rows, { temperature });
+      expect(expected.every((value) => value !== 0)).toBe(true);
+      expect(used(new Float64Array(3), expected, bound)).toBeLessThanOrEqual(1);
+    }
+  }
+});
