@@ -430,3 +430,29 @@ test('products of the largest directions with a gradient that a large temperatur
     expect(value / (largest / temperature)).toBeCloseTo(c === 0 ? -0.8 : 0.2, 12);
   }
 });
+
+test.each([
+  ['float32', 1e38, 1e-40],
+  ['float32', 1e-3, 1e-40],
+  ['float64', 1e307, 1e-309],
+  ['float64', 1e-3, 1e-320],
+] as const)(
+  'composed, the loss in %s of logits %s apart with weights of %s is finite wherever it can be',
+  async (dtype, far, weight) => {
+    const backend = delegate(right, { kernels: {} });
+    const x = tensor([[far, -far, far]], { dtype, backend });
+    const weights = [weight, weight, weight];
+    for (const [temperature, reduction] of [
+      [far * weight, 'sum'],
+      [far * weight * 16, 'none'],
+    ] as const) {
+      for (const target of [[1], [[0, 1, 0]]]) {
+        const [value] = await crossEntropy.loss(x, target, { weight: weights, temperature, reduction }).data();
+        // The logarithm is nothing beside the difference of the logits.
+        const stored = tensor([weight], { dtype, backend }).dataSync()[0];
+        const expected = (stored / temperature) * 2 * far;
+        expect(value / expected).toBeCloseTo(1, dtype === 'float32' ? 6 : 12);
+      }
+    }
+  },
+);

@@ -34,11 +34,10 @@ export function writeLossAndGradient(call: TargetCall, out: Written): void {
 }
 
 /**
- * Σ q (max − x / T) over each row, with the maximum of x / T and target weights q. It is finite whenever the result is representable, even if
- * x / T − max is not. A logit that is −Infinity or masked adds nothing if its q is 0.
+ * Σ q (max − x) / size over each row, with the maximum of x and target weights q. It is finite whenever the result is representable, even if
+ * (max − x) / size is not. A logit that is −Infinity or masked adds nothing if its q is 0.
  */
-function expectedGap<B>(m: Expressions<B>, q: Value<B>, x: Value<B>): Value<B> {
-  const size = Math.abs(m.temperature);
+function expectedGap<B>(m: Expressions<B>, q: Value<B>, x: Value<B>, size: number): Value<B> {
   // At temperatures this small, halving would lose digits of subnormal numbers and would not prevent an overflow.
   const unit = size < 2 ** -ordinaryExponent[m.dtype] ? 1 : 0.5;
   const scaled = signed(m, unit === 1 ? x : m.mul(x, unit));
@@ -65,7 +64,13 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   // value for rows that are masked entirely.
   const logarithm = () => m.smaller(m.neg(m.max(y)), largestFinite(m.dtype));
   return {
-    loss: () => m.mul(m.add(expectedGap(m, q, x), m.mul(logarithm(), m.sum(q))), call.scale),
+    loss: () => {
+      const { temperature, scale } = call;
+      const ofLogarithm = () => m.mul(logarithm(), m.sum(q));
+      if (scale >= 2 ** -mostExponent) return m.mul(m.add(expectedGap(m, q, x, temperature), ofLogarithm()), scale);
+      // The weights that are so small were scaled to about 1: the sum without the scale may leave the range.
+      return m.add(expectedGap(m, q, x, temperature / scale), m.mul(ofLogarithm(), scale));
+    },
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.
       const p = m.of(softmaxValue, x);
