@@ -50,6 +50,37 @@ test('the stack of a group has the line that made its tensors, below the functio
   for (const line of lines.slice(0, at)) expect(line).toMatch(/^at .*\/core\/(?:src|dist)\//);
 });
 
+test.each<readonly [string, () => unknown]>([
+  ['tensor', () => tensor([[1, 2]])],
+  ['softmax of arrays', () => softmax([[1, 2]])],
+  ['vjp of arrays', () => softmax.vjp([[0.5, 0.5]], [[1, 2]])],
+  ['linearize', () => softmax.linearize([[1, 2]])],
+  ['the diagonal', () => softmax.linearize([[1, 2]]).diagonal()],
+  ['crossEntropy', () => crossEntropy([[1, 2]], [[0.5, 0.5]], { mask: [[true, true]], weight: [1, 2] })],
+  ['crossEntropy.hvp', () => crossEntropy.hvp([[1, 2]], [0], 1, [[1, 2]], { mask: [[true, true]], weight: [1, 2] })],
+])('%s has the place of its caller, whatever calls of core are below it and however few an error keeps', (_, call) => {
+  const { stackTraceLimit } = Error;
+  const onePlace = () => call();
+  const another = () => call();
+  const trace = traceTensors();
+  try {
+    for (const limit of [4, 10]) {
+      Error.stackTraceLimit = limit;
+      onePlace();
+      another();
+      expect(Error.stackTraceLimit).toBe(limit);
+    }
+    const stacks = trace.live().map(({ stack }) => stack);
+    const of = (place: string) => stacks.filter((stack) => stack.includes(place)).length;
+    expect(of('onePlace')).toBeGreaterThan(0);
+    expect([of('onePlace') * 2, of('another') * 2]).toEqual([stacks.length, stacks.length]);
+    expect(stacks[0].split('\n')[0]).toContain('track');
+  } finally {
+    trace.stop();
+    Error.stackTraceLimit = stackTraceLimit;
+  }
+});
+
 test('tensors that a scope returns keep the place where they were made', () => {
   const trace = traceTensors();
   const makesOne = () => tensor([1, 2]);

@@ -64,8 +64,21 @@ export function traceTensors(): TensorTrace {
   };
 }
 
+/** The calls of core's functions within each other, from the one that a program calls to the one that makes a tensor, are fewer. */
+const ownCalls = 30;
+
 /** The lines of the stack above `made`, without the error's own line, which only V8 writes. */
 function callers(): string {
-  const lines = (new Error().stack ?? '').split('\n').map((line) => line.trim());
-  return lines.slice(lines[0] === 'Error' ? 3 : 2).join('\n');
+  const lines = (errorHere().stack ?? '').split('\n').map((line) => line.trim());
+  return lines.slice(lines[0]?.startsWith('Error') ? 4 : 3).join('\n');
+}
+
+/** An error whose stack reaches into the program: V8 keeps ten calls by default, and crossEntropy alone takes more. Other engines have no such limit to set. */
+function errorHere(): Error {
+  const limit: unknown = Reflect.get(Error, 'stackTraceLimit');
+  if (typeof limit !== 'number') return new Error();
+  Reflect.set(Error, 'stackTraceLimit', limit + ownCalls);
+  const error = new Error();
+  Reflect.set(Error, 'stackTraceLimit', limit);
+  return error;
 }
