@@ -41,7 +41,7 @@ function periodOf(operands: readonly HostArray[], rows: Rows): number | null {
   const isWhole = operands.every(({ length }) => length === count || length === count * rows.classes);
   if (count < many || !isInLine || !isWhole) return null;
   // One row of rows side by side would be contiguous.
-  for (let period = rows.inner === 1 ? 1 : 2; period <= longest; period++) {
+  for (let period = Math.min(rows.inner, 2); period <= longest; period++) {
     if (operands.every((values) => repeats(values, linesOf(values, rows), period))) return period;
   }
   return null;

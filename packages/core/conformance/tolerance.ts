@@ -200,15 +200,14 @@ export function logSoftmaxVjpTolerance(
     const row = at.map((i) => ({ log: y[i] ?? Number.NaN, size: Math.abs(g[i] ?? Number.NaN) }));
     const total = sumOf(row, ({ size }) => size);
     const underflow = floor * (1 + scale * (1 + total));
-    return row.map((given) => {
-      const { log, size } = given;
+    return row.map(({ log, size }, c) => {
       const units = expUnits(precision, log) + summation(at.length) + 1 + after;
       const p = probabilityOf(log);
       if (p <= 0.5) return scale * unit * (after * size + (p === 0 ? 0 : p * units * total)) + underflow;
       const left = complementOf(precision, log);
       const own = size * (unit * (1 + after) * left.value + left.error);
       // Not the total less this one, which may be so large that nothing is left of the others.
-      const others = sumOf(row, (entry) => (entry === given ? 0 : entry.size));
+      const others = sumOf(row.toSpliced(c, 1), ({ size }) => size);
       return scale * (own + unit * units * p * others) + underflow;
     });
   });

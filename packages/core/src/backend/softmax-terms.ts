@@ -135,8 +135,8 @@ export function complement<B>(m: Algebra<B>, p: Value<B>): Value<B> {
  * is finite, because an infinite product with 0 would be NaN.
  */
 export function jacobianOfSmallTemperature<B>(m: Algebra<B>, s: Value<B>): Value<B> {
-  const most = Math.ceil(Math.log2(largestFinite(m.dtype))) - 1;
-  const root = 2 ** Math.max(-most, Math.ceil(exponentOf(m.temperature) / 2));
+  const least = 1 - Math.ceil(exponentOf(largestFinite(m.dtype)));
+  const root = 2 ** Math.max(least, Math.ceil(exponentOf(m.temperature) / 2));
   const over = (p: Value<B>) => m.columns(m.div(p, root));
   const column = over(s);
   const beside = m.neg(m.mul(column, m.transposed(column)));

@@ -66,10 +66,11 @@ function formula<B>(m: Expressions<B>, call: TargetCall) {
   return {
     loss: () => {
       const { temperature, scale } = call;
-      const ofLogarithm = () => m.mul(logarithm(), m.sum(q));
-      if (scale >= 2 ** -mostExponent) return m.mul(m.add(expectedGap(m, q, x, temperature), ofLogarithm()), scale);
-      // The weights that are so small were scaled to about 1: the sum without the scale may leave the range.
-      return m.add(expectedGap(m, q, x, temperature / scale), m.mul(ofLogarithm(), scale));
+      // Weights that are so small were scaled to about 1: the sum without the scale may leave the range.
+      const isSmall = scale < 2 ** -mostExponent;
+      const gap = expectedGap(m, q, x, isSmall ? temperature / scale : temperature);
+      const rest = m.mul(logarithm(), m.sum(q));
+      return isSmall ? m.add(gap, m.mul(rest, scale)) : m.mul(m.add(gap, rest), scale);
     },
     gradient: () => {
       // Not exp(y): by the rounding of y alone it is off by up to half an ULP times |y|.

@@ -51,8 +51,8 @@ export function scope<T>(body: () => T): T {
 
 /** @throws ERR_VALUE for the view of a tensor that the scope is going to dispose */
 function checkViews({ made, released }: Frame, { tensors, arrays }: Contents): void {
-  for (const array of arrays) {
-    if (!made.some((tensor) => !released.has(tensor) && !tensors.has(tensor) && tensor.sharesMemory(array))) continue;
+  for (const tensor of made) {
+    if (released.has(tensor) || tensors.has(tensor) || !arrays.some((array) => tensor.sharesMemory(array))) continue;
     throw new SoftgradError(
       'ERR_VALUE',
       'scope: the result contains the view() of a tensor that the scope disposes; return dataSync(), a copy, or the tensor',

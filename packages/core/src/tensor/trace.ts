@@ -69,16 +69,12 @@ const ownCalls = 30;
 
 /** The lines of the stack above `made`, without the error's own line, which only V8 writes. */
 function callers(): string {
-  const lines = (errorHere().stack ?? '').split('\n').map((line) => line.trim());
-  return lines.slice(lines[0]?.startsWith('Error') ? 4 : 3).join('\n');
-}
-
-/** An error whose stack reaches into the program: V8 keeps ten calls by default, and crossEntropy alone takes more. Other engines have no such limit to set. */
-function errorHere(): Error {
-  const limit: unknown = Reflect.get(Error, 'stackTraceLimit');
-  if (typeof limit !== 'number') return new Error();
-  Reflect.set(Error, 'stackTraceLimit', limit + ownCalls);
+  // V8 keeps ten calls by default, and crossEntropy alone takes more. Other engines have no such limit to set.
+  const name = 'stackTraceLimit';
+  const limit: number | undefined = Reflect.get(Error, name);
+  if (limit) Reflect.set(Error, name, limit + ownCalls);
   const error = new Error();
-  Reflect.set(Error, 'stackTraceLimit', limit);
-  return error;
+  if (limit) Reflect.set(Error, name, limit);
+  const lines = (error.stack ?? '').split('\n').map((line) => line.trim());
+  return lines.slice(lines[0]?.startsWith('Error') ? 3 : 2).join('\n');
 }
