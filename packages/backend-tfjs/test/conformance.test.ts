@@ -20,8 +20,8 @@ conforms('cpu', 'engine cpu', () => tfjs.open({ engine: 'cpu' }), {
   ...known.cpu,
   composed: true,
   leftOut: [manyRows],
-  covering: 538,
-  composedCases: 86,
+  covering: 539,
+  composedCases: 87,
   wholeSections: ['storage'],
 });
 conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
@@ -35,7 +35,7 @@ conforms('wasm', 'engine wasm', () => tfjs.open({ engine: 'wasm' }), {
         'relations between results of kernels that other cases run; engine cpu has each of them with the same kernels',
     },
   ],
-  onePerProperty: 242,
+  onePerProperty: 243,
   wholeSections: ['basis'],
   leftToAll: combined,
 });
@@ -48,7 +48,7 @@ conforms('cpu', 'programs as GPUs run them, interpreted,', interpreted, {
   ...known.cpu,
   composed: false,
   leftOut: [manyRows],
-  onePerProperty: 264,
+  onePerProperty: 265,
   wholeSections: ['basis'],
   leftToAll: combined,
 });

@@ -88,7 +88,7 @@ describe.each(['simd', 'relaxed'] as const)('%s', (build) => {
       (of) => {
         for (const layout of [rows, columns]) {
           const p = probabilities(dtype, layout);
-          const [g, t] = [3, 4].map((seed) => logits(dtype, p.length, 0.4, 0.55, seed).map((v, i) => (i % 2 ? v : -v)));
+          const [g, t] = [3, 4].map((seed) => logits(dtype, p.length, 0.8, 1.1, seed).map((v, i) => (i % 2 ? v : -v)));
           const base = hvp({ backend, of, layout, p, g, t });
           expect(base.every((value) => Number.isFinite(value) && value !== 0)).toBe(true);
           for (const [a, b, k] of powers[dtype]) {

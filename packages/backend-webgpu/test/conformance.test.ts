@@ -47,6 +47,6 @@ describe('webgpu in Node', async () => {
   const chosen = inject('everything') ? cases.filter(({ skip }) => skip === null) : selected(cases);
   for (const { name, run } of sections(chosen)) test(name, run);
   test('npm test runs a selection', () => {
-    if (!inject('everything')) expect(chosen).toHaveLength(380);
+    if (!inject('everything')) expect(chosen).toHaveLength(382);
   });
 });
