@@ -80,7 +80,7 @@ conforms('in Chromium', {
   backendOf: opened.webgpu,
   composed: false,
   leftOut: everyMode,
-  onePerProperty: 83,
+  onePerProperty: 84,
   leftToAll: new RegExp(`^(${repeated.join('|')})`),
 });
 
@@ -116,7 +116,7 @@ conforms('in Chromium', {
   backendOf: opened.webgl2,
   composed: false,
   leftOut: inGlsl,
-  onePerProperty: 70,
+  onePerProperty: 71,
   leftToAll: new RegExp(`^(${[...repeated, ...sameInWgsl].join('|')})`),
 });
 

@@ -1,5 +1,5 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
-// 00c1893486154b76bcd3de625d2b2908df0053937e3fa91c098baf56156d078b
+// a2014b9956079684c4bdc36b9f330167aa293a7158646f9f54c41acd754ffaca
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 402;

@@ -29,7 +29,7 @@ const leftToAll = /^row-groups\/|many-rows|\/sizes/;
 
 describe('wasm with relaxed SIMD on 2 threads of Chromium conforms', async () => {
   const cases = await conformance(wasm, { required: true, open: { threads: 2, relaxedSimd: true } });
-  for (const { name, run } of sections(testSelection(cases, { leftOut, onePerProperty: 131, leftToAll })))
+  for (const { name, run } of sections(testSelection(cases, { leftOut, onePerProperty: 132, leftToAll })))
     test(name, run);
   test('lacks only float16 and timing', () => expect(lacking(cases)).toEqual(['has no float16']));
 });

@@ -51,7 +51,7 @@ COMPACT KERNEL(exponential)(size_t begin, size_t end, real *out, const real *x) 
 #endif
 
 // g t y (1 − y)(1 − 2y), y the output of sigmoid. In float64, in which no product of float32 overflows, so that results
-// of float32 are rounded once. If g t overflows, g is multiplied by the rest first.
+// of float32 are rounded once. If g t overflows, both are above 1, and g is multiplied by the rest first.
 COMPACT KERNEL(sigmoid_hvp)(size_t begin, size_t end, real *out, const real *y, const real *g, const real *t) {
   V one = wasm_f64x2_const_splat(1);
   for (size_t i = begin; i < end; i += 2) {
@@ -60,11 +60,8 @@ COMPACT KERNEL(sigmoid_hvp)(size_t begin, size_t end, real *out, const real *y, 
     V v = wasm_f64x2_mul(wasm_f64x2_mul(upstream, slope), bend);
 #if REAL == 64
     V is_infinite = eq(vabs(upstream), splat(__builtin_inf()));
-    if (any_true(is_infinite)) {
-      V b = load_pair(g + i), c = load_pair(t + i), is_less = lt(vabs(b), vabs(c));
-      V larger = select(is_less, c, b), smaller = select(is_less, b, c);
-      v = select(is_infinite, mul(mul(mul(slope, bend), larger), smaller), v);
-    }
+    if (any_true(is_infinite))
+      v = select(is_infinite, mul(mul(mul(slope, bend), load_pair(g + i)), load_pair(t + i)), v);
 #endif
     if (end - i < 2)
       store_first(out + i, v);
