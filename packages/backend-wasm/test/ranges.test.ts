@@ -3,6 +3,7 @@ import { expect, test } from 'vitest';
 import { largest, testLargestCotangents } from '../../backend-cpu/test/largest-cotangents.js';
 import { testSmallDivisors } from '../../backend-cpu/test/small-divisors.js';
 import { wasm } from '../src/index.js';
+import { compute } from './ulp.js';
 
 const backend = await wasm.open({ relaxedSimd: false });
 
@@ -46,3 +47,34 @@ test.each(['float32', 'float64'] as const)('a row of huge cotangents is noticed 
     }
   }
 });
+
+// Where one of them is huge, directions are multiplied by a small power of 2: a small result has to be multiplied by its inverse before it is divided by T.
+test.each([
+  ['float32', 2 ** 120, 2 ** -77, 2 ** 33],
+  ['float64', 2 ** 1020, 2 ** -950, 2 ** 60],
+] as const)(
+  'a huge direction at a probability of 0 takes no digits of the smallest results: %s',
+  (dtype, huge, least, temperature) => {
+    const { kernels } = backend;
+    for (const classes of [3, 4, 5, 12, 20, 40]) {
+      const rows = { outer: 1, classes, inner: 1 };
+      const parameters = { temperature, mask: null };
+      const host = (...first: number[]) => {
+        const values = Array.from({ length: classes }, (_, c) => first[c] ?? 0);
+        return dtype === 'float32' ? Float32Array.from(values) : Float64Array.from(values);
+      };
+      const s = host(0, 1 - least, least);
+      const small = 2 ** -10 * (1 + 2 ** -21);
+      const results = [huge, 0].map((first) => {
+        const direction = host(first, 0, small);
+        const vjp = compute(backend, [s, direction], (out, p, g) => backend.vjp(out, p, g, rows, parameters));
+        const jvp = compute(backend, [s.map(Math.log), direction], (out, y, t) =>
+          kernels.logSoftmaxJvp(out, y, t, rows, parameters),
+        );
+        return [vjp, jvp].map((result) => Array.from(result).slice(1, 3));
+      });
+      expect(results[0], `${classes} classes`).toEqual(results[1]);
+      expect(results[1]?.[0]?.[1]).toBe((least * small) / temperature);
+    }
+  },
+);

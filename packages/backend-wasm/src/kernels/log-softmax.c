@@ -156,7 +156,8 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
       shift = select(near, total, shift);
     }
     Lanes o = lanes_for(out, &g, scratch);
-    V unit_of_row = div(splat(1), share);
+    V divisor = mul(scale, share);
+    int is_one = all_true(eq(divisor, splat(1)));
     for (size_t c = 0; c < r.classes; c++) {
       V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift), d;
       if (forward) {
@@ -166,8 +167,7 @@ COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, rea
         d = sub(b, mul(p, total));
         if (any_true(top)) d = select(top, sub(mul(b, complement_of_log(a)), mul(p, rest)), d);
       }
-      if (temperature != 1) d = div(d, scale);
-      lanes_store(o, c, mul(d, unit_of_row));
+      lanes_store(o, c, is_one ? d : div(d, divisor));
     }
     lanes_out(out, &g, r.classes, o);
   }

@@ -55,9 +55,8 @@ COMPACT SHARED void vjp_huge(real *out, const real *s, const real *g, size_t cla
     shift = lane0(dot);
   }
 #undef TERM
-  real first = by.late ? 1 : lane0(by.inverse), last = by.late ? lane0(by.inverse) : 1;
-  for (size_t i = 0; i < end; i += step)
-    out[i] = s[i] * first * (g[i] * share - shift - lane0(dot)) * (last / share);
+  real factor = lane0(by.inverse) / share, first = by.late ? 1 : factor, last = by.late ? factor : 1;
+  for (size_t i = 0; i < end; i += step) out[i] = s[i] * first * ((g[i] * share - shift - lane0(dot)) * last);
 }
 
 // d_i = Σ s_j (g_i − g_j) of up to four classes, in which nothing cancels. Returns differences that are harmless if the cotangents are.
@@ -85,15 +84,16 @@ SHARED void vjp_few(size_t begin, size_t end, Rows r, real *out, const real *s, 
     Lanes p = lanes_in(s, &group, r.classes, scratch), q = lanes_in(g, &group, r.classes, scratch + r.classes * W);
     V a[FEW], b[FEW], d[FEW];
     EACH(FEW, a[u] = u < r.classes ? lanes_load(p, u) : splat(0), b[u] = lanes_load(q, u < r.classes ? u : 0))
-    V share = splat(1), fine = harmless(differences(d, a, b, FEW));
+    V fine = harmless(differences(d, a, b, FEW));
+    Scale of = by;
     if (!all_lanes(fine)) {
-      share = select(fine, share, splat(SHARE));
+      V share = select(fine, splat(1), splat(SHARE));
       EACH(FEW, b[u] = mul(b[u], share))
       differences(d, a, b, FEW);
-      share = div(splat(1), share);
+      of.inverse = div(by.inverse, share);
     }
     Lanes o = lanes_for(out, &group, scratch);
-    EACH(FEW, if (u < r.classes) lanes_store(o, u, mul(scale_by(a[u], d[u], by, by.late), share)))
+    EACH(FEW, if (u < r.classes) lanes_store(o, u, scale_by(a[u], d[u], of, of.late)))
     lanes_out(out, &group, r.classes, o);
   }
 }
