@@ -1,5 +1,5 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
-// 8aa68171c9fdae2cfcdd517303a29da6b28e1a5b87f7b436edc1d1707c947459
+// 7411b14d575e25867a360872f9f18ec4f6249d3b6b64289c90d126edb82eb695
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 392;

@@ -69,7 +69,7 @@ test.each([
         const direction = host(first, 0, small);
         const vjp = compute(backend, [s, direction], (out, p, g) => backend.vjp(out, p, g, rows, parameters));
         const jvp = compute(backend, [s.map(Math.log), direction], (out, y, t) =>
-          kernels.logSoftmaxJvp(out, y, t, rows, parameters),
+          kernels?.logSoftmaxJvp?.(out, y, t, rows, parameters),
         );
         return [vjp, jvp].map((result) => Array.from(result).slice(1, 3));
       });

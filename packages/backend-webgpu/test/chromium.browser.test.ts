@@ -56,7 +56,7 @@ describe('webgpu in Chromium', async () => {
       ({ skip, section }) => skip === null && (inject('everything') || !(section in aboutKernels)),
     );
     expect(names(selected)).toEqual(names(wanted));
-    expect(selected).toHaveLength(inject('everything') ? 130 : 73);
+    expect(selected).toHaveLength(inject('everything') ? 131 : 74);
   });
   for (const { name, run } of sections(selected)) test(name, run);
 });

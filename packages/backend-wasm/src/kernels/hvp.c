@@ -11,7 +11,6 @@
 #define SUB wasm_f64x2_sub
 #define MUL wasm_f64x2_mul
 #define DIV wasm_f64x2_div
-#define LT wasm_f64x2_lt
 
 // `pairs_of` and `pairs_of_sum` are a number for each row, in pairs.
 #if REAL == 32
@@ -217,4 +216,3 @@ HVP(log_sum_exp_hvp, LOG_SUM_EXP)
 #undef SUB
 #undef MUL
 #undef DIV
-#undef LT
