@@ -52,14 +52,16 @@ export function callsOf(operation: Operation, statements: readonly ProblemStatem
   return statements.map((statement) => ({ operation, statement }));
 }
 
-/** An operation on large problems, with the options that it takes. */
+/** An operation on large problems, with the options that it takes. Softmax's vjp runs another kernel with a mask than without: both are called. */
 export function largeCallsOf(operation: Operation): readonly Call[] {
-  const takesMask = operation.takes.includes('mask');
-  return large.map(({ mask, ...rest }) => ({
-    operation,
-    statement: takesMask && mask ? { ...rest, mask } : rest,
-    ifFinite: true,
-  }));
+  const { takes, family, member } = operation;
+  const takesMask = takes.includes('mask');
+  const isVjp = (family === 'softmax' || family === 'softmin') && (member === 'vjp' || member === 'jvp');
+  return large.flatMap(({ mask, ...rest }) => {
+    const masked = takesMask && mask ? [{ ...rest, mask }] : [];
+    const statements = masked.length > 0 && !isVjp ? masked : [...masked, rest];
+    return statements.map((statement) => ({ operation, statement, ifFinite: true }));
+  });
 }
 
 /** Checks all of these calls that apply to the backend. */
