@@ -87,7 +87,7 @@ function checkParts({ shape, parts }: ArrayParts, what: string): void {
     if (column < width) continue;
     [row, column] = [row + height, 0];
   }
-  if (row < rows || column > 0) refuse(`${parts.length} parts end before`);
+  if (row < rows) refuse(`${parts.length} parts end before`);
 }
 
 /** Copies rows `first … first + count − 1` as far as a part has them. */

@@ -202,7 +202,11 @@ describe('the results of a run', () => {
       await work.plan({ operation: 'log-sum-exp', logits: ['vector.npy'], ...split, shardBytes: 16, out: 'scalar' }),
     );
     const scalar = await partsReader(folderStore(work.path('scalar')), undefined);
-    expect(await scalar.next(5)).toMatchObject({ shape: [], data: { length: 1 } });
+    const sum = values.subarray(0, 7).reduce((total, value) => total + Math.exp(value), 0);
+    expect(await scalar.next(5)).toMatchObject({
+      shape: [],
+      data: { 0: expect.closeTo(Math.log(sum), 14), length: 1 },
+    });
     expect(await scalar.next(5)).toBeNull();
   });
 
@@ -248,6 +252,24 @@ describe('the results of a run', () => {
     work.write('cube.npy', [4, 2, 2], Float32Array.from(noise(16)));
     await work.compute(await work.plan({ operation: 'softmax', logits: ['cube.npy'], out: 'cube', shardBytes: 32 }));
     expect((await (await partsReader(folderStore(work.path('cube')), undefined)).next(9))?.shape).toEqual([4, 2, 2]);
+    const ofCube = await readManifest(work.store, 'cube');
+    const cube = ofCube?.arrays.softmax as typeof softmax;
+    const changedCube = (changes: Partial<(typeof cube.parts)[number]>) => {
+      const [head, ...others] = cube.parts;
+      const arrays = { softmax: { ...cube, parts: [{ ...head, ...changes }, ...others] } };
+      write(work, 'cube/manifest.json', { ...ofCube, arrays });
+      return refusal(partsReader(folderStore(work.path('cube')), undefined));
+    };
+    const ofPart = (shape: string, start: string) =>
+      at('(4, 2, 2)', `softmax/part-000000.npy of shape ${shape} at ${start}`, '[0, 0]');
+    // Of other dimensions, or at a place of other ones.
+    expect(await changedCube({ shape: [2, 1, 4] })).toEqual(ofPart('(2, 1, 4)', '[0, 0, 0]'));
+    expect(await changedCube({ shape: [2, 4] })).toEqual(ofPart('(2, 4)', '[0, 0, 0]'));
+    expect(await changedCube({ shape: [2, 2] })).toEqual(ofPart('(2, 2)', '[0, 0, 0]'));
+    expect(await changedCube({ start: [0, 0, 1] })).toEqual(ofPart('(2, 2, 2)', '[0, 0, 1]'));
+    expect(await changedCube({ start: [0, 0] })).toEqual(ofPart('(2, 2, 2)', '[0, 0]'));
+    // A part that is wider than what is left of its rows.
+    expect(await refusal(read({ shape: [32, 3] }))).toEqual(at('(32, 3)', part(1, '(16, 2)', '[0, 2]'), '[0, 2]'));
   });
 
   test('are not read from a part that was replaced by one of another shape, or by the name of something else', async () => {
@@ -259,6 +281,13 @@ describe('the results of a run', () => {
     expect(await refusal(partsReader(results, undefined).then((reader) => reader.next(4)))).toEqual([
       'ERR_VALUE',
       'softmax/part-000000.npy: shape (2, 8); expected (4, 4), as the run wrote it',
+    ]);
+    const file = work.path('out/softmax/part-000000.npy');
+    work.write('out/softmax/part-000000.npy', [4, 4], new Float32Array(16));
+    writeFileSync(file, readFileSync(file, 'latin1').replace('False', 'True '), 'latin1');
+    expect(await refusal(partsReader(results, undefined).then((reader) => reader.next(4)))).toEqual([
+      'ERR_VALUE',
+      'softmax/part-000000.npy: shape (4, 4) in Fortran order; expected (4, 4), as the run wrote it',
     ]);
     expect(await refusal(partsReader(results, 'constructor'))).toEqual([
       'ERR_VALUE',
