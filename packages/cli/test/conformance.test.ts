@@ -132,6 +132,7 @@ describe('failures from which on a backend does nothing', () => {
   test.for([
     [`..xs.${'x'.repeat(20)}S`, 'vjp/5', 20],
     [`..s..x-${'x'.repeat(10)}.S${'x'.repeat(9)}--`, 'vjp/5', 20],
+    [`s${'x'.repeat(20)}S`, 'vjp/1', 20],
     // Too few of them, or too few beside those before.
     [`..xs.${'x'.repeat(19)}S`, null, 0],
     [`.xxxs.${'x'.repeat(29)}S`, null, 0],

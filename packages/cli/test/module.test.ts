@@ -35,12 +35,15 @@ describe('a command computes on the backend of --module', () => {
     }
   });
 
+  const methods = ['alloc', 'write', 'read', 'sync', 'close', 'softmax', 'jacobian', 'vjp'];
+
   test.each([
     ['close', 'close: undefined', 'close (a function)'],
+    ['dtypes', 'supports: { limits: {} }', 'supports.dtypes (an array)'],
     [
       'everything',
-      'supports: null, free: 1, vjp: undefined',
-      'free (a function), vjp (a function), supports.dtypes (an array), supports.limits (an object)',
+      `supports: null, free: 1, ${methods.map((name) => `${name}: undefined`).join(', ')}`,
+      'alloc (a function), write (a function), read (a function), free (a function), sync (a function), close (a function), softmax (a function), jacobian (a function), vjp (a function), supports.dtypes (an array), supports.limits (an object)',
     ],
     ['limits', 'supports: { dtypes: [] }', 'supports.limits (an object)'],
   ])('or is told what it lacks: %s', async (name, changes, lacking) => {
