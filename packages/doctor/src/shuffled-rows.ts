@@ -26,9 +26,8 @@ function ofRows(problem: Problem, from: (row: number) => number, words: string):
 
 /** The candidates with each row computed from another one, which fits its numbers best, where each is that of one row alone. */
 export function* shuffledRows(problem: Problem, data: Float64Array): Generator<Candidate> {
-  const { n, f, g, y } = problem;
-  // Two rows can only be exchanged, which is a shift by one.
-  if (n < 3 || f < 2 || n * n * f > affordable || !(g || y)) return;
+  const { n, f } = problem;
+  if (n * n * f > affordable) return;
   const shifts = Array.from({ length: n }, (_, by) => ofRows(problem, (row) => (row + by) % n, ''));
   for (const which of shifts[0]?.keys() ?? []) {
     const distanceTo = (row: number, by: number): number => {
@@ -38,7 +37,6 @@ export function* shuffledRows(problem: Problem, data: Float64Array): Generator<C
       return distance;
     };
     const order = orderOf(n, distanceTo);
-    if (order.every((from, row) => from === row)) continue;
     const found = ofRows(problem, (row) => order[row] ?? row, `the rows ${some(order.map(String))}`)[which];
     if (found) yield found;
   }
