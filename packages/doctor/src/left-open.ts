@@ -94,7 +94,7 @@ export function rightOfUnlikelihood({ f, layer }: Problem, form: Form | null, fo
 
 /** The correct gradient of the binary cross-entropy of the probabilities. Null where the layer says that the loss is another one. */
 export function rightOfBinary({ layer }: Problem, form: Form | null, formula: string): OpenRight | null {
-  if (form !== binaryThroughSoftmax || layer === 'cross-entropy' || layer === 'sigmoid') return null;
+  if (form !== binaryThroughSoftmax || layer === 'cross-entropy') return null;
   return { mistake: right, formula: `${formula}, of the binary cross-entropy of the probabilities` };
 }
 

@@ -518,3 +518,100 @@ describe('losses that are not the cross-entropy', () => {
     expect(verdictOf({ logits, target, upstream: [-1, -1, -1], gradient })).toBe('right');
   });
 });
+
+describe('what leaves a loss open, and what says which it is', () => {
+  const logits = [
+    [0.3, 1.2, -0.7],
+    [1.1, -0.4, 0.6],
+  ];
+  const target = [1, 2];
+  const hot = (rows: Matrix, labels: readonly number[]) => map(rows, (_, n, i) => (labels[n] === i ? 1 : 0));
+  const errors = (x: Matrix, labels: readonly number[], factor = 1) => {
+    const y = hot(x, labels);
+    return map(softmax(x, 1, exactly), (p, n, i) => factor * (p - (y[n]?.[i] ?? 0)));
+  };
+  const explained = (input: DiagnoseInput) => diagnose(input).matches.map(({ id, formula }) => `${id}: ${formula}`);
+  const s = softmax(logits, 1, exactly);
+
+  test('labels one too low: of two classes only, they are those of the unlikelihood', () => {
+    expect(idsOf({ logits, target: [0, 2], gradient: errors(logits, [2, 1]) })).toEqual(['labels-off-by-one']);
+  });
+
+  test('the binary cross-entropy of probabilities: right unless the loss is the cross-entropy', () => {
+    const y = hot(logits, target);
+    const upstream = map(s, (p, n, i) => (y[n]?.[i] === 1 ? -1 / p : 1 / (1 - p)));
+    const known = { logits, target, gradient: productOf(s, upstream) };
+    for (const layer of [{}, { layer: 'softmax' as const }])
+      expect(idsOf({ ...known, ...layer })).toEqual(['binary-cross-entropy', 'right']);
+    expect(idsOf({ ...known, layer: 'cross-entropy' })).toEqual(['binary-cross-entropy']);
+  });
+
+  test('one row of the Jacobian: right unless the loss is the cross-entropy', () => {
+    const known = { logits, gradient: productOf(s, hot(logits, [1, 1])) };
+    expect(explained(known)).toEqual(['one-row: J_cj, c = 1', 'right: s ⊙ (g − ⟨s, g⟩) with whole numbers in g']);
+    expect(idsOf({ ...known, layer: 'cross-entropy' })).toEqual(['one-row']);
+  });
+
+  test('a factor: of rows with the same class, or with the same probability of the target', () => {
+    const scaled = 'scaled: 3.7 × (s − y)';
+    const of = (x: number[][], labels: number[]) =>
+      explained({ logits: x, target: labels, gradient: errors(x, labels, 3.7) });
+    expect(of(logits, [1, 1])).toEqual([
+      scaled,
+      'right: w (s − y) with a weight w of class 1, the only one of the rows that count',
+    ]);
+    const alike = logits.map((row, n) => (n === 0 ? row : [-0.7, 0.3, 1.2]));
+    expect(of(alike, [1, 2])).toEqual([
+      scaled,
+      'right: (s − y) times what another loss of the same probability of each target gives',
+    ]);
+    expect(of(logits, target)).toEqual([scaled]);
+  });
+
+  test('the sum and the mean of focal losses', () => {
+    const x = [
+      [0.5, 1, 1, 1, 0.5, 0.5, 1, 0.5, 0.5, 0.5],
+      [1, 2, 0.5, 2, 0.5, 0.5, 1, 1, 1, 1],
+      [1, 0.5, 1, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5],
+    ];
+    const labels = [1, 0, 2];
+    const probabilities = softmax(x, 1, exactly);
+    for (const share of [1, 1 / 3]) {
+      const gradient = map(errors(x, labels, share), (value, n) => {
+        const p = probabilities[n]?.[labels[n] ?? 0] ?? 0;
+        return Number((value * ((1 - p) ** 2 - 2 * p * (1 - p) * Math.log(p))).toFixed(4));
+      });
+      expect(idsOf({ logits: x, target: labels, gradient }), `${share}`).toEqual(['scaled', 'right']);
+    }
+  });
+
+  test('a norm of 1, printed too; a norm nearly that of s − y is rather rounding than clipping', () => {
+    const norm = Math.hypot(...errors(logits, target).flat());
+    const to = (size: number, round = exactly) => ({
+      logits,
+      target,
+      gradient: map(errors(logits, target, size / norm), round),
+    });
+    for (const round of [exactly, (value: number) => Number(value.toFixed(3))])
+      expect(explained(to(1, round))[1]).toBe('right: (s − y) / ‖s − y‖');
+    expect(norm).toBeCloseTo(0.9827, 4);
+    const near = diagnose(to(0.98));
+    expect(near.matches.map(({ formula }) => formula)).toEqual(['0.99725 × (s − y)', 's − y, in half precision']);
+    expect(near.evidence.notes.join()).not.toContain('The norm');
+  });
+
+  test('rows that are not finite are explained only by what breaks all of them', () => {
+    const known = {
+      logits: [[0, 1, 1000], ...logits],
+      upstream: [
+        [1, 2, 3],
+        [1, 0, 1],
+        [0, 2, 1],
+      ],
+    };
+    // The other rows are those of no formula.
+    const verdict = (...broken: readonly number[]) =>
+      verdictOf({ ...known, gradient: map(known.upstream, (value, n) => (broken.includes(n) ? Number.NaN : value)) });
+    expect([verdict(0), verdict(0, 1), verdict(1)]).toEqual(['underflow', 'unknown', 'unknown']);
+  });
+});
