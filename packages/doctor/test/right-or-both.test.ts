@@ -572,9 +572,9 @@ describe('what leaves a loss open, and what says which it is', () => {
     const x = [
       [0.5, 1, 1, 1, 0.5, 0.5, 1, 0.5, 0.5, 0.5],
       [1, 2, 0.5, 2, 0.5, 0.5, 1, 1, 1, 1],
-      [1, 1, 1.5, 1, 1, 0.5, 1, 1, 1, 1],
+      [1, 0.5, 1, 0.5, 0.5, 0.5, 1, 1, 0.5, 0.5],
     ];
-    const labels = [1, 0, 3];
+    const labels = [1, 0, 2];
     const probabilities = softmax(x, 1, exactly);
     for (const share of [1, 1 / 3]) {
       const gradient = map(errors(x, labels, share), (value, n) => {
