@@ -698,7 +698,8 @@ test('a module that throws, hangs or provides no backend is named in the error, 
     let waited = 0;
     const { status, stderr } = await softgrad(['conformance', '--module', file], {
       onIdle(listener) {
-        const timer = setTimeout(listener, 5);
+        // Node is idle where nothing can settle what is waited for, and not while the others run, however long that takes.
+        const timer = setTimeout(listener, open.includes('new Promise') ? 5 : 60_000);
         idle.add(timer);
         waited++;
         return () => {
