@@ -52,14 +52,13 @@ export function callsOf(operation: Operation, statements: readonly ProblemStatem
   return statements.map((statement) => ({ operation, statement }));
 }
 
-/** An operation on large problems, with the options that it takes. Softmax's vjp runs another kernel with a mask than without: both are called. */
+/** An operation on large problems, with the options that it takes, and without the mask as well if another kernel may take it. */
 export function largeCallsOf(operation: Operation): readonly Call[] {
-  const { takes, family, member } = operation;
+  const { takes, isMaskedByKernel } = operation;
   const takesMask = takes.includes('mask');
-  const isVjp = (family === 'softmax' || family === 'softmin') && (member === 'vjp' || member === 'jvp');
   return large.flatMap(({ mask, ...rest }) => {
     const masked = takesMask && mask ? [{ ...rest, mask }] : [];
-    const statements = masked.length > 0 && !isVjp ? masked : [...masked, rest];
+    const statements = masked.length > 0 && !isMaskedByKernel ? masked : [...masked, rest];
     return statements.map((statement) => ({ operation, statement, ifFinite: true }));
   });
 }

@@ -89,6 +89,7 @@ function operationOf(name: Name, definition: Definition, member: Exclude<MemberN
     takes: sharedOptions(takes),
     needs: (problem) =>
       expectation.needs ? expectation.needs(parametersOf(problem, definition)) : kernelFor(definition, member, problem),
+    ...(data.masked && { isMaskedByKernel: true }),
     operands,
     apply: (tensors, options) => (member === 'value' ? f : f[member])(...tensors, taken(options, takes)),
   };

@@ -39,6 +39,8 @@ export interface Operation {
   readonly takes: readonly ('axis' | 'temperature' | 'mask')[];
   /** What a backend without a basis needs for it: a kernel; nothing (undefined) if a plain call of a required kernel is enough; or a basis (null). */
   needs(problem: Problem): KernelName | null | undefined;
+  /** A backend may have another kernel for it with a mask than without one. */
+  readonly isMaskedByKernel?: true;
   /** Another kernel that a backend without a basis needs for it, of a function that it calls first. */
   alsoNeeds?(problem: Problem): KernelName | null | undefined;
   operands(problem: Problem): readonly Operand[];
