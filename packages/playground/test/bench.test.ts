@@ -304,7 +304,7 @@ test('results stay while another panel is shown, and a run that another panel en
   await page.locator('.chart').first().waitFor();
   expect(await page.getByText('The run was cancelled').count()).toBe(0);
 
-  await page.getByRole('textbox', { name: 'rounds' }).fill('99');
+  await page.getByRole('textbox', { name: 'rounds' }).fill('999');
   await run.click();
   await page.locator('output', { hasText: 'softmax 64×10' }).waitFor();
   await openItsLink(page);
