@@ -314,7 +314,7 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
     EACH(vectors - 1, dot = add(dot, mul(a[u], b[u])))
     dot = add(dot, swap_halves(dot));
     dot = add(dot, swap_pairs(dot));
-    if (wasm_i32x4_bitmask(near_mean(p, sub(b[0], dot), dot)) != 15 || is_last || lane0(dot) == 0) break;
+    if (!all_lanes(near_mean(p, sub(b[0], dot), dot)) || is_last || lane0(dot) == 0) break;
     EACH(vectors, b[u] = sub(b[u], dot))
     is_last = 1;
     // A copy of the loop for the second time would be larger than the rest.
@@ -324,11 +324,11 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
   return dot;
 }
 
-// The sum of the ⟨s, g⟩ of rows, which is finite only if no row had huge cotangents.
-#define watched(sum, dot) fma(dot, splat(0x1p27f), sum)
-#define is_finite(a) all_lanes(eq(sub(a, a), splat(0)))
+// The largest |⟨s, g⟩| of rows, as the bits of a number without its sign, which compare like the number; those of NaN are larger than all others.
+#define watched(largest, dot) wasm_u32x4_max(largest, wasm_i32x4_shl(dot, 1))
+#define all_harmless(largest) all_lanes(wasm_u32x4_lt(largest, wasm_i32x4_shl(splat(HARMLESS), 1)))
 
-// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications in the shortest rows; in others, they take no time.
+// Returns whether no row had huge cotangents. A scale of 1 takes no multiplications.
 #define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
   for (; rows; rows--, out += classes, s += classes, g += classes)                                                     \
     watch = watched(watch, vjp_short(out, s, g, vectors > 1 ? classes : W, vectors, last, scale, scaled));
@@ -336,12 +336,12 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
 #define VJP_SHORT(vectors)                                                                                             \
   SHARED int vjp_short_##vectors(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {      \
     V last = last_lanes(classes), watch = splat(0);                                                                    \
-    if (vectors == 2 && lane0(scale) == 1) {                                                                           \
+    if (lane0(scale) == 1) {                                                                           \
       VJP_SHORT_LOOP(vectors, 0)                                                                                       \
     } else {                                                                                                           \
       VJP_SHORT_LOOP(vectors, 1)                                                                                       \
     }                                                                                                                  \
-    return is_finite(watch);                                                                                           \
+    return all_harmless(watch);                                                                                           \
   }
 
 VJP_SHORT(2)
@@ -362,7 +362,7 @@ SHARED int vjp_fours(size_t rows, real *out, const real *s, const real *g, size_
     store(out, mul(mul(a, scale), fma(TURNED(a, 3), sub(b, TURNED(b, 3)), sum)));
 #undef TURNED
   }
-  return is_finite(watch);
+  return all_harmless(watch);
 }
 
 // Rows of three classes, four in lanes.
@@ -377,7 +377,7 @@ SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size
     EACH(3, a[u] = mul(mul(a[u], scale), c[u]))
     triples_out(out, a);
   }
-  return is_finite(watch);
+  return all_harmless(watch);
 }
 
 typedef int (*ShortRows)(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale);
