@@ -1,8 +1,7 @@
-import type { Rows } from '../backend/interface.js';
 import { named } from '../errors.js';
 import { checkOptions } from '../options.js';
 import type { DeviceTensor, Origin } from '../tensor/device-tensor.js';
-import { withMask } from '../tensor/mask.js';
+import { type Mask, withMask } from '../tensor/mask.js';
 import { type FloatTensor, operand, operandLike } from '../tensor/operands.js';
 import { type Shape, sizeOf, withoutAxis } from '../tensor/shape.js';
 import { isTensor, type Tensor } from '../tensor/tensor.js';
@@ -108,31 +107,43 @@ export function callOnTensors(
   read: ReadArgument = itself,
 ): Tensor {
   const { operation, definition, member } = plan;
-  const kernel = member.kernel?.name ?? null;
   const x = operand(operation, plan.operand, first);
-  const { backend, dtype } = x;
   const settings = settingsOf(plan, x, options);
-  const { rows, axis } = settings;
   const inputs = [x.buffer];
-  for (const [k, name] of plan.directions.entries()) {
+  // By index: an iterator of entries takes a tenth of the time of a small call.
+  for (let k = 0; k < plan.directions.length; k++) {
+    const name = plan.directions[k] as string;
     const isByRow = name === 'cotangent' && member.cotangent === 'rows';
-    const expected = isByRow ? withoutAxis(x.shape, axis) : x.shape;
+    const expected = isByRow ? withoutAxis(x.shape, settings.axis) : x.shape;
     inputs.push(operandLike(operation, name, read(name, directions[k]), x, expected).buffer);
   }
   // Tensors with a mask are not checked: entries that it leaves out may be anything, and conformance has any numbers in the others.
   const isChecked = settings.mask === null || read !== itself;
   if (plan.isOfOutput && !x.origin && isChecked) checkOutput(operation, definition, x, settings.mask);
-  const shape = shapeOfResult(member.result, x.shape, axis, rows);
-  const temperature = definition.sign === -1 ? -settings.temperature : settings.temperature;
-  return withMask(backend, settings.mask, (mask) => {
-    const evaluate = mask !== null && plan.isOfOutput ? runMasked : run;
-    const made = compute(operation, x, shape, options.out, inputs, (buffer) => {
-      if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
-      else evaluate({ operation, backend, dtype, rows, temperature, mask, kernel }, member, buffer, inputs);
-    });
-    if (plan.isRemembered) (made as DeviceTensor).origin = settings;
-    return made;
+  return withMask(x.backend, settings.mask, (mask) => computed(plan, x, settings, mask, inputs, options.out));
+}
+
+function computed(
+  { operation, definition, member, isOfOutput, isRemembered }: Plan,
+  x: FloatTensor,
+  settings: Origin,
+  mask: Mask<unknown> | null,
+  inputs: readonly unknown[],
+  out: Tensor | undefined,
+): Tensor {
+  const { backend, dtype } = x;
+  const { rows } = settings;
+  const shape = shapeOfResult(member, x.shape, settings);
+  const temperature = (definition.sign ?? 1) * settings.temperature;
+  const kernel = member.kernel?.name ?? null;
+  const call = { operation, backend, dtype, rows, temperature, mask, kernel };
+  const made = compute(operation, x, shape, out, inputs, (buffer) => {
+    if (rows.classes === 0) fill(x, buffer, sizeOf(shape), member.ofNothing ?? 0);
+    else if (mask !== null && isOfOutput) runMasked(call, member, buffer, inputs);
+    else run(call, member, buffer, inputs);
   });
+  if (isRemembered) (made as DeviceTensor).origin = settings;
+  return made;
 }
 
 function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Origin {
@@ -143,7 +154,7 @@ function settingsOf(plan: Plan, x: FloatTensor, options: SoftmaxOptions): Origin
   return isOverRows ? softmaxSettings(operation, x, options, name) : wholeOf(x, name);
 }
 
-function shapeOfResult(result: Member['result'], shape: Shape, axis: number, { classes }: Rows): Shape {
+function shapeOfResult({ result }: Member, shape: Shape, { axis, rows: { classes } }: Origin): Shape {
   if (result === undefined) return shape;
   const rest = withoutAxis(shape, axis);
   return result === 'rows' ? rest : [...rest, classes, classes];
