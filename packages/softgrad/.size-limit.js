@@ -58,12 +58,12 @@ const entry = (name, file, limit, ignore = []) => ({
 
 export default [
   application('tensor, softmax, setBackend, with cpu', '33.9 kB', ['@softgrad/backend-wasm', ...optional]),
-  application('the same, with cpu and wasm', '89.5 kB', [...optional, ...unusedWithFloat64]),
+  application('the same, with cpu and wasm', '89.6 kB', [...optional, ...unusedWithFloat64]),
   {
     ...application('the same, with cpu and wasm for float32 alone', '68.1 kB', [...optional, ...unusedWithoutFloat64]),
     import: { 'dist/index.js': '{ tensor, softmax, setBackend }', '../backend-wasm/dist/index.js': '{ wasm }' },
   },
-  withoutCpu('tensor, softmax, setBackend of core, with wasm', '71.2 kB', unusedWithFloat64),
+  withoutCpu('tensor, softmax, setBackend of core, with wasm', '71.3 kB', unusedWithFloat64),
   withoutCpu('the same, with wasm for float32 alone', '49.6 kB', unusedWithoutFloat64),
   entry('core', 'core/dist/src/index.js', '34.8 kB'),
   entry('core/conformance', 'core/dist/conformance/index.js', '96.3 kB'),
@@ -71,9 +71,9 @@ export default [
   entry('doctor/code', 'doctor/dist/code.js', '87.5 kB'),
   entry('formats', 'formats/dist/index.js', '27.2 kB'),
   entry('backend-cpu', 'backend-cpu/dist/index.js', '18.4 kB'),
-  entry('backend-wasm', 'backend-wasm/dist/index.js', '56 kB', unusedWithFloat64),
-  { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '59.9 kB'), modifyEsbuildConfig: inOneFile },
-  { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '58.5 kB'), modifyEsbuildConfig: inOneFile },
+  entry('backend-wasm', 'backend-wasm/dist/index.js', '56.1 kB', unusedWithFloat64),
+  { ...entry('backend-wasm/simd', 'backend-wasm/dist/simd.js', '60 kB'), modifyEsbuildConfig: inOneFile },
+  { ...entry('backend-wasm/relaxed', 'backend-wasm/dist/relaxed.js', '58.7 kB'), modifyEsbuildConfig: inOneFile },
   entry('backend-wasm/worker', 'backend-wasm/dist/softgrad-worker.js', '1 kB'),
   entry('backend-webgpu', 'backend-webgpu/dist/index.js', '23.1 kB', ['webgpu']),
   entry('backend-gpujs without gpu.js', 'backend-gpujs/dist/index.js', '16.3 kB', ['gpu.js']),

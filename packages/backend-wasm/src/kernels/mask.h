@@ -44,9 +44,19 @@ SHARED void fill(real *out, const real *x, const unsigned char *mask, size_t n, 
   for (; c < n; c++) out[c] = mask[c] ? x[c] : value;
 }
 
+// Masks of up to so many entries are copied sixteen times, to a whole number of vectors: `fill` processes single entries at the end of each repetition.
+#define SHORT_MASK 64
+
 // The entries from `at` on of a mask that repeats after `period`; `out` and `x` begin with entry `at`.
 COMPACT SHARED void fill_repeated(real *out, const real *x, const unsigned char *mask, size_t at, size_t n,
                                   size_t period, real value) {
+  unsigned char copies[16 * SHORT_MASK + 16];
+  if (period <= SHORT_MASK && n > 4 * period) {
+    for (size_t c = 0; c < period; c++) copies[c] = mask[c];
+    for (size_t k = period; k < 16 * period; k += period)
+      for (size_t c = 0; c < period; c += 16) store(copies + k + c, load(copies + c));
+    mask = copies, period *= 16;
+  }
   for (size_t from = at % period, run; n; n -= run, out += run, x += run, from = 0) {
     run = period - from < n ? period - from : n;
     fill(out, x, mask + from, run, value);

@@ -86,45 +86,19 @@ COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes
   }
 }
 
-#if REAL == 32
-// The largest of each of four vectors.
-INLINE V largest_of_each(V *v) {
-  transpose(v, v + 1, v + 2, v + 3);
-  return pmax(pmax(v[0], v[1]), pmax(v[2], v[3]));
+// exp of the logits of a block that a mask keeps, and 0 elsewhere, if those that are kept are near each other: the first of them takes the place of
+// the others.
+COMPACT SHARED int block_near_masked(real *out, const real *x, size_t n, real *scratch, const unsigned char *mask,
+                                     size_t at, size_t period) {
+  Reduction by;
+  size_t c = 0;
+  while (c < n && !mask[(at + c) % period]) c++;
+  if (c == n) return 0;
+  fill_repeated(out, x, mask, at, n, period, x[c]);
+  if (!block_near(out, out, n, scratch, &by)) return 0;
+  fill_repeated(out, out, mask, at, n, period, 0);
+  return 1;
 }
-
-// Rows whose largest logits differ by no more than this can share a reference: what its clamp sets to 0 is below half of the least subnormal probability.
-#define CLOSE 5
-
-COMPACT SHARED void softmax_masked_blocks(size_t begin, size_t end, Rows rows, real *out, const real *logits,
-                                          real *scratch, const Temperature *t, const unsigned char *mask,
-                                          size_t mask_outer) {
-  size_t classes = rows.classes, most = block_groups(classes) * W;
-  for (size_t row = begin, next; row < end; row = next) {
-    next = end - row < most ? end : row + most;
-    V largest = splat(MASKED), least = neg(largest);
-    for (size_t r = row; r < next; r += W) {
-      V v[W];
-      for (size_t u = 0; u < W; u++) {
-        size_t at = r + u < next ? r + u : r;
-        v[u] = mask_row(out + at * classes, logits + at * classes, mask + at % mask_outer * classes, classes);
-      }
-      V tops = largest_of_each(v);
-      largest = pmax(largest, tops), least = pmin(least, tops);
-    }
-    real *o = out + row * classes, top = horizontal_max(largest);
-    if (absolute(top) < REDUCIBLE && top - horizontal_min(least) <= CLOSE) {
-      V reference = splat(top);
-      Reduction at = reduction_at(reference, 0, 0);
-      exp_tracked(o, o, (next - row) * classes, &at, scratch, &reference);
-      share_rows(o, next - row, classes, scratch);
-    } else {
-      softmax_units(row / W, (next + W - 1) / W, rows, out, out, scratch, t);
-    }
-    clear_masked(row, next, classes, out, mask, mask_outer);
-  }
-}
-#endif
 
 // Groups of columns that are masked at once.
 #define MASKED_GROUPS 16
@@ -139,8 +113,15 @@ COMPACT SHARED void softmax_masked(size_t begin, size_t end, Rows r, real *out, 
     next = end - unit < most ? end : unit + most;
     if (r.inner == 1) {
       size_t row = unit * W, last = next * W < r.outer ? next * W : r.outer, at = row * r.classes;
-      fill_repeated(out + at, logits + at, mask, at, (last - row) * r.classes, period, masked);
-      softmax_units(unit, next, r, out, out, scratch, t);
+      size_t rows = last - row, n = rows * r.classes;
+      real *o = out + at;
+      if (t->plain && r.classes > 1 && r.classes <= MOST_CLASSES && n >= W &&
+          block_near_masked(o, logits + at, n, scratch, mask, at, period)) {
+        share_rows(o, rows, r.classes, scratch);
+      } else {
+        fill_repeated(o, logits + at, mask, at, n, period, masked);
+        softmax_units(unit, next, r, out, out, scratch, t);
+      }
       clear_masked(row, last, r.classes, out, mask, mask_outer);
       continue;
     }
@@ -159,16 +140,11 @@ COMPACT SHARED void softmax_masked(size_t begin, size_t end, Rows r, real *out, 
 KERNEL(softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *logits,
                 real *scratch, double temperature, const unsigned char *mask, size_t mask_outer) {
   Temperature t = temperature_of(temperature);
-  size_t last = end * W < outer ? end * W : outer;
   Rows r = {outer, classes, inner};
   if (!mask)
     softmax_units(begin, end, r, out, logits, scratch, &t);
-  else if (inner != 1 || !t.plain || classes < ROWS_FROM)
-    softmax_masked(begin, end, r, out, logits, scratch, &t, mask, mask_outer);
-#if REAL == 32
-  else if (classes <= MOST_CLASSES)
-    softmax_masked_blocks(begin * W, last, r, out, logits, scratch, &t, mask, mask_outer);
-#endif
+  else if (inner == 1 && t.plain && classes > MOST_CLASSES)
+    softmax_masked_rows(begin * W, end * W < outer ? end * W : outer, classes, out, logits, scratch, mask, mask_outer);
   else
-    softmax_masked_rows(begin * W, last, classes, out, logits, scratch, mask, mask_outer);
+    softmax_masked(begin, end, r, out, logits, scratch, &t, mask, mask_outer);
 }
