@@ -109,7 +109,8 @@ export function reduceRows(
     else fill(x, out, count, 0);
     return;
   }
-  if (count === 0 || rows.classes === 0 || undefinedMean) {
+  // A mean whose weights add up to 0 changes by 0, and by NaN where a logit is, as in the gradient, whose scale is 0.
+  if (x.size === 0 || (undefinedMean && ofNothing !== 0)) {
     fill(x, out, 1, ofNothing);
     return;
   }
