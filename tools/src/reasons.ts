@@ -92,12 +92,12 @@ const reasons: readonly Reason[] = [
   {
     of: ['wasm softmax with a'],
     text: () =>
-      '**Masks on short rows**: each call checks and lays out an operand more, which takes about as long as a plain call of few numbers, and the logits are written with −∞ where they are masked, in a pass before the softmax.',
+      '**Masks on short rows**: each call checks and lays out an operand more, which takes about as long as a plain call of few numbers, and two passes are added: masked logits are replaced by one that is kept before the exponentials, and their exponentials by 0 before the sums.',
   },
   {
     of: ['wasm crossEntropy (loss and gradient) with label smoothing'],
     text: () =>
-      '**Label smoothing on short rows**: a class index takes one number of a row for the loss and changes one of the gradient, and short rows are computed four at a time; a smoothed target has a weight for each class, and its rows are computed one by one.',
+      '**Label smoothing on short rows**: a class index takes one number of a row for the loss and changes one of the gradient, so that short rows are computed like those of softmax, along the memory; a smoothed target has a weight for each class, and four rows at a time are shuffled into lanes and back.',
   },
   {
     of: ['wasm softmax in float64'],
