@@ -5,7 +5,7 @@ import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { ownBackends } from './backend.js';
 import type { Apart } from './context.js';
-import { exitDefect, exitInput } from './exit-codes.js';
+import { exitDefect, exitInput, exitPipe } from './exit-codes.js';
 import { systemReason } from './files/open.js';
 import { removeTemporariesOn } from './files/output.js';
 import { limitsOf } from './limits.js';
@@ -16,10 +16,10 @@ import { signalsOf } from './signals.js';
 
 const stderr = openErrorStream(process);
 let ended = false;
-// Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more.
+// Do not report EPIPE: the reader, such as `| head`, has closed the pipe because it needs no more. The command is not done, so the status is not 0.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   ended = true;
-  if (error.code === 'EPIPE') process.exit(0);
+  if (error.code === 'EPIPE') process.exit(exitPipe);
   stderr.write(`softgrad: standard output cannot be written: ${systemReason(error)}\n`);
   process.exit(exitInput);
 });
@@ -33,9 +33,10 @@ process.on('uncaughtException', (error) => {
   signals.cleanUp();
   process.exit(status);
 });
-// A check would pass, because it did not run.
+// With 0 a check would pass, because it did not run, and with 1 it would have failed. Statuses from 128 on are those of signals, and 13 is that of Node for an await
+// that never ends.
 process.on('exit', (status) => {
-  if (ended || status !== 0) return;
+  if (ended || status === 13 || status > 128) return;
   signals.cleanUp();
   stderr.write('softgrad: ended by process.exit, which the code of a module called, before the command was done\n');
   process.exitCode = exitInput;

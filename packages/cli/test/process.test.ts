@@ -142,7 +142,14 @@ test('a module that ends the process, or throws where nothing can catch it, is a
   }`;
   const later = "throw new Error('too late')";
   for (const [name, code, message] of [
-    ['ends', 'process.exit(0)', /^softgrad: ended by process\.exit, which the code of a module called, before /],
+    ...[0, 1, 3].map(
+      (status) =>
+        [
+          `ends${status}`,
+          `process.exit(${status})`,
+          /^softgrad: ended by process\.exit, which the code of a module called, before /,
+        ] as const,
+    ),
     [
       'never',
       'await new Promise(() => {})',
@@ -250,7 +257,7 @@ describe('the standard error of a command that opens webgpu', () => {
   );
 });
 
-test('a reader that closes the pipe early is not an error', async () => {
+test('a reader that closes the pipe early ends the command without a message, but not as if it were done', async () => {
   folder.zeros('piped.npy', 100_000, 20);
   const child = start(['softmax', 'piped.npy', '--backend', 'cpu']);
   let errors = '';
@@ -259,7 +266,7 @@ test('a reader that closes the pipe early is not an error', async () => {
   });
   await once(child.stdout, 'data');
   child.stdout.destroy();
-  expect(await once(child, 'exit')).toEqual([0, null]);
+  expect(await once(child, 'exit')).toEqual([141, null]);
   expect(errors).toBe('');
 });
 
