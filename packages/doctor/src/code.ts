@@ -1,8 +1,8 @@
 import { SoftgradError } from '@softgrad/core';
 import { diagnose, ofStatements } from './diagnose.js';
 import type { DiagnoseInput, Diagnosis } from './diagnosis.js';
+import { type OfSample, samplesOf } from './interpreter/samples.js';
 import { right } from './mistakes/right.js';
-import { type OfSample, samplesOf } from './python/samples.js';
 import { formatDiagnosis } from './report.js';
 
 /**

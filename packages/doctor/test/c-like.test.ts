@@ -1,8 +1,8 @@
 import { describe, expect, test } from 'vitest';
 import { diagnoseCode } from '../src/code.js';
-import { asPython, isOfNumbers } from '../src/python/c-like.js';
-import { CannotRun, type NdArray } from '../src/python/nd-array.js';
-import { runCode } from '../src/python/program.js';
+import { asPython, isOfNumbers } from '../src/interpreter/c-like.js';
+import { CannotRun, type NdArray } from '../src/interpreter/nd-array.js';
+import { runCode } from '../src/interpreter/program.js';
 import { normal } from './random.js';
 
 const verdictOf = (gradient: string) => diagnoseCode({ gradient }).verdict;

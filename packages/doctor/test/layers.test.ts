@@ -1,8 +1,8 @@
 import { isSoftgradError } from '@softgrad/core';
 import { describe, expect, test } from 'vitest';
 import { type Diagnosis, diagnose, knownExpressions } from '../src/index.js';
-import type { NdArray } from '../src/python/nd-array.js';
-import { runCode } from '../src/python/program.js';
+import type { NdArray } from '../src/interpreter/nd-array.js';
+import { runCode } from '../src/interpreter/program.js';
 import { normal } from './random.js';
 
 const n = 4;

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
-import { functions } from '../src/python/functions.js';
-import { CannotRun, type NdArray } from '../src/python/nd-array.js';
-import { runCode } from '../src/python/program.js';
+import { functions } from '../src/interpreter/functions.js';
+import { CannotRun, type NdArray } from '../src/interpreter/nd-array.js';
+import { runCode } from '../src/interpreter/program.js';
 import { normal } from './random.js';
 
 interface Results {
