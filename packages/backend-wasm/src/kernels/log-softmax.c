@@ -34,26 +34,29 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
 }
 
 #if REAL == 32
-// Whole groups of rows without a temperature; all others are processed in lanes.
-INLINE void log_softmax_blocks(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
-                               const Temperature *t) {
+typedef void OfBlock(real *, const real *, size_t, size_t, real *, const real *, const Temperature *);
+typedef void OfLanes(size_t, size_t, Rows, real *, const real *, real *, const Temperature *);
+
+// Whole groups of rows without a temperature; all others are processed in lanes. A row has `width` results.
+INLINE void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width, const real *logits, real *scratch,
+                      const Temperature *t, OfBlock *of_block, OfLanes *of_lanes) {
   size_t groups = block_groups(r.classes), whole = r.outer / W < end ? r.outer / W : end;
   for (size_t unit = begin, next; unit < whole; unit = next) {
     next = whole - unit < groups ? whole : unit + groups;
-    size_t rows = (next - unit) * W, from = unit * W * r.classes;
+    size_t first = unit * W, rows = next * W - first;
     real *e = scratch + EXPONENTIALS;
-    const real *x = logits + from;
+    const real *x = logits + first * r.classes;
     Reduction at;
     if (block_near(e, x, rows * r.classes, scratch, &at)) {
       real magic = lane0(at.magic);
-      log_softmax_block(out + from, x, rows, r.classes, scratch, &magic, t);
+      of_block(out + first * width, x, rows, r.classes, scratch, &magic, t);
     } else if (block_apart(e, x, rows, r.classes, scratch, t)) {
-      log_softmax_block(out + from, x, rows, r.classes, scratch, 0, t);
+      of_block(out + first * width, x, rows, r.classes, scratch, 0, t);
     } else {
-      log_softmax_lanes(unit, next, r, out, logits, scratch, t);
+      of_lanes(unit, next, r, out, logits, scratch, t);
     }
   }
-  if (whole < end) log_softmax_lanes(whole, end, r, out, logits, scratch, t);
+  if (whole < end) of_lanes(whole, end, r, out, logits, scratch, t);
 }
 #endif
 
@@ -63,7 +66,7 @@ COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t class
   Temperature t = temperature_of(temperature);
 #if REAL == 32
   if (inner == 1 && t.plain && classes > 1 && classes <= MOST_CLASSES) {
-    log_softmax_blocks(begin, end, r, out, logits, scratch, &t);
+    in_blocks(begin, end, r, out, classes, logits, scratch, &t, log_softmax_block, log_softmax_lanes);
     return;
   }
 #endif
@@ -77,22 +80,20 @@ COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t class
 }
 
 // out[o, i] = log Σ exp(x/T): max/T + log of the ratio, added in float64.
-COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
-                            const real *logits, real *scratch, double temperature) {
-  Rows r = {outer, classes, inner};
-  Temperature t = temperature_of(temperature);
+COMPACT SHARED void log_sum_exp_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                                      const Temperature *t) {
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch);
-    Partition p = partition((Lanes){scratch + classes * W, W}, x, classes, &t);
+    Partition p = partition((Lanes){scratch + r.classes * W, W}, x, r.classes, t);
     Logarithm l;
-    logarithm(&l, &p, x, classes, &t);
+    logarithm(&l, &p, x, r.classes, t);
 #if REAL == 32
-    V scale = wasm_f64x2_splat(t.scale);
+    V scale = wasm_f64x2_splat(t->scale);
     V value = narrow(wasm_f64x2_add(wasm_f64x2_div(widen_low(p.max), scale), l.wide.high),
                      wasm_f64x2_add(wasm_f64x2_div(widen_high(p.max), scale), l.wide.low));
 #else
-    V error = splat(0), max = divided(p.max, t.scale, &error), sum = add(max, l.wide.high);
+    V error = splat(0), max = divided(p.max, t->scale, &error), sum = add(max, l.wide.high);
     V precise = add(sum, add(sum_error(max, l.wide.high, sum), add(error, l.wide.low)));
     V value = select(eq(precise, precise), precise, add(sum, l.wide.low));
 #endif
@@ -104,6 +105,19 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
     }
     store_row_values(out, &g, value);
   }
+}
+
+COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+#if REAL == 32
+  if (inner == 1 && t.plain && classes > 1 && classes <= MOST_CLASSES) {
+    in_blocks(begin, end, r, out, 1, logits, scratch, &t, log_sum_exp_block, log_sum_exp_lanes);
+    return;
+  }
+#endif
+  log_sum_exp_lanes(begin, end, r, out, logits, scratch, &t);
 }
 
 // 1 − exp(y) for −log 2 ≤ y ≤ 0 by its Taylor series: the terms alternate, and none is larger than the sum.
