@@ -47,7 +47,7 @@ INLINE void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width,
     real *e = scratch + EXPONENTIALS;
     const real *x = logits + first * r.classes;
     Reduction at;
-    if (block_near(e, x, rows * r.classes, scratch, &at)) {
+    if (block_near(e, x, rows, r.classes, scratch, &at)) {
       real magic = lane0(at.magic);
       of_block(out + first * width, x, rows, r.classes, scratch, &magic, t);
     } else if (block_apart(e, x, rows, r.classes, scratch, t)) {

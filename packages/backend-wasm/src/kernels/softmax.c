@@ -39,7 +39,7 @@ INLINE void softmax_blocks(size_t begin, size_t end, Rows r, real *out, const re
     real *o = out + first * r.classes;
     const real *x = logits + first * r.classes;
     Reduction at;
-    if (n >= W && ((t->plain && block_near(o, x, n, scratch, &at)) || block_apart(o, x, rows, r.classes, scratch, t)))
+    if (n >= W && ((t->plain && block_near(o, x, rows, r.classes, scratch, &at)) || block_apart(o, x, rows, r.classes, scratch, t)))
       share_rows(o, rows, r.classes, scratch);
     else if (t->plain && r.classes >= ROWS_FROM)
       softmax_rows(first, first + rows, r.classes, out, logits, scratch);
@@ -88,14 +88,14 @@ COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes
 
 // exp of the logits of a block that a mask keeps, and 0 elsewhere, if those that are kept are near each other: the first of them takes the place of
 // the others.
-COMPACT SHARED int block_near_masked(real *out, const real *x, size_t n, real *scratch, const unsigned char *mask,
-                                     size_t at, size_t period) {
+COMPACT SHARED int block_near_masked(real *out, const real *x, size_t rows, size_t classes, real *scratch,
+                                     const unsigned char *mask, size_t at, size_t period) {
   Reduction by;
-  size_t c = 0;
+  size_t n = rows * classes, c = 0;
   while (c < n && !mask[(at + c) % period]) c++;
   if (c == n) return 0;
   fill_repeated(out, x, mask, at, n, period, x[c]);
-  if (!block_near(out, out, n, scratch, &by)) return 0;
+  if (!block_near(out, out, rows, classes, scratch, &by)) return 0;
   fill_repeated(out, out, mask, at, n, period, 0);
   return 1;
 }
@@ -116,7 +116,7 @@ COMPACT SHARED void softmax_masked(size_t begin, size_t end, Rows r, real *out, 
       size_t rows = last - row, n = rows * r.classes;
       real *o = out + at;
       if (t->plain && r.classes > 1 && r.classes <= MOST_CLASSES && n >= W &&
-          block_near_masked(o, logits + at, n, scratch, mask, at, period)) {
+          block_near_masked(o, logits + at, rows, r.classes, scratch, mask, at, period)) {
         share_rows(o, rows, r.classes, scratch);
       } else {
         fill_repeated(o, logits + at, mask, at, n, period, masked);
