@@ -64,7 +64,7 @@ export function vjpDouble(
     // From `peak` on are four entries whose sum is above ½, or one that is.
     const top = peak < 0 ? -1 : indexAboveHalf(s, peak, peak + 4);
     if (top >= 0) origin = g[top];
-    else if (mayBeNear(g[start], mean) && isSoftmax(total) && isNearMean(s, g, start, end, mean)) origin = mean;
+    else if (mayBeNear(g[start], mean) && isNearMean(s, g, start, end, mean)) origin = mean;
     if (origin !== 0) {
       // The same sums of g − origin.
       mean = 0;

@@ -113,7 +113,7 @@ export function vjpDoubleShort(
     let mean = mean0 + mean1;
     const top = rounded === 0 ? -1 : indexAboveHalf(s, start, end);
     if (top >= 0) origin = g[top];
-    else if (mayBeNear(g[start], mean) && isSoftmax(total) && isNearMean(s, g, start, end, mean)) origin = mean;
+    else if (mayBeNear(g[start], mean) && isNearMean(s, g, start, end, mean)) origin = mean;
     if (origin !== 0) {
       // The same sums of g − origin.
       mean0 = 0;
