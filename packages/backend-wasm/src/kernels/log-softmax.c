@@ -1,5 +1,6 @@
 // out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
 #include "log-softmax-block.h"
+#include "masked-parts.h"
 
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch, const Temperature *t) {
   Partition p;
@@ -60,23 +61,33 @@ INLINE void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width,
 }
 #endif
 
-COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
-                            const real *logits, real *scratch, double temperature) {
-  Rows r = {outer, classes, inner};
-  Temperature t = temperature_of(temperature);
+COMPACT SHARED void log_softmax_units(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                                      const Temperature *t) {
+  int plain = r.inner == 1 && t->plain;
 #if REAL == 32
-  if (inner == 1 && t.plain && classes > 1 && classes <= MOST_CLASSES) {
-    in_blocks(begin, end, r, out, classes, logits, scratch, &t, log_softmax_block, log_softmax_lanes);
+  if (plain && r.classes > 1 && r.classes <= MOST_CLASSES) {
+    in_blocks(begin, end, r, out, r.classes, logits, scratch, t, log_softmax_block, log_softmax_lanes);
     return;
   }
 #endif
-  if (inner == 1 && t.plain && classes >= ROWS_FROM) {
-    size_t last = end * W < outer ? end * W : outer;
+  if (plain && r.classes >= ROWS_FROM) {
+    size_t last = end * W < r.outer ? end * W : r.outer;
     for (size_t row = begin * W; row < last; row++)
-      log_softmax_row(out + row * classes, logits + row * classes, classes, scratch, &t);
+      log_softmax_row(out + row * r.classes, logits + row * r.classes, r.classes, scratch, t);
     return;
   }
-  log_softmax_lanes(begin, end, r, out, logits, scratch, &t);
+  log_softmax_lanes(begin, end, r, out, logits, scratch, t);
+}
+
+COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature, const unsigned char *mask,
+                            size_t mask_outer) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+  if (mask)
+    in_masked_parts(begin, end, r, out, logits, scratch, &t, mask, mask_outer, MASKED, log_softmax_units, 0);
+  else
+    log_softmax_units(begin, end, r, out, logits, scratch, &t);
 }
 
 // out[o, i] = log Σ exp(x/T): max/T + log of the ratio, added in float64.
