@@ -39,7 +39,7 @@ typedef void OfBlock(real *, const real *, size_t, size_t, real *, const real *,
 typedef void OfLanes(size_t, size_t, Rows, real *, const real *, real *, const Temperature *);
 
 // Whole groups of rows without a temperature; all others are processed in lanes. A row has `width` results.
-INLINE void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width, const real *logits, real *scratch,
+COMPACT SHARED void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width, const real *logits, real *scratch,
                       const Temperature *t, OfBlock *of_block, OfLanes *of_lanes) {
   size_t groups = block_groups(r.classes), whole = r.outer / W < end ? r.outer / W : end;
   for (size_t unit = begin, next; unit < whole; unit = next) {

@@ -20,7 +20,7 @@ typedef void OfUnits(size_t, size_t, Rows, real *, const real *, real *, const T
 typedef int OfMaskedBlock(real *, const real *, size_t rows, size_t classes, real *, const unsigned char *, size_t at, size_t period);
 
 // Any rows, for any temperature; masked results are `value`.
-INLINE void in_masked_parts(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+COMPACT SHARED void in_masked_parts(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
                             const Temperature *t, const unsigned char *mask, size_t mask_outer, real value,
                             OfUnits *of_units, OfMaskedBlock *of_block) {
   size_t period = mask_outer * r.classes * r.inner, groups = (r.inner + W - 1) / W;
