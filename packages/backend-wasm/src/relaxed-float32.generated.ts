@@ -1,5 +1,5 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
-// 2d76c6140152b10cd12f3433045361499ccbf002d57e40964ebb18d1865f3b00
+// fc30669b94c3dee1ffb1cd52b56b491e6835abf09f6f3a402fe912003819e9c3
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 433;

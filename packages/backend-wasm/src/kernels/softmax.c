@@ -59,23 +59,21 @@ SHARED void softmax_units(size_t begin, size_t end, Rows r, real *out, const rea
     softmax_lanes(begin, end, r, out, logits, scratch, t);
 }
 
+#if REAL == 32
+// Longer rows than those of blocks, without a temperature. float64 has no such loop: it would not be faster than parts.
 COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes, real *out, const real *logits, real *scratch,
                                 const unsigned char *mask, size_t mask_outer) {
   for (size_t row = begin; row < end; row++) {
     real *o = out + row * classes;
     const unsigned char *m = mask + row % mask_outer * classes;
     Partition p;
-#if REAL == 32
     real top = horizontal_max(mask_row(o, logits + row * classes, m, classes));
-#else
-    fill(o, logits + row * classes, m, classes, MASKED);
-    real top = row_max(o, classes);
-#endif
     row_partition_below(&p, o, o, classes, scratch, top);
     share_row_of(o, classes, &p);
     clear_masked(row, row + 1, classes, out, mask, mask_outer, 0);
   }
 }
+#endif
 
 // Softmax of a block of masked logits, if those that are kept are near each other: the first of them takes the place of
 // the others.
@@ -96,10 +94,15 @@ KERNEL(softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t i
                 real *scratch, double temperature, const unsigned char *mask, size_t mask_outer) {
   Temperature t = temperature_of(temperature);
   Rows r = {outer, classes, inner};
-  if (!mask)
+  if (!mask) {
     softmax_units(begin, end, r, out, logits, scratch, &t);
-  else if (inner == 1 && t.plain && classes > MOST_CLASSES)
+    return;
+  }
+#if REAL == 32
+  if (inner == 1 && t.plain && classes > MOST_CLASSES) {
     softmax_masked_rows(begin * W, end * W < outer ? end * W : outer, classes, out, logits, scratch, mask, mask_outer);
-  else
-    in_masked_parts(begin, end, r, out, logits, scratch, &t, mask, mask_outer, 0, softmax_units, softmax_masked_block);
+    return;
+  }
+#endif
+  in_masked_parts(begin, end, r, out, logits, scratch, &t, mask, mask_outer, 0, softmax_units, softmax_masked_block);
 }
