@@ -1,4 +1,4 @@
-// out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
+// out = x/T − log Σ exp(x/T), and log Σ exp(x/T).
 #include "log-softmax-block.h"
 #include "masked-parts.h"
 
@@ -129,83 +129,4 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
   }
 #endif
   log_sum_exp_lanes(begin, end, r, out, logits, scratch, &t);
-}
-
-// 1 − exp(y) for −log 2 ≤ y ≤ 0 by its Taylor series: the terms alternate, and none is larger than the sum.
-INLINE V complement_of_log(V y) {
-  V sum = splat(0);
-  for (int k = REAL == 32 ? 10 : 17; k >= 1; k--) sum = mul(mul(add(splat(1), sum), y), splat((real)(1.0 / k)));
-  return sub(splat(0), sum);
-}
-
-// If exp(y) is above 1/2, a derivative would cancel. For the jvp, that entry's tangent is subtracted from all: J maps constants to 0. If the
-// tangents have a large constant in common, their mean is, as in vjp.c.
-// For the vjp, its own result is g (1 − exp(y)) − exp(y) Σ_others g.
-COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
-                                           real *scratch, double temperature, int forward) {
-  Reduction at = reduction_at(splat(0), 0, 0);
-  V scale = splat((real)temperature);
-  for (size_t unit = begin; unit < end; unit++) {
-    Group g = group_at(unit, r);
-    Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
-    V half = splat((real)-0.6931471805599453), share = splat(1), shift = splat(0), total, rest;
-    for (int is_shifted = !forward;;) {
-      Sum sum = sum_zero(), others = sum_zero();
-      if (!is_shifted)
-        for (size_t c = 0; c < r.classes; c++)
-          shift = select(lt(half, lanes_load(l, c)), mul(lanes_load(q, c), share), shift);
-      for (size_t c = 0; c < r.classes; c++) {
-        V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift);
-        if (forward)
-          b = mul(exp_of_log(a, at), b);
-        else
-          others = sum_add(others, andnot(b, lt(half, a)));
-        sum = sum_add(sum, b);
-      }
-      total = sum_rounded(sum), rest = sum_rounded(others);
-      V fine = harmless(total);
-      if (!all_true(fine) && all_true(eq(share, splat(1)))) {
-        // No row has 2^32 entries.
-        share = select(fine, splat(1), splat((real)0x1p-34));
-        shift = splat(0), is_shifted = !forward;
-        continue;
-      }
-      if (is_shifted) break;
-      is_shifted = 1;
-      V near = eq(shift, splat(0));
-      for (size_t c = 0; c < SAMPLE && c < r.classes && any_lane(near); c++) {
-        V possible = and(splat(1), ne(lanes_load(l, c), splat((real)-__builtin_inf())));
-        near = and(near, near_mean(possible, sub(mul(lanes_load(q, c), share), total), total));
-      }
-      if (!any_lane(near)) break;
-      shift = select(near, total, shift);
-    }
-    Lanes o = lanes_for(out, &g, scratch);
-    V divisor = mul(scale, share);
-    int is_one = all_true(eq(divisor, splat(1)));
-    for (size_t c = 0; c < r.classes; c++) {
-      V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift), d;
-      if (forward) {
-        d = sub(b, total);
-      } else {
-        V p = exp_of_log(a, at), top = lt(half, a);
-        d = sub(b, mul(p, total));
-        if (any_true(top)) d = select(top, sub(mul(b, complement_of_log(a)), mul(p, rest)), d);
-      }
-      lanes_store(o, c, is_one ? d : div(d, divisor));
-    }
-    lanes_out(out, &g, r.classes, o);
-  }
-}
-
-// out = (g − exp(y) Σ g) / T.
-KERNEL(log_softmax_vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
-                        const real *g, real *scratch, double temperature) {
-  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, g, scratch, temperature, 0);
-}
-
-// out = (t − ⟨exp(y), t⟩) / T.
-KERNEL(log_softmax_jvp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
-                        const real *t, real *scratch, double temperature) {
-  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, t, scratch, temperature, 1);
 }
