@@ -134,7 +134,7 @@ INLINE size_t top_of(const real *y, size_t classes) {
 }
 
 // Σ g but for the classes above 1/2, and the number of those.
-INLINE double cotangents_but_top(const real *y, const real *g, size_t classes, V last, int *count) {
+SHARED double cotangents_but_top(const real *y, const real *g, size_t classes, V last, int *count) {
   Sum a = sum_zero(), b = a;
   V half = splat(LOG_HALF), above = and(last, lt(half, load(y + classes - W))), tops = counted(splat(0), above);
   a = sum_add(a, andnot(and(last, load(g + classes - W)), above));
@@ -153,7 +153,7 @@ INLINE double cotangents_but_top(const real *y, const real *g, size_t classes, V
   return sum_total(joined(a, b));
 }
 
-SHARED void put_cotangent_sums(Block *b) {
+COMPACT SHARED void put_cotangent_sums(Block *b) {
   real *totals = b->scratch + ROW_TOTALS, *rests = b->scratch + ROW_RESTS;
   size_t classes = b->classes;
   const real *y = b->y, *g = b->v;
@@ -169,7 +169,7 @@ SHARED void put_cotangent_sums(Block *b) {
 }
 
 // out = g − exp(y) Σ g of a row, or of a part of a long one, in which `top` is the class above 1/2 if it is less than n.
-INLINE void cotangents_out(real *out, const real *e, const real *y, const real *g, size_t n, V total, real rest, size_t top) {
+SHARED void cotangents_out(real *out, const real *e, const real *y, const real *g, size_t n, V total, real rest, size_t top) {
   V unit = ONE_UNIT;
 #define RESULT(c) fnma(mul(load(e + (c)), unit), total, load(g + (c)))
   real of_top = 0;
@@ -186,7 +186,7 @@ INLINE void cotangents_out(real *out, const real *e, const real *y, const real *
   if (top < n) out[top] = of_top;
 }
 
-SHARED void log_vjp_block(const Block *b) {
+COMPACT SHARED void log_vjp_block(const Block *b) {
   real *e = b->scratch + EXPONENTIALS;
   const real *totals = b->scratch + ROW_TOTALS, *rests = b->scratch + ROW_RESTS;
   const unsigned *tops = tops_of(b);
@@ -231,27 +231,22 @@ INLINE int add_products(Sum *sum, const real *e, const real *t, size_t n, V shif
   return count_of(tops);
 }
 
-// The same of a whole row.
-INLINE double products_of(const Block *b, size_t r, real shift, V last, int *count) {
-  const real *y = b->y + r * b->classes, *t = b->v + r * b->classes, *e = b->scratch + EXPONENTIALS;
-  size_t classes = b->classes;
+SHARED double products_of_short(const real *e, const real *t, size_t classes, V shift, V last, int *count) {
   Sum sum = sum_zero();
-  if (classes <= MOST_CLASSES) {
-    *count = add_products(&sum, e + r * classes, t, classes, splat(shift), last);
-    return sum_total(sum);
-  }
-  *count = 0;
-  for (size_t c = 0, n; c < classes; c += n) {
-    n = part_of(classes - c);
-    put_exponentials(b, y + c, n);
-    *count += add_products(&sum, e, t + c, n, splat(shift), last_lanes(n));
-  }
+  *count = add_products(&sum, e, t, classes, shift, last);
   return sum_total(sum);
 }
 
-COMPACT SHARED double products_shifted(const Block *b, size_t r, real shift, V last) {
-  int count;
-  return products_of(b, r, shift, last, &count);
+COMPACT SHARED double products_of_long(const Block *b, const real *y, const real *t, V shift, int *count) {
+  const real *e = b->scratch + EXPONENTIALS;
+  Sum sum = sum_zero();
+  *count = 0;
+  for (size_t c = 0, n; c < b->classes; c += n) {
+    n = part_of(b->classes - c);
+    put_exponentials(b, y + c, n);
+    *count += add_products(&sum, e, t + c, n, shift, last_lanes(n));
+  }
+  return sum_total(sum);
 }
 
 // Whether the first entries of a row are near its mean.
@@ -264,20 +259,24 @@ INLINE int is_near_mean(const real *y, const real *t, size_t classes, V mean) {
 
 SHARED void put_tangent_sums(Block *b) {
   real *totals = b->scratch + ROW_TOTALS, *shifts = b->scratch + ROW_RESTS;
-  V last = last_lanes(b->classes);
-  if (b->classes <= MOST_CLASSES) put_exponentials(b, b->y, b->rows * b->classes);
-  for (size_t r = 0; r < b->rows; r++) {
-    const real *y = b->y + r * b->classes, *t = b->v + r * b->classes;
+  size_t classes = b->classes;
+  int is_short = classes <= MOST_CLASSES;
+  const real *y = b->y, *t = b->v, *e = b->scratch + EXPONENTIALS;
+  V last = last_lanes(classes);
+  if (is_short) put_exponentials(b, y, b->rows * classes);
+#define PRODUCTS(shift) (is_short ? products_of_short(e, t, classes, splat(shift), last, &count) : products_of_long(b, y, t, splat(shift), &count))
+  for (size_t r = 0; r < b->rows; r++, y += classes, t += classes, e += classes) {
     int count;
     real shift = 0;
-    double total = products_of(b, r, 0, last, &count);
-    size_t top = count ? top_of(y, b->classes) : b->classes;
-    if (top < b->classes) shift = t[top];
-    if (shift == 0 && is_near_mean(y, t, b->classes, splat((real)total))) shift = (real)total;
-    if (shift != 0) total = products_shifted(b, r, shift, last);
+    double total = PRODUCTS(0);
+    size_t top = count ? top_of(y, classes) : classes;
+    if (top < classes) shift = t[top];
+    if (shift == 0 && is_near_mean(y, t, classes, splat((real)total))) shift = (real)total;
+    if (shift != 0) total = PRODUCTS(shift);
     totals[r] = (real)total, shifts[r] = shift, tops_of(b)[r] = (unsigned)top;
     if (count > 1 || !(__builtin_fabs(total) < HARMLESS)) leave_out(b, r);
   }
+#undef PRODUCTS
 }
 
 SHARED void log_jvp_block(const Block *b) {
