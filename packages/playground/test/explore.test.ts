@@ -733,9 +733,54 @@ test('an invalid link is an error that names the invalid part, and the rest is s
   const page = await open('explore?x=1,2;3&t=0x1&loss=mse');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
-  expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
+  expect(said).toContain('x=1,2;3: row 1 has another length (1) than row 0 (2)');
   expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
   expect(said).toContain('loss=mse: expected crossEntropy');
+});
+
+test('the error of a link with numbers that are none names the first of them, and quotes a long link in part', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const numbers = Array.from({ length: 100 }, (_, k) => k).join();
+  for (const [query, expected] of [
+    ['x=1,NaN', 'x=1,NaN: “NaN” is not a finite number, nor -Infinity, which masks a class'],
+    ['x=Infinity,1', '“Infinity” is not a finite number'],
+    ['x=1,,2', '“” is not a finite number'],
+    // Only logits can be masked.
+    ['x=1,2&g=-Infinity,0', 'g=-Infinity,0: “-Infinity” is not a finite number.'],
+    ['x=1,2&g=1,2,3', 'g=1,2,3: expected the shape of x, (1, 2)'],
+    [`x=${numbers};1`, `x=${numbers.slice(0, 40)}…: row 1 has another length (1) than row 0 (100)`],
+  ]) {
+    await page.evaluate((hash) => location.assign(hash), `#explore?${query}`);
+    await page.getByRole('alert').filter({ hasText: expected }).waitFor();
+    await expect.poll(() => page.locator('.bar-value').last().textContent()).toBe('1.000');
+  }
+});
+
+test('an error of the link is in sight at once, on a phone as well', async () => {
+  const page = await open('explore?x=1,2;3');
+  await explored(page);
+  for (const width of [360, 768, 1280]) {
+    await page.setViewportSize({ width, height: 740 });
+    const error = await page.getByRole('alert').filter({ hasText: 'The link has' }).boundingBox();
+    expect(error && error.y + error.height, `${width} px`).toBeLessThan(740);
+  }
+});
+
+test('what is said about the probabilities is true of masked, tiny and single classes', async () => {
+  const page = await open('explore');
+  await explored(page);
+  for (const [query, expected] of [
+    ['x=1,2', 'Positive, and they sum to 1 for any logits. If one logit grows'],
+    ['x=1,-Infinity,2', 'one that is masked out (−∞) has 0. If one logit grows'],
+    ['x=1000,1000,0', 'one that is shown as 0 is too small for float64. If one logit grows'],
+    ['x=100,0', 'Nearly one-hot'],
+    ['x=1,-Infinity,-Infinity', 'All classes but one are masked out (−∞): its probability is 1 whatever its logit is'],
+    ['x=7', 'There is one class: its probability is 1 whatever its logit is'],
+  ]) {
+    await page.evaluate((hash) => location.assign(hash), `#explore?${query}`);
+    await page.getByText(expected ?? '').waitFor();
+  }
 });
 
 test('a link that names a backend which cannot run here is computed on another one, with the reason', async () => {
