@@ -167,6 +167,45 @@ test('a link is followed although the page writes its state before it hears of t
   await expect.poll(probabilities).toEqual(['0.2689', '0.7311', '1.000']);
 });
 
+test('of many samples those around the chosen one are listed', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 20 }, (_, k) => `${k},0`).join(';')}&row=10`);
+  await explored(page);
+  const listed = () => page.locator('.sample-name').allTextContents();
+  expect(await listed()).toEqual(['7', '8', '9', '10', '11', '12']);
+  const field = page.getByRole('textbox', { name: 'sample' });
+  await field.fill('0');
+  await expect.poll(listed).toEqual(['0', '1', '2', '3', '4', '5']);
+  await field.fill('19');
+  await expect.poll(listed).toEqual(['14', '15', '16', '17', '18', '19']);
+  expect(await page.getByRole('radio', { name: '19', exact: true }).isChecked()).toBe(true);
+});
+
+test('a pasted text stays as it was typed while it is edited, and is then shown as what was read', async () => {
+  const page = await open('explore');
+  await explored(page);
+  await page.getByText('Paste or drop').click();
+  const text = page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' });
+  await text.clear();
+  await text.pressSequentially('1, 2\n3, 4');
+  await page.getByText('(2, 2): 2 samples of 2 classes').waitFor();
+  expect(await text.inputValue()).toBe('1, 2\n3, 4');
+  await text.blur();
+  await expect.poll(() => text.inputValue()).toBe('[[1, 2],\n [3, 4]]');
+  // A wrong text stays, to be mended.
+  await text.fill('1, x');
+  await page.getByText('line 1, column 2 is "x"; expected a number').waitFor();
+  await text.blur();
+  expect(await text.inputValue()).toBe('1, x');
+  // One that is dropped is not being typed.
+  const data = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.setData('text/plain', '5, 6');
+    return transfer;
+  });
+  await page.dispatchEvent('.signal-input', 'drop', { dataTransfer: data });
+  await expect.poll(() => text.inputValue()).toBe('[[5, 6]]');
+});
+
 test('a sample can be chosen among many, and a saturated one is reported', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
