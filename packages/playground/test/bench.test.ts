@@ -34,6 +34,13 @@ test('backends and another library are timed, drawn, downloaded, and compared wi
   await chooser.setInputFiles({ name: 'other.json', mimeType: 'application/json', buffer: Buffer.from(text) });
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
   await page.getByRole('img', { name: 'times as fast in A as in B' }).waitFor();
+  // What is shown, and what the columns of the tables are, is said there.
+  const runs = page.getByRole('region', { name: 'Runs' });
+  expect(await runs.locator('.caption').textContent()).toContain('into an output that exists');
+  await runs.getByRole('radio', { name: 'end to end' }).check();
+  await expect.poll(() => runs.locator('.caption').textContent()).toContain('copy to the device, compute, copy back');
+  await page.getByText('Numbers of A').click();
+  await page.getByRole('listitem').filter({ hasText: 'speed-up: the time of naive divided by' }).first().waitFor();
   await chooser.setInputFiles({ name: 'wrong.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await page.getByText('wrong.json: not a report; expected what softgrad bench --json wrote').waitFor();
   // The previous report stays.
