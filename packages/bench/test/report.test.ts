@@ -112,6 +112,8 @@ describe('a table', () => {
     const ratio = { ratio: 0.5, interval: [0.4, 0.625] } as const;
     expect(formatSpeedUp({ ...ratio, significant: true })).toBe('2.00× (1.60–2.50)');
     expect(formatSpeedUp({ ...ratio, significant: false })).toBe('within the noise (1.60–2.50)');
+    const large = { ratio: 1 / 1234, interval: [1 / 1500, 1 / 999] } as const;
+    expect(formatSpeedUp({ ...large, significant: true })).toBe('1234× (999–1500)');
     const around = { ratio: 1.01, interval: [0.8, 1.25] } as const;
     expect(formatSpeedUp({ ...around, significant: false })).toBe('no difference (0.800–1.25)');
   });
@@ -217,6 +219,15 @@ describe('HTML', () => {
         expect(shown.length, `${axis} axis, factor ${factor}: ${shown}`).toBeGreaterThan(1);
       }
     }
+  });
+
+  test('the line of a contender goes from the smallest to the largest size, in whatever order they were timed', () => {
+    const [first, second, ...others] = report.workloads;
+    const { document } = parseHTML(toHtml({ ...report, workloads: [second, first, ...others] }));
+    const line = document.querySelector('figure > svg [aria-label=line] path').getAttribute('d') ?? '';
+    const places = [...line.matchAll(/[ML]([\d.]+),/g)].map(([, x]) => Number(x));
+    expect(places).toHaveLength(2);
+    expect(places[0]).toBeLessThan(places[1]);
   });
 
   test('is self-contained: no script, no URL, no import', () => {
