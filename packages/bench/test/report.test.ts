@@ -224,7 +224,7 @@ describe('HTML', () => {
   test('the line of a contender goes from the smallest to the largest size, in whatever order they were timed', () => {
     const [first, second, ...others] = report.workloads;
     const { document } = parseHTML(toHtml({ ...report, workloads: [second, first, ...others] }));
-    const line = document.querySelector('figure > svg [aria-label=line] path').getAttribute('d') ?? '';
+    const line = document.querySelector('figure > svg [aria-label=line] path')?.getAttribute('d') ?? '';
     const places = [...line.matchAll(/[ML]([\d.]+),/g)].map(([, x]) => Number(x));
     expect(places).toHaveLength(2);
     expect(places[0]).toBeLessThan(places[1]);
