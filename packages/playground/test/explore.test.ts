@@ -535,6 +535,13 @@ test('on a projector the logits stay in sight beside the product, whose sliders 
   expect((controls?.y ?? Number.NaN) + (controls?.height ?? 0)).toBeLessThan(768);
 });
 
+test('on a phone, each class of the product has its name, for a screen reader as well', async () => {
+  const page = await open('explore?x=1,2');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await explored(page);
+  for (const name of ['class 0', 'class 1']) await page.getByRole('rowheader', { name, exact: true }).waitFor();
+});
+
 test('the Jacobian of ten classes fits a phone', async () => {
   const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
   await page.setViewportSize({ width: 360, height: 740 });
