@@ -257,6 +257,34 @@ const gradients = errors.map((e, i) => e);`,
     ['=> e)', '=> e * outputs[i] * (1 - outputs[i]))', 'diagonal'],
     ['outputs[i] - t', '(t - outputs[i]) * outputs[i] * (1 - outputs[i])', 'diagonal'],
   ],
+  'attention, with scores divided by the root of the size of a head': [
+    `function attentionBackward(scores: number[], dAttn: number[], dk: number): number[] {
+  const scaled = scores.map((x) => x / Math.sqrt(dk));
+  const e = scaled.map((x) => Math.exp(x));
+  const z = e.reduce((a, b) => a + b, 0);
+  const w = e.map((x) => x / z);
+  const dot = w.reduce((a, p, i) => a + p * dAttn[i], 0);
+  return w.map((p, i) => p * (dAttn[i] - dot) / Math.sqrt(dk));
+}`,
+    ['- dot) / Math.sqrt(dk)', '- dot)', 'temperature'],
+    ['- dot) / Math.sqrt(dk)', '- dot) * Math.sqrt(dk)', 'temperature'],
+    ['- dot) / Math.sqrt(dk)', '- dot) / dk', 'temperature'],
+  ],
+  'a public class with a field without a value': [
+    `public class Softmax {
+    private double[] output;
+    public double[] backward(double[] grad) {
+        double[] result = new double[grad.length];
+        double dot = 0;
+        for (int i = 0; i < grad.length; i++) dot += grad[i] * output[i];
+        for (int i = 0; i < grad.length; i++) {
+            result[i] = output[i] * (grad[i] - dot);
+        }
+        return result;
+    }
+}`,
+    ['(grad[i] - dot)', 'grad[i] * (1.0 - output[i])', 'diagonal'],
+  ],
   'a loss and its gradient': [
     `function loss(logits, target) {
   const e = logits.map((x) => Math.exp(x)), total = e.reduce((a, b) => a + b, 0);
