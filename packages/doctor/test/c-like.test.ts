@@ -313,6 +313,14 @@ describe('code of JavaScript, TypeScript, Java and C++', () => {
     }
   });
 
+  test('of an array of one dimension, the diagonal alone is not the sum along another axis', () => {
+    for (const code of [
+      'for (int i = 0; i < n; i++) dx[i] = g[i] * s[i] * (1 - s[i]);',
+      'const dx = s.map((p, i) => g[i] * p * (1 - p));',
+    ])
+      expect(verdictOf(code), code).toBe('diagonal');
+  });
+
   test('takes numbers as the operands of operators, so that what is meant for one row is not taken for a batch', () => {
     expect([isOfNumbers('s.map((p) => p * 2)'), isOfNumbers('s * 2')]).toEqual([true, false]);
     expect([isOfNumbers('double a = 1; y = s.array() * g'), isOfNumbers('auto d = arma::exp(x) - y')]).toEqual([

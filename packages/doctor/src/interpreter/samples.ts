@@ -40,7 +40,7 @@ interface Meaning {
 function meaningsOf(axis: number, ofNumbers: boolean): readonly Meaning[] {
   const plain = { flat: false, indices: false, renamed: false, weights: false };
   const batch: Meaning = { ...plain, shape: axis === 0 ? [4, 5] : [5, 4], axis };
-  const row: Meaning = { ...plain, shape: [1, 7], axis: 1, flat: true };
+  const row: Meaning = { ...plain, shape: [1, 7], axis: -1, flat: true };
   const column: Meaning = { ...plain, shape: [7, 1], axis: 0 };
   const rowsInLine: Meaning = { ...batch, flat: true };
   const ofWeights: readonly Meaning[] = [
@@ -253,8 +253,9 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
     const isOfNothing = renamed ? notes.length === 0 : ![...used].some((letter) => letter !== 'n');
     // Whole numbers are those of a condition, or of the target alone: they say nothing of a derivative.
     if (isOfNothing || values.data.every(Number.isInteger)) continue;
+    const ofShape = n === 1 ? whole : shape;
     const rows = n === 1 ? 'one row' : flat ? 'a batch in one dimension' : 'a batch';
-    notes[0] = `Found by running the code with made-up numbers, ${rows} of the shape (${(n === 1 ? whole : shape).join(', ')})${classes === 0 && n > 1 ? ' with the classes along axis 0' : ''}.`;
+    notes[0] = `Found by running the code with made-up numbers, ${rows} of the shape (${ofShape.join(', ')})${classes === 0 && n > 1 ? ' with the classes along axis 0' : ''}.`;
     if (weights) notes.push('It is the gradient of the weights; what is judged is the gradient of the logits in it.');
     yield {
       // Rows one after the other are those of a batch.
@@ -264,8 +265,9 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
       },
       input: {
         ...given,
-        logits,
-        ...(used.has('g') ? { upstream } : {}),
+        // Of an array of one dimension, no other axis can be meant.
+        logits: { ...logits, shape: ofShape },
+        ...(used.has('g') ? { upstream: { ...upstream, shape: ofShape } } : {}),
         ...(used.has('y') ? { target: labels, reduction } : {}),
       },
       isOneRow: n === 1,
