@@ -331,6 +331,20 @@ describe('code of JavaScript, TypeScript, Java and C++', () => {
   });
 });
 
+describe('what Python does not have is left out or written as Python has it', () => {
+  test.each([
+    ['const a = s as number[];', 'a = s'],
+    ['double a = (double)s[0];', 'a = s[0]'],
+    ['const a = await s;', 'a = s'],
+    ['const a = Math.max.apply(null, s);', 'a = max( s)'],
+    ['const a = s?.length;', 'a = s.length'],
+    ['const a = f(...s);', 'a = f(s)'],
+    ['const a = s[0] ?? 1;', 'a = s[0] or 1'],
+  ])('%s', (code, python) => {
+    expect(asPython(code)).toBe(python);
+  });
+});
+
 describe('what is Python stays as it is', () => {
   test.each([
     'def f(s):\n    return s * (1 - s)',
