@@ -100,6 +100,20 @@ describe.each(['float32', 'float64'] as const)('%s', (dtype) => {
   test.each(Object.entries(additiveKinds))('rows beside rows of additive masks, with %s', async (_, some) => {
     for (const classes of [2, 3, 5, 10, 17, 64, 256]) await expectRight(dtype, classes, some);
   });
+
+  // The reference of the block is that of its first row. With it, the last logit of the last row would be 0, but not with that of its own row.
+  test.each([3, 5, 7])('the last logit of a block of rows of %i, one of which has −Infinity', async (classes) => {
+    const backend = await wasm.open({ relaxedSimd: false });
+    const rows = { outer: 3, classes, inner: 1 };
+    const [far, farther] = dtype === 'float32' ? [-95, -112] : [-690, -760];
+    const x = new (dtype === 'float64' ? Float64Array : Float32Array)(3 * classes);
+    x[0] = Number.NEGATIVE_INFINITY;
+    x.fill(far, 2 * classes);
+    x[3 * classes - 1] = farther;
+    const s = compute(backend, [x], (out, input) => backend.softmax(out, input, rows, { temperature: 1, mask: null }));
+    const p = Math.exp(farther - far) / (classes - 1 + Math.exp(farther - far));
+    expect(Math.abs(s[3 * classes - 1] / p - 1)).toBeLessThan(dtype === 'float32' ? 1e-6 : 1e-14);
+  });
 });
 
 async function expectRight(dtype: FloatDType, classes: number, kinds: readonly Kind[]): Promise<void> {
