@@ -174,7 +174,10 @@ test('unknown options are one-line errors', async () => {
       /one: two results would be written to it; expected a file for each\n$/,
     ],
     [['--json', '-', '--md', '-'], /only one of --json and --md can be - \(standard output\)\n$/],
-    [['--json', folder.at('nowhere/x.json')], /nowhere\/x\.json: cannot be written: no such file or directory\n$/],
+    [
+      ['--json', folder.at('nowhere/x.json')],
+      /nowhere\/x\.json: cannot be written: the folder \S*nowhere does not exist\n$/,
+    ],
     [['--md', folder.path], /: cannot be written: is a directory\n$/],
   ] as const) {
     const { status, stdout, stderr } = await softgrad(['accuracy', ...args]);

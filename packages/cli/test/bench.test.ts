@@ -215,7 +215,7 @@ describe('invalid options are one-line errors before anything is measured', () =
     [['--md', '-', '--html', '-'], /only one of --json, --md and --html can be -/],
     ...['--json', '--md', '--html'].map((option): [string[], RegExp] => [
       [option, folder.at('nowhere/report')],
-      /nowhere\/report: cannot be written: no such file or directory\n$/,
+      /nowhere\/report: cannot be written: the folder \S*nowhere does not exist\n$/,
     ]),
     [['--html', folder.path], /: cannot be written: is a directory\n$/],
     [['--compare', folder.at('nowhere.json')], /nowhere\.json: cannot be read: no such file or directory\n$/],

@@ -47,6 +47,11 @@ truncateSync(widest, readFileSync(widest).length + 4e6);
 describe('errors are one line on standard error with exit code 2, and an existing output is unchanged', () => {
   test.each<[string, readonly string[], RegExp | string]>([
     [
+      'the URL of a file of this machine',
+      ['softmax', 'file:///data/logits.npy'],
+      /^softgrad: file:\/\/\/data\/logits\.npy: a URL, which is not read; expected the path of the file, \/data\/logits\.npy\n$/,
+    ],
+    [
       'a URL',
       ['softmax', 'https://example.com/logits.npy'],
       /^softgrad: https:\/\/example\.com\/logits\.npy: a URL, which is not read; download it, or pipe it, as in curl -s URL \| softgrad softmax -; expected/,
@@ -652,7 +657,7 @@ describe('an output that cannot be written is an error before anything is printe
     [
       'a folder that is not there',
       'nowhere/out.npy',
-      /nowhere\/out\.npy: cannot be written: no such file or directory/,
+      /nowhere\/out\.npy: cannot be written: the folder \S*nowhere does not exist\n$/,
     ],
     ['a folder in its place', 'folder.npy', /folder\.npy: cannot be written: is a directory/],
   ])('%s', async (_, out, message) => {

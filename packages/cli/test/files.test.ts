@@ -151,9 +151,10 @@ test('the ending of an output determines its format, in upper or lower case', ()
       new RegExp(`^--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv$`),
     );
   }
-  for (const path of ['-', '/dev/stdout']) {
+  expect(() => outputFormat('')).toThrow(/^--out '': unknown ending; expected .npy, .npz, .json, .csv or .tsv$/);
+  for (const path of ['-', '/dev/stdout', '/dev/fd/63']) {
     expect(() => outputFormat(path), path).toThrow(
-      `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv; without --out, the result is JSON on standard output`,
+      `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv; without --out, the result is JSON on standard output; for another format there, write a file first: --out result.npy && cat result.npy`,
     );
   }
 });

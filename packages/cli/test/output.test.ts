@@ -63,6 +63,24 @@ test('an existing file is replaced with its permissions; a symbolic link stays a
   expect(lstatSync(link).isSymbolicLink()).toBe(true);
 });
 
+test('a read-only file is not replaced, although its folder could be written to', async () => {
+  const out = folder.write('kept.json', 'old');
+  for (const mode of [0o444, 0o400, 0o000]) {
+    chmodSync(out, mode);
+    for (const name of [out, folder.symlink(`kept-${mode}.json`, out)]) {
+      expect(await softgrad(['softmax', input, '--out', name])).toMatchObject({
+        status: 2,
+        stderr: `softgrad: ${name}: cannot be written: the file is read-only; expected a writable file, or another name\n`,
+      });
+    }
+  }
+  chmodSync(out, 0o644);
+  expect(readFileSync(out, 'utf8')).toBe('old');
+  expect(readdirSync(folder.path).filter((name) => name.startsWith('.kept'))).toEqual([]);
+  expect((await softgrad(['softmax', input, '--out', out])).status).toBe(0);
+  expect(JSON.parse(readFileSync(out, 'utf8'))).toHaveLength(4);
+});
+
 test('a text file appears complete or not at all, and leaves no temporary file', async () => {
   const out = folder.at('text.md');
   await writeTextFile(out, 'one\n');

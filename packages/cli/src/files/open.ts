@@ -156,6 +156,7 @@ async function openFile(path: string): Promise<FileHandle> {
 }
 
 function reasonNotOpened(path: string, cause: unknown): string {
+  if (/^file:\/\//i.test(path)) return `a URL, which is not read; expected the path of the file, ${path.slice(7)}`;
   if (/^[a-z]+:\/\//i.test(path))
     return `a URL, which is not read; download it, or pipe it, as in curl -s URL | softgrad softmax -; ${expected}`;
   if (codeOf(cause) !== 'ENOENT') return systemReason(cause);

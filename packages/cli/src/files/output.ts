@@ -25,17 +25,18 @@ export interface Output {
  * @throws ERR_VALUE if the file cannot be written
  */
 export async function fileOutput(path: string): Promise<Output> {
-  const explain = (cause: unknown): never => {
-    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${systemReason(cause)}`, { cause });
+  const refuse = (reason: string, cause?: unknown): never => {
+    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${reason}`, { cause });
   };
+  const explain = (cause: unknown) => refuse(systemReason(cause), cause);
   const target = await destination(path).catch(explain);
   const existing = await stat(target).catch(() => null);
   if (!existing && adviceOnName(path) !== '')
     throw new SoftgradError('ERR_VALUE', `${path}: cannot be written${adviceOnName(path)}`);
-  if (existing && !existing.isFile()) {
-    const kind = existing.isDirectory() ? 'is a directory' : 'not a regular file';
-    throw new SoftgradError('ERR_VALUE', `${path}: cannot be written: ${kind}`);
-  }
+  if (existing && !existing.isFile()) refuse(existing.isDirectory() ? 'is a directory' : 'not a regular file');
+  // Renaming needs only permission to write to the folder, so it would replace a file that nobody may write.
+  if (existing && (existing.mode & 0o222) === 0)
+    refuse('the file is read-only; expected a writable file, or another name');
   // The name may already have the maximum length, so only its beginning is used.
   const beginning = basename(target).slice(0, 40);
   const temporary = join(dirname(target), `.${beginning}.${process.pid}.${Date.now().toString(36)}.tmp`);
@@ -49,7 +50,9 @@ export async function fileOutput(path: string): Promise<Output> {
     created = true;
   } catch (cause) {
     release();
-    explain(cause);
+    const folder = dirname(target);
+    const isMissing = codeOf(cause) === 'ENOENT' && !(await stat(folder).catch(() => null));
+    refuse(isMissing ? `the folder ${folder} does not exist` : systemReason(cause), cause);
   }
   const finish = () => {
     created = false;

@@ -34,10 +34,12 @@ export interface RowWriter {
 export function outputFormat(path: string): OutputFormat {
   const ending = extname(path).toLowerCase().slice(1);
   if (ending === 'npy' || ending === 'npz' || ending === 'json' || ending === 'csv' || ending === 'tsv') return ending;
-  const hint = /^-$|^\/dev\//.test(path) ? '; without --out, the result is JSON on standard output' : '';
+  const hint = /^-$|^\/dev\//.test(path)
+    ? '; without --out, the result is JSON on standard output; for another format there, write a file first: --out result.npy && cat result.npy'
+    : '';
   throw new SoftgradError(
     'ERR_VALUE',
-    `--out ${path}: unknown ending; expected .npy, .npz, .json, .csv or .tsv${hint}`,
+    `--out ${path || "''"}: unknown ending; expected .npy, .npz, .json, .csv or .tsv${hint}`,
   );
 }
 
