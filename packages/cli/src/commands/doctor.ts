@@ -59,7 +59,7 @@ export function doctorCommand(session: Session): Command {
       .option('--grad <file>', 'the gradient in question, (n, f) or (n, f, f)')
       .option('--did <expression>', 'its code, as "J.sum(axis=1)"; needs no files')
       .option('--upstream <file>', '∂L/∂s from the loss, of the shape of the logits')
-      .option('--target <file>', "the loss's class indices, or probabilities")
+      .option('--target <file>', "the loss's class indices from 0, or probabilities")
       .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
       .addOption(new Option('--temperature <t>', 'divides the logits; above 0; default: any').argParser(positive))
       .addOption(
