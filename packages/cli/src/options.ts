@@ -29,15 +29,22 @@ export const moduleHelp = 'the backend of a JavaScript file or a package, as for
 /** The same for commands that compute shards, which need it wherever they are computed. */
 export const moduleForShardsHelp = `${moduleHelp}; --resume and workers need it, too`;
 
+/** Help on what a command reads in place of a file's name. */
+export const filesHelp = `
+Files that are read:
+  .npy, .npz, .safetensors  FILE.npz:NAME picks one of several arrays
+  .json                     nested lists; FILE.json:NAME picks one of an object
+  .csv, .tsv                numbers in rows, with a line of names above or none
+  .txt                      numbers as NumPy and PyTorch print them, or in rows
+  FOLDER                    of a finished \`softgrad run\`, or FOLDER:gradient
+  -                         standard input: what .txt or .json holds, or a .npy
+  0,2                       the numbers themselves, with commas`;
+
 /** Help on the formats, shown below every operation's help. */
-export const formatsHelp = `
-INPUT and other files are .npy, .npz or .safetensors (FILE.npz:name picks one of
-several arrays), the folder of a finished \`softgrad run\` (FOLDER:gradient picks
-one of several), .json (nested lists, or FILE.json:gradient), .csv or .tsv (a
-header row is passed over), .txt (any text of numbers, such as what NumPy prints
-or np.savetxt writes), - for such text, JSON too, on standard input; or numbers
-between commas, like 0,2. The ending of --out decides the output's format;
-without --out a terminal gets a table and a pipe gets JSON.`;
+export const formatsHelp = `${filesHelp}
+
+--out writes the format that its ending names. Without --out the result is a
+table in a terminal, and JSON in a pipe.`;
 
 /** Adds INPUT and the options of `OperationOptions`; `axis` describes the dimension of `--axis`. */
 export function withOperationOptions(command: Command, axis = 'the dimension that sums to 1'): Command {
@@ -128,9 +135,10 @@ export function listOrNone(text: string): readonly string[] {
 
 /** Of commands that have `--root`, which it takes the place of. */
 export function storeOption(): Option {
-  return new Option('--store <url>', 's3://bucket/prefix instead of --root: S3-compatible object storage').conflicts(
-    'root',
-  );
+  return new Option(
+    '--store <url>',
+    's3://bucket/prefix instead of --root: S3-compatible object storage, with the credentials of the AWS tools',
+  ).conflicts('root');
 }
 
 /** @throws ERR_VALUE for the URL of another kind of storage */

@@ -367,7 +367,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
     [
       'no target',
       ['cross-entropy', good],
-      /^softgrad: required option '--target <file>' not specified; expected class indices, one for each row, or .* like 0,2$/m,
+      /^softgrad: required option '--target <file>' not specified; expected class indices from 0, one for each row, or .* like 0,2$/m,
     ],
     [
       'a class past the last',

@@ -42,7 +42,7 @@ test('a long and wide one states what it leaves out', async () => {
 test('help is as wide as the terminal, and 80 columns where there is none', async () => {
   const widest = async (terminal: false | { readonly columns: number }) => {
     const { stdout } = await softgrad(['relu', '--help'], { terminal });
-    const options = stdout.slice(stdout.indexOf('Options:'), stdout.indexOf('INPUT and other files'));
+    const options = stdout.slice(stdout.indexOf('Options:'), stdout.indexOf('Files that are read'));
     return Math.max(...options.split('\n').map((line) => line.length));
   };
   for (const columns of [72, 120]) {

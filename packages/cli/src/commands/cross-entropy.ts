@@ -27,7 +27,7 @@ export function crossEntropyCommand(session: Session): Command {
     )
     .requiredOption(
       '--target <file>',
-      'class indices, one for each row, or probabilities of the shape of the logits; or indices like 0,2',
+      'class indices from 0, one for each row, or probabilities of the shape of the logits; or indices like 0,2',
     )
     .option('--weight <file>', 'one finite weight for each class; default: 1 for all')
     .addOption(
@@ -45,12 +45,13 @@ export function crossEntropyCommand(session: Session): Command {
     .addHelpText(
       'after',
       `${formatsHelp}
-.json, .npz and standard output hold both, loss and gradient; .npy, .csv and
-.tsv hold the gradient, and the loss is printed. Of float16, a loss that is
+.json, .npz and standard output have both, loss and gradient; .npy, .csv and
+.tsv have the gradient, and the loss is printed. Of float16, a loss that is
 printed or in .json has the digits that it was computed with.
 
 Examples:
   $ softgrad cross-entropy logits.csv --target labels.csv --out results.npz
+  $ softgrad cross-entropy logits.csv --target 0,2,1
   $ echo '[[0, 0, 0]]' | softgrad cross-entropy - --target labels.json
   {"loss": 1.0986122886681098,
   "gradient": [[0.3333333333333333,0.3333333333333333,-0.6666666666666666]]}`,

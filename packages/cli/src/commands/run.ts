@@ -83,7 +83,7 @@ export function runCommand(session: Session): Command {
     .option('--mask <files...>', 'true or 1 to keep an entry: of the shape of the logits, or of one row')
     .option(
       '--target <files...>',
-      'for cross-entropy: class indices, one for each row, or probabilities of the shape of the logits',
+      'for cross-entropy: class indices from 0, one for each row, or probabilities of the shape of the logits',
     )
     .option('--weight <files...>', 'for cross-entropy: one finite weight for each class; default: 1 for all')
     .addOption(new Option('--axis <n>', 'the dimension that sums to 1').argParser(integer).default(-1))
@@ -117,10 +117,16 @@ export function runCommand(session: Session): Command {
     .option('--root <folder>', 'the folder that all workers can access; paths are relative to it', '.')
     .addOption(storeOption())
     .addOption(new Option('--threads <n>', 'shards at once; default: one for each core').argParser(positiveInteger))
-    .option('--redis <url>', 'submits to the workers at this server and waits; default: SOFTGRAD_REDIS')
+    .option(
+      '--redis <url>',
+      'submits to the workers at this server, as redis://host:6379, and waits; default: that of the environment variable SOFTGRAD_REDIS',
+    )
     .option('--detach', 'prints the id of the run and does not wait')
     .addOption(
-      new Option('--shard <i/n>', 'computes only every n-th shard, without a server: for indexed jobs')
+      new Option(
+        '--shard <i/n>',
+        'computes only every n-th shard, without a server, for indexed jobs: 0/4, 1/4, 2/4 and 3/4 together are a run',
+      )
         .argParser(share)
         .conflicts(['redis', 'detach']),
     )
@@ -150,6 +156,10 @@ export function runCommand(session: Session): Command {
         '--cancel <run>',
         'removes the waiting shards of a run from the queue; finished results are kept',
       ).conflicts(optionsFor('plan', 'execution')),
+    )
+    .usage(
+      `[options] OPERATION FILES... --out <folder>
+       softgrad run [options] --status|--resume|--verify|--cancel <run>`,
     )
     .addHelpText(
       'after',

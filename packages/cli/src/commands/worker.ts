@@ -21,7 +21,10 @@ export function workerCommand(session: Session): Command {
     .description(
       'Takes shards of the runs that `softgrad run --redis` submits, until Ctrl-C, after which it finishes its current shards. It takes only runs of its own version and backend.',
     )
-    .option('--redis <url>', 'redis://host:6379, or rediss://user:password@host:6379 for TLS; default: SOFTGRAD_REDIS')
+    .option(
+      '--redis <url>',
+      'redis://host:6379, or rediss://user:password@host:6379 for TLS; default: that of the environment variable SOFTGRAD_REDIS',
+    )
     .option('--root <folder>', 'the folder that all workers can access; nothing outside of it is opened', '.')
     .addOption(storeOption())
     .option('--backend <name>', 'engine, as `softgrad backends` lists them; default: wasm where it can run, else cpu')
