@@ -60,6 +60,46 @@ export function testCommonConstant(
   });
 }
 
+export interface CotangentProblem extends Omit<TangentProblem, 'logits' | 'tangent'> {
+  readonly probabilities: Float64Array;
+  readonly cotangent: Float64Array;
+}
+
+/** The same of `softmax.vjp`, for each length of short rows and some longer ones, with the bits of each probability: half of the rows have one above ½. */
+export function testCommonConstantOfVjp(
+  dtypes: readonly TestedDType[],
+  vjp: (problem: CotangentProblem) => Promise<ArrayLike<number>>,
+): void {
+  test.each(dtypes)('cotangents of softmax keep their digits beside a constant in common, %s', async (dtype) => {
+    for (const classes of [4, 5, 6, 7, 8, 9, 10, 15, 16, 17, 63, 64, 65, 130]) {
+      const shape = [6, classes] as const;
+      const length = 6 * classes;
+      const cotangent = Float64Array.from({ length }, (_, i) => Math.round(60 * Math.sin(i)) / 64);
+      const probabilities = softmaxOfRows(length, classes, dtype);
+      const problem = { probabilities, cotangent, shape, axis: 1, dtype } as const;
+      const expected = await vjp(problem);
+      const found = await vjp({ ...problem, cotangent: cotangent.map((v) => v + constants[dtype]) });
+      for (let i = 0; i < length; i++) {
+        const bound = 200 * units[dtype] * probabilities[i];
+        expect(Math.abs(found[i] - expected[i]), `${shape}, ${i}`).toBeLessThanOrEqual(bound);
+      }
+    }
+  });
+}
+
+function softmaxOfRows(length: number, classes: number, dtype: TestedDType): Float64Array {
+  const e = Float64Array.from({ length }, (_, i) => {
+    const [row, c] = [Math.floor(i / classes), i % classes];
+    return Math.exp(Math.cos(i * i) / 2 + (row % 2 === 1 && c === (5 * row) % classes ? 6 : 0));
+  });
+  for (let start = 0; start < length; start += classes) {
+    const row = e.subarray(start, start + classes);
+    const total = row.reduce((sum, v) => sum + v, 0);
+    for (const [c, v] of row.entries()) row[c] = dtype === 'float32' ? Math.fround(v / total) : v / total;
+  }
+  return e;
+}
+
 /** The same of `crossEntropy.jvp` of the sum of each row, with targets that add up to 1 and others. */
 export function testCommonConstantOfLoss(
   dtypes: readonly TestedDType[],

@@ -1,5 +1,9 @@
-import { crossEntropy, logSoftmax, tensor } from '@softgrad/core';
-import { testCommonConstant, testCommonConstantOfLoss } from '../../../common-constant.shared.js';
+import { crossEntropy, logSoftmax, softmax, tensor } from '@softgrad/core';
+import {
+  testCommonConstant,
+  testCommonConstantOfLoss,
+  testCommonConstantOfVjp,
+} from '../../../common-constant.shared.js';
 import { cpu } from '../src/index.js';
 
 testCommonConstant(['float32', 'float64'], async ({ logits, tangent, shape, axis, dtype }) => {
@@ -17,3 +21,9 @@ testCommonConstantOfLoss(
     return crossEntropy.jvp(x, q, t, { axis, labelSmoothing, reduction: 'none' }).data();
   },
 );
+
+testCommonConstantOfVjp(['float32', 'float64'], async ({ probabilities, cotangent, shape, axis, dtype }) => {
+  const backend = await cpu.open();
+  const [s, g] = [probabilities, cotangent].map((values) => tensor(values, { shape, dtype, backend }));
+  return softmax.vjp(s, g, { axis }).data();
+});

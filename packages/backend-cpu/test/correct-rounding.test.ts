@@ -210,7 +210,7 @@ test('⟨s, g⟩ of a float64 row is rounded once, wherever its terms are', () =
   const significand = () => (random() < 0.5 ? -1 : 1) * (1 + random());
   /** A number as a multiple of 2^−260. */
   const exact = (value: number) => BigInt(value * 2 ** 260);
-  // Short rows, and rows that are taken in eights, of which only sums are compensated: no two of the three terms are in the same eight.
+  // Short rows, and rows that are taken in fours, of which only sums are compensated: no two of the three terms are in the same four.
   // Probabilities of ⅛ add up to 1, those of 1/16 to ½.
   for (const [classes, share] of [
     [8, 1 / 8],
@@ -237,7 +237,7 @@ test('⟨s, g⟩ of a float64 row is rounded once, wherever its terms are', () =
       const used: number[] = [];
       for (const c of places) {
         const isApart =
-          classes < 16 || used.every((other) => Math.max(c, other) >= classes - (classes % 8) || c >> 3 !== other >> 3);
+          classes < 16 || used.every((other) => Math.max(c, other) >= classes - (classes % 4) || c >> 2 !== other >> 2);
         if (used.length < 3 && isApart) used.push(c);
       }
       for (const [k, term] of [first, second, third].entries()) g[row * classes + used[k]] = term;

@@ -124,10 +124,12 @@ function prepare({ memory, exports }, rows, classes) {
         );
     case 'logSoftmax':
       return () => kernel('log_softmax')(0, groups, rows, classes, 1, out, x, scratch, 1);
+    case 'logSumExp':
+      return () => kernel('log_sum_exp')(0, groups, rows, classes, 1, out, x, scratch, 1);
     case 'softmax':
       return softmax;
     default:
-      throw new Error(`--op ${values.op}: expected softmax, logSoftmax, vjp, jacobian or crossEntropy`);
+      throw new Error(`--op ${values.op}: expected softmax, logSoftmax, logSumExp, vjp, jacobian or crossEntropy`);
   }
 }
 

@@ -106,13 +106,10 @@ export function createKernels(
         const rest = [temperature, mask.buffer.address, mask.outer];
         runRows(runner, 'masked_vjp', out, rows, operands, scratch, rest);
       },
-      logSoftmax(out, logits, rows, parameters) {
-        const { temperature, mask } = parameters;
+      logSoftmax(out, logits, rows, { temperature, mask }) {
         if (!isOrdinary(temperature)) return false;
-        masked(out, logits, rows, parameters, (x, before) =>
-          runRows(runner, 'log_softmax', out, rows, [out.address, x.address], 2, [temperature], before),
-        );
-        if (mask) fill(out, out.address, rows, mask, Number.NEGATIVE_INFINITY);
+        const rest = [temperature, mask?.buffer.address ?? 0, mask?.outer ?? 0];
+        runRows(runner, 'log_softmax', out, rows, [out.address, logits.address], 2, rest);
       },
       logSoftmaxVjp: (out, logProbabilities, cotangent, rows, { temperature }) =>
         runProduct('log_softmax_vjp', 2, out, [logProbabilities, cotangent], rows, temperature),

@@ -1,6 +1,7 @@
 import * as Plot from '@observablehq/plot';
 import type { Declared } from './platform.js';
 import type { BenchReport, ContenderResult, WorkloadResult } from './report.js';
+import { symbols } from './symbols.js';
 import { formatMs, formatSpeedUp } from './table.js';
 import { outputSize } from './workloads.js';
 
@@ -78,8 +79,8 @@ export function timeChart(
     ariaLabel: `${name}: time of a call against the number of results`,
     style: { background: 'none', color: 'currentColor' },
     x: { type: 'log', label: 'results', grid: true },
-    y: { type: 'log', label: 'ms per call', grid: true, tickFormat: (ms: number) => formatTick(ms) },
-    color: { domain: [...colour.keys()], range: [...colour.values()] },
+    y: { type: 'log', label: 'ms per call', grid: true, tickFormat: formatTick },
+    ...scalesOf(colour),
     marks: [
       Plot.line(points, {
         x: 'size',
@@ -93,7 +94,8 @@ export function timeChart(
         x: 'size',
         y: 'ms',
         fill: 'contender',
-        r: 3.5,
+        symbol: 'contender',
+        r: 4,
         title: ({ contender, shape, ms }) => `${contender}, ${shape}: ${formatMs(ms)}`,
       }),
     ],
@@ -143,11 +145,11 @@ export function ratioChart(
       type: 'log',
       label: `times as fast as ${results[0]?.baseline}`,
       grid: true,
-      tickFormat: (x: number) => formatTick(x),
+      tickFormat: formatTick,
     },
     fy: { domain: shapes, label: null, padding: 0.2 },
     y: { domain: contenders, axis: null },
-    color: { domain: [...colour.keys()], range: [...colour.values()] },
+    ...scalesOf(colour),
     marks: [
       Plot.ruleX([1], { strokeDasharray: '3 3' }),
       Plot.ruleY(points, { x1: 'low', x2: 'high', y: 'contender', fy: 'shape', stroke: 'contender', strokeWidth: 2 }),
@@ -157,7 +159,8 @@ export function ratioChart(
         fy: 'shape',
         stroke: 'contender',
         fill: 'fill',
-        r: 3,
+        symbol: 'contender',
+        r: 3.5,
         title: 'title',
       }),
     ],
@@ -173,8 +176,16 @@ function shapeName({ workload }: WorkloadResult): string {
   return workload.shape.join('×');
 }
 
-/** Labels powers of ten only. */
+/** What a contender's marks look like: no two of 30 have both the colour and the symbol in common. */
+function scalesOf(colour: ReadonlyMap<string, string>) {
+  const domain = [...colour.keys()];
+  return {
+    color: { domain, range: [...colour.values()] },
+    symbol: { domain, range: domain.map((_, k) => symbols[k % symbols.length]?.[0] ?? 'circle') },
+  };
+}
+
+/** The label of a tick, unless a log scale leaves it out: with powers of ten alone, an axis may have one number or none. */
 function formatTick(value: number): string {
-  const power = Math.log10(value);
-  return Math.abs(power - Math.round(power)) < 1e-9 ? String(Number(value.toPrecision(1))) : '';
+  return String(Number(value.toPrecision(3)));
 }

@@ -2,6 +2,7 @@ import { parseHTML } from 'linkedom';
 import { chartGroups, colours, ratioChart, timeChart } from './charts.js';
 import { describeColumns } from './legend.js';
 import type { BenchReport } from './report.js';
+import { symbols } from './symbols.js';
 import { describeRun, resultTable, type TextTable } from './table.js';
 
 /**
@@ -17,7 +18,10 @@ export function toHtml(report: BenchReport, more: readonly TextTable[] = []): st
   const [how, ...participants] = describeRun(report);
   const columns = describeColumns(report);
   const clocked = report.workloads.some(({ results }) => results.some(({ timings }) => timings.device));
-  const legend = [...colour].map(([name, value]) => `<li><span style="background:${value}"></span>${text(name)}</li>`);
+  const legend = [...colour].map(
+    ([name, value], k) =>
+      `<li><span style="color:${value}">${symbols[k % symbols.length]?.[1]}</span> ${text(name)}</li>`,
+  );
   const sections = chartGroups(report).map((group) => {
     const charts = [timeChart(group, colour, document)];
     const compared = group.results.some(({ results }) => results.some(({ ratios }) => Object.keys(ratios).length > 0));
@@ -60,7 +64,7 @@ body { margin: 0; background: light-dark(#fff, #14161a); color: light-dark(#1a1c
 main { max-width: 62rem; margin: 0 auto; padding: 1.5rem 1rem; }
 h2 { margin-top: 2.5rem; }
 figure { margin: 1rem 0; overflow-x: auto; }
-figure svg { max-width: 100%; height: auto; }
+figure svg { min-width: 36rem; height: auto; }
 .table { overflow-x: auto; }
 table { border-collapse: collapse; font-variant-numeric: tabular-nums; margin-top: 1.5rem; white-space: nowrap; }
 caption { text-align: left; font-weight: 600; padding: 0.3rem 0; }
@@ -68,7 +72,6 @@ th, td { text-align: right; padding: 0.2rem 0.7rem; border-bottom: 1px solid lig
 th:first-child, td:first-child { text-align: left; padding-left: 0; }
 .notes { font-size: 0.9rem; opacity: 0.85; }
 .legend { display: flex; flex-wrap: wrap; gap: 0.3rem 1.2rem; padding: 0; list-style: none; }
-.legend span { display: inline-block; width: 0.8em; height: 0.8em; margin-right: 0.4em; border-radius: 50%; }
 `;
 
 function table({ title, head, rows, notes }: TextTable): string {

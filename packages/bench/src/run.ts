@@ -75,7 +75,8 @@ export async function runAll(
   try {
     const results: WorkloadResult[] = [];
     const total = workloads.length;
-    for (const workload of workloads) {
+    // Without a contender there would be only bounds.
+    for (const workload of runner.contenders.length > 0 ? workloads : []) {
       const name = workloadName(workload);
       const done = results.length;
       const raw = await runner.run(workload, (share, what) =>

@@ -74,7 +74,6 @@ export function quotientOfMedians(
 /** A's time over B's in each round in which both took part, by process. */
 export function pairedQuotients(a: Samples, b: Samples): readonly (readonly number[])[] {
   return a
-    .slice(0, b.length)
     .map((rounds, process) =>
       rounds.flatMap((time, round) => {
         const other = b[process]?.[round];

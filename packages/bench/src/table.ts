@@ -41,7 +41,7 @@ export function resultTable(result: WorkloadResult): TextTable {
     head: ['', ...shown.map((kind) => times[kind]), ...others],
     rows: timed.map((line) => row(line, shown, result)),
     notes: [
-      ...result.bounds.slice(0, 2).map(boundNote),
+      ...result.bounds.map(boundNote),
       ...(result.noise
         ? [
             `noise: ${result.baseline}, timed twice in the same rounds, is ${interval(result.noise)} times as fast as itself`,

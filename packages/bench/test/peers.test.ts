@@ -67,7 +67,10 @@ test('no engine leaves globals behind that break others', () => {
 });
 
 test('peers that need a browser return the reason in Node instead of throwing', async () => {
-  for (const name of ['tfjs-webgl', 'tfjs-webgpu']) expect(await peers[name].open()).toMatch(/does not (load|start)/);
+  for (const name of ['tfjs-webgl', 'tfjs-webgpu']) {
+    expect(await peers[name].open()).toMatch(/^does not (load|start: TensorFlow\.js finds no \w+ here$)/);
+  }
+  expect(await peers['tfjs-webgl'].open()).toBe('does not start: TensorFlow.js finds no webgl here');
 });
 
 test('every peer is tested in this file', () => {

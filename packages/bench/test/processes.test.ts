@@ -40,6 +40,44 @@ test('cancelling ends the processes', async () => {
   await expect(run).rejects.toThrow('enough');
 });
 
+test('a run that is cancelled before it starts, or while its processes open, ends with the reason', async () => {
+  const before = runBenchInProcesses({ ...options, signal: AbortSignal.abort(new Error('never')) });
+  await expect(before).rejects.toThrow('never');
+  const controller = new AbortController();
+  const unhandled: unknown[] = [];
+  const record = (reason: unknown) => unhandled.push(reason);
+  process.on('unhandledRejection', record);
+  try {
+    const run = runBenchInProcesses({ ...options, processes: 3, signal: controller.signal });
+    controller.abort(new Error('enough'));
+    await expect(run).rejects.toThrow('enough');
+    // An unhandled rejection is reported after the microtasks.
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(unhandled).toEqual([]);
+  } finally {
+    process.off('unhandledRejection', record);
+  }
+});
+
+test('progress names the workload that is measured, and only grows', async () => {
+  const workloads = [small, { ...small, shape: [5, 7] as const }];
+  const steps: { readonly done: number; readonly label: string }[] = [];
+  await runBenchInProcesses({ ...options, workloads }, ({ done, label }) => steps.push({ done, label }));
+  expect(steps.map(({ done }) => done)).toEqual(steps.map(({ done }) => done).sort((a, b) => a - b));
+  for (const { done, label } of steps) {
+    const current = Math.ceil(done) <= 1 && done < 1 ? '3×4' : '5×7';
+    if (done !== 1) expect(label, `${done}`).toContain(current);
+  }
+});
+
+test('of what a process wrote before it ended, an error has the end', async () => {
+  const written = `${'x'.repeat(2000)} the reason`;
+  const code = `process.stderr.write(${JSON.stringify(written)}, () => process.exit(3))`;
+  const execArgv = ['--import', `data:text/javascript,${encodeURIComponent(code)};await new Promise(() => {})`];
+  const error = await runBenchInProcesses({ ...options, execArgv }).catch((thrown: unknown) => thrown);
+  expect(String(error)).toMatch(/ended \(exit code 3\): x{1,600} the reason; expected options/);
+});
+
 test.each([
   ['--no-such-option', /^node with '--no-such-option' ended \(exit code 9\): .*bad option/s],
   ['--version', /^node with '--version' ended \(exit code 0\): it wrote no error; expected options with which/],

@@ -6,6 +6,7 @@ import { naive } from '../src/peers/naive.js';
 import type { BenchReport } from '../src/report.js';
 import { parseNumbers, parseReport, stringifyReport } from '../src/report-file.js';
 import { runBench } from '../src/run.js';
+import { summarize } from '../src/summary.js';
 import { describeRun, formatMs, formatSpeedUp, resultTable } from '../src/table.js';
 import { quick, small, source, withResult } from './contenders.js';
 
@@ -111,6 +112,8 @@ describe('a table', () => {
     const ratio = { ratio: 0.5, interval: [0.4, 0.625] } as const;
     expect(formatSpeedUp({ ...ratio, significant: true })).toBe('2.00× (1.60–2.50)');
     expect(formatSpeedUp({ ...ratio, significant: false })).toBe('within the noise (1.60–2.50)');
+    const large = { ratio: 1 / 1234, interval: [1 / 1500, 1 / 999] } as const;
+    expect(formatSpeedUp({ ...large, significant: true })).toBe('1234× (999–1500)');
     const around = { ratio: 1.01, interval: [0.8, 1.25] } as const;
     expect(formatSpeedUp({ ...around, significant: false })).toBe('no difference (0.800–1.25)');
   });
@@ -162,8 +165,69 @@ describe('HTML', () => {
   test('has a dot for each contender at each shape, with its numbers as title', () => {
     const { document } = parseHTML(toHtml(report));
     const [times] = document.querySelectorAll('figure > svg');
-    const titles = [...times.querySelectorAll('circle title')].map((title) => title.textContent?.split(':')[0]);
+    const titles = [...times.querySelectorAll('[aria-label=dot] title')].map(
+      (title) => title.textContent?.split(':')[0],
+    );
     expect(titles.sort()).toEqual(['a <b> | & "c", 3×4', 'a <b> | & "c", 5×7', 'naive, 3×4', 'naive, 5×7']);
+  });
+
+  test('contenders differ in their symbols, in the legend as well, for whoever cannot tell the colours apart', () => {
+    const { document } = parseHTML(toHtml(report));
+    const legend = [...document.querySelectorAll('.legend')].map(({ children }) =>
+      [...children].map(({ textContent }) => textContent),
+    );
+    expect(legend[0]).toEqual(['● a <b> | & "c"', '■ wrong', '▲ naive']);
+    const outlines = (chart: number, contender: string) =>
+      [...document.querySelectorAll('figure > svg')[chart].querySelectorAll('[aria-label=dot] path')]
+        .filter((dot) => dot.textContent?.startsWith(contender))
+        .map((dot) => dot.getAttribute('d'));
+    const [first, other] = ['a <b>', 'naive'].map((contender) => outlines(0, contender));
+    expect([new Set(first).size, new Set(other).size]).toEqual([1, 1]);
+    expect(first[0]).not.toBe(other[0]);
+  });
+
+  test('an axis of times or of speed-ups has two numbers at least, whatever its range', () => {
+    for (const factor of [1.3, 3, 7, 30, 5000]) {
+      const workloads = [1, 2].map((rows) =>
+        summarize({
+          workload: { op: 'softmax', shape: [rows, 10], dtype: 'float32' },
+          baseline: 'slow',
+          control: null,
+          roofs: [],
+          results: ['slow', 'fast'].map((contender, k) => ({
+            contender,
+            kind: 'backend',
+            missing: null,
+            correctness: null,
+            firstCallMs: 1,
+            emptyCall: null,
+            samples: { reused: [[(0.22 * rows) / factor ** k]] },
+          })),
+        }),
+      );
+      const contenders = ['slow', 'fast'].map(
+        (name) => ({ name, kind: 'backend', description: '', openMs: 1 }) as const,
+      );
+      const { document } = parseHTML(toHtml({ ...report, workloads, contenders }));
+      const [times, speedUps] = document.querySelectorAll('figure > svg');
+      for (const [chart, axis] of [
+        [times, 'y'],
+        [speedUps, 'x'],
+      ] as const) {
+        const labels = [...chart.querySelectorAll(`[aria-label="${axis}-axis tick label"] text`)];
+        const shown = labels.map(({ textContent }) => textContent).filter((text) => text !== '');
+        expect(shown.length, `${axis} axis, factor ${factor}: ${shown}`).toBeGreaterThan(1);
+      }
+    }
+  });
+
+  test('the line of a contender goes from the smallest to the largest size, in whatever order they were timed', () => {
+    const [first, second, ...others] = report.workloads;
+    const { document } = parseHTML(toHtml({ ...report, workloads: [second, first, ...others] }));
+    const line = document.querySelector('figure > svg [aria-label=line] path')?.getAttribute('d') ?? '';
+    const places = [...line.matchAll(/[ML]([\d.]+),/g)].map(([, x]) => Number(x));
+    expect(places).toHaveLength(2);
+    expect(places[0]).toBeLessThan(places[1]);
   });
 
   test('is self-contained: no script, no URL, no import', () => {

@@ -127,6 +127,16 @@ describe('a run', () => {
     expect(results.map(({ missing }) => missing)).toEqual(['no memory for it', 'no softmax', null]);
   });
 
+  test('without a contender that can run nothing is measured', async () => {
+    const absent: ContenderSource = { name: 'absent', kind: 'peer', open: async () => 'it is not installed' };
+    const steps: BenchProgress[] = [];
+    const report = await runBench({ workloads: [small, small], contenders: [absent], ...quick }, (step) =>
+      steps.push(step),
+    );
+    expect([report.workloads, steps]).toEqual([[], []]);
+    expect(report.unavailable).toEqual([{ name: 'absent', reason: 'it is not installed' }]);
+  });
+
   test('a contender that does not support a single class has no cost of a call, and is timed', async () => {
     const many: ContenderSource = {
       ...naive,

@@ -44,6 +44,10 @@ describe('a ratio', () => {
   test('takes only rounds in which both took part', () => {
     expect(ratioOf([[2, null, 4]], [[1, 1, null]]).ratio).toBe(2);
     expect(pairedRatio([[null, 4]], [[1, null]])).toBeNull();
+    // A clock too coarse for the loop gives 0.
+    expect(ratioOf([[2, 4]], [[0, 1]]).ratio).toBe(4);
+    // So do processes.
+    expect(ratioOf([[2], [6]], [[1]]).ratio).toBe(2);
   });
 
   test('has a 95 % interval that contains the true ratio about that often', () => {

@@ -36,7 +36,7 @@ Files that are read:
   .json                     nested lists; FILE.json:NAME picks one of an object
   .csv, .tsv                numbers in rows, with a line of names above or none
   .txt                      numbers as NumPy and PyTorch print them, or in rows
-  FOLDER                    of a finished \`softgrad run\`, or FOLDER:gradient
+  FOLDER                    of \`softgrad run\`; FOLDER:NAME picks an array
   -                         standard input: what .txt or .json holds, or a .npy
   0,2                       the numbers themselves, with commas`;
 

@@ -142,6 +142,7 @@ function withoutMissing(text: string, command: Command): string {
 
 /** Other names of options that only the command has. */
 const otherNames: Readonly<Record<string, string>> = {
+  axes: 'axis',
   gradient: 'upstream',
   grad: 'upstream',
   gradoutput: 'upstream',

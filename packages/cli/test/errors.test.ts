@@ -536,6 +536,7 @@ describe('errors are one line on standard error with exit code 2, and an existin
       ['--tau', '--temperature'],
       ['--T=2', '--temperature'],
       ['-T', '--temperature'],
+      ['--axes', '--axis'],
       ['--device', '--backend'],
       ['-o', '--out'],
     ].map(([given, meant]): [string, readonly string[], RegExp] => [

@@ -3,10 +3,10 @@
 /** Names of options and dtypes in other libraries, as `plain` makes them. */
 const elsewhere: Readonly<Record<string, string>> = {
   dim: 'axis',
-  axe: 'axis',
   tau: 'temperature',
   t: 'temperature',
-  prob: 'probabilities',
+  ep: 'step',
+  rtol: 'tolerance',
   label: 'target',
   smoothing: 'labelSmoothing',
   where: 'mask',

@@ -4,6 +4,7 @@ import {
   crossEntropy,
   empty,
   gradcheck,
+  gradgradcheck,
   logSoftmax,
   logSumExp,
   relu,
@@ -237,6 +238,17 @@ describe('an unknown option is an error', () => {
     expect(() => softmax(x(), { zeal: 2 } as never)).toThrow(
       /unknown option 'zeal'; expected one of axis, temperature, mask, out$/,
     );
+  });
+
+  test.each([
+    ['eps', " (did you mean 'step'?)"], // torch.autograd.gradcheck, jax.test_util.check_grads
+    ['rtol', " (did you mean 'tolerance'?)"],
+    ['tol', " (did you mean 'tolerance'?)"],
+    ['atol', ''], // has no counterpart
+  ])('%s of other libraries for gradcheck and gradgradcheck', async (given, hint) => {
+    const message = `unknown option '${given}'${hint}; expected`;
+    await expect(gradcheck(softmax, x(), { [given]: 1e-6 } as never)).rejects.toThrow(message);
+    await expect(gradgradcheck(softmax, x(), { [given]: 1e-6 } as never)).rejects.toThrow(message);
   });
 
   test('the members of a linear operator, tensors and gradcheck have options too', async () => {

@@ -27,7 +27,8 @@ const ofSoftmax = /^(?:my)?(?:softmax(?:es|ed|x|z|out|outputs?|results?|values?|
 /** What a part of a name says that it holds, without underscores; the first that matches counts. */
 const partsOfNames: readonly (readonly [part: RegExp, letter: string])[] = [
   [ofSoftmax, 's'],
-  [/^(?:d|grad)(?:l?d)?(?:softmax|probs?|attn|outputs?)$/, 'g'],
+  [/^(?:d|grad)(?:l?d)?(?:softmax|probs?|att(?:entio)?n(?:weights|probs)?|outputs?)$/, 'g'],
+  [/^att(?:entio)?n(?:weights)?$/, 's'],
   [/^(?:expected|desired|target|onehot|ytr(?:ue|ain)|ybatch)/, 'y'],
   [/^(?!d|g(?:rad|$)|log).*(?:softmax|(?:out|output|pred|prediction|prob)s?|predicted|probabilities)$/, 's'],
 ];

@@ -257,6 +257,34 @@ const gradients = errors.map((e, i) => e);`,
     ['=> e)', '=> e * outputs[i] * (1 - outputs[i]))', 'diagonal'],
     ['outputs[i] - t', '(t - outputs[i]) * outputs[i] * (1 - outputs[i])', 'diagonal'],
   ],
+  'attention, with scores divided by the root of the size of a head': [
+    `function attentionBackward(scores: number[], dAttn: number[], dk: number): number[] {
+  const scaled = scores.map((x) => x / Math.sqrt(dk));
+  const e = scaled.map((x) => Math.exp(x));
+  const z = e.reduce((a, b) => a + b, 0);
+  const w = e.map((x) => x / z);
+  const dot = w.reduce((a, p, i) => a + p * dAttn[i], 0);
+  return w.map((p, i) => p * (dAttn[i] - dot) / Math.sqrt(dk));
+}`,
+    ['- dot) / Math.sqrt(dk)', '- dot)', 'temperature'],
+    ['- dot) / Math.sqrt(dk)', '- dot) * Math.sqrt(dk)', 'temperature'],
+    ['- dot) / Math.sqrt(dk)', '- dot) / dk', 'temperature'],
+  ],
+  'a public class with a field without a value': [
+    `public class Softmax {
+    private double[] output;
+    public double[] backward(double[] grad) {
+        double[] result = new double[grad.length];
+        double dot = 0;
+        for (int i = 0; i < grad.length; i++) dot += grad[i] * output[i];
+        for (int i = 0; i < grad.length; i++) {
+            result[i] = output[i] * (grad[i] - dot);
+        }
+        return result;
+    }
+}`,
+    ['(grad[i] - dot)', 'grad[i] * (1.0 - output[i])', 'diagonal'],
+  ],
   'a loss and its gradient': [
     `function loss(logits, target) {
   const e = logits.map((x) => Math.exp(x)), total = e.reduce((a, b) => a + b, 0);
@@ -285,6 +313,14 @@ describe('code of JavaScript, TypeScript, Java and C++', () => {
     }
   });
 
+  test('of an array of one dimension, the diagonal alone is not the sum along another axis', () => {
+    for (const code of [
+      'for (int i = 0; i < n; i++) dx[i] = g[i] * s[i] * (1 - s[i]);',
+      'const dx = s.map((p, i) => g[i] * p * (1 - p));',
+    ])
+      expect(verdictOf(code), code).toBe('diagonal');
+  });
+
   test('takes numbers as the operands of operators, so that what is meant for one row is not taken for a batch', () => {
     expect([isOfNumbers('s.map((p) => p * 2)'), isOfNumbers('s * 2')]).toEqual([true, false]);
     expect([isOfNumbers('double a = 1; y = s.array() * g'), isOfNumbers('auto d = arma::exp(x) - y')]).toEqual([
@@ -292,6 +328,20 @@ describe('code of JavaScript, TypeScript, Java and C++', () => {
       false,
     ]);
     expect(() => diagnoseCode({ gradient: 'const q = s * s;\nconst dx = q / s - y;' })).toThrow('unknown expression');
+  });
+});
+
+describe('what Python does not have is left out or written as Python has it', () => {
+  test.each([
+    ['const a = s as number[];', 'a = s'],
+    ['double a = (double)s[0];', 'a = s[0]'],
+    ['const a = await s;', 'a = s'],
+    ['const a = Math.max.apply(null, s);', 'a = max( s)'],
+    ['const a = s?.length;', 'a = s.length'],
+    ['const a = f(...s);', 'a = f(s)'],
+    ['const a = s[0] ?? 1;', 'a = s[0] or 1'],
+  ])('%s', (code, python) => {
+    expect(asPython(code)).toBe(python);
   });
 });
 

@@ -494,3 +494,30 @@ describe('what is not found by running it', () => {
     },
   );
 });
+
+describe('attention: the scale of the scores is a temperature', () => {
+  const product = 'attn * (d_attn - np.sum(d_attn * attn, axis=-1, keepdims=True))';
+
+  test.each(['d_k', 'dk', 'head_dim', 'self.head_size', 'd_head'])('the root of %s', (size) => {
+    const forward = `attn = F.softmax(scores / np.sqrt(${size}), dim=-1)\n`;
+    expect(verdictOf(`${forward}d_scores = ${product} / np.sqrt(${size})`)).toBe('right');
+    expect(verdictOf(`${forward}scale = ${size} ** -0.5\nd_scores = ${product} * scale`)).toBe('right');
+    expect(verdictOf(`${forward}d_scores = ${product}`)).toBe('temperature');
+    expect(verdictOf(`${forward}d_scores = ${product} * np.sqrt(${size})`)).toBe('temperature');
+  });
+
+  test.each(['self.temperature', 'self.tau', 'temperature'])('%s, also of a field', (temperature) => {
+    const forward = `attn = F.softmax(scores / ${temperature}, dim=-1)\n`;
+    expect(verdictOf(`${forward}d_scores = ${product} / ${temperature}`)).toBe('right');
+    expect(verdictOf(`${forward}d_scores = ${product}`)).toBe('temperature');
+  });
+
+  test('of probabilities by any name that is assigned a softmax, and of their gradient', () => {
+    const renamed = product.replaceAll('attn', 'weights');
+    for (const softmax of ['softmax', 'F.softmax', 'torch.nn.functional.softmax'])
+      expect(verdictOf(`weights = ${softmax}(scores / np.sqrt(d_k))\nd_scores = ${renamed} / np.sqrt(d_k)`)).toBe(
+        'right',
+      );
+    expect(() => diagnoseCode({ gradient: `weights = scores\nd_scores = ${renamed}` })).toThrow('unknown expression');
+  });
+});

@@ -12,6 +12,7 @@ const axe = createRequire(import.meta.url).resolve('axe-core/axe.min.js');
 const scenes: Readonly<Record<string, { readonly hash: string; prepare(page: Page): Promise<void> }>> = {
   explore: { hash: 'explore?x=2,-1,0.5,3,-2,1;0,0,0,0,0,0', prepare: explored },
   'explore, ten classes': { hash: 'explore?x=0,1,2,3,4,5,6,7,8,9', prepare: explored },
+  'explore, fifty classes': { hash: `explore?x=${Array.from({ length: 50 }, (_, k) => k % 7)}`, prepare: explored },
   doctor: {
     hash: 'doctor',
     async prepare(page) {
@@ -99,6 +100,38 @@ test('with a contrast theme, values that are drawn stay visible, and the current
   const outline = (name: string) =>
     page.getByRole('link', { name }).evaluate((link) => getComputedStyle(link).outlineStyle);
   expect([await outline('Explore'), await outline('Doctor')]).toEqual(['solid', 'none']);
+});
+
+test('on paper nothing is cut off, and the bars and colours are printed in the colours for white paper', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 50 }, (_, k) => k % 7)}`);
+  await explored(page);
+  const look = () =>
+    page.evaluate(() => {
+      const { color, printColorAdjust } = getComputedStyle(document.body);
+      const hidden = [...document.querySelectorAll('.controls, .bars')].map(
+        (box) => box.scrollHeight - box.clientHeight,
+      );
+      return { color, printColorAdjust, isCut: hidden.some((height) => height > 1) };
+    });
+  await page.emulateMedia({ colorScheme: 'light' });
+  const onScreen = await look();
+  expect(onScreen.isCut).toBe(true);
+  await page.emulateMedia({ media: 'print', colorScheme: 'dark' });
+  expect(await look()).toEqual({ color: onScreen.color, printColorAdjust: 'exact', isCut: false });
+  await page.emulateMedia({ media: null });
+});
+
+test('the header is one line on a screen of any width from 360 px', async () => {
+  const page = await open('explore');
+  await explored(page);
+  for (const width of [360, 480, 530, 531, 640, 740, 741, 820]) {
+    await page.setViewportSize({ width, height: 740 });
+    const middles = await page
+      .locator('.wordmark, nav a, .copy-link button')
+      .evaluateAll((all) => all.map((each) => each.getBoundingClientRect()).map(({ y, height }) => y + height / 2));
+    expect(Math.max(...middles) - Math.min(...middles), `${width} px`).toBeLessThan(4);
+    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBe(width);
+  }
 });
 
 test('every panel can be reached and used with the keyboard only', async () => {

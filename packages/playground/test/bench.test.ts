@@ -34,6 +34,13 @@ test('backends and another library are timed, drawn, downloaded, and compared wi
   await chooser.setInputFiles({ name: 'other.json', mimeType: 'application/json', buffer: Buffer.from(text) });
   await page.getByRole('heading', { name: 'A against B' }).waitFor();
   await page.getByRole('img', { name: 'times as fast in A as in B' }).waitFor();
+  // What is shown, and what the columns of the tables are, is said there.
+  const runs = page.getByRole('region', { name: 'Runs' });
+  expect(await runs.locator('.caption').textContent()).toContain('into an output that exists');
+  await runs.getByRole('radio', { name: 'end to end' }).check();
+  await expect.poll(() => runs.locator('.caption').textContent()).toContain('copy to the device, compute, copy back');
+  await page.getByText('Numbers of A').click();
+  await page.getByRole('listitem').filter({ hasText: 'speed-up: the time of naive divided by' }).first().waitFor();
   await chooser.setInputFiles({ name: 'wrong.json', mimeType: 'application/json', buffer: Buffer.from('{}') });
   await page.getByText('wrong.json: not a report; expected what softgrad bench --json wrote').waitFor();
   // The previous report stays.
@@ -205,7 +212,7 @@ test('the axis of the ratios has two numbers at least, which do not overlap, on 
   const [workload] = report.workloads;
   const [first, second] = workload?.results ?? [];
   const page = await open('bench');
-  for (const faster of [1.05, 1.5, 3.5, 9.5, 40, 5000, 0.5, 0.05]) {
+  for (const faster of [1.05, 1.5, 3.5, 9.5, 40, 120, 5000, 0.5, 0.05]) {
     const measured = { ratio: 1 / faster, interval: [0.99 / faster, 1.01 / faster], significant: true };
     // As long as the longest name of a library.
     const contender = `library-${faster}`.padEnd(19, '-');
@@ -233,6 +240,8 @@ test('the axis of the ratios has two numbers at least, which do not overlap, on 
       expect(ticks.length, where).toBeGreaterThan(1);
       expect(ticks.length, where).toBeLessThan(11);
       expect(ticks.map(({ text }) => text)).toContain('1×');
+      // Each line of the grid has its number; one more line marks 1.
+      expect(await ratios.locator('line').count(), where).toBe(ticks.length + 1);
       expect(
         ticks.every(({ left }, k) => k === 0 || left > (ticks[k - 1]?.right ?? 0)),
         where,

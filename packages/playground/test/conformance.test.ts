@@ -19,6 +19,8 @@ test('cases can be chosen by name, pass, and their results can be downloaded as 
   const save = page.getByRole('button', { name: 'Download JSON' });
   await save.waitFor();
   expect(await page.locator('.verdict').textContent()).toMatch(/^\d{2,} passed, 0 failed, \d+ do not apply$/);
+  const summary = page.locator('.section-cases', { hasText: 'log-sum-exp' }).locator('summary');
+  expect(await summary.textContent()).toMatch(/^log-sum-exp \d+ passed, \d+ do not apply$/);
   await page.locator('[data-backend=cpu]').getByRole('radio').check();
   // The results are still those of wasm.
   await page.getByRole('heading', { name: /^wasm: \d{2,} passed/ }).waitFor();

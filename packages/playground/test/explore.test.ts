@@ -167,6 +167,45 @@ test('a link is followed although the page writes its state before it hears of t
   await expect.poll(probabilities).toEqual(['0.2689', '0.7311', '1.000']);
 });
 
+test('of many samples those around the chosen one are listed', async () => {
+  const page = await open(`explore?x=${Array.from({ length: 20 }, (_, k) => `${k},0`).join(';')}&row=10`);
+  await explored(page);
+  const listed = () => page.locator('.sample-name').allTextContents();
+  expect(await listed()).toEqual(['7', '8', '9', '10', '11', '12']);
+  const field = page.getByRole('textbox', { name: 'sample' });
+  await field.fill('0');
+  await expect.poll(listed).toEqual(['0', '1', '2', '3', '4', '5']);
+  await field.fill('19');
+  await expect.poll(listed).toEqual(['14', '15', '16', '17', '18', '19']);
+  expect(await page.getByRole('radio', { name: '19', exact: true }).isChecked()).toBe(true);
+});
+
+test('a pasted text stays as it was typed while it is edited, and is then shown as what was read', async () => {
+  const page = await open('explore');
+  await explored(page);
+  await page.getByText('Paste or drop').click();
+  const text = page.getByRole('textbox', { name: 'Signal as NumPy prints it, JSON or CSV' });
+  await text.clear();
+  await text.pressSequentially('1, 2\n3, 4');
+  await page.getByText('(2, 2): 2 samples of 2 classes').waitFor();
+  expect(await text.inputValue()).toBe('1, 2\n3, 4');
+  await text.blur();
+  await expect.poll(() => text.inputValue()).toBe('[[1, 2],\n [3, 4]]');
+  // A wrong text stays, to be mended.
+  await text.fill('1, x');
+  await page.getByText('line 1, column 2 is "x"; expected a number').waitFor();
+  await text.blur();
+  expect(await text.inputValue()).toBe('1, x');
+  // One that is dropped is not being typed.
+  const data = await page.evaluateHandle(() => {
+    const transfer = new DataTransfer();
+    transfer.setData('text/plain', '5, 6');
+    return transfer;
+  });
+  await page.dispatchEvent('.signal-input', 'drop', { dataTransfer: data });
+  await expect.poll(() => text.inputValue()).toBe('[[5, 6]]');
+});
+
 test('a sample can be chosen among many, and a saturated one is reported', async () => {
   const page = await open('explore?x=0,0,0;30,0,0');
   await explored(page);
@@ -496,6 +535,13 @@ test('on a projector the logits stay in sight beside the product, whose sliders 
   expect((controls?.y ?? Number.NaN) + (controls?.height ?? 0)).toBeLessThan(768);
 });
 
+test('on a phone, each class of the product has its name, for a screen reader as well', async () => {
+  const page = await open('explore?x=1,2');
+  await page.setViewportSize({ width: 360, height: 740 });
+  await explored(page);
+  for (const name of ['class 0', 'class 1']) await page.getByRole('rowheader', { name, exact: true }).waitFor();
+});
+
 test('the Jacobian of ten classes fits a phone', async () => {
   const page = await open(`explore?x=${Array.from({ length: 10 }, (_, k) => k % 3)}`);
   await page.setViewportSize({ width: 360, height: 740 });
@@ -733,9 +779,54 @@ test('an invalid link is an error that names the invalid part, and the rest is s
   const page = await open('explore?x=1,2;3&t=0x1&loss=mse');
   await explored(page);
   const said = await page.getByRole('alert').filter({ hasText: 'The link has' }).textContent();
-  expect(said).toContain('x=1,2;3: expected rows of numbers of one length');
+  expect(said).toContain('x=1,2;3: row 1 has another length (1) than row 0 (2)');
   expect(said).toContain('t=0x1: expected a number from 0.05 to 20');
   expect(said).toContain('loss=mse: expected crossEntropy');
+});
+
+test('the error of a link with numbers that are none names the first of them, and quotes a long link in part', async () => {
+  const page = await open('explore');
+  await explored(page);
+  const numbers = Array.from({ length: 100 }, (_, k) => k).join();
+  for (const [query, expected] of [
+    ['x=1,NaN', 'x=1,NaN: “NaN” is not a finite number, nor -Infinity, which masks a class'],
+    ['x=Infinity,1', '“Infinity” is not a finite number'],
+    ['x=1,,2', '“” is not a finite number'],
+    // Only logits can be masked.
+    ['x=1,2&g=-Infinity,0', 'g=-Infinity,0: “-Infinity” is not a finite number.'],
+    ['x=1,2&g=1,2,3', 'g=1,2,3: expected the shape of x, (1, 2)'],
+    [`x=${numbers};1`, `x=${numbers.slice(0, 40)}…: row 1 has another length (1) than row 0 (100)`],
+  ]) {
+    await page.evaluate((hash) => location.assign(hash), `#explore?${query}`);
+    await page.getByRole('alert').filter({ hasText: expected }).waitFor();
+    await expect.poll(() => page.locator('.bar-value').last().textContent()).toBe('1.000');
+  }
+});
+
+test('an error of the link is in sight at once, on a phone as well', async () => {
+  const page = await open('explore?x=1,2;3');
+  await explored(page);
+  for (const width of [360, 768, 1280]) {
+    await page.setViewportSize({ width, height: 740 });
+    const error = await page.getByRole('alert').filter({ hasText: 'The link has' }).boundingBox();
+    expect(error && error.y + error.height, `${width} px`).toBeLessThan(740);
+  }
+});
+
+test('what is said about the probabilities is true of masked, tiny and single classes', async () => {
+  const page = await open('explore');
+  await explored(page);
+  for (const [query, expected] of [
+    ['x=1,2', 'Positive, and they sum to 1 for any logits. If one logit grows'],
+    ['x=1,-Infinity,2', 'one that is masked out (−∞) has 0. If one logit grows'],
+    ['x=1000,1000,0', 'one that is shown as 0 is too small for float64. If one logit grows'],
+    ['x=100,0', 'Nearly one-hot'],
+    ['x=1,-Infinity,-Infinity', 'All classes but one are masked out (−∞): its probability is 1 whatever its logit is'],
+    ['x=7', 'There is one class: its probability is 1 whatever its logit is'],
+  ]) {
+    await page.evaluate((hash) => location.assign(hash), `#explore?${query}`);
+    await page.getByText(expected ?? '').waitFor();
+  }
 });
 
 test('a link that names a backend which cannot run here is computed on another one, with the reason', async () => {

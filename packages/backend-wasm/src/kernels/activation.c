@@ -2,15 +2,25 @@
 #include "elementwise.h"
 #include "exp.h"
 
-INLINE V sigmoid_of(V x, Reduction at) {
-  V e = mul(exp_call(neg(vabs(x)), at.magic, at.lowest),
-            splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
-  V positive = le(splat(0), x);
-  return div(select(positive, splat(1), e), add(splat(1), e));
+// 1 / (1 + exp(−x)) from e = exp(−|x|) · 2^OFFSET.
+INLINE V sigmoid_from(V e, V x) {
+  e = mul(e, splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
+  return div(select(le(splat(0), x), splat(1), e), add(splat(1), e));
 }
 
-COMPACT KERNEL(sigmoid)(size_t begin, size_t end, real *out, const real *x) {
+#define minus_size(a) or(a, splat((real)-0.0))
+
+COMPACT SHARED V sigmoid_of(V x, Reduction at) { return sigmoid_from(exp_call(minus_size(x), at.magic, at.lowest), x); }
+
+KERNEL(sigmoid)(size_t begin, size_t end, real *out, const real *x) {
   Reduction at = reduction_at(splat(0), 0, 0);
+  for (; begin + WIDE * W <= end; begin += WIDE * W) {
+    V v[WIDE], n[WIDE], e[WIDE];
+    EACH(WIDE, v[u] = load(x + begin + u * W))
+    EACH(WIDE, n[u] = minus_size(v[u]))
+    exp_reduced(WIDE, e, n, at, 1, 0, 0);
+    EACH(WIDE, store(out + begin + u * W, sigmoid_from(e[u], v[u])))
+  }
   ELEMENTWISE(sigmoid_of(a, at))
 }
 

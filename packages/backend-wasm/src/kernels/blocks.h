@@ -17,12 +17,45 @@
 #define NEAR 700
 #endif
 
+// Logits below this are so far below those near one that is REDUCIBLE that their exponentials are 0 in every row that has such a logit.
+#define GONE (-2 * REDUCIBLE)
+
+// Whether each row has an exponential above 0.
+INLINE int all_positive(const real *e, size_t rows, size_t classes) {
+  for (; rows; rows--, e += classes) {
+    V any = splat(0);
+    size_t c = 0;
+    for (; c + W <= classes; c += W) any = or(any, load(e + c));
+    for (; c < classes; c++) any = or(any, splat(e[c]));
+    if (!any_true(any)) return 0;
+  }
+  return 1;
+}
+
+// The same if a mask, or whoever made the logits, has left out some of them by a number near −Infinity. `out` is not x.
+COMPACT SHARED int block_near_but_gone(real *out, const real *x, size_t rows, size_t classes, real *scratch, real largest, const Reduction *at) {
+  V least = splat((real)__builtin_inf()), gone = splat(GONE), unused = least;
+  size_t n = rows * classes, c = 0;
+  // With all bits set, a number is NaN, which pmin does not take.
+  for (; c + W <= n; c += W) {
+    V v = load(x + c);
+    least = pmin(least, or(v, lt(v, gone)));
+  }
+  for (; c < n; c++) {
+    V v = splat(x[c]);
+    least = pmin(least, or(v, lt(v, gone)));
+  }
+  if (!(largest - horizontal_min(least) < NEAR)) return 0;
+  exp_tracked(out, x, n, at, scratch, &unused);
+  return all_positive(out, rows, classes);
+}
+
 // exp of all logits of a block with one reference, if they are near each other. NaN is not clamped, and makes its row
 // NaN.
-SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reduction *at) {
+SHARED int block_near(real *out, const real *x, size_t rows, size_t classes, real *scratch, Reduction *at) {
   // No logit to start with: a NaN would stay in its lane, and hide the logits of other rows.
   V l = splat((real)__builtin_inf()), m = l, a = splat((real)-__builtin_inf()), b = a;
-  size_t c = 0;
+  size_t n = rows * classes, c = 0;
   for (; c + 4 * W <= n; c += 4 * W) {
     V v0 = load(x + c), v1 = load(x + c + W), v2 = load(x + c + 2 * W), v3 = load(x + c + 3 * W);
     a = pmax(pmax(a, v0), v1), b = pmax(pmax(b, v2), v3);
@@ -33,8 +66,9 @@ SHARED int block_near(real *out, const real *x, size_t n, real *scratch, Reducti
     a = pmax(a, v), l = pmin(l, v);
   }
   real largest = horizontal_max(pmax(a, b)), least = horizontal_min(pmin(l, m));
-  if (!(absolute(largest) < REDUCIBLE && largest - least < NEAR)) return 0;
+  if (!(absolute(largest) < REDUCIBLE)) return 0;
   *at = reduction_at(splat(largest), 0, 0);
+  if (!(largest - least < NEAR)) return out != x && block_near_but_gone(out, x, rows, classes, scratch, largest, at);
   exp_near(out, x, n, at, scratch);
   return 1;
 }

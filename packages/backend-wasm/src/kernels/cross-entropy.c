@@ -297,7 +297,7 @@ INLINE void cross_entropy_blocks(size_t begin, size_t end, Rows r, real *loss, r
     real *e = gradient && gradient != logits ? gradient + from : scratch + EXPONENTIALS;
     Reduction at;
     real magic = 0;
-    if (t->plain && block_near(e, logits + from, rows * r.classes, scratch, &at))
+    if (t->plain && block_near(e, logits + from, rows, r.classes, scratch, &at))
       magic = lane0(at.magic);
     else if (!block_apart(e, logits + from, rows, r.classes, scratch, t)) {
       cross_entropy_of_indices(unit, next, r, loss, gradient, logits, scratch, target, t);

@@ -71,6 +71,20 @@ INLINE void triples_out(float *out, const V *e) {
   store(out + 4, wasm_i32x4_shuffle(wasm_i32x4_shuffle(low, e[2], 3, 5, 3, 3), high, 0, 1, 4, 5));
   store(out + 8, wasm_i32x4_shuffle(e[2], high, 2, 6, 7, 3));
 }
+#else
+// The same for two rows.
+INLINE void triples_in(V *v, const double *x) {
+  V a = load(x), b = load(x + 2), c = load(x + 4);
+  v[0] = wasm_i64x2_shuffle(a, b, 0, 3);
+  v[1] = wasm_i64x2_shuffle(a, c, 1, 2);
+  v[2] = wasm_i64x2_shuffle(b, c, 0, 3);
+}
+
+INLINE void triples_out(double *out, const V *e) {
+  store(out, wasm_i64x2_shuffle(e[0], e[1], 0, 2));
+  store(out + 2, wasm_i64x2_shuffle(e[2], e[0], 0, 3));
+  store(out + 4, wasm_i64x2_shuffle(e[1], e[2], 1, 3));
+}
 #endif
 
 SHARED V gather(const real *p, const Group *g, size_t c) {

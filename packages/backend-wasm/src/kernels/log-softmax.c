@@ -1,5 +1,6 @@
-// out = x/T − log Σ exp(x/T), and its derivatives, which take the output.
+// out = x/T − log Σ exp(x/T), and log Σ exp(x/T).
 #include "log-softmax-block.h"
+#include "masked-parts.h"
 
 INLINE void log_softmax_row(real *out, const real *x, size_t classes, real *scratch, const Temperature *t) {
   Partition p;
@@ -34,65 +35,76 @@ COMPACT SHARED void log_softmax_lanes(size_t begin, size_t end, Rows r, real *ou
 }
 
 #if REAL == 32
-// Whole groups of rows without a temperature; all others are processed in lanes.
-INLINE void log_softmax_blocks(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
-                               const Temperature *t) {
+typedef void OfBlock(real *, const real *, size_t, size_t, real *, const real *, const Temperature *);
+typedef void OfLanes(size_t, size_t, Rows, real *, const real *, real *, const Temperature *);
+
+// Whole groups of rows without a temperature; all others are processed in lanes. A row has `width` results.
+COMPACT SHARED void in_blocks(size_t begin, size_t end, Rows r, real *out, size_t width, const real *logits, real *scratch,
+                      const Temperature *t, OfBlock *of_block, OfLanes *of_lanes) {
   size_t groups = block_groups(r.classes), whole = r.outer / W < end ? r.outer / W : end;
   for (size_t unit = begin, next; unit < whole; unit = next) {
     next = whole - unit < groups ? whole : unit + groups;
-    size_t rows = (next - unit) * W, from = unit * W * r.classes;
+    size_t first = unit * W, rows = next * W - first;
     real *e = scratch + EXPONENTIALS;
-    const real *x = logits + from;
+    const real *x = logits + first * r.classes;
     Reduction at;
-    if (block_near(e, x, rows * r.classes, scratch, &at)) {
+    if (block_near(e, x, rows, r.classes, scratch, &at)) {
       real magic = lane0(at.magic);
-      log_softmax_block(out + from, x, rows, r.classes, scratch, &magic, t);
+      of_block(out + first * width, x, rows, r.classes, scratch, &magic, t);
     } else if (block_apart(e, x, rows, r.classes, scratch, t)) {
-      log_softmax_block(out + from, x, rows, r.classes, scratch, 0, t);
+      of_block(out + first * width, x, rows, r.classes, scratch, 0, t);
     } else {
-      log_softmax_lanes(unit, next, r, out, logits, scratch, t);
+      of_lanes(unit, next, r, out, logits, scratch, t);
     }
   }
-  if (whole < end) log_softmax_lanes(whole, end, r, out, logits, scratch, t);
+  if (whole < end) of_lanes(whole, end, r, out, logits, scratch, t);
 }
 #endif
 
-COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
-                            const real *logits, real *scratch, double temperature) {
-  Rows r = {outer, classes, inner};
-  Temperature t = temperature_of(temperature);
+COMPACT SHARED void log_softmax_units(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                                      const Temperature *t) {
+  int plain = r.inner == 1 && t->plain;
 #if REAL == 32
-  if (inner == 1 && t.plain && classes > 1 && classes <= MOST_CLASSES) {
-    log_softmax_blocks(begin, end, r, out, logits, scratch, &t);
+  if (plain && r.classes > 1 && r.classes <= MOST_CLASSES) {
+    in_blocks(begin, end, r, out, r.classes, logits, scratch, t, log_softmax_block, log_softmax_lanes);
     return;
   }
 #endif
-  if (inner == 1 && t.plain && classes >= ROWS_FROM) {
-    size_t last = end * W < outer ? end * W : outer;
+  if (plain && r.classes >= ROWS_FROM) {
+    size_t last = end * W < r.outer ? end * W : r.outer;
     for (size_t row = begin * W; row < last; row++)
-      log_softmax_row(out + row * classes, logits + row * classes, classes, scratch, &t);
+      log_softmax_row(out + row * r.classes, logits + row * r.classes, r.classes, scratch, t);
     return;
   }
-  log_softmax_lanes(begin, end, r, out, logits, scratch, &t);
+  log_softmax_lanes(begin, end, r, out, logits, scratch, t);
+}
+
+COMPACT KERNEL(log_softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature, const unsigned char *mask,
+                            size_t mask_outer) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+  if (mask)
+    in_masked_parts(begin, end, r, out, logits, scratch, &t, mask, mask_outer, MASKED, log_softmax_units, 0);
+  else
+    log_softmax_units(begin, end, r, out, logits, scratch, &t);
 }
 
 // out[o, i] = log Σ exp(x/T): max/T + log of the ratio, added in float64.
-COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
-                            const real *logits, real *scratch, double temperature) {
-  Rows r = {outer, classes, inner};
-  Temperature t = temperature_of(temperature);
+COMPACT SHARED void log_sum_exp_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
+                                      const Temperature *t) {
   for (size_t unit = begin; unit < end; unit++) {
     Group g = group_at(unit, r);
     Lanes x = lanes_in(logits, &g, r.classes, scratch);
-    Partition p = partition((Lanes){scratch + classes * W, W}, x, classes, &t);
+    Partition p = partition((Lanes){scratch + r.classes * W, W}, x, r.classes, t);
     Logarithm l;
-    logarithm(&l, &p, x, classes, &t);
+    logarithm(&l, &p, x, r.classes, t);
 #if REAL == 32
-    V scale = wasm_f64x2_splat(t.scale);
+    V scale = wasm_f64x2_splat(t->scale);
     V value = narrow(wasm_f64x2_add(wasm_f64x2_div(widen_low(p.max), scale), l.wide.high),
                      wasm_f64x2_add(wasm_f64x2_div(widen_high(p.max), scale), l.wide.low));
 #else
-    V error = splat(0), max = divided(p.max, t.scale, &error), sum = add(max, l.wide.high);
+    V error = splat(0), max = divided(p.max, t->scale, &error), sum = add(max, l.wide.high);
     V precise = add(sum, add(sum_error(max, l.wide.high, sum), add(error, l.wide.low)));
     V value = select(eq(precise, precise), precise, add(sum, l.wide.low));
 #endif
@@ -106,81 +118,15 @@ COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t class
   }
 }
 
-// 1 − exp(y) for −log 2 ≤ y ≤ 0 by its Taylor series: the terms alternate, and none is larger than the sum.
-INLINE V complement_of_log(V y) {
-  V sum = splat(0);
-  for (int k = REAL == 32 ? 10 : 17; k >= 1; k--) sum = mul(mul(add(splat(1), sum), y), splat((real)(1.0 / k)));
-  return sub(splat(0), sum);
-}
-
-// If exp(y) is above 1/2, a derivative would cancel. For the jvp, that entry's tangent is subtracted from all: J maps constants to 0. If the
-// tangents have a large constant in common, their mean is, as in vjp.c.
-// For the vjp, its own result is g (1 − exp(y)) − exp(y) Σ_others g.
-COMPACT SHARED void log_softmax_derivative(size_t begin, size_t end, Rows r, real *out, const real *y, const real *v,
-                                           real *scratch, double temperature, int forward) {
-  Reduction at = reduction_at(splat(0), 0, 0);
-  V scale = splat((real)temperature);
-  for (size_t unit = begin; unit < end; unit++) {
-    Group g = group_at(unit, r);
-    Lanes l = lanes_in(y, &g, r.classes, scratch), q = lanes_in(v, &g, r.classes, scratch + r.classes * W);
-    V half = splat((real)-0.6931471805599453), share = splat(1), shift = splat(0), total, rest;
-    for (int is_shifted = !forward;;) {
-      Sum sum = sum_zero(), others = sum_zero();
-      if (!is_shifted)
-        for (size_t c = 0; c < r.classes; c++)
-          shift = select(lt(half, lanes_load(l, c)), mul(lanes_load(q, c), share), shift);
-      for (size_t c = 0; c < r.classes; c++) {
-        V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift);
-        if (forward)
-          b = mul(exp_of_log(a, at), b);
-        else
-          others = sum_add(others, andnot(b, lt(half, a)));
-        sum = sum_add(sum, b);
-      }
-      total = sum_rounded(sum), rest = sum_rounded(others);
-      V fine = harmless(total);
-      if (!all_true(fine) && all_true(eq(share, splat(1)))) {
-        // No row has 2^32 entries.
-        share = select(fine, splat(1), splat((real)0x1p-34));
-        shift = splat(0), is_shifted = !forward;
-        continue;
-      }
-      if (is_shifted) break;
-      is_shifted = 1;
-      V near = eq(shift, splat(0));
-      for (size_t c = 0; c < SAMPLE && c < r.classes && any_lane(near); c++) {
-        V possible = and(splat(1), ne(lanes_load(l, c), splat((real)-__builtin_inf())));
-        near = and(near, near_mean(possible, sub(mul(lanes_load(q, c), share), total), total));
-      }
-      if (!any_lane(near)) break;
-      shift = select(near, total, shift);
-    }
-    Lanes o = lanes_for(out, &g, scratch);
-    V divisor = mul(scale, share);
-    int is_one = all_true(eq(divisor, splat(1)));
-    for (size_t c = 0; c < r.classes; c++) {
-      V a = lanes_load(l, c), b = sub(mul(lanes_load(q, c), share), shift), d;
-      if (forward) {
-        d = sub(b, total);
-      } else {
-        V p = exp_of_log(a, at), top = lt(half, a);
-        d = sub(b, mul(p, total));
-        if (any_true(top)) d = select(top, sub(mul(b, complement_of_log(a)), mul(p, rest)), d);
-      }
-      lanes_store(o, c, is_one ? d : div(d, divisor));
-    }
-    lanes_out(out, &g, r.classes, o);
+COMPACT KERNEL(log_sum_exp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out,
+                            const real *logits, real *scratch, double temperature) {
+  Rows r = {outer, classes, inner};
+  Temperature t = temperature_of(temperature);
+#if REAL == 32
+  if (inner == 1 && t.plain && classes > 1 && classes <= MOST_CLASSES) {
+    in_blocks(begin, end, r, out, 1, logits, scratch, &t, log_sum_exp_block, log_sum_exp_lanes);
+    return;
   }
-}
-
-// out = (g − exp(y) Σ g) / T.
-KERNEL(log_softmax_vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
-                        const real *g, real *scratch, double temperature) {
-  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, g, scratch, temperature, 0);
-}
-
-// out = (t − ⟨exp(y), t⟩) / T.
-KERNEL(log_softmax_jvp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *y,
-                        const real *t, real *scratch, double temperature) {
-  log_softmax_derivative(begin, end, (Rows){outer, classes, inner}, out, y, t, scratch, temperature, 1);
+#endif
+  log_sum_exp_lanes(begin, end, r, out, logits, scratch, &t);
 }

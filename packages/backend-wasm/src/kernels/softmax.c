@@ -1,6 +1,6 @@
 // out = exp(x/T) / Σ exp(x/T) over each row.
 #include "blocks.h"
-#include "mask.h"
+#include "masked-parts.h"
 #include "single-rows.h"
 
 COMPACT SHARED void softmax_lanes(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
@@ -39,7 +39,7 @@ INLINE void softmax_blocks(size_t begin, size_t end, Rows r, real *out, const re
     real *o = out + first * r.classes;
     const real *x = logits + first * r.classes;
     Reduction at;
-    if (n >= W && ((t->plain && block_near(o, x, n, scratch, &at)) || block_apart(o, x, rows, r.classes, scratch, t)))
+    if (n >= W && ((t->plain && block_near(o, x, rows, r.classes, scratch, &at)) || block_apart(o, x, rows, r.classes, scratch, t)))
       share_rows(o, rows, r.classes, scratch);
     else if (t->plain && r.classes >= ROWS_FROM)
       softmax_rows(first, first + rows, r.classes, out, logits, scratch);
@@ -59,92 +59,50 @@ SHARED void softmax_units(size_t begin, size_t end, Rows r, real *out, const rea
     softmax_lanes(begin, end, r, out, logits, scratch, t);
 }
 
-INLINE int is_nan(real a) { return a != a; }
-
-// A masked logit is -Infinity, whose exponential is 0. Only where a row is NaN do its masked entries have to be set afterwards.
-COMPACT SHARED void clear_masked(size_t begin, size_t end, size_t classes, real *out, const unsigned char *mask,
-                                 size_t mask_outer) {
-  for (size_t r = begin; r < end; r++)
-    if (is_nan(out[r * classes])) fill(out + r * classes, out + r * classes, mask + r % mask_outer * classes, classes, 0);
-}
-
+#if REAL == 32
+// Longer rows than those of blocks, without a temperature. float64 has no such loop: it would not be faster than parts.
 COMPACT SHARED void softmax_masked_rows(size_t begin, size_t end, size_t classes, real *out, const real *logits, real *scratch,
                                 const unsigned char *mask, size_t mask_outer) {
   for (size_t row = begin; row < end; row++) {
     real *o = out + row * classes;
     const unsigned char *m = mask + row % mask_outer * classes;
     Partition p;
-#if REAL == 32
     real top = horizontal_max(mask_row(o, logits + row * classes, m, classes));
-#else
-    fill(o, logits + row * classes, m, classes, MASKED);
-    real top = row_max(o, classes);
-#endif
     row_partition_below(&p, o, o, classes, scratch, top);
     share_row_of(o, classes, &p);
-    clear_masked(row, row + 1, classes, out, mask, mask_outer);
+    clear_masked(row, row + 1, classes, out, mask, mask_outer, 0);
   }
 }
+#endif
 
-// exp of the logits of a block that a mask keeps, and 0 elsewhere, if those that are kept are near each other: the first of them takes the place of
+// Softmax of a block of masked logits, if those that are kept are near each other: the first of them takes the place of
 // the others.
-COMPACT SHARED int block_near_masked(real *out, const real *x, size_t n, real *scratch, const unsigned char *mask,
-                                     size_t at, size_t period) {
+COMPACT SHARED int softmax_masked_block(real *out, const real *x, size_t rows, size_t classes, real *scratch,
+                                     const unsigned char *mask, size_t at, size_t period) {
   Reduction by;
-  size_t c = 0;
+  size_t n = rows * classes, c = 0;
   while (c < n && !mask[(at + c) % period]) c++;
-  if (c == n) return 0;
+  if (n < W || c == n) return 0;
   fill_repeated(out, x, mask, at, n, period, x[c]);
-  if (!block_near(out, out, n, scratch, &by)) return 0;
+  if (!block_near(out, out, rows, classes, scratch, &by)) return 0;
   fill_repeated(out, out, mask, at, n, period, 0);
+  share_rows(out, rows, classes, scratch);
   return 1;
-}
-
-// Groups of columns that are masked at once.
-#define MASKED_GROUPS 16
-
-// Any rows, for any temperature: in parts that stay in the first-level cache.
-COMPACT SHARED void softmax_masked(size_t begin, size_t end, Rows r, real *out, const real *logits, real *scratch,
-                                   const Temperature *t, const unsigned char *mask, size_t mask_outer) {
-  size_t period = mask_outer * r.classes * r.inner, groups = (r.inner + W - 1) / W;
-  size_t most = r.inner != 1 ? MASKED_GROUPS : r.classes <= MOST_CLASSES ? block_groups(r.classes) : 1;
-  real masked = t->negative ? -MASKED : MASKED;
-  for (size_t unit = begin, next; unit < end; unit = next) {
-    next = end - unit < most ? end : unit + most;
-    if (r.inner == 1) {
-      size_t row = unit * W, last = next * W < r.outer ? next * W : r.outer, at = row * r.classes;
-      size_t rows = last - row, n = rows * r.classes;
-      real *o = out + at;
-      if (t->plain && r.classes > 1 && r.classes <= MOST_CLASSES && n >= W &&
-          block_near_masked(o, logits + at, n, scratch, mask, at, period)) {
-        share_rows(o, rows, r.classes, scratch);
-      } else {
-        fill_repeated(o, logits + at, mask, at, n, period, masked);
-        softmax_units(unit, next, r, out, out, scratch, t);
-      }
-      clear_masked(row, last, r.classes, out, mask, mask_outer);
-      continue;
-    }
-    size_t of_block = (unit / groups + 1) * groups;
-    if (next > of_block) next = of_block;
-    Group first = group_at(unit, r), last = group_at(next - 1, r);
-    size_t n = last.row + last.lanes - first.row, end_of_columns = first.base[0] + r.classes * r.inner;
-    for (size_t at = first.base[0]; at < end_of_columns; at += r.inner)
-      fill(out + at, logits + at, mask + at % period, n, masked);
-    softmax_units(unit, next, r, out, out, scratch, t);
-    for (size_t at = first.base[0]; at < end_of_columns; at += r.inner)
-      fill(out + at, out + at, mask + at % period, n, 0);
-  }
 }
 
 KERNEL(softmax)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *logits,
                 real *scratch, double temperature, const unsigned char *mask, size_t mask_outer) {
   Temperature t = temperature_of(temperature);
   Rows r = {outer, classes, inner};
-  if (!mask)
+  if (!mask) {
     softmax_units(begin, end, r, out, logits, scratch, &t);
-  else if (inner == 1 && t.plain && classes > MOST_CLASSES)
+    return;
+  }
+#if REAL == 32
+  if (inner == 1 && t.plain && classes > MOST_CLASSES) {
     softmax_masked_rows(begin * W, end * W < outer ? end * W : outer, classes, out, logits, scratch, mask, mask_outer);
-  else
-    softmax_masked(begin, end, r, out, logits, scratch, &t, mask, mask_outer);
+    return;
+  }
+#endif
+  in_masked_parts(begin, end, r, out, logits, scratch, &t, mask, mask_outer, 0, softmax_units, softmax_masked_block);
 }

@@ -289,6 +289,15 @@ SHARED void vjp_rows_in_parts(size_t row, size_t next, real *out, const real *s,
 typedef void (*LongRows)(size_t row, size_t next, real *out, const real *s, const real *g, size_t classes);
 
 #if REAL == 32
+// The largest |⟨s, g⟩| of rows, as the bits of a number without its sign, which compare like the number; those of NaN are larger than all others.
+#define watched(largest, dot) wasm_u32x4_max(largest, wasm_i32x4_shl(dot, 1))
+#define all_harmless(largest) all_lanes(wasm_u32x4_lt(largest, wasm_i32x4_shl(splat(HARMLESS), 1)))
+#else
+#define watched(largest, dot) pmax(vabs(dot), largest)
+#define all_harmless(largest) all_lanes(harmless(largest))
+#endif
+
+#if REAL == 32
 // In each lane the element that is not 0; one of both if s is not a softmax, whose entries above 1/2 may be several.
 #define one_of(a, b) wasm_u32x4_max(a, b)
 
@@ -323,10 +332,6 @@ INLINE V vjp_short(real *out, const real *s, const real *g, size_t classes, size
   EACH(vectors, store(out + (u + 1 < vectors ? u * W : classes - W), mul(scaled ? mul(a[u], scale) : a[u], sub(b[u], dot))))
   return dot;
 }
-
-// The largest |⟨s, g⟩| of rows, as the bits of a number without its sign, which compare like the number; those of NaN are larger than all others.
-#define watched(largest, dot) wasm_u32x4_max(largest, wasm_i32x4_shl(dot, 1))
-#define all_harmless(largest) all_lanes(wasm_u32x4_lt(largest, wasm_i32x4_shl(splat(HARMLESS), 1)))
 
 // Returns whether no row had huge cotangents. A scale of 1 takes no multiplications.
 #define VJP_SHORT_LOOP(vectors, scaled)                                                                                \
@@ -365,11 +370,32 @@ SHARED int vjp_fours(size_t rows, real *out, const real *s, const real *g, size_
   return all_harmless(watch);
 }
 
-// Rows of three classes, four in lanes.
+#endif
+
+// Rows of two classes.
+SHARED int vjp_twos(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {
+  (void)classes;
+  V watch = splat(0);
+#if REAL == 32
+#define OTHER(v) swap_pairs(v)
+#else
+#define OTHER(v) swap_halves(v)
+#endif
+  for (size_t left = 2 * rows, k; left; left -= k, out += k, s += k, g += k) {
+    k = left < W ? left : W;
+    V a = load_part_or_all(s, k), b = load_part_or_all(g, k), d = sub(b, OTHER(b));
+    watch = watched(watch, d);
+    store_part_or_all(out, mul(mul(a, scale), mul(OTHER(a), d)), k);
+  }
+#undef OTHER
+  return all_harmless(watch);
+}
+
+// Rows of three classes, W in lanes.
 SHARED int vjp_threes(size_t rows, real *out, const real *s, const real *g, size_t classes, V scale) {
   (void)classes;
   V watch = splat(0);
-  for (; rows; rows -= 4, out += 12, s += 12, g += 12) {
+  for (; rows; rows -= W, out += 3 * W, s += 3 * W, g += 3 * W) {
     V a[3], b[3];
     triples_in(a, s), triples_in(b, g);
     V c[3];
@@ -415,7 +441,6 @@ INLINE void vjp_watched(ShortRows rows_of, size_t step, size_t rows, real *out, 
   else if (out == s || out == g)
     rows_of(rows, out, s, g, classes, scale);
 }
-#endif
 
 KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner, real *out, const real *s,
             const real *g, real *scratch, double temperature) {
@@ -427,13 +452,18 @@ KERNEL(vjp)(size_t begin, size_t end, size_t outer, size_t classes, size_t inner
     of_rows[classes > PART](row, next, out, s, g, classes);
     return;
   }
-#if REAL == 32
   size_t at = row * classes;
+  if (inner == 1 && classes == 2 && end > begin && !by.late) {
+    vjp_watched(vjp_twos, 1, next - row, out + at, s + at, g + at, classes, by.inverse);
+    return;
+  }
   if (inner == 1 && classes == 3 && end > begin && !by.late) {
     size_t whole = (next - row) / W;
     vjp_watched(vjp_threes, W, whole * W, out + at, s + at, g + at, classes, by.inverse);
     begin += whole;
-  } else if (inner == 1 && classes > 3 && classes <= 16 && !by.late) {
+  }
+#if REAL == 32
+  if (inner == 1 && classes > 3 && classes <= 16 && !by.late) {
     const ShortRows by_vectors[] = {vjp_fours, vjp_short_2, vjp_short_3, vjp_short_4};
     vjp_watched(by_vectors[(classes - 1) / 4], 1, next - row, out + at, s + at, g + at, classes, by.inverse);
     return;

@@ -74,6 +74,8 @@ export function tfjs(engine: Engine): ContenderSource {
       try {
         // Production mode disables its argument checks and its banner.
         tf.enableProdMode();
+        // An engine registers itself only where it may run.
+        if (!tf.findBackendFactory(engine)) return `does not start: TensorFlow.js finds no ${engine} here`;
         if (!(await tf.setBackend(engine))) return 'does not start here';
         await tf.ready();
         return contender(name, tf, engine);

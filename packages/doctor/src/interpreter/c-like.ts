@@ -36,13 +36,14 @@ function withoutTypes(code: string): string {
       .replace(/\s+as\s+(?:const|number|any)(?:\[\])*/g, '')
       .replace(/(?<=[\w\])])!(?!=)/g, '')
       .replace(/\((?:double|float|int)\)(?=[\w(])/g, '')
-      .replace(/\bvector<[^;()]*>\s+(\w+)\(((?:[^,;(){}]|\(\))*)(?:,[^;{}]*)?\)\s*(?=;)/g, 'vector $1 = zeros($2)')
+      .replace(
+        /\b(?:std::)?vector<[^;()]*>\s+(\w+)\(((?:[^,;(){}]|\(\))*)(?:,[^;{}]*)?\)\s*(?=;)/g,
+        'auto $1 = zeros($2)',
+      )
       .replace(/\b[mM]atrix\w*\s+(\w+)\(([^;(){}]*)\)\s*(?=;)/g, 'auto $1 = zeros($2)')
       // Entries of a matrix with an operator of their own.
       .replace(/(?<![\w.])(\w+)\(([i-n]|row|col),\s*([i-n]|row|col)\)/g, '$1[$2, $3]')
       .replace(/(\w+)\s*:\s*function\s*(?=\()/g, 'function $1')
-      .replace(/\bstd::vector\s/g, 'auto ')
-      .replace(/\bvector\s(?=\w+ =)/g, 'auto ')
       .replace(
         /\bnew\s+(?:double|float|int)((?:\[[^\]]*\])+)/g,
         (_, sizes: string) => `zeros(${sizes.slice(1, -1).split('][').join(', ')})`,
@@ -87,7 +88,9 @@ export function asPython(source: string): string {
 
   const emit = (depth: number, text: string) => {
     const statement = inPython(text.trim());
-    if (/\w/.test(statement)) lines.push(' '.repeat(depth) + statement.replace(/\s+/g, ' '));
+    // A name alone is a field or a variable without a value.
+    if (/\w\W|\W\w|^(?:break|continue|return)$/.test(statement))
+      lines.push(' '.repeat(depth) + statement.replace(/\s+/g, ' '));
   };
   const skip = (pattern: RegExp): string => {
     const [found = ''] = new RegExp(pattern.source, 'y').exec(code.slice(next)) ?? [];
@@ -150,7 +153,7 @@ export function asPython(source: string): string {
     const [, over = '', item = '', index, loop] =
       /^(\S+)\.forEach\(\s*\(?(\w+)(?:,\s*(\w+))?\)?\s*=>\s*([^{].*)\)$/s.exec(rest) ?? [];
     if (name !== undefined && code.charAt(next) === '{') body(depth, `def ${name}(${namesIn(parameters)}):`);
-    else if (/^(?:export\s+)?(?:abstract\s+)?class\b/.test(rest)) body(depth, 'class Layer:');
+    else if (/^(?:[a-z]+\s+)*class\b/.test(rest)) body(depth, 'class Layer:');
     else if (loop !== undefined) {
       emit(depth, loopOver(over, `${item}${index === undefined ? '' : `, ${index}`}`));
       emit(depth + 1, written(loop));

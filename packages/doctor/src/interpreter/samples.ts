@@ -40,7 +40,7 @@ interface Meaning {
 function meaningsOf(axis: number, ofNumbers: boolean): readonly Meaning[] {
   const plain = { flat: false, indices: false, renamed: false, weights: false };
   const batch: Meaning = { ...plain, shape: axis === 0 ? [4, 5] : [5, 4], axis };
-  const row: Meaning = { ...plain, shape: [1, 7], axis: 1, flat: true };
+  const row: Meaning = { ...plain, shape: [1, 7], axis: -1, flat: true };
   const column: Meaning = { ...plain, shape: [7, 1], axis: 0 };
   const rowsInLine: Meaning = { ...batch, flat: true };
   const ofWeights: readonly Meaning[] = [
@@ -65,6 +65,8 @@ const rowCount = /^(?:rows|n(?:um)?_?rows|batch)$/i;
 /** A constant that keeps a logarithm or a quotient finite. */
 const guard = /^(?:eps(?:ilon)?|EPS)$/;
 const temperatureName = /(?<![\w.])(?:T|tau|temp|temperature)(?!\w)/;
+/** The size of a head of attention, whose square root is a temperature. */
+const headSize = /(?<![\w.])(?:d_?k|d_?head|head_?(?:dim|size))(?!\w)(?!\s*=[^=])/i;
 /** A library's cross-entropy, and the part of it that takes log-probabilities: another loss is not meant. */
 const ofLogLikelihood = /nll_?loss|cross_?entropy/i;
 /** What is passed to a softmax, or to exp. */
@@ -76,10 +78,11 @@ const otherName = /^d(?!ist)|grad|log/i;
 
 type LetterOf = (name: string) => string | undefined;
 
-/** True for a name of the gradient in the probabilities, as dL_dp. */
-function isGradientOfOutput(name: string, letterOf: LetterOf): boolean {
-  const [, output = ''] = /^d[LEC][a-z]*_?d(\w+)$/.exec(name) ?? [];
-  return output === 's' || letterOf(output) === 's';
+/** True for a name of the gradient in the probabilities: dL_dp, and d_weights of weights that are a softmax. */
+function isGradientOfOutput(name: string, code: string, letterOf: LetterOf): boolean {
+  const [, loss, output = ''] = /^(d[LEC][a-z]*_?)?d_?(\w+)$/.exec(name) ?? [];
+  const isSoftmax = new RegExp(`(?<![\\w.])${output} = (?:\\w+\\.)*softmax\\(`).test(code);
+  return isSoftmax || (loss !== undefined && (output === 's' || letterOf(output) === 's'));
 }
 
 /** True for a name of the gradient in something that the code has by a name that is not known: gb of b, dL_ddist of dist. */
@@ -137,13 +140,13 @@ function derivativeOf(
  * the logits, from differences.
  */
 export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'>): Generator<OfSample> {
-  const code = asPython(source).replace(/#.*|"""[\s\S]*?"""/g, '');
+  const code = asPython(source).replace(/#.*|"""[\s\S]*?"""|\b(?:self|this)\./g, '');
   const ofNumbers = isOfNumbers(source);
   const { axis = -1, reduction } = input;
   const layer = input.layer ?? (ofLogLikelihood.test(code) ? 'cross-entropy' : undefined);
-  const hasTemperature = temperatureName.test(code) && !/^\s*T\s*=/m.test(code);
+  const hasTemperature = (temperatureName.test(code) && !/^\s*T\s*=/m.test(code)) || headSize.test(code);
   const temperature = input.temperature ?? (hasTemperature ? 2 : 1);
-  const letterOf = lettersOf(code.replace(/\b(?:self|this)\./g, ''));
+  const letterOf = lettersOf(code);
   const looped = inLoops(code);
   const isOfTarget = /\bdvalues\b/.test(code) && /\by_true\b/.test(code);
   // What is passed to a softmax are logits, unless its name says otherwise.
@@ -195,6 +198,7 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
         if (weights && weightsOfLayer.test(name)) return asGiven(data);
         if (weights && penalty.test(name)) return scalar(0);
         if (temperatureName.test(name)) return scalar(temperature);
+        if (headSize.test(name)) return scalar(temperature ** 2);
         const own = letterOf(name) ?? name;
         const isOther = own !== 's' && Object.hasOwn(variables, own);
         const isLogits = logitsNames.has(name) && !isOther && !/^[sS]$|^p|prob|softmax/i.test(name);
@@ -229,7 +233,7 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
         // What entries are assigned to is no input.
         if (letterOf(name) === undefined && new RegExp(`^\\s*${name}\\[[^\\n]*\\] \\+?= `, 'm').test(code))
           return zeros(0);
-        if (isGradientOfOutput(name, letterOf) || (renamed && isGradientOfUnknown(name, code, letterOf))) {
+        if (isGradientOfOutput(name, code, letterOf) || (renamed && isGradientOfUnknown(name, code, letterOf))) {
           used.add('g');
           return variables.g?.();
         }
@@ -249,8 +253,9 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
     const isOfNothing = renamed ? notes.length === 0 : ![...used].some((letter) => letter !== 'n');
     // Whole numbers are those of a condition, or of the target alone: they say nothing of a derivative.
     if (isOfNothing || values.data.every(Number.isInteger)) continue;
+    const ofShape = n === 1 ? whole : shape;
     const rows = n === 1 ? 'one row' : flat ? 'a batch in one dimension' : 'a batch';
-    notes[0] = `Found by running the code with made-up numbers, ${rows} of the shape (${(n === 1 ? whole : shape).join(', ')})${classes === 0 && n > 1 ? ' with the classes along axis 0' : ''}.`;
+    notes[0] = `Found by running the code with made-up numbers, ${rows} of the shape (${ofShape.join(', ')})${classes === 0 && n > 1 ? ' with the classes along axis 0' : ''}.`;
     if (weights) notes.push('It is the gradient of the weights; what is judged is the gradient of the logits in it.');
     yield {
       // Rows one after the other are those of a batch.
@@ -260,8 +265,9 @@ export function* samplesOf(source: string, input: Omit<DiagnoseInput, 'gradient'
       },
       input: {
         ...given,
-        logits,
-        ...(used.has('g') ? { upstream } : {}),
+        // Of an array of one dimension, no other axis can be meant.
+        logits: { ...logits, shape: ofShape },
+        ...(used.has('g') ? { upstream: { ...upstream, shape: ofShape } } : {}),
         ...(used.has('y') ? { target: labels, reduction } : {}),
       },
       isOneRow: n === 1,

@@ -1,20 +1,18 @@
-import { centredMean, type Pair, productError, sumError } from '../../pair.js';
+import { productError, sumError } from '../../pair.js';
 import type { FloatArray } from '../../storage.js';
 import { indexAboveHalf, isNearMean, mayBeNear, scaleShifted } from './origin.js';
 import { mayOverflow, vjpWideRow } from './wide.js';
 
-const rowMean: Pair = { high: 0, low: 0 };
-
 /** Σ s of probabilities that are rounded to float64 is nearer to 1, and is taken for 1. */
 const leastExcess = 2 ** -40;
 
-function isSoftmax(total: number): boolean {
+export function isSoftmax(total: number): boolean {
   return Math.abs(total - 1) < leastExcess;
 }
 
 /**
- * ⟨s, g⟩ is summed in float64 by eights whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
- * term is most of it. Rows with a probability above ½, which is sought among the eight whose sum is above ½, are summed again without that entry's
+ * ⟨s, g⟩ is summed in float64 by fours whose sum is compensated, since a sum that is rounded at each term is off by several ULP where one
+ * term is most of it. Rows with a probability above ½, which is sought among the four whose sum is above ½, are summed again without that entry's
  * cotangent, and those whose cotangents have a large constant in common without their mean, which has the rounding error of that constant. If T = 1, a difference or two and a product follow; quotients by T take more care: see `scalePrecisely`.
  */
 export function vjpDouble(
@@ -25,15 +23,17 @@ export function vjpDouble(
   classes: number,
   divisor: Divisor,
 ): void {
+  const isOne = divisor.temperature === 1;
   for (let start = 0; start < length; start += classes) {
     const end = (start + classes) | 0;
-    const lastEight = (end - 7) | 0;
+    const lastFour = (end - 3) | 0;
+    let peak = -1;
+    let origin = 0;
+    let total = 0;
     let mean = 0;
     let low = 0;
-    let total = 0;
-    let peak = -1;
     let k = start;
-    for (; k < lastEight; k += 8) {
+    for (; k < lastFour; k += 4) {
       const k1 = (k + 1) | 0;
       const k2 = (k + 2) | 0;
       const k3 = (k + 3) | 0;
@@ -41,42 +41,71 @@ export function vjpDouble(
       const s1 = s[k1];
       const s2 = s[k2];
       const s3 = s[k3];
-      const firstProducts = s0 * g[k] + s1 * g[k1] + (s2 * g[k2] + s3 * g[k3]);
-      const firstFour = s0 + s1 + (s2 + s3);
-      const k4 = (k + 4) | 0;
-      const k5 = (k + 5) | 0;
-      const k6 = (k + 6) | 0;
-      const k7 = (k + 7) | 0;
-      const s4 = s[k4];
-      const s5 = s[k5];
-      const s6 = s[k6];
-      const s7 = s[k7];
-      const products = firstProducts + (s4 * g[k4] + s5 * g[k5] + (s6 * g[k6] + s7 * g[k7]));
-      const eight = firstFour + (s4 + s5 + (s6 + s7));
+      const g0 = g[k];
+      const g1 = g[k1];
+      const g2 = g[k2];
+      const g3 = g[k3];
+      const products = s0 * g0 + s1 * g1 + (s2 * g2 + s3 * g3);
       const next = mean + products;
       low += sumError(mean, products, next);
       mean = next;
-      if (eight > 0.5) peak = k;
-      total += eight;
+      const four = s0 + s1 + (s2 + s3);
+      peak = four > 0.5 ? k : peak;
+      total += four;
     }
     for (; k < end; k++) {
       const product = s[k] * g[k];
       const next = mean + product;
       low += sumError(mean, product, next);
       mean = next;
-      if (s[k] > 0.5) peak = k;
+      peak = s[k] > 0.5 ? k : peak;
       total += s[k];
     }
-    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, end);
-    let origin = top < 0 ? 0 : g[top];
-    const isNear = mayBeNear(g[start], mean) && isSoftmax(total) && isNearMean(s, g, start, end, mean);
-    if (top >= 0 || isNear) {
-      if (top < 0) origin = mean;
-      centredMean(rowMean, s, g, start, end, origin);
-      mean = rowMean.high;
-      low = rowMean.low;
+    // From `peak` on are four entries whose sum is above ½, or one that is.
+    const top = peak < 0 ? -1 : indexAboveHalf(s, peak, peak + 4);
+    if (top >= 0) origin = g[top];
+    else if (mayBeNear(g[start], mean) && isNearMean(s, g, start, end, mean)) origin = mean;
+    if (origin !== 0) {
+      // The same sums of g − origin.
+      mean = 0;
+      low = 0;
+      for (k = start; k < lastFour; k += 4) {
+        const k1 = (k + 1) | 0;
+        const k2 = (k + 2) | 0;
+        const k3 = (k + 3) | 0;
+        const four =
+          s[k] * (g[k] - origin) + s[k1] * (g[k1] - origin) + (s[k2] * (g[k2] - origin) + s[k3] * (g[k3] - origin));
+        const next = mean + four;
+        low += sumError(mean, four, next);
+        mean = next;
+      }
+      for (; k < end; k++) {
+        const term = s[k] * (g[k] - origin);
+        const next = mean + term;
+        low += sumError(mean, term, next);
+        mean = next;
+      }
     }
-    scaleRow(out, s, g, start, end, origin, mean, low, total, divisor);
+    if (!isOne || mayOverflow(mean, origin) || !isSoftmax(total)) {
+      scaleRow(out, s, g, start, end, origin, mean, low, total, divisor);
+      continue;
+    }
+    // scaleRow of ordinary rows, written out: where T = 1 nothing is multiplied by 1.
+    const constant = mean + low;
+    for (k = start; k < lastFour; k += 4) {
+      const k1 = (k + 1) | 0;
+      const k2 = (k + 2) | 0;
+      const k3 = (k + 3) | 0;
+      const dx0 = s[k] * (g[k] - origin - constant);
+      const dx1 = s[k1] * (g[k1] - origin - constant);
+      const dx2 = s[k2] * (g[k2] - origin - constant);
+      const dx3 = s[k3] * (g[k3] - origin - constant);
+      out[k] = dx0;
+      out[k1] = dx1;
+      out[k2] = dx2;
+      out[k3] = dx3;
+    }
+    for (; k < end; k++) out[k] = s[k] * (g[k] - origin - constant);
   }
 }
 

@@ -79,6 +79,7 @@ export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: n
   const bounds = points.flatMap(({ low, high }) => [low, high]);
   const domain = [Math.min(0.8, ...bounds), Math.max(1.25, ...bounds)] as const;
   const [marginRight, inset] = [12, 8];
+  const ticks = ratioTicks(domain, width - nameWidth - marginRight - 2 * inset);
   return plotted({
     width,
     height: 46 + 20 * rows + 22 * workloads.length,
@@ -87,19 +88,14 @@ export function ratioChart(points: readonly RatioPoint[], looks: Looks, width: n
     inset,
     marginTop: 34,
     marginBottom: 10,
-    x: {
-      type: 'log',
-      label,
-      axis: 'top',
-      grid: true,
-      ticks: ratioTicks(domain, width - nameWidth - marginRight - 2 * inset),
-      tickFormat: formatRatio,
-      domain,
-    },
+    x: { type: 'log', label, axis: null, domain },
     y: { type: 'band', axis: null, domain: bandsOf(points, workloads) },
     ...scalesOf(looks),
     ariaLabel: label,
     marks: [
+      Plot.gridX(ticks),
+      // As `text`, because a log scale leaves out some labels of a `tickFormat` where the axis is long.
+      Plot.axisX(ticks, { anchor: 'top', text: formatRatio }),
       Plot.ruleX([1], { stroke: 'currentColor', strokeOpacity: 0.6 }),
       Plot.text(workloads, {
         y: (workload: string) => workload,

@@ -13,10 +13,14 @@ import { benchRuns, cancelBench, interruptBench, loadRun, startBench } from './r
 import type { Mode, NamedReport } from './series.js';
 import { type BenchState, fromParameters, roundsRefusal, toParameters } from './state.js';
 
-const modes: readonly (readonly [mode: Mode, name: string])[] = [
-  ['reused', 'output reused'],
-  ['allocating', 'output allocated'],
-  ['endToEnd', 'end to end'],
+const modes: readonly (readonly [mode: Mode, name: string, meaning: string])[] = [
+  ['reused', 'output reused', 'Calls on operands on the device, into an output that exists.'],
+  ['allocating', 'output allocated', 'Calls on operands on the device, with a new output for each.'],
+  [
+    'endToEnd',
+    'end to end',
+    'From an array on the host to an array on the host: copy to the device, compute, copy back.',
+  ],
 ];
 
 /** Operations by shapes on backends and other libraries in this browser, with charts, and a report from another device for comparison. */
@@ -139,6 +143,7 @@ function Runs({ reports, mode, onMode }: RunsProps) {
             {name}
           </label>
         ))}
+        <p class="caption">{modes.find(([each]) => each === mode)?.[2]}</p>
       </fieldset>
     </section>
   );

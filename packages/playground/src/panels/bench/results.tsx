@@ -1,4 +1,4 @@
-import { resultTable } from '@softgrad/bench';
+import { describeColumns, resultTable } from '@softgrad/bench';
 import { useMemo } from 'preact/hooks';
 import { Chart, type Charts, Legend, useCharts } from './chart.js';
 import type { Looks } from './charts.js';
@@ -165,6 +165,11 @@ function Numbers({ named: { letter, report }, several }: { readonly named: Named
             ))}
           </section>
         ))}
+        <ul class="columns caption">
+          {describeColumns(report).map((line) => (
+            <li key={line}>{line}</li>
+          ))}
+        </ul>
       </details>
       <ul class="participants">
         {contenders.map(({ name, description }) => (

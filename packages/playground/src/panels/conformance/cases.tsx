@@ -1,6 +1,6 @@
 import type { CaseReport } from '@softgrad/core/conformance';
 import { useMemo, useState } from 'preact/hooks';
-import { countOf, type Outcome, outcomeNames } from './outcomes.js';
+import { counted, countOf, type Outcome, outcomeNames } from './outcomes.js';
 
 /** How many cases are listed before they are asked for: a list of all of them would slow down the page. */
 const atOnce = 100;
@@ -77,7 +77,7 @@ function Section({ name, cases, isOpenAtFirst }: SectionProps) {
           {present.map((outcome, k) => (
             <span key={outcome} class={outcome}>
               {k > 0 && ', '}
-              {counts[outcome]} {outcomeNames[outcome]}
+              {counted(outcome, counts[outcome])}
             </span>
           ))}
         </span>

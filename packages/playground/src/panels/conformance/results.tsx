@@ -1,6 +1,6 @@
 import type { CaseReport } from '@softgrad/core/conformance';
 import { Cases } from './cases.js';
-import { countOf, outcomeNames, outcomes } from './outcomes.js';
+import { counted, countOf, outcomeNames, outcomes } from './outcomes.js';
 import type { SuiteProgress } from './suite.js';
 
 /** The maximum number of reasons in a list. */
@@ -16,7 +16,7 @@ export function Results({ backend, cases }: Pick<SuiteProgress, 'backend' | 'cas
         <h2 id="outcome-title">
           {backend}:{' '}
           <span class={totals.failed > 0 ? 'verdict bad' : 'verdict good'}>
-            {totals.passed} passed, {totals.failed} failed, {totals.skipped} do not apply
+            {outcomes.map((outcome) => counted(outcome, totals[outcome])).join(', ')}
           </span>
         </h2>
         <table class="sections">

@@ -26,7 +26,7 @@ import {
 } from './state.js';
 
 const hints: Readonly<Record<Field, string>> = {
-  signal: '(n, f)',
+  signal: '(n, f): samples × classes',
   gradient: 'what you computed: (n, f), (n, f, f), or its code',
   upstream: 'optional: ∂L/∂s, of the same shape',
   target: 'optional: class indices or probabilities',

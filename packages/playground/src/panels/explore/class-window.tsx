@@ -44,7 +44,7 @@ export function ClassWindowControls({ window, one, many, symbol }: Props) {
   const { classes, shown, first, lastFirst, isWhole, setFirst, setWhole } = window;
   if (classes <= atOnce) return null;
   const last = first + shown.length - 1;
-  const move = (by: number) => setFirst(Math.max(0, Math.min(first + by, lastFirst)));
+  const move = (by: number) => setFirst(Math.max(0, first + by));
   return (
     <fieldset class="class-window" aria-label={`Which ${many} are shown`}>
       <span class="quiet" role="status">

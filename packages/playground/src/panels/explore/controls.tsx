@@ -7,7 +7,7 @@ import { ClassWindowControls, useClassWindow } from './class-window.js';
 import type { Results } from './compute.js';
 import { EngineChoice } from './engine.js';
 import { SignalInput } from './signal-input.js';
-import { type ExploreState, linkedRows, temperatureRange, withClasses } from './state.js';
+import { type ExploreState, linkedRows, logitRange, temperatureRange, withClasses } from './state.js';
 
 interface Props {
   readonly state: ExploreState;
@@ -56,7 +56,8 @@ function Samples({ state: { signal, row }, result, onChange }: Props) {
       <legend>
         Sample{' '}
         <span class="quiet">
-          {formatShape([rows, classes])}: {rows === 1 ? '1 sample' : `${rows} samples`} of {classes}
+          {formatShape([rows, classes])}: {rows === 1 ? '1 sample' : `${rows} samples`} of{' '}
+          {classes === 1 ? '1 class' : `${classes} classes`}
         </span>
       </legend>
       {rows > listed && (
@@ -121,7 +122,7 @@ function Logits({ state, onChange }: Props) {
           <NumberField
             label={`logit ${subscript('x', k)}, number`}
             value={logitOf(k)}
-            least={-Infinity}
+            {...logitRange}
             onChange={(next) => setLogit(k, next, false)}
           />
         </div>

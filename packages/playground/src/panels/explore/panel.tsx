@@ -43,13 +43,14 @@ export function Explore({ parameters }: { readonly parameters: URLSearchParams }
           The derivative of softmax is a <em>matrix</em>, and its rows add up to <em>zero</em>.
         </h1>
         <p>
-          Sum them to get back to the shape of the signal and every gradient is ±1e−17: rounding noise. Backpropagation
-          needs the product of that matrix with the gradient that arrives from the loss.
+          Summing each row gets back to the shape of the signal, but no gradient is left: only ±1e−17, rounding noise.
+          Backpropagation needs the product of that matrix with the gradient that arrives from the loss.
         </p>
       </section>
+      {/* Before the controls, which fill the screen of a phone. */}
+      <Problem text={problem ?? error ?? refusalOf(result)} />
       <Controls state={state} result={result} onChange={change} />
       <div class="story">
-        <Problem text={problem ?? error ?? refusalOf(result)} />
         {result && !stale && (
           <>
             <div class={result.state.signal.classes > 5 ? 'story-row wide' : 'story-row'}>

@@ -78,7 +78,9 @@ export function ProductCard({ result, upstream, loss, onChange }: Props) {
         <tbody>
           {window.shown.map((k) => (
             <tr key={k}>
-              <th scope="row">{k}</th>
+              <th scope="row" data-label="class">
+                {k}
+              </th>
               <td class="upstream" data-label="upstream gradient g">
                 <Upstream k={k} value={shownUpstream(k)} onChange={(next) => setUpstream(new Map([[k, next]]))} />
               </td>

@@ -18,13 +18,15 @@ export function SignalInput({ signal, onChange }: Props) {
   const [over, setOver] = useState(false);
   const [source, setSource] = useState<string | null>(null);
   const chooser = useRef<HTMLInputElement>(null);
+  const text = useRef<HTMLTextAreaElement>(null);
 
   const take = async (from: string | null, read: () => Promise<Signal>) => {
     try {
       const { signal, upstream, row } = stateOf(await read());
       onChange({ signal, upstream, row });
       setProblem(null);
-      setDraft(null);
+      // A text that is being typed stays as it is, although it is read at each key.
+      if (document.activeElement !== text.current) setDraft(null);
       setSource(from);
     } catch (error) {
       setProblem(messageOf(error));
@@ -35,9 +37,9 @@ export function SignalInput({ signal, onChange }: Props) {
     setDraft(null);
     return take(file.name, async () => (await import('../../files.js')).readMatrixFile(file));
   };
-  const takeText = (text: string) => {
-    setDraft(text);
-    return take('pasted signal', async () => (await import('../../files.js')).readMatrixText(text));
+  const takeText = (pasted: string) => {
+    setDraft(pasted);
+    return take('pasted signal', async () => (await import('../../files.js')).readMatrixText(pasted));
   };
   const shown = source ?? (signal === sampleSignal ? 'sample signal' : 'your signal');
 
@@ -83,6 +85,7 @@ export function SignalInput({ signal, onChange }: Props) {
       <details>
         <summary>Paste or drop: NumPy, JSON, CSV</summary>
         <textarea
+          ref={text}
           rows={5}
           spellcheck={false}
           aria-label="Signal as NumPy prints it, JSON or CSV"

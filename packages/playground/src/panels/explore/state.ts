@@ -1,6 +1,7 @@
 import type { FloatDType } from '@softgrad/core';
+import { formatShape } from '../../format.js';
 import { LastState, longestInLink, tooLong } from '../../last-state.js';
-import { decimal, expectedOf, type NumberRange, numberIn } from '../../number-range.js';
+import { expectedOf, type NumberRange, numberIn, numberOf } from '../../number-range.js';
 
 /** Samples by classes, in float64. */
 export interface Signal {
@@ -38,6 +39,9 @@ export const sampleSignal: Signal = {
 };
 
 export const temperatureRange = { least: 0.05, most: 20 } as const;
+
+/** A logit of −∞ is that of a masked class. */
+export const logitRange = { least: -Infinity } as const;
 
 /** The gradient of a loss that depends on one probability of each sample: g is 1 there. */
 export function oneClassARow({ rows, classes }: Signal): Float64Array {
@@ -125,15 +129,19 @@ export function fromParameters(parameters: URLSearchParams): {
 } {
   const problems: string[] = [];
   const x = parameters.get('x');
-  const given = x === null ? sampleSignal : parseRows(x);
+  const rowsOf = (name: string, text: string, least?: number) => {
+    const wrong = problemOfRows(text, least);
+    if (wrong === null) return parseRows(text);
+    problems.push(`${name}=${shortened(text)}: ${wrong}`);
+    return null;
+  };
   if (x === tooLong) problems.push('no signal, which was too long for it: open its file, or paste it');
-  else if (given === null) problems.push(`x=${x}: expected rows of numbers of one length, like 1,2,3;4,5,6`);
-  const signal = given ?? sampleSignal;
+  const signal = (x === null || x === tooLong ? null : rowsOf('x', x, logitRange.least)) ?? sampleSignal;
   const base = stateOf(signal);
   const g = parameters.get('g');
-  const upstream = g === null ? null : parseRows(g);
-  if (g !== null && !sameShape(upstream, signal)) {
-    problems.push(`g=${g}: expected ${signal.rows} rows of ${signal.classes} numbers, as x has`);
+  const upstream = g === null ? null : rowsOf('g', g);
+  if (upstream !== null && !sameShape(upstream, signal)) {
+    problems.push(`g=${shortened(g ?? '')}: expected the shape of x, ${formatShape([signal.rows, signal.classes])}`);
   }
   const read = (name: string, fallback: number, range: NumberRange) => {
     const text = parameters.get(name);
@@ -158,8 +166,8 @@ export function fromParameters(parameters: URLSearchParams): {
   };
 }
 
-function sameShape(a: Signal | null, b: Signal): boolean {
-  return a !== null && a.rows === b.rows && a.classes === b.classes;
+function sameShape(a: Signal, b: Signal): boolean {
+  return a.rows === b.rows && a.classes === b.classes;
 }
 
 function formatRows(values: Float64Array, classes: number): string {
@@ -168,16 +176,30 @@ function formatRows(values: Float64Array, classes: number): string {
   return rows.join(';');
 }
 
-function parseRows(text: string): Signal | null {
-  const rows = text.split(';').map((row) => row.split(','));
-  const cells = rows.flat();
-  const classes = cells.length / rows.length;
-  const regular = rows.every((row) => row.length === classes);
-  if (!regular || !cells.every(isLogit)) return null;
-  return { rows: rows.length, classes, values: Float64Array.from(cells, Number) };
+/** A value of a link, as an error quotes it. */
+function shortened(text: string): string {
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
 }
 
-/** -Infinity is a masked class. */
-function isLogit(cell: string): boolean {
-  return cell.trim() === '-Infinity' || Number.isFinite(decimal(cell));
+function cellsOf(text: string): readonly (readonly string[])[] {
+  return text.split(';').map((row) => row.split(','));
+}
+
+/** What is wrong with the rows in a link, null if they are of one length, and their numbers finite or the least one. */
+function problemOfRows(text: string, least?: number): string | null {
+  const rows = cellsOf(text);
+  const isNumber = (value: number) => Number.isFinite(value) || value === least;
+  const cell = rows.flat().find((each) => !isNumber(numberOf(each)));
+  if (cell !== undefined) {
+    return `“${cell}” is not a finite number${least === undefined ? '' : ', nor -Infinity, which masks a class'}`;
+  }
+  const classes = rows[0]?.length;
+  const other = rows.findIndex((row) => row.length !== classes);
+  return other < 0 ? null : `row ${other} has another length (${rows[other]?.length}) than row 0 (${classes})`;
+}
+
+function parseRows(text: string): Signal {
+  const rows = cellsOf(text);
+  const values = Float64Array.from(rows.flat(), numberOf);
+  return { rows: rows.length, classes: values.length / rows.length, values };
 }
