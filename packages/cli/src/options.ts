@@ -30,7 +30,7 @@ export const moduleHelp = 'the backend of a JavaScript file or a package, as for
 export const moduleForShardsHelp = `${moduleHelp}; --resume and workers need it, too`;
 
 /** Help on what a command reads in place of a file's name. */
-const filesHelp = `
+export const filesHelp = `
 Files that are read:
   .npy, .npz, .safetensors  FILE.npz:NAME picks one of several arrays
   .json                     nested lists; FILE.json:NAME picks one of an object

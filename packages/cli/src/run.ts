@@ -61,6 +61,8 @@ Examples:
   for (const command of commands) program.addCommand(command.copyInheritedSettings(program));
   for (const command of [program, ...commands]) command.exitOverride();
   for (const command of commands) {
+    const required = command.options.filter(({ mandatory }) => mandatory).map(({ flags }) => flags);
+    command.usage([command.usage(), ...required].join(' '));
     command.configureOutput({
       outputError: (text, write) => write(formatProse(readable(inOneLine(text, command)), session.stderr)),
     });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { cases } from '@softgrad/core/conformance';
+import { knownEndings } from '@softgrad/formats';
 import { afterAll, describe, expect, test } from 'vitest';
 import { temporaryFolder } from './command.js';
 
@@ -109,6 +110,25 @@ describe('help has examples for every command, and the results that it shows are
       if (example.output.length > 0) expect(rounded(await run(example))).toEqual(rounded(example.output));
     }
   });
+});
+
+/** The commands that read arrays and write one. */
+const reading = commands.slice(0, commands.indexOf('run'));
+
+test.each(reading)('the first line of the help of %s has all that it requires', async (name) => {
+  const [usage] = (await folder.softgrad([name, '--help'])).stdout.split('\n');
+  folder.write('given.json', '[[0, 0]]');
+  const [, ...words] = usage.replace('[options] ', '').replaceAll(/<\w+>/g, 'given.json').split(' ').slice(1);
+  const { status, stderr } = await folder.softgrad(words);
+  expect([status, stderr]).toEqual([0, '']);
+});
+
+test.each([...reading, 'demo'])('the help of %s has every kind of file that it reads', async (name) => {
+  const { stdout } = await folder.softgrad([name, '--help']);
+  const [, after] = stdout.split('\nFiles that are read:\n');
+  const [listed] = after.split('\n\n');
+  const kinds = listed.split('\n').flatMap((line) => line.slice(2, 28).trim().split(', '));
+  expect(kinds).toEqual(expect.arrayContaining([...knownEndings.split(', '), 'FOLDER', '-', '0,2']));
 });
 
 test('the help of each command equals the reviewed snapshot', async () => {

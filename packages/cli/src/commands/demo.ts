@@ -5,7 +5,7 @@ import { withBackend } from '../backend.js';
 import type { OutputStream, Session } from '../context.js';
 import { openArray, openOperand } from '../files/open.js';
 import { checkHeader, checkStandardInput, headerAdvice, readWatched } from '../operands.js';
-import { type BackendChoice, headerOption, moduleHelp, type TableHeader } from '../options.js';
+import { type BackendChoice, filesHelp, headerOption, moduleHelp, type TableHeader } from '../options.js';
 import { formatMatrix, formatNumber, formatProse } from '../table.js';
 
 /** Samples by features. */
@@ -48,7 +48,8 @@ export function demoCommand(session: Session): Command {
     .addOption(headerOption())
     .addHelpText(
       'after',
-      `
+      `${filesHelp}
+
 Examples:
   $ softgrad demo
   $ softgrad demo signal.csv --upstream gradient.csv --backend cpu`,

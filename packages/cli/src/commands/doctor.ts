@@ -85,7 +85,6 @@ Examples:
   $ softgrad doctor --logits logits.npy --grad grad.npy --upstream upstream.npy
   $ softgrad doctor --probs probs.csv --grad grad.csv --target labels.csv
   $ softgrad doctor --did 'J.sum(axis=1)'
-  $ softgrad doctor --list
   $ echo '[[2.8e-17, 0, 0]]' | softgrad doctor --probs p.json --grad - --json
 
 Files are .npy, .npz, .safetensors, .json, .csv, .tsv or .txt, or - for text on
@@ -99,9 +98,9 @@ Exit code 0: a diagnosis, which may be 'ambiguous' (several explanations fit) or
 'unknown' (none does): see .verdict of --json. 2: wrong input or options.`,
       )
       .option('--link [url]', `also a link (with --json, its field link) to the playground; default: ${servedHere}`)
+      .usage('[options] --logits <file> --grad <file>\n       softgrad doctor [options] --did <expression>')
       // Accepted only to report which option each file needs, instead of too many arguments.
       .argument('[files...]')
-      .usage('[options]')
       .action(async (nameless: readonly string[], options: Options) => {
         if (nameless.length > 0) throw namelessFiles(nameless, options);
         // Not loaded by other commands, of which it would take a quarter of the start.

@@ -157,6 +157,10 @@ export function runCommand(session: Session): Command {
         'removes the waiting shards of a run from the queue; finished results are kept',
       ).conflicts(optionsFor('plan', 'execution')),
     )
+    .usage(
+      `[options] OPERATION FILES... --out <folder>
+       softgrad run [options] --status|--resume|--verify|--cancel <run>`,
+    )
     .addHelpText(
       'after',
       `
