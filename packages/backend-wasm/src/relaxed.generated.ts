@@ -1,5 +1,5 @@
 // Made by scripts/build-kernels.mjs from src/kernels: do not edit. SHA-256 of the sources:
-// 4962b46cfa68b4f44e070ea554b61499ae68a5e52928c2978e9d797583100212
+// 147e5575d4161e3bb3925e330b36be641fc746c7bba14f9868dbd91ce017dba8
 
 /** Offset of the flags of the imported memory: 1 with a maximum, 3 if it is shared too. */
 export const memoryFlags = 504;

@@ -4,7 +4,7 @@
 
 // 1 / (1 + exp(−x)) from e = exp(−|x|) · 2^OFFSET.
 INLINE V sigmoid_from(V e, V x) {
-  e = mul(e, splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
+  e = mul(e, ONE_UNIT);
   return div(select(le(splat(0), x), splat(1), e), add(splat(1), e));
 }
 

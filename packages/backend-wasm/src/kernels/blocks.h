@@ -32,7 +32,8 @@ INLINE int all_positive(const real *e, size_t rows, size_t classes) {
   return 1;
 }
 
-// The same if a mask, or whoever made the logits, has left out some of them by a number near −Infinity. `out` is not x.
+// exp of a block with the reference `at`, if its logits are near the largest but for those that a mask, or whoever made them, has left out by a number
+// near −Infinity. `out` is not x.
 COMPACT SHARED int block_near_but_gone(real *out, const real *x, size_t rows, size_t classes, real *scratch, real largest, const Reduction *at) {
   V least = splat((real)__builtin_inf()), gone = splat(GONE), unused = least;
   size_t n = rows * classes, c = 0;

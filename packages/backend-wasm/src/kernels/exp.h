@@ -202,7 +202,10 @@ INLINE V reducible(V reference, int tempered, const Temperature *t) {
   return lt(scaled, splat((real)REDUCIBLE));
 }
 
+// The factor of exponentials whose reference is 0: 2^-OFFSET.
+#define ONE_UNIT splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2)))
+
 // exp(y) of log-probabilities: 0 for −Infinity.
 SHARED V exp_of_log(V y, Reduction at) {
-  return mul(exp_call(y, at.magic, at.lowest), splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))));
+  return mul(exp_call(y, at.magic, at.lowest), ONE_UNIT);
 }

@@ -109,7 +109,7 @@ SHARED void log_softmax_block(real *out, const real *x, size_t rows, size_t clas
   }
 }
 
-// log Σ exp of the rows, added in float64, where it is small beside terms that cancel.
+// log Σ exp of the rows: the largest logit and the logarithm are added in float64, since they may cancel.
 SHARED void log_sum_exp_block(real *out, const real *x, size_t rows, size_t classes, real *scratch, const real *magic,
                               const Temperature *t) {
   const real *e = scratch + EXPONENTIALS;

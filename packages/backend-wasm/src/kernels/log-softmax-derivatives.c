@@ -84,11 +84,9 @@ typedef struct {
 // Of each row, in scratch memory; `EXPONENTIALS` are those of y times 2^OFFSET, of a whole block or of a part of a long row.
 #define ROW_TOTALS SUMS
 #define ROW_RESTS (ROW_TOTALS + STRETCH / 2) // Σ_others g, or what is subtracted from tangents
-#define ROW_TOPS (ROW_RESTS + STRETCH / 2) // the class whose exp(y) is above 1/2, or their number; as integers
+#define ROW_TOPS (ROW_RESTS + STRETCH / 2) // the class whose exp(y) is above 1/2, or the number of classes if there is none, or LEFT_OUT: integers
 #define LEFT_OUT (~0u)
 #define tops_of(b) ((unsigned *)((b)->scratch + ROW_TOPS))
-
-#define ONE_UNIT splat((real)(1.0 / (1ull << OFFSET / 2) / (1ull << OFFSET / 2))) // 2^-OFFSET
 
 // A row that has huge cotangents, or several classes above 1/2, which no log-softmax has.
 INLINE void leave_out(Block *b, size_t r) {

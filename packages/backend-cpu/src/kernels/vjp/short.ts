@@ -115,7 +115,7 @@ export function vjpDoubleShort(
     if (top >= 0) origin = g[top];
     else if (mayBeNear(g[start], mean) && isNearMean(s, g, start, end, mean)) origin = mean;
     if (origin !== 0) {
-      // The same sums of g − origin.
+      // The same sums of g − origin: centredMean, which as a call takes as long as the rest of a row of ten.
       mean0 = 0;
       mean1 = 0;
       low0 = 0;
